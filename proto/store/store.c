@@ -1,0 +1,356 @@
+#include "store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <lmdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct store {
+	MDB_env *env;
+	MDB_dbi table[STORE_TABLES_MAX];
+	unsigned tables;
+	bool read_only;
+};
+
+struct txn {
+	MDB_txn *mdb;
+	const struct store *store;
+	bool read_only;
+};
+
+/* LMDB 0.9.24 reports a full disk as EIO. */
+static enum err err_of(int rc)
+{
+	static const struct { int rc; enum err err; } row[] = {
+		{ MDB_SUCCESS, OK },
+		{ MDB_NOTFOUND, ERR_NOT_FOUND },
+		{ MDB_KEYEXIST, ERR_EXISTS },
+		{ MDB_MAP_FULL, ERR_FULL },
+		{ MDB_TXN_FULL, ERR_FULL },
+		{ ENOSPC, ERR_FULL },
+		{ EDQUOT, ERR_FULL },
+		{ MDB_READERS_FULL, ERR_BUSY },
+		{ EBUSY, ERR_BUSY },
+		{ EAGAIN, ERR_BUSY },
+		{ ENOENT, ERR_NOT_FOUND },
+		{ EACCES, ERR_DENIED },
+		{ EPERM, ERR_DENIED },
+		{ EROFS, ERR_DENIED },
+		{ MDB_CORRUPTED, ERR_CORRUPT },
+		{ MDB_PAGE_NOTFOUND, ERR_CORRUPT },
+		{ MDB_INVALID, ERR_CORRUPT },
+		{ MDB_INCOMPATIBLE, ERR_CORRUPT },
+		{ MDB_VERSION_MISMATCH, ERR_VERSION },
+		{ MDB_BAD_VALSIZE, ERR_TOO_LARGE },
+	};
+
+	for (size_t i = 0; i < countof(row); i++)
+		if (row[i].rc == rc)
+			return row[i].err;
+	return ERR_IO;
+}
+
+static MDB_val val(struct span s)
+{
+	return (MDB_val){ s.n, (void *)(uintptr_t)s.p };
+}
+
+static struct span unval(const MDB_val *v)
+{
+	return span(v->mv_data, v->mv_size);
+}
+
+/* LMDB keeps its readers' table beside the file; `reserve` gives the file its blocks before they are needed. */
+static enum err reserve(const char *path, size_t bytes)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	struct stat st;
+	int rc;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_of(errno);
+	if ((size_t)st.st_size >= bytes)
+		return OK;
+	if (st.st_size == 0)   /* LMDB takes a file of zeros for damaged: let it write its first pages itself */
+		return OK;
+	rc = posix_fallocate(fd, 0, (off_t)bytes);
+	return err_of(rc);
+}
+
+/* Table "meta" of every store: what it is. */
+static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *spec)
+{
+	MDB_val key = { 4, (void *)(uintptr_t) "kind" }, have;
+	char want[64], text[64];
+	unsigned version;
+	int n = snprintf(want, sizeof(want), "%s %u", spec->kind, spec->version), rc = mdb_get(t, meta, &key, &have);
+	struct span number;
+
+	must(n > 0 && (size_t)n < sizeof(want));
+	if (rc == MDB_NOTFOUND && !spec->read_only) {
+		have = (MDB_val){ (size_t)n, want };
+		return err_of(mdb_put(t, meta, &key, &have, 0));
+	}
+	if (rc != 0)
+		return rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc);
+	if (!span_text(unval(&have), text, sizeof(text)) || !span_is(span_cut(span_str(text), ' ', &number), spec->kind) ||
+	    sscanf((const char *)number.p, "%u", &version) != 1)
+		return ERR_CORRUPT;
+	return version > spec->version ? ERR_VERSION : OK;
+}
+
+static enum err open_tables(struct store *s, const struct store_spec *spec)
+{
+	unsigned flags = spec->read_only ? 0 : MDB_CREATE;
+	MDB_txn *t;
+	MDB_dbi meta;
+	enum err e;
+	int rc;
+
+	TRY(err_of(mdb_txn_begin(s->env, NULL, spec->read_only ? MDB_RDONLY : 0, &t)));
+	rc = mdb_dbi_open(t, "meta", flags, &meta);
+	e = rc ? (rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc)) : check_kind(t, meta, spec);
+	for (; e == OK && spec->table[s->tables]; s->tables++) {
+		must(s->tables < STORE_TABLES_MAX);
+		e = err_of(mdb_dbi_open(t, spec->table[s->tables], flags, &s->table[s->tables]));
+		if (e == ERR_NOT_FOUND)
+			e = ERR_CORRUPT;
+	}
+	if (e != OK) {
+		mdb_txn_abort(t);
+		return e;
+	}
+	return err_of(mdb_txn_commit(t));
+}
+
+enum err store_open(const char *path, const struct store_spec *spec, struct store **out)
+{
+	CLEANUP(store_close) struct store *s = calloc(1, sizeof(*s));
+	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (spec->map_bytes + page - 1) / page * page;
+	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (spec->read_only ? MDB_RDONLY : 0);
+	struct stat st;
+	int rc;
+
+	if (!s)
+		return ERR_FULL;
+	s->read_only = spec->read_only;
+	if (spec->read_only) {
+		if (stat(path, &st) != 0)
+			return err_of(errno);
+		bytes = (size_t)st.st_size > bytes ? (size_t)st.st_size : bytes;
+	} else {
+		TRY(reserve(path, bytes));
+	}
+	TRY(err_of(mdb_env_create(&s->env)));
+	TRY(err_of(mdb_env_set_mapsize(s->env, bytes)));
+	TRY(err_of(mdb_env_set_maxdbs(s->env, STORE_TABLES_MAX + 1)));
+	rc = mdb_env_open(s->env, path, flags, 0600);
+	if (rc && spec->read_only && (rc == EACCES || rc == EROFS))   /* a read-only folder has no room for locks */
+		rc = mdb_env_open(s->env, path, flags | MDB_NOLOCK, 0600);
+	TRY(err_of(rc));
+	TRY(open_tables(s, spec));
+	if (!spec->read_only)
+		TRY(reserve(path, bytes));
+	*out = s;
+	s = NULL;
+	return OK;
+}
+
+void store_close(struct store **s)
+{
+	if (*s && (*s)->env)
+		mdb_env_close((*s)->env);
+	free(*s);
+	*s = NULL;
+}
+
+/* Pages LMDB has given back wait in its table 0, each value a count and that many page numbers. */
+enum err store_room(struct store *s, struct store_room *out)
+{
+	MDB_envinfo info;
+	MDB_stat st;
+	MDB_txn *t;
+	MDB_cursor *c;
+	MDB_val k, v;
+	size_t freed = 0;
+	int rc;
+
+	TRY(err_of(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t)));
+	rc = mdb_cursor_open(t, 0, &c);
+	if (rc == 0) {
+		while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
+			size_t n;
+
+			memcpy(&n, v.mv_data, sizeof(n));
+			freed += n;
+		}
+		mdb_cursor_close(c);
+	}
+	mdb_txn_abort(t);
+	if (rc != MDB_NOTFOUND)
+		return err_of(rc);
+	TRY(err_of(mdb_env_info(s->env, &info)));
+	TRY(err_of(mdb_env_stat(s->env, &st)));
+	out->page_bytes = st.ms_psize;
+	out->all = info.me_mapsize / st.ms_psize;
+	out->free = out->all - (info.me_last_pgno + 1) + freed;
+	return OK;
+}
+
+bool store_tight(struct store *s)
+{
+	struct store_room r;
+
+	if (store_room(s, &r) != OK)
+		return true;
+	return r.free <= (r.all / 32 > 64 ? r.all / 32 : 64);
+}
+
+uint64_t store_generation(const struct store *s)
+{
+	MDB_envinfo info;
+
+	return mdb_env_info(s->env, &info) == 0 ? info.me_last_txnid : 0;
+}
+
+static enum err begin(struct store *s, bool read_only, struct txn **out)
+{
+	CLEANUP(free_cleanup) struct txn *t = calloc(1, sizeof(*t));
+
+	if (!t)
+		return ERR_FULL;
+	must(read_only || !s->read_only);
+	t->store = s;
+	t->read_only = read_only;
+	TRY(err_of(mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &t->mdb)));
+	*out = t;
+	t = NULL;
+	return OK;
+}
+
+enum err txn_begin_read(struct store *s, struct txn **out) { return begin(s, true, out); }
+enum err txn_begin_write(struct store *s, struct txn **out) { return begin(s, false, out); }
+
+enum err txn_commit(struct txn **t)
+{
+	int rc = mdb_txn_commit((*t)->mdb);
+
+	free_cleanup(t);
+	return err_of(rc);
+}
+
+void txn_abort(struct txn **t)
+{
+	if (*t)
+		mdb_txn_abort((*t)->mdb);
+	free_cleanup(t);
+}
+
+static MDB_dbi dbi(const struct txn *t, unsigned table)
+{
+	must(table < t->store->tables);
+	return t->store->table[table];
+}
+
+enum err txn_get(struct txn *t, unsigned table, struct span key, struct span *value)
+{
+	MDB_val k = val(key), v;
+
+	TRY(err_of(mdb_get(t->mdb, dbi(t, table), &k, &v)));
+	*value = unval(&v);
+	return OK;
+}
+
+static enum err write_with(struct txn *t, unsigned table, struct span key, struct span value, unsigned flags)
+{
+	MDB_val k = val(key), v = val(value);
+
+	must(!t->read_only);
+	return err_of(mdb_put(t->mdb, dbi(t, table), &k, &v, flags));
+}
+
+enum err txn_put(struct txn *t, unsigned table, struct span key, struct span value)
+{
+	return write_with(t, table, key, value, 0);
+}
+
+enum err txn_add(struct txn *t, unsigned table, struct span key, struct span value)
+{
+	return write_with(t, table, key, value, MDB_NOOVERWRITE);
+}
+
+enum err txn_append(struct txn *t, unsigned table, struct span key, struct span value)
+{
+	return write_with(t, table, key, value, MDB_APPEND);
+}
+
+enum err txn_del(struct txn *t, unsigned table, struct span key)
+{
+	MDB_val k = val(key);
+
+	must(!t->read_only);
+	return err_of(mdb_del(t->mdb, dbi(t, table), &k, NULL));
+}
+
+enum err txn_count(struct txn *t, unsigned table, uint64_t *out)
+{
+	MDB_stat st;
+
+	TRY(err_of(mdb_stat(t->mdb, dbi(t, table), &st)));
+	*out = st.ms_entries;
+	return OK;
+}
+
+static enum err look(struct txn *t, unsigned table, struct span key, MDB_cursor_op op, bool skip, struct span *at,
+		     struct span *value)
+{
+	MDB_val k = val(key), v;
+	MDB_cursor *c;
+	int rc;
+
+	TRY(err_of(mdb_cursor_open(t->mdb, dbi(t, table), &c)));
+	rc = mdb_cursor_get(c, &k, &v, op);
+	if (rc == 0 && skip && span_eq(unval(&k), key))
+		rc = mdb_cursor_get(c, &k, &v, MDB_NEXT);
+	mdb_cursor_close(c);
+	TRY(err_of(rc));
+	*at = unval(&k);
+	*value = unval(&v);
+	return OK;
+}
+
+enum err txn_seek(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value)
+{
+	return look(t, table, key, key.n ? MDB_SET_RANGE : MDB_FIRST, false, at, value);
+}
+
+enum err txn_after(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value)
+{
+	return look(t, table, key, key.n ? MDB_SET_RANGE : MDB_FIRST, key.n > 0, at, value);
+}
+
+enum err txn_last(struct txn *t, unsigned table, struct span *at, struct span *value)
+{
+	return look(t, table, span(NULL, 0), MDB_LAST, false, at, value);
+}
+
+struct key64 key64(uint64_t n)
+{
+	struct key64 k;
+
+	for (unsigned i = 0; i < 8; i++)
+		k.b[i] = (uint8_t)(n >> (56 - 8 * i));
+	return k;
+}
+
+uint64_t key64_value(struct span s)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; s.n == 8 && i < 8; i++)
+		n = n << 8 | s.p[i];
+	return n;
+}

@@ -1,0 +1,71 @@
+/* store: the one LMDB file a program keeps its state in, and the only file that includes <lmdb.h>.
+ *
+ * A store is a single file preallocated to its map size (LMDB wedges when it runs out of map or disk), with named
+ * tables fixed at opening. Default sync: a committed transaction survives power loss. One writer at a time, among
+ * processes too; readers never wait. Open a file once per process. Transactions belong to the thread that began them;
+ * keep them short.
+ *
+ * Errors: ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL (map or reserve), ERR_IO (disk), ERR_CORRUPT (not our file or damaged),
+ * ERR_VERSION (written by a later schema), ERR_BUSY (already open here). After ERR_FULL or ERR_IO a write transaction
+ * can only be aborted. */
+#ifndef PULLCORD_STORE_H
+#define PULLCORD_STORE_H
+
+#include "err.h"
+#include "span.h"
+
+#define STORE_TABLES_MAX 12
+#define STORE_KEY_MAX 511       /* bytes, LMDB's own limit */
+
+struct store;
+struct txn;
+
+struct store_spec {
+	const char *kind;               /* "directory", "record", "outbox": a store of another kind is ERR_CORRUPT */
+	uint32_t version;               /* of what is kept in it */
+	size_t map_bytes;               /* the whole file, rounded up to pages */
+	const char *const *table;       /* names, NULL-terminated; their order numbers them */
+	bool read_only;                 /* must exist; nothing is written, not even locks when the folder forbids it */
+};
+
+/* Opens or creates `path` (mode 0600) and, unless read-only, reserves its disk space. */
+enum err store_open(const char *path, const struct store_spec *spec, struct store **out) MUST_USE;
+void store_close(struct store **s);
+
+/* Free pages against all pages of the map: refuse or evict while free <= max(64, all / 32). */
+struct store_room {
+	size_t free, all, page_bytes;
+};
+enum err store_room(struct store *s, struct store_room *out) MUST_USE;
+bool store_tight(struct store *s);
+
+/* The number of the last committed transaction, by whichever process: a look at memory, no I/O. */
+uint64_t store_generation(const struct store *s);
+
+enum err txn_begin_read(struct store *s, struct txn **out) MUST_USE;
+enum err txn_begin_write(struct store *s, struct txn **out) MUST_USE;
+enum err txn_commit(struct txn **t) MUST_USE;     /* durable when OK; *t is NULL after it in any case */
+void txn_abort(struct txn **t);                   /* also how a read ends; fits CLEANUP(txn_abort) */
+
+/* Values borrow from the map until the transaction ends or writes. */
+enum err txn_get(struct txn *t, unsigned table, struct span key, struct span *value) MUST_USE;
+enum err txn_put(struct txn *t, unsigned table, struct span key, struct span value) MUST_USE;
+enum err txn_add(struct txn *t, unsigned table, struct span key, struct span value) MUST_USE;    /* ERR_EXISTS */
+enum err txn_append(struct txn *t, unsigned table, struct span key, struct span value) MUST_USE; /* key after all others */
+enum err txn_del(struct txn *t, unsigned table, struct span key) MUST_USE;
+enum err txn_count(struct txn *t, unsigned table, uint64_t *out) MUST_USE;
+
+/* The first entry at or after `key` (empty: the first of all), the first after it, the last of all; ERR_NOT_FOUND. */
+enum err txn_seek(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value) MUST_USE;
+enum err txn_after(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value) MUST_USE;
+enum err txn_last(struct txn *t, unsigned table, struct span *at, struct span *value) MUST_USE;
+
+/* Keys that sort as numbers. */
+struct key64 {
+	uint8_t b[8];
+};
+struct key64 key64(uint64_t n);
+uint64_t key64_value(struct span s);   /* 0 unless 8 bytes */
+static inline struct span key64_span(const struct key64 *k) { return span(k->b, sizeof(k->b)); }
+
+#endif

@@ -1,0 +1,67 @@
+#include "vault.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum err vault_root(const char *path, uint8_t root[AEAD_KEY_BYTES])
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint8_t text[2 * AEAD_KEY_BYTES + 2];
+	struct stat st;
+	ssize_t n;
+	bool good;
+
+	if (fd < 0)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+	if (fstat(fd, &st) != 0 || (st.st_mode & 077))
+		return ERR_DENIED;
+	n = read(fd, text, sizeof(text));
+	if (n > 0 && text[n - 1] == '\n')
+		n--;
+	good = n == 2 * AEAD_KEY_BYTES && hex_decode(span(text, (size_t)n), root, AEAD_KEY_BYTES);
+	crypt_wipe(text, sizeof(text));
+	return good ? OK : ERR_SYNTAX;
+}
+
+enum err vault_make_root(const char *path)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	uint8_t root[AEAD_KEY_BYTES];
+	char text[2 * AEAD_KEY_BYTES + 1];
+	bool good;
+
+	if (fd < 0)
+		return errno == EEXIST ? ERR_EXISTS : ERR_IO;
+	crypt_random(root, sizeof(root));
+	hex_encode(span(root, sizeof(root)), text);
+	text[2 * AEAD_KEY_BYTES] = '\n';
+	good = write(fd, text, sizeof(text)) == (ssize_t)sizeof(text) && fsync(fd) == 0;
+	crypt_wipe(root, sizeof(root));
+	crypt_wipe(text, sizeof(text));
+	return good ? OK : ERR_IO;
+}
+
+void vault_init(struct vault *v, const uint8_t root[AEAD_KEY_BYTES], const char *purpose)
+{
+	HMAC256(v->key, span(root, AEAD_KEY_BYTES), SPAN_LIT("pullcord vault v1|"), span_str(purpose));
+}
+
+void vault_clear(struct vault *v)
+{
+	crypt_wipe(v, sizeof(*v));
+}
+
+enum err vault_seal(const struct vault *v, struct span aad, struct span text, uint8_t *out)
+{
+	crypt_random(out, AEAD_NONCE_BYTES);
+	return aead_seal(v->key, out, aad, text, out + AEAD_NONCE_BYTES);
+}
+
+enum err vault_open(const struct vault *v, struct span aad, struct span sealed, uint8_t *out)
+{
+	if (sealed.n < VAULT_EXTRA)
+		return ERR_SHORT;
+	return aead_open(v->key, sealed.p, aad, span(sealed.p + AEAD_NONCE_BYTES, sealed.n - AEAD_NONCE_BYTES), out);
+}

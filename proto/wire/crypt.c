@@ -1,0 +1,231 @@
+#include "crypt.h"
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+static EVP_MD *md_sha256;
+static EVP_CIPHER *gcm256;
+
+/* Contexts are kept by each thread and freed when it ends: setting one up costs more than a short digest. */
+struct contexts { EVP_MD_CTX *md; EVP_CIPHER_CTX *cipher; };
+static _Thread_local struct contexts ctx;
+
+static void contexts_drop(void *unused)
+{
+	(void)unused;
+	EVP_MD_CTX_free(ctx.md);
+	EVP_CIPHER_CTX_free(ctx.cipher);
+	ctx = (struct contexts){ 0 };
+}
+
+static pthread_key_t at_thread_end;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void fetch(void)
+{
+	md_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+	gcm256 = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
+	must(pthread_key_create(&at_thread_end, contexts_drop) == 0);
+}
+
+static void drop_all(void)
+{
+	contexts_drop(NULL);
+	EVP_MD_free(md_sha256);
+	EVP_CIPHER_free(gcm256);
+	md_sha256 = NULL;
+	gcm256 = NULL;
+}
+
+enum err crypt_init(void)
+{
+	static bool registered;
+
+	must(pthread_once(&once, fetch) == 0);
+	if (!registered)
+		registered = atexit(drop_all) == 0;
+	return md_sha256 && gcm256 ? OK : ERR_CRYPTO;
+}
+
+static EVP_MD_CTX *md_ctx(void)
+{
+	if (!ctx.md) {
+		must(md_sha256);   /* crypt_init() was not called */
+		ctx.md = EVP_MD_CTX_new();
+		must(ctx.md && pthread_setspecific(at_thread_end, &ctx) == 0);
+	}
+	return ctx.md;
+}
+
+static EVP_CIPHER_CTX *cipher_ctx(void)
+{
+	if (!ctx.cipher) {
+		must(gcm256);
+		ctx.cipher = EVP_CIPHER_CTX_new();
+		must(ctx.cipher && pthread_setspecific(at_thread_end, &ctx) == 0);
+	}
+	return ctx.cipher;
+}
+
+void crypt_random(void *out, size_t n)
+{
+	must(RAND_bytes(out, (int)n) == 1);
+}
+
+void crypt_wipe(void *p, size_t n)
+{
+	OPENSSL_cleanse(p, n);
+}
+
+bool crypt_same(const void *a, const void *b, size_t n)
+{
+	return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+void sha256(const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+{
+	EVP_MD_CTX *md = md_ctx();
+
+	must(EVP_DigestInit_ex2(md, md_sha256, NULL) == 1);
+	for (size_t i = 0; i < n; i++)
+		must(EVP_DigestUpdate(md, piece[i].p, piece[i].n) == 1);
+	must(EVP_DigestFinal_ex(md, out, NULL) == 1);
+}
+
+/* By hand over the digest: EVP_MAC costs ten times as much for a short text. */
+void hmac256(struct span key, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+{
+	uint8_t pad[64], inner[SHA256_BYTES];
+	struct span part[8];
+
+	must(key.n <= sizeof(pad) && n < countof(part));
+	memset(pad, 0x36, sizeof(pad));
+	for (size_t i = 0; i < key.n; i++)
+		pad[i] ^= key.p[i];
+	part[0] = span(pad, sizeof(pad));
+	memcpy(part + 1, piece, n * sizeof(*piece));
+	sha256(part, n + 1, inner);
+	for (size_t i = 0; i < sizeof(pad); i++)
+		pad[i] ^= 0x36 ^ 0x5c;
+	SHA256(out, span(pad, sizeof(pad)), span(inner, sizeof(inner)));
+	crypt_wipe(pad, sizeof(pad));
+	crypt_wipe(inner, sizeof(inner));
+}
+
+enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
+		   struct span text, uint8_t *out)
+{
+	EVP_CIPHER_CTX *c = cipher_ctx();
+	int n;
+
+	must(text.n < INT32_MAX && aad.n < INT32_MAX);
+	if (EVP_EncryptInit_ex2(c, gcm256, key, nonce, NULL) != 1 ||
+	    EVP_EncryptUpdate(c, NULL, &n, aad.p, (int)aad.n) != 1 ||
+	    (text.n && EVP_EncryptUpdate(c, out, &n, text.p, (int)text.n) != 1) ||
+	    EVP_EncryptFinal_ex(c, out + text.n, &n) != 1 ||
+	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, out + text.n) != 1)
+		return ERR_CRYPTO;
+	return OK;
+}
+
+enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
+		   struct span text, uint8_t *out)
+{
+	EVP_CIPHER_CTX *c = cipher_ctx();
+	size_t body = text.n - AEAD_TAG_BYTES;
+	uint8_t tag[AEAD_TAG_BYTES];
+	int n;
+
+	if (text.n < AEAD_TAG_BYTES)
+		return ERR_SHORT;
+	if (text.n >= INT32_MAX)
+		return ERR_TOO_LARGE;
+	memcpy(tag, text.p + body, sizeof(tag));
+	if (EVP_DecryptInit_ex2(c, gcm256, key, nonce, NULL) != 1 ||
+	    EVP_DecryptUpdate(c, NULL, &n, aad.p, (int)aad.n) != 1 ||
+	    (body && EVP_DecryptUpdate(c, out, &n, text.p, (int)body) != 1) ||
+	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, tag) != 1)
+		return ERR_CRYPTO;
+	if (EVP_DecryptFinal_ex(c, out + body, &n) != 1) {
+		crypt_wipe(out, body);
+		return ERR_KEY;
+	}
+	return OK;
+}
+
+static void pkey_free(EVP_PKEY **key)
+{
+	EVP_PKEY_free(*key);
+	*key = NULL;
+}
+
+static void md_free(EVP_MD_CTX **md)
+{
+	EVP_MD_CTX_free(*md);
+	*md = NULL;
+}
+
+enum err sign_public(const uint8_t secret[SIGN_KEY_BYTES], uint8_t pub[SIGN_KEY_BYTES])
+{
+	CLEANUP(pkey_free) EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, SIGN_KEY_BYTES);
+	size_t n = SIGN_KEY_BYTES;
+
+	return key && EVP_PKEY_get_raw_public_key(key, pub, &n) == 1 ? OK : ERR_CRYPTO;
+}
+
+enum err sign_make(const uint8_t secret[SIGN_KEY_BYTES], struct span text, uint8_t out[SIGN_BYTES])
+{
+	CLEANUP(pkey_free) EVP_PKEY *key = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, secret, SIGN_KEY_BYTES);
+	CLEANUP(md_free) EVP_MD_CTX *md = EVP_MD_CTX_new();
+	size_t n = SIGN_BYTES;
+
+	if (!key || !md || EVP_DigestSignInit(md, NULL, NULL, NULL, key) != 1 ||
+	    EVP_DigestSign(md, out, &n, text.p, text.n) != 1)
+		return ERR_CRYPTO;
+	return OK;
+}
+
+enum err sign_check(const uint8_t pub[SIGN_KEY_BYTES], struct span text, const uint8_t sig[SIGN_BYTES])
+{
+	CLEANUP(pkey_free) EVP_PKEY *key = EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, NULL, pub, SIGN_KEY_BYTES);
+	CLEANUP(md_free) EVP_MD_CTX *md = EVP_MD_CTX_new();
+
+	if (!key || !md || EVP_DigestVerifyInit(md, NULL, NULL, NULL, key) != 1)
+		return ERR_CRYPTO;
+	return EVP_DigestVerify(md, sig, SIGN_BYTES, text.p, text.n) == 1 ? OK : ERR_KEY;
+}
+
+void base64_encode(struct span s, char *out)
+{
+	must(s.n < INT32_MAX);
+	EVP_EncodeBlock((uint8_t *)out, s.p, (int)s.n);
+}
+
+/* EVP_DecodeBlock takes blanks at both ends and stray padding: check the alphabet first, and that it encodes back. */
+long base64_decode(struct span text, uint8_t *out, size_t cap)
+{
+	size_t pads = 0, n = text.n / 4 * 3;
+	uint8_t block[3], again[5];
+
+	if (text.n == 0)
+		return 0;
+	if (text.n % 4 || text.n >= INT32_MAX)
+		return -1;
+	while (pads < 2 && text.p[text.n - 1 - pads] == '=')
+		pads++;
+	if (n - pads > cap)
+		return -1;
+	for (size_t i = 0; i < text.n; i += 4) {
+		size_t take = i + 4 == text.n ? 3 - pads : 3;
+
+		if (EVP_DecodeBlock(block, text.p + i, 4) != 3)
+			return -1;
+		EVP_EncodeBlock(again, block, (int)take);
+		if (memcmp(again, text.p + i, 4) != 0)
+			return -1;
+		memcpy(out + i / 4 * 3, block, take);
+	}
+	return (long)(n - pads);
+}

@@ -1,0 +1,328 @@
+#include "envelope.h"
+
+#define SCHEMA(name) (&pullcord__v1__##name##__descriptor)
+
+/* What the schema cannot say: lengths in bytes (strings and bytes), how often, and whether it must be there. A string
+ * without a row is at most TEXT_MAX long. */
+#define TEXT_MAX 256
+static const struct limit {
+	const ProtobufCMessageDescriptor *schema;
+	uint32_t field, least, most, times;
+	bool required;
+} limits[] = {
+	{ SCHEMA(envelope), 2, ID_BYTES, ID_BYTES, 1, true },
+	{ SCHEMA(envelope), 3, 1, WORD_BYTES_MAX, 1, true },
+	{ SCHEMA(envelope), 5, 1, WORD_BYTES_MAX, 1, true },
+	{ SCHEMA(envelope), 9, 0, ENVELOPE_BYTES_MAX, 1, false },
+	{ SCHEMA(envelope), 10, 0, 512, 1, false },
+	{ SCHEMA(envelope), 11, 0, 128, 1, false },
+	{ SCHEMA(alert), 1, ID_BYTES, ID_BYTES, 1, true },
+	{ SCHEMA(alert), 6, 0, 512, 1, false },
+	{ SCHEMA(alert), 14, 0, 4096, 16, false },
+	{ SCHEMA(alert_update), 1, ID_BYTES, ID_BYTES, 1, true },
+	{ SCHEMA(alert_update), 2, ID_BYTES, ID_BYTES, 1, true },
+	{ SCHEMA(alert_update), 6, 0, 200, 1, false },
+	{ SCHEMA(observations), 6, 0, 4096, 256, false },
+	{ SCHEMA(device_command), 3, 0, 32, 1, false },
+	{ SCHEMA(device_command), 4, 0, 16384, 1, false },
+	{ SCHEMA(stored_receipt), 1, ID_BYTES, ID_BYTES, 64, true },
+	{ SCHEMA(chat_message), 1, 0, 8192, 1, false },
+	{ SCHEMA(chat_message), 2, ID_BYTES, ID_BYTES, 1, false },
+	{ SCHEMA(chat_message), 4, 1, WORD_BYTES_MAX, 32, false },
+	{ SCHEMA(receipt), 1, ID_BYTES, ID_BYTES, 1, false },
+	{ SCHEMA(broadcast), 3, 0, 1024, 1, false },
+};
+
+static const ProtobufCMessageDescriptor *const bodies[] = {
+	[PULLCORD__V1__KIND__KIND_ALERT] = SCHEMA(alert),
+	[PULLCORD__V1__KIND__KIND_ALERT_UPDATE] = SCHEMA(alert_update),
+	[PULLCORD__V1__KIND__KIND_OBSERVATIONS] = SCHEMA(observations),
+	[PULLCORD__V1__KIND__KIND_DEVICE_STATE] = SCHEMA(device_state),
+	[PULLCORD__V1__KIND__KIND_DEVICE_COMMAND] = SCHEMA(device_command),
+	[PULLCORD__V1__KIND__KIND_STORED_RECEIPT] = SCHEMA(stored_receipt),
+	[PULLCORD__V1__KIND__KIND_CHAT_MESSAGE] = SCHEMA(chat_message),
+	[PULLCORD__V1__KIND__KIND_RECEIPT] = SCHEMA(receipt),
+	[PULLCORD__V1__KIND__KIND_BROADCAST] = SCHEMA(broadcast),
+};
+
+static const char *const kind_names[] = {
+	[PULLCORD__V1__KIND__KIND_ALERT] = "alert",
+	[PULLCORD__V1__KIND__KIND_ALERT_UPDATE] = "alert-update",
+	[PULLCORD__V1__KIND__KIND_OBSERVATIONS] = "observations",
+	[PULLCORD__V1__KIND__KIND_DEVICE_STATE] = "device-state",
+	[PULLCORD__V1__KIND__KIND_DEVICE_COMMAND] = "device-command",
+	[PULLCORD__V1__KIND__KIND_STORED_RECEIPT] = "stored-receipt",
+	[PULLCORD__V1__KIND__KIND_CHAT_MESSAGE] = "chat-message",
+	[PULLCORD__V1__KIND__KIND_RECEIPT] = "receipt",
+	[PULLCORD__V1__KIND__KIND_BROADCAST] = "broadcast",
+};
+
+const char *kind_name(Pullcord__V1__Kind kind)
+{
+	return (unsigned)kind < countof(kind_names) ? kind_names[kind] : NULL;
+}
+
+static const struct limit *limit_of(const ProtobufCMessageDescriptor *schema, uint32_t field)
+{
+	for (size_t i = 0; i < countof(limits); i++)
+		if (limits[i].schema == schema && limits[i].field == field)
+			return &limits[i];
+	return NULL;
+}
+
+/* ---- the scan ---- */
+
+#define FIELD_NUMBERS 32   /* our schemas stay below */
+
+enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
+
+/* Base-128, at most 10 bytes, no needless ones (https://protobuf.dev/programming-guides/encoding). */
+static uint64_t take_varint(struct cur *c)
+{
+	uint64_t v = 0;
+
+	for (unsigned shift = 0; shift < 64; shift += 7) {
+		uint8_t b = cur_u8(c);
+
+		if (shift == 63 && b > 1)
+			break;
+		v |= (uint64_t)(b & 0x7f) << shift;
+		if (b < 0x80) {
+			if (b == 0 && shift > 0)
+				break;
+			return v;
+		}
+	}
+	c->bad = true;
+	return 0;
+}
+
+static enum wire wire_of(ProtobufCType type)
+{
+	switch (type) {
+	case PROTOBUF_C_TYPE_STRING:
+	case PROTOBUF_C_TYPE_BYTES:
+	case PROTOBUF_C_TYPE_MESSAGE: return WIRE_BYTES;
+	case PROTOBUF_C_TYPE_FIXED64:
+	case PROTOBUF_C_TYPE_SFIXED64:
+	case PROTOBUF_C_TYPE_DOUBLE: return WIRE_64;
+	case PROTOBUF_C_TYPE_FIXED32:
+	case PROTOBUF_C_TYPE_SFIXED32:
+	case PROTOBUF_C_TYPE_FLOAT: return WIRE_32;
+	default: return WIRE_VARINT;
+	}
+}
+
+static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, unsigned depth, unsigned *fields);
+
+/* Strings, bytes and sub-messages of a known field. */
+static enum err scan_bytes(struct span s, const ProtobufCMessageDescriptor *schema, const ProtobufCFieldDescriptor *f,
+			   unsigned depth, unsigned *fields)
+{
+	const struct limit *l = limit_of(schema, f->id);
+
+	if (l && (s.n < l->least || s.n > l->most))
+		return ERR_RANGE;
+	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
+		return scan(s, f->descriptor, depth + 1, fields);
+	if (f->type != PROTOBUF_C_TYPE_STRING)
+		return OK;
+	if (!l && s.n > TEXT_MAX)
+		return ERR_RANGE;
+	return span_utf8(s) ? OK : ERR_UTF8;
+}
+
+static enum err scan_value(struct cur *c, enum wire wire, const ProtobufCMessageDescriptor *schema,
+			   const ProtobufCFieldDescriptor *f, unsigned depth, unsigned *fields)
+{
+	struct span s;
+	uint64_t v;
+
+	if (f && wire != wire_of(f->type))
+		return ERR_SYNTAX;
+	switch (wire) {
+	case WIRE_VARINT:
+		v = take_varint(c);
+		if (c->bad || !f)
+			break;
+		if (f->type == PROTOBUF_C_TYPE_ENUM &&
+		    (v > INT32_MAX || !protobuf_c_enum_descriptor_get_value(f->descriptor, (int)v)))
+			return ERR_RANGE;
+		if ((f->type == PROTOBUF_C_TYPE_UINT32 && v > UINT32_MAX) || (f->type == PROTOBUF_C_TYPE_BOOL && v > 1))
+			return ERR_RANGE;
+		break;
+	case WIRE_64:
+		(void)cur_take(c, 8);
+		break;
+	case WIRE_32:
+		(void)cur_take(c, 4);
+		break;
+	case WIRE_BYTES:
+		v = take_varint(c);
+		s = cur_take(c, v > SIZE_MAX ? SIZE_MAX : (size_t)v);
+		if (!c->bad && f)
+			return scan_bytes(s, schema, f, depth, fields);
+		break;
+	default:   /* groups are long gone from the format */
+		return ERR_SYNTAX;
+	}
+	return c->bad ? ERR_SHORT : OK;
+}
+
+static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, unsigned depth, unsigned *fields)
+{
+	uint32_t times[FIELD_NUMBERS] = { 0 };
+	struct cur c = cur(raw);
+
+	if (depth > ENVELOPE_DEPTH_MAX)
+		return ERR_TOO_DEEP;
+	while (c.left.n) {
+		uint64_t tag = take_varint(&c);
+		uint32_t number = (uint32_t)(tag >> 3);
+		const ProtobufCFieldDescriptor *f;
+
+		if (c.bad || tag > UINT32_MAX || number == 0)
+			return ERR_SYNTAX;
+		if (++*fields > ENVELOPE_FIELDS_MAX)
+			return ERR_TOO_LARGE;
+		f = protobuf_c_message_descriptor_get_field(schema, number);
+		if (f) {
+			const struct limit *l = limit_of(schema, number);
+
+			must(number < FIELD_NUMBERS);
+			if (++times[number] > (f->label != PROTOBUF_C_LABEL_REPEATED ? 1 : l ? l->times : 1))
+				return f->label == PROTOBUF_C_LABEL_REPEATED ? ERR_TOO_LARGE : ERR_SYNTAX;
+		}
+		TRY(scan_value(&c, (enum wire)(tag & 7), schema, f, depth, fields));
+	}
+	for (size_t i = 0; i < countof(limits); i++)
+		if (limits[i].schema == schema && limits[i].required && !times[limits[i].field])
+			return ERR_SHORT;
+	return OK;
+}
+
+enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema)
+{
+	unsigned fields = 0;
+
+	if (raw.n > ENVELOPE_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	return scan(raw, schema, 1, &fields);
+}
+
+/* ---- reading ---- */
+
+static void *arena_alloc(void *data, size_t n)
+{
+	struct arena *a = data;
+	size_t start = (a->used + 15) & ~(size_t)15;
+
+	if (start > a->cap || n > a->cap - start)
+		return NULL;
+	a->used = start + n;
+	return a->p + start;
+}
+
+static void arena_free(void *data, void *p)
+{
+	(void)data, (void)p;   /* the arena is emptied whole */
+}
+
+static enum err check_head(const Pullcord__V1__Envelope *e, const struct topic *topic, int64_t now_us)
+{
+	uint8_t tag[8];
+	struct id id;
+
+	if (e->version != 1)
+		return ERR_VERSION;
+	if (!word_ok(span_str(e->tenant)) || !word_ok(span_str(e->sender)) || !e->party)
+		return ERR_SENDER;
+	memcpy(id.b, e->id.data, ID_BYTES);
+	id_tag(span_str(e->tenant), (int)e->party, span_str(e->sender), tag);
+	if (!id_of(&id, tag))
+		return ERR_SENDER;
+	if (now_us > 0 && e->sent_us > (uint64_t)(now_us + ENVELOPE_SKEW_US))
+		return ERR_TIME;
+	if (e->expires_us && e->expires_us <= e->sent_us)
+		return ERR_TIME;
+	if (topic && !(topic_bodies(topic->kind) & 1u << e->kind))
+		return ERR_KIND;
+	if (topic && !span_eq(topic->level[0], span_str(e->tenant)))
+		return ERR_SENDER;
+	return OK;
+}
+
+static enum err check_body(const struct envelope *e, const struct topic *topic)
+{
+	const Pullcord__V1__Alert *a = e->body.alert;
+
+	if (e->head->kind != PULLCORD__V1__KIND__KIND_ALERT)
+		return OK;
+	if (!a->priority || !a->phase || !a->count)
+		return ERR_RANGE;
+	if (topic && priority_parse(topic_word(topic, "priority")) != (int)a->priority)
+		return ERR_KIND;
+	return OK;
+}
+
+enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,
+		       struct envelope *out)
+{
+	ProtobufCAllocator alloc = { arena_alloc, arena_free, arena };
+	struct envelope e = { 0 };
+	struct span body;
+
+	TRY(envelope_scan(raw, SCHEMA(envelope)));
+	e.head = pullcord__v1__envelope__unpack(&alloc, raw.n, raw.p);
+	if (!e.head)
+		return ERR_FULL;
+	TRY(check_head(e.head, topic, now_us));
+	memcpy(e.id.b, e.head->id.data, ID_BYTES);
+	body = span(e.head->body.data, e.head->body.len);
+	if (e.head->seal.len == 0) {
+		const ProtobufCMessageDescriptor *schema =
+			(size_t)e.head->kind < countof(bodies) ? bodies[e.head->kind] : NULL;
+
+		if (!schema)
+			return ERR_KIND;
+		TRY(envelope_scan(body, schema));
+		e.body.any = protobuf_c_message_unpack(schema, &alloc, body.n, body.p);
+		if (!e.body.any)
+			return ERR_FULL;
+		TRY(check_body(&e, topic));
+	}
+	*out = e;
+	return OK;
+}
+
+/* ---- writing ---- */
+
+enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage *body, struct put *out)
+{
+	Pullcord__V1__Envelope e = PULLCORD__V1__ENVELOPE__INIT;
+	uint8_t packed[ENVELOPE_BODY_MAX];
+	unsigned kind = 0;
+	size_t n;
+
+	while (kind < countof(bodies) && bodies[kind] != body->descriptor)
+		kind++;
+	must(kind < countof(bodies));   /* not a message of its own */
+	n = protobuf_c_message_get_packed_size(body);
+	if (n > sizeof(packed))
+		return ERR_TOO_LARGE;
+	protobuf_c_message_pack(body, packed);
+	e.version = 1;
+	e.id = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)from->id.b };
+	e.tenant = (char *)from->tenant;
+	e.party = from->party;
+	e.sender = (char *)from->sender;
+	e.sent_us = (uint64_t)from->sent_us;
+	e.expires_us = (uint64_t)from->expires_us;
+	e.kind = (Pullcord__V1__Kind)kind;
+	e.body = (ProtobufCBinaryData){ n, packed };
+	n = pullcord__v1__envelope__get_packed_size(&e);
+	if (out->bad || n > out->cap - out->n || n > ENVELOPE_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	out->n += pullcord__v1__envelope__pack(&e, out->p + out->n);
+	return OK;
+}

@@ -1,0 +1,73 @@
+/* envelope: the one payload format. Reading checks everything the schema cannot say; writing is bounded.
+ *
+ * Reading is two steps. envelope_scan() walks the raw bytes against the schema before protobuf-c sees them: size,
+ * depth <= 8, fields <= 4,096, wire types, minimal varints, no singular field twice, valid UTF-8, no unknown enum
+ * (protobuf-c checks none of these). Then envelope_open() unpacks into the caller's arena and checks the content:
+ * version, id, sender's tag, times, kind and the body's own rules (lengths and counts named in pullcord.proto).
+ * Nothing is allocated outside the arena. Pure: the caller brings the time. */
+#ifndef PULLCORD_ENVELOPE_H
+#define PULLCORD_ENVELOPE_H
+
+#include "cur.h"
+#include "err.h"
+#include "id.h"
+#include "span.h"
+#include "topic.h"
+#include "pullcord.pb-c.h"
+
+#define ENVELOPE_BYTES_MAX 200000   /* as message_size_limit in our mosquitto.conf */
+#define ENVELOPE_BODY_MAX 65536     /* what envelope_write() will write */
+#define ENVELOPE_ARENA 524288       /* enough for every envelope within the limits; a smaller one may give ERR_FULL */
+#define ENVELOPE_DEPTH_MAX 8
+#define ENVELOPE_FIELDS_MAX 4096
+#define ENVELOPE_SKEW_US (10 * 60 * 1000000LL)   /* a sender's clock may be this far ahead */
+
+/* Scratch memory for one unpacked message; reused for the next. Zero `used` to empty it. */
+struct arena {
+	uint8_t *p;
+	size_t cap, used;
+};
+
+struct envelope {
+	struct id id;
+	const Pullcord__V1__Envelope *head;   /* in the arena */
+	union {                               /* by head->kind; in the arena */
+		const ProtobufCMessage *any;
+		const Pullcord__V1__Alert *alert;
+		const Pullcord__V1__AlertUpdate *update;
+		const Pullcord__V1__Observations *observations;
+		const Pullcord__V1__DeviceState *state;
+		const Pullcord__V1__DeviceCommand *command;
+		const Pullcord__V1__StoredReceipt *stored;
+		const Pullcord__V1__ChatMessage *chat;
+		const Pullcord__V1__Receipt *receipt;
+		const Pullcord__V1__Broadcast *broadcast;
+	} body;                               /* any == NULL when sealed end to end */
+};
+
+/* `raw` against the schema of one message; envelope_open() calls it for the envelope and for its body. */
+enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema) MUST_USE;
+
+/* Without a topic: kind is not checked against one. now_us <= 0: times are not checked (reading the past).
+ * Errors: those of the scan; ERR_VERSION; ERR_SENDER (id without the sender's tag, broken names); ERR_TIME (sent more
+ * than ENVELOPE_SKEW_US in the future, expires before it was sent); ERR_KIND (not the body of this topic, or an alert
+ * whose priority is not its topic's); ERR_RANGE (a length or count of the body); ERR_FULL (arena). ERR_EXPIRED is not
+ * given: expiry is the reader's decision. */
+enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,
+		       struct envelope *out) MUST_USE;
+
+/* What the envelope of a new message says beside its body. */
+struct envelope_from {
+	const char *tenant, *sender;
+	Pullcord__V1__Party party;
+	struct id id;
+	int64_t sent_us, expires_us;
+};
+
+/* Writes an envelope with `body`, whose kind follows from its type. ERR_TOO_LARGE when it does not fit. */
+enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage *body, struct put *out) MUST_USE;
+
+/* "alert" for KIND_ALERT; NULL when unknown. */
+const char *kind_name(Pullcord__V1__Kind kind);
+
+#endif
