@@ -25,28 +25,29 @@ see_proto/store := $(see_proto/wire) -Iproto/store
 see_plugin/policy := $(see_proto/wire) -Iplugin/policy
 see_plugin/record := $(see_proto/store) -Iplugin/record
 see_plugin := $(see_proto/store) -Iplugin/policy -Iplugin/record -Iplugin
-see_gateway/hl7 := $(see_proto/wire) -Igateway/hl7
-see_gateway/in := $(see_proto/wire) -Igateway/hl7 -Igateway/in
-see_gateway := $(see_proto/store) -Igateway/hl7 -Igateway/in -Igateway
+see_gateway/core := $(see_proto/wire) -Igateway/core
+see_gateway := $(see_proto/store) -Igateway/core -Igateway
 see_tools := $(see_plugin) -Itools
 see_tests/unit := $(see_tools) $(see_gateway) -Itests/unit
 see_tests/fuzz := $(see_tests/unit)
 see_tests/fault := $(see_tests/unit)
 see_tests/bench := $(see_tests/unit)
 
-floors := proto/base proto/wire proto/store plugin/policy plugin/record plugin gateway/hl7 gateway/in gateway tools
+floors := proto/base proto/wire proto/store plugin/policy plugin/record plugin gateway/core gateway tools
 src = $(wildcard $(1)/*.c)
 obj = $(patsubst %.c,$(B)/%.o,$(call src,$(1)))
 
-proto_obj := $(foreach d,proto/base proto/wire proto/store,$(call obj,$(d))) $(B)/gen/pullcord.pb-c.o
+protos := $(wildcard proto/wire/*.proto)
+gen_h := $(patsubst proto/wire/%.proto,$(GEN)/%.pb-c.h,$(protos))
+proto_obj := $(foreach d,proto/base proto/wire proto/store,$(call obj,$(d))) $(patsubst proto/wire/%.proto,$(B)/gen/%.pb-c.o,$(protos))
 plugin_obj := $(foreach d,plugin plugin/policy plugin/record,$(call obj,$(d)))
-gateway_obj := $(foreach d,gateway gateway/hl7 gateway/in,$(call obj,$(d)))
+gateway_obj := $(foreach d,gateway gateway/core,$(call obj,$(d)))
 tools_obj := $(call obj,tools)
 
 crypto_libs := -lprotobuf-c -llmdb -lcrypto -lpthread
 plugin_libs := -largon2 $(crypto_libs)
 gateway_libs := -luv -linih -ljansson -lpaho-mqtt3as -lssl $(crypto_libs)
-tools_libs := -lmosquitto -lqrencode -ljansson -lssl $(plugin_libs)
+tools_libs := -lmosquitto -ljansson -lssl $(plugin_libs)
 
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 
@@ -75,7 +76,7 @@ $(B)/libgateway.a: $(filter-out %/main.o,$(gateway_obj))
 $(B)/libtools.a: $(filter-out %/pullcord.o,$(tools_obj))
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-.SECONDARY: $(GEN)/pullcord.pb-c.c $(GEN)/pullcord.pb-c.h
+.SECONDARY: $(gen_h) $(gen_h:.h=.c)
 $(GEN)/%.pb-c.c $(GEN)/%.pb-c.h &: proto/wire/%.proto
 	$(Q)mkdir -p $(GEN)
 	$(Q)echo "  proto   $<"
@@ -86,7 +87,7 @@ $(B)/gen/%.o: $(GEN)/%.c
 	$(Q)echo "  cc      $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -I$(GEN) -c -o $@ $<
 
-$(B)/%.o: %.c | $(GEN)/pullcord.pb-c.h
+$(B)/%.o: %.c | $(gen_h)
 	$(Q)mkdir -p $(@D)
 	$(Q)echo "  cc      $<"
 	$(Q)$(CC) $(ALL_CFLAGS) $(see_$(patsubst %/,%,$(dir $<))) -c -o $@ $<

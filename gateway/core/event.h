@@ -1,0 +1,43 @@
+/* event: what an input heard, in our terms; and the answers that go back to it. Plain data, shared by inputs, norm,
+ * throttle and the outbox. Spans and strings borrow from the input's arena until the call they are passed to returns. */
+#ifndef PULLCORD_EVENT_H
+#define PULLCORD_EVENT_H
+
+#include "envelope.h"
+#include "id.h"
+
+#define EVENT_VALUES_MAX 256
+
+enum event_kind { EVENT_NONE, EVENT_ALERT, EVENT_OBSERVATIONS };
+
+struct event {
+	enum event_kind kind;
+	struct span source;        /* the device behind us, e.g. "MON412B"; also in the body */
+	struct span source_id;     /* its own id of this message (MSH-10): with source the idempotency key; never empty */
+	struct span place;         /* point of care as the source calls it (PV1-3.1); the settings map it to a unit */
+	union {
+		Pullcord__V1__Alert alert;
+		Pullcord__V1__Observations observations;
+	};
+};
+
+/* What becomes of an event, told to the input that brought it, by (source, source_id). In this order, each at most
+ * once except UPDATE; REFUSED alone. */
+enum answer_kind {
+	ANSWER_DURABLE,            /* survives power loss here: only now may the source be told "yes" */
+	ANSWER_STORED,             /* the broker has it durably, too */
+	ANSWER_UPDATE,             /* a person did something about it: state, by */
+	ANSWER_REFUSED,            /* not taken: why */
+};
+
+struct answer {
+	enum answer_kind kind;
+	struct span source, source_id;
+	struct id alert;           /* Envelope.id of the message it became part of */
+	bool folded;               /* counted into that message instead of sent alone */
+	Pullcord__V1__AlertState state;
+	struct span by;
+	enum err why;
+};
+
+#endif

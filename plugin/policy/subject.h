@@ -1,0 +1,23 @@
+/* subject: who asks: a device or a person, with the roles and attributes the directory gives them. Plain data, never
+ * changed once made; all spans point into the same block. */
+#ifndef PULLCORD_SUBJECT_H
+#define PULLCORD_SUBJECT_H
+
+#include "pullcord.pb-c.h"
+#include "span.h"
+
+struct attribute {
+	struct span name, value;    /* "unit" "icu3" */
+};
+
+struct subject {
+	Pullcord__V1__Party party;  /* PARTY_DEVICE or PARTY_USER; PARTY_NONE: nobody */
+	struct span tenant, id;
+	const struct span *role;
+	size_t roles;
+	const struct attribute *attribute;
+	size_t attributes;
+	bool suspended;             /* may do nothing at all */
+};
+
+#endif
