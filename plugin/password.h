@@ -1,0 +1,34 @@
+/* password: argon2id (RFC 9106) off the broker's thread.
+ *
+ * One hash costs 25 ms and more, and the broker has one thread. So password_ask() never hashes: it looks in a short
+ * memory of answers (60 s, keyed by HMAC with a key of this process, so no password is kept), else hands the question
+ * to one worker thread and says WAIT; the caller closes the connection without an answer, and the client's next try,
+ * moments later, finds the answer. Every client library reconnects by itself. Bounded: at most 64 questions wait, one
+ * for each user; a user unknown to the directory costs the same work as a known one. */
+#ifndef PULLCORD_PASSWORD_H
+#define PULLCORD_PASSWORD_H
+
+#include "err.h"
+#include "span.h"
+
+#define PASSWORD_PHC_MAX 160
+#define PASSWORD_BYTES_MAX 256
+#define PASSWORD_BYTES_MIN 8
+
+/* "$argon2id$v=19$m=19456,t=2,p=1$..." (OWASP's minimum). ERR_RANGE: too short or too long. Slow. */
+enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX]) MUST_USE;
+/* OK or ERR_KEY; ERR_SYNTAX when phc is none or asks for more than 256 MiB or 10 passes. Slow. */
+enum err password_check(const char *phc, struct span password) MUST_USE;
+
+struct password_desk;
+
+enum password_answer { PASSWORD_WAIT, PASSWORD_RIGHT, PASSWORD_WRONG, PASSWORD_BUSY };
+
+enum err password_open(struct password_desk **out) MUST_USE;      /* starts the worker, all its signals blocked */
+void password_close(struct password_desk **d);                    /* waits for the hash under way */
+/* phc NULL: no such user (WRONG in the end, after the same work). Copies what it keeps and wipes it after. A changed
+ * phc makes older answers void. Takes microseconds. */
+enum password_answer password_ask(struct password_desk *d, struct span user, struct span password, const char *phc,
+				  int64_t now_ms);
+
+#endif

@@ -1,0 +1,63 @@
+/* record: the tamper-evident record. The broker's thread copies what happened into a ring (no I/O, no lock, no
+ * allocation); one writer thread seals, hashes into an RFC 6962 tree and commits in groups, entries and tree in one
+ * transaction; then signs a checkpoint. Order: commit, flush, sign, publish. Design: one screen in README, "The record".
+ *
+ * What the record never holds: payloads, passwords, free text. */
+#ifndef PULLCORD_RECORD_H
+#define PULLCORD_RECORD_H
+
+#include "err.h"
+#include "id.h"
+#include "note.h"
+#include "record.pb-c.h"
+
+struct record;
+
+struct record_spec {
+	const char *path;            /* record.mdb */
+	const char *sizes_path;      /* second small file: every signed (size, root); "" for none */
+	const char *origin;          /* "hospital.example/audit/main": name of tree and key */
+	const uint8_t *root;         /* 32 bytes, vault_root() */
+	const uint8_t *sign_secret;  /* Ed25519 seed, 32 bytes */
+	size_t map_bytes;            /* of the store */
+	size_t ring_bytes;           /* power of two, 16 MiB by default */
+};
+
+/* What happened, as the broker's thread sees it. Spans borrow for the call. */
+struct happening {
+	Pullcord__V1__AuditType type;
+	Pullcord__V1__AuditOutcome outcome;
+	int64_t at_us, mono_us;
+	Pullcord__V1__Party party;
+	struct span actor;           /* authenticated id; empty: nobody proved who they are */
+	struct span client;          /* MQTT client id, as sent, cut at 64 bytes */
+	struct span address;         /* peer's IP address */
+	struct span topic;           /* or filter; cut at 200 bytes */
+	const struct id *message;    /* NULL: none */
+	const uint8_t *policy;       /* 16 bytes, policy_version(); NULL: none */
+	uint32_t why, line;          /* enum why and rule line of the verdict; for logins the reason */
+	uint8_t qos;
+	bool retain, life_critical;
+	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
+};
+
+/* ERR_CORRUPT: damaged, or smaller than the last signed size (a rewound store): nothing is signed. ERR_KEY. */
+enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
+void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
+
+/* Broker's thread. False when the ring has no room; the gap is counted and becomes a GAP entry when there is room. */
+bool record_push(struct record *r, const struct happening *h);
+
+/* Is there room for what may wait? Cheap, any thread. */
+enum record_state {
+	RECORD_FLOWING,
+	RECORD_BEHIND,               /* ring over 75 %, or the writer silent for 2 s with work waiting */
+	RECORD_STOPPED,              /* the store refuses: disk full or failing */
+};
+enum record_state record_state(const struct record *r);
+
+/* The newest signed checkpoint if there is one newer than *size (which is then updated). Any thread. */
+bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap);
+uint64_t record_durable(const struct record *r);  /* entries committed */
+
+#endif
