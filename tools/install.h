@@ -1,0 +1,44 @@
+/* install: the layout of an installation folder, and how the tool opens what is in it.
+ *
+ *     mosquitto.conf  pullcord.policy  directory.mdb  record.mdb  record.vkey  ca.crt  ca.crl  server.crt
+ *     keys/           ca.key  server.key  root.key  record.seed        (0700; ca.key and root.key may live elsewhere)
+ *
+ * mosquitto.conf is the one place that says tenant and ports; the tool reads them there. */
+#ifndef PULLCORD_INSTALL_H
+#define PULLCORD_INSTALL_H
+
+#include "directory.h"
+#include "err.h"
+
+#define INSTALL_PATH_MAX 1024
+#define INSTALL_DIR_TEXT "the installation's folder (default: $PULLCORD_DIR, else /etc/pullcord)"
+
+struct install {
+	char dir[INSTALL_PATH_MAX];
+	char tenant[65];
+	int device_port, app_port;      /* 0: not said */
+};
+
+struct install_path {
+	char text[INSTALL_PATH_MAX];
+};
+
+/* dir NULL: $PULLCORD_DIR, else /etc/pullcord. Failures are said on stderr, with the remedy. */
+enum err install_open(const char *dir, struct install *out) MUST_USE;
+/* The path of a file in it, "keys/root.key"; by value, for one call: install_path(&in, "ca.crt").text */
+struct install_path install_path(const struct install *in, const char *name);
+
+/* The account directory of an installation. Failures are said. */
+enum err install_directory(const struct install *in, bool read_only, struct directory **out) MUST_USE;
+
+/* Settings of a mosquitto.conf by its text. ERR_NOT_FOUND: no plugin_opt_tenant. Pure. */
+enum err install_read_conf(struct span text, struct install *out) MUST_USE;
+
+/* A whole small file; a NUL is added after it (not counted). Caller frees. ERR_NOT_FOUND, ERR_DENIED, ERR_IO,
+ * ERR_TOO_LARGE. */
+enum err install_read(const char *path, size_t max, char **out, size_t *n) MUST_USE;
+/* Makes a new file with that mode, whatever the umask, and flushes it. ERR_EXISTS, ERR_NOT_FOUND (folder), ERR_DENIED,
+ * ERR_IO. */
+enum err install_write(const char *path, struct span text, unsigned mode) MUST_USE;
+
+#endif
