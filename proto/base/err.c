@@ -2,14 +2,14 @@
 
 static const char *const names[ERR_COUNT] = {
 	[OK] = "ok",
-#define ERR(name, text) [ERR_##name] = #name,
+#define ERR(name, word, text) [ERR_##name] = word,
 #include "err.def"
 #undef ERR
 };
 
 static const char *const texts[ERR_COUNT] = {
 	[OK] = "it went well",
-#define ERR(name, text) [ERR_##name] = text,
+#define ERR(name, word, text) [ERR_##name] = text,
 #include "err.def"
 #undef ERR
 };

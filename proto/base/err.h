@@ -6,7 +6,7 @@
 
 enum err {
 	OK = 0,
-#define ERR(name, text) ERR_##name,
+#define ERR(name, word, text) ERR_##name,
 #include "err.def"
 #undef ERR
 	ERR_COUNT

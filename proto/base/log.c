@@ -25,33 +25,37 @@ void log_least(enum log_level level) { least = level; }
 const char *log_name(enum log_event e) { return events[e].name; }
 const char *log_text(enum log_event e) { return events[e].text; }
 
-/* A value with blanks, quotes, '=' or control characters is quoted; control characters become \xNN. */
+static bool is_plain(uint8_t c)
+{
+	return c > ' ' && c < 0x7f && c != '"' && c != '\\' && c != '=';
+}
+
+/* A value with anything but plain ASCII is quoted. What is not printable ASCII becomes \xNN: a log line cannot be split,
+ * coloured or turned around by what somebody called himself. Byte by byte, so that a long value is cut, not dropped. */
 static void put_value(struct put *b, struct span s)
 {
-	bool plain = s.n > 0;
+	bool quote = s.n == 0;
 
 	for (size_t i = 0; i < s.n; i++)
-		plain = plain && s.p[i] > ' ' && s.p[i] < 0x7f && !strchr("\"\\=", s.p[i]);
-	if (plain) {
-		put_bytes(b, s);
-		return;
-	}
-	put_str(b, "\"");
+		quote = quote || !is_plain(s.p[i]);
+	put_str(b, quote ? "\"" : "");
 	for (size_t i = 0; i < s.n; i++) {
-		if (s.p[i] == '"' || s.p[i] == '\\')
-			put_fmt(b, "\\%c", s.p[i]);
-		else if (s.p[i] < ' ' || s.p[i] == 0x7f)
+		if (s.p[i] < ' ' || s.p[i] > 0x7e)
 			put_fmt(b, "\\x%02x", s.p[i]);
+		else if (s.p[i] == '"' || s.p[i] == '\\')
+			put_fmt(b, "\\%c", s.p[i]);
 		else
 			put_u8(b, s.p[i]);
 	}
-	put_str(b, "\"");
+	put_str(b, quote ? "\"" : "");
 }
+
+#define CUT "..."   /* ends a line that was cut */
 
 void log_write(enum log_event e, const struct kv *kv, size_t n)
 {
 	char line[LOG_LINE_MAX];
-	struct put b = put(line, sizeof(line) - 1);
+	struct put b = put(line, sizeof(line) - sizeof(CUT));
 
 	must(e < EV_COUNT);
 	if (events[e].level < least)
@@ -65,6 +69,6 @@ void log_write(enum log_event e, const struct kv *kv, size_t n)
 		else
 			put_fmt(&b, "%lld", kv[i].num);
 	}
-	line[b.n] = '\0';
+	strcpy(line + b.n, b.bad ? CUT : "");
 	sink(events[e].level, line);
 }

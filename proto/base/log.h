@@ -1,6 +1,6 @@
 /* log: one line per event, `name key=value ...`, declared once in log.def (name, level, meaning).
  * Values are escaped here and nowhere else; secrets and PHI are never values. Core does not log.
- * log_say() allocates nothing and truncates a line at LOG_LINE_MAX. */
+ * log_say() allocates nothing and cuts a line at LOG_LINE_MAX, ending it with "...". */
 #ifndef PULLCORD_LOG_H
 #define PULLCORD_LOG_H
 
@@ -24,8 +24,13 @@ struct kv {
 };
 
 #define KV_STR(k, s) ((struct kv){ (k), span_str((s) ? (s) : ""), 0 })
-#define KV_SPAN(k, s) ((struct kv){ (k), (s), 0 })
+#define KV_SPAN(k, s) kv_span((k), (s))
 #define KV_NUM(k, v) ((struct kv){ (k), { NULL, 0 }, (long long)(v) })
+
+static inline struct kv kv_span(const char *key, struct span s)
+{
+	return (struct kv){ key, s.p ? s : SPAN_LIT(""), 0 };
+}
 
 typedef void log_sink(enum log_level level, const char *line);
 
