@@ -52,7 +52,7 @@ tools_libs := -lmosquitto -ljansson -lssl $(plugin_libs)
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 
 .PHONY: all test demo bench rules fuzz deps install clean help tests
-all: $(products)
+all: $(products) ## the plugin, the gateway and the tool
 
 $(B)/mosquitto_pullcord.so: $(plugin_obj) $(proto_obj)
 	$(Q)echo "  link    $@"
@@ -93,10 +93,10 @@ $(B)/%.o: %.c | $(gen_h)
 	$(Q)$(CC) $(ALL_CFLAGS) $(see_$(patsubst %/,%,$(dir $<))) -c -o $@ $<
 
 # ---- tests -----------------------------------------------------------------------------------------------------------
-unit_tests := $(patsubst %.c,$(B)/%,$(call src,tests/unit))
-fault_tests := $(patsubst %.c,$(B)/%,$(call src,tests/fault))
-fuzz_replays := $(patsubst %.c,$(B)/%,$(filter-out tests/fuzz/replay.c,$(call src,tests/fuzz)))
-bench_programs := $(patsubst %.c,$(B)/%,$(call src,tests/bench))
+unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
+fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
+fuzz_replays := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
+bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*_bench.c))
 parts := $(B)/libtools.a $(B)/libgateway.a $(B)/libplugin.a $(B)/libproto.a
 part_libs := $(tools_libs) $(gateway_libs)
 
@@ -112,6 +112,61 @@ $(bench_programs): $(B)/%: $(B)/%.o $(parts)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
 
+# libFuzzer writes what it finds into its first corpus folder: a scratch one.
+$(B)/fuzzer/%: $(B)/tests/fuzz/%_fuzz.o $(parts)
+	$(Q)mkdir -p $(@D) $(B)/found/$*
+	$(Q)echo "  link    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(part_libs)
+
 tests: all $(unit_tests) $(fault_tests) $(fuzz_replays)
+
+# ---- what people type ------------------------------------------------------------------------------------------------
+packages := gcc make pkg-config binutils protobuf-c-compiler libprotobuf-c-dev mosquitto mosquitto-clients mosquitto-dev \
+	libmosquitto-dev libpaho-mqtt-dev liblmdb-dev libssl-dev libuv1-dev libinih-dev libjansson-dev libargon2-dev \
+	libcmocka-dev openssl python3
+
+PREFIX ?= /usr/local
+T ?=
+S ?= 30
+
+.PHONY: deps-present
+deps-present:
+	$(Q)dpkg-query -W $(packages) >/dev/null 2>&1 || $(MAKE) deps
+
+deps: ## install what is needed from Debian 12 (also clang and libclang-rt-dev for `make fuzz`)
+	$(Q)echo "  install $(packages) clang libclang-rt-dev"
+	$(Q)$(if $(filter 0,$(shell id -u)),,sudo )apt-get -qq update
+	$(Q)$(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(packages) clang libclang-rt-dev >/dev/null
+
+test: deps-present ## everything, plain and under ASan/UBSan; T=word: only tests whose name has it
+	$(Q)$(MAKE) tests
+	$(Q)$(if $(SAN),:,$(MAKE) B=$(B)/san SAN=address,undefined tests)
+	$(Q)python3 tests/run.py --only "$(T)" $(if $(SAN),$(B),$(B) $(B)/san)
+
+rules: all ## check the architecture: foreign headers, floors, symbols of the core, the top level
+	$(Q)python3 tests/run.py tests/rules.py
+
+fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
+	$(Q)test -f tests/fuzz/$(T)_fuzz.c || { echo "make fuzz T=... S=seconds; T is one of:" $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c)); exit 2; }
+	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link build/fuzz/fuzzer/$(T)
+	$(Q)build/fuzz/fuzzer/$(T) -max_total_time=$(S) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(T)- build/fuzz/found/$(T) tests/fuzz/corpus/$(T)
+
+bench: deps-present all $(bench_programs) ## measure against peers; the figures also go to build/bench.tsv
+	$(Q)python3 tests/bench/bench.py $(B)
+
+demo: deps-present all ## the whole story on this machine in under 90 seconds
+	$(Q)tests/demo/demo.sh $(B)
+
+install: all ## into $(DESTDIR)$(PREFIX)
+	$(Q)install -D -m 755 $(B)/pullcord $(DESTDIR)$(PREFIX)/bin/pullcord
+	$(Q)install -D -m 755 $(B)/pullcord-gateway $(DESTDIR)$(PREFIX)/sbin/pullcord-gateway
+	$(Q)install -D -m 644 $(B)/mosquitto_pullcord.so $(DESTDIR)$(PREFIX)/lib/pullcord/mosquitto_pullcord.so
+	$(Q)find configs -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/pullcord/{} \;
+
+clean: ## remove build/
+	$(Q)rm -rf build
+
+help: ## this list
+	$(Q)grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
