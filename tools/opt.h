@@ -71,8 +71,6 @@ struct opt_verb {
 };
 int opt_verb(const char *command, const char *text, const struct opt_verb *verb, size_t n, int argc,
 	     char **argv) MUST_USE;
-/* What `opt_verb` prints for --help. */
-void opt_verb_help(const char *command, const char *text, const struct opt_verb *verb, size_t n);
 
 /* Insertions, deletions, replacements and swaps of neighbours that turn one word into the other. */
 size_t opt_distance(const char *a, const char *b);

@@ -3,9 +3,11 @@
  * All text is escaped here: control characters, bytes that are not UTF-8 and the characters that reverse or hide text
  * (Unicode "bidi" and zero-width) appear as \xNN or \u{NNNN}, so what a device sent cannot move the cursor or forge
  * a line.
- * Colour only on a terminal that wants it (isatty, NO_COLOR, TERM). Stdout is what was asked for, stderr is the rest. */
+ * Colour only on a terminal that wants it (isatty, NO_COLOR, TERM). Stdout is what was asked for, stderr the rest. */
 #ifndef PULLCORD_REPORT_H
 #define PULLCORD_REPORT_H
+
+#include <stdio.h>
 
 #include "err.h"
 #include "span.h"
@@ -14,8 +16,10 @@
 /* Rows, cards and report_line() follow it from here on. */
 void report_json(bool on);
 bool report_is_json(void);
-/* For tests: write there instead of stdout and stderr, without colour. */
-void report_to(void *out_stream, void *err_stream);
+/* Whoever reads our output has gone: time to stop. */
+bool report_broken(void);
+/* For tests: write there instead of stdout and stderr. */
+void report_to(FILE *out, FILE *err);
 
 enum tone {
 	TONE_PLAIN, TONE_DIM, TONE_STRONG, TONE_GOOD, TONE_WARN, TONE_BAD,
