@@ -23,7 +23,12 @@ struct kv {
 	long long num;
 };
 
-#define KV_STR(k, s) ((struct kv){ (k), span_str((s) ? (s) : ""), 0 })
+static inline struct kv kv_str(const char *key, const char *text)
+{
+	return (struct kv){ key, span_str(text ? text : ""), 0 };
+}
+
+#define KV_STR(k, s) kv_str((k), (s))
 #define KV_SPAN(k, s) kv_span((k), (s))
 #define KV_NUM(k, v) ((struct kv){ (k), { NULL, 0 }, (long long)(v) })
 

@@ -295,6 +295,31 @@ enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_u
 	return OK;
 }
 
+enum err envelope_peek_id(struct span raw, struct id *out)
+{
+	struct cur c = cur(raw);
+
+	while (c.left.n) {
+		uint64_t tag = take_varint(&c);
+		struct span s = { NULL, 0 };
+
+		switch (tag & 7) {
+		case WIRE_VARINT: (void)take_varint(&c); break;
+		case WIRE_64: (void)cur_take(&c, 8); break;
+		case WIRE_32: (void)cur_take(&c, 4); break;
+		case WIRE_BYTES: s = cur_take(&c, (size_t)take_varint(&c)); break;
+		default: return ERR_SYNTAX;
+		}
+		if (c.bad)
+			return ERR_SHORT;
+		if (tag >> 3 == 2 && s.n == ID_BYTES) {
+			memcpy(out->b, s.p, ID_BYTES);
+			return OK;
+		}
+	}
+	return ERR_NOT_FOUND;
+}
+
 /* ---- writing ---- */
 
 enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage *body, struct put *out)

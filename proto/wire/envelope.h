@@ -56,6 +56,9 @@ enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema
 enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,
 		       struct envelope *out) MUST_USE;
 
+/* Only the id of an envelope that was opened before: for delivery records, where the payload is not looked at again. */
+enum err envelope_peek_id(struct span raw, struct id *out) MUST_USE;
+
 /* What the envelope of a new message says beside its body. */
 struct envelope_from {
 	const char *tenant, *sender;

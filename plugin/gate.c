@@ -1,0 +1,280 @@
+#include "guard.h"
+#include "log.h"
+
+/* Everything that is said to a question, for the record. */
+struct decision {
+	struct verdict verdict;
+	struct topic topic;
+	const struct id *message;
+	const char *detail;         /* why not, when it was not the policy */
+	enum gate answer;
+};
+
+static struct decision deny(const char *detail)
+{
+	return (struct decision){ .detail = detail, .answer = GATE_DENY };
+}
+
+/* Who asks; *known: a connection that logged in here. Otherwise it may be a durable session from before a restart, or
+ * the source of a retained message; anybody else got past us, and is nobody. */
+static struct session *who(struct guard *g, const struct client *c, bool *known)
+{
+	struct session *s = session_of(&g->sessions, c->context);
+
+	*known = s && c->client && strcmp(s->client, c->client) == 0;
+	return *known ? s : guard_restored(g, c);
+}
+
+static void report_bypass(struct guard *g, const struct client *c, const char *topic)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, NULL);
+
+	log_say(EV_BYPASS, KV_STR("client", c->client), KV_STR("address", c->address));
+	h.client = span_str(c->client);
+	h.address = span_str(c->address);
+	h.topic = span_str(topic);
+	h.detail = SPAN_LIT("reached a topic without a login: check use_identity_as_username");
+	record_push(g->record, &h);
+}
+
+static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
+			    const struct publish *p, const struct decision *d)
+{
+	struct happening h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
+
+	h.topic = topic;
+	h.message = d->message;
+	h.why = d->verdict.why;
+	h.line = d->verdict.line;
+	h.qos = p->qos;
+	h.retain = p->retain;
+	h.life_critical = d->verdict.life_critical;
+	h.detail = span_str(d->detail);
+	if (d->answer == GATE_CLOSE)
+		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
+	record_push(g->record, &h);
+}
+
+/* ---- publish ---- */
+
+static const char *const envelope_faults[ERR_COUNT] = {
+	[ERR_SENDER] = "the envelope claims another sender",
+	[ERR_KIND] = "the envelope's kind does not belong on this topic",
+	[ERR_TIME] = "the envelope's times are not plausible",
+};
+
+/* What the envelope says must be what the connection proved. */
+static const char *check_sender(const struct guard *g, const struct session *s, const struct envelope *e)
+{
+	const Pullcord__V1__AlertUpdate *u = e->body.update;
+
+	if (e->head->party != s->party || strcmp(e->head->sender, s->id) != 0 || strcmp(e->head->tenant, g->tenant) != 0)
+		return envelope_faults[ERR_SENDER];
+	if (e->head->kind == PULLCORD__V1__KIND__KIND_ALERT_UPDATE && u && strcmp(u->by, s->id) != 0)
+		return "the update is in another's name";
+	return NULL;
+}
+
+/* Topics only the broker itself speaks on. */
+static bool is_ours_alone(enum topic_kind kind)
+{
+	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT || kind == TOPIC_CONTROL;
+}
+
+static bool may_be_retained(enum topic_kind kind)
+{
+	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
+}
+
+/* A session that ended may still have its will sent, on its own state topic and nowhere else. */
+static bool is_own_state(const struct topic *t, const struct session *s)
+{
+	return t->kind == TOPIC_STATE && span_is(topic_word(t, "device"), s->id);
+}
+
+/* The payload of one of our topics. An empty retained one clears what was retained (MQTT 5 §3.3.1.3). */
+static const char *check_payload(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
+				 struct envelope *e)
+{
+	enum err err;
+
+	if (p->retain && !may_be_retained(t->kind))
+		return "nothing may be retained on this topic";
+	if (!topic_bodies(t->kind) || (p->retain && p->payload.n == 0))
+		return NULL;
+	g->arena.used = 0;
+	err = envelope_open(p->payload, t, guard_real_us(), &g->arena, e);
+	if (err != OK)
+		return envelope_faults[err] ? envelope_faults[err] : "the payload is not a valid envelope";
+	return check_sender(g, s, e);
+}
+
+static struct decision decide_publish(struct guard *g, const struct session *s, bool live, const char *topic,
+				      const struct publish *p, struct envelope *e)
+{
+	struct decision d = deny(NULL);
+
+	d.verdict.why = WHY_GRAMMAR;
+	if (topic_parse(span_str(topic), &d.topic) != OK)
+		return d;
+	if (!live && !is_own_state(&d.topic, s))
+		d.detail = "a will is for the device's own state";
+	else if (is_ours_alone(d.topic.kind))
+		d.detail = "only the broker speaks on this topic";
+	if (d.detail)
+		return d;
+	d.verdict = policy_decide(g->policy, s->holder, ACCESS_PUBLISH, &d.topic);
+	if (!d.verdict.allow)
+		return d;
+	d.detail = check_payload(g, s, &d.topic, p, e);
+	if (d.detail)
+		return d;
+	if (e->head)
+		d.message = &e->id;
+	d.answer = GATE_ALLOW;
+	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical) {
+		d.detail = "the record has stopped";
+		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
+	}
+	return d;
+}
+
+/* Alerts are kept until answered; answers and ends close them. */
+static void follow_alert(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
+			 const struct envelope *e)
+{
+	const Pullcord__V1__Alert *a = e->body.alert;
+	const Pullcord__V1__AlertUpdate *u = e->body.update;
+	char receipt[TOPIC_BYTES_MAX + 1];
+	int64_t until;
+
+	if (!e->body.any)
+		return;
+	if (t->kind == TOPIC_ACK && (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED ||
+				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY ||
+				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED))
+		history_done(g->history, NULL, u->key.data);
+	if (t->kind != TOPIC_ALERT)
+		return;
+	if (TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, s->id) != OK)
+		return;
+	if (a->phase == PULLCORD__V1__PHASE__PHASE_END)
+		history_done(g->history, NULL, a->key.data);
+	until = e->head->expires_us ? (int64_t)e->head->expires_us : guard_real_us() + HISTORY_KEEP_US;
+	if (history_put(g->history, &e->id, a->key.data, until, t->text, p->payload, receipt) != OK)
+		log_say(EV_HISTORY_FAILED, KV_STR("error", "full"));
+}
+
+enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
+{
+	struct envelope e = { 0 };
+	struct decision d;
+	bool known, live;
+	struct session *s = who(g, c, &known);
+
+	if (!s) {
+		report_bypass(g, c, topic);
+		return GATE_DENY;
+	}
+	live = known && s->state == SESSION_LIVE;
+	d = decide_publish(g, s, live, topic, p, &e);
+	if (known || d.answer != GATE_ALLOW)   /* asking whether a retained message's source still may is no publish */
+		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
+				span_str(topic), p, &d);
+	if (live)
+		s->active_ms = guard_mono_us() / 1000;
+	if (live && d.answer == GATE_ALLOW)
+		follow_alert(g, s, &d.topic, p, &e);
+	return d.answer;
+}
+
+/* ---- subscribe ---- */
+
+static struct decision decide_subscribe(struct guard *g, struct session *s, struct span filter)
+{
+	struct decision d = deny(NULL);
+
+	d.verdict.why = WHY_GRAMMAR;
+	if (filter_parse(filter, &d.topic) != OK)
+		return d;
+	d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);
+	if (!d.verdict.allow)
+		return d;
+	if (record_state(g->record) != RECORD_FLOWING && s->party == PULLCORD__V1__PARTY__PARTY_USER)
+		d.detail = "the record is behind";
+	else if (session_filter_add(s, filter, history_number(g->history)) != OK)
+		d.detail = "too many subscriptions";
+	d.answer = d.detail ? GATE_DENY : GATE_ALLOW;
+	return d;
+}
+
+enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos)
+{
+	struct decision d;
+	bool known;
+	struct session *s = who(g, c, &known);
+
+	if (!known) {
+		report_bypass(g, c, filter);
+		return GATE_DENY;
+	}
+	d = decide_subscribe(g, s, span_str(filter));
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
+			&(struct publish){ .qos = qos }, &d);
+	s->active_ms = guard_mono_us() / 1000;
+	return d.answer;
+}
+
+enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter)
+{
+	struct decision d = { .answer = GATE_ALLOW };
+	bool known;
+	struct session *s = who(g, c, &known);
+
+	if (!known)
+		return GATE_DENY;
+	session_filter_del(s, span_str(filter));
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_UNSUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
+	return GATE_ALLOW;
+}
+
+/* ---- receive ---- */
+
+/* One message goes to many: its topic is parsed once. */
+static const struct topic *delivered_topic(struct guard *g, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (n == g->topic.text.n && n && memcmp(text, g->topic_text, n) == 0)
+		return &g->topic;
+	g->topic = (struct topic){ 0 };
+	if (n > TOPIC_BYTES_MAX)
+		return NULL;
+	memcpy(g->topic_text, text, n + 1);
+	return topic_parse(span(g->topic_text, n), &g->topic) == OK ? &g->topic : NULL;
+}
+
+enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
+{
+	struct decision d = deny(NULL);
+	const struct topic *t = delivered_topic(g, topic);
+	struct id message;
+	bool known;
+	struct session *s = who(g, c, &known);
+
+	if (!s) {
+		report_bypass(g, c, topic);
+		return GATE_DENY;
+	}
+	d.verdict.why = WHY_GRAMMAR;
+	if (t)
+		d.verdict = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, t);
+	if (envelope_peek_id(p->payload, &message) == OK)
+		d.message = &message;
+	if (d.verdict.allow && !d.verdict.life_critical && record_state(g->record) == RECORD_STOPPED)
+		d.detail = "the record has stopped";
+	else if (d.verdict.allow)
+		d.answer = GATE_ALLOW;
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span_str(topic), p, &d);
+	return d.answer;
+}

@@ -1,0 +1,489 @@
+#include "guard.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "vault.h"
+
+#define POLICY_FILE "pullcord.policy"
+
+/* ---- clocks and happenings ---- */
+
+static int64_t clock_us(clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t guard_mono_us(void) { return clock_us(CLOCK_MONOTONIC); }
+int64_t guard_real_us(void) { return clock_us(CLOCK_REALTIME); }
+
+struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType type, bool allowed,
+				 const struct session *s)
+{
+	struct happening h = {
+		.type = type,
+		.outcome = allowed ? PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED : PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED,
+		.at_us = guard_real_us(),
+		.mono_us = guard_mono_us(),
+		.policy = g->policy ? policy_version(g->policy) : NULL,
+	};
+
+	if (s) {
+		h.party = s->party;
+		h.actor = span_str(s->id);
+		h.client = span_str(s->client);
+		h.address = span_str(s->address);
+	}
+	return h;
+}
+
+static void record_plain(struct guard *g, Pullcord__V1__AuditType type, bool allowed, const char *detail)
+{
+	struct happening h = guard_happening(g, type, allowed, NULL);
+
+	h.detail = span_str(detail);
+	record_push(g->record, &h);
+}
+
+/* ---- files ---- */
+
+static void path_in(const char *dir, const char *name, char *out, size_t cap)
+{
+	int n = snprintf(out, cap, "%s/%s", dir, name);
+
+	must(n > 0 && (size_t)n < cap);
+}
+
+/* A whole file with a NUL after it. */
+static enum err read_file(const char *path, size_t max, char **out, size_t *n)
+{
+	FILE *f = fopen(path, "re");
+	char *text = f ? malloc(max + 1) : NULL;
+	enum err e = OK;
+
+	if (!f)
+		return access(path, F_OK) == 0 ? ERR_DENIED : ERR_NOT_FOUND;
+	if (!text) {
+		fclose(f);
+		return ERR_FULL;
+	}
+	*n = fread(text, 1, max, f);
+	if (ferror(f))
+		e = ERR_IO;
+	else if (fgetc(f) != EOF)
+		e = ERR_TOO_LARGE;
+	fclose(f);
+	text[*n] = '\0';
+	if (e == OK)
+		*out = text;
+	else
+		free(text);
+	return e;
+}
+
+static enum err read_policy(const char *dir, struct policy **out, char *what, size_t cap)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+	struct policy_error where = { 0 };
+	char path[600];
+	size_t n;
+	enum err e;
+
+	path_in(dir, POLICY_FILE, path, sizeof(path));
+	e = read_file(path, POLICY_BYTES_MAX, &text, &n);
+	if (e == OK)
+		e = policy_load(span(text, n), out, &where);
+	if (e == ERR_SYNTAX)
+		snprintf(what, cap, "%s:%u:%u: %s", path, where.line, where.column, where.text);
+	else if (e != OK)
+		snprintf(what, cap, "%s: %s", path, err_text(e));
+	return e;
+}
+
+/* ---- opening ---- */
+
+struct opening {
+	struct guard *g;
+	const struct guard_spec *spec;
+	uint8_t root[32];
+	char path[600];             /* what is being opened, for the error */
+};
+
+static const char *in_dir(struct opening *o, const char *name)
+{
+	path_in(o->spec->dir, name, o->path, sizeof(o->path));
+	return o->path;
+}
+
+static void skip_change(void *ctx, Pullcord__V1__Party party, struct span id)
+{
+	(void)ctx, (void)party, (void)id;   /* nobody is logged in yet */
+}
+
+static enum err open_directory(struct opening *o)
+{
+	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
+	TRY(directory_open(in_dir(o, "directory.mdb"), o->root, false, &o->g->directory));
+	o->g->directory_seen = directory_generation(o->g->directory);
+	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
+	return owners_open(o->g->directory, &o->g->owners);
+}
+
+/* The verifier's key is public and names the tree; the seed must be its other half. */
+static enum err open_record(struct opening *o)
+{
+	CLEANUP(free_cleanup) char *vkey = NULL;
+	uint8_t seed[32], pub[32], want[32];
+	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], path[600];
+	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = origin, .root = o->root, .sign_secret = seed };
+	struct span name;
+	size_t n;
+	enum err e;
+
+	TRY(read_file(in_dir(o, "record.vkey"), 1024, &vkey, &n));
+	while (n && vkey[n - 1] == '\n')
+		n--;
+	TRY(vkey_read(span(vkey, n), &name, want));
+	if (!span_text(name, origin, sizeof(origin)))
+		return ERR_TOO_LARGE;
+	TRY(vault_root(in_dir(o, "keys/record.seed"), seed));
+	e = sign_public(seed, pub);
+	if (e == OK && memcmp(pub, want, sizeof(pub)) != 0)
+		e = ERR_KEY;
+	path_in(o->spec->dir, "record.sizes", sizes, sizeof(sizes));
+	path_in(o->spec->dir, "record.mdb", path, sizeof(path));
+	if (e == OK) {
+		(void)in_dir(o, "record.mdb");
+		spec.map_bytes = o->spec->record_mib << 20;
+		spec.ring_bytes = 16u << 20;
+		e = record_open(&spec, &o->g->record);
+	}
+	crypt_wipe(seed, sizeof(seed));
+	return e;
+}
+
+static enum err open_all(struct opening *o)
+{
+	struct guard *g = o->g;
+	uint64_t seed[2];
+
+	crypt_random(seed, sizeof(seed));
+	id_init(&g->ids, span_str(g->tenant), PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT(GUARD_SENDER), (uint16_t)seed[1]);
+	TRY(sessions_init(&g->sessions, seed[0]));
+	g->arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
+	if (!g->arena.p)
+		return ERR_FULL;
+	TRY(open_directory(o));
+	TRY(open_record(o));
+	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
+	return password_open(&g->passwords);
+}
+
+enum err guard_open(const struct guard_spec *spec, struct guard **out, char *what, size_t cap)
+{
+	CLEANUP(guard_close) struct guard *g = calloc(1, sizeof(*g));
+	struct opening o = { .g = g, .spec = spec };
+	enum err e;
+
+	snprintf(what, cap, "%s: %s", spec->dir, err_text(ERR_FULL));
+	if (!g)
+		return ERR_FULL;
+	if (strlen(spec->dir) >= sizeof(g->dir)) {
+		snprintf(what, cap, "the path of the folder is longer than %zu bytes", sizeof(g->dir) - 1);
+		return ERR_TOO_LARGE;
+	}
+	strcpy(g->dir, spec->dir);
+	g->host = spec->host;
+	TRY(crypt_init());
+	TRY(read_policy(g->dir, &g->policy, what, cap));
+	must(span_text(policy_tenant(g->policy), g->tenant, sizeof(g->tenant)));
+	e = open_all(&o);
+	crypt_wipe(o.root, sizeof(o.root));
+	if (e != OK) {
+		snprintf(what, cap, "%s: %s; `pullcord init` makes it", o.path[0] ? o.path : spec->dir, err_text(e));
+		return e;
+	}
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
+	*out = g;
+	g = NULL;
+	return OK;
+}
+
+void guard_close(struct guard **gp)
+{
+	struct guard *g = *gp;
+
+	*gp = NULL;
+	if (!g)
+		return;
+	if (g->record)
+		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
+	password_close(&g->passwords);
+	history_close(&g->history);
+	record_close(&g->record);
+	owners_close(&g->owners);
+	directory_close(&g->directory);
+	if (g->sessions.buckets)
+		sessions_clear(&g->sessions);
+	policy_close(&g->policy);
+	free(g->arena.p);
+	free(g);
+}
+
+/* ---- sessions and their rights ---- */
+
+void guard_rebind(struct guard *g, struct session *s)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+	struct holder *h = NULL;
+	enum err e = directory_find(g->directory, s->party, span_str(s->id), &a);
+
+	if (e == OK && !a->subject.suspended)
+		e = policy_bind(g->policy, &a->subject, &h);
+	if (e != OK && e != ERR_NOT_FOUND)
+		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
+	session_hold(s, h);
+}
+
+struct session *guard_restored(struct guard *g, const struct client *c)
+{
+	const struct owner *o = c->client ? owners_find(g->owners, c->client) : NULL;
+	struct session *s;
+
+	if (!o || !c->username || strcmp(o->id, c->username) != 0)
+		return NULL;
+	s = session_client(&g->sessions, c->client);
+	if (s)
+		return s->party == o->party && strcmp(s->id, o->id) == 0 ? s : NULL;
+	s = session_add_offline(&g->sessions, o, c->client);
+	if (!s)
+		return NULL;
+	s->party = o->party;
+	strcpy(s->id, o->id);
+	s->active_ms = guard_mono_us() / 1000;
+	guard_rebind(g, s);
+	return s;
+}
+
+/* Has it lost a right it uses? Then messages already queued to it would still go out: it must go, and may come back. */
+static bool lost_something(const struct guard *g, const struct session *s)
+{
+	struct topic filter;
+
+	if (!s->holder)
+		return true;
+	for (size_t i = 0; i < s->filters; i++)
+		if (filter_parse(span_str(s->filter[i].text), &filter) != OK ||
+		    !policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &filter).allow)
+			return true;
+	return false;
+}
+
+static void renew(struct guard *g, struct session *s)
+{
+	guard_rebind(g, s);
+	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s));
+}
+
+static void account_changed(void *ctx, Pullcord__V1__Party party, struct span id)
+{
+	struct guard *g = ctx;
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY, true, NULL);
+
+	h.party = party;
+	h.actor = id;
+	h.detail = SPAN_LIT("the account was changed");
+	record_push(g->record, &h);
+	for (struct session *s = g->sessions.all; s; s = s->all_next)
+		if (s->party == party && span_is(id, s->id))
+			renew(g, s);
+}
+
+/* ---- reloading ---- */
+
+void guard_reload(struct guard *g)
+{
+	struct policy *fresh = NULL;
+	char what[1024], version[33];
+
+	g->reloading = true;
+	if (read_policy(g->dir, &fresh, what, sizeof(what)) == OK && !span_is(policy_tenant(fresh), g->tenant)) {
+		snprintf(what, sizeof(what), "%s/%s: the tenant must stay %s", g->dir, POLICY_FILE, g->tenant);
+		policy_close(&fresh);
+	}
+	if (!fresh) {
+		log_say(EV_POLICY_REFUSED, KV_STR("reason", what));
+		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, false, "not loaded; the one before stays in force");
+		return;
+	}
+	if (memcmp(policy_version(fresh), policy_version(g->policy), 16) == 0) {
+		policy_close(&fresh);
+		return;
+	}
+	for (struct session *s = g->sessions.all; s; s = s->all_next)
+		session_hold(s, NULL);   /* holders do not outlive their policy */
+	policy_close(&g->policy);
+	g->policy = fresh;
+	for (struct session *s = g->sessions.all; s; s = s->all_next)
+		renew(g, s);
+	hex_encode(span(policy_version(g->policy), 16), version);
+	log_say(EV_POLICY_LOADED, KV_STR("version", version));
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, "in force");
+}
+
+/* ---- the broker's idle moments ---- */
+
+static void say_envelope(struct guard *g, const char *topic, const ProtobufCMessage *body)
+{
+	uint8_t raw[4096];
+	struct put b = put(raw, sizeof(raw));
+	int64_t now = guard_real_us();
+	struct envelope_from from = { g->tenant, GUARD_SENDER, PULLCORD__V1__PARTY__PARTY_BROKER,
+				      id_next(&g->ids, now / 1000), now, 0 };
+
+	must(envelope_write(&from, body, &b) == OK);   /* 64 ids fit */
+	g->host.publish(NULL, topic, put_span(&b), 1, false);
+}
+
+/* "The broker has it durably": the sender may forget it. */
+static void send_receipts(struct guard *g)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct id id[64];
+	ProtobufCBinaryData raw[64];
+	Pullcord__V1__StoredReceipt r = PULLCORD__V1__STORED_RECEIPT__INIT;
+
+	while ((r.n_id = history_owed(g->history, topic, id, countof(id))) > 0) {
+		struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED, true, NULL);
+
+		for (size_t i = 0; i < r.n_id; i++) {
+			raw[i] = (ProtobufCBinaryData){ ID_BYTES, id[i].b };
+			h.topic = span_str(topic);
+			h.message = &id[i];
+			record_push(g->record, &h);
+		}
+		r.id = raw;
+		r.stored_us = (uint64_t)guard_real_us();
+		say_envelope(g, topic, &r.base);
+	}
+}
+
+static void deliver_late(struct guard *g, const struct session *s, const struct kept *k, const struct topic *t)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, true, s);
+	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, t);
+
+	if (!v.allow)
+		return;
+	g->host.publish(s->client, k->topic, span(k->payload, k->n), 1, false);
+	h.topic = span_str(k->topic);
+	h.message = &k->id;
+	h.why = v.why;
+	h.line = v.line;
+	h.qos = 1;
+	h.life_critical = v.life_critical;
+	h.detail = SPAN_LIT("open when subscribed");
+	record_push(g->record, &h);
+}
+
+/* Whoever subscribes gets the alerts that are open, oldest first: also those the broker forgot when it crashed. */
+static void catch_up(struct guard *g, struct session *s)
+{
+	struct topic filter, topic;
+
+	s->catch_up = false;
+	for (size_t i = 0; i < s->filters; i++) {
+		struct session_filter *f = &s->filter[i];
+
+		if (!f->alerts_before || filter_parse(span_str(f->text), &filter) != OK)
+			continue;
+		for (const struct kept *k = history_next(g->history, NULL); k && k->number <= f->alerts_before;
+		     k = history_next(g->history, k)) {
+			if (topic_parse(span_str(k->topic), &topic) == OK && filter_matches(&filter, &topic))
+				deliver_late(g, s, k, &topic);
+		}
+		f->alerts_before = 0;
+	}
+}
+
+static void end_session(struct guard *g, struct session *s, const char *detail)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_KICK, true, s);
+
+	h.detail = span_str(detail);
+	record_push(g->record, &h);
+	s->kick = true;
+	g->host.kick(s->client);
+}
+
+/* Kicking calls back into guard_logoff(), which leaves the list as it is. */
+static void tend_sessions(struct guard *g, bool idle_too)
+{
+	int64_t now_ms = guard_mono_us() / 1000;
+	uint32_t idle_s;
+
+	for (struct session *s = g->sessions.all; s; s = s->all_next) {
+		if (s->state != SESSION_LIVE)
+			continue;
+		if (s->kick) {
+			end_session(g, s, "lost a right it was using");
+			continue;
+		}
+		if (s->catch_up)
+			catch_up(g, s);
+		if (!idle_too || !s->holder)
+			continue;
+		idle_s = policy_idle_s(g->policy, s->holder);
+		if (idle_s && now_ms - s->active_ms > (int64_t)idle_s * 1000)
+			end_session(g, s, "idle for too long");
+	}
+}
+
+static void publish_checkpoint(struct guard *g)
+{
+	char note[NOTE_BYTES_MAX], topic[TOPIC_BYTES_MAX + 1];
+
+	if (!record_checkpoint(g->record, &g->checkpoint, note, sizeof(note)))
+		return;
+	if (TOPIC_BUILD(topic, TOPIC_CHECKPOINT, g->tenant, "main") == OK)
+		g->host.publish(NULL, topic, span_str(note), 1, true);
+}
+
+static void watch_record(struct guard *g)
+{
+	static const char *const word[] = { "flowing", "behind", "stopped" };
+	enum record_state now = record_state(g->record);
+
+	if (now != g->record_was)
+		log_say(EV_RECORD_STATE, KV_STR("state", word[now]), KV_NUM("entries", record_durable(g->record)));
+	g->record_was = now;
+}
+
+void guard_tick(struct guard *g)
+{
+	int64_t second = guard_mono_us() / 1000000;
+	bool once_a_second = second != g->second;
+	uint64_t seen = directory_generation(g->directory);
+
+	g->reloading = false;
+	g->second = second;
+	if (seen != g->directory_seen) {
+		g->directory_seen = seen;
+		if (directory_changes(g->directory, &g->journal, account_changed, g) != OK)
+			log_say(EV_DIRECTORY_FAILED, KV_STR("error", "changes"));
+	}
+	send_receipts(g);
+	tend_sessions(g, once_a_second);
+	if (!once_a_second)
+		return;
+	history_expire(g->history, guard_real_us());
+	sessions_reap(&g->sessions, guard_mono_us() / 1000);
+	publish_checkpoint(g);
+	watch_record(g);
+}

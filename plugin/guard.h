@@ -1,0 +1,105 @@
+/* guard: everything the plugin knows, put together: policy, directory, sessions, record, history; and what it asks of
+ * the broker. Knows nothing of Mosquitto: shim.c brings its calls here and carries the answers back.
+ *
+ *     login.c   who is this?                    guard_login(), guard_logoff()
+ *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
+ *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
+ *
+ * Broker's thread only. Nothing here waits for a disk or a hash; deliveries allocate nothing. */
+#ifndef PULLCORD_GUARD_H
+#define PULLCORD_GUARD_H
+
+#include "envelope.h"
+#include "history.h"
+#include "owners.h"
+#include "password.h"
+#include "record.h"
+#include "session.h"
+
+#define GUARD_SENDER "pullcord"   /* Envelope.sender of the broker's own messages, party PARTY_BROKER */
+
+/* What the guard asks of the broker; only from guard_tick(), where it is safe (a kick inside a delivery recurses). */
+struct guard_host {
+	void (*kick)(const char *client);                 /* its will is sent */
+	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. */
+	void (*publish)(const char *client, const char *topic, struct span payload, int qos, bool retain);
+};
+
+struct guard {
+	struct guard_host host;
+	char dir[512], tenant[WORD_BYTES_MAX + 1];
+	struct policy *policy;
+	struct directory *directory;
+	struct record *record;
+	struct history *history;
+	struct owners *owners;
+	struct password_desk *passwords;
+	struct sessions sessions;
+	struct arena arena;
+	struct id_maker ids;
+	struct topic topic;             /* the last one delivered, parsed: a message's deliveries come in a row */
+	char topic_text[TOPIC_BYTES_MAX + 1];
+	uint64_t directory_seen, journal, checkpoint;
+	int64_t second;                 /* of the last once-a-second work, monotonic */
+	enum record_state record_was;
+	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
+};
+
+/* A client as the broker shows it at one moment. `username` is what CONNECT said, or what we mapped it to. */
+struct client {
+	const void *context;
+	const char *client, *address, *username;
+	int protocol, keepalive_s;      /* 3, 4 or 5 */
+};
+
+enum gate {
+	GATE_DENY,                    /* refused, and told so where the protocol can */
+	GATE_ALLOW,
+	GATE_CLOSE,                   /* the connection ends without an answer: it cannot be done now, try again */
+};
+
+struct guard_spec {
+	const char *dir;                /* as made by `pullcord init` */
+	size_t record_mib, history_mib; /* disk taken by record and history */
+	struct guard_host host;
+};
+
+/* On failure `what` says what was being read and what would be right. */
+enum err guard_open(const struct guard_spec *spec, struct guard **out, char *what, size_t cap) MUST_USE;
+void guard_close(struct guard **g);
+/* Reads the policy again. A bad one is refused with file, line and remedy in the log, and the old one stays. */
+void guard_reload(struct guard *g);
+/* Often. Kicks, receipts, checkpoints, changes of the directory, idle people. */
+void guard_tick(struct guard *g);
+
+/* `x509` of the connection (borrowed) or NULL. On ALLOW *username is what the broker should call it from now on: NULL
+ * leaves it as it is; else it lives as long as the session. */
+enum gate guard_login(struct guard *g, const struct client *c, void *x509, const char *password, const char **username);
+void guard_logoff(struct guard *g, const void *context, int reason);
+
+struct publish {
+	struct span payload;
+	uint8_t qos;
+	bool retain;
+};
+
+enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
+enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);
+enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
+enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
+
+/* ---- between the guard's own files ---- */
+
+int64_t guard_mono_us(void);
+int64_t guard_real_us(void);
+/* Starts a happening with the clocks, the policy and who it is filled in. */
+struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType type, bool allowed,
+				 const struct session *s);
+/* Reads the account anew and binds it to the policy; without one the session may do nothing. */
+void guard_rebind(struct guard *g, struct session *s);
+/* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,
+ * and for the source of a retained message (a struct on its stack). Known only if the client id is bound to the stored
+ * username: then whatever session that client id has, or a closed one made for it; NULL otherwise. */
+struct session *guard_restored(struct guard *g, const struct client *c);
+
+#endif

@@ -1,0 +1,230 @@
+#include <time.h>
+
+#include "guard.h"
+#include "identity.h"
+#include "log.h"
+
+#define KEEPALIVE_MAX_S 120
+
+/* What is recorded with a login, and why one was refused. */
+enum fault {
+	LOGIN_GOOD,
+	LOGIN_CLIENT_ID,
+	LOGIN_CERTIFICATE,
+	LOGIN_TENANT,
+	LOGIN_USERNAME,
+	LOGIN_NO_CREDENTIAL,
+	LOGIN_UNKNOWN,
+	LOGIN_SUSPENDED,
+	LOGIN_PASSWORD,
+	LOGIN_OWNER,
+	LOGIN_KEEPALIVE,
+	LOGIN_MEMORY,
+	LOGIN_WAIT,
+	LOGIN_BUSY,
+	LOGIN_RECORD,
+};
+
+static const struct { const char *text; enum gate answer; } faults[] = {
+	[LOGIN_GOOD] = { "", GATE_ALLOW },
+	[LOGIN_CLIENT_ID] = { "the client id does not belong to this identity", GATE_DENY },
+	[LOGIN_CERTIFICATE] = { "the certificate is no identity of ours", GATE_DENY },
+	[LOGIN_TENANT] = { "the certificate is of another tenant", GATE_DENY },
+	[LOGIN_USERNAME] = { "the username is not the certificate's", GATE_DENY },
+	[LOGIN_NO_CREDENTIAL] = { "neither certificate nor password", GATE_DENY },
+	[LOGIN_UNKNOWN] = { "not in the directory", GATE_DENY },
+	[LOGIN_SUSPENDED] = { "suspended", GATE_DENY },
+	[LOGIN_PASSWORD] = { "wrong user or password", GATE_DENY },
+	[LOGIN_OWNER] = { "the client id is bound to somebody else", GATE_DENY },
+	[LOGIN_KEEPALIVE] = { "keep-alive must be 1 to 120 s", GATE_DENY },
+	[LOGIN_MEMORY] = { "out of memory", GATE_CLOSE },
+	[LOGIN_WAIT] = { "the password is being checked", GATE_CLOSE },
+	[LOGIN_BUSY] = { "too many passwords to check", GATE_CLOSE },
+	[LOGIN_RECORD] = { "the record is behind", GATE_CLOSE },
+};
+
+/* Who a connection says it is, while that is being found out. */
+struct claim {
+	Pullcord__V1__Party party;
+	char id[WORD_BYTES_MAX + 1];
+	struct account *account;
+	const char *detail;
+};
+
+static void claim_clear(struct claim *k)
+{
+	account_free(&k->account);
+}
+
+static enum fault find_account(struct guard *g, struct claim *k)
+{
+	enum err e = directory_find(g->directory, k->party, span_str(k->id), &k->account);
+
+	if (e == ERR_NOT_FOUND)
+		return LOGIN_UNKNOWN;
+	if (e != OK) {
+		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
+		return LOGIN_MEMORY;
+	}
+	return k->account->subject.suspended ? LOGIN_SUSPENDED : LOGIN_GOOD;
+}
+
+/* A device: its certificate is its identity, the client id must be the same, a username may repeat it. */
+static enum fault claim_device(struct guard *g, const struct client *c, void *x509, struct claim *k)
+{
+	struct identity who;
+	enum certificate_fault f = identity_read(x509, time(NULL), &who);
+
+	k->party = PULLCORD__V1__PARTY__PARTY_DEVICE;
+	if (f != CERTIFICATE_GOOD) {
+		k->detail = certificate_fault_text(f);
+		return LOGIN_CERTIFICATE;
+	}
+	strcpy(k->id, who.id);
+	if (strcmp(who.tenant, g->tenant) != 0)
+		return LOGIN_TENANT;
+	if (c->username && strcmp(c->username, who.id) != 0)
+		return LOGIN_USERNAME;
+	if (strcmp(c->client, who.id) != 0)
+		return LOGIN_CLIENT_ID;
+	return find_account(g, k);
+}
+
+/* A person: "<user>.<terminal>" with a password. An unknown name costs the same hash as a known one. */
+static enum fault claim_person(struct guard *g, const struct client *c, const char *password, struct claim *k)
+{
+	size_t n = c->username ? strlen(c->username) : 0;
+	const char *phc;
+	enum fault f;
+
+	k->party = PULLCORD__V1__PARTY__PARTY_USER;
+	if (n == 0 || !password)
+		return LOGIN_NO_CREDENTIAL;
+	if (!word_ok(span(c->username, n)))
+		return LOGIN_PASSWORD;
+	strcpy(k->id, c->username);
+	if (strncmp(c->client, k->id, n) != 0 || c->client[n] != '.' || !c->client[n + 1])
+		return LOGIN_CLIENT_ID;
+	f = find_account(g, k);
+	if (f == LOGIN_MEMORY)
+		return f;
+	phc = k->account && k->account->password[0] ? k->account->password : NULL;
+	switch (password_ask(g->passwords, span(c->username, n), span_str(password), phc, guard_mono_us() / 1000)) {
+	case PASSWORD_RIGHT: return f;
+	case PASSWORD_WAIT: return LOGIN_WAIT;
+	case PASSWORD_BUSY: return LOGIN_BUSY;
+	case PASSWORD_WRONG: break;
+	}
+	return LOGIN_PASSWORD;
+}
+
+static enum fault prove(struct guard *g, const struct client *c, void *x509, const char *password, struct claim *k)
+{
+	enum fault f;
+
+	if (!c->client || !word_ok(span_str(c->client)))
+		return LOGIN_CLIENT_ID;
+	if (c->protocol < 5 && (c->keepalive_s < 1 || c->keepalive_s > KEEPALIVE_MAX_S))
+		return LOGIN_KEEPALIVE;   /* in version 5 the broker itself lowers it */
+	if (!x509 && record_state(g->record) != RECORD_FLOWING)
+		return LOGIN_RECORD;      /* people wait; devices carry alerts */
+	f = x509 ? claim_device(g, c, x509, k) : claim_person(g, c, password, k);
+	if (f != LOGIN_GOOD)
+		return f;
+	switch (owners_bind(g->owners, c->client, k->party, k->id)) {
+	case OK: return LOGIN_GOOD;
+	case ERR_EXISTS: return LOGIN_OWNER;
+	default: return LOGIN_MEMORY;
+	}
+}
+
+static void record_login(struct guard *g, const struct client *c, const struct claim *k, enum fault f,
+			 Pullcord__V1__AuditType type)
+{
+	struct happening h = guard_happening(g, type, f == LOGIN_GOOD, NULL);
+
+	if (f == LOGIN_WAIT)
+		return;   /* not yet an answer */
+	h.party = k->party;
+	h.actor = f == LOGIN_GOOD ? span_str(k->id) : span(NULL, 0);
+	h.client = span_str(c->client);
+	h.address = span_str(c->address);
+	h.why = (uint32_t)f;
+	h.detail = span_str(k->detail ? k->detail : faults[f].text);
+	if (faults[f].answer == GATE_CLOSE)
+		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
+	record_push(g->record, &h);
+}
+
+static enum gate open_session(struct guard *g, const struct client *c, const struct claim *k)
+{
+	struct session *s = session_add(&g->sessions, c->context, c->client);
+	struct holder *h;
+
+	if (!s)
+		return GATE_CLOSE;
+	s->party = k->party;
+	strcpy(s->id, k->id);
+	s->active_ms = guard_mono_us() / 1000;
+	if (c->address)
+		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
+	if (policy_bind(g->policy, &k->account->subject, &h) != OK) {
+		session_drop(&g->sessions, s);
+		return GATE_CLOSE;
+	}
+	session_hold(s, h);
+	return GATE_ALLOW;
+}
+
+/* Mosquitto asks every session again after SIGHUP, offline ones too, with the stored password and the username we gave
+ * it. Who was let in is still known; whoever lost their account since has lost their holder as well. */
+static enum gate recognise(struct guard *g, const struct client *c, struct session *s)
+{
+	struct claim k = { .party = s->party };
+
+	strcpy(k.id, s->id);
+	record_login(g, c, &k, s->holder ? LOGIN_GOOD : LOGIN_UNKNOWN, PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH);
+	return s->holder ? GATE_ALLOW : GATE_DENY;
+}
+
+enum gate guard_login(struct guard *g, const struct client *c, void *x509, const char *password, const char **username)
+{
+	CLEANUP(claim_clear) struct claim k = { 0 };
+	struct session *s = session_of(&g->sessions, c->context);
+	enum gate answer;
+	enum fault f;
+
+	*username = NULL;
+	if (g->reloading && !s)
+		s = guard_restored(g, c);
+	if (s && (g->reloading || s->state == SESSION_LIVE) && c->client && strcmp(s->client, c->client) == 0)
+		return recognise(g, c, s);
+	f = prove(g, c, x509, password, &k);
+	record_login(g, c, &k, f,
+		     f == LOGIN_OWNER || f == LOGIN_CLIENT_ID ? PULLCORD__V1__AUDIT_TYPE__AUDIT_TAKEOVER
+							      : PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN);
+	if (f != LOGIN_GOOD)
+		return faults[f].answer;
+	answer = open_session(g, c, &k);
+	if (answer == GATE_ALLOW && x509)
+		*username = session_of(&g->sessions, c->context)->id;
+	return answer;
+}
+
+void guard_logoff(struct guard *g, const void *context, int reason)
+{
+	struct session *s = session_of(&g->sessions, context);
+	struct happening h;
+
+	if (!s || s->state == SESSION_CLOSED)
+		return;   /* never proved who it was, or told us before */
+	h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF, true, s);
+	h.why = (uint32_t)reason;
+	h.detail = span_str(s->state == SESSION_SUPERSEDED ? "the same client connected again"
+			    : s->kick                      ? "ended by us"
+			    : reason == 0                  ? "it said goodbye"
+							   : "the connection broke");
+	record_push(g->record, &h);
+	s->state = SESSION_CLOSED;
+	s->active_ms = guard_mono_us() / 1000;
+}

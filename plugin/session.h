@@ -1,0 +1,74 @@
+/* session: the broker's connections as we know them, keyed by the broker's context pointer, never by client id: on a
+ * takeover the old connection's end arrives after the new one's login under the same client id. An entry outlives its
+ * connection, because a will and the deliveries of a durable session are checked after the disconnect; it is freed when
+ * the same client id logs in again, when the pointer is used again, or SESSION_LINGER_MS after the connection ended
+ * (a later question is answered from the table of owners, see guard.h).
+ *
+ * Looking up is one hash step and allocates nothing; adding may allocate. Broker's thread only. */
+#ifndef PULLCORD_SESSION_H
+#define PULLCORD_SESSION_H
+
+#include "directory.h"
+#include "policy.h"
+
+#define SESSION_FILTERS_MAX 64
+#define SESSION_LINGER_MS 60000
+
+enum session_state {
+	SESSION_NONE,
+	SESSION_LIVE,
+	SESSION_SUPERSEDED,         /* another connection took its client id; its own end is still to come */
+	SESSION_CLOSED,             /* the connection ended; a will or queued messages may follow */
+};
+
+/* A subscription that was granted, kept to see whether it still would be, and to catch up on open alerts. */
+struct session_filter {
+	char text[TOPIC_BYTES_MAX + 1];
+	uint64_t alerts_before;     /* open alerts up to this number are still to be sent to it; 0: none */
+};
+
+struct session {
+	const void *context;
+	enum session_state state;
+	char client[WORD_BYTES_MAX + 1], address[64];
+	Pullcord__V1__Party party;
+	char id[WORD_BYTES_MAX + 1];
+	struct holder *holder;      /* NULL: may do nothing */
+	struct session_filter *filter;
+	size_t filters;
+	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
+	bool kick;                  /* to be ended at the next tick */
+	bool catch_up;              /* some filter has alerts_before set */
+	struct session *by_context, *by_client, *all_next, **all_prev;
+};
+
+struct sessions {
+	struct session **context, **client, *all;
+	size_t buckets, n;
+	uint64_t key;               /* of the client id hash: names are chosen by clients */
+};
+
+enum err sessions_init(struct sessions *t, uint64_t hash_key) MUST_USE;
+void sessions_clear(struct sessions *t);
+
+/* NULL when unknown. */
+struct session *session_of(const struct sessions *t, const void *context);
+/* The live entry of a client id, else any other of it; NULL when there is none. */
+struct session *session_client(const struct sessions *t, const char *client);
+
+/* A new live entry; an older one of the same pointer goes, a live one of the same client id becomes SUPERSEDED, closed
+ * ones of it go. NULL: out of memory. */
+struct session *session_add(struct sessions *t, const void *context, const char *client);
+/* A closed entry for a session nobody is connected to, keyed by a pointer of the caller's that is no context. */
+struct session *session_add_offline(struct sessions *t, const void *key, const char *client);
+void session_drop(struct sessions *t, struct session *s);
+/* Drops entries closed longer than SESSION_LINGER_MS ago. */
+void sessions_reap(struct sessions *t, int64_t now_ms);
+
+/* Takes the holder. */
+void session_hold(struct session *s, struct holder *h);
+/* Remembers a granted filter (once). ERR_FULL past SESSION_FILTERS_MAX. */
+enum err session_filter_add(struct session *s, struct span filter, uint64_t alerts_before) MUST_USE;
+void session_filter_del(struct session *s, struct span filter);
+
+#endif

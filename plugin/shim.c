@@ -1,0 +1,224 @@
+/* shim: Mosquitto's calls in, verdicts out. The only file that knows the broker; nothing is decided here.
+ * Plugin API 5, Mosquitto 2.0.11 and later. What the broker does around these calls: mosquitto's source, and README. */
+#include <mosquitto.h>
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "broker_conf.h"
+#include "guard.h"
+#include "identity.h"
+#include "log.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* The broker calls these by name; its header declares them without our visibility. */
+EXPORT int mosquitto_plugin_version(int n, const int *versions);
+EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n);
+EXPORT int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n);
+
+static mosquitto_plugin_id_t *plugin_id;
+
+static void to_broker_log(enum log_level level, const char *line)
+{
+	static const int word[] = { MOSQ_LOG_DEBUG, MOSQ_LOG_INFO, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
+
+	mosquitto_log_printf(word[level], "pullcord: %s", line);
+}
+
+/* ---- what the guard asks of the broker ---- */
+
+static void host_kick(const char *client)
+{
+	mosquitto_kick_client_by_clientid(client, true);
+}
+
+static void host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
+{
+	mosquitto_broker_publish_copy(client, topic, (int)payload.n, payload.p, qos, retain, NULL);
+}
+
+/* ---- what the broker asks of the guard ---- */
+
+static struct client client_of(const struct mosquitto *m, const char *username)
+{
+	return (struct client){ m, mosquitto_client_id(m), mosquitto_client_address(m), username,
+				mosquitto_client_protocol_version(m), mosquitto_client_keepalive(m) };
+}
+
+static int on_basic_auth(int event, void *event_data, void *data)
+{
+	static const int verdict[] = {
+		[GATE_DENY] = MOSQ_ERR_AUTH,
+		[GATE_ALLOW] = MOSQ_ERR_SUCCESS,
+		[GATE_CLOSE] = MOSQ_ERR_UNKNOWN,   /* ends the connection without CONNACK */
+	};
+	struct mosquitto_evt_basic_auth *ed = event_data;
+	struct client c = client_of(ed->client, ed->username);
+	void *x509 = mosquitto_client_certificate(ed->client);
+	const char *username = NULL;
+	enum gate answer = guard_login(data, &c, x509, ed->password, &username);
+
+	(void)event;
+	if (x509)
+		identity_release(x509);
+	/* It frees ed->username; ours lives in the session. */
+	if (answer == GATE_ALLOW && username && mosquitto_set_username(ed->client, username) != MOSQ_ERR_SUCCESS)
+		answer = GATE_CLOSE;
+	return verdict[answer];
+}
+
+static int on_acl_check(int event, void *event_data, void *data)
+{
+	/* A delivery knows only yes and no: any other code loses it silently. */
+	static const int verdict[] = {
+		[GATE_DENY] = MOSQ_ERR_ACL_DENIED,
+		[GATE_ALLOW] = MOSQ_ERR_SUCCESS,
+		[GATE_CLOSE] = MOSQ_ERR_UNKNOWN,
+	};
+	struct mosquitto_evt_acl_check *ed = event_data;
+	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
+	struct publish p = { span(ed->payload, ed->payload ? ed->payloadlen : 0), ed->qos, ed->retain };
+
+	(void)event;
+	switch (ed->access) {
+	case MOSQ_ACL_READ:
+		return guard_receive(data, &c, ed->topic, &p) == GATE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+	case MOSQ_ACL_WRITE: return verdict[guard_publish(data, &c, ed->topic, &p)];
+	case MOSQ_ACL_SUBSCRIBE: return verdict[guard_subscribe(data, &c, ed->topic, ed->qos)];
+	case MOSQ_ACL_UNSUBSCRIBE: return verdict[guard_unsubscribe(data, &c, ed->topic)];
+	default: return MOSQ_ERR_ACL_DENIED;
+	}
+}
+
+static int on_disconnect(int event, void *event_data, void *data)
+{
+	struct mosquitto_evt_disconnect *ed = event_data;
+
+	(void)event;
+	guard_logoff(data, ed->client, ed->reason);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static int on_tick(int event, void *event_data, void *data)
+{
+	(void)event, (void)event_data;
+	guard_tick(data);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* Always 0: an error would make 2.0 fail open until its restart, and end 2.1. */
+static int on_reload(int event, void *event_data, void *data)
+{
+	(void)event, (void)event_data;
+	guard_reload(data);
+	return MOSQ_ERR_SUCCESS;
+}
+
+static const struct { int event; MOSQ_FUNC_generic_callback call; } callbacks[] = {
+	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth },
+	{ MOSQ_EVT_ACL_CHECK, on_acl_check },
+	{ MOSQ_EVT_DISCONNECT, on_disconnect },
+	{ MOSQ_EVT_TICK, on_tick },
+	{ MOSQ_EVT_RELOAD, on_reload },
+};
+
+/* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
+
+struct settings {
+	const char *dir, *tenant, *broker_conf;
+	uint64_t record_mib, history_mib;
+};
+
+static bool read_option(const struct mosquitto_opt *o, struct settings *s)
+{
+	struct span value = span_str(o->value);
+
+	if (strcmp(o->key, "dir") == 0)
+		s->dir = o->value;
+	else if (strcmp(o->key, "tenant") == 0)
+		s->tenant = o->value;
+	else if (strcmp(o->key, "broker_conf") == 0)
+		s->broker_conf = o->value;
+	else if (strcmp(o->key, "record_mib") == 0)
+		return span_u64(value, 1 << 20, &s->record_mib) && s->record_mib >= 4;
+	else if (strcmp(o->key, "history_mib") == 0)
+		return span_u64(value, 1 << 20, &s->history_mib) && s->history_mib >= 4;
+	else
+		return false;
+	return true;
+}
+
+static bool read_options(const struct mosquitto_opt *opt, int n, struct settings *s)
+{
+	*s = (struct settings){ .record_mib = 1024, .history_mib = 64 };
+	for (int i = 0; i < n; i++) {
+		if (read_option(&opt[i], s))
+			continue;
+		log_say(EV_PLUGIN_REFUSED, KV_STR("option", opt[i].key), KV_STR("value", opt[i].value),
+			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4)"));
+		return false;
+	}
+	if (!s->dir)
+		log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_dir"),
+			KV_STR("right", "the folder made by `pullcord init`"));
+	return s->dir != NULL;
+}
+
+EXPORT int mosquitto_plugin_version(int n, const int *versions)
+{
+	for (int i = 0; i < n; i++)
+		if (versions[i] == 5)
+			return 5;
+	return -1;
+}
+
+EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n)
+{
+	struct guard_spec spec = { .host = { host_kick, host_publish } };
+	struct settings s;
+	struct guard *g;
+	char what[1024];
+
+	log_to(to_broker_log);
+	if (!read_options(opt, n, &s) || !broker_conf_allows(s.broker_conf))
+		return MOSQ_ERR_INVAL;
+	spec.dir = s.dir;
+	spec.record_mib = (size_t)s.record_mib;
+	spec.history_mib = (size_t)s.history_mib;
+	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
+		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
+		return MOSQ_ERR_INVAL;
+	}
+	if (s.tenant && strcmp(s.tenant, g->tenant) != 0) {
+		log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_tenant"), KV_STR("value", s.tenant),
+			KV_STR("right", g->tenant));
+		guard_close(&g);
+		return MOSQ_ERR_INVAL;
+	}
+	plugin_id = id;
+	*data = g;
+	for (size_t i = 0; i < countof(callbacks); i++) {
+		if (mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, NULL, g) != MOSQ_ERR_SUCCESS) {
+			log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "the broker does not take a callback"),
+				KV_NUM("event", callbacks[i].event));
+			guard_close(&g);
+			return MOSQ_ERR_NOT_SUPPORTED;
+		}
+	}
+	log_say(EV_PLUGIN_START, KV_STR("version", PULLCORD_VERSION), KV_STR("tenant", g->tenant), KV_STR("dir", g->dir));
+	return MOSQ_ERR_SUCCESS;
+}
+
+EXPORT int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n)
+{
+	struct guard *g = data;
+
+	(void)opt, (void)n;
+	for (size_t i = 0; i < countof(callbacks); i++)
+		mosquitto_callback_unregister(plugin_id, callbacks[i].event, callbacks[i].call, NULL);
+	log_say(EV_PLUGIN_STOP, KV_NUM("sessions", g ? g->sessions.n : 0));
+	guard_close(&g);
+	return MOSQ_ERR_SUCCESS;
+}
