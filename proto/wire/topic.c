@@ -146,8 +146,8 @@ bool filter_contains(const struct topic *wide, const struct topic *narrow)
 			return true;
 		if (i == narrow->n)
 			return false;
-		if (is_hash(narrow->level[i]))
-			return false;
+		if (is_hash(narrow->level[i]))   /* "+/#" says the same as "#" */
+			return i == 0 && wide->n == 2 && is_plus(wide->level[0]) && is_hash(wide->level[1]);
 		if (!is_plus(wide->level[i]) && !span_eq(wide->level[i], narrow->level[i]))
 			return false;
 	}
@@ -179,14 +179,11 @@ bool filter_meets(const struct topic *a, const struct topic *b)
 	return true;
 }
 
-enum err topic_build(char *out, size_t cap, enum topic_kind kind, const char *const *word, size_t n)
+static enum err build(struct put *b, const char *shape, const char *const *word, size_t n)
 {
-	struct put b = put(out, cap - 1);
-	struct span rest = span_str(kinds[kind].shape), level;
+	struct span rest = span_str(shape), level;
 	size_t used = 0;
 
-	must(cap > 0 && kind > TOPIC_OTHER && kind < TOPIC_KINDS);
-	out[0] = '\0';
 	do {
 		level = span_cut(rest, '/', &rest);
 		if (level.p[0] == '{') {
@@ -195,16 +192,23 @@ enum err topic_build(char *out, size_t cap, enum topic_kind kind, const char *co
 			if (!word_ok(level))
 				return ERR_SYNTAX;
 		}
-		put_bytes(&b, level);
-		if (rest.p)
-			put_str(&b, "/");
+		put_bytes(b, level);
+		put_str(b, rest.p ? "/" : "");
 	} while (rest.p);
 	must(used == n);
-	TRY(put_end(&b));
-	if (b.n > TOPIC_BYTES_MAX)
-		return ERR_TOO_LARGE;
-	out[b.n] = '\0';
-	return OK;
+	TRY(put_end(b));
+	return b->n > TOPIC_BYTES_MAX ? ERR_TOO_LARGE : OK;
+}
+
+enum err topic_build(char *out, size_t cap, enum topic_kind kind, const char *const *word, size_t n)
+{
+	struct put b = put(out, cap - 1);
+	enum err e;
+
+	must(cap > 0 && kind > TOPIC_OTHER && kind < TOPIC_KINDS);
+	e = build(&b, kinds[kind].shape, word, n);
+	out[e == OK ? b.n : 0] = '\0';
+	return e;
 }
 
 static const char *const priorities[] = { NULL, "info", "low", "medium", "high", "code" };

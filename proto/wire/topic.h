@@ -60,7 +60,8 @@ bool filter_contains(const struct topic *wide, const struct topic *narrow);
 bool filter_meets(const struct topic *a, const struct topic *b);
 
 /* Builds a topic text from the kind and its words in order, with a closing NUL: topic_build(out, cap, TOPIC_ALERT,
- * "mercy", "icu3", "high", "nc-1"). ERR_SYNTAX when a word is none, ERR_TOO_LARGE when it does not fit. */
+ * "mercy", "icu3", "high", "nc-1"). ERR_SYNTAX when a word is none, ERR_TOO_LARGE when it does not fit; then the
+ * text is empty. */
 enum err topic_build(char *out, size_t cap, enum topic_kind kind, const char *const *word, size_t n) MUST_USE;
 #define TOPIC_BUILD(out, kind, ...) topic_build((out), sizeof(out), (kind), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
