@@ -1,0 +1,199 @@
+#include "install.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "report.h"
+#include "topic.h"
+#include "vault.h"
+
+#define CONF_BYTES_MAX (1u << 20)
+
+static enum err errno_err(void)
+{
+	switch (errno) {
+	case ENOENT:
+	case ENOTDIR:
+		return ERR_NOT_FOUND;
+	case EACCES:
+	case EPERM:
+		return ERR_DENIED;
+	case EEXIST:
+		return ERR_EXISTS;
+	default:
+		return ERR_IO;
+	}
+}
+
+/* ---- mosquitto.conf ---------------------------------------------------------------------------------------------- */
+
+/* The first port that is named belongs to devices, the second to people, as `init` writes them. */
+static void conf_listener(struct install *in, struct span value)
+{
+	struct span rest;
+	uint64_t port;
+
+	if (!span_u64(span_cut(value, ' ', &rest), 65535, &port))
+		return;
+	if (!in->device_port)
+		in->device_port = (int)port;
+	else if (!in->app_port)
+		in->app_port = (int)port;
+}
+
+enum err install_read_conf(struct span text, struct install *out)
+{
+	struct install in = { 0 };
+
+	while (text.n) {
+		struct span value, name = span_cut(span_trim(span_cut(text, '\n', &text)), ' ', &value);
+
+		value = span_trim(value);
+		if (span_is(name, "listener"))
+			conf_listener(&in, value);
+		if (!span_is(name, "plugin_opt_tenant"))
+			continue;
+		if (!word_ok(value) || !span_text(value, in.tenant, sizeof(in.tenant)))
+			return ERR_SYNTAX;
+	}
+	if (!in.tenant[0])
+		return ERR_NOT_FOUND;
+	memcpy(out->tenant, in.tenant, sizeof(in.tenant));
+	out->device_port = in.device_port;
+	out->app_port = in.app_port;
+	return OK;
+}
+
+/* ---- the folder -------------------------------------------------------------------------------------------------- */
+
+struct install_path install_path(const struct install *in, const char *name)
+{
+	struct install_path path;
+	int n = snprintf(path.text, sizeof(path.text), "%s/%s", in->dir, name);
+
+	must(n > 0 && (size_t)n < sizeof(path.text));   /* install_open() left room for every name */
+	return path;
+}
+
+static void say_conf(const struct install *in, enum err e)
+{
+	const struct install_path conf = install_path(in, "mosquitto.conf");
+
+	switch (e) {
+	case ERR_NOT_FOUND:
+		report_error("%s is no installation: it has no mosquitto.conf with \"plugin_opt_tenant NAME\"", in->dir);
+		report_hint("name the folder by --dir or PULLCORD_DIR, or make it: pullcord init %s --tenant NAME",
+			    in->dir);
+		break;
+	case ERR_SYNTAX:
+		report_error("%s: plugin_opt_tenant takes one word of A-Z a-z 0-9 . _ : -", conf.text);
+		break;
+	default:
+		(void)report_fail(e, "read %s", conf.text);
+		report_hint("the tool wants the rights of the broker's user, or root's");
+	}
+}
+
+enum err install_open(const char *dir, struct install *out)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+	const char *named = getenv("PULLCORD_DIR");
+	size_t n;
+	enum err e;
+
+	*out = (struct install){ 0 };
+	if (!dir)
+		dir = named && *named ? named : "/etc/pullcord";
+	if (strlen(dir) > INSTALL_PATH_MAX - 64) {
+		(void)report_fail(ERR_TOO_LARGE, "use the path of this installation");
+		return ERR_TOO_LARGE;
+	}
+	strcpy(out->dir, dir);
+	e = install_read(install_path(out, "mosquitto.conf").text, CONF_BYTES_MAX, &text, &n);
+	if (e == OK)
+		e = install_read_conf(span(text, n), out);
+	if (e != OK)
+		say_conf(out, e);
+	return e;
+}
+
+enum err install_directory(const struct install *in, bool read_only, struct directory **out)
+{
+	uint8_t root[AEAD_KEY_BYTES];
+	enum err e = vault_root(install_path(in, "keys/root.key").text, root);
+
+	if (e != OK) {
+		(void)report_fail(e, "read the root key %s/keys/root.key", in->dir);
+		if (e == ERR_DENIED)
+			report_hint("run this as the broker's user or root; the key file is to have mode 0600");
+		return e;
+	}
+	e = directory_open(install_path(in, "directory.mdb").text, root, read_only, out);
+	crypt_wipe(root, sizeof(root));
+	if (e != OK)
+		(void)report_fail(e, "open the directory %s/directory.mdb", in->dir);
+	if (e == ERR_KEY)
+		report_hint("it was sealed by another root key: put back the pair that belongs together");
+	return e;
+}
+
+/* ---- files ------------------------------------------------------------------------------------------------------- */
+
+static enum err read_all(int fd, char *text, size_t cap, size_t *n)
+{
+	ssize_t got;
+
+	*n = 0;
+	while ((got = read(fd, text + *n, cap - *n)) > 0)
+		*n += (size_t)got;
+	if (got < 0)
+		return ERR_IO;
+	return *n == cap ? ERR_TOO_LARGE : OK;
+}
+
+enum err install_read(const char *path, size_t max, char **out, size_t *n)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	CLEANUP(free_cleanup) char *text = NULL;
+
+	if (fd < 0)
+		return errno_err();
+	text = malloc(max + 2);
+	if (!text)
+		return ERR_FULL;
+	TRY(read_all(fd, text, max + 1, n));
+	text[*n] = '\0';
+	*out = text;
+	text = NULL;
+	return OK;
+}
+
+static enum err write_all(int fd, struct span text)
+{
+	while (text.n) {
+		ssize_t n = write(fd, text.p, text.n);
+
+		if (n < 0 && errno != EINTR)
+			return ERR_IO;
+		if (n > 0)
+			text = span(text.p + n, text.n - (size_t)n);
+	}
+	return fsync(fd) == 0 ? OK : ERR_IO;
+}
+
+enum err install_write(const char *path, struct span text, unsigned mode)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	enum err e;
+
+	if (fd < 0)
+		return errno_err();
+	e = fchmod(fd, (mode_t)mode) == 0 ? write_all(fd, text) : ERR_IO;
+	if (e != OK)
+		unlink(path);
+	return e;
+}
