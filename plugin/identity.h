@@ -3,7 +3,6 @@
 #ifndef PULLCORD_IDENTITY_H
 #define PULLCORD_IDENTITY_H
 
-#include "err.h"
 #include "span.h"
 
 struct identity {
@@ -21,13 +20,16 @@ enum certificate_fault {
 	CERTIFICATE_USAGE,          /* extended key usage without clientAuth */
 	CERTIFICATE_CA,             /* a CA's own certificate */
 	CERTIFICATE_TIME,           /* not yet or no longer valid at now_s */
+	CERTIFICATE_NONE,           /* NULL, or not an X.509 certificate in DER */
 	CERTIFICATE_FAULTS
 };
 
-/* `x509` is an X509 *, as mosquitto_client_certificate() gives it; still the caller's. Pure but for OpenSSL. */
+/* `x509` is an X509 *, as mosquitto_client_certificate() gives it, or NULL; still the caller's. *out is written only
+ * when the certificate is good. Needs crypt_init(). Pure but for OpenSSL, whose list of errors stays as it was. */
 enum certificate_fault identity_read(void *x509, int64_t now_s, struct identity *out);
 void identity_release(void *x509);                        /* X509_free */
-enum certificate_fault identity_read_der(struct span der, int64_t now_s, struct identity *out);   /* tests, tools, fuzz */
+/* For tools and tests. */
+enum certificate_fault identity_read_der(struct span der, int64_t now_s, struct identity *out);
 const char *certificate_fault_text(enum certificate_fault f);
 
 #endif
