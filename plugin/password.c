@@ -1,0 +1,294 @@
+#include "password.h"
+
+#include <argon2.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "crypt.h"
+#include "topic.h"
+
+/* OWASP's second choice for argon2id: 19 MiB, 2 passes, 1 lane. */
+#define COST_KIB 19456
+#define COST_PASSES 2
+#define COST_LANES 1
+#define SALT_BYTES 16
+#define HASH_BYTES 32
+
+/* What a PHC string may ask of us. */
+#define MOST_KIB (256 * 1024)
+#define MOST_PASSES 10
+#define MOST_LANES 4
+
+#define QUESTIONS_MAX 64
+#define ANSWERS_MAX 1024
+#define ANSWER_MS 60000
+
+/* The work an unknown user costs; its answer is thrown away. Nobody knows a password to it. */
+static const char nobodys_phc[] = "$argon2id$v=19$m=19456,t=2,p=1$cHVsbGNvcmQgbm9ib2R5$"
+				  "bm8gcGFzc3dvcmQgaGFzaGVzIHRvIHRoaXMgdGV4dCE";
+
+/* ---- hashing ----------------------------------------------------------------------------------------------------- */
+
+static bool length_ok(struct span password)
+{
+	return password.n >= PASSWORD_BYTES_MIN && password.n <= PASSWORD_BYTES_MAX;
+}
+
+static enum err err_of(int rc)
+{
+	if (rc == ARGON2_OK)
+		return OK;
+	if (rc == ARGON2_VERIFY_MISMATCH)
+		return ERR_KEY;
+	return rc == ARGON2_MEMORY_ALLOCATION_ERROR || rc == ARGON2_THREAD_FAIL ? ERR_FULL : ERR_SYNTAX;
+}
+
+enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX])
+{
+	uint8_t salt[SALT_BYTES];
+
+	if (!length_ok(password))
+		return ERR_RANGE;
+	crypt_random(salt, sizeof(salt));
+	return err_of(argon2id_hash_encoded(COST_PASSES, COST_KIB, COST_LANES, password.p, password.n, salt,
+					    sizeof(salt), HASH_BYTES, phc, PASSWORD_PHC_MAX));
+}
+
+/* "m=19456": the number after `name`, in 1..most. */
+static bool cost_ok(struct span part, const char *name, uint64_t most)
+{
+	struct span value;
+	uint64_t n;
+
+	return span_is(span_cut(part, '=', &value), name) && span_u64(value, most, &n) && n > 0;
+}
+
+/* "$argon2id$v=19$m=..,t=..,p=..$salt$hash": the library does the rest, once we know that it will not take too long. */
+static bool phc_ok(const char *phc)
+{
+	struct span rest = span(phc, strnlen(phc, PASSWORD_PHC_MAX)), costs;
+
+	if (rest.n == PASSWORD_PHC_MAX || span_cut(rest, '$', &rest).n != 0 ||
+	    !span_is(span_cut(rest, '$', &rest), "argon2id") || !span_is(span_cut(rest, '$', &rest), "v=19"))
+		return false;
+	costs = span_cut(rest, '$', &rest);
+	return cost_ok(span_cut(costs, ',', &costs), "m", MOST_KIB) &&
+	       cost_ok(span_cut(costs, ',', &costs), "t", MOST_PASSES) &&
+	       cost_ok(span_cut(costs, ',', &costs), "p", MOST_LANES) && !costs.p;
+}
+
+enum err password_check(const char *phc, struct span password)
+{
+	if (!phc_ok(phc))
+		return ERR_SYNTAX;
+	return err_of(argon2id_verify(phc, password.p, password.n));
+}
+
+/* ---- the desk ---------------------------------------------------------------------------------------------------- */
+
+/* HMAC over user, password and PHC under a key of this process: a memory dump of answers holds no password, and an
+ * answer dies with the PHC it was given for. */
+struct ticket {
+	uint8_t b[SHA256_BYTES];
+};
+
+struct question {
+	struct ticket ticket;
+	char user[WORD_BYTES_MAX + 1];
+	uint8_t password[PASSWORD_BYTES_MAX];
+	size_t n;
+	char phc[PASSWORD_PHC_MAX];   /* "": no such user */
+};
+
+struct answer {
+	struct ticket ticket;
+	int64_t until_ms;             /* 0: none here */
+	bool right;
+};
+
+/* `question` is a ring from `first`; its first is being worked on. `answer` is a ring that forgets the oldest. */
+struct password_desk {
+	pthread_t worker;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	uint8_t key[SHA256_BYTES];
+	bool stop;
+	int64_t now_ms;               /* the latest any caller said */
+	size_t first, questions;
+	struct question question[QUESTIONS_MAX];
+	size_t next_answer;
+	struct answer answer[ANSWERS_MAX];
+};
+
+static struct ticket ticket_of(const struct password_desk *d, struct span user, struct span password, const char *phc)
+{
+	uint8_t lengths[] = { (uint8_t)user.n, (uint8_t)(password.n >> 8), (uint8_t)password.n, phc != NULL };
+	struct ticket t;
+
+	HMAC256(t.b, span(d->key, sizeof(d->key)), span(lengths, sizeof(lengths)), user, password, span_str(phc));
+	return t;
+}
+
+/* Not in constant time: who has not the key cannot choose how far two tickets agree. */
+static bool ticket_same(const struct ticket *a, const struct ticket *b)
+{
+	return memcmp(a->b, b->b, sizeof(a->b)) == 0;
+}
+
+static struct question *question_at(struct password_desk *d, size_t i)
+{
+	return &d->question[(d->first + i) % QUESTIONS_MAX];
+}
+
+/* Slow. Equal work whoever is asked for: a user without a usable PHC costs what the others cost, and is wrong. */
+static enum err judge(const struct question *q, bool *right)
+{
+	bool known = phc_ok(q->phc);
+	enum err e = password_check(known ? q->phc : nobodys_phc, span(q->password, q->n));
+
+	*right = known && e == OK;
+	return e == ERR_FULL ? e : OK;
+}
+
+static void remember(struct password_desk *d, const struct ticket *t, bool right)
+{
+	d->answer[d->next_answer] = (struct answer){ *t, d->now_ms + ANSWER_MS, right };
+	d->next_answer = (d->next_answer + 1) % ANSWERS_MAX;
+}
+
+/* Without memory for the hash there is no answer, and the client's next try asks again. Called with the lock held. */
+static void work_one(struct password_desk *d)
+{
+	struct question q = d->question[d->first];
+	bool right;
+	enum err e;
+
+	pthread_mutex_unlock(&d->lock);
+	e = judge(&q, &right);
+	pthread_mutex_lock(&d->lock);
+	if (e == OK)
+		remember(d, &q.ticket, right);
+	crypt_wipe(&d->question[d->first], sizeof(q));
+	d->first = (d->first + 1) % QUESTIONS_MAX;
+	d->questions--;
+	crypt_wipe(&q, sizeof(q));
+}
+
+static void *work(void *desk)
+{
+	struct password_desk *d = desk;
+
+	pthread_mutex_lock(&d->lock);
+	while (!d->stop) {
+		if (d->questions)
+			work_one(d);
+		else
+			pthread_cond_wait(&d->wake, &d->lock);
+	}
+	pthread_mutex_unlock(&d->lock);
+	return NULL;
+}
+
+/* The broker's signals stay the broker's. */
+static bool start(struct password_desk *d)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	if (pthread_sigmask(SIG_BLOCK, &all, &before) != 0)
+		return false;
+	rc = pthread_create(&d->worker, NULL, work, d);
+	must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
+	return rc == 0;
+}
+
+static void desk_free(struct password_desk *d)
+{
+	pthread_cond_destroy(&d->wake);
+	pthread_mutex_destroy(&d->lock);
+	crypt_wipe(d, sizeof(*d));
+	free(d);
+}
+
+enum err password_open(struct password_desk **out)
+{
+	struct password_desk *d = calloc(1, sizeof(*d));
+
+	if (!d)
+		return ERR_FULL;
+	must(phc_ok(nobodys_phc));
+	crypt_random(d->key, sizeof(d->key));
+	must(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->wake, NULL) == 0);
+	if (!start(d)) {
+		desk_free(d);
+		return ERR_FULL;
+	}
+	*out = d;
+	return OK;
+}
+
+void password_close(struct password_desk **d)
+{
+	if (!*d)
+		return;
+	pthread_mutex_lock(&(*d)->lock);
+	(*d)->stop = true;
+	pthread_cond_signal(&(*d)->wake);
+	pthread_mutex_unlock(&(*d)->lock);
+	must(pthread_join((*d)->worker, NULL) == 0);
+	desk_free(*d);
+	*d = NULL;
+}
+
+static const struct answer *recall(const struct password_desk *d, const struct ticket *t)
+{
+	for (size_t i = 0; i < ANSWERS_MAX; i++)
+		if (d->answer[i].until_ms > d->now_ms && ticket_same(&d->answer[i].ticket, t))
+			return &d->answer[i];
+	return NULL;
+}
+
+/* One question for each user: the same again waits with it, another one must come back later. */
+static enum password_answer enqueue(struct password_desk *d, const struct ticket *t, struct span user,
+				    struct span password, const char *phc)
+{
+	struct question *q;
+
+	for (size_t i = 0; i < d->questions; i++) {
+		q = question_at(d, i);
+		if (span_is(user, q->user))
+			return ticket_same(&q->ticket, t) ? PASSWORD_WAIT : PASSWORD_BUSY;
+	}
+	if (d->questions == QUESTIONS_MAX)
+		return PASSWORD_BUSY;
+	q = question_at(d, d->questions);
+	if (!span_text(user, q->user, sizeof(q->user)) || !span_text(span_str(phc), q->phc, sizeof(q->phc)))
+		return PASSWORD_WRONG;
+	q->ticket = *t;
+	q->n = password.n;
+	memcpy(q->password, password.p, password.n);
+	d->questions++;
+	pthread_cond_signal(&d->wake);
+	return PASSWORD_WAIT;
+}
+
+/* Which lengths are wrong is public, so these need not cost the same. */
+enum password_answer password_ask(struct password_desk *d, struct span user, struct span password, const char *phc,
+				  int64_t now_ms)
+{
+	enum password_answer said;
+	const struct answer *known;
+	struct ticket t;
+
+	if (!word_ok(user) || !length_ok(password))
+		return PASSWORD_WRONG;
+	t = ticket_of(d, user, password, phc);
+	pthread_mutex_lock(&d->lock);
+	d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
+	known = recall(d, &t);
+	said = known ? (known->right ? PASSWORD_RIGHT : PASSWORD_WRONG) : enqueue(d, &t, user, password, phc);
+	pthread_mutex_unlock(&d->lock);
+	return said;
+}
