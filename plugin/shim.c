@@ -166,6 +166,28 @@ static bool read_options(const struct mosquitto_opt *opt, int n, struct settings
 	return s->dir != NULL;
 }
 
+/* The broker does not say how it was configured, and some of its options would let people past us. */
+static bool broker_conf_allows(const char *named)
+{
+	static struct broker_fault fault[64];
+	char path[512], text[BROKER_FAULT_TEXT];
+	size_t n;
+	bool good = true;
+
+	if (!named && broker_conf_path(path, sizeof(path)) != OK) {
+		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "which mosquitto.conf the broker reads cannot be told"),
+			KV_STR("right", "start it with -c FILE, or set plugin_opt_broker_conf FILE"));
+		return false;
+	}
+	n = broker_conf_check(named ? named : path, fault, countof(fault));
+	for (size_t i = 0; i < n && i < countof(fault); i++) {
+		broker_fault_text(&fault[i], text);
+		log_say(fault[i].fatal ? EV_PLUGIN_REFUSED : EV_BROKER_OPTION, KV_STR("option", text));
+		good = good && !fault[i].fatal;
+	}
+	return good && n <= countof(fault);
+}
+
 EXPORT int mosquitto_plugin_version(int n, const int *versions)
 {
 	for (int i = 0; i < n; i++)

@@ -1,0 +1,632 @@
+/* The guard with everything real behind it but the broker: `host` below takes down what it asks for. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "guard.h"
+#include "log.h"
+#include "vault.h"
+
+#define ALERT "mercy/unit/icu3/alert/high/nc-1"
+
+static const char policy_text[] =
+	"tenant mercy\n"
+	"role nurse\n"
+	"  allow subscribe mercy/unit/{unit}/alert/+/+\n"
+	"  allow publish   mercy/unit/{unit}/ack/+\n"
+	"  allow both      mercy/user/{user}/presence\n"
+	"  logoff after 15m idle\n"
+	"role nursecall-device\n"
+	"  allow publish   mercy/unit/{unit}/alert/+/{device}\n"
+	"  allow publish   mercy/device/{device}/state\n"
+	"  allow subscribe mercy/unit/{unit}/ack/{device}\n"
+	"  allow subscribe mercy/device/{device}/stored\n"
+	"  life-critical   mercy/unit/{unit}/alert/code/{device}\n"
+	"role operator\n"
+	"  allow subscribe mercy/device/+/state\n";
+
+static char dir[64];
+static struct guard *g;
+static EVP_PKEY *key;
+static struct id_maker ids;
+static int ctx[16];                 /* addresses that stand for the broker's contexts */
+
+/* What the guard asked of the broker. */
+static struct { char kicked[4][65]; int kicks; char topic[64][201], client[64][65]; int published; } asked;
+
+static void host_kick(const char *client)
+{
+	strcpy(asked.kicked[asked.kicks++ % 4], client);
+}
+
+static void host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
+{
+	(void)payload, (void)qos, (void)retain;
+	strcpy(asked.client[asked.published % 64], client ? client : "");
+	strcpy(asked.topic[asked.published++ % 64], topic);
+}
+
+static int times_published(const char *topic, const char *client)
+{
+	int n = 0;
+
+	for (int i = 0; i < asked.published; i++)
+		n += !strcmp(asked.topic[i], topic) && !strcmp(asked.client[i], client);
+	return n;
+}
+
+/* ---- an installation ---- */
+
+static const char *in_dir(const char *name)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return path;
+}
+
+static void write_file(const char *name, const char *text)
+{
+	FILE *f = fopen(in_dir(name), "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void save(Pullcord__V1__Party party, const char *id, const char *role, const char *unit, const char *password)
+{
+	struct directory *d = g ? g->directory : NULL;
+	struct span roles[1] = { span_str(role) };
+	struct attribute attributes[1] = { { SPAN_LIT("unit"), span_str(unit) } };
+	struct account a = { .subject = { .party = party, .tenant = SPAN_LIT("mercy"), .id = span_str(id), .role = roles,
+					  .roles = role[0] != '\0', .attribute = attributes, .attributes = 1 } };
+	uint8_t root[32];
+
+	if (password)
+		assert_int_equal(password_hash(span_str(password), a.password), OK);
+	if (!d) {
+		assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
+		assert_int_equal(directory_open(in_dir("directory.mdb"), root, false, &d), OK);
+	}
+	assert_int_equal(directory_save(d, &a, false), OK);
+	if (!g)
+		directory_close(&d);
+}
+
+static void quiet(enum log_level level, const char *line) { (void)level, (void)line; }
+
+static void guard_start(void)
+{
+	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish } };
+	char what[1024];
+
+	if (guard_open(&spec, &g, what, sizeof(what)) != OK)
+		fail_msg("%s", what);
+}
+
+static int install(void **state)
+{
+	uint8_t seed[32], pub[32];
+	char vkey[256];
+
+	(void)state;
+	log_to(quiet);
+	memset(&asked, 0, sizeof(asked));
+	snprintf(dir, sizeof(dir), "/tmp/guard.XXXXXX");
+	assert_non_null(mkdtemp(dir));
+	assert_int_equal(mkdir(in_dir("keys"), 0700), 0);
+	assert_int_equal(crypt_init(), OK);
+	assert_int_equal(vault_make_root(in_dir("keys/root.key")), OK);
+	assert_int_equal(vault_make_root(in_dir("keys/record.seed")), OK);
+	assert_int_equal(vault_root(in_dir("keys/record.seed"), seed), OK);
+	assert_int_equal(sign_public(seed, pub), OK);
+	assert_int_equal(vkey_write(SPAN_LIT("mercy.example/audit/main"), pub, vkey, sizeof(vkey)), OK);
+	write_file("record.vkey", vkey);
+	write_file("pullcord.policy", policy_text);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
+	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "nurse", "med4", "battery staple");
+	save(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", "nursecall-device", "icu3", NULL);
+	id_init(&ids, SPAN_LIT("mercy"), PULLCORD__V1__PARTY__PARTY_DEVICE, SPAN_LIT("nc-1"), 0);
+	guard_start();
+	return 0;
+}
+
+static int uninstall(void **state)
+{
+	char command[128];
+
+	(void)state;
+	guard_close(&g);
+	snprintf(command, sizeof(command), "rm -r %s", dir);
+	return system(command);
+}
+
+/* ---- clients ---- */
+
+static void name_put(X509_NAME *n, const char *cn)
+{
+	assert_int_equal(X509_NAME_add_entry_by_txt(n, "CN", MBSTRING_UTF8, (const unsigned char *)cn, -1, -1, 0), 1);
+}
+
+static void extension_put(X509 *x, int nid, const char *value)
+{
+	X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, NULL, nid, value);
+
+	assert_non_null(e);
+	X509_add_ext(x, e, -1);
+	X509_EXTENSION_free(e);
+}
+
+static X509 *certificate(const char *tenant, const char *id)
+{
+	X509 *x = X509_new();
+	char uri[128];
+
+	if (!key)
+		key = EVP_EC_gen("P-256");
+	snprintf(uri, sizeof(uri), "URI:urn:pullcord:%s:device:%s", tenant, id);
+	X509_set_version(x, 2);
+	name_put(X509_get_subject_name(x), id);
+	X509_gmtime_adj(X509_getm_notBefore(x), -60);
+	X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+	X509_set_pubkey(x, key);
+	extension_put(x, NID_subject_alt_name, uri);
+	extension_put(x, NID_ext_key_usage, "clientAuth");
+	assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+	return x;
+}
+
+static enum gate device_login(int at, const char *tenant, const char *id, const char *client, const char *username)
+{
+	struct client c = { &ctx[at], client, "127.0.0.1", username, 5, 60 };
+	X509 *x = certificate(tenant, id);
+	const char *mapped;
+	enum gate answer = guard_login(g, &c, x, NULL, &mapped);
+
+	if (answer == GATE_ALLOW)
+		assert_string_equal(mapped, id);
+	X509_free(x);
+	return answer;
+}
+
+static enum gate person_try(int at, const char *user, const char *client, const char *password)
+{
+	struct client c = { &ctx[at], client, "127.0.0.1", user, 5, 60 };
+	const char *mapped;
+
+	return guard_login(g, &c, NULL, password, &mapped);
+}
+
+/* As a client library does: again until there is an answer. */
+static enum gate person_login(int at, const char *user, const char *client, const char *password)
+{
+	enum gate answer = GATE_CLOSE;
+
+	for (int i = 0; i < 500 && answer == GATE_CLOSE; i++) {
+		answer = person_try(at, user, client, password);
+		if (answer == GATE_CLOSE)
+			usleep(10000);
+	}
+	return answer;
+}
+
+static struct client client_at(int at, const char *client, const char *username)
+{
+	return (struct client){ &ctx[at], client, "127.0.0.1", username, 5, 60 };
+}
+
+static enum gate subscribes(int at, const char *client, const char *filter)
+{
+	struct client c = client_at(at, client, NULL);
+
+	return guard_subscribe(g, &c, filter, 1);
+}
+
+static enum gate receives(int at, const char *client, const char *topic)
+{
+	struct client c = client_at(at, client, NULL);
+
+	return guard_receive(g, &c, topic, &(struct publish){ SPAN_LIT("x"), 1, false });
+}
+
+struct message { uint8_t raw[1024]; size_t n; struct id id; };
+
+static struct message alert_from(const char *sender, uint8_t key_byte, Pullcord__V1__Phase phase)
+{
+	struct message m;
+	struct put b = put(m.raw, sizeof(m.raw));
+	uint8_t key16[ID_BYTES] = { key_byte };
+	int64_t now = guard_real_us();
+	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
+	struct envelope_from from = { "mercy", sender, PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0 };
+
+	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
+	a.priority = PULLCORD__V1__PRIORITY__PRIORITY_HIGH;
+	a.phase = phase;
+	a.count = 1;
+	assert_int_equal(envelope_write(&from, &a.base, &b), OK);
+	m.n = b.n;
+	m.id = from.id;
+	return m;
+}
+
+static enum gate publishes(int at, const char *client, const char *topic, const struct message *m, bool retain)
+{
+	struct client c = client_at(at, client, NULL);
+
+	return guard_publish(g, &c, topic, &(struct publish){ span(m->raw, m->n), 1, retain });
+}
+
+static enum gate answers(int at, const char *client, const char *by, uint8_t key_byte)
+{
+	struct message m;
+	struct put b = put(m.raw, sizeof(m.raw));
+	struct id_maker maker;
+	uint8_t key16[ID_BYTES] = { key_byte };
+	int64_t now = guard_real_us();
+	Pullcord__V1__AlertUpdate u = PULLCORD__V1__ALERT_UPDATE__INIT;
+	struct envelope_from from = { "mercy", "ana", PULLCORD__V1__PARTY__PARTY_USER, { { 0 } }, now, 0 };
+
+	id_init(&maker, SPAN_LIT("mercy"), PULLCORD__V1__PARTY__PARTY_USER, SPAN_LIT("ana"), 1);
+	from.id = id_next(&maker, now / 1000);
+	u.alert = u.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
+	u.state = PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED;
+	u.by = strdup(by);
+	assert_int_equal(envelope_write(&from, &u.base, &b), OK);
+	free(u.by);
+	m.n = b.n;
+	return publishes(at, client, "mercy/unit/icu3/ack/nc-1", &m, false);
+}
+
+static void tick_until_published(const char *topic, const char *client)
+{
+	for (int i = 0; i < 500 && !times_published(topic, client); i++) {
+		guard_tick(g);
+		usleep(5000);
+	}
+}
+
+/* ---- who are you ---- */
+
+static void a_device_is_its_certificate(void **state)
+{
+	(void)state;
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	assert_int_equal(device_login(1, "mercy", "nc-1", "nc-1", "nc-1"), GATE_ALLOW);
+	assert_int_equal(device_login(2, "mercy", "nc-1", "nc-2", NULL), GATE_DENY);
+	assert_int_equal(device_login(2, "mercy", "nc-1", "nc-1", "root"), GATE_DENY);
+	assert_int_equal(device_login(2, "other", "nc-1", "nc-1", NULL), GATE_DENY);
+	assert_int_equal(device_login(2, "mercy", "nc-9", "nc-9", NULL), GATE_DENY);
+}
+
+static void a_person_is_heard_once_the_password_is_hashed(void **state)
+{
+	(void)state;
+	assert_int_equal(person_try(0, "ana", "ana.t1", "correct horse"), GATE_CLOSE);
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(1, "ana", "ana.t1", "wrong horse"), GATE_DENY);
+	assert_int_equal(person_login(1, "nobody", "nobody.t1", "wrong horse"), GATE_DENY);
+	assert_int_equal(person_login(1, NULL, "ana.t1", NULL), GATE_DENY);
+	assert_int_equal(person_login(1, "ana", "ana.t1", ""), GATE_DENY);
+}
+
+static void a_client_id_belongs_to_one_identity(void **state)
+{
+	(void)state;
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(1, "bea", "ana.t1", "battery staple"), GATE_DENY);
+	assert_int_equal(person_login(1, "bea", "bea", "battery staple"), GATE_DENY);
+	assert_int_equal(person_login(1, "bea", "bea.", "battery staple"), GATE_DENY);
+	assert_int_equal(person_login(1, "bea", "bea.+", "battery staple"), GATE_DENY);
+	assert_int_equal(session_of(&g->sessions, &ctx[0])->state, SESSION_LIVE);
+}
+
+static void a_keepalive_of_zero_is_refused_before_version_5(void **state)
+{
+	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 4, 0 };
+	X509 *x = certificate("mercy", "nc-1");
+	const char *mapped;
+
+	(void)state;
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_DENY);
+	c.keepalive_s = 60;
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_ALLOW);
+	X509_free(x);
+}
+
+/* ---- may you ---- */
+
+static void an_alert_goes_out_and_its_receipt_comes_back(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	tick_until_published("mercy/device/nc-1/stored", "");
+	assert_int_equal(times_published("mercy/device/nc-1/stored", ""), 1);
+}
+
+static void what_an_envelope_claims_must_be_proved(void **state)
+{
+	struct message forged = alert_from("nc-2", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       good = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), cut = good;
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	cut.n--;
+	assert_int_equal(publishes(0, "nc-1", ALERT, &forged, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &cut, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/unit/icu3/alert/low/nc-1", &good, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &good, true), GATE_DENY);
+	assert_int_equal(answers(1, "ana.t1", "bea", 1), GATE_DENY);
+	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
+}
+
+static void nothing_but_state_is_retained_and_nobody_speaks_for_the_broker(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), empty = { .n = 0 };
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, true), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &empty, true), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &empty, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/stored", &m, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/audit/main/checkpoint", &m, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "$CONTROL/pullcord/v1", &m, false), GATE_DENY);
+}
+
+static void a_nurse_sees_her_unit_and_no_other(void **state)
+{
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/med4/alert/+/+"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/+/alert/+/+"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/#"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "#"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "$SYS/#"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "$share/g/mercy/unit/icu3/alert/+/+"), GATE_DENY);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/med4/alert/high/nc-1"), GATE_DENY);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/icu3/alert/high//nc-1"), GATE_DENY);
+}
+
+static void open_alerts_reach_whoever_subscribes_later(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       n = alert_from("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	publishes(0, "nc-1", ALERT, &n, false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	person_login(2, "bea", "bea.t1", "battery staple");
+	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	subscribes(2, "bea.t1", "mercy/unit/med4/alert/+/+");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);   /* the one nobody answered */
+	assert_int_equal(times_published(ALERT, "bea.t1"), 0);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+}
+
+static void open_alerts_survive_the_broker(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	tick_until_published("mercy/device/nc-1/stored", "");
+	guard_close(&g);
+	guard_start();
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+}
+
+static void an_end_closes_what_was_open(void **state)
+{
+	struct message start = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       end = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_END);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &start, false);
+	publishes(0, "nc-1", ALERT, &end, false);
+	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
+		assert_memory_not_equal(k->id.b, start.id.b, ID_BYTES);
+}
+
+/* ---- changes while connected ---- */
+
+static void a_lost_role_ends_the_session_that_used_it(void **state)
+{
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	person_login(1, "bea", "bea.t1", "battery staple");
+	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	subscribes(1, "bea.t1", "mercy/unit/med4/alert/+/+");
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
+	guard_tick(g);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
+	assert_int_equal(asked.kicks, 1);
+	assert_string_equal(asked.kicked[0], "ana.t1");
+	assert_int_equal(receives(1, "bea.t1", "mercy/unit/med4/alert/high/nc-9"), GATE_ALLOW);
+}
+
+static void a_change_that_takes_nothing_kicks_nobody(void **state)
+{
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "another password");
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 0);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+}
+
+static void the_idle_are_logged_off(void **state)
+{
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	device_login(1, "mercy", "nc-1", "nc-1", NULL);
+	session_of(&g->sessions, &ctx[0])->active_ms -= 14 * 60 * 1000;
+	session_of(&g->sessions, &ctx[1])->active_ms -= 60 * 60 * 1000;
+	g->second = 0;
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 0);
+	session_of(&g->sessions, &ctx[0])->active_ms -= 2 * 60 * 1000;
+	g->second = 0;
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+	assert_string_equal(asked.kicked[0], "ana.t1");
+}
+
+static void a_bad_policy_keeps_the_old_and_a_good_one_takes_over(void **state)
+{
+	uint8_t before[16];
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	memcpy(before, policy_version(g->policy), 16);
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  alow subscribe mercy/#\n");
+	guard_reload(g);
+	guard_tick(g);
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	write_file("pullcord.policy", "tenant other\nrole nurse\n");
+	guard_reload(g);
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  deny both mercy/#\n");
+	guard_reload(g);
+	guard_tick(g);
+	assert_memory_not_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
+	assert_int_equal(asked.kicks, 1);
+}
+
+static void a_reload_asks_again_and_needs_no_password(void **state)
+{
+	const char *mapped;
+	struct client c;
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	device_login(1, "mercy", "nc-1", "nc-1", NULL);
+	guard_logoff(g, &ctx[1], 7);                         /* a durable session, offline */
+	guard_reload(g);
+	c = client_at(0, "ana.t1", "ana");
+	assert_int_equal(guard_login(g, &c, NULL, "stale", &mapped), GATE_ALLOW);
+	c = client_at(1, "nc-1", "nc-1");
+	assert_int_equal(guard_login(g, &c, NULL, NULL, &mapped), GATE_ALLOW);
+	c = client_at(2, "nc-1", "ana");                     /* never seen, and not its owner's name */
+	assert_int_equal(guard_login(g, &c, NULL, NULL, &mapped), GATE_DENY);
+	guard_tick(g);
+	c = client_at(3, "nc-1", "nc-1");                    /* no longer reloading: everybody proves who they are */
+	assert_int_equal(guard_login(g, &c, NULL, NULL, &mapped), GATE_DENY);
+}
+
+/* ---- contexts BASIC_AUTH never saw, wills ---- */
+
+static void a_client_that_never_logged_in_gets_nothing(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct client c = client_at(5, "nc-1", "nc-1");
+
+	(void)state;
+	assert_int_equal(guard_receive(g, &c, ALERT, &(struct publish){ 0 }), GATE_DENY);
+	assert_int_equal(guard_publish(g, &c, ALERT, &(struct publish){ span(m.raw, m.n), 1, false }), GATE_DENY);
+	assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/ack/nc-1", 1), GATE_DENY);
+}
+
+static void a_session_from_before_a_restart_is_known_by_its_owner(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct client c = client_at(5, "ana.t1", "ana"), liar = client_at(6, "ana.t1", "bea");
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	guard_close(&g);
+	guard_start();
+	assert_int_equal(guard_receive(g, &c, ALERT, &(struct publish){ 0 }), GATE_ALLOW);
+	assert_int_equal(guard_receive(g, &c, "mercy/unit/med4/alert/high/nc-1", &(struct publish){ 0 }), GATE_DENY);
+	assert_int_equal(guard_receive(g, &liar, ALERT, &(struct publish){ 0 }), GATE_DENY);
+	assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/alert/+/+", 1), GATE_DENY);
+	assert_int_equal(guard_publish(g, &c, ALERT, &(struct publish){ span(m.raw, m.n), 1, false }), GATE_DENY);
+}
+
+static void a_will_speaks_only_of_its_own_device(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), empty = { .n = 0 };
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	guard_logoff(g, &ctx[0], 7);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &empty, true), GATE_ALLOW);
+	device_login(1, "mercy", "nc-1", "nc-1", NULL);
+	device_login(2, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(publishes(1, "nc-1", ALERT, &m, false), GATE_DENY);   /* taken over, its end still to come */
+	assert_int_equal(publishes(2, "nc-1", ALERT, &m, false), GATE_ALLOW);
+}
+
+static void a_taken_over_connection_does_not_end_the_new_one(void **state)
+{
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	device_login(1, "mercy", "nc-1", "nc-1", NULL);
+	guard_logoff(g, &ctx[0], 0);
+	guard_logoff(g, &ctx[0], 0);
+	assert_int_equal(session_of(&g->sessions, &ctx[1])->state, SESSION_LIVE);
+	assert_int_equal(subscribes(1, "nc-1", "mercy/unit/icu3/ack/nc-1"), GATE_ALLOW);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, install, uninstall)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_device_is_its_certificate),
+		TEST(a_person_is_heard_once_the_password_is_hashed),
+		TEST(a_client_id_belongs_to_one_identity),
+		TEST(a_keepalive_of_zero_is_refused_before_version_5),
+		TEST(an_alert_goes_out_and_its_receipt_comes_back),
+		TEST(what_an_envelope_claims_must_be_proved),
+		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
+		TEST(a_nurse_sees_her_unit_and_no_other),
+		TEST(open_alerts_reach_whoever_subscribes_later),
+		TEST(open_alerts_survive_the_broker),
+		TEST(an_end_closes_what_was_open),
+		TEST(a_lost_role_ends_the_session_that_used_it),
+		TEST(a_change_that_takes_nothing_kicks_nobody),
+		TEST(the_idle_are_logged_off),
+		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
+		TEST(a_reload_asks_again_and_needs_no_password),
+		TEST(a_client_that_never_logged_in_gets_nothing),
+		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
+		TEST(a_will_speaks_only_of_its_own_device),
+		TEST(a_taken_over_connection_does_not_end_the_new_one),
+	};
+	int failed;
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	EVP_PKEY_free(key);
+	return failed;
+}
