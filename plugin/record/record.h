@@ -9,6 +9,7 @@
 #include "err.h"
 #include "id.h"
 #include "note.h"
+#include "pullcord.pb-c.h"
 #include "record.pb-c.h"
 
 struct record;
@@ -41,12 +42,17 @@ struct happening {
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
 };
 
-/* ERR_CORRUPT: damaged, or smaller than the last signed size (a rewound store): nothing is signed. ERR_KEY. */
+/* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store): nothing is
+ * signed. The way on is to set both files aside and begin a new record; the old one stays as evidence. ERR_KEY: another
+ * root, signing key or origin wrote it. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
 
 /* Broker's thread. False when the ring has no room; the gap is counted and becomes a GAP entry when there is room. */
 bool record_push(struct record *r, const struct happening *h);
+
+/* Broker's thread, now and then: tells a gap that nothing followed. */
+void record_tick(struct record *r);
 
 /* Is there room for what may wait? Cheap, any thread. */
 enum record_state {
@@ -55,6 +61,8 @@ enum record_state {
 	RECORD_STOPPED,              /* the store refuses: disk full or failing */
 };
 enum record_state record_state(const struct record *r);
+enum err record_trouble(const struct record *r);  /* why it is RECORD_STOPPED: ERR_FULL, ERR_IO, ... */
+uint64_t record_lost(const struct record *r);     /* happenings that found no room, since it was opened */
 
 /* The newest signed checkpoint if there is one newer than *size (which is then updated). Any thread. */
 bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap);

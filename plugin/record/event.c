@@ -1,0 +1,288 @@
+#include "event.h"
+
+#include <stdlib.h>
+
+#include "envelope.h"
+
+/* ---- the ring's form: this struct, then the texts one after another; both ends are one process ---- */
+
+struct head {
+	struct gap before;
+	int64_t at_us, mono_us;
+	struct id message;
+	uint8_t policy[16];
+	uint32_t why, line;
+	uint16_t type, topic_n, detail_n;
+	uint8_t outcome, party, actor_n, client_n, address_n, qos;
+	bool retain, life_critical, has_message, has_policy;
+};
+
+static struct span cut(struct span s, size_t max)
+{
+	return span(s.p, s.n < max ? s.n : max);
+}
+
+static void head_fill(struct head *to, const struct happening *h, const struct span *text)
+{
+	to->at_us = h->at_us;
+	to->mono_us = h->mono_us;
+	to->type = (uint16_t)h->type;
+	to->outcome = (uint8_t)h->outcome;
+	to->party = (uint8_t)h->party;
+	to->why = h->why;
+	to->line = h->line;
+	to->qos = h->qos;
+	to->retain = h->retain;
+	to->life_critical = h->life_critical;
+	to->has_message = h->message;
+	to->has_policy = h->policy;
+	if (h->message)
+		to->message = *h->message;
+	if (h->policy)
+		memcpy(to->policy, h->policy, sizeof(to->policy));
+	to->actor_n = (uint8_t)text[0].n;
+	to->client_n = (uint8_t)text[1].n;
+	to->address_n = (uint8_t)text[2].n;
+	to->topic_n = (uint16_t)text[3].n;
+	to->detail_n = (uint16_t)text[4].n;
+}
+
+bool event_push(struct ring *r, const struct gap *before, const struct happening *h)
+{
+	struct head head = { .before = *before };
+	struct span piece[6] = { span(&head, sizeof(head)) };
+
+	if (h) {
+		piece[1] = cut(h->actor, EVENT_ACTOR_MAX);
+		piece[2] = cut(h->client, EVENT_CLIENT_MAX);
+		piece[3] = cut(h->address, EVENT_ADDRESS_MAX);
+		piece[4] = cut(h->topic, EVENT_TOPIC_MAX);
+		piece[5] = cut(h->detail, EVENT_DETAIL_MAX);
+		head_fill(&head, h, piece + 1);
+	}
+	return ring_push(r, piece, countof(piece));
+}
+
+void event_read(struct span raw, struct event *out)
+{
+	struct cur c = cur(raw);
+	struct span s = cur_take(&c, sizeof(struct head));
+	struct head head;
+
+	must(s.n == sizeof(head));
+	memcpy(&head, s.p, sizeof(head));
+	out->before = head.before;
+	out->message = head.message;
+	memcpy(out->policy, head.policy, sizeof(out->policy));
+	out->h = (struct happening){
+		.type = head.type, .outcome = head.outcome, .at_us = head.at_us, .mono_us = head.mono_us,
+		.party = head.party, .why = head.why, .line = head.line, .qos = head.qos, .retain = head.retain,
+		.life_critical = head.life_critical,
+		.message = head.has_message ? &out->message : NULL,
+		.policy = head.has_policy ? out->policy : NULL,
+	};
+	out->h.actor = cur_take(&c, head.actor_n);
+	out->h.client = cur_take(&c, head.client_n);
+	out->h.address = cur_take(&c, head.address_n);
+	out->h.topic = cur_take(&c, head.topic_n);
+	out->h.detail = cur_take(&c, head.detail_n);
+	must(cur_end(&c) == OK);
+}
+
+/* ---- folding ---- */
+
+#define TEXT_BYTES (EVENT_RECIPIENTS_MAX * (EVENT_ACTOR_MAX + EVENT_CLIENT_MAX + 2) + 1024)
+
+struct fold {
+	Pullcord__V1__AuditEvent event;
+	Pullcord__V1__Recipient recipient[EVENT_RECIPIENTS_MAX], *pointer[EVENT_RECIPIENTS_MAX];
+	bool some;
+	uint64_t asked;         /* happenings that became this delivery */
+	size_t text_n;
+	struct id message;
+	uint8_t policy[16];
+	char text[TEXT_BYTES];
+	uint8_t packed[EVENT_BYTES_MAX];
+};
+
+enum err fold_open(struct fold **out)
+{
+	*out = calloc(1, sizeof(**out));
+	return *out ? OK : ERR_FULL;
+}
+
+void fold_close(struct fold **f)
+{
+	free(*f);
+	*f = NULL;
+}
+
+/* The length of a text of at most `max` bytes that ends with a character. */
+static size_t whole_characters(struct span s, size_t max)
+{
+	size_t n = s.n < max ? s.n : max, back = n;
+
+	if (s.n < max)
+		return n;
+	while (back > 0 && n - back < 3 && (s.p[back - 1] & 0xc0) == 0x80)
+		back--;
+	/* s.p[back - 1] begins the last character: it goes when its bytes are not all there. */
+	return back > 0 && s.p[back - 1] >= 0xc0 && !span_utf8(span(s.p + back - 1, n - back + 1)) ? back - 1 : n;
+}
+
+/* protobuf-c wants a NUL after each text. */
+static char *keep(struct fold *f, struct span s, size_t max)
+{
+	char *text = f->text + f->text_n;
+	size_t n = whole_characters(s, max);
+
+	must(f->text_n + n < sizeof(f->text));
+	if (n)
+		memcpy(text, s.p, n);
+	if (!span_utf8(span(text, n)))
+		for (size_t i = 0; i < n; i++)
+			if ((uint8_t)text[i] >= 0x80 || text[i] == '\0')
+				text[i] = '?';
+	text[n] = '\0';
+	f->text_n += n + 1;
+	return text;
+}
+
+static ProtobufCBinaryData bytes(void *to, const void *from, size_t n)
+{
+	if (!from)
+		return (ProtobufCBinaryData){ 0, NULL };
+	memcpy(to, from, n);
+	return (ProtobufCBinaryData){ n, to };
+}
+
+static void begin(struct fold *f, const struct happening *h)
+{
+	Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
+
+	f->text_n = 0;
+	f->asked = 0;
+	e.version = 1;
+	e.type = h->type;
+	e.outcome = h->outcome;
+	e.at_us = (uint64_t)h->at_us;
+	e.mono_us = (uint64_t)h->mono_us;
+	e.address = keep(f, h->address, EVENT_ADDRESS_MAX);
+	e.topic = keep(f, h->topic, EVENT_TOPIC_MAX);
+	e.message = bytes(&f->message, h->message, sizeof(f->message));
+	e.policy = bytes(f->policy, h->policy, sizeof(f->policy));
+	e.why = h->why;
+	e.retain = h->retain;
+	e.life_critical = h->life_critical;
+	e.detail = keep(f, h->detail, EVENT_DETAIL_MAX);
+	e.recipient = f->pointer;
+	f->event = e;
+	f->some = true;
+}
+
+static void add_recipient(struct fold *f, const struct happening *h)
+{
+	Pullcord__V1__AuditEvent *e = &f->event;
+	Pullcord__V1__Recipient *to = &f->recipient[e->n_recipient], init = PULLCORD__V1__RECIPIENT__INIT;
+	size_t mark = f->text_n;
+
+	*to = init;
+	to->client = keep(f, h->client, EVENT_CLIENT_MAX);
+	to->actor = keep(f, h->actor, EVENT_ACTOR_MAX);
+	to->qos = h->qos;
+	to->line = h->line;
+	for (size_t i = 0; i < e->n_recipient; i++) {
+		if (strcmp(f->recipient[i].client, to->client) == 0 && strcmp(f->recipient[i].actor, to->actor) == 0) {
+			f->text_n = mark;
+			return;
+		}
+	}
+	f->pointer[e->n_recipient++] = to;
+}
+
+/* One delivery is told by message, topic and verdict. Whom it was for, with which QoS and by which line of the policy
+ * may differ. */
+static bool same_delivery(const struct fold *f, const struct happening *h)
+{
+	const Pullcord__V1__AuditEvent *e = &f->event;
+
+	return e->type == h->type && h->message && e->message.len == sizeof(*h->message) &&
+	       memcmp(e->message.data, h->message, sizeof(*h->message)) == 0 && e->outcome == h->outcome &&
+	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical &&
+	       span_eq(span(e->policy.data, e->policy.len), span(h->policy, h->policy ? 16 : 0)) &&
+	       span_is(h->topic, e->topic) && span_is(h->detail, e->detail);
+}
+
+static bool add_delivery(struct fold *f, const struct happening *h)
+{
+	if (f->some && (!same_delivery(f, h) || f->event.n_recipient == EVENT_RECIPIENTS_MAX))
+		return false;
+	if (!f->some)
+		begin(f, h);
+	add_recipient(f, h);
+	if (f->asked++ == 0)
+		return true;
+	f->event.count = f->asked;
+	f->event.until_us = (uint64_t)h->at_us;
+	return true;
+}
+
+bool fold_add(struct fold *f, const struct happening *h)
+{
+	if (h->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER)
+		return add_delivery(f, h);
+	if (f->some)
+		return false;
+	begin(f, h);
+	f->event.party = h->party;
+	f->event.actor = keep(f, h->actor, EVENT_ACTOR_MAX);
+	f->event.client = keep(f, h->client, EVENT_CLIENT_MAX);
+	f->event.line = h->line;
+	f->event.qos = h->qos;
+	return true;
+}
+
+struct span fold_take(struct fold *f)
+{
+	size_t n;
+
+	if (!f->some)
+		return span(NULL, 0);
+	must(pullcord__v1__audit_event__get_packed_size(&f->event) <= sizeof(f->packed));
+	n = pullcord__v1__audit_event__pack(&f->event, f->packed);
+	f->some = false;
+	return span(f->packed, n);
+}
+
+struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct gap *g, const struct happening *at,
+		     const char *detail)
+{
+	must(!f->some);
+	begin(f, &(struct happening){
+		.type = type, .at_us = g ? g->from_us : at->at_us, .mono_us = at->mono_us, .detail = span_str(detail),
+		.party = PULLCORD__V1__PARTY__PARTY_BROKER,
+	});
+	if (!g)
+		return fold_take(f);
+	f->event.count = g->count;
+	f->event.until_us = (uint64_t)g->until_us;
+	return fold_take(f);
+}
+
+/* ---- readers ---- */
+
+enum err event_unpack(struct span packed, Pullcord__V1__AuditEvent **out)
+{
+	if (packed.n > EVENT_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	TRY(envelope_scan(packed, &pullcord__v1__audit_event__descriptor));
+	*out = pullcord__v1__audit_event__unpack(NULL, packed.n, packed.p);
+	return *out ? OK : ERR_FULL;
+}
+
+void event_free(Pullcord__V1__AuditEvent **e)
+{
+	if (*e)
+		pullcord__v1__audit_event__free_unpacked(*e, NULL);
+	*e = NULL;
+}

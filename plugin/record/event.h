@@ -1,0 +1,54 @@
+/* event: from a happening on the broker's thread to the AuditEvent that is recorded, and back for readers.
+ *
+ * Broker's thread: event_push() copies it into the ring, cut to its limits; nothing else. Writer's thread: event_read(),
+ * then a fold gathers deliveries of one message that follow one another into one event with its recipients (Mosquitto
+ * asks once for each overlapping subscription, and again when an offline client returns). */
+#ifndef PULLCORD_EVENT_H
+#define PULLCORD_EVENT_H
+
+#include "record.h"
+#include "ring.h"
+
+#define EVENT_ACTOR_MAX 64
+#define EVENT_CLIENT_MAX 64
+#define EVENT_ADDRESS_MAX 64
+#define EVENT_TOPIC_MAX 200
+#define EVENT_DETAIL_MAX 200
+#define EVENT_RECIPIENTS_MAX 256   /* of one event; more make another event */
+#define EVENT_BYTES_MAX 49152      /* packed; 256 recipients of 146 bytes at most, and what is above */
+
+/* Events that found no room in the ring. */
+struct gap {
+	uint64_t count;
+	int64_t from_us, until_us;
+};
+
+/* `before` is what was lost before it. h == NULL: only the gap is told. False: no room. */
+bool event_push(struct ring *r, const struct gap *before, const struct happening *h);
+
+struct event {
+	struct gap before;
+	struct happening h;         /* AUDIT_NONE: nothing but the gap */
+	struct id message;          /* h.message points here */
+	uint8_t policy[16];         /* and h.policy here */
+};
+/* What event_push() wrote; spans borrow from the ring, and *out must stay where it is. */
+void event_read(struct span raw, struct event *out);
+
+/* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
+struct fold;
+enum err fold_open(struct fold **out) MUST_USE;
+void fold_close(struct fold **f);
+/* False: it does not belong to what is gathered; take that first. */
+bool fold_add(struct fold *f, const struct happening *h);
+/* The AuditEvent gathered, packed (borrows until the next call); the fold is empty then. Empty: there was none. */
+struct span fold_take(struct fold *f);
+/* An event of our own, which is never folded: packed; what is gathered must have been taken before. */
+struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct gap *g, const struct happening *at,
+		     const char *detail);
+
+/* A recorded event, checked against the schema before it is unpacked. event_free() frees it. */
+enum err event_unpack(struct span packed, Pullcord__V1__AuditEvent **out) MUST_USE;
+void event_free(Pullcord__V1__AuditEvent **e);
+
+#endif

@@ -1,0 +1,534 @@
+#include "record.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "event.h"
+#include "ring.h"
+#include "sizes.h"
+#include "trail.h"
+
+#define BATCH_RECORDS 4096
+#define BATCH_BYTES (1 << 20)           /* of the ring: well below the store's reserve */
+#define GATHER_MS 5                     /* how long a batch may wait for company */
+#define RETRY_MS 200                    /* while the store refuses */
+#define IDLE_MS 1000                    /* the writer shows itself at least so often */
+#define SILENT_US (2 * 1000000LL)       /* BEHIND after that */
+#define SIGN_EVERY_US (1 * 1000000LL)
+#define SEGMENT_US (3600 * 1000000LL)
+#define CLOCK_JUMP_US (2 * 1000000LL)
+
+/* What the writer knows beside the tree, and takes back when a batch fails. */
+struct pen {
+	uint32_t id, seq;                   /* of the newest segment, 0: none yet; records sealed in it */
+	bool open;                          /* ours to write on */
+	struct segment segment;
+	int64_t opened_us;                  /* monotonic */
+	struct segment_key key;
+	bool has_clock;
+	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
+};
+
+struct record {
+	char origin[ORIGIN_BYTES_MAX + 1];
+	uint8_t secret[SIGN_KEY_BYTES], pub[SIGN_KEY_BYTES];
+	struct vault vault;
+	struct seal seal;
+	struct trail *trail;
+	struct sizes *sizes;                /* NULL: none is kept */
+	struct ring *ring;
+
+	/* The broker's thread. */
+	struct gap gap;
+
+	/* The writer. */
+	pthread_t thread;
+	bool running;
+	struct fold *fold;
+	struct pen pen;
+	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
+	int64_t signed_us;
+	uint8_t entry[ENTRY_BYTES_MAX];
+
+	/* Between them. */
+	atomic_bool stop;
+	_Atomic uint64_t durable, lost;
+	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
+	_Atomic int trouble;
+	pthread_mutex_t note_lock;          /* guards what follows; held for a copy only */
+	uint64_t note_size;
+	size_t note_n;
+	char note[NOTE_BYTES_MAX];
+};
+
+static int64_t clock_us(clockid_t id)
+{
+	struct timespec t;
+
+	must(clock_gettime(id, &t) == 0);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static struct span origin(const struct record *r)
+{
+	return span_str(r->origin);
+}
+
+/* ---- the broker's thread ---- */
+
+bool record_push(struct record *r, const struct happening *h)
+{
+	if (event_push(r->ring, &r->gap, h)) {
+		r->gap.count = 0;
+		return true;
+	}
+	if (r->gap.count++ == 0)
+		r->gap.from_us = h->at_us;
+	r->gap.until_us = h->at_us;
+	atomic_fetch_add(&r->lost, 1);
+	return false;
+}
+
+void record_tick(struct record *r)
+{
+	if (r->gap.count && event_push(r->ring, &r->gap, NULL))
+		r->gap.count = 0;
+}
+
+/* ---- any thread ---- */
+
+enum record_state record_state(const struct record *r)
+{
+	size_t used = ring_used(r->ring);
+
+	if (atomic_load(&r->trouble))
+		return RECORD_STOPPED;
+	if (used > ring_bytes(r->ring) / 4 * 3)
+		return RECORD_BEHIND;
+	return used && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
+}
+
+enum err record_trouble(const struct record *r) { return (enum err)atomic_load(&r->trouble); }
+uint64_t record_lost(const struct record *r) { return atomic_load(&r->lost); }
+uint64_t record_durable(const struct record *r) { return atomic_load(&r->durable); }
+
+bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
+{
+	bool newer;
+
+	pthread_mutex_lock(&r->note_lock);
+	newer = r->note_size > *size && r->note_n < cap;
+	if (newer) {
+		memcpy(note, r->note, r->note_n);
+		note[r->note_n] = '\0';
+		*size = r->note_size;
+	}
+	pthread_mutex_unlock(&r->note_lock);
+	return newer;
+}
+
+/* ---- the writer: one batch ---- */
+
+/* The segment before is closed where the new one opens, also when a crash left it open. */
+static enum err close_segment(struct record *r)
+{
+	struct pen *pen = &r->pen;
+
+	if (pen->id == 0)
+		return OK;
+	pen->segment.closed = true;
+	pen->segment.last = trail_tree(r->trail)->size - 1;
+	return trail_put_segment(r->trail, pen->id, &pen->segment);
+}
+
+static enum err open_segment(struct record *r)
+{
+	struct put entry = put(r->entry, sizeof(r->entry));
+	struct pen *pen = &r->pen;
+
+	TRY(close_segment(r));
+	pen->id++;
+	pen->seq = 0;
+	pen->open = true;
+	pen->opened_us = clock_us(CLOCK_MONOTONIC);
+	pen->segment = (struct segment){ .class = SEGMENT_CLASS_6Y, .first = trail_tree(r->trail)->size };
+	crypt_random(pen->key.b, sizeof(pen->key.b));
+	TRY(segment_wrap(&pen->segment, &r->vault, origin(r), pen->id, &pen->key));
+	TRY(trail_put_segment(r->trail, pen->id, &pen->segment));
+	entry_write_segment(clock_us(CLOCK_REALTIME), pen->id, SEGMENT_CLASS_6Y, &pen->key, &entry);
+	TRY(put_end(&entry));
+	return trail_append(r->trail, put_span(&entry));
+}
+
+static enum err write_event(struct record *r, struct span packed)
+{
+	const struct pen *pen = &r->pen;
+	struct put entry = put(r->entry, sizeof(r->entry));
+
+	if (packed.n == 0)
+		return OK;
+	if (!pen->open || pen->seq == SEGMENT_RECORDS_MAX || clock_us(CLOCK_MONOTONIC) - pen->opened_us >= SEGMENT_US)
+		TRY(open_segment(r));
+	TRY(entry_seal(&r->seal, &pen->key, pen->id, pen->seq, packed, &entry));
+	r->pen.seq++;
+	return trail_append(r->trail, put_span(&entry));
+}
+
+static enum err write_gap(struct record *r, const struct event *e)
+{
+	if (e->before.count == 0)
+		return OK;
+	TRY(write_event(r, fold_take(r->fold)));
+	return write_event(r, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, &e->before, &e->h,
+				       "the record had no room"));
+}
+
+/* Somebody set the wall clock: the entries' order is still that of the index and of mono_us. */
+static enum err write_clock(struct record *r, const struct happening *h)
+{
+	int64_t now = h->at_us - h->mono_us, jump = now - r->pen.clock_us;
+	char detail[64];
+
+	if (h->mono_us == 0 || (r->pen.has_clock && llabs(jump) <= CLOCK_JUMP_US))
+		return OK;
+	r->pen.clock_us = now;
+	if (!r->pen.has_clock) {
+		r->pen.has_clock = true;
+		return OK;
+	}
+	snprintf(detail, sizeof(detail), "the clock was set by %+.1f s", (double)jump / 1e6);
+	TRY(write_event(r, fold_take(r->fold)));
+	return write_event(r, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK, NULL, h, detail));
+}
+
+static enum err write_happening(struct record *r, const struct event *e)
+{
+	TRY(write_gap(r, e));
+	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_NONE)
+		return OK;
+	TRY(write_clock(r, &e->h));
+	if (fold_add(r->fold, &e->h))
+		return OK;
+	TRY(write_event(r, fold_take(r->fold)));
+	must(fold_add(r->fold, &e->h));
+	return OK;
+}
+
+static enum err fill(struct record *r)
+{
+	struct event e;
+	struct span raw;
+	size_t n = 0;
+
+	for (int i = 0; i < BATCH_RECORDS && n < BATCH_BYTES && ring_peek(r->ring, &raw); i++) {
+		event_read(raw, &e);
+		TRY(write_happening(r, &e));
+		n += raw.n;
+	}
+	return write_event(r, fold_take(r->fold));
+}
+
+/* All or nothing. After a failure the same happenings come again, under another segment key: the sealed bytes of the
+ * failed transaction may lie in the file, and no key may seal two texts under one number. */
+static enum err batch(struct record *r)
+{
+	struct pen before = r->pen;
+	enum err e = trail_begin(r->trail);
+
+	if (e == OK)
+		e = fill(r);
+	if (e == OK)
+		e = trail_commit(r->trail);
+	if (e == OK) {
+		ring_advance(r->ring);
+		atomic_store(&r->durable, trail_tree(r->trail)->size);
+	} else {
+		trail_abort(r->trail);
+		ring_rewind(r->ring);
+		(void)fold_take(r->fold);
+		r->pen = before;
+		r->pen.open = false;
+	}
+	crypt_wipe(&before, sizeof(before));
+	return e;
+}
+
+/* ---- the writer: checkpoints ---- */
+
+static void show_note(struct record *r, struct span note)
+{
+	pthread_mutex_lock(&r->note_lock);
+	memcpy(r->note, note.p, note.n);
+	r->note_n = note.n;
+	r->note_size = r->signed_size;
+	pthread_mutex_unlock(&r->note_lock);
+}
+
+/* The sizes file first: it may be ahead of the store's own checkpoints, never behind. */
+static enum err sign(struct record *r)
+{
+	const struct tree *tree = trail_tree(r->trail);
+	const struct checkpoint c = { origin(r), tree->size, tree_root(tree) };
+	char text[NOTE_BYTES_MAX];
+	struct put note = put(text, sizeof(text));
+
+	if (tree->size == r->signed_size)
+		return OK;
+	TRY(note_write(&c, r->secret, &note));
+	if (r->sizes && r->listed_size != tree->size)
+		TRY(sizes_append(r->sizes, put_span(&note)));
+	r->listed_size = tree->size;
+	TRY(trail_put_checkpoint(r->trail, put_span(&note)));
+	r->signed_size = tree->size;
+	r->signed_us = clock_us(CLOCK_MONOTONIC);
+	show_note(r, put_span(&note));
+	return OK;
+}
+
+static int64_t sign_due_us(const struct record *r)
+{
+	if (trail_tree(r->trail)->size == r->signed_size)
+		return INT64_MAX;
+	return r->signed_us + SIGN_EVERY_US - clock_us(CLOCK_MONOTONIC);
+}
+
+/* ---- the writer: its thread ---- */
+
+/* Everything that waits, as far as the store takes it. `last`: sign whatever the time. */
+static enum err work(struct record *r, bool last)
+{
+	enum err e = OK;
+
+	while (e == OK && ring_used(r->ring)) {
+		e = batch(r);
+		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
+	}
+	if (e == OK && (last || sign_due_us(r) <= 0))
+		e = sign(r);
+	atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
+	atomic_store(&r->trouble, (int)e);
+	return e;
+}
+
+static void wait_for_work(struct record *r)
+{
+	int64_t due_us = sign_due_us(r);
+
+	if (due_us > IDLE_MS * 1000)
+		due_us = IDLE_MS * 1000;
+	if (due_us > 0)
+		ring_sleep(r->ring, (int)(due_us / 1000) + 1);
+	if (ring_used(r->ring) && !atomic_load(&r->stop))
+		(void)poll(NULL, 0, GATHER_MS);
+}
+
+static void *writer(void *arg)
+{
+	struct record *r = arg;
+
+	while (!atomic_load(&r->stop)) {
+		if (work(r, false) == OK)
+			wait_for_work(r);
+		else
+			(void)poll(NULL, 0, RETRY_MS);
+	}
+	return NULL;
+}
+
+/* The broker's signals are the broker's: the thread inherits a full mask. */
+static enum err start(struct record *r)
+{
+	sigset_t all, before;
+	int rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&r->thread, NULL, writer, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	r->running = rc == 0;
+	return rc == 0 ? OK : ERR_FULL;
+}
+
+/* ---- opening ---- */
+
+static enum err write_genesis(struct record *r, struct span vkey)
+{
+	struct put entry = put(r->entry, sizeof(r->entry));
+	enum err e;
+
+	entry_write_genesis(clock_us(CLOCK_REALTIME), vkey, &entry);
+	TRY(put_end(&entry));
+	TRY(trail_begin(r->trail));
+	e = trail_append(r->trail, put_span(&entry));
+	if (e == OK)
+		e = trail_commit(r->trail);
+	if (e != OK)
+		trail_abort(r->trail);
+	return e;
+}
+
+/* Is it the record of these keys? The newest segment's key must open, entry 0 must name our verifier key. */
+static enum err check_keys(struct record *r, struct txn *view, struct span vkey)
+{
+	struct trail_ends ends;
+	struct span raw;
+	struct entry genesis;
+
+	TRY(view_entry(view, 0, &raw));
+	if (entry_read(raw, &genesis) != OK || genesis.kind != ENTRY_CONTROL || genesis.type != CONTROL_GENESIS)
+		return ERR_CORRUPT;
+	if (!span_eq(genesis.vkey, vkey))
+		return ERR_KEY;
+	TRY(view_ends(view, &ends));
+	r->pen.id = ends.segment;
+	if (ends.segment == 0)
+		return OK;
+	TRY(view_segment(view, ends.segment, &r->pen.segment));
+	return segment_unwrap(&r->pen.segment, &r->vault, origin(r), ends.segment, &r->pen.key);
+}
+
+static bool same_root(const struct tree *tree, const struct hash *root)
+{
+	struct hash have = tree_root(tree);
+
+	return memcmp(have.b, root->b, sizeof(have.b)) == 0;
+}
+
+/* The frontier at the newest checkpoint, which must be what that checkpoint signed. */
+static enum err signed_tree(struct record *r, struct txn *view, struct tree *out)
+{
+	struct checkpoint c;
+	struct span note;
+	uint64_t size;
+	enum err e = view_newest_checkpoint(view, &size, &note);
+
+	TRY(view_signed(view, out));
+	if (e == ERR_NOT_FOUND)
+		return out->size == 0 ? OK : ERR_CORRUPT;
+	TRY(e);
+	if (note_open(note, origin(r), r->pub, &c) != OK || c.size != size || c.size != out->size ||
+	    !same_root(out, &c.root) || note.n > sizeof(r->note))
+		return ERR_CORRUPT;
+	r->signed_size = size;
+	show_note(r, note);
+	return OK;
+}
+
+/* What was signed last, by the sizes file, which a crash may leave one checkpoint ahead of the store, and never behind. */
+static enum err last_signed(struct record *r, const struct tree *in_store, struct checkpoint *out)
+{
+	enum err e = r->sizes ? sizes_newest(r->sizes, out) : ERR_NOT_FOUND;
+
+	if (e == ERR_NOT_FOUND) {
+		*out = (struct checkpoint){ origin(r), in_store->size, tree_root(in_store) };
+		return r->sizes && in_store->size ? ERR_CORRUPT : OK;
+	}
+	TRY(e);
+	return out->size >= in_store->size ? OK : ERR_CORRUPT;
+}
+
+/* Is what is stored a continuation of what was signed? From the signed frontier, whose root the signature vouches for,
+ * the leaves after it must lead over the last signed size to the stored frontier. Costs one hash for each entry that a
+ * crash left unsigned; older leaves are verify's business. */
+static enum err check_tree(struct record *r, struct txn *view)
+{
+	const struct tree *head = trail_tree(r->trail);
+	struct hash root = tree_root(head), leaf;
+	struct checkpoint last;
+	struct tree tree;
+
+	TRY(signed_tree(r, view, &tree));
+	TRY(last_signed(r, &tree, &last));
+	if (last.size > head->size)
+		return ERR_CORRUPT;
+	for (;;) {
+		if (tree.size == last.size && !same_root(&tree, &last.root))
+			return ERR_CORRUPT;
+		if (tree.size == head->size)
+			return same_root(&tree, &root) ? OK : ERR_CORRUPT;
+		TRY(view_leaf(view, tree.size, &leaf));
+		tree_append(&tree, &leaf);
+	}
+}
+
+static enum err resume(struct record *r, struct span vkey)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	enum err e;
+
+	TRY(trail_view(r->trail, &view));
+	e = trail_tree(r->trail)->size ? check_keys(r, view, vkey) : OK;
+	if (e == OK)
+		e = check_tree(r, view);
+	return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;   /* what must be there is not */
+}
+
+static enum err open_files(struct record *r, const struct record_spec *spec)
+{
+	char vkey[ORIGIN_BYTES_MAX + 64];
+
+	TRY(sign_public(r->secret, r->pub));
+	TRY(vkey_write(origin(r), r->pub, vkey, sizeof(vkey)));
+	TRY(trail_open(spec->path, spec->map_bytes, false, &r->trail));
+	if (spec->sizes_path[0])
+		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
+	TRY(resume(r, span_str(vkey)));
+	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey));
+}
+
+static void record_free(struct record **r)
+{
+	if (*r) {
+		ring_close(&(*r)->ring);
+		fold_close(&(*r)->fold);
+		sizes_close(&(*r)->sizes);
+		trail_close(&(*r)->trail);
+		pthread_mutex_destroy(&(*r)->note_lock);
+		crypt_wipe(*r, sizeof(**r));
+	}
+	free(*r);
+	*r = NULL;
+}
+
+enum err record_open(const struct record_spec *spec, struct record **out)
+{
+	CLEANUP(record_free) struct record *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return ERR_FULL;
+	pthread_mutex_init(&r->note_lock, NULL);
+	if (!span_text(span_str(spec->origin), r->origin, sizeof(r->origin)))
+		return ERR_SYNTAX;
+	memcpy(r->secret, spec->sign_secret, sizeof(r->secret));
+	vault_init(&r->vault, spec->root, "record");
+	seal_init(&r->seal, origin(r));
+	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
+	TRY(fold_open(&r->fold));
+	TRY(ring_open(spec->ring_bytes, &r->ring));
+	TRY(open_files(r, spec));
+	atomic_store(&r->durable, trail_tree(r->trail)->size);
+	atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
+	TRY(start(r));
+	*out = r;
+	r = NULL;
+	return OK;
+}
+
+void record_close(struct record **r)
+{
+	if (*r && (*r)->running) {
+		atomic_store(&(*r)->stop, true);
+		ring_wake((*r)->ring);
+		pthread_join((*r)->thread, NULL);
+		/* Now this thread is the writer: first what waits makes room, then a last gap can be told. */
+		(void)work(*r, false);
+		record_tick(*r);
+		(void)work(*r, true);
+	}
+	record_free(r);
+}

@@ -1,0 +1,36 @@
+/* verify: is the record whole, in order, and what was signed? Reads the store alone, while the broker may write.
+ *
+ * From entry 0 on: every entry hashes to its leaf; segments are dense, their records numbered without a gap; at every
+ * size that was signed the entries so far fold to the signed root, and the signature fits; the stored frontier is the
+ * one recomputed. With the sizes file: the record is no shorter than the last signed size. With the root key: every
+ * segment's key fits its commitment, and opens each of its records. Without it anybody can verify who has the vkey.
+ *
+ * Stops at the first bad index. A store whose pages are damaged below the level of entries is LMDB's to refuse. */
+#ifndef PULLCORD_VERIFY_H
+#define PULLCORD_VERIFY_H
+
+#include "note.h"
+
+struct verify_spec {
+	const char *path;
+	const char *sizes_path;         /* "": none */
+	struct span vkey;               /* C2SP verifier key, whose name is the record's origin */
+	const uint8_t *root;            /* 32 bytes, vault_root(); NULL: the seals are not opened */
+	void (*progress)(void *ctx, uint64_t done, uint64_t all);   /* may be NULL */
+	void *ctx;
+};
+
+struct verify_report {
+	uint64_t entries, opened, segments, checkpoints;   /* seen and good, so far */
+	uint64_t signed_size;           /* of the newest good checkpoint */
+	struct hash root;               /* of all entries */
+	/* The first that is bad: "entry" 41 "its bytes do not hash to its leaf". part NULL: nothing is. */
+	const char *part;
+	uint64_t index;
+	char what[160];
+};
+
+/* OK: all good. ERR_CORRUPT: *report says what is not. Anything else: it could not be read to its end. */
+enum err verify_record(const struct verify_spec *spec, struct verify_report *report) MUST_USE;
+
+#endif
