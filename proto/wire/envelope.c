@@ -13,7 +13,7 @@ static const struct limit {
 	{ SCHEMA(envelope), 2, ID_BYTES, ID_BYTES, 1, true },
 	{ SCHEMA(envelope), 3, 1, WORD_BYTES_MAX, 1, true },
 	{ SCHEMA(envelope), 5, 1, WORD_BYTES_MAX, 1, true },
-	{ SCHEMA(envelope), 9, 0, ENVELOPE_BYTES_MAX, 1, false },
+	{ SCHEMA(envelope), 9, 1, ENVELOPE_BYTES_MAX, 1, true },
 	{ SCHEMA(envelope), 10, 0, 512, 1, false },
 	{ SCHEMA(envelope), 11, 0, 128, 1, false },
 	{ SCHEMA(alert), 1, ID_BYTES, ID_BYTES, 1, true },
@@ -245,24 +245,39 @@ static enum err check_head(const Pullcord__V1__Envelope *e, const struct topic *
 		return ERR_TIME;
 	if (e->expires_us && e->expires_us <= e->sent_us)
 		return ERR_TIME;
-	if (topic && !(topic_bodies(topic->kind) & 1u << e->kind))
+	if (!e->kind || (topic && !(topic_bodies(topic->kind) & 1u << e->kind)))
 		return ERR_KIND;
 	if (topic && !span_eq(topic->level[0], span_str(e->tenant)))
 		return ERR_SENDER;
 	return OK;
 }
 
-static enum err check_body(const struct envelope *e, const struct topic *topic)
+static enum err check_alert(const Pullcord__V1__Alert *a, const struct topic *topic)
 {
-	const Pullcord__V1__Alert *a = e->body.alert;
-
-	if (e->head->kind != PULLCORD__V1__KIND__KIND_ALERT)
-		return OK;
 	if (!a->priority || !a->phase || !a->count)
 		return ERR_RANGE;
 	if (topic && priority_parse(topic_word(topic, "priority")) != (int)a->priority)
 		return ERR_KIND;
 	return OK;
+}
+
+/* A person answers for nobody but himself; a gateway or the broker may say who it was. */
+static enum err check_update(const Pullcord__V1__AlertUpdate *u, const Pullcord__V1__Envelope *head)
+{
+	if (!u->state)
+		return ERR_RANGE;
+	if (head->party == PULLCORD__V1__PARTY__PARTY_USER && strcmp(u->by, head->sender) != 0)
+		return ERR_SENDER;
+	return OK;
+}
+
+static enum err check_body(const struct envelope *e, const struct topic *topic)
+{
+	switch (e->head->kind) {
+	case PULLCORD__V1__KIND__KIND_ALERT: return check_alert(e->body.alert, topic);
+	case PULLCORD__V1__KIND__KIND_ALERT_UPDATE: return check_update(e->body.update, e->head);
+	default: return OK;
+	}
 }
 
 enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,

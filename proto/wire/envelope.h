@@ -49,7 +49,8 @@ struct envelope {
 enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema) MUST_USE;
 
 /* Without a topic: kind is not checked against one. now_us <= 0: times are not checked (reading the past).
- * Errors: those of the scan; ERR_VERSION; ERR_SENDER (id without the sender's tag, broken names); ERR_TIME (sent more
+ * Errors: those of the scan; ERR_VERSION; ERR_SENDER (id without the sender's tag, broken names, a person's update in
+ * another's name); ERR_TIME (sent more
  * than ENVELOPE_SKEW_US in the future, expires before it was sent); ERR_KIND (not the body of this topic, or an alert
  * whose priority is not its topic's); ERR_RANGE (a length or count of the body); ERR_FULL (arena). ERR_EXPIRED is not
  * given: expiry is the reader's decision. */
