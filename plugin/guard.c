@@ -478,6 +478,7 @@ void guard_tick(struct guard *g)
 		if (directory_changes(g->directory, &g->journal, account_changed, g) != OK)
 			log_say(EV_DIRECTORY_FAILED, KV_STR("error", "changes"));
 	}
+	record_tick(g->record);
 	send_receipts(g);
 	tend_sessions(g, once_a_second);
 	if (!once_a_second)
