@@ -1,0 +1,37 @@
+/* Payloads from outside: whatever the scan lets pass, protobuf-c takes, and what was opened keeps the limits. */
+#include "crypt.h"
+#include "envelope.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void scanned_is_what_protobuf_c_takes(struct span raw, const ProtobufCMessageDescriptor *schema)
+{
+	ProtobufCMessage *m;
+
+	if (envelope_scan(raw, schema) != OK)
+		return;
+	m = protobuf_c_message_unpack(schema, NULL, raw.n, raw.p);
+	must(m && protobuf_c_message_check(m));
+	protobuf_c_message_free_unpacked(m, NULL);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static uint8_t memory[ENVELOPE_ARENA];
+	struct arena arena = { memory, sizeof(memory), 0 };
+	struct span raw = span(data, size);
+	struct envelope e;
+	struct id id;
+
+	must(crypt_init() == OK);
+	scanned_is_what_protobuf_c_takes(raw, &pullcord__v1__envelope__descriptor);
+	scanned_is_what_protobuf_c_takes(raw, &pullcord__v1__alert__descriptor);
+	scanned_is_what_protobuf_c_takes(raw, &pullcord__v1__observations__descriptor);
+	(void)!envelope_peek_id(raw, &id);
+	if (envelope_open(raw, NULL, 0, &arena, &e) == OK) {
+		must(word_ok(span_str(e.head->sender)) && e.head->version == 1 && kind_name(e.head->kind));
+		must(e.head->seal.len || e.body.any);
+		must(envelope_peek_id(raw, &id) == OK && memcmp(&id, &e.id, sizeof(id)) == 0);
+	}
+	return 0;
+}
