@@ -1,0 +1,173 @@
+#!/usr/bin/env python3
+"""The architecture as far as a program can check it (TAP). tests/rules.py [BUILD]: where the objects are, `build`."""
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parent.parent
+BUILD = TOP / (sys.argv[1] if len(sys.argv) > 1 else "build")
+
+TOP_LEVEL = {"Makefile", "plugin", "gateway", "proto", "tests", "tools", "configs", "README.md", "LICENSE", "build"}
+LINES_MAX = 1000
+
+PROGRAMS = {
+    "plugin": ("proto", "plugin"),
+    "gateway": ("proto", "gateway"),
+    "tool": ("proto", "tools"),
+}
+
+# libc and POSIX; anything else between < and > is somebody's library, and has one user in a program.
+LIBC = set("""arpa/inet.h assert.h ctype.h dirent.h endian.h errno.h fcntl.h fnmatch.h getopt.h glob.h grp.h inttypes.h
+    limits.h locale.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h pwd.h sched.h setjmp.h signal.h spawn.h
+    stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys/file.h sys/ioctl.h sys/mman.h
+    sys/random.h sys/resource.h sys/select.h sys/socket.h sys/stat.h sys/syscall.h sys/time.h sys/types.h sys/uio.h
+    sys/un.h sys/wait.h syslog.h termios.h time.h unistd.h""".split())
+FAMILY = re.compile(r"^(mosquitto|mqtt_protocol|MQTTAsync|MQTTClient)")   # several headers, one library
+
+# The pure floors, and what they may ask of the world: bytes and text, nothing that has a clock, a file or a heap.
+CORE = ["proto/wire", "plugin/policy", "gateway/core"]
+NOT_CORE = {"proto/wire/crypt": "stands on OpenSSL, with random numbers; everything else there is pure"}
+PURE = re.compile(r"""^(
+      mem(cpy|move|set|cmp|chr|rchr|mem)|str(n?len|n?cmp|r?chr|spn|cspn|str|pbrk|n?cpy)|stpcpy|strn?casecmp
+    | v?snprintf|bsearch|qsort|abs|labs
+    | __(memcpy|memmove|memset|strcpy|strncpy|stpcpy|v?snprintf)_chk|__isoc99_sscanf|__stack_chk_fail|_GLOBAL_OFFSET_TABLE_
+    | __(asan|ubsan|sanitizer|sancov|lsan)_\w+
+    | __(popcount|clz|ctz)[ds]i2        # what gcc calls for __builtin_popcountll
+    | protobuf_c_\w+
+)$""", re.X)
+# What one object may use beyond that, and why.
+EXCEPTIONS = {
+    "plugin/policy/policy": ("calloc free", "loading makes one block, closing gives it back"),
+    "plugin/policy/holder": ("calloc free", "binding makes one block, closing gives it back"),
+}
+
+
+def files(*suffixes, under=("proto", "plugin", "gateway", "tools", "tests")):
+    return [p for d in under for p in sorted((TOP / d).rglob("*")) if p.suffix in suffixes and p.is_file()]
+
+
+def name(path):
+    return str(path.relative_to(TOP))
+
+
+def includes(path):
+    return re.findall(r'^\s*#\s*include\s+([<"][^>"]+[>"])', path.read_text(), re.M)
+
+
+def one_user_for_each_foreign_header():
+    for program, parts in PROGRAMS.items():
+        users = {}
+        for path in files(".c", ".h", under=parts):
+            for header in includes(path):
+                if header[0] == "<" and header[1:-1] not in LIBC:
+                    family = FAMILY.match(header[1:-1])
+                    users.setdefault(family[1] if family else header[1:-1], set()).add(name(path))
+        for header, who in sorted(users.items()):
+            if len(who) > 1:
+                yield f"{program}: <{header}> has several users: {', '.join(sorted(who))}"
+            if not all(w.endswith(".c") for w in who):
+                yield f"{program}: <{header}> is included by a header: {', '.join(sorted(who))}"
+
+
+def no_include_climbs():
+    for path in files(".c", ".h"):
+        for header in includes(path):
+            if header.startswith('"../') or header.startswith('"/'):
+                yield f"{name(path)}: #include {header}: a floor sees lower floors through its include path only"
+
+
+def symbols(objects, *flags):
+    out = subprocess.run(["nm", "-P", *flags, *map(str, objects)], capture_output=True, text=True, check=True).stdout
+    found, current = {}, None
+    for line in out.splitlines():
+        if line.endswith(":"):
+            current = line[:-1]
+        elif line:
+            found.setdefault(current or str(objects[0]), set()).add(line.split()[0])
+    return found
+
+
+def objects_of(floor):
+    return [BUILD / floor / (p.stem + ".o") for p in sorted((TOP / floor).glob("*.c"))]
+
+
+def core_is_pure():
+    core = [o for floor in CORE for o in objects_of(floor) if str(o.relative_to(BUILD).with_suffix("")) not in NOT_CORE]
+    ours = core + [BUILD / "proto/wire/crypt.o", *(BUILD / "gen").glob("*.o")]
+    ours += [o for o in objects_of("proto/base") if o.stem != "log"]
+    missing = [o for o in ours if not o.exists()]
+    if missing:
+        yield f"not built: {', '.join(str(o.relative_to(BUILD)) for o in missing)}"
+        return
+    known = set().union(*symbols(ours, "-g", "--defined-only").values())
+    for obj, wanted in sorted(symbols(core, "-u").items()):
+        part = str(Path(obj).relative_to(BUILD).with_suffix(""))
+        allowed, _why = EXCEPTIONS.get(part, ("", ""))
+        for symbol in sorted(s for s in wanted - known - set(allowed.split()) if not PURE.match(s)):
+            yield f"{part}: uses {symbol}, which is not for the core"
+
+
+def top_level_is_fixed():
+    for path in sorted(TOP.iterdir()):
+        if path.name not in TOP_LEVEL and not path.name.startswith("."):
+            yield f"{path.name}: does not belong at the top level"
+
+
+def no_file_is_too_long():
+    for path in files(".c", ".h", ".def", ".proto", ".py", ".sh"):
+        lines = path.read_text().count("\n")
+        if lines > LINES_MAX:
+            yield f"{name(path)}: {lines} lines; split it ({LINES_MAX} at most)"
+
+
+def every_test_has_its_module():
+    modules = {p.stem for p in files(".c", under=("proto", "plugin", "gateway", "tools"))}
+    for path in sorted((TOP / "tests/unit").glob("*.c")):
+        if path.stem.removesuffix("_test") not in modules or not path.stem.endswith("_test"):
+            yield f"{name(path)}: tests no module of that name"
+
+
+def every_fuzz_target_has_a_corpus():
+    for path in sorted((TOP / "tests/fuzz").glob("*_fuzz.c")):
+        corpus = TOP / "tests/fuzz/corpus" / path.stem.removesuffix("_fuzz")
+        if not corpus.is_dir() or not any(corpus.iterdir()):
+            yield f"{name(path)}: {name(corpus)} is empty"
+
+
+def nothing_is_left_to_do():
+    word = re.compile(r"\b(TO" r"DO|FIX" r"ME|X" r"XX)\b")
+    for path in [TOP / "Makefile", *files(".c", ".h", ".def", ".proto", ".py", ".sh", ".scene")]:
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if word.search(line):
+                yield f"{name(path)}:{number}: {line.strip()}"
+
+
+def what_is_declared_is_used():
+    text = "\n".join(p.read_text() for p in files(".c", under=("proto", "plugin", "gateway", "tools")))
+    used = set(re.findall(r"\b(?:EV|ERR)_\w+", text))
+    for table, row, prefix in (("log.def", "EVENT", "EV_"), ("err.def", "ERR", "ERR_")):
+        for word in re.findall(rf"^{row}\((\w+),", (TOP / "proto/base" / table).read_text(), re.M):
+            if prefix + word not in used:
+                yield f"proto/base/{table}: {word} is declared and never used"
+
+
+RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
+         every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
+         what_is_declared_is_used]
+
+
+def main():
+    failed = 0
+    print(f"1..{len(RULES)}")
+    for number, rule in enumerate(RULES, 1):
+        broken = list(rule())
+        failed += bool(broken)
+        print(f"{'not ' if broken else ''}ok {number} - {rule.__name__}")
+        for line in broken:
+            print(f"# {line}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
