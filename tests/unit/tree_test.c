@@ -1,0 +1,264 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <ftw.h>
+#include <jansson.h>
+
+#include "seed.h"
+#include "tree.h"
+
+static int crypt_up(void **state)
+{
+	(void)state;
+	return crypt_init() == OK ? 0 : -1;
+}
+
+/* ---- a second opinion: RFC 6962 §2.1 as it is written, recursively ---- */
+
+#define LEAVES 130
+static struct hash leaf[LEAVES];
+
+static size_t split(size_t n)
+{
+	size_t k = 1;
+
+	while (2 * k < n)
+		k *= 2;
+	return k;
+}
+
+static struct hash mth(const struct hash *d, size_t n)
+{
+	struct hash l, r, h;
+
+	if (n == 0) {
+		SHA256(h.b, SPAN_LIT(""));
+		return h;
+	}
+	if (n == 1)
+		return d[0];
+	l = mth(d, split(n));
+	r = mth(d + split(n), n - split(n));
+	return tree_node(&l, &r);
+}
+
+static size_t path(size_t m, const struct hash *d, size_t n, struct hash *out)
+{
+	size_t k = split(n), c;
+
+	if (n == 1)
+		return 0;
+	c = m < k ? path(m, d, k, out) : path(m - k, d + k, n - k, out);
+	out[c] = m < k ? mth(d + k, n - k) : mth(d, k);
+	return c + 1;
+}
+
+static size_t subproof(size_t m, const struct hash *d, size_t n, bool whole, struct hash *out)
+{
+	size_t k = split(n), c;
+
+	if (m == n) {
+		if (!whole)
+			out[0] = mth(d, n);
+		return !whole;
+	}
+	c = m <= k ? subproof(m, d, k, whole, out) : subproof(m - k, d + k, n - k, false, out);
+	out[c] = m <= k ? mth(d + k, n - k) : mth(d, k);
+	return c + 1;
+}
+
+static void fill_leaves(void)
+{
+	for (size_t i = 0; i < LEAVES; i++)
+		leaf[i] = tree_leaf(span(&i, sizeof(i)));
+}
+
+static void assert_hash(const struct hash *a, const struct hash *b)
+{
+	assert_memory_equal(a->b, b->b, SHA256_BYTES);
+}
+
+static void root_is_that_of_the_rfc_at_every_size(void **state)
+{
+	struct tree t = { 0 };
+	struct hash have, want;
+
+	(void)state;
+	fill_leaves();
+	for (size_t n = 0;; n++) {
+		have = tree_root(&t);
+		want = mth(leaf, n);
+		assert_hash(&have, &want);
+		if (n == LEAVES)
+			break;
+		tree_append(&t, &leaf[n]);
+		assert_int_equal(t.size, n + 1);
+	}
+}
+
+static void frontier_survives_writing_and_reading(void **state)
+{
+	struct tree t = { 0 }, back;
+	uint8_t raw[TREE_BYTES_MAX + 1];
+	struct hash a, b;
+
+	(void)state;
+	fill_leaves();
+	for (size_t n = 0; n < LEAVES; n++) {
+		size_t len = tree_write(&t, raw);
+
+		assert_int_equal(tree_read(span(raw, len), &back), OK);
+		tree_append(&t, &leaf[n]);
+		tree_append(&back, &leaf[n]);
+		a = tree_root(&t);
+		b = tree_root(&back);
+		assert_hash(&a, &b);
+		assert_int_not_equal(tree_read(span(raw, len + 1), &back), OK);
+		assert_int_not_equal(tree_read(span(raw, len - 1), &back), OK);
+	}
+}
+
+static void every_inclusion_proof_leads_to_the_root_and_no_other_leaf_has_it(void **state)
+{
+	struct hash proof[TREE_PROOF_MAX], root;
+
+	(void)state;
+	fill_leaves();
+	for (size_t n = 1; n <= 70; n++) {
+		root = mth(leaf, n);
+		for (size_t m = 0; m < n; m++) {
+			size_t c = path(m, leaf, n, proof), other = (m + 1) % n;
+
+			assert_int_equal(tree_check_inclusion(m, n, &leaf[m], proof, c, &root), OK);
+			if (n > 1) {
+				assert_int_equal(tree_check_inclusion(m, n, &leaf[other], proof, c, &root), ERR_KEY);
+				assert_int_equal(tree_check_inclusion(m, n, &leaf[m], proof, c - 1, &root), ERR_KEY);
+				proof[seed_below(c)].b[seed_below(32)] ^= 1;
+				assert_int_equal(tree_check_inclusion(m, n, &leaf[m], proof, c, &root), ERR_KEY);
+			}
+			assert_int_equal(tree_check_inclusion(n, n, &leaf[m], proof, c, &root), ERR_RANGE);
+		}
+	}
+}
+
+static void every_consistency_proof_holds_and_none_for_changed_history(void **state)
+{
+	struct hash proof[TREE_PROOF_MAX], old, new, forged;
+
+	(void)state;
+	fill_leaves();
+	for (size_t n = 1; n <= 70; n++) {
+		new = mth(leaf, n);
+		for (size_t m = 1; m <= n; m++) {
+			size_t c = subproof(m, leaf, n, true, proof);
+
+			old = mth(leaf, m);
+			forged = old;
+			forged.b[seed_below(32)] ^= 0x80;
+			assert_int_equal(tree_check_consistency(m, n, proof, c, &old, &new), OK);
+			assert_int_equal(tree_check_consistency(m, n, proof, c, &forged, &new), ERR_KEY);
+			assert_int_equal(tree_check_consistency(m, n, proof, c, &old, &forged), ERR_KEY);
+			assert_int_equal(tree_check_consistency(n + 1, n, proof, c, &old, &new), ERR_RANGE);
+		}
+	}
+}
+
+/* ---- vectors of transparency-dev/merkle, most of them hostile ---- */
+
+static unsigned seen, wrong;
+
+static bool hash_of(const json_t *text, struct hash *out)
+{
+	return json_is_string(text) && base64_decode(span_str(json_string_value(text)), out->b, SHA256_BYTES) == SHA256_BYTES;
+}
+
+/* False when a node is not 32 bytes: such a proof cannot even be handed in. */
+static bool proof_of(const json_t *j, struct hash *proof, size_t *n)
+{
+	*n = 0;
+	for (size_t i = 0; i < json_array_size(j); i++)
+		if (i >= TREE_PROOF_MAX || !hash_of(json_array_get(j, i), &proof[(*n)++]))
+			return false;
+	return true;
+}
+
+/* jansson has no integers past 2^63, two vectors have 2^64 - 1: numbers are read as reals. */
+static uint64_t number(const json_t *j, const char *name)
+{
+	double d = json_real_value(json_object_get(j, name));
+
+	return d >= 0x1p64 ? UINT64_MAX : (uint64_t)d;
+}
+
+static bool vector_holds(const json_t *j)
+{
+	struct hash proof[TREE_PROOF_MAX], root, root1, one;
+	size_t n;
+
+	if (!proof_of(json_object_get(j, "proof"), proof, &n))
+		return false;
+	if (json_object_get(j, "treeSize"))
+		return hash_of(json_object_get(j, "root"), &root) && hash_of(json_object_get(j, "leafHash"), &one) &&
+		       tree_check_inclusion(number(j, "leafIdx"), number(j, "treeSize"), &one, proof, n, &root) == OK;
+	return hash_of(json_object_get(j, "root1"), &root1) && hash_of(json_object_get(j, "root2"), &root) &&
+	       tree_check_consistency(number(j, "size1"), number(j, "size2"), proof, n, &root1, &root) == OK;
+}
+
+/* One good vector compares two "don't care" roots of 12 bytes; a root of ours has 32. */
+static bool is_the_exception(const char *file)
+{
+	return strstr(file, "additional/sizes-are-equal-one-and-proof-is-empty.json");
+}
+
+static int one_vector(const char *file, const struct stat *st, int kind, struct FTW *ftw)
+{
+	size_t n = strlen(file);
+	json_t *j;
+	bool want;
+
+	(void)st;
+	(void)ftw;
+	if (kind != FTW_F || n < 5 || strcmp(file + n - 5, ".json") != 0)
+		return 0;
+	j = json_load_file(file, JSON_DECODE_INT_AS_REAL, NULL);
+	assert_non_null(j);
+	want = !json_is_true(json_object_get(j, "wantErr"));
+	seen++;
+	if (vector_holds(j) != want && !is_the_exception(file)) {
+		wrong++;
+		printf("# %s: we say %s\n", file, want ? "no" : "yes");
+	}
+	json_decref(j);
+	return 0;
+}
+
+static void published_vectors_agree(void **state)
+{
+	const char *data = getenv("SHARED_DATA");
+	char folder[1024];
+
+	(void)state;
+	snprintf(folder, sizeof(folder), "%s/vectors/merkle-proofs", data ? data : "../shared/data");
+	if (nftw(folder, one_vector, 16, FTW_PHYS) != 0) {
+		printf("# %s is not there\n", folder);
+		skip();
+	}
+	assert_true(seen >= 190);
+	assert_int_equal(wrong, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(root_is_that_of_the_rfc_at_every_size),
+		cmocka_unit_test(frontier_survives_writing_and_reading),
+		cmocka_unit_test(every_inclusion_proof_leads_to_the_root_and_no_other_leaf_has_it),
+		cmocka_unit_test(every_consistency_proof_holds_and_none_for_changed_history),
+		cmocka_unit_test(published_vectors_agree),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, crypt_up, NULL);
+}
