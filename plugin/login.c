@@ -211,6 +211,16 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 	return answer;
 }
 
+/* Mosquitto 2.0.11 gives -1 for every end; later versions tell a goodbye from a broken connection. */
+static const char *end_text(const struct session *s, int reason)
+{
+	if (s->state == SESSION_SUPERSEDED)
+		return "the same client connected again";
+	if (s->kick)
+		return "ended by us";
+	return reason < 0 ? "the connection ended" : reason == 0 ? "it said goodbye" : "the connection broke";
+}
+
 void guard_logoff(struct guard *g, const void *context, int reason)
 {
 	struct session *s = session_of(&g->sessions, context);
@@ -219,11 +229,7 @@ void guard_logoff(struct guard *g, const void *context, int reason)
 	if (!s || s->state == SESSION_CLOSED)
 		return;   /* never proved who it was, or told us before */
 	h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF, true, s);
-	h.why = (uint32_t)reason;
-	h.detail = span_str(s->state == SESSION_SUPERSEDED ? "the same client connected again"
-			    : s->kick                      ? "ended by us"
-			    : reason == 0                  ? "it said goodbye"
-							   : "the connection broke");
+	h.detail = span_str(end_text(s, reason));
 	record_push(g->record, &h);
 	s->state = SESSION_CLOSED;
 	s->active_ms = guard_mono_us() / 1000;
