@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -10,6 +11,9 @@
 
 struct store {
 	MDB_env *env;
+	dev_t dev;
+	ino_t ino;
+	struct store *next;     /* of all that are open */
 	MDB_dbi table[STORE_TABLES_MAX];
 	unsigned tables;
 	bool read_only;
@@ -85,7 +89,7 @@ static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *sp
 {
 	MDB_val key = { 4, (void *)(uintptr_t) "kind" }, have;
 	char want[64], text[64];
-	unsigned version;
+	uint64_t version;
 	int n = snprintf(want, sizeof(want), "%s %u", spec->kind, spec->version), rc = mdb_get(t, meta, &key, &have);
 	struct span number;
 
@@ -97,7 +101,7 @@ static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *sp
 	if (rc != 0)
 		return rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc);
 	if (!span_text(unval(&have), text, sizeof(text)) || !span_is(span_cut(span_str(text), ' ', &number), spec->kind) ||
-	    sscanf((const char *)number.p, "%u", &version) != 1)
+	    !span_u64(number, UINT32_MAX, &version))
 		return ERR_CORRUPT;
 	return version > spec->version ? ERR_VERSION : OK;
 }
@@ -126,6 +130,39 @@ static enum err open_tables(struct store *s, const struct store_spec *spec)
 	return err_of(mdb_txn_commit(t));
 }
 
+/* LMDB's locks are the process's: closing one of two environments on a file would drop those of the other. */
+static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct store *all;
+
+static enum err claim(struct store *s, const struct stat *st)
+{
+	enum err e = OK;
+
+	pthread_mutex_lock(&all_lock);
+	for (const struct store *other = all; other; other = other->next)
+		if (other->dev == st->st_dev && other->ino == st->st_ino)
+			e = ERR_BUSY;
+	if (e == OK) {
+		s->dev = st->st_dev;
+		s->ino = st->st_ino;
+		s->next = all;
+		all = s;
+	}
+	pthread_mutex_unlock(&all_lock);
+	return e;
+}
+
+static void unclaim(const struct store *s)
+{
+	pthread_mutex_lock(&all_lock);
+	for (struct store **at = &all; *at; at = &(*at)->next)
+		if (*at == s) {
+			*at = s->next;
+			break;
+		}
+	pthread_mutex_unlock(&all_lock);
+}
+
 enum err store_open(const char *path, const struct store_spec *spec, struct store **out)
 {
 	CLEANUP(store_close) struct store *s = calloc(1, sizeof(*s));
@@ -137,13 +174,13 @@ enum err store_open(const char *path, const struct store_spec *spec, struct stor
 	if (!s)
 		return ERR_FULL;
 	s->read_only = spec->read_only;
-	if (spec->read_only) {
-		if (stat(path, &st) != 0)
-			return err_of(errno);
-		bytes = (size_t)st.st_size > bytes ? (size_t)st.st_size : bytes;
-	} else {
+	if (!spec->read_only)
 		TRY(reserve(path, bytes));
-	}
+	if (stat(path, &st) != 0)
+		return err_of(errno);
+	if (spec->read_only && (size_t)st.st_size > bytes)
+		bytes = (size_t)st.st_size;
+	TRY(claim(s, &st));
 	TRY(err_of(mdb_env_create(&s->env)));
 	TRY(err_of(mdb_env_set_mapsize(s->env, bytes)));
 	TRY(err_of(mdb_env_set_maxdbs(s->env, STORE_TABLES_MAX + 1)));
@@ -161,10 +198,12 @@ enum err store_open(const char *path, const struct store_spec *spec, struct stor
 
 void store_close(struct store **s)
 {
-	if (*s && (*s)->env)
-		mdb_env_close((*s)->env);
-	free(*s);
-	*s = NULL;
+	if (*s) {
+		if ((*s)->env)
+			mdb_env_close((*s)->env);
+		unclaim(*s);
+	}
+	free_cleanup(s);
 }
 
 /* Pages LMDB has given back wait in its table 0, each value a count and that many page numbers. */

@@ -15,7 +15,7 @@ enum err vault_root(const char *path, uint8_t root[AEAD_KEY_BYTES])
 
 	if (fd < 0)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
-	if (fstat(fd, &st) != 0 || (st.st_mode & 077))
+	if (fstat(fd, &st) != 0 || (st.st_mode & 077) || (st.st_uid != 0 && st.st_uid != geteuid()))
 		return ERR_DENIED;
 	n = read(fd, text, sizeof(text));
 	if (n > 0 && text[n - 1] == '\n')
@@ -40,6 +40,8 @@ enum err vault_make_root(const char *path)
 	good = write(fd, text, sizeof(text)) == (ssize_t)sizeof(text) && fsync(fd) == 0;
 	crypt_wipe(root, sizeof(root));
 	crypt_wipe(text, sizeof(text));
+	if (!good)
+		unlink(path);   /* half a key would be in the way of the next try */
 	return good ? OK : ERR_IO;
 }
 

@@ -1,0 +1,48 @@
+/* scratch: a folder of a test's own, removed with what is in it. */
+#ifndef PULLCORD_SCRATCH_H
+#define PULLCORD_SCRATCH_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base.h"
+
+struct scratch {
+	char dir[64];
+};
+
+static inline void scratch_make(struct scratch *s)
+{
+	const char *tmp = getenv("TMPDIR");
+
+	*s = (struct scratch){ 0 };
+	must(snprintf(s->dir, sizeof(s->dir), "%s/pullcord.XXXXXX", tmp && *tmp ? tmp : "/tmp") < (int)sizeof(s->dir));
+	must(mkdtemp(s->dir));
+}
+
+/* Good until three more were asked for. */
+static inline const char *scratch_path(const struct scratch *s, const char *name)
+{
+	static char path[4][384];
+	static unsigned next;
+
+	next = (next + 1) % countof(path);
+	snprintf(path[next], sizeof(path[next]), "%s/%s", s->dir, name);
+	return path[next];
+}
+
+static inline void scratch_remove(struct scratch *s)
+{
+	DIR *d = opendir(s->dir);
+
+	for (struct dirent *e; d && (e = readdir(d));)
+		if (e->d_name[0] != '.')
+			remove(scratch_path(s, e->d_name));
+	if (d)
+		closedir(d);
+	rmdir(s->dir);
+}
+
+#endif
