@@ -85,7 +85,8 @@ static void say_conf(const struct install *in, enum err e)
 
 	switch (e) {
 	case ERR_NOT_FOUND:
-		report_error("%s is no installation: it has no mosquitto.conf with \"plugin_opt_tenant NAME\"", in->dir);
+		report_error("%s is no installation: no mosquitto.conf with \"plugin_opt_tenant NAME\" is there",
+			     in->dir);
 		report_hint("name the folder by --dir or PULLCORD_DIR, or make it: pullcord init %s --tenant NAME",
 			    in->dir);
 		break;

@@ -7,8 +7,8 @@
  *     const char *dir = NULL;
  *     struct opt_list who = { 0 };
  *     const struct opt opt[] = { OPT_TEXT("dir", "DIR", &dir, "the installation") };
- *     const struct opt_page page = { "user show", "USER", 1, 1, "Shows an account.",
- *                                    "pullcord user show ana", OPTS(opt) };
+ *     const struct opt_page page = { .command = "user show", .operands = "USER", .least = 1, .most = 1,
+ *             .text = "Shows an account.", .example = "pullcord user show ana", OPTS(opt) };
  *     int code = opt_read(&page, argc, argv, &who);
  *
  *     if (code != OPT_RUN)
@@ -55,7 +55,7 @@ struct opt_page {
 	const struct opt *opt;
 	size_t opts;
 };
-#define OPTS(array) (array), countof(array)
+#define OPTS(array) .opt = (array), .opts = countof(array)
 
 /* Reads argv[1..]. OPT_RUN: go on. CMD_DONE: help was asked for and given. CMD_USAGE: the mistake was said. */
 int opt_read(const struct opt_page *page, int argc, char **argv, struct opt_list *operand) MUST_USE;

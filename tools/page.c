@@ -148,13 +148,38 @@ static void print_indented(const char *text, const char *indent)
 	}
 }
 
+static size_t new_line(void)
+{
+	putchar('\n');
+	return 0;
+}
+
+/* Paragraphs of at most 78 columns. */
+static void print_wrapped(const char *text)
+{
+	size_t column = 0;
+
+	while (*text) {
+		size_t n = strcspn(text, " \n");
+
+		if (column && column + 1 + n > 78)
+			column = new_line();
+		column += (size_t)printf("%s%.*s", column ? " " : "", (int)n, text);
+		text += n;
+		if (*text == '\n')
+			column = new_line();
+		text += *text != '\0';
+	}
+	putchar('\n');
+}
+
 static void terminal_page(const struct opt_page *page)
 {
 	int width = 0;
 
 	printf("usage: pullcord %s%s%s%s\n\n", page->command, page->opts ? " [options]" : "", page->operands ? " " : "",
 	       page->operands ? page->operands : "");
-	print_indented(page->text, "");
+	print_wrapped(page->text);
 	if (page->opts)
 		printf("\noptions:\n");
 	for (size_t i = 0; i < page->opts; i++)
@@ -183,7 +208,9 @@ static int verbs_terminal(const char *command, const char *text, const struct op
 {
 	const char *gap = *command ? " " : "";
 
-	printf("usage: pullcord %s%sCOMMAND ...\n\n%s\n\ncommands:\n", command, gap, text);
+	printf("usage: pullcord %s%sCOMMAND ...\n\n", command, gap);
+	print_wrapped(text);
+	printf("\ncommands:\n");
 	for (size_t i = 0; i < n; i++)
 		printf("  %-10s  %s\n", verb[i].name, verb[i].text);
 	printf("\npullcord %s%sCOMMAND --help shows the options of one, with an example.\n", command, gap);

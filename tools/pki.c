@@ -240,7 +240,7 @@ static bool is_address(const char *host)
 	return ip != NULL;
 }
 
-/* Host names and addresses only: the text becomes part of an extension's description, where ',' and '=' have meaning. */
+/* Host names and addresses only: the text becomes part of an extension's description, where ',' would start another. */
 static bool host_ok(const char *host)
 {
 	size_t n = strlen(host);

@@ -3,8 +3,8 @@
  * The caller brings the time. Only file of the tool that includes OpenSSL's X.509.
  *
  * ERR_EXISTS: an output file is there; ERR_NOT_FOUND, ERR_DENIED: the CA's files; ERR_KEY: CA key and certificate do
- * not belong together; ERR_SYNTAX: they are not PEM, or a name is none; ERR_TIME: it would end after its CA; ERR_CRYPTO.
- * When one of a pair of output files cannot be written, neither is left. */
+ * not belong together; ERR_SYNTAX: they are not PEM, or a name is none; ERR_TIME: it would end after its CA;
+ * ERR_CRYPTO. When one of a pair of output files cannot be written, neither is left. */
 #ifndef PULLCORD_PKI_H
 #define PULLCORD_PKI_H
 

@@ -1,0 +1,142 @@
+#include "login.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "cmd.h"
+#include "crypt.h"
+#include "report.h"
+
+#define APP_PORT 8884
+#define CONNECT_MS 5000
+
+int64_t login_now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
+}
+
+/* An installation is read unless --cafile and --tenant make it needless: a nurse's workstation has none. */
+static int find_broker(struct login *l, const struct opt_page *page)
+{
+	if (!(l->cafile && l->tenant) && install_open(l->dir, &l->install) != OK)
+		return CMD_NO;
+	if (l->tenant && (!word_ok(span_str(l->tenant)) ||
+			  !span_text(span_str(l->tenant), l->install.tenant, sizeof(l->install.tenant))))
+		return opt_wrong(page, "--tenant takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", l->tenant);
+	if (!l->cafile) {
+		l->ca = install_path(&l->install, "ca.crt");
+		l->cafile = l->ca.text;
+	}
+	if (!l->host)
+		l->host = "localhost";
+	if (!l->port)
+		l->port = l->install.app_port ? l->install.app_port : APP_PORT;
+	return CMD_DONE;
+}
+
+static int client_id(struct login *l, const struct opt_page *page, char *out, size_t cap)
+{
+	int n = snprintf(out, cap, "%s.%s", l->user, l->terminal);
+
+	if (n < 0 || (size_t)n >= cap || !word_ok(span_str(out)))
+		return opt_wrong(page, "USER.TERMINAL is to be at most %d of A-Z a-z 0-9 . _ : -, not \"%s.%s\"",
+				 WORD_BYTES_MAX, l->user, l->terminal);
+	return CMD_DONE;
+}
+
+int login_failed(const struct login *l, enum err e, const struct client *c)
+{
+	report_error("cannot connect to %s:%ld as %s: %s", l->host, l->port, l->user, client_why(c));
+	switch (e) {
+	case ERR_DENIED:
+		report_hint("wrong user or password, or the account is suspended: pullcord user show %s", l->user);
+		break;
+	case ERR_KEY:
+		report_hint("is %s the CA of that broker, and %s a name in its certificate?", l->cafile, l->host);
+		break;
+	case ERR_NOT_FOUND:
+		report_hint("is the broker running? mosquitto -c %s/mosquitto.conf",
+			    l->install.dir[0] ? l->install.dir : "DIR");
+		break;
+	case ERR_CLOSED:
+		report_hint("the broker may be starting or refusing new logins: look at its log");
+		break;
+	default:
+		report_hint("%s", err_text(e));
+	}
+	return CMD_NO;
+}
+
+static int connect_as(struct login *l, const char *id, uint32_t session_s, struct client **out)
+{
+	CLEANUP(secret_clear) struct secret password;
+	CLEANUP(client_close) struct client *c = NULL;
+	struct client_spec spec = {
+		.host = l->host, .port = (int)l->port, .id = id, .cafile = l->cafile,
+		.user = l->user, .password = password.text, .session_s = session_s,
+	};
+	enum err e = secret_get(l->password_file, "password", false, &password);
+
+	if (e != OK)
+		return CMD_NO;
+	e = client_open(&spec, &c);
+	if (e != OK)
+		return report_fail(e, "make a connection");
+	e = client_connect(c, true, CONNECT_MS);
+	if (e != OK)
+		return login_failed(l, e, c);
+	*out = c;
+	c = NULL;
+	return CMD_DONE;
+}
+
+int login_open(struct login *l, const struct opt_page *page, const char *terminal, uint32_t session_s,
+	       struct client **out)
+{
+	char id[WORD_BYTES_MAX + 1];
+	uint16_t seed;
+	int code;
+
+	if (!l->terminal)
+		l->terminal = terminal;
+	code = find_broker(l, page);
+	if (code == CMD_DONE)
+		code = client_id(l, page, id, sizeof(id));
+	if (code == CMD_DONE)
+		code = connect_as(l, id, session_s, out);
+	crypt_random(&seed, sizeof(seed));
+	id_init(&l->ids, span_str(l->install.tenant), PULLCORD__V1__PARTY__PARTY_USER, span_str(l->user), seed);
+	return code;
+}
+
+static int say_refused(const struct login *l, const struct client *c, const char *topic)
+{
+	report_error("the broker refused %s: %s (0x%02x)", topic, client_why(c), (unsigned)client_reason(c));
+	report_hint("pullcord policy explain user:%s publish %s", l->user, topic);
+	return CMD_NO;
+}
+
+int login_send(struct login *l, struct client *c, const char *topic, const ProtobufCMessage *body, int64_t expires_us,
+	       struct id *id)
+{
+	uint8_t raw[ENVELOPE_BODY_MAX + 1024];
+	struct put out = put(raw, sizeof(raw));
+	int64_t now = login_now_us();
+	struct envelope_from from = {
+		.tenant = l->install.tenant, .sender = l->user, .party = PULLCORD__V1__PARTY__PARTY_USER,
+		.id = id_next(&l->ids, now / 1000), .sent_us = now, .expires_us = expires_us,
+	};
+	enum err e = envelope_write(&from, body, &out);
+
+	if (e != OK)
+		return report_fail(e, "write the message");
+	*id = from.id;
+	e = client_publish(c, topic, put_span(&out), 1, false);
+	if (e == ERR_DENIED)
+		return say_refused(l, c, topic);
+	return e == OK ? CMD_DONE : report_fail(e, "publish on %s (%s)", topic, client_why(c));
+}

@@ -1,0 +1,19 @@
+/* secret: where passwords come from: a file, the file named by $PULLCORD_PASSWORD_FILE, or the terminal without echo;
+ * never a command line. The caller wipes what it got. */
+#ifndef PULLCORD_SECRET_H
+#define PULLCORD_SECRET_H
+
+#include "err.h"
+
+#define SECRET_BYTES_MAX 256
+#define SECRET_OPT_TEXT "first line is the password (default: $PULLCORD_PASSWORD_FILE, else the terminal is asked)"
+
+struct secret {
+	char text[SECRET_BYTES_MAX + 1];
+};
+
+/* `file` NULL: as above. `twice`: typed again at the terminal, for a new password. Failures are said. */
+enum err secret_get(const char *file, const char *prompt, bool twice, struct secret *out) MUST_USE;
+void secret_clear(struct secret *s);
+
+#endif
