@@ -96,7 +96,7 @@ $(B)/%.o: %.c | $(gen_h)
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
 fuzz_replays := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
-bench_programs := $(patsubst %.c,$(B)/%,$(wildcard tests/bench/*_bench.c))
+bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer)
 parts := $(B)/libtools.a $(B)/libgateway.a $(B)/libplugin.a $(B)/libproto.a
 part_libs := $(tools_libs) $(gateway_libs)
 
@@ -111,9 +111,15 @@ $(fuzz_replays): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(parts)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
 
-$(bench_programs): $(B)/%: $(B)/%.o $(parts)
+$(bench_programs): $(B)/%: $(B)/%.o $(B)/libbench.a $(B)/libproto.a
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
+
+$(B)/libbench.a: $(B)/tests/bench/load.o $(B)/tests/bench/crowd.o
+	$(Q)rm -f $@ && ar rcs $@ $^
+$(B)/tests/bench/yes_plugin.so: $(B)/tests/bench/yes_plugin.o
+	$(Q)echo "  link    $@"
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 
 # libFuzzer writes what it finds into its first corpus folder: a scratch one.
 $(B)/fuzzer/%: $(B)/tests/fuzz/%_fuzz.o $(parts)
@@ -154,7 +160,7 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link build/fuzz/fuzzer/$(T)
 	$(Q)build/fuzz/fuzzer/$(T) -max_total_time=$(S) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(T)- build/fuzz/found/$(T) tests/fuzz/corpus/$(T)
 
-bench: deps-present all $(bench_programs) ## measure against peers; the figures also go to build/bench.tsv
+bench: deps-present all $(bench_programs) $(B)/tests/bench/yes_plugin.so ## measure against peers; the figures also go to build/bench.tsv
 	$(Q)python3 tests/bench/bench.py $(B)
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
