@@ -34,6 +34,14 @@ struct span policy_tenant(const struct policy *p);
 uint32_t policy_idle_s(const struct policy *p, const struct holder *h);
 bool policy_has_role(const struct policy *p, struct span role);
 
+struct policy_counts {
+	uint32_t roles, rules, marks;   /* marks: life-critical lines */
+};
+struct policy_counts policy_count(const struct policy *p);
+/* What is allowed to stand there but probably was not meant: roles without rules, rules that repeat another or can
+ * never allow anything because of a deny, marks on topics nobody may publish. In order of lines. */
+void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
+
 /* The subject may go away after the call; the holder must not outlive the policy. ERR_FULL. */
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out) MUST_USE;
 void holder_close(struct holder **h);
