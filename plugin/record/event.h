@@ -47,7 +47,7 @@ struct span fold_take(struct fold *f);
 struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct gap *g, const struct happening *at,
 		     const char *detail);
 
-/* A recorded event, checked against the schema before it is unpacked. event_free() frees it. */
+/* A recorded event, out of its seal. event_free() frees it. ERR_SYNTAX, ERR_TOO_LARGE. */
 enum err event_unpack(struct span packed, Pullcord__V1__AuditEvent **out) MUST_USE;
 void event_free(Pullcord__V1__AuditEvent **e);
 

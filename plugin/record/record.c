@@ -299,17 +299,19 @@ static int64_t sign_due_us(const struct record *r)
 
 /* ---- the writer: its thread ---- */
 
-/* Everything that waits, as far as the store takes it. `last`: sign whatever the time. */
+/* Everything that waits, as far as the store takes it; what it took is signed in any case. `last`: whatever the time. */
 static enum err work(struct record *r, bool last)
 {
-	enum err e = OK;
+	enum err e = OK, signing = OK;
 
 	while (e == OK && ring_used(r->ring)) {
 		e = batch(r);
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 	}
-	if (e == OK && (last || sign_due_us(r) <= 0))
-		e = sign(r);
+	if (last || sign_due_us(r) <= 0)
+		signing = sign(r);
+	if (e == OK)
+		e = signing;
 	atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 	atomic_store(&r->trouble, (int)e);
 	return e;

@@ -1,0 +1,120 @@
+#include "reader.h"
+
+#include <stdlib.h>
+
+#include "event.h"
+#include "trail.h"
+
+struct reader {
+	struct trail *trail;
+	struct vault vault;
+	struct seal seal;
+	char origin[ORIGIN_BYTES_MAX + 1];
+	uint32_t segment;               /* whose key this is; 0: none yet */
+	struct segment_key key;
+	Pullcord__V1__AuditEvent *event;
+	size_t raw_n;
+	uint8_t raw[ENTRY_BYTES_MAX], text[ENTRY_BYTES_MAX];
+};
+
+static enum err copy_entry(struct reader *r, uint64_t index)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct span raw;
+
+	TRY(trail_view(r->trail, &view));
+	TRY(view_entry(view, index, &raw));
+	if (raw.n > sizeof(r->raw))
+		return ERR_CORRUPT;
+	memcpy(r->raw, raw.p, raw.n);
+	r->raw_n = raw.n;
+	return OK;
+}
+
+static enum err learn_origin(struct reader *r)
+{
+	uint8_t pub[SIGN_KEY_BYTES];
+	struct entry genesis;
+	struct span origin;
+
+	TRY(copy_entry(r, 0));
+	TRY(entry_read(span(r->raw, r->raw_n), &genesis));
+	if (genesis.kind != ENTRY_CONTROL || genesis.type != CONTROL_GENESIS ||
+	    vkey_read(genesis.vkey, &origin, pub) != OK || !span_text(origin, r->origin, sizeof(r->origin)))
+		return ERR_CORRUPT;
+	seal_init(&r->seal, span_str(r->origin));
+	return OK;
+}
+
+enum err reader_open(const char *path, const uint8_t root[32], struct reader **out)
+{
+	CLEANUP(reader_close) struct reader *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return ERR_FULL;
+	vault_init(&r->vault, root, "record");
+	TRY(trail_open(path, 1 << 20, true, &r->trail));
+	TRY(learn_origin(r));
+	*out = r;
+	r = NULL;
+	return OK;
+}
+
+void reader_close(struct reader **r)
+{
+	if (*r) {
+		event_free(&(*r)->event);
+		trail_close(&(*r)->trail);
+		crypt_wipe(*r, sizeof(**r));
+	}
+	free(*r);
+	*r = NULL;
+}
+
+enum err reader_size(struct reader *r, uint64_t *out)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct tree tree;
+
+	TRY(trail_view(r->trail, &view));
+	TRY(view_tree(view, &tree));
+	*out = tree.size;
+	return OK;
+}
+
+uint64_t reader_generation(const struct reader *r)
+{
+	return trail_generation(r->trail);
+}
+
+static enum err learn_key(struct reader *r, uint32_t segment)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct segment s;
+
+	if (r->segment == segment)
+		return OK;
+	TRY(trail_view(r->trail, &view));
+	TRY(view_segment(view, segment, &s));
+	r->segment = 0;
+	TRY(segment_unwrap(&s, &r->vault, span_str(r->origin), segment, &r->key));
+	r->segment = segment;
+	return OK;
+}
+
+enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const Pullcord__V1__AuditEvent **event)
+{
+	struct put text = put(r->text, sizeof(r->text));
+
+	*event = NULL;
+	event_free(&r->event);
+	TRY(copy_entry(r, index));
+	TRY(entry_read(span(r->raw, r->raw_n), entry));
+	if (entry->kind == ENTRY_CONTROL)
+		return OK;
+	TRY(learn_key(r, entry->segment));
+	TRY(entry_open(&r->seal, &r->key, span(r->raw, r->raw_n), &text));
+	TRY(event_unpack(put_span(&text), &r->event));
+	*event = r->event;
+	return OK;
+}

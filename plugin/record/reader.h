@@ -1,0 +1,23 @@
+/* reader: what the record says, entry by entry, for who holds the root key; while the broker may write.
+ * Reads, and checks nothing but the seals: whether the record is whole is verify's business. */
+#ifndef PULLCORD_READER_H
+#define PULLCORD_READER_H
+
+#include "record.pb-c.h"
+#include "seal.h"
+
+struct reader;
+
+/* Which record it is, entry 0 says. ERR_KEY shows at the first sealed entry. */
+enum err reader_open(const char *path, const uint8_t root[32], struct reader **out) MUST_USE;
+void reader_close(struct reader **r);
+
+/* Entries there are now; generation: a number that rises when there may be more, a look at memory. */
+enum err reader_size(struct reader *r, uint64_t *out) MUST_USE;
+uint64_t reader_generation(const struct reader *r);
+
+/* Entry `index`; *event is NULL for a control entry. Both borrow from the reader until the next call. ERR_NOT_FOUND. */
+enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,
+		    const Pullcord__V1__AuditEvent **event) MUST_USE;
+
+#endif

@@ -1,0 +1,165 @@
+/* The writer's process is killed at random points; then the record must be whole, hold everything that was reported
+ * durable, and be no smaller than any checkpoint that was shown. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "reader.h"
+#include "recording.h"
+#include "seed.h"
+
+#define ROUNDS 48
+#define BIRTHS 24
+
+static struct recording g;
+
+/* What the child said before it died. */
+static struct said {
+	_Atomic uint64_t pushed, durable, shown;
+	atomic_bool open, failed;
+} *said;
+
+static int folder_make(void **state)
+{
+	(void)state;
+	recording_make(&g);
+	g.spec.map_bytes = 64 << 20;
+	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(said, MAP_FAILED);
+	return 0;
+}
+
+static int folder_drop(void **state)
+{
+	(void)state;
+	munmap(said, sizeof(*said));
+	recording_drop(&g);
+	return 0;
+}
+
+static _Noreturn void child_writes(void)
+{
+	char note[NOTE_BYTES_MAX];
+	uint64_t size = 0;
+
+	if (record_open(&g.spec, &g.record) != OK) {
+		atomic_store(&said->failed, true);
+		_exit(1);
+	}
+	atomic_store(&said->open, true);
+	for (uint64_t i = atomic_load(&said->pushed);; i++) {
+		struct happening h = publish(i);
+
+		while (!record_push(g.record, &h))
+			usleep(50);
+		atomic_store(&said->pushed, i + 1);
+		atomic_store(&said->durable, record_durable(g.record));
+		if (record_checkpoint(g.record, &size, note, sizeof(note)))
+			atomic_store(&said->shown, size);
+		if (i % 64 == 0)
+			usleep(200);
+	}
+}
+
+static void run_and_kill(unsigned after_us)
+{
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0)
+		child_writes();
+	usleep(after_us);
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	assert_false(atomic_load(&said->failed));
+}
+
+static struct verify_report assert_whole(void)
+{
+	struct verify_spec spec = recording_verify(&g);
+	struct verify_report r;
+	enum err e = verify_record(&spec, &r);
+
+	if (e != OK)
+		fail_msg("%s: %s %llu: %s", err_text(e), r.part ? r.part : "?", (unsigned long long)r.index, r.what);
+	return r;
+}
+
+/* Numbers only rise: nothing is there twice or out of order. */
+static void assert_in_order(void)
+{
+	const Pullcord__V1__AuditEvent *e;
+	struct reader *reader = NULL;
+	struct entry entry;
+	uint64_t n;
+	int64_t last = -1;
+
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_size(reader, &n), OK);
+	for (uint64_t i = 0; i < n; i++) {
+		assert_int_equal(reader_get(reader, i, &entry, &e), OK);
+		if (!e || e->type != TYPE(PUBLISH))
+			continue;
+		assert_true((int64_t)e->line > last);
+		last = e->line;
+	}
+	reader_close(&reader);
+}
+
+static void killed_anywhere_it_keeps_what_it_promised(void **state)
+{
+	struct verify_report r;
+	unsigned opened = 0;
+
+	(void)state;
+	for (int i = 0; i < ROUNDS; i++) {
+		atomic_store(&said->open, false);
+		run_and_kill((unsigned)seed_below(40000));
+		opened += atomic_load(&said->open);
+		if (!opened)
+			continue;
+		r = assert_whole();
+		assert_true(r.entries >= atomic_load(&said->durable));
+		assert_true(r.signed_size >= atomic_load(&said->shown));
+		assert_true(r.signed_size <= r.entries);
+	}
+	assert_in_order();
+	assert_true(opened > ROUNDS / 2);
+	assert_int_equal(record_open(&g.spec, &g.record), OK);
+	record_close(&g.record);
+	printf("# %llu entries in %u starts, %llu checkpoints\n", (unsigned long long)r.entries, opened,
+	       (unsigned long long)r.checkpoints);
+}
+
+/* Killed while the files are made. */
+static void killed_at_birth_it_can_be_born_again(void **state)
+{
+	(void)state;
+	for (int i = 0; i < BIRTHS; i++) {
+		run_and_kill((unsigned)seed_below(4000));
+		if (i % 4 < 3)
+			continue;
+		assert_int_equal(record_open(&g.spec, &g.record), OK);
+		record_close(&g.record);
+		(void)assert_whole();
+		unlink(g.path);
+		unlink(g.sizes);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(killed_anywhere_it_keeps_what_it_promised, folder_make, folder_drop),
+		cmocka_unit_test_setup_teardown(killed_at_birth_it_can_be_born_again, folder_make, folder_drop),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,891 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "event.h"
+#include "reader.h"
+#include "recording.h"
+#include "seed.h"
+#include "sizes.h"
+#include "trail.h"
+
+static struct recording g;
+static struct verify_report report;
+
+static int folder_make(void **state)
+{
+	(void)state;
+	recording_make(&g);
+	return 0;
+}
+
+static int folder_drop(void **state)
+{
+	(void)state;
+	recording_drop(&g);
+	return 0;
+}
+
+static void open_record(void)
+{
+	assert_int_equal(record_open(&g.spec, &g.record), OK);
+}
+
+static void push_many(uint64_t from, uint64_t n)
+{
+	for (uint64_t i = from; i < from + n; i++) {
+		struct happening h = publish(i);
+
+		while (!record_push(g.record, &h))
+			usleep(100);
+	}
+}
+
+static void record_some(uint64_t n)
+{
+	open_record();
+	push_many(0, n);
+	record_close(&g.record);
+}
+
+static enum err verify(void)
+{
+	struct verify_spec spec = recording_verify(&g);
+
+	return verify_record(&spec, &report);
+}
+
+static void assert_good(void)
+{
+	enum err e = verify();
+
+	if (e != OK)
+		fail_msg("%s: %s %llu: %s", err_text(e), report.part ? report.part : "?", (unsigned long long)report.index,
+			 report.what);
+}
+
+/* Every event of the record, in order; `visit` sees NULL for control entries. */
+static void each_event(void (*visit)(uint64_t index, const Pullcord__V1__AuditEvent *e))
+{
+	const Pullcord__V1__AuditEvent *event;
+	struct reader *reader = NULL;
+	struct entry entry;
+	uint64_t n;
+
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_size(reader, &n), OK);
+	for (uint64_t i = 0; i < n; i++) {
+		assert_int_equal(reader_get(reader, i, &entry, &event), OK);
+		visit(i, event);
+	}
+	reader_close(&reader);
+}
+
+static struct { uint64_t control, events, stood_for, lost, gaps, clocks, last_line, recipients; } seen;
+
+static void count_event(uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	(void)index;
+	if (!e) {
+		seen.control++;
+		return;
+	}
+	seen.events++;
+	seen.recipients += e->n_recipient;
+	if (e->type == TYPE(GAP)) {
+		seen.gaps++;
+		seen.lost += e->count;
+	} else if (e->type == TYPE(CLOCK)) {
+		seen.clocks++;
+	} else {
+		seen.stood_for += e->count ? e->count : 1;
+		seen.last_line = e->line;
+	}
+}
+
+static void count_all(void)
+{
+	memset(&seen, 0, sizeof(seen));
+	each_event(count_event);
+}
+
+/* ---- writing and reading ---- */
+
+static void what_happened_is_read_back(void **state)
+{
+	struct reader *reader = NULL;
+	const Pullcord__V1__AuditEvent *e;
+	struct happening h = publish(3);
+	struct id id = { { 1, 2, 3 } };
+	uint8_t policy[16] = { 4 };
+	struct entry entry;
+
+	(void)state;
+	h.message = &id;
+	h.policy = policy;
+	h.retain = h.life_critical = true;
+	h.detail = SPAN_LIT("a word");
+	open_record();
+	assert_true(record_push(g.record, &h));
+	record_close(&g.record);
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_get(reader, 0, &entry, &e), OK);
+	assert_int_equal(entry.type, CONTROL_GENESIS);
+	assert_int_equal(reader_get(reader, 1, &entry, &e), OK);
+	assert_int_equal(entry.type, CONTROL_SEGMENT_OPEN);
+	assert_int_equal(reader_get(reader, 2, &entry, &e), OK);
+	assert_int_equal(e->version, 1);
+	assert_int_equal(e->type, TYPE(PUBLISH));
+	assert_int_equal(e->outcome, OUTCOME(ALLOWED));
+	assert_int_equal(e->at_us, h.at_us);
+	assert_int_equal(e->mono_us, h.mono_us);
+	assert_string_equal(e->actor, "ana");
+	assert_string_equal(e->client, "ana.t1");
+	assert_string_equal(e->address, "10.0.0.7");
+	assert_string_equal(e->topic, "mercy/unit/icu3/ack/nc-1");
+	assert_string_equal(e->detail, "a word");
+	assert_memory_equal(e->message.data, id.b, sizeof(id));
+	assert_memory_equal(e->policy.data, policy, sizeof(policy));
+	assert_int_equal(e->party, PULLCORD__V1__PARTY__PARTY_USER);
+	assert_true(e->why == 1 && e->line == 3 && e->qos == 1 && e->retain && e->life_critical);
+	assert_int_equal(reader_get(reader, 3, &entry, &e), ERR_NOT_FOUND);
+	reader_close(&reader);
+	assert_good();
+}
+
+static void many_are_kept_in_order_over_several_starts(void **state)
+{
+	uint64_t n = 0;
+
+	(void)state;
+	for (int start = 0; start < 4; start++) {
+		uint64_t more = seed_below(3000);
+
+		open_record();
+		push_many(n, more);
+		n += more;
+		record_close(&g.record);
+		assert_good();
+		count_all();
+		assert_int_equal(seen.stood_for, n);
+		assert_true(n == 0 || seen.last_line == n - 1);
+	}
+	assert_int_equal(seen.gaps, 0);
+	assert_int_equal(report.opened, n);
+	assert_int_equal(report.entries, seen.control + n);
+}
+
+static void segments_turn_at_their_limit(void **state)
+{
+	(void)state;
+	g.spec.map_bytes = 48 << 20;
+	g.spec.ring_bytes = 1 << 24;
+	record_some(SEGMENT_RECORDS_MAX + 10);
+	assert_good();
+	assert_int_equal(report.segments, 2);
+	assert_int_equal(report.opened, SEGMENT_RECORDS_MAX + 10);
+}
+
+static void texts_of_strangers_are_cut_and_made_valid(void **state)
+{
+	char client[70];
+	struct reader *reader = NULL;
+	const Pullcord__V1__AuditEvent *e;
+	struct happening h = publish(0);
+	struct entry entry;
+
+	(void)state;
+	memset(client, 'x', sizeof(client));
+	memcpy(client + 63, "\xe2\x82\xac", 3);   /* cut in its middle */
+	h.client = span(client, sizeof(client));
+	h.topic = SPAN_LIT("a\xff\0b\xc3");
+	open_record();
+	assert_true(record_push(g.record, &h));
+	record_close(&g.record);
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_get(reader, 2, &entry, &e), OK);
+	assert_int_equal(strlen(e->client), 63);
+	assert_string_equal(e->topic, "a??b?");
+	reader_close(&reader);
+}
+
+static void public_verification_needs_only_the_vkey(void **state)
+{
+	struct verify_spec spec;
+
+	(void)state;
+	record_some(100);
+	spec = recording_verify(&g);
+	spec.root = NULL;
+	assert_int_equal(verify_record(&spec, &report), OK);
+	assert_int_equal(report.opened, 0);
+	assert_int_equal(report.entries, 102);
+	assert_true(report.checkpoints >= 1);
+	assert_int_equal(report.signed_size, 102);
+}
+
+/* Another process, for a store is opened once in each. */
+static void a_reader_and_a_verifier_work_beside_the_writer(void **state)
+{
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		must(record_open(&g.spec, &g.record) == OK);
+		for (uint64_t i = 0; i < 20000; usleep(i % 50 ? 0 : 1000)) {
+			struct happening h = publish(i);
+
+			i += record_push(g.record, &h);
+		}
+		record_close(&g.record);
+		_exit(0);
+	}
+	for (int i = 0; i < 1000 && (verify() != OK || report.entries < 100); i++)
+		usleep(1000);
+	for (int i = 0; i < 10; i++) {
+		uint64_t before = report.entries;
+
+		assert_good();
+		assert_true(report.entries >= before);
+		count_all();
+		usleep(20000);
+	}
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_good();
+}
+
+static void a_second_writer_is_refused(void **state)
+{
+	struct record *other = NULL;
+
+	(void)state;
+	open_record();
+	assert_int_equal(record_open(&g.spec, &other), ERR_BUSY);
+	assert_null(other);
+}
+
+static void checkpoint_is_shown_once_signed(void **state)
+{
+	char note[NOTE_BYTES_MAX];
+	struct checkpoint c;
+	uint64_t size = 0;
+
+	(void)state;
+	record_some(5);
+	open_record();
+	assert_true(record_checkpoint(g.record, &size, note, sizeof(note)));
+	assert_int_equal(size, 7);
+	assert_false(record_checkpoint(g.record, &size, note, sizeof(note)));
+	push_many(5, 1);
+	for (int i = 0; i < 300 && !record_checkpoint(g.record, &size, note, sizeof(note)); i++)
+		usleep(10000);
+	assert_true(size > 7 && size <= record_durable(g.record));
+	assert_int_equal(note_open(span_str(note), span_str(RECORDING_ORIGIN), g.pub, &c), OK);
+	assert_int_equal(c.size, size);
+}
+
+/* ---- deliveries ---- */
+
+static struct happening delivery(uint8_t message, const char *client, struct id *id)
+{
+	struct happening h = publish(message);
+
+	*id = (struct id){ { message } };
+	h.type = TYPE(DELIVER);
+	h.message = id;
+	h.client = h.actor = span_str(client);
+	return h;
+}
+
+static void deliver(uint8_t message, const char *client)
+{
+	struct id id;
+	struct happening h = delivery(message, client, &id);
+
+	assert_true(record_push(g.record, &h));
+}
+
+static void deliveries_of_one_message_are_one_entry_without_repeats(void **state)
+{
+	struct reader *reader = NULL;
+	const Pullcord__V1__AuditEvent *e;
+	struct entry entry;
+
+	(void)state;
+	open_record();
+	deliver(1, "ana.t1");
+	deliver(1, "bob.t2");
+	deliver(1, "ana.t1");   /* an overlapping subscription */
+	deliver(2, "ana.t1");
+	record_close(&g.record);
+	assert_good();
+	count_all();
+	assert_int_equal(seen.stood_for, 4);
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_get(reader, 2, &entry, &e), OK);
+	assert_int_equal(e->n_recipient, 2);
+	assert_int_equal(e->count, 3);
+	assert_string_equal(e->recipient[1]->client, "bob.t2");
+	assert_string_equal(e->recipient[1]->actor, "bob.t2");
+	assert_int_equal(e->recipient[1]->qos, 1);
+	assert_int_equal(reader_get(reader, 3, &entry, &e), OK);
+	assert_int_equal(e->n_recipient, 1);
+	assert_int_equal(e->count, 0);
+	reader_close(&reader);
+}
+
+static void deliveries_of_another_verdict_are_another_entry(void **state)
+{
+	struct id id;
+	struct happening h;
+
+	(void)state;
+	open_record();
+	deliver(1, "ana.t1");
+	h = delivery(1, "bob.t2", &id);
+	h.outcome = OUTCOME(DENIED);
+	assert_true(record_push(g.record, &h));
+	h = publish(9);
+	assert_true(record_push(g.record, &h));
+	deliver(1, "cyd.t3");
+	record_close(&g.record);
+	count_all();
+	assert_int_equal(seen.events, 4);
+	assert_int_equal(seen.recipients, 3);
+}
+
+static void a_delivery_to_the_whole_house_fits(void **state)
+{
+	char client[EVENT_CLIENT_MAX + 1];
+
+	(void)state;
+	open_record();
+	for (int i = 0; i < 1000; i++) {
+		struct id id;
+		struct happening h;
+
+		snprintf(client, sizeof(client), "%064d", i);
+		h = delivery(1, client, &id);
+		while (!record_push(g.record, &h))
+			usleep(100);
+	}
+	record_close(&g.record);
+	assert_good();
+	count_all();
+	assert_int_equal(seen.recipients, 1000);
+	assert_int_equal(seen.stood_for, 1000);
+	assert_true(seen.events < 20);
+}
+
+/* ---- clocks and gaps ---- */
+
+static void a_clock_that_was_set_is_told(void **state)
+{
+	struct happening h = publish(0);
+
+	(void)state;
+	open_record();
+	assert_true(record_push(g.record, &h));
+	h.at_us += 1900000;     /* slewed: no matter */
+	assert_true(record_push(g.record, &h));
+	h.at_us += 200000;
+	assert_true(record_push(g.record, &h));
+	h.at_us -= 3600 * 1000000LL;
+	assert_true(record_push(g.record, &h));
+	record_close(&g.record);
+	count_all();
+	assert_int_equal(seen.clocks, 2);
+	assert_int_equal(seen.stood_for, 4);
+}
+
+/* Pushing faster than any disk: what the ring refuses is counted to the unit. */
+static void lost_and_kept_add_up(void **state)
+{
+	uint64_t refused = 0, n = 20000;
+
+	(void)state;
+	g.spec.ring_bytes = RING_BYTES_MIN;
+	g.spec.map_bytes = 32 << 20;
+	open_record();
+	for (uint64_t i = 0; i < n; i++) {
+		struct happening h = publish(i);
+
+		refused += !record_push(g.record, &h);
+		if (i % 100 == 0)
+			usleep(1);
+	}
+	assert_int_equal(record_lost(g.record), refused);
+	record_close(&g.record);
+	assert_good();
+	count_all();
+	assert_true(refused > 0);
+	assert_int_equal(seen.lost, refused);
+	assert_int_equal(seen.stood_for, n - refused);
+}
+
+/* In a child that is killed, so that closing cannot tell it. */
+static void a_gap_that_nothing_follows_is_told_at_the_next_tick(void **state)
+{
+	uint64_t refused = 0;
+	int told[2];
+
+	(void)state;
+	assert_int_equal(pipe(told), 0);
+	if (fork() == 0) {
+		g.spec.ring_bytes = RING_BYTES_MIN;
+		must(record_open(&g.spec, &g.record) == OK);
+		while (!refused)
+			for (uint64_t i = 0; i < 200; i++) {
+				struct happening h = publish(i);
+
+				refused += !record_push(g.record, &h);
+			}
+		for (int i = 0; i < 100; i++) {
+			record_tick(g.record);
+			usleep(1000);
+		}
+		_exit(write(told[1], &refused, sizeof(refused)) != sizeof(refused));
+	}
+	assert_int_equal(read(told[0], &refused, sizeof(refused)), sizeof(refused));
+	close(told[0]);
+	close(told[1]);
+	wait(NULL);
+	count_all();
+	assert_int_equal(seen.lost, refused);
+}
+
+/* ---- a store without room ---- */
+
+static void wait_for(enum record_state want)
+{
+	for (int i = 0; i < 500 && record_state(g.record) != want; i++)
+		usleep(10000);
+	assert_int_equal(record_state(g.record), want);
+}
+
+/* The map is full for good: the record stops before LMDB's last pages are gone, stays verifiable, and what it has is
+ * what was reported durable. With a larger map it goes on, and nothing that was durable is lost. */
+static void a_full_store_stops_and_goes_on_with_more_room(void **state)
+{
+	uint64_t i = 0, kept;
+
+	(void)state;
+	g.spec.map_bytes = 1 << 20;
+	g.spec.ring_bytes = 1 << 18;
+	open_record();
+	while (record_state(g.record) != RECORD_STOPPED) {
+		struct happening h = publish(i);
+
+		if (record_push(g.record, &h))
+			i++;
+		else
+			usleep(1000);
+	}
+	assert_int_equal(record_trouble(g.record), ERR_FULL);
+	kept = record_durable(g.record);
+	assert_true(kept > 500 && kept < i);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.entries, kept);
+	assert_int_equal(report.signed_size, kept);
+	g.spec.map_bytes = 4 << 20;
+	open_record();
+	push_many(i, 100);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.opened, kept - 2 + 100);
+}
+
+static void nothing_is_shown_that_is_not_in_the_sizes_file(void **state)
+{
+	uint64_t size = 0;
+	char note[NOTE_BYTES_MAX];
+
+	(void)state;
+	g.spec.sizes_path = "/dev/full";
+	open_record();
+	push_many(0, 10);
+	wait_for(RECORD_STOPPED);
+	assert_int_equal(record_trouble(g.record), ERR_FULL);
+	assert_false(record_checkpoint(g.record, &size, note, sizeof(note)));
+}
+
+/* A limit on the size of files stands for the disk: the sizes file is moved past the store's own size first. */
+static void it_goes_on_when_the_disk_does(void **state)
+{
+	const off_t far = 5 << 20;
+	struct rlimit before, full;
+	uint8_t *line;
+	uint64_t size = 0;
+	char note[NOTE_BYTES_MAX];
+	size_t n;
+	FILE *f;
+
+	(void)state;
+	record_some(5);
+	line = slurp(g.sizes, &n);
+	f = fopen(g.sizes, "wb");
+	assert_non_null(f);
+	assert_int_equal(fseeko(f, far, SEEK_SET), 0);
+	fprintf(f, "\n%.*s", (int)n, (char *)line);
+	fclose(f);
+	free(line);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	full = (struct rlimit){ (rlim_t)far + 1 + n, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	open_record();
+	assert_true(record_checkpoint(g.record, &size, note, sizeof(note)));
+	push_many(5, 5);
+	wait_for(RECORD_STOPPED);
+	assert_false(record_checkpoint(g.record, &size, note, sizeof(note)));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	push_many(10, 5);
+	wait_for(RECORD_FLOWING);
+	record_close(&g.record);
+	g.sizes[0] = '\0';
+	assert_good();
+	assert_int_equal(report.opened, 15);
+	assert_int_equal(report.signed_size, report.entries);
+}
+
+/* ---- keys ---- */
+
+static void other_keys_do_not_open_it(void **state)
+{
+	(void)state;
+	record_some(10);
+	g.root[0] ^= 1;
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
+	g.root[0] ^= 1;
+	g.secret[0] ^= 1;
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
+	g.secret[0] ^= 1;
+	g.spec.origin = "hospital.example/audit/east";
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
+}
+
+/* ---- tampering ---- */
+
+/* Changes one byte of `what` wherever the store's file holds it: LMDB keeps old copies of pages. */
+static void flip(struct span what, size_t at)
+{
+	size_t n, times = 0;
+	uint8_t *file = slurp(g.path, &n);
+
+	for (uint8_t *p = file; (p = memmem(p, n - (size_t)(p - file), what.p, what.n)); times++)
+		p[at] ^= 1;
+	assert_true(times > 0);
+	spill(g.path, file, n);
+	free(file);
+}
+
+/* A piece of a table's value, copied out so that it can be looked for. */
+static size_t piece_of(enum err (*get)(struct txn *view, uint64_t at, uint8_t *out, size_t *n), uint64_t at, uint8_t *out)
+{
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+	size_t n;
+
+	assert_int_equal(trail_open(g.path, 1 << 20, true, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(get(view, at, out, &n), OK);
+	txn_abort(&view);
+	trail_close(&t);
+	return n;
+}
+
+static enum err get_entry(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+{
+	struct span s;
+
+	TRY(view_entry(view, at, &s));
+	memcpy(out, s.p, *n = s.n);
+	return OK;
+}
+
+static enum err get_leaf(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+{
+	struct hash h;
+
+	TRY(view_leaf(view, at, &h));
+	memcpy(out, h.b, *n = sizeof(h.b));
+	return OK;
+}
+
+static enum err get_checkpoint(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+{
+	struct span s;
+	uint64_t size;
+
+	TRY(view_checkpoint(view, at, &size, &s));
+	memcpy(out, s.p, *n = s.n);
+	return OK;
+}
+
+static enum err get_wrapped(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+{
+	struct segment s;
+
+	TRY(view_segment(view, (uint32_t)at, &s));
+	memcpy(out, s.wrapped, *n = sizeof(s.wrapped));
+	return OK;
+}
+
+/* The frontier from its first hash on. */
+static enum err get_frontier(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+{
+	uint8_t raw[TREE_BYTES_MAX];
+	struct tree t;
+
+	(void)at;
+	TRY(view_tree(view, &t));
+	*n = tree_write(&t, raw) - 8;
+	memcpy(out, raw + 8, *n);
+	return OK;
+}
+
+static void assert_bad(const char *part, uint64_t index, const char *what)
+{
+	assert_int_equal(verify(), ERR_CORRUPT);
+	if (strcmp(report.part, part) != 0 || report.index != index || !strstr(report.what, what))
+		fail_msg("%s %llu: %s", report.part, (unsigned long long)report.index, report.what);
+}
+
+static void any_changed_byte_of_an_entry_is_named(void **state)
+{
+	static uint8_t entry[ENTRY_BYTES_MAX];
+
+	(void)state;
+	record_some(60);
+	for (int i = 0; i < 12; i++) {
+		uint64_t index = seed_below(62);
+		size_t n = piece_of(get_entry, index, entry), at = seed_below(n);
+
+		flip(span(entry, n), at);
+		assert_bad("entry", index, "its bytes do not hash to its leaf");
+		entry[at] ^= 1;
+		flip(span(entry, n), at);
+		assert_good();
+		entry[at] ^= 1;
+	}
+}
+
+static void a_changed_leaf_is_named(void **state)
+{
+	uint8_t leaf[SHA256_BYTES];
+
+	(void)state;
+	record_some(60);
+	flip(span(leaf, piece_of(get_leaf, 41, leaf)), 5);
+	assert_bad("entry", 41, "its bytes do not hash to its leaf");
+}
+
+/* Who changes entry and leaf alike is found by the seal, or, without the key, at the next signed size. */
+static void an_entry_changed_with_its_leaf_is_named(void **state)
+{
+	static uint8_t entry[ENTRY_BYTES_MAX];
+	uint8_t leaf[SHA256_BYTES];
+	struct verify_spec spec;
+	struct hash forged;
+	size_t n, size;
+	uint8_t *file;
+
+	(void)state;
+	record_some(60);
+	n = piece_of(get_entry, 41, entry);
+	(void)piece_of(get_leaf, 41, leaf);
+	flip(span(entry, n), 20);
+	entry[20] ^= 1;
+	forged = tree_leaf(span(entry, n));
+	file = slurp(g.path, &size);
+	for (uint8_t *p = file; (p = memmem(p, size - (size_t)(p - file), leaf, sizeof(leaf)));)
+		memcpy(p, forged.b, sizeof(forged.b));
+	spill(g.path, file, size);
+	free(file);
+	assert_bad("entry", 41, "its seal does not open");
+	spec = recording_verify(&g);
+	spec.root = NULL;
+	assert_int_equal(verify_record(&spec, &report), ERR_CORRUPT);
+	assert_string_equal(report.part, "checkpoint");
+	assert_int_equal(report.index, 62);
+}
+
+static void a_changed_checkpoint_is_named(void **state)
+{
+	uint8_t note[NOTE_BYTES_MAX];
+	size_t n;
+
+	(void)state;
+	record_some(60);
+	n = piece_of(get_checkpoint, 0, note);
+	flip(span(note, n), seed_below(n));
+	assert_bad("checkpoint", 62, "its signature does not fit");
+}
+
+static void a_changed_segment_key_is_named(void **state)
+{
+	uint8_t wrapped[128];
+	size_t n;
+
+	(void)state;
+	record_some(60);
+	record_some(60);
+	n = piece_of(get_wrapped, 2, wrapped);
+	flip(span(wrapped, n), seed_below(n));
+	assert_bad("segment", 2, "does not open with this root key");
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
+}
+
+static void a_changed_frontier_is_seen_and_nothing_more_is_signed(void **state)
+{
+	uint8_t frontier[TREE_BYTES_MAX];
+	size_t n;
+
+	(void)state;
+	record_some(60);
+	n = piece_of(get_frontier, 0, frontier);
+	flip(span(frontier, n), seed_below(n));
+	assert_bad("tree", 62, "its stored frontier is not that of its entries");
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+}
+
+static void a_changed_line_of_the_sizes_file_is_seen(void **state)
+{
+	uint8_t *lines;
+	size_t n, at;
+
+	(void)state;
+	record_some(60);
+	record_some(60);
+	lines = slurp(g.sizes, &n);
+	at = seed_below(n - 1);
+	lines[at] ^= 1;
+	spill(g.sizes, lines, n);
+	free(lines);
+	assert_int_equal(verify(), ERR_CORRUPT);
+	assert_string_equal(report.part, "signed size");
+}
+
+/* Yesterday's store, put back: nothing inside it is wrong. */
+static void a_store_set_back_is_known_by_its_sizes_file(void **state)
+{
+	uint8_t *old;
+	size_t n;
+
+	(void)state;
+	record_some(40);
+	old = slurp(g.path, &n);
+	record_some(20);
+	spill(g.path, old, n);
+	free(old);
+	assert_bad("record", 42, "size 63 was signed: it was cut or set back");
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+	unlink(g.sizes);
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+}
+
+/* The last entries, their leaves, the checkpoints over them and the frontier are taken out with care. */
+static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
+{
+	static const char *const tables[] = { "entry", "leaf", "seg", "ckpt", "tree", NULL };
+	const struct store_spec spec = { .kind = "record", .version = 1, .map_bytes = 4 << 20, .table = tables };
+	uint8_t frontier[TREE_BYTES_MAX];
+	struct store *store = NULL;
+	struct txn *txn = NULL;
+	struct key64 key;
+	struct span value;
+	struct tree t;
+
+	(void)state;
+	record_some(40);
+	assert_int_equal(store_open(g.path, &spec, &store), OK);
+	assert_int_equal(txn_begin_read(store, &txn), OK);
+	assert_int_equal(txn_get(txn, 4, SPAN_LIT("head"), &value), OK);
+	memcpy(frontier, value.p, value.n);
+	assert_int_equal(tree_read(span(frontier, value.n), &t), OK);
+	txn_abort(&txn);
+	store_close(&store);
+	record_some(20);
+	assert_int_equal(store_open(g.path, &spec, &store), OK);
+	assert_int_equal(txn_begin_write(store, &txn), OK);
+	for (uint64_t i = 42; i < 63; i++) {
+		key = key64(i);
+		assert_int_equal(txn_del(txn, 0, key64_span(&key)), OK);
+		assert_int_equal(txn_del(txn, 1, key64_span(&key)), OK);
+	}
+	key = key64(63);
+	assert_int_equal(txn_del(txn, 3, key64_span(&key)), OK);
+	assert_int_equal(txn_del(txn, 2, span("\0\0\0\2", 4)), OK);
+	value = span(frontier, tree_write(&t, frontier));
+	assert_int_equal(txn_put(txn, 4, SPAN_LIT("head"), value), OK);
+	assert_int_equal(txn_put(txn, 4, SPAN_LIT("signed"), value), OK);
+	assert_int_equal(txn_commit(&txn), OK);
+	store_close(&store);
+	assert_bad("record", 42, "size 63 was signed: it was cut or set back");
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+	g.sizes[0] = '\0';
+	assert_good();   /* without the sizes file nothing local can tell */
+}
+
+/* A crash in the middle of a line. */
+static void an_unfinished_line_of_the_sizes_file_is_no_harm(void **state)
+{
+	FILE *f;
+
+	(void)state;
+	record_some(10);
+	f = fopen(g.sizes, "ab");
+	assert_non_null(f);
+	fputs("99 AAAA", f);
+	fclose(f);
+	assert_good();
+	record_some(10);
+	assert_good();
+	assert_int_equal(report.checkpoints, 2);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, folder_make, folder_drop)
+		T(what_happened_is_read_back),
+		T(many_are_kept_in_order_over_several_starts),
+		T(segments_turn_at_their_limit),
+		T(texts_of_strangers_are_cut_and_made_valid),
+		T(public_verification_needs_only_the_vkey),
+		T(a_reader_and_a_verifier_work_beside_the_writer),
+		T(a_second_writer_is_refused),
+		T(checkpoint_is_shown_once_signed),
+		T(deliveries_of_one_message_are_one_entry_without_repeats),
+		T(deliveries_of_another_verdict_are_another_entry),
+		T(a_delivery_to_the_whole_house_fits),
+		T(a_clock_that_was_set_is_told),
+		T(lost_and_kept_add_up),
+		T(a_gap_that_nothing_follows_is_told_at_the_next_tick),
+		T(a_full_store_stops_and_goes_on_with_more_room),
+		T(nothing_is_shown_that_is_not_in_the_sizes_file),
+		T(it_goes_on_when_the_disk_does),
+		T(other_keys_do_not_open_it),
+		T(any_changed_byte_of_an_entry_is_named),
+		T(a_changed_leaf_is_named),
+		T(an_entry_changed_with_its_leaf_is_named),
+		T(a_changed_checkpoint_is_named),
+		T(a_changed_segment_key_is_named),
+		T(a_changed_frontier_is_seen_and_nothing_more_is_signed),
+		T(a_changed_line_of_the_sizes_file_is_seen),
+		T(a_store_set_back_is_known_by_its_sizes_file),
+		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
+		T(an_unfinished_line_of_the_sizes_file_is_no_harm),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
