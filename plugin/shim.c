@@ -22,7 +22,7 @@ static mosquitto_plugin_id_t *plugin_id;
 
 static void to_broker_log(enum log_level level, const char *line)
 {
-	static const int word[] = { MOSQ_LOG_DEBUG, MOSQ_LOG_INFO, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
+	static const int word[] = { MOSQ_LOG_DEBUG, MOSQ_LOG_NOTICE, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
 
 	mosquitto_log_printf(word[level], "pullcord: %s", line);
 }
