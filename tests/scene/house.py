@@ -1,0 +1,357 @@
+"""A hospital of one machine for scenes, the demo and benches: an installation made by `pullcord init` in a scratch
+folder, a real Mosquitto with the plugin, gateways, people. Only 127.0.0.1; whatever was started is stopped by its pid.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+TOP = Path(__file__).resolve().parents[2]
+PASSWORDS = {"right": "correct horse 7", "wrong": "battery staple 8"}
+SANITIZER_SIGNS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "UndefinedBehaviorSanitizer")
+
+
+class Trouble(Exception):
+    """What was expected did not happen; the text says so to a person."""
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def wait_for(what, seconds, condition, poll=0.02):
+    end = time.monotonic() + seconds
+    while not (result := condition()):
+        if time.monotonic() > end:
+            raise Trouble(f"{what}: not within {seconds:g} s")
+        time.sleep(poll)
+    return result
+
+
+class Process:
+    """One started program and what it printed."""
+
+    def __init__(self, name, argv, log, env=None, stdout=None):
+        self.name, self.log = name, log
+        self.out = open(log, "ab")
+        self.child = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=stdout or self.out,
+                                      stderr=self.out, env=env)
+
+    def text(self):
+        return Path(self.log).read_text(errors="replace")
+
+    def alive(self):
+        return self.child.poll() is None
+
+    def end(self, how=signal.SIGTERM, seconds=20):
+        if self.alive():
+            self.child.send_signal(how)
+        try:
+            return self.child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+            raise Trouble(f"{self.name} did not stop within {seconds} s of {how.name}")
+        finally:
+            self.out.close()
+
+
+class Watcher:
+    """`pullcord watch --json` of one person: objects as they come, with the moment they came."""
+
+    def __init__(self, process):
+        self.process, self.fresh, self.seen = process, [], []
+        self.changed = threading.Condition()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self):
+        for line in self.process.child.stdout:
+            with self.changed:
+                self.fresh.append((time.monotonic(), json.loads(line)))
+                self.changed.notify_all()
+
+    def next(self, match, seconds):
+        """The first object not yet taken that `match` likes, and when it came; None when there is none in time."""
+        end = time.monotonic() + seconds
+        with self.changed:
+            while True:
+                for item in self.fresh:
+                    if match(item[1]):
+                        self.fresh.remove(item)
+                        self.seen.append(item)
+                        return item
+                if not self.changed.wait(max(0, end - time.monotonic())) and time.monotonic() >= end:
+                    return None
+
+
+GATEWAY_INI = """\
+[gateway]
+unit = {unit}
+outbox = {home}/outbox.mdb
+outbox_mib = 8
+root_key = {home}/outbox.key
+state_s = 5
+
+[uplink]
+host = localhost
+port = {port}
+cafile = {ca}
+certfile = {cert}
+keyfile = {key}
+
+[throttle]
+burst = 10
+per_minute = 60
+fold_window_ms = 1000
+delay_max_ms = 2000
+
+[input mllp]
+kind = mllp
+address = 127.0.0.1:{mllp}
+
+[input local]
+kind = local
+address = {home}/local.sock
+"""
+
+
+class Gateway:
+    """One pullcord-gateway with an MLLP port and a local socket, and what its applications say and hear there."""
+
+    def __init__(self, house, device, unit):
+        self.house, self.device, self.unit = house, device, unit
+        self.home = house.root / f"gateway-{device}"
+        self.home.mkdir()
+        self.mllp_port, self.starts, self.process = free_port(), 0, None
+        self.local, self.heard, self.unread = None, [], b""
+        cert, key = certificate_files(house.folder(device))
+        self.ini = self.home / "gateway.ini"
+        self.ini.write_text(GATEWAY_INI.format(unit=unit, home=self.home, port=house.device_port, mllp=self.mllp_port,
+                                               ca=house.dir / "ca.crt", cert=cert, key=key))
+
+    def start(self):
+        self.starts += 1
+        self.process = self.house.start(f"gateway-{self.device}-{self.starts}",
+                                        [self.house.build / "pullcord-gateway", self.ini], env=self.house.env())
+
+        def ready():
+            with socket.socket() as s:
+                return not self.process.alive() or s.connect_ex(("127.0.0.1", self.mllp_port)) == 0
+        wait_for(f"gateway {self.device} listens", 10 * self.house.patience, ready)
+        if not self.process.alive():
+            raise Trouble(f"gateway {self.device} ended at once:\n{tail(self.process.text())}")
+
+    def end(self, how=signal.SIGTERM):
+        if self.local:
+            self.local.close()
+            self.local = None
+        return self.process.end(how)
+
+    def mllp(self, message, seconds=10):
+        """Sends one HL7 v2 message; the answer as text, "" when the connection was closed instead."""
+        with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=seconds * self.house.patience) as s:
+            s.sendall(b"\x0b" + message + b"\x1c\r")
+            return read_frame(s).decode(errors="replace")
+
+    def say(self, obj):
+        if not self.local:
+            self.local = socket.socket(socket.AF_UNIX)
+            self.local.connect(str(self.home / "local.sock"))
+        self.local.sendall(json.dumps(obj).encode() + b"\n")
+
+    def answer(self, match, seconds):
+        """The first answer line `match` likes, now or later; None when none comes in time."""
+        end = time.monotonic() + seconds
+        while True:
+            for obj in self.heard:
+                if match(obj):
+                    self.heard.remove(obj)
+                    return obj
+            left = end - time.monotonic()
+            if left <= 0 or not self.local:
+                return None
+            self.local.settimeout(left)
+            try:
+                got = self.local.recv(65536)
+            except socket.timeout:
+                return None
+            if not got:
+                return None
+            *lines, self.unread = (self.unread + got).split(b"\n")
+            self.heard += [json.loads(line) for line in lines]
+
+
+def read_frame(s):
+    got = b""
+    while not got.endswith(b"\x1c\r"):
+        more = s.recv(65536)
+        if not more:
+            return b""
+        got += more
+    return got[1:-2]
+
+
+def hl7(text):
+    """A file with one segment a line, as the wire wants it."""
+    return b"\r".join(line for line in text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n") if line) + b"\r"
+
+
+class House:
+    tenant = "mercy"
+
+    def __init__(self, build):
+        self.build = Path(build).resolve()
+        self.sanitized = self.build.name == "san"
+        self.patience = 4 if self.sanitized else 2 if os.environ.get("CI") else 1
+        self.root = Path(tempfile.mkdtemp(prefix="pullcord-"))
+        self.dir = self.root / "house"
+        self.logs = self.root / "logs"
+        self.logs.mkdir()
+        self.device_port, self.app_port = free_port(), free_port()
+        self.processes, self.broker = [], None
+        self.password = {}
+        self._watchers = 0
+
+    # ---- programs ----
+
+    def env(self, broker=False):
+        env = dict(os.environ, NO_COLOR="1")
+        if self.sanitized:
+            env["ASAN_OPTIONS"] = f"detect_leaks={0 if broker else 1}"
+            env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
+        if self.sanitized and broker:
+            libasan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
+            env["LD_PRELOAD"] = os.path.realpath(libasan.stdout.strip())
+        return env
+
+    def run(self, argv, stdin=None, seconds=30, env=None):
+        try:
+            return subprocess.run([str(a) for a in argv], input=stdin, stdin=None if stdin else subprocess.DEVNULL,
+                                  capture_output=True, text=True, errors="replace", timeout=seconds * self.patience,
+                                  env=env or self.env())
+        except subprocess.TimeoutExpired as late:
+            shown = " ".join(str(a) for a in argv)
+            said = ((late.stdout or b"") + (late.stderr or b"")).decode(errors="replace")
+            raise Trouble(f"still running after {late.timeout:g} s: {shown}\n{said}") from None
+
+    def tool(self, *argv, check=True, stdin=None):
+        done = self.run([self.build / "pullcord", *argv], stdin=stdin)
+        if check and done.returncode:
+            raise Trouble(f"pullcord {' '.join(map(str, argv))}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def start(self, name, argv, **kw):
+        process = Process(name, argv, self.logs / f"{name}.log", **kw)
+        self.processes.append(process)
+        return process
+
+    # ---- the installation ----
+
+    def init(self, *more):
+        user = ["--broker-user", "root"] if os.getuid() == 0 else ["--broker-user", os.environ.get("USER", "nobody")]
+        self.tool("init", self.dir, "--tenant", self.tenant, "--host", "localhost", "--port", self.device_port,
+                  "--app-port", self.app_port, "--plugin", self.build / "mosquitto_pullcord.so", *user, *more)
+
+    def folder(self, device):
+        return self.root / "devices" / device
+
+    def enroll(self, device, unit, role):
+        self.folder(device).parent.mkdir(exist_ok=True)
+        self.tool("device", "enroll", device, "--dir", self.dir, "--unit", unit, "--role", role, "--out",
+                  self.folder(device))
+
+    def password_file(self, user):
+        path = self.root / f"{user}.password"
+        if not path.exists():
+            path.write_text(f"{PASSWORDS['right']} {user}\n")
+            path.chmod(0o600)
+        return path
+
+    def password_of(self, user):
+        return self.password_file(user).read_text().strip()
+
+    def add_user(self, user, unit, role):
+        self.tool("user", "add", user, "--dir", self.dir, "--role", role, "--unit", unit, "--password-file",
+                  self.password_file(user))
+
+    # ---- the broker ----
+
+    @property
+    def conf(self):
+        return self.dir / "mosquitto.conf"
+
+    def broker_start(self, seconds=10):
+        """True once both ports answer; False when the broker ended instead."""
+        number = sum(p.name.startswith("broker") for p in self.processes) + 1
+        self.broker = self.start(f"broker{number}", ["mosquitto", "-c", self.conf], env=self.env(broker=True))
+
+        def answered():
+            if not self.broker.alive():
+                return "ended"
+            for port in (self.device_port, self.app_port):
+                with socket.socket() as s:
+                    if s.connect_ex(("127.0.0.1", port)):
+                        return None
+            return "up"
+        return wait_for("the broker answers", seconds * self.patience, answered) == "up"
+
+    def broker_text(self):
+        return "".join(p.text() for p in self.processes if p.name.startswith("broker"))
+
+    # ---- stock clients ----
+
+    def tls(self, who):
+        """Options for mosquitto_pub and mosquitto_sub: a device by its certificate, a person by a password."""
+        options = ["-V", "5", "-h", "localhost", "--cafile", self.dir / "ca.crt"]
+        folder = self.folder(who)
+        if folder.exists():
+            cert, key = certificate_files(folder)
+            return options + ["-p", self.device_port, "--cert", cert, "--key", key, "-i", who]
+        return options + ["-p", self.app_port, "-u", who, "-P", self.password_of(who), "-i", f"{who}.stock"]
+
+    # ---- people ----
+
+    def watch(self, user, unit, *more):
+        self._watchers += 1
+        argv = [self.build / "pullcord", "watch", "--dir", self.dir, "--user", user, "--password-file",
+                self.password_file(user), "--unit", unit, "--json", "--terminal", f"w{self._watchers}", *more]
+        return Watcher(self.start(f"watch-{user}-{self._watchers}", argv, stdout=subprocess.PIPE, env=self.env()))
+
+    # ---- the end ----
+
+    def close(self, keep=False):
+        """Stops everything; returns what was wrong with how it went."""
+        wrong = []
+        for process in reversed(self.processes):
+            if not process.alive():
+                continue
+            try:
+                status = process.end()
+                if status != 0:
+                    wrong.append(f"{process.name}: exit status {status} at the end")
+            except Trouble as trouble:
+                wrong.append(str(trouble))
+        for process in self.processes:
+            if any(sign in process.text() for sign in SANITIZER_SIGNS):
+                wrong.append(f"{process.name}: a sanitizer spoke")
+        if wrong or keep:
+            wrong += [f"---- {p.name}\n{tail(p.text())}" for p in self.processes]
+        shutil.rmtree(self.root, ignore_errors=True)
+        return wrong
+
+
+def tail(text, lines=25):
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def certificate_files(folder):
+    """The certificate and the key in a device's folder."""
+    return next(folder.glob("*.crt")), next(folder.glob("*.key"))

@@ -1,0 +1,513 @@
+#!/usr/bin/env python3
+"""Plays one scene (TAP): a story told to a real broker, real gateways and stock clients, one step a line.
+
+    tests/scene/scene.py [--build DIR] [--keep] FILE.scene
+
+A line is `who what -> outcome`; comments begin with '#'; a line beginning with '|' belongs to the step above it. What
+may be said is the table of @step patterns below. --keep shows every log also when all went well.
+"""
+import argparse
+import json
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import wire
+from house import Gateway, House, PASSWORDS, Trouble, certificate_files, hl7, tail, wait_for
+
+DATA = Path(__file__).resolve().parent / "data"
+STEPS = []
+
+
+def step(pattern):
+    """`{name}` is one word, `{name...}` the rest of the line."""
+    regex = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\S+)", re.escape(pattern).replace(r"\ ", r"\s+").replace(r"\.\.\.", "..."))
+    regex = re.sub(r"\\\{(\w+)\.\.\.\\\}", r"(?P<\1>.+?)", regex)
+
+    def add(function):
+        STEPS.append((re.compile(regex + "$"), function))
+        return function
+    return add
+
+
+def seconds_of(text):
+    return float(text.removesuffix("s"))
+
+
+def expect(what, want, got, details=""):
+    if want != got:
+        raise Trouble(f"{what}: {got}, not {want}" + (f"\n{details}" if details else ""))
+
+
+def wanted(text):
+    """'priority=high bed=412-B count>3' -> a predicate on an object."""
+    tests = []
+    for word in text.split():
+        key, sign, value = re.fullmatch(r"(\w+)([=<>~])(.*)", word).groups()
+        tests.append((key, sign, value))
+
+    def match(obj):
+        for key, sign, value in tests:
+            have = obj.get(key)
+            have = json.dumps(have) if isinstance(have, (bool, dict, list)) else "" if have is None else str(have)
+            if not {"=": lambda: have == value, "~": lambda: value in have, "<": lambda: float(have or 0) < float(value),
+                    ">": lambda: float(have or 0) > float(value)}[sign]():
+                return False
+        return True
+    return match
+
+
+class Stage:
+    def __init__(self, build):
+        self.house = House(build)
+        self.gateways, self.watchers, self.last, self.sequence = {}, {}, {}, 0
+        self.ready = False
+
+    def made(self):
+        """The installation, made when a scene first needs it."""
+        if not self.ready:
+            self.house.init("--record-mib", "16")
+            self.ready = True
+        return self.house
+
+
+# ---- who there is ----
+
+@step("device {device} in {unit} as {role}")
+def _(stage, device, unit, role):
+    stage.made().enroll(device, unit, role)
+    stage.gateways[device] = Gateway(stage.house, device, unit)
+
+
+@step("user {user} in {unit} as {role}")
+def _(stage, user, unit, role):
+    stage.made().add_user(user, unit, role)
+
+
+@step("user {user} loses {role}")
+def _(stage, user, role):
+    stage.house.tool("user", "revoke", user, "--dir", stage.house.dir, "--role", role)
+
+
+@step("device {device} is suspended")
+def _(stage, device):
+    stage.house.tool("device", "suspend", device, "--dir", stage.house.dir)
+
+
+# ---- the broker ----
+
+@step("broker start")
+def _(stage):
+    if not stage.made().broker_start():
+        raise Trouble(f"the broker ended at once:\n{tail(stage.house.broker.text())}")
+
+
+@step("broker start -> refused: {why...}")
+def _(stage, why):
+    if stage.made().broker_start():
+        raise Trouble("the broker runs")
+    if why not in stage.house.broker.text():
+        raise Trouble(f"the broker did not say {why!r}:\n{tail(stage.house.broker.text())}")
+    if stage.house.broker.child.returncode == 0:
+        raise Trouble("the broker ended with exit status 0")
+
+
+@step("broker kill")
+def _(stage):
+    stage.house.broker.end(signal.SIGKILL)
+
+
+@step("broker stop")
+def _(stage):
+    expect("exit status of the broker", 0, stage.house.broker.end())
+
+
+@step("broker hup")
+def _(stage):
+    stage.house.broker.child.send_signal(signal.SIGHUP)
+
+
+@step("broker lives")
+def _(stage):
+    if not stage.house.broker.alive():
+        raise Trouble(f"the broker has ended:\n{tail(stage.house.broker.text())}")
+
+
+@step("broker says {text...} within {period}")
+def _(stage, text, period):
+    try:
+        wait_for("", seconds_of(period) * stage.house.patience, lambda: text in stage.house.broker_text())
+    except Trouble:
+        raise Trouble(f"the broker did not say {text!r}:\n{tail(stage.house.broker_text())}") from None
+
+
+@step("conf {line...}")
+def _(stage, line):
+    """Sets an option everywhere it stands, or adds it above the listeners."""
+    conf, name = stage.made().conf, line.split()[0]
+    text, count = re.subn(rf"^{re.escape(name)}( .*)?$", line, conf.read_text(), flags=re.M)
+    conf.write_text(text if count else f"{line}\n{text}")
+
+
+@step("policy is")
+def _(stage, block):
+    (stage.made().dir / "pullcord.policy").write_text("\n".join(block) + "\n")
+
+
+@step("policy gets")
+def _(stage, block):
+    path = stage.made().dir / "pullcord.policy"
+    path.write_text(path.read_text() + "\n".join(block) + "\n")
+
+
+# ---- gateways ----
+
+@step("gateway {device} start")
+def _(stage, device):
+    stage.gateways[device].start()
+
+
+@step("gateway {device} stop")
+def _(stage, device):
+    gateway = stage.gateways[device]
+    expect(f"exit status of gateway {device}", 0, gateway.end(), tail(gateway.process.text()))
+
+
+@step("gateway {device} kill")
+def _(stage, device):
+    stage.gateways[device].end(signal.SIGKILL)
+
+
+@step("gateway {device} says {text...} within {period}")
+def _(stage, device, text, period):
+    gateway = stage.gateways[device]
+    try:
+        wait_for("", seconds_of(period) * stage.house.patience, lambda: text in gateway.process.text())
+    except Trouble:
+        raise Trouble(f"gateway {device} did not say {text!r}:\n{tail(gateway.process.text())}") from None
+
+
+@step("{device} says {message...} -> {answer}")
+def _(stage, device, message, answer):
+    stage.gateways[device].say(json.loads(message))
+    hears(stage, device, answer, "", 5)
+
+
+@step("{device} says {message...} {times} times -> {answer}")
+def _(stage, device, message, times, answer):
+    """"ID" in the object is replaced by 1, 2, 3 ..."""
+    for number in range(int(times)):
+        stage.gateways[device].say(json.loads(message.replace("ID", str(number + 1))))
+    for number in range(int(times)):
+        hears(stage, device, answer, f"id={number + 1}" if "ID" in message else "", 10)
+
+
+@step("{device} hears {answer} {what...} within {period}")
+def _(stage, device, answer, what, period):
+    hears(stage, device, answer, what, seconds_of(period))
+
+
+@step("{device} hears {answer} within {period}")
+def _(stage, device, answer, period):
+    hears(stage, device, answer, "", seconds_of(period))
+
+
+def hears(stage, device, answer, what, seconds):
+    gateway, match = stage.gateways[device], wanted(what)
+    if not gateway.answer(lambda obj: obj.get("answer") == answer and match(obj), seconds * stage.house.patience):
+        raise Trouble(f"{device} did not hear {answer} {what}; it heard {gateway.heard}")
+
+
+@step("{device} sends {file} -> {code}")
+def _(stage, device, file, code):
+    answer = stage.gateways[device].mllp(hl7((DATA / file).read_bytes()))
+    found = re.search(r"^MSA\|(\w+)", answer.replace("\r", "\n"), re.M)
+    expect("the answer to " + file, code, found[1] if found else "none", answer.replace("\r", "\n"))
+
+
+@step("{device} sends {file} {times} times -> {code}")
+def _(stage, device, file, times, code):
+    """Each time under another message control id (MSH-10)."""
+    text = hl7((DATA / file).read_bytes())
+    for number in range(int(times)):
+        fields = text.split(b"|", 10)
+        fields[9] += b"-%d" % number
+        answer = stage.gateways[device].mllp(b"|".join(fields))
+        expect(f"the answer to number {number}", True, f"MSA|{code}|" in answer, answer.replace("\r", "\n"))
+
+
+# ---- people who watch ----
+
+@step("{user} watches {unit}")
+def _(stage, user, unit):
+    watcher = stage.watchers[user] = stage.house.watch(user, unit)
+    if not watcher.next(lambda obj: obj.get("event") == "watching", 15 * stage.house.patience):
+        raise Trouble(f"{user} does not watch:\n{tail(watcher.process.text())}")
+
+
+@step("{user} stops watching")
+def _(stage, user):
+    stage.watchers.pop(user).process.end()
+
+
+@step("{user} sees {event} {what...} within {period}")
+def _(stage, user, event, what, period):
+    match = wanted(what)
+    watcher = stage.watchers[user]
+    found = watcher.next(lambda obj: obj.get("event") == event and match(obj), seconds_of(period) * stage.house.patience)
+    if not found:
+        raise Trouble(f"{user} did not see {event} {what}; only {[o for _, o in watcher.fresh]}")
+    stage.last[user] = found[1]
+
+
+@step("{user} sees no {event} for {period}")
+def _(stage, user, event, period):
+    found = stage.watchers[user].next(lambda obj: obj.get("event") == event, seconds_of(period))
+    if found:
+        raise Trouble(f"{user} saw {found[1]}")
+
+
+@step("{user} sees {count} alerts standing for {events} events within {period}")
+def _(stage, user, count, events, period):
+    """`count` is a bound, "<20", or a number."""
+    end = time.monotonic() + seconds_of(period) * stage.house.patience
+    seen = {}
+    while sum(seen.values()) < int(events):
+        item = stage.watchers[user].next(lambda obj: obj.get("event") == "alert", max(0, end - time.monotonic()))
+        if not item:
+            break
+        seen[item[1]["id"]] = item[1]["count"]
+    expect("events told of", int(events), sum(seen.values()))
+    if not (len(seen) < int(count[1:]) if count[0] == "<" else len(seen) == int(count)):
+        raise Trouble(f"{len(seen)} alerts, not {count}")
+
+
+@step("{user} answers {state}")
+def _(stage, user, state):
+    house = stage.house
+    house.tool("ack", stage.last[user]["ref"], "--dir", house.dir, "--user", user, "--password-file",
+               house.password_file(user), "--state", state)
+
+
+# ---- stock clients ----
+
+def stock(stage, program, who, *more, seconds=15):
+    return stage.house.run([program, *stage.house.tls(who), *more], seconds=seconds)
+
+
+@step("{who} subscribes {filter} -> {outcome}")
+def _(stage, who, filter, outcome):
+    done = stock(stage, "mosquitto_sub", who, "-t", filter, "-q", "1", "-E", "-d")
+    text = done.stdout + done.stderr
+    codes = re.findall(r"^Subscribed \(mid: \d+\): (\d+)", text, re.M)
+    got = "granted" if codes and int(codes[0]) < 128 else "refused" if codes else "closed"
+    expect(f"{who} subscribes {filter}", outcome, got, text)
+
+
+@step("{who} reads {filter} -> {what...}")
+def _(stage, who, filter, what):
+    """What is retained there now."""
+    done = stock(stage, "mosquitto_sub", who, "-t", filter, "-q", "1", "-C", "1", "-W", "2", "-F", "%r %t")
+    expect(f"retained under {filter}", what, done.stdout.strip().removeprefix("1 ") or "nothing", done.stderr)
+
+
+def publish(stage, who, topic, payload, *more):
+    path = stage.house.root / "payload"
+    path.write_bytes(payload)
+    done = stock(stage, "mosquitto_pub", who, "-t", topic, "-q", "1", "-f", path, "-d", *more)
+    text = done.stdout + done.stderr
+    if "failed:" in text or "Error" in text:
+        return "refused", text
+    return ("accepted" if re.search(r"received PUBACK \(Mid: \d+, RC:\d+\)", text) else "closed"), text
+
+
+def forged(stage, kind, sender, *, party="device", tenant="mercy", priority="high", **envelope):
+    now = int(time.time() * 1e6)
+    stage.sequence += 1
+    key = bytes([stage.sequence]) * 16
+    body = {"alert": lambda: wire.alert(key, priority, "call.normal", "made by a scene", "412-B", now, "scene"),
+            "update": lambda: wire.alert_update(key, key, 1, sender, now),
+            "state": lambda: wire.device_state(True, now),
+            "chat": lambda: wire.chat("made by a scene"),
+            "broadcast": lambda: wire.broadcast("code", "code.blue", "made by a scene")}[kind]()
+    name = {"update": "alert-update", "state": "device-state", "chat": "chat-message"}.get(kind, kind)
+    return wire.envelope(tenant, party, sender, name, body, now, sequence=stage.sequence, **envelope)
+
+
+@step("{who} publishes {kind} of {party} {sender} on {topic} -> {outcome}")
+def _(stage, who, kind, party, sender, topic, outcome):
+    """An envelope made without our code; priority high unless the topic names another."""
+    found = re.search(r"/alert/(code|high|medium|low|info)/", topic)
+    payload = forged(stage, kind, sender, party=party, priority=found[1] if found else "high")
+    got, text = publish(stage, who, topic, payload)
+    expect(f"{who} publishes on {topic}", outcome, got, text)
+
+
+@step("{who} publishes text on {topic} -> {outcome}")
+def _(stage, who, topic, outcome):
+    got, text = publish(stage, who, topic, b"this is no envelope")
+    expect(f"{who} publishes on {topic}", outcome, got, text)
+
+
+@step("{who} retains {kind} of {party} {sender} on {topic} -> {outcome}")
+def _(stage, who, kind, party, sender, topic, outcome):
+    got, text = publish(stage, who, topic, forged(stage, kind, sender, party=party), "-r")
+    expect(f"{who} retains on {topic}", outcome, got, text)
+
+
+@step("{who} leaves a will on {topic} and is gone")
+def _(stage, who, topic):
+    """Connects, subscribes nothing it may not, and vanishes without a DISCONNECT."""
+    house = stage.house
+    options = house.tls(who)
+    process = house.start(f"will-{who}", ["mosquitto_sub", *options, "-t", "mercy/nothing", "-d", "--will-topic", topic,
+                                          "--will-payload", "from the grave", "--will-qos", "1"])
+    wait_for(f"{who} is connected", 10 * house.patience, lambda: "Subscribed" in process.text() or
+             "received SUBACK" in process.text() or not process.alive())
+    process.end(signal.SIGKILL)
+
+
+# ---- connecting under wrong colours ----
+
+def connection(stage, options, seconds=6):
+    """What becomes of a connection: accepted, refused (CONNACK with a reason) or closed."""
+    argv = ["mosquitto_pub", "-V", "5", "-h", "localhost", "-t", "mercy/nothing", "-m", "x", "-d", *options]
+    done = stage.house.run(argv, seconds=seconds)
+    text = done.stdout + done.stderr
+    if re.search(r"received CONNACK \(0\)", text):
+        return "accepted", text
+    return ("refused" if "received CONNACK" in text else "closed"), text
+
+
+def certificate(stage, name, subject, san, issuer="own", usage="clientAuth", days="30"):
+    """A client certificate made by openssl alone, of the house's CA or of one of its own."""
+    folder = stage.house.root / "forged" / name
+    folder.mkdir(parents=True)
+    run = lambda *argv: stage.house.run(["openssl", *argv])
+    ca, ca_key = stage.house.dir / "ca.crt", stage.house.dir / "keys/ca.key"
+    if issuer != "own":
+        ca, ca_key = folder / "ca.pem", folder / "ca.key.pem"
+        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Another CA",
+            "-keyout", ca_key, "-out", ca, "-days", "30")
+    extensions = folder / "extensions"
+    extensions.write_text(f"extendedKeyUsage={usage}\n" + (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
+    run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout",
+        folder / "device.key", "-out", folder / "device.csr")
+    done = run("x509", "-req", "-in", folder / "device.csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", days,
+               "-extfile", extensions, "-out", folder / "device.crt")
+    if not (folder / "device.crt").exists():
+        raise Trouble(f"openssl made no certificate: {done.stderr}")
+    return folder
+
+
+@step("a certificate {subject} {san} of {issuer} CA for {usage} connects as {client} -> {outcome}")
+def _(stage, subject, san, issuer, usage, client, outcome):
+    stage.sequence += 1
+    folder = certificate(stage, f"forged{stage.sequence}", subject, san, issuer, usage)
+    cert, key = certificate_files(folder)
+    got, text = connection(stage, ["-p", stage.house.device_port, "--cafile", stage.house.dir / "ca.crt", "--cert", cert,
+                                   "--key", key, "-i", client])
+    expect(f"a certificate {subject} {san} connects as {client}", outcome, got, text)
+
+
+@step("{device} connects as {client} -> {outcome}")
+def _(stage, device, client, outcome):
+    got, text = connection(stage, [*stage.house.tls(device)[4:], "-i", client])
+    expect(f"{device} connects as {client}", outcome, got, text)
+
+
+@step("{user} logs in with the {which} password as {client} -> {outcome}")
+def _(stage, user, which, client, outcome):
+    """As a stock client does: closed without an answer means the answer is being worked out, and is tried again."""
+    password = PASSWORDS[which] + (f" {user}" if which == "right" else "")
+    options = ["-p", stage.house.app_port, "--cafile", stage.house.dir / "ca.crt", "-u", user, "-P", password, "-i", client]
+    for _ in range(10):
+        got, text = connection(stage, options)
+        if got != "closed":
+            break
+        time.sleep(0.3)
+    expect(f"{user} logs in as {client}", outcome, got, text)
+
+
+@step("nobody connects without a {what} -> {outcome}")
+def _(stage, what, outcome):
+    port = stage.house.device_port if what == "certificate" else stage.house.app_port
+    got, text = connection(stage, ["-p", port, "--cafile", stage.house.dir / "ca.crt", "-i", "nobody"])
+    expect(f"a connection without a {what}", outcome, got, text)
+
+
+# ---- the record ----
+
+@step("audit verify -> ok")
+def _(stage):
+    done = stage.house.tool("audit", "verify", "--dir", stage.house.dir, check=False)
+    expect("exit status of audit verify", 0, done.returncode, done.stdout + done.stderr)
+
+
+@step("audit shows {what...}")
+def _(stage, what):
+    match = wanted(what)
+
+    def shown():
+        done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--lines", "1000")
+        stage.audit = [json.loads(line) for line in done.stdout.splitlines()]
+        return any(match(entry) for entry in stage.audit)
+    try:
+        wait_for("", 5 * stage.house.patience, shown, poll=0.2)
+    except Trouble:
+        raise Trouble(f"no entry with {what} in\n" + "\n".join(json.dumps(e) for e in stage.audit[-30:])) from None
+
+
+@step("wait {period}")
+def _(stage, period):
+    time.sleep(seconds_of(period))
+
+
+# ---- playing ----
+
+def lines_of(path):
+    """(number, text, block) of each step."""
+    steps = []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.lstrip().startswith("|"):
+            steps[-1][2].append(line.lstrip()[1:].removeprefix(" "))
+        elif text := re.sub(r"(^|\s\s)#.*", "", line).strip():
+            steps.append((number, text, []))
+    return steps
+
+
+def play(stage, text, block):
+    for pattern, function in STEPS:
+        if match := pattern.match(text):
+            function(stage, **match.groupdict(), **({"block": block} if block else {}))
+            return
+    raise Trouble("nobody knows how to play this step")
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--build", default=Path(__file__).resolve().parents[2] / "build", type=Path)
+    args.add_argument("--keep", action="store_true")
+    args.add_argument("scene", type=Path)
+    args = args.parse_args()
+
+    print("1..1", flush=True)
+    stage, trouble = Stage(args.build), None
+    try:
+        for number, text, block in lines_of(args.scene):
+            print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
+            play(stage, text, block)
+    except Trouble as problem:
+        trouble = f"{args.scene.name}:{number}: {text}\n{problem}"
+    finally:
+        wrong = stage.house.close(keep=bool(trouble) or args.keep)
+    print(f"{'not ' if trouble or wrong else ''}ok 1 - {args.scene.stem}")
+    for line in "\n".join(([trouble] if trouble else []) + wrong).splitlines():
+        print(f"# {line}")
+    return 1 if trouble or wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
