@@ -1,0 +1,116 @@
+#include "cert.h"
+
+#include <errno.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "topic.h"
+
+static void x509_drop(X509 **x) { X509_free(*x); }
+static void pkey_drop(EVP_PKEY **k) { EVP_PKEY_free(*k); }
+static void names_drop(GENERAL_NAMES **n) { GENERAL_NAMES_free(*n); }
+static void file_drop(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+static enum err open_file(const char *path, FILE **out)
+{
+	*out = fopen(path, "re");
+	if (*out)
+		return OK;
+	return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+}
+
+static enum err load(const char *path, X509 **out)
+{
+	CLEANUP(file_drop) FILE *f = NULL;
+
+	TRY(open_file(path, &f));
+	*out = PEM_read_X509(f, NULL, NULL, NULL);
+	return *out ? OK : ERR_SYNTAX;
+}
+
+static enum err read_cn(X509 *x, char out[65])
+{
+	X509_NAME *name = X509_get_subject_name(x);
+	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+	ASN1_STRING *s = at < 0 ? NULL : X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at));
+	struct span cn = s ? span(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)) : span(NULL, 0);
+
+	if (!word_ok(cn) || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
+		return ERR_SYNTAX;
+	return span_text(cn, out, 65) ? OK : ERR_SYNTAX;
+}
+
+/* urn:pullcord:<tenant>:device:<id>; an id may itself hold colons, a tenant here may not. */
+static void tenant_of(struct span uri, const char *device, char out[65])
+{
+	struct span rest, tenant;
+
+	if (!span_is(span_cut(uri, ':', &rest), "urn") || !span_is(span_cut(rest, ':', &rest), "pullcord"))
+		return;
+	tenant = span_cut(rest, ':', &rest);
+	if (span_is(span_cut(rest, ':', &rest), "device") && span_is(rest, device) && word_ok(tenant) &&
+	    !span_text(tenant, out, 65))
+		out[0] = '\0';
+}
+
+static void read_tenant(X509 *x, struct cert *c)
+{
+	CLEANUP(names_drop) GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+		const ASN1_STRING *s = n->d.ia5;
+
+		if (n->type == GEN_URI)
+			tenant_of(span(ASN1_STRING_get0_data(s), (size_t)ASN1_STRING_length(s)), c->device, c->tenant);
+	}
+}
+
+static enum err read_time(const ASN1_TIME *t, int64_t *out)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(t, &tm) != 1)
+		return ERR_SYNTAX;
+	*out = timegm(&tm);
+	return OK;
+}
+
+enum err cert_read(const char *path, struct cert *out)
+{
+	CLEANUP(x509_drop) X509 *x = NULL;
+	struct cert c = { 0 };
+
+	TRY(load(path, &x));
+	TRY(read_cn(x, c.device));
+	read_tenant(x, &c);
+	TRY(read_time(X509_get0_notBefore(x), &c.not_before_s));
+	TRY(read_time(X509_get0_notAfter(x), &c.not_after_s));
+	*out = c;
+	return OK;
+}
+
+enum err cert_check_key(const char *cert_path, const char *key_path)
+{
+	CLEANUP(x509_drop) X509 *x = NULL;
+	CLEANUP(file_drop) FILE *f = NULL;
+	CLEANUP(pkey_drop) EVP_PKEY *key = NULL;
+
+	TRY(load(cert_path, &x));
+	TRY(open_file(key_path, &f));
+	key = PEM_read_PrivateKey(f, NULL, NULL, (void *)"");   /* "": never ask for a passphrase on the terminal */
+	if (!key)
+		return ERR_SYNTAX;
+	return X509_check_private_key(x, key) == 1 ? OK : ERR_KEY;
+}
+
+uint32_t cert_days_left(const struct cert *c, int64_t now_s)
+{
+	return c->not_after_s > now_s ? (uint32_t)((c->not_after_s - now_s) / 86400) : 0;
+}

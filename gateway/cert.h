@@ -1,0 +1,21 @@
+/* cert: what the gateway's own certificate says of it. The only file of the gateway that reads X.509. */
+#ifndef PULLCORD_CERT_H
+#define PULLCORD_CERT_H
+
+#include "err.h"
+#include "span.h"
+
+struct cert {
+	char device[65], tenant[65];   /* CN; tenant of the SAN URI urn:pullcord:<tenant>:device:<CN>, empty without one */
+	int64_t not_before_s, not_after_s;
+};
+
+/* The first certificate of a PEM file. ERR_NOT_FOUND, ERR_DENIED, ERR_SYNTAX (no certificate, or not one CN that is a
+ * word). */
+enum err cert_read(const char *path, struct cert *out) MUST_USE;
+/* Does the private key in `path` belong to the certificate? ERR_KEY when not; else as cert_read. */
+enum err cert_check_key(const char *cert_path, const char *key_path) MUST_USE;
+/* Whole days until it ends; 0 when it has. */
+uint32_t cert_days_left(const struct cert *c, int64_t now_s);
+
+#endif

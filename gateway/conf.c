@@ -1,0 +1,495 @@
+#include "conf.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "cur.h"
+#include "topic.h"
+
+enum type { NUM, TEXT, WORD, CHOICE };
+
+static const struct param {
+	const char *section, *name;
+	enum type type;
+	int32_t min, max;
+	const char *def, *unit, *text;
+	size_t at;
+} params[] = {
+#define PARAM(section, name, type, min, max, def, unit, text)                                                          \
+	{ #section, #name, type, min, max, def, unit, text, offsetof(struct conf, section##_##name) },
+#include "conf.def"
+}, input_params[] = {
+#define IPARAM(name, type, min, max, def, unit, text)                                                                  \
+	{ "input", #name, type, min, max, def, unit, text, offsetof(struct conf_input, name) },
+#include "conf.def"
+};
+
+static const struct { const char *name, *text; } sections[] = {
+#define SECTION(name, text) { #name, text },
+#include "conf.def"
+	{ "units", "points of care as the sources call them, and the unit each belongs to" },
+};
+
+#define IS_SET_MAX (countof(params) + CONF_INPUTS_MAX * countof(input_params))
+
+struct reading {
+	struct conf c;
+	struct conf_fault fault;
+	struct span left;
+	unsigned line;
+	unsigned set[IS_SET_MAX];           /* line a setting was given at */
+};
+
+/* ---- faults ---- */
+
+static void fault_at(struct conf_fault *f, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void fault_at(struct conf_fault *f, unsigned line, const char *fmt, ...)
+{
+	va_list args;
+
+	if (f->text[0] && f->line <= line)
+		return;   /* the first counts */
+	f->line = line;
+	va_start(args, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, args);
+	va_end(args);
+}
+
+/* Values are quoted from a file anybody may have written. */
+static const char *plain(const char *value, char out[64])
+{
+	size_t n = 0;
+
+	for (; value[n] && n < 60; n++)
+		out[n] = value[n] >= ' ' && value[n] < 0x7f ? value[n] : '?';
+	strcpy(out + n, value[n] ? "..." : "");
+	return out;
+}
+
+/* ---- values ---- */
+
+static bool parse_num(const char *value, int32_t *out)
+{
+	char *end;
+	long v;
+
+	errno = 0;
+	v = strtol(value, &end, 10);
+	if (errno || end == value || *end || v < INT32_MIN || v > INT32_MAX)
+		return false;
+	*out = (int32_t)v;
+	return true;
+}
+
+static bool set_num(const struct param *p, const char *value, void *at, struct reading *r)
+{
+	int32_t v;
+
+	if (!parse_num(value, &v) || v < p->min || v > p->max) {
+		fault_at(&r->fault, r->line, "%s must be a whole number from %d to %d%s%s", p->name, p->min, p->max,
+			 p->unit[0] ? " " : "", p->unit);
+		return false;
+	}
+	memcpy(at, &v, sizeof(v));
+	return true;
+}
+
+static bool set_text(const struct param *p, const char *value, void *at, struct reading *r)
+{
+	size_t n = strlen(value);
+
+	if ((int32_t)n < p->min || (int32_t)n > p->max || !span_utf8(span_str(value))) {
+		fault_at(&r->fault, r->line, "%s must be a text of %d to %d bytes", p->name, p->min, p->max);
+		return false;
+	}
+	memcpy(at, value, n + 1);
+	return true;
+}
+
+static bool set_word(const struct param *p, const char *value, void *at, struct reading *r)
+{
+	if (!word_ok(span_str(value)) && !(value[0] == '\0' && p->min == 0)) {
+		fault_at(&r->fault, r->line, "%s must be 1 to %d of A-Z a-z 0-9 . _ : -", p->name, p->max);
+		return false;
+	}
+	strcpy(at, value);
+	return true;
+}
+
+static bool set_choice(const struct param *p, const char *value, void *at, struct reading *r)
+{
+	struct span rest = span_str(p->unit), word;
+	unsigned i = 0;
+
+	do {
+		word = span_cut(rest, '|', &rest);
+		if (span_is(word, value)) {
+			memcpy(at, &i, sizeof(i));
+			return true;
+		}
+		i++;
+	} while (rest.p);
+	fault_at(&r->fault, r->line, "%s must be one of %s", p->name, p->unit);
+	return false;
+}
+
+static bool set_value(const struct param *p, const char *value, void *base, struct reading *r)
+{
+	static bool (*const set[])(const struct param *, const char *, void *, struct reading *) = {
+		[NUM] = set_num, [TEXT] = set_text, [WORD] = set_word, [CHOICE] = set_choice,
+	};
+
+	return set[p->type](p, value, (char *)base + p->at, r);
+}
+
+static void set_defaults(const struct param *p, size_t n, void *base)
+{
+	struct reading scratch = { 0 };
+
+	for (size_t i = 0; i < n; i++)
+		must(p[i].def[0] == '\0' || set_value(&p[i], p[i].def, base, &scratch));
+}
+
+void conf_init(struct conf *c)
+{
+	memset(c, 0, sizeof(*c));
+	set_defaults(params, countof(params), c);
+}
+
+/* ---- names ---- */
+
+/* Levenshtein's distance, for names of our length. */
+static unsigned distance(const char *a, const char *b)
+{
+	unsigned row[64], n = (unsigned)strlen(b);
+
+	if (n >= countof(row))
+		return UINT32_MAX;
+	for (unsigned j = 0; j <= n; j++)
+		row[j] = j;
+	for (unsigned i = 1; a[i - 1]; i++) {
+		unsigned diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned j = 1; j <= n; j++) {
+			unsigned above = row[j], best = diagonal + (a[i - 1] != b[j - 1]);
+
+			if (above + 1 < best)
+				best = above + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			diagonal = above;
+			row[j] = best;
+		}
+	}
+	return row[n];
+}
+
+struct nearest {
+	const char *to, *name;
+	unsigned at;
+};
+
+static void nearest_try(struct nearest *n, const char *name)
+{
+	unsigned d = distance(n->to, name);
+
+	if (!n->name || d < n->at)
+		*n = (struct nearest){ n->to, name, d };
+}
+
+static const struct param *find_param(const struct param *p, size_t n, const char *section, const char *name,
+				      struct reading *r)
+{
+	struct nearest near = { .to = name };
+	char shown[64];
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(p[i].section, section) != 0)
+			continue;
+		if (strcmp(p[i].name, name) == 0)
+			return &p[i];
+		nearest_try(&near, p[i].name);
+	}
+	fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; did you mean \"%s\"?", plain(name, shown),
+		 section, near.name);
+	return NULL;
+}
+
+static bool section_known(const char *section, struct reading *r)
+{
+	struct nearest near = { .to = section };
+	char shown[64];
+
+	for (size_t i = 0; i < countof(sections); i++) {
+		if (strcmp(sections[i].name, section) == 0)
+			return true;
+		nearest_try(&near, sections[i].name);
+	}
+	nearest_try(&near, "input NAME");
+	if (section[0])
+		fault_at(&r->fault, r->line, "there is no section [%s]; did you mean [%s]?", plain(section, shown),
+			 near.name);
+	else
+		fault_at(&r->fault, r->line, "a setting must stand in a section, such as [gateway]");
+	return false;
+}
+
+/* ---- lines ---- */
+
+static bool set_once(struct reading *r, size_t which, const char *name)
+{
+	if (r->set[which]) {
+		fault_at(&r->fault, r->line, "%s is given twice, first in line %u", name, r->set[which]);
+		return false;
+	}
+	r->set[which] = r->line;
+	return true;
+}
+
+static bool take_param(struct reading *r, const char *section, const char *name, const char *value)
+{
+	const struct param *p = find_param(params, countof(params), section, name, r);
+
+	return p && set_once(r, (size_t)(p - params), name) && set_value(p, value, &r->c, r);
+}
+
+static struct conf_input *input_named(struct reading *r, const char *name)
+{
+	struct conf_input *i;
+	char shown[64];
+
+	for (unsigned k = 0; k < r->c.inputs; k++)
+		if (strcmp(r->c.input[k].name, name) == 0)
+			return &r->c.input[k];
+	if (!word_ok(span_str(name))) {
+		fault_at(&r->fault, r->line, "the name of [input %s] must be 1 to 64 of A-Z a-z 0-9 . _ : -",
+			 plain(name, shown));
+		return NULL;
+	}
+	if (r->c.inputs == CONF_INPUTS_MAX) {
+		fault_at(&r->fault, r->line, "there may be at most %d inputs", CONF_INPUTS_MAX);
+		return NULL;
+	}
+	i = &r->c.input[r->c.inputs++];
+	set_defaults(input_params, countof(input_params), i);
+	strcpy(i->name, name);
+	return i;
+}
+
+static bool take_input(struct reading *r, const char *input, const char *name, const char *value)
+{
+	const struct param *p = find_param(input_params, countof(input_params), "input", name, r);
+	struct conf_input *i = p ? input_named(r, input) : NULL;
+	size_t which = countof(params);
+
+	if (!i)
+		return false;
+	which += (size_t)(i - r->c.input) * countof(input_params) + (size_t)(p - input_params);
+	return set_once(r, which, name) && set_value(p, value, i, r);
+}
+
+static bool take_unit(struct reading *r, const char *place, const char *unit)
+{
+	struct conf_unit *u = &r->c.unit[r->c.units];
+	char shown[64];
+
+	for (unsigned k = 0; k < r->c.units; k++)
+		if (strcmp(r->c.unit[k].place, place) == 0) {
+			fault_at(&r->fault, r->line, "%s is given twice", plain(place, shown));
+			return false;
+		}
+	if (r->c.units == CONF_UNITS_MAX)
+		fault_at(&r->fault, r->line, "there may be at most %d units", CONF_UNITS_MAX);
+	else if (strlen(place) >= sizeof(u->place))
+		fault_at(&r->fault, r->line, "a point of care may have at most 64 bytes");
+	else if (!word_ok(span_str(unit)))
+		fault_at(&r->fault, r->line, "the unit of %s must be 1 to 64 of A-Z a-z 0-9 . _ : -", plain(place, shown));
+	else {
+		strcpy(u->place, place);
+		strcpy(u->unit, unit);
+		r->c.units++;
+		return true;
+	}
+	return false;
+}
+
+static int take(void *user, const char *section, const char *name, const char *value)
+{
+	struct reading *r = user;
+
+	if (strncmp(section, "input ", 6) == 0)
+		return take_input(r, section + 6, name, value);
+	if (strcmp(section, "units") == 0)
+		return take_unit(r, name, value);
+	return section_known(section, r) && take_param(r, section, name, value);
+}
+
+/* inih's fgets: also where lines are counted, and where one too long for it is noticed. */
+static char *next_line(char *out, int cap, void *user)
+{
+	struct reading *r = user;
+	size_t n = 0;
+
+	if (!r->left.n)
+		return NULL;
+	r->line++;
+	while (n < r->left.n && r->left.p[n] != '\n')
+		n++;
+	if (n + 2 > (size_t)cap - 1) {
+		fault_at(&r->fault, r->line, "a line may have at most %d bytes", cap - 3);
+		return NULL;
+	}
+	if (memchr(r->left.p, '\0', n)) {
+		fault_at(&r->fault, r->line, "there is a NUL byte: this is not a settings file");
+		return NULL;
+	}
+	n += n < r->left.n;
+	memcpy(out, r->left.p, n);
+	out[n] = '\0';
+	r->left = span(r->left.p + n, r->left.n - n);
+	return out;
+}
+
+/* MLLP has a port of its own (2575, IANA); nothing else has. */
+#define INPUT_MLLP 0
+
+static bool address_set(const struct reading *r, unsigned input)
+{
+	size_t which = countof(params) + input * countof(input_params);
+
+	for (size_t i = 0; i < countof(input_params); i++)
+		if (strcmp(input_params[i].name, "address") == 0)
+			return r->set[which + i] != 0;
+	return false;
+}
+
+/* What no single line can get wrong. */
+static bool whole(struct reading *r)
+{
+	for (unsigned i = 0; i < r->c.inputs; i++)
+		if (r->c.input[i].kind != INPUT_MLLP && !address_set(r, i)) {
+			fault_at(&r->fault, 0, "[input %s] of kind %s needs an address", r->c.input[i].name,
+				 conf_input_kind(&r->c.input[i]));
+			return false;
+		}
+	if (r->c.inputs == 0)
+		fault_at(&r->fault, 0, "there is no input: add a section such as [input monitors] with kind and address");
+	return r->c.inputs > 0;
+}
+
+enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault)
+{
+	CLEANUP(free_cleanup) struct reading *r = calloc(1, sizeof(*r));
+	int line;
+
+	*fault = (struct conf_fault){ 0 };
+	if (!r)
+		return ERR_FULL;
+	if (text.n > CONF_BYTES_MAX)
+		return ERR_TOO_LARGE;
+	conf_init(&r->c);
+	r->left = text;
+	ini_allow_multiline = false;
+	line = ini_parse_stream(next_line, r, take, r);
+	if (line > 0)
+		fault_at(&r->fault, (unsigned)line, "this is neither [section] nor name = value");
+	if (line != 0 || r->fault.text[0] || !whole(r)) {
+		*fault = r->fault;
+		return line < 0 ? ERR_FULL : ERR_SYNTAX;
+	}
+	*out = r->c;
+	return OK;
+}
+
+enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault)
+{
+	CLEANUP(free_cleanup) char *text = malloc(CONF_BYTES_MAX + 1);
+	FILE *f = fopen(path, "re");
+	enum err e = f ? OK : errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+	size_t n = 0;
+
+	*fault = (struct conf_fault){ 0 };
+	if (f) {
+		n = text ? fread(text, 1, CONF_BYTES_MAX + 1, f) : 0;
+		e = !text ? ERR_FULL : ferror(f) ? ERR_IO : OK;
+		fclose(f);
+	}
+	TRY(e);
+	return conf_parse(span(text, n), out, fault);
+}
+
+/* ---- asking ---- */
+
+const char *conf_input_kind(const struct conf_input *i)
+{
+	static const char *const kind[] = { "mllp", "local", "replay" };
+
+	must(i->kind < countof(kind));
+	return kind[i->kind];
+}
+
+const char *conf_unit_of(const struct conf *c, struct span place)
+{
+	for (unsigned i = 0; i < c->units; i++)
+		if (span_is(place, c->unit[i].place))
+			return c->unit[i].unit;
+	return c->gateway_unit;
+}
+
+/* ---- printing ---- */
+
+/* "ms, 0 to 600000", "one of a|b", "" */
+static void print_limits(FILE *to, const struct param *p)
+{
+	if (p->type == NUM)
+		fprintf(to, " (%s%s%d to %d)", p->unit, p->unit[0] ? ", " : "", p->min, p->max);
+	if (p->type == CHOICE)
+		fprintf(to, " (%s)", p->unit);
+}
+
+static void print_params(FILE *to, const struct param *p, size_t n, const char *section)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(p[i].section, section) != 0)
+			continue;
+		fprintf(to, "# %s", p[i].text);
+		print_limits(to, &p[i]);
+		fprintf(to, "\n%s%s = %s\n", p[i].def[0] ? "" : "#", p[i].name, p[i].def);
+	}
+}
+
+void conf_print_sample(FILE *to)
+{
+	fprintf(to, "# Settings of pullcord-gateway, all with their defaults. See pullcord-gateway.conf(5).\n");
+	for (size_t i = 0; i < countof(sections); i++) {
+		fprintf(to, "\n# %s\n[%s]\n", sections[i].text, sections[i].name);
+		print_params(to, params, countof(params), sections[i].name);
+	}
+	fprintf(to, "#ICU 3 = icu3\n\n# one section for each source of alerts\n[input monitors]\n");
+	print_params(to, input_params, countof(input_params), "input");
+}
+
+static void man_params(FILE *to, const struct param *p, size_t n, const char *section)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(p[i].section, section) != 0)
+			continue;
+		fprintf(to, ".TP\n.BI %s\\~=\\~ %s\n%s", p[i].name, p[i].def[0] ? p[i].def : "...", p[i].text);
+		print_limits(to, &p[i]);
+		fprintf(to, ".\n");
+	}
+}
+
+void conf_print_man(FILE *to)
+{
+	for (size_t i = 0; i < countof(sections); i++) {
+		fprintf(to, ".SS [%s]\n%s.\n", sections[i].name, sections[i].text);
+		man_params(to, params, countof(params), sections[i].name);
+	}
+	fprintf(to, ".TP\n.IR place \\~=\\~ unit\nOne line for each point of care (HL7 PV1-3.1).\n");
+	fprintf(to, ".SS [input \\fIname\\fP]\nOne section for each source of alerts.\n");
+	man_params(to, input_params, countof(input_params), "input");
+}

@@ -1,0 +1,61 @@
+/* conf: the gateway's settings, from an INI file (conf.def declares them; the only user of inih).
+ * A file is taken whole or not at all: on failure the caller's settings are untouched and `fault` names the line, the
+ * field and what would be right. Limits: 64 KiB, 190 bytes a line, CONF_INPUTS_MAX inputs, CONF_UNITS_MAX units. */
+#ifndef PULLCORD_CONF_H
+#define PULLCORD_CONF_H
+
+#include <stdio.h>
+
+#include "err.h"
+#include "span.h"
+
+#define CONF_TEXT 256
+#define CONF_WORD 65
+#define CONF_INPUTS_MAX 16
+#define CONF_UNITS_MAX 256
+#define CONF_BYTES_MAX 65536
+
+#define CONF_TYPE_NUM(name) int32_t name
+#define CONF_TYPE_TEXT(name) char name[CONF_TEXT]
+#define CONF_TYPE_WORD(name) char name[CONF_WORD]
+#define CONF_TYPE_CHOICE(name) unsigned name   /* which of them, from 0 */
+
+struct conf_input {
+	char name[CONF_WORD];
+#define IPARAM(name, type, ...) CONF_TYPE_##type(name);
+#include "conf.def"
+};
+
+/* [units]: a point of care as its sources call it, and the unit it belongs to. */
+struct conf_unit {
+	char place[CONF_WORD], unit[CONF_WORD];
+};
+
+struct conf {
+#define PARAM(section, name, type, ...) CONF_TYPE_##type(section##_##name);
+#include "conf.def"
+	struct conf_input input[CONF_INPUTS_MAX];
+	struct conf_unit unit[CONF_UNITS_MAX];
+	unsigned inputs, units;
+};
+
+struct conf_fault {
+	unsigned line;              /* 0: of no line in particular */
+	char text[400];
+};
+
+/* All defaults; no inputs, no units. */
+void conf_init(struct conf *c);
+/* ERR_NOT_FOUND, ERR_DENIED, ERR_TOO_LARGE; ERR_SYNTAX with the fault. */
+enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault) MUST_USE;
+enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault) MUST_USE;
+
+/* "info" of [gateway] log; "mllp" of an input. */
+const char *conf_input_kind(const struct conf_input *i);
+/* The unit of a place; the default one when it is not listed. Borrows from c. */
+const char *conf_unit_of(const struct conf *c, struct span place);
+
+void conf_print_sample(FILE *to);       /* a commented file of all settings with their defaults */
+void conf_print_man(FILE *to);          /* the same as a piece of manual, man(7) */
+
+#endif

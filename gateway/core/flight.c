@@ -1,0 +1,261 @@
+#include "flight.h"
+
+#include <stdlib.h>
+
+#include "table.h"
+
+enum state { READY, SENT, HALF };
+
+struct slot {
+	uint64_t seq;
+	uint64_t order;             /* of being added */
+	int64_t due_ms;             /* READY: not before; HALF: to be sent again */
+	uint32_t before, after;     /* in its tier */
+	uint8_t tier, state, tries;
+};
+
+struct tier {
+	uint32_t first, last;
+	uint32_t hint;              /* none before it can be sent */
+};
+
+struct flight {
+	struct table ids;
+	struct tier tier[FLIGHT_TIERS];
+	unsigned window, sent;
+	int64_t pause_ms;           /* nothing is sent before */
+	uint64_t added;
+	struct slot slot[];
+};
+
+/* PUBACK reasons by what they mean to us (MQTT 5 §3.4.2.1); one not named here is tried again. */
+static const struct { int reason; enum flight_answer answer; bool pause; } refusals[] = {
+	{ 0x87, FLIGHT_ASIDE, false },   /* not authorised */
+	{ 0x90, FLIGHT_ASIDE, false },   /* topic name invalid */
+	{ 0x95, FLIGHT_ASIDE, false },   /* packet too large */
+	{ 0x97, FLIGHT_AGAIN, true },    /* quota exceeded */
+	{ 0x99, FLIGHT_ASIDE, false },   /* payload format invalid */
+};
+
+enum err flight_make(uint32_t most, unsigned window, struct flight **out)
+{
+	size_t slots = sizeof(struct flight) + most * sizeof(struct slot);
+	struct flight *f = calloc(1, slots + table_bytes(most));
+
+	if (!f)
+		return ERR_FULL;
+	table_init(&f->ids, most, (uint8_t *)f + slots);
+	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
+		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, TABLE_NONE };
+	f->window = window;
+	*out = f;
+	return OK;
+}
+
+void flight_free(struct flight **f)
+{
+	free(*f);
+	*f = NULL;
+}
+
+static uint32_t find(const struct flight *f, const struct id *id)
+{
+	return table_find(&f->ids, id->b);
+}
+
+enum err flight_add(struct flight *f, const struct flight_item *item)
+{
+	struct tier *t = &f->tier[item->tier];
+	uint32_t s;
+
+	if (find(f, &item->id) != TABLE_NONE)
+		return ERR_EXISTS;
+	s = table_add(&f->ids, item->id.b);
+	if (s == TABLE_NONE)
+		return ERR_FULL;
+	f->slot[s] = (struct slot){ .seq = item->seq, .order = f->added++, .before = t->last, .after = TABLE_NONE,
+				    .tier = (uint8_t)item->tier };
+	*(t->last != TABLE_NONE ? &f->slot[t->last].after : &t->first) = s;
+	t->last = s;
+	if (t->hint == TABLE_NONE)
+		t->hint = s;
+	return OK;
+}
+
+static void forget(struct flight *f, uint32_t s)
+{
+	struct slot *x = &f->slot[s];
+	struct tier *t = &f->tier[x->tier];
+
+	if (t->hint == s)
+		t->hint = x->after;
+	*(x->before != TABLE_NONE ? &f->slot[x->before].after : &t->first) = x->after;
+	*(x->after != TABLE_NONE ? &f->slot[x->after].before : &t->last) = x->before;
+	if (x->state == SENT)
+		f->sent--;
+	table_del(&f->ids, s);
+}
+
+static void rehint(struct flight *f, uint32_t s)
+{
+	struct tier *t = &f->tier[f->slot[s].tier];
+
+	if (t->hint == TABLE_NONE || f->slot[s].order < f->slot[t->hint].order)
+		t->hint = s;
+}
+
+/* Not on its way any more; sent again at `due_ms`. */
+static void put_back(struct flight *f, uint32_t s, int64_t due_ms)
+{
+	if (f->slot[s].state == SENT)
+		f->sent--;
+	f->slot[s].state = READY;
+	f->slot[s].due_ms = due_ms;
+	rehint(f, s);
+}
+
+static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
+{
+	bool only_sent = true;
+
+	for (uint32_t s = t->hint; s != TABLE_NONE; s = f->slot[s].after) {
+		struct slot *x = &f->slot[s];
+
+		if (x->state != SENT && x->due_ms <= now_ms)
+			return s;
+		only_sent = only_sent && x->state == SENT;
+		if (only_sent)
+			t->hint = x->after;
+	}
+	return TABLE_NONE;
+}
+
+bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
+{
+	if (f->sent >= f->window || now_ms < f->pause_ms)
+		return false;
+	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
+		uint32_t s = next_of(f, &f->tier[i], now_ms);
+
+		if (s == TABLE_NONE)
+			continue;
+		f->slot[s].state = SENT;
+		f->sent++;
+		memcpy(out->id.b, table_key(&f->ids, s), ID_BYTES);
+		out->seq = f->slot[s].seq;
+		out->tier = i;
+		return true;
+	}
+	return false;
+}
+
+void flight_untake(struct flight *f, const struct id *id)
+{
+	uint32_t s = find(f, id);
+
+	if (s != TABLE_NONE)
+		put_back(f, s, 0);
+}
+
+static int64_t again_ms(uint8_t *tries)
+{
+	int64_t ms = (int64_t)FLIGHT_RECEIPT_MS << (*tries < 4 ? *tries : 4);
+
+	if (*tries < UINT8_MAX)
+		++*tries;
+	return ms < FLIGHT_AGAIN_MAX_MS ? ms : FLIGHT_AGAIN_MAX_MS;
+}
+
+static enum flight_answer refused(struct flight *f, uint32_t s, int reason, int64_t now_ms)
+{
+	for (size_t i = 0; i < countof(refusals); i++) {
+		if (refusals[i].reason != reason)
+			continue;
+		if (refusals[i].pause)
+			f->pause_ms = now_ms + FLIGHT_PAUSE_MS;
+		if (refusals[i].answer == FLIGHT_ASIDE) {
+			forget(f, s);
+			return FLIGHT_ASIDE;
+		}
+	}
+	put_back(f, s, now_ms + again_ms(&f->slot[s].tries));
+	return FLIGHT_AGAIN;
+}
+
+enum flight_answer flight_acked(struct flight *f, const struct id *id, int reason, int64_t now_ms)
+{
+	uint32_t s = find(f, id);
+	struct slot *x = s == TABLE_NONE ? NULL : &f->slot[s];
+
+	if (!x || x->state != SENT)
+		return FLIGHT_NOTHING;
+	if (reason >= 0x80)
+		return refused(f, s, reason, now_ms);
+	if (x->tier >= FLIGHT_TIER_SAFE) {
+		forget(f, s);
+		return FLIGHT_DELIVERED;
+	}
+	f->sent--;
+	x->state = HALF;
+	x->due_ms = now_ms + again_ms(&x->tries);
+	rehint(f, s);
+	return FLIGHT_HALF;
+}
+
+bool flight_drop(struct flight *f, const struct id *id)
+{
+	uint32_t s = find(f, id);
+
+	if (s == TABLE_NONE)
+		return false;
+	forget(f, s);
+	return true;
+}
+
+uint32_t flight_count(const struct flight *f) { return f->ids.count; }
+
+void flight_lost(struct flight *f)
+{
+	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
+		for (uint32_t s = f->tier[i].first; s != TABLE_NONE; s = f->slot[s].after) {
+			f->slot[s].state = READY;
+			f->slot[s].due_ms = 0;
+		}
+		f->tier[i].hint = f->tier[i].first;
+	}
+	f->sent = 0;
+	f->pause_ms = 0;
+}
+
+int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
+{
+	int64_t next = -1;
+
+	for (unsigned i = 0; i < FLIGHT_TIERS && f->sent < f->window; i++)
+		for (uint32_t s = f->tier[i].hint; s != TABLE_NONE; s = f->slot[s].after) {
+			const struct slot *x = &f->slot[s];
+			int64_t at = x->due_ms > f->pause_ms ? x->due_ms : f->pause_ms;
+
+			if (x->state != SENT && (next < 0 || at < next))
+				next = at;
+			if (next >= 0 && next <= now_ms)
+				return next;
+		}
+	return next;
+}
+
+int64_t flight_oldest_ms(const struct flight *f, int64_t real_ms)
+{
+	int64_t oldest = real_ms;
+
+	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
+		struct id id;
+
+		if (f->tier[i].first == TABLE_NONE)
+			continue;
+		memcpy(id.b, table_key(&f->ids, f->tier[i].first), ID_BYTES);
+		if (id_ms(&id) < oldest)
+			oldest = id_ms(&id);
+	}
+	return real_ms - oldest;
+}

@@ -1,0 +1,62 @@
+/* flight: which messages of the outbox are on their way, which is next, and when one may be forgotten.
+ *
+ * More important tiers first, each in its own order; at most `window` messages unanswered at a time. A message below
+ * `high` is safe when the broker acknowledged it; `code` and `high` only on a StoredReceipt, because the broker's
+ * acknowledgement does not survive its crash: without receipt they are sent again, under the same id, after
+ * FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table (flight.c). After the connection is lost
+ * everything is sent again. One block, nothing allocated after. Pure: the caller brings the time. */
+#ifndef PULLCORD_FLIGHT_H
+#define PULLCORD_FLIGHT_H
+
+#include "err.h"
+#include "id.h"
+
+#define FLIGHT_TIERS 5              /* code, high, medium, low, and info with observations */
+#define FLIGHT_TIER_SAFE 2          /* tiers below this number wait for a StoredReceipt */
+#define FLIGHT_RECEIPT_MS 5000
+#define FLIGHT_AGAIN_MAX_MS 60000
+#define FLIGHT_PAUSE_MS 1000        /* the broker said: not so fast */
+
+/* What to do with a message now that the broker answered. */
+enum flight_answer {
+	FLIGHT_NOTHING,                 /* not on its way: an old answer */
+	FLIGHT_DELIVERED,               /* safe: release it */
+	FLIGHT_HALF,                    /* acknowledged; its StoredReceipt is awaited */
+	FLIGHT_AGAIN,                   /* refused for now: sent again later */
+	FLIGHT_ASIDE,                   /* refused for good: set it aside for a person */
+};
+
+struct flight;
+
+struct flight_item {
+	struct id id;
+	uint64_t seq;
+	unsigned tier;
+};
+
+enum err flight_make(uint32_t most, unsigned window, struct flight **out) MUST_USE;
+void flight_free(struct flight **f);
+
+/* A new last message of its tier. ERR_FULL; ERR_EXISTS. */
+enum err flight_add(struct flight *f, const struct flight_item *item) MUST_USE;
+/* The next to send, which from now on is on its way; false when there is none or the window is full. */
+bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out);
+/* What was taken could not be sent: it is next again. */
+void flight_untake(struct flight *f, const struct id *id);
+
+/* The broker's PUBACK with this reason code (MQTT 5 §3.4.2.1). DELIVERED and ASIDE forget the message. */
+enum flight_answer flight_acked(struct flight *f, const struct id *id, int reason, int64_t now_ms);
+/* It has its StoredReceipt, or was never kept: forgotten. False when it was not here. */
+bool flight_drop(struct flight *f, const struct id *id);
+void flight_lost(struct flight *f);
+
+/* When flight_take() next may have something because of time alone; -1: never. */
+int64_t flight_next_ms(const struct flight *f, int64_t now_ms);
+uint32_t flight_count(const struct flight *f);
+/* The age of the oldest, by its id; 0 when there is none. */
+int64_t flight_oldest_ms(const struct flight *f, int64_t real_ms);
+
+/* 5..1 (enum Priority) to 0..4; observations are tier FLIGHT_TIERS - 1. */
+static inline unsigned flight_tier(int priority) { return priority >= 1 && priority <= 5 ? 5 - (unsigned)priority : 4; }
+
+#endif

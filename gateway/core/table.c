@@ -1,0 +1,103 @@
+#include "table.h"
+
+/* Twice as many buckets as keys, a power of two. */
+static uint32_t buckets(uint32_t cap)
+{
+	uint32_t n = 2;
+
+	while (n < 2 * cap)
+		n *= 2;
+	return n;
+}
+
+size_t table_bytes(uint32_t cap)
+{
+	size_t n = cap * sizeof(struct table_node) + buckets(cap) * sizeof(uint32_t);
+
+	return (n + 15) & ~(size_t)15;
+}
+
+void table_init(struct table *t, uint32_t cap, void *memory)
+{
+	must(cap > 0 && cap < UINT32_MAX / 4);
+	*t = (struct table){ .node = memory, .cap = cap, .mask = buckets(cap) - 1 };
+	t->bucket = (uint32_t *)(void *)(t->node + cap);
+	t->oldest = t->newest = TABLE_NONE;
+	for (uint32_t i = 0; i <= t->mask; i++)
+		t->bucket[i] = TABLE_NONE;
+	for (uint32_t i = 0; i < cap; i++)
+		t->node[i].chain = i + 1 < cap ? i + 1 : TABLE_NONE;
+	t->spare = 0;
+}
+
+static uint32_t *bucket_of(const struct table *t, const uint8_t key[TABLE_KEY])
+{
+	uint64_t a, b;
+
+	memcpy(&a, key, sizeof(a));
+	memcpy(&b, key + sizeof(a), sizeof(b));
+	a = (a ^ (b >> 1)) * 0x9e3779b97f4a7c15u;   /* Fibonacci hashing: the high bits are the mixed ones */
+	return &t->bucket[(a >> 32) & t->mask];
+}
+
+uint32_t table_find(const struct table *t, const uint8_t key[TABLE_KEY])
+{
+	uint32_t s = *bucket_of(t, key);
+
+	while (s != TABLE_NONE && memcmp(t->node[s].key, key, TABLE_KEY) != 0)
+		s = t->node[s].chain;
+	return s;
+}
+
+static void link_newest(struct table *t, uint32_t s)
+{
+	t->node[s].older = t->newest;
+	t->node[s].newer = TABLE_NONE;
+	if (t->newest != TABLE_NONE)
+		t->node[t->newest].newer = s;
+	else
+		t->oldest = s;
+	t->newest = s;
+}
+
+static void unlink_order(struct table *t, uint32_t s)
+{
+	struct table_node *n = &t->node[s];
+
+	*(n->older != TABLE_NONE ? &t->node[n->older].newer : &t->oldest) = n->newer;
+	*(n->newer != TABLE_NONE ? &t->node[n->newer].older : &t->newest) = n->older;
+}
+
+uint32_t table_add(struct table *t, const uint8_t key[TABLE_KEY])
+{
+	uint32_t s = t->spare, *b = bucket_of(t, key);
+
+	if (s == TABLE_NONE)
+		return TABLE_NONE;
+	t->spare = t->node[s].chain;
+	memcpy(t->node[s].key, key, TABLE_KEY);
+	t->node[s].chain = *b;
+	*b = s;
+	link_newest(t, s);
+	t->count++;
+	return s;
+}
+
+void table_touch(struct table *t, uint32_t slot)
+{
+	unlink_order(t, slot);
+	link_newest(t, slot);
+}
+
+void table_del(struct table *t, uint32_t slot)
+{
+	uint32_t *at = bucket_of(t, t->node[slot].key);
+
+	while (*at != slot)
+		at = &t->node[*at].chain;
+	*at = t->node[slot].chain;
+	unlink_order(t, slot);
+	t->node[slot].chain = t->spare;
+	t->spare = slot;
+	t->count--;
+}

@@ -1,0 +1,104 @@
+/* outbox: what was accepted from a source and is not yet safe at the broker, on disk, sealed (the gateway's only LMDB).
+ *
+ * Calls on the loop's thread queue work and return; one committer thread of its own does it, and whatever was queued
+ * during the last commit goes into the next: group commit without a timer. Each piece of work comes back, in order,
+ * from outbox_next(): with OK it survives power loss.
+ *
+ * Messages stand in tiers (0 code, 1 high, ... 4 info and observations), each in the order of its sequence numbers. A
+ * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
+ * (source, source_id) is taken once: outbox_seen() knows the last ones.
+ *
+ * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
+ * observations yield to observations; code and high never. Then put() and hold() come back with ERR_FULL. Work that
+ * only tidies up is tried again until it succeeds.
+ *
+ * Sealing: each start makes a data key, kept in the file wrapped by the root key; a record is bound to its place
+ * (table, tier, sequence, id). Limits: OUTBOX_WORK_MAX pieces of work queued, OUTBOX_ENVELOPE_MAX bytes. */
+#ifndef PULLCORD_OUTBOX_H
+#define PULLCORD_OUTBOX_H
+
+#include "crypt.h"
+#include "flight.h"
+#include "id.h"
+#include "open.h"
+
+#define OUTBOX_WORK_MAX 4096
+#define OUTBOX_ENVELOPE_MAX 66000
+#define OUTBOX_RECORD_MAX (OUTBOX_ENVELOPE_MAX + 1024)
+
+struct outbox;
+
+struct outbox_spec {
+	const char *path;
+	const uint8_t *root;            /* AEAD_KEY_BYTES */
+	size_t map_bytes;
+	void (*wake)(void *ctx);        /* from the committer's thread: outbox_next() has something */
+	void *ctx;
+};
+
+struct outbox_message {
+	struct id id;
+	unsigned tier;
+	int64_t expires_us;
+	bool opens;                     /* remember it as the open alert of `key` */
+	uint8_t key[OPEN_KEY];
+	struct span topic, input, source, source_id, envelope;
+};
+
+enum outbox_work {
+	WORK_PUT, WORK_HOLD,            /* new */
+	WORK_RELEASE,                   /* what was held is due */
+	WORK_DELIVERED, WORK_ASIDE,     /* the broker has it; or never will */
+	WORK_RECALL,                    /* a repeated source_id: what became of it */
+	WORK_FORGET,                    /* an open alert is finished */
+	WORK_EVICT,                     /* had to yield: not asked for */
+};
+
+struct outbox_done {
+	enum outbox_work work;
+	enum err err;                   /* ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO, ERR_KEY */
+	struct id id;
+	unsigned tier;
+	uint64_t seq;
+	bool queued;                    /* RECALL: it still waits for the broker */
+	struct span input, source, source_id;   /* of the event; borrowed until the next outbox_next() */
+};
+
+/* ERR_KEY: another root key sealed it. ERR_CORRUPT, ERR_VERSION: not ours. ERR_BUSY: another gateway has it. What was
+ * held when the last run ended is due. */
+enum err outbox_open(const struct outbox_spec *spec, struct outbox **out) MUST_USE;
+void outbox_close(struct outbox **o);       /* after what is queued was committed */
+
+/* All: ERR_BUSY when too much is queued, ERR_TOO_LARGE. Messages are copied. *seq is the message's place, when it has
+ * one. */
+enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *seq) MUST_USE;
+enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
+enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
+enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
+enum err outbox_aside(struct outbox *o, const struct id *id) MUST_USE;
+enum err outbox_recall(struct outbox *o, struct span input, struct span source, struct span source_id) MUST_USE;
+enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
+
+/* Was this taken before, or is it being taken? */
+bool outbox_seen(struct outbox *o, struct span source, struct span source_id);
+/* The next piece of finished work. */
+bool outbox_next(struct outbox *o, struct outbox_done *out);
+void outbox_sync(struct outbox *o);         /* waits until all that is queued is done */
+
+/* A due message, also before its commit. Spans point into `scratch`. */
+struct outbox_scratch {
+	uint8_t b[OUTBOX_RECORD_MAX];
+};
+enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outbox_scratch *scratch,
+		     struct outbox_message *out) MUST_USE;
+
+/* All due messages in order of tier and sequence; all open alerts. For the start; stops at the first failure. */
+enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx) MUST_USE;
+enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx) MUST_USE;
+uint64_t outbox_aside_count(struct outbox *o);
+uint32_t outbox_most(const struct outbox *o);   /* messages it will keep */
+
+/* One record in clear, as sealed in the file; for tests. Spans borrow from it. */
+enum err outbox_record_read(struct span raw, struct outbox_message *out) MUST_USE;
+
+#endif
