@@ -299,20 +299,21 @@ static int64_t sign_due_us(const struct record *r)
 
 /* ---- the writer: its thread ---- */
 
-/* Everything that waits, as far as the store takes it; what it took is signed in any case. `last`: whatever the time. */
+/* What waits, batch by batch, signing between them when it is time; `last`: sign whatever the time. What was committed is
+ * signed also when the store takes no more. */
 static enum err work(struct record *r, bool last)
 {
-	enum err e = OK, signing = OK;
+	enum err e, signing;
 
-	while (e == OK && ring_used(r->ring)) {
-		e = batch(r);
+	do {
+		e = ring_used(r->ring) ? batch(r) : OK;
+		signing = sign_due_us(r) <= 0 ? sign(r) : OK;
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
-	}
-	if (last || sign_due_us(r) <= 0)
+	} while (e == OK && signing == OK && ring_used(r->ring));
+	if (last && signing == OK)
 		signing = sign(r);
 	if (e == OK)
 		e = signing;
-	atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 	atomic_store(&r->trouble, (int)e);
 	return e;
 }

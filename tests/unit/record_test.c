@@ -259,6 +259,7 @@ static void a_reader_and_a_verifier_work_beside_the_writer(void **state)
 	kill(child, SIGKILL);
 	waitpid(child, NULL, 0);
 	assert_good();
+	assert_true(report.checkpoints > 0);
 }
 
 static void a_second_writer_is_refused(void **state)
