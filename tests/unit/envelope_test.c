@@ -454,6 +454,8 @@ static void what_protobuf_lets_pass_is_refused(void **state)
 		{ "an overlong tag", "8800" "01", ERR_SYNTAX },
 		{ "an overlong number", "08" "8100", ERR_SHORT },
 		{ "eleven bytes of number", "08" "ffffffffffffffffffff01", ERR_SHORT },
+		{ "a number of 65 bits", "08" "ffffffffffffffffff02", ERR_SHORT },
+		{ "a kind of 33 bits that ends in a known one", "40" "8180808010", ERR_RANGE },
 		{ "field number zero", "0001", ERR_SYNTAX },
 		{ "a tag of 33 bits", "8080808010" "01", ERR_SYNTAX },
 		{ "a group", "0b0c", ERR_SYNTAX },
