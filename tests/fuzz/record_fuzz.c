@@ -1,0 +1,76 @@
+/* Bytes of a store somebody may have changed: entries, frontiers, what is in a seal, and lines of the sizes file. */
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "event.h"
+#include "seal.h"
+#include "sizes.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void as_entry(struct span s)
+{
+	static const struct segment_key key = { { 1 } };
+	struct put text = { 0 };
+	struct seal seal;
+	struct entry e;
+
+	if (entry_read(s, &e) != OK)
+		return;
+	must(e.kind != ENTRY_SEALED || e.sealed.n >= AEAD_TAG_BYTES);
+	seal_init(&seal, SPAN_LIT("fuzz.example/audit"));
+	text = put(malloc(s.n), s.n);
+	must(entry_open(&seal, &key, s, &text) != OK || e.kind == ENTRY_SEALED);
+	free(text.p);
+}
+
+static void as_frontier(struct span s)
+{
+	uint8_t again[TREE_BYTES_MAX];
+	struct tree t;
+
+	if (tree_read(s, &t) != OK)
+		return;
+	must(span_eq(span(again, tree_write(&t, again)), s));
+	(void)tree_root(&t);
+}
+
+static void as_event(struct span s)
+{
+	Pullcord__V1__AuditEvent *e = NULL;
+
+	if (event_unpack(s, &e) == OK)
+		must(e->actor && e->client && e->topic && e->detail);
+	event_free(&e);
+}
+
+static void as_sizes(struct span s)
+{
+	static const uint8_t pub[SIGN_KEY_BYTES] = { 1 };
+	char path[] = "/tmp/sizes.XXXXXX";
+	struct sizes *sizes = NULL;
+	struct checkpoint c;
+	int fd = mkstemp(path);
+
+	must(fd >= 0 && write(fd, s.p, s.n) == (ssize_t)s.n);
+	close(fd);
+	must(sizes_open(path, SPAN_LIT("fuzz.example/audit"), pub, false, &sizes) == OK);
+	must(sizes_newest(sizes, &c) != OK);   /* nobody signed it */
+	while (sizes_next(sizes, &c) == OK)
+		;
+	sizes_close(&sizes);
+	unlink(path);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span s = span(data, size);
+
+	must(crypt_init() == OK);
+	as_entry(s);
+	as_frontier(s);
+	as_event(s);
+	as_sizes(s);
+	return 0;
+}
