@@ -354,4 +354,4 @@ def tail(text, lines=25):
 
 def certificate_files(folder):
     """The certificate and the key in a device's folder."""
-    return next(folder.glob("*.crt")), next(folder.glob("*.key"))
+    return folder / "device.crt", folder / "device.key"
