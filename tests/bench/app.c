@@ -68,6 +68,7 @@ int main(int argc, char **argv)
 		load_fail("CA PORT USER TENANT UNIT");
 	snprintf(client, sizeof(client), "%s.app", argv[3]);
 	snprintf(filter, sizeof(filter), "%s/unit/%s/alert/+/+", argv[4], argv[5]);
+	load_open();
 	crowd_open(argv[1]);
 	crowd_add(&(struct crowd_member){ .client = client, .user = argv[3], .password = getenv("BENCH_PASSWORD"),
 					  .port = atoi(argv[2]), .filter = filter, .message = note });

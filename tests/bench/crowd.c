@@ -86,6 +86,7 @@ static void set_up(struct member *w)
 void crowd_open(const char *ca)
 {
 	mosquitto_lib_init();
+	setvbuf(stdin, NULL, _IONBF, 0);   /* what poll() does not see must not wait in a buffer */
 	ca_file = ca;
 }
 

@@ -61,6 +61,7 @@ int main(int argc, char **argv)
 
 	if (argc != 11)
 		load_fail("CA DEVICE_PORT APP_PORT CERT KEY TENANT UNIT DEVICE USERS TERMINALS");
+	load_open();
 	users = atoi(argv[9]);
 	terminals = atoi(argv[10]);
 	caller_init(&caller, argv[6], argv[7], "medium", argv[8]);

@@ -6,6 +6,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "crypt.h"
+
+void load_open(void)
+{
+	if (crypt_init() != OK)
+		load_fail("OpenSSL refuses");
+}
 
 int64_t load_now_ns(void)
 {
@@ -32,7 +41,7 @@ void load_fail(const char *fmt, ...)
 	vfprintf(stderr, fmt, args);
 	va_end(args);
 	fputc('\n', stderr);
-	exit(1);
+	_exit(1);   /* also from a thread of a library */
 }
 
 void load_say(const char *fmt, ...)

@@ -6,6 +6,7 @@
 
 #include "envelope.h"
 
+void load_open(void);                     /* first, for callers */
 int64_t load_now_ns(void);                /* monotonic, the same in every process */
 
 /* Says what went wrong on stderr and ends the program: a figure of a broken run is worse than none. */

@@ -127,6 +127,14 @@ static void connect_to(char **argv)
 	pthread_mutex_unlock(&link_state.lock);
 }
 
+static const char *version(void)
+{
+	for (const MQTTAsync_nameValue *v = MQTTAsync_getVersionInfo(); v->name; v++)
+		if (strcmp(v->name, "Version") == 0)
+			return v->value;
+	return "?";
+}
+
 static void publish(struct caller *c, uint32_t n)
 {
 	MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
@@ -173,8 +181,9 @@ int main(int argc, char **argv)
 
 	if (argc != 8 && argc != 9)
 		load_fail("CA PORT CERT KEY TENANT UNIT DEVICE [FOLDER]");
+	load_open();
 	connect_to(argv);
-	load_say("ready");
+	load_say("ready %s", version());
 	while (fgets(line, sizeof(line), stdin)) {
 		bool rate = sscanf(line, "rate %ld %ld %15s", &count, &n, priority) == 3;
 
