@@ -226,8 +226,8 @@ static void warn_closed(const struct making *m)
 		if (stat(path, &st) != 0 || (st.st_mode & 0001) || st.st_uid == m->broker->pw_uid)
 			continue;
 		report_end();
-		report_line(TONE_WARN, "The broker's user %s cannot pass %s (mode %04o): chmod o+x, or install elsewhere.",
-			    m->base.user, path, (unsigned)(st.st_mode & 07777));
+		report_line(TONE_WARN, "The broker's user %s cannot pass %s (mode %04o): chmod o+x it, or install "
+			    "elsewhere.", m->base.user, path, (unsigned)(st.st_mode & 07777));
 		return;
 	}
 }
@@ -312,7 +312,7 @@ int cmd_init(int argc, char **argv)
 	};
 	const struct opt_page page = {
 		.command = "init", .operands = "DIR", .least = 1, .most = 1,
-		.text = "Makes an installation in a new or empty folder: certificate authority, the broker's certificate, "
+		.text = "Makes an installation in a new or empty folder: certificate authority, broker certificate, "
 			"keys, an empty directory of accounts, a policy to start from and the broker's settings.\n"
 			"As root, what the broker reads is given to its user. Private keys are for their owner only.",
 		.example = "pullcord init /etc/pullcord --tenant mercy --host broker.mercy.example",

@@ -1,0 +1,54 @@
+/* accounts: what `device` and `user` have in common: looking at accounts and changing what they hold. Each command
+ * reads its own options, does one transaction on the directory and says what came of it; a running broker notices by
+ * itself. */
+#ifndef PULLCORD_ACCOUNTS_H
+#define PULLCORD_ACCOUNTS_H
+
+#include "install.h"
+#include "opt.h"
+
+/* How one party is spoken of. */
+struct accounts {
+	Pullcord__V1__Party party;
+	const char *noun;               /* "device", "user": also the command's name */
+	const char *operand;            /* "DEVICE", "USER" */
+	const char *sample;             /* id in examples */
+};
+
+int accounts_list(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_show(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_grant(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_revoke(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_suspend(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_resume(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_remove(const struct accounts *kind, int argc, char **argv) MUST_USE;
+
+/* What is to be held, as options say it. */
+struct holding {
+	struct opt_list role, unit, attr;       /* attr: "name=value" */
+};
+#define HOLDING_OPTS(h)                                                                                                \
+	OPT_LIST("role", "ROLE", &(h)->role, "a role of the policy"),                                                  \
+	OPT_LIST("unit", "UNIT", &(h)->unit, "short for --attr unit=UNIT"),                                            \
+	OPT_LIST("attr", "NAME=VALUE", &(h)->attr, "an attribute, as the policy's {name} asks for")
+
+/* An account that can be changed; all texts borrow. */
+struct draft {
+	struct account account;
+	struct span role[DIRECTORY_ROLES_MAX];
+	struct attribute attribute[DIRECTORY_ATTRIBUTES_MAX];
+};
+void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id);
+void draft_of(struct draft *d, const struct account *a);
+/* Adds it; what is held already stays once. CMD_DONE, or what is wrong was said: a word that is none, no such role in
+ * the installation's policy, too many. */
+int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;
+
+/* Saves a new or changed account; says what went wrong. */
+int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create) MUST_USE;
+/* ERR_NOT_FOUND and others are said. */
+enum err accounts_find(const struct accounts *kind, struct directory *dir, const char *id,
+		       struct account **out) MUST_USE;
+void accounts_print(const struct account *a);
+
+#endif

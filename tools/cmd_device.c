@@ -1,0 +1,251 @@
+/* device: machines, their certificates and what they hold. */
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "accounts.h"
+#include "cmd.h"
+#include "cur.h"
+#include "pki.h"
+#include "report.h"
+#include "topic.h"
+
+static const struct accounts devices = { PULLCORD__V1__PARTY__PARTY_DEVICE, "device", "DEVICE", "icu3-nc1" };
+
+#define CA_BYTES_MAX 65536
+
+/* A folder for one device, and where it will lie there. */
+struct kit {
+	const char *dir, *out, *at;
+	long days;
+	struct holding holding;
+	char folder[PATH_MAX];
+};
+
+static void path_in(const struct kit *k, const char *name, char out[PATH_MAX])
+{
+	snprintf(out, PATH_MAX, "%.*s/%s", PATH_MAX - 32, k->folder, name);
+}
+
+static int make_folder(struct kit *k)
+{
+	if (mkdir(k->out, 0700) != 0 && errno != EEXIST) {
+		report_error("cannot make the folder %s: %s", k->out, strerror(errno));
+		return CMD_NO;
+	}
+	if (!realpath(k->out, k->folder)) {
+		report_error("cannot use the folder %s: %s", k->out, strerror(errno));
+		return CMD_NO;
+	}
+	return CMD_DONE;
+}
+
+static int make_certificate(const struct kit *k, const struct install *in, const char *id)
+{
+	const struct install_path ca = install_path(in, "ca.crt"), ca_key = install_path(in, "keys/ca.key");
+	char cert[PATH_MAX], key[PATH_MAX];
+	enum err e;
+
+	path_in(k, "device.crt", cert);
+	path_in(k, "device.key", key);
+	e = pki_make_device(&(struct pki_files){ ca.text, ca_key.text }, &(struct pki_files){ cert, key }, in->tenant,
+			    id, k->days, time(NULL));
+	if (e == OK)
+		return CMD_DONE;
+	(void)report_fail(e, "make the certificate of %s in %s", id, k->folder);
+	if (e == ERR_EXISTS)
+		report_hint("keys are never overwritten: name another folder by --out");
+	if (e == ERR_NOT_FOUND || e == ERR_DENIED)
+		report_hint("%s and %s are needed, and a folder that may be written", ca.text, ca_key.text);
+	if (e == ERR_TIME)
+		report_hint("the certificate authority itself ends before that: fewer --days");
+	return CMD_NO;
+}
+
+static enum err copy_ca(const struct kit *k, const struct install *in)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+	char path[PATH_MAX];
+	size_t n;
+	enum err e;
+
+	TRY(install_read(install_path(in, "ca.crt").text, CA_BYTES_MAX, &text, &n));
+	path_in(k, "ca.crt", path);
+	e = install_write(path, span(text, n), 0644);
+	return e == ERR_EXISTS ? OK : e;    /* the folder of a device enrolled before */
+}
+
+/* Settings that work where the folder will lie; inputs are added there. */
+static enum err write_settings(const struct kit *k, const struct install *in)
+{
+	const char *at = k->at ? k->at : k->folder;
+	const char *unit = k->holding.unit.n ? k->holding.unit.text[0] : "default";
+	struct pki_facts broker;
+	char text[8 * PATH_MAX], path[PATH_MAX];
+	struct put out = put(text, sizeof(text));
+	enum err e;
+
+	TRY(pki_read(install_path(in, "server.crt").text, &broker));
+	put_fmt(&out, "; Settings of this device, for pullcord-gateway. Add an [input NAME] for what is wired to it.\n"
+		"[gateway]\nunit = %s\noutbox = %s/outbox.mdb\nroot_key = %s/outbox.key\n\n", unit, at, at);
+	put_fmt(&out, "[uplink]\nhost = %s\nport = %d\ncafile = %s/ca.crt\ncertfile = %s/device.crt\n"
+		"keyfile = %s/device.key\n", broker.subject, in->device_port ? in->device_port : 8883, at, at, at);
+	TRY(put_end(&out));
+	path_in(k, "gateway.ini", path);
+	e = install_write(path, put_span(&out), 0644);
+	return e == ERR_EXISTS ? OK : e;
+}
+
+static void remove_certificate(const struct kit *k)
+{
+	char path[PATH_MAX];
+
+	path_in(k, "device.crt", path);
+	unlink(path);
+	path_in(k, "device.key", path);
+	unlink(path);
+}
+
+static int fill_folder(const struct kit *k, const struct install *in, const char *id)
+{
+	int code = make_certificate(k, in, id);
+	enum err e;
+
+	if (code != CMD_DONE)
+		return code;
+	e = copy_ca(k, in);
+	if (e == OK)
+		e = write_settings(k, in);
+	if (e == OK)
+		return CMD_DONE;
+	remove_certificate(k);
+	return report_fail(e, "fill the folder %s", k->folder);
+}
+
+static void say_done(const struct kit *k, const char *id, const char *what)
+{
+	struct pki_facts facts;
+	char cert[PATH_MAX], date[REPORT_TIME];
+
+	path_in(k, "device.crt", cert);
+	report_line(TONE_GOOD, "device %s %s", id, what);
+	if (pki_read(cert, &facts) == OK)
+		report_line(TONE_PLAIN, "  %s/{device.crt,device.key,ca.crt,gateway.ini}, valid until %s", k->folder,
+			    report_date(facts.not_after_s * 1000000, date));
+	report_line(TONE_DIM, "Next: move the folder to the device, add its inputs to gateway.ini, and there");
+	report_line(TONE_PLAIN, "  pullcord-gateway -c %s/gateway.ini", k->at ? k->at : k->folder);
+}
+
+static int enroll(struct kit *k, const struct opt_page *page, const char *id)
+{
+	CLEANUP(directory_close) struct directory *dir = NULL;
+	struct install in;
+	struct draft d;
+	int code;
+
+	if (!word_ok(span_str(id)))
+		return opt_wrong(page, "a device is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
+	if (install_open(k->dir, &in) != OK)
+		return CMD_NO;
+	draft_init(&d, &devices, in.tenant, id);
+	code = draft_add(&d, page, &in, &k->holding);
+	if (code != CMD_DONE)
+		return code;
+	if (install_directory(&in, false, &dir) != OK || make_folder(k) != CMD_DONE)
+		return CMD_NO;
+	code = accounts_save(&devices, dir, &d, true);
+	if (code != CMD_DONE)
+		return code;
+	code = fill_folder(k, &in, id);
+	if (code == CMD_DONE)
+		say_done(k, id, "is enrolled");
+	else if (directory_remove(dir, devices.party, span_str(id)) != OK)
+		report_hint("the account stayed: pullcord device remove %s", id);
+	return code;
+}
+
+/* The account must exist already, and stays as it is. */
+static int renew(struct kit *k, const struct opt_page *page, const char *id)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+	CLEANUP(directory_close) struct directory *dir = NULL;
+	struct install in;
+	int code;
+
+	(void)page;
+	if (install_open(k->dir, &in) != OK || install_directory(&in, true, &dir) != OK ||
+	    accounts_find(&devices, dir, id, &a) != OK || make_folder(k) != CMD_DONE)
+		return CMD_NO;
+	code = fill_folder(k, &in, id);
+	if (code == CMD_DONE)
+		say_done(k, id, "has a new key and certificate; the old one works until it ends");
+	return code;
+}
+
+#define KIT_OPTS(k)                                                                                                    \
+	OPT_NEED("out", "FOLDER", &(k)->out, "where key, certificate, CA and settings are put"),                       \
+	OPT_NUMBER("days", "DAYS", &(k)->days, 1, PKI_SERVER_DAYS, "the certificate's life (default: 90)"),         \
+	OPT_TEXT("at", "PATH", &(k)->at, "where the folder will lie on the device (default: where it is made)"),       \
+	OPT_TEXT("dir", "DIR", &(k)->dir, INSTALL_DIR_TEXT)
+
+static int device_enroll(int argc, char **argv)
+{
+	struct kit k = { .days = PKI_DEVICE_DAYS };
+	struct opt_list id = { 0 };
+	const struct opt opt[] = { HOLDING_OPTS(&k.holding), KIT_OPTS(&k) };
+	const struct opt_page page = {
+		.command = "device enroll", .operands = "DEVICE", .least = 1, .most = 1,
+		.text = "Adds a device: makes its key and certificate and enters what it holds into the directory.",
+		.example = "pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, &id);
+
+	return code == OPT_RUN ? enroll(&k, &page, id.text[0]) : code;
+}
+
+static int device_renew(int argc, char **argv)
+{
+	struct kit k = { .days = PKI_DEVICE_DAYS };
+	struct opt_list id = { 0 };
+	const struct opt opt[] = { KIT_OPTS(&k) };
+	const struct opt_page page = {
+		.command = "device renew", .operands = "DEVICE", .least = 1, .most = 1,
+		.text = "Makes a new key and certificate for a device that is enrolled, in a new folder.",
+		.example = "pullcord device renew icu3-nc1 --out icu3-nc1.new",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, &id);
+
+	return code == OPT_RUN ? renew(&k, &page, id.text[0]) : code;
+}
+
+static int device_list(int argc, char **argv) { return accounts_list(&devices, argc, argv); }
+static int device_show(int argc, char **argv) { return accounts_show(&devices, argc, argv); }
+static int device_grant(int argc, char **argv) { return accounts_grant(&devices, argc, argv); }
+static int device_revoke(int argc, char **argv) { return accounts_revoke(&devices, argc, argv); }
+static int device_suspend(int argc, char **argv) { return accounts_suspend(&devices, argc, argv); }
+static int device_resume(int argc, char **argv) { return accounts_resume(&devices, argc, argv); }
+static int device_remove(int argc, char **argv) { return accounts_remove(&devices, argc, argv); }
+
+static const struct opt_verb verbs[] = {
+	{ "enroll", device_enroll, "add a device, with key and certificate" },
+	{ "renew", device_renew, "give it a new key and certificate" },
+	{ "list", device_list, "which there are" },
+	{ "show", device_show, "what a device holds" },
+	{ "grant", device_grant, "give roles and attributes" },
+	{ "revoke", device_revoke, "take roles and attributes away" },
+	{ "suspend", device_suspend, "lock out, keep the account" },
+	{ "resume", device_resume, "undo suspend" },
+	{ "remove", device_remove, "remove the account; its certificate is worth nothing then" },
+};
+
+int cmd_device(int argc, char **argv)
+{
+	return opt_verb("device", "Enrolls devices and changes what they hold. A running broker notices by itself.",
+			verbs, countof(verbs), argc, argv);
+}

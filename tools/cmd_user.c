@@ -1,0 +1,147 @@
+/* user: people, their passwords and what they hold. */
+#include "accounts.h"
+#include "cmd.h"
+#include "crypt.h"
+#include "password.h"
+#include "report.h"
+#include "secret.h"
+#include "topic.h"
+
+static const struct accounts people = { PULLCORD__V1__PARTY__PARTY_USER, "user", "USER", "ana" };
+
+/* Asks for a new password and hashes it into the draft. */
+static int set_password(struct draft *d, const char *file)
+{
+	CLEANUP(secret_clear) struct secret password;
+	enum err e = secret_get(file, "new password", true, &password);
+
+	if (e != OK)
+		return CMD_NO;
+	e = password_hash(span_str(password.text), d->account.password);
+	if (e == OK)
+		return CMD_DONE;
+	(void)report_fail(e, "use this password");
+	if (e == ERR_RANGE)
+		report_hint("it is to have %d to %d characters", PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX);
+	return CMD_NO;
+}
+
+struct new_user {
+	const char *dir, *password_file, *name;
+	struct holding holding;
+};
+
+static int add(const struct new_user *u, const struct opt_page *page, const char *id)
+{
+	CLEANUP(directory_close) struct directory *dir = NULL;
+	struct install in;
+	struct draft d;
+	int code;
+
+	if (!word_ok(span_str(id)))
+		return opt_wrong(page, "a user is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
+	if (install_open(u->dir, &in) != OK)
+		return CMD_NO;
+	draft_init(&d, &people, in.tenant, id);
+	d.account.name = span_str(u->name);
+	code = draft_add(&d, page, &in, &u->holding);
+	if (code != CMD_DONE || (code = set_password(&d, u->password_file)) != CMD_DONE)
+		return code;
+	if (install_directory(&in, false, &dir) != OK)
+		return CMD_NO;
+	code = accounts_save(&people, dir, &d, true);
+	crypt_wipe(d.account.password, sizeof(d.account.password));
+	if (code != CMD_DONE)
+		return code;
+	report_line(TONE_GOOD, "user %s may log in", id);
+	if (u->holding.role.n == 0)
+		report_line(TONE_WARN, "but may do nothing yet: pullcord user grant %s --role nurse --unit UNIT", id);
+	return CMD_DONE;
+}
+
+static int user_add(int argc, char **argv)
+{
+	struct new_user u = { 0 };
+	struct opt_list id = { 0 };
+	const struct opt opt[] = {
+		HOLDING_OPTS(&u.holding),
+		OPT_TEXT("name", "TEXT", &u.name, "for people to read"),
+		OPT_TEXT("password-file", "FILE", &u.password_file, SECRET_OPT_TEXT),
+		OPT_TEXT("dir", "DIR", &u.dir, INSTALL_DIR_TEXT),
+	};
+	const struct opt_page page = {
+		.command = "user add", .operands = "USER", .least = 1, .most = 1,
+		.text = "Adds a person. The password is asked for twice at the terminal, or read from a file; only its "
+			"argon2id hash is kept.",
+		.example = "pullcord user add ana --role nurse --unit icu3 --attr channel=icu3-team",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, &id);
+
+	return code == OPT_RUN ? add(&u, &page, id.text[0]) : code;
+}
+
+static int change_password(const char *where, const char *password_file, const char *id)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+	CLEANUP(directory_close) struct directory *dir = NULL;
+	struct install in;
+	struct draft d;
+	int code;
+
+	if (install_open(where, &in) != OK || install_directory(&in, false, &dir) != OK ||
+	    accounts_find(&people, dir, id, &a) != OK)
+		return CMD_NO;
+	draft_of(&d, a);
+	code = set_password(&d, password_file);
+	if (code == CMD_DONE)
+		code = accounts_save(&people, dir, &d, false);
+	crypt_wipe(d.account.password, sizeof(d.account.password));
+	if (code == CMD_DONE)
+		report_line(TONE_GOOD, "user %s has a new password", id);
+	return code;
+}
+
+static int user_passwd(int argc, char **argv)
+{
+	const char *dir = NULL, *password_file = NULL;
+	struct opt_list id = { 0 };
+	const struct opt opt[] = {
+		OPT_TEXT("password-file", "FILE", &password_file, SECRET_OPT_TEXT),
+		OPT_TEXT("dir", "DIR", &dir, INSTALL_DIR_TEXT),
+	};
+	const struct opt_page page = {
+		.command = "user passwd", .operands = "USER", .least = 1, .most = 1,
+		.text = "Gives a person a new password. The old one stops working at once.",
+		.example = "pullcord user passwd ana", OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, &id);
+
+	return code == OPT_RUN ? change_password(dir, password_file, id.text[0]) : code;
+}
+
+static int user_list(int argc, char **argv) { return accounts_list(&people, argc, argv); }
+static int user_show(int argc, char **argv) { return accounts_show(&people, argc, argv); }
+static int user_grant(int argc, char **argv) { return accounts_grant(&people, argc, argv); }
+static int user_revoke(int argc, char **argv) { return accounts_revoke(&people, argc, argv); }
+static int user_suspend(int argc, char **argv) { return accounts_suspend(&people, argc, argv); }
+static int user_resume(int argc, char **argv) { return accounts_resume(&people, argc, argv); }
+static int user_remove(int argc, char **argv) { return accounts_remove(&people, argc, argv); }
+
+static const struct opt_verb verbs[] = {
+	{ "add", user_add, "add a person" },
+	{ "list", user_list, "who there is" },
+	{ "show", user_show, "what a person holds" },
+	{ "grant", user_grant, "give roles and attributes" },
+	{ "revoke", user_revoke, "take roles and attributes away" },
+	{ "passwd", user_passwd, "give a new password" },
+	{ "suspend", user_suspend, "lock out, keep the account" },
+	{ "resume", user_resume, "undo suspend" },
+	{ "remove", user_remove, "remove the account" },
+};
+
+int cmd_user(int argc, char **argv)
+{
+	return opt_verb("user", "Adds people, grants and revokes their roles. A running broker notices by itself.",
+			verbs, countof(verbs), argc, argv);
+}

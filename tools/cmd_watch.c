@@ -1,0 +1,517 @@
+/* watch: the care team's view in a terminal: alerts as they come, the strongest first to the eye. */
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "fold.h"
+#include "login.h"
+#include "ref.h"
+#include "report.h"
+
+#define SESSION_S 3600          /* the broker keeps what comes while we are away, for so long */
+#define RETRY_MS 1000
+#define INTERESTS_MAX (4 * OPT_LIST_MAX + 2)
+
+struct watch {
+	struct login login;
+	struct opt_list unit, channel;
+	char held[OPT_LIST_MAX][WORD_BYTES_MAX + 1];    /* units the account holds, when none was named */
+	long count, for_s;              /* options; 0: without end */
+	bool json;
+	struct client *client;
+	struct fold fold;
+	struct arena arena;
+	long seen;
+	int64_t until_us;               /* 0: none */
+};
+
+static volatile sig_atomic_t stop;
+
+static void on_signal(int sig)
+{
+	(void)sig;
+	stop = 1;
+}
+
+/* ---- what is shown ----------------------------------------------------------------------------------------------- */
+
+/* By enum Priority. The two that must not be overlooked stand out without colour, too. */
+static const struct { enum tone tone; const char *label; } priority[] = {
+	{ TONE_PLAIN, "" }, { TONE_INFO, "info" }, { TONE_LOW, "low" },
+	{ TONE_MEDIUM, "medium" }, { TONE_HIGH, "HIGH" }, { TONE_CODE, "CODE" },
+};
+
+static const char *const state_words[] = {
+	"did something", "accepted", "is on the way", "resolved it", "declined", "escalated",
+};
+
+static const char *const state_names[] = {
+	"none", "accepted", "on-the-way", "resolved", "declined", "escalated",
+};
+
+static const char *const phase_names[] = {
+	"none", "start", "tpoint", "continue", "escalate", "deescalate", "end",
+};
+
+static const char *word_of(const char *const *words, size_t n, unsigned i)
+{
+	return i < n ? words[i] : "unknown";
+}
+
+/* A message that has arrived, opened. */
+struct arrived {
+	const struct client_message *m;
+	const struct envelope *e;
+	const struct topic *topic;
+	bool expired;
+};
+
+static bool is_expired(const struct arrived *a)
+{
+	return a->e->head->expires_us && (int64_t)a->e->head->expires_us < a->m->at_us;
+}
+
+static double ms_since(const struct arrived *a, uint64_t us)
+{
+	return ((double)a->m->at_us - (double)us) / 1000;
+}
+
+/* "3.1 ms", "14 s", "2 min": what a reader takes in at a glance. */
+static void say_since(const struct arrived *a, uint64_t us, const char *what)
+{
+	double ms = ms_since(a, us);
+
+	if (us == 0)
+		return;
+	if (ms < 10000)
+		report_say(TONE_DIM, "  %.1f ms %s", ms, what);
+	else if (ms < 120000)
+		report_say(TONE_DIM, "  %.0f s %s", ms / 1000, what);
+	else
+		report_say(TONE_DIM, "  %.0f min %s", ms / 60000, what);
+}
+
+static void clock_and_gap(const struct arrived *a)
+{
+	char clock[REPORT_TIME];
+
+	report_say(TONE_DIM, "%s", report_clock(a->m->at_us, clock));
+	report_say(TONE_PLAIN, "  ");
+}
+
+static struct ref ref_of(const struct arrived *a)
+{
+	struct ref r = { .id = a->e->id };
+
+	must(span_text(topic_word(a->topic, "unit"), r.unit, sizeof(r.unit)));
+	must(span_text(topic_word(a->topic, "device"), r.device, sizeof(r.device)));
+	must(a->e->body.alert->key.len == REF_KEY_BYTES);
+	memcpy(r.key, a->e->body.alert->key.data, REF_KEY_BYTES);
+	return r;
+}
+
+static void say_alert(const struct arrived *a, enum fold_seen seen)
+{
+	const Pullcord__V1__Alert *al = a->e->body.alert;
+	const enum tone tone = al->test || a->expired ? TONE_DIM : priority[al->priority].tone;
+	const struct ref r = ref_of(a);
+	char ref[REF_TEXT];
+
+	clock_and_gap(a);
+	report_say(tone, " %-6s ", priority[al->priority].label);
+	report_say(TONE_STRONG, "  %s", al->bed[0] ? al->bed : "-");
+	report_say(tone == TONE_CODE ? TONE_HIGH : tone, "  %s", al->text[0] ? al->text : al->code);
+	if (al->count > 1)
+		report_say(TONE_STRONG, "  %s×%u", seen == FOLD_AGAIN ? "again " : "", al->count);
+	else if (seen == FOLD_AGAIN)
+		report_say(TONE_STRONG, "  again");
+	if (al->phase == PULLCORD__V1__PHASE__PHASE_END)
+		report_say(TONE_GOOD, "  over");
+	if (al->test)
+		report_say(TONE_WARN, "  TEST");
+	if (a->expired)
+		report_say(TONE_WARN, "  EXPIRED");
+	report_say(TONE_DIM, "  %s/%s", r.unit, r.device);
+	say_since(a, a->e->head->sent_us, "from the device");
+	say_since(a, al->first_us, "since the first");
+	report_end();
+	if (seen != FOLD_NEW || al->test || a->expired)
+		return;
+	ref_write(&r, ref);
+	report_line(TONE_DIM, "              pullcord ack %s", ref);
+}
+
+static void print_alert(const struct arrived *a, enum fold_seen seen)
+{
+	const Pullcord__V1__Alert *al = a->e->body.alert;
+	const struct ref r = ref_of(a);
+	char ref[REF_TEXT];
+
+	ref_write(&r, ref);
+	report_object((const struct cell[]){
+		CELL_STR("event", "alert"),
+		CELL_NUM("at_us", a->m->at_us),
+		CELL_STR("ref", ref),
+		CELL_HEX("id", span(r.id.b, ID_BYTES)),
+		CELL_HEX("key", span(r.key, REF_KEY_BYTES)),
+		CELL_STR("unit", r.unit),
+		CELL_STR("device", r.device),
+		CELL_STR("priority", priority_name((int)al->priority)),
+		CELL_STR("phase", word_of(phase_names, countof(phase_names), (unsigned)al->phase)),
+		CELL_STR("code", al->code),
+		CELL_STR("text", al->text),
+		CELL_STR("bed", al->bed),
+		CELL_STR("source", al->source),
+		CELL_NUM("count", al->count),
+		CELL_BOOL("again", seen == FOLD_AGAIN),
+		CELL_BOOL("test", al->test),
+		CELL_BOOL("expired", a->expired),
+		CELL_NUM("sent_us", a->e->head->sent_us),
+		CELL_NUM("first_us", al->first_us),
+		CELL_NUM("occurred_us", al->occurred_us),
+		CELL_NUM("latency_us", a->m->at_us - (int64_t)a->e->head->sent_us),
+	}, 21);
+}
+
+static void show_alert(struct watch *w, const struct arrived *a)
+{
+	enum fold_seen seen = fold_see(&w->fold, &a->e->id, a->e->body.alert->key.data);
+
+	if (seen == FOLD_SAME)
+		return;
+	w->seen++;
+	(w->json ? print_alert : say_alert)(a, seen);
+}
+
+static void show_update(struct watch *w, const struct arrived *a)
+{
+	const Pullcord__V1__AlertUpdate *u = a->e->body.update;
+
+	if (w->json) {
+		report_object((const struct cell[]){
+			CELL_STR("event", "update"),
+			CELL_NUM("at_us", a->m->at_us),
+			CELL_HEX("id", span(u->alert.data, u->alert.len)),
+			CELL_HEX("key", span(u->key.data, u->key.len)),
+			CELL_SPAN("unit", topic_word(a->topic, "unit")),
+			CELL_SPAN("device", topic_word(a->topic, "device")),
+			CELL_STR("state", word_of(state_names, countof(state_names), (unsigned)u->state)),
+			CELL_STR("by", u->by),
+			CELL_STR("note", u->note),
+		}, 9);
+		return;
+	}
+	clock_and_gap(a);
+	report_say(TONE_GOOD, "   └ %s %s", u->by, word_of(state_words, countof(state_words), (unsigned)u->state));
+	if (u->note[0])
+		report_say(TONE_PLAIN, ": %s", u->note);
+	report_say(TONE_DIM, "  %.*s/%.*s", SPAN_FMT(topic_word(a->topic, "unit")),
+		   SPAN_FMT(topic_word(a->topic, "device")));
+	report_end();
+}
+
+static void show_broadcast(struct watch *w, const struct arrived *a)
+{
+	const Pullcord__V1__Broadcast *b = a->e->body.broadcast;
+	const enum tone tone = priority[b->priority].tone;
+
+	if (w->json) {
+		report_object((const struct cell[]){
+			CELL_STR("event", "broadcast"),
+			CELL_NUM("at_us", a->m->at_us),
+			CELL_SPAN("unit", topic_word(a->topic, "unit")),
+			CELL_STR("priority", priority_name((int)b->priority)),
+			CELL_STR("code", b->code),
+			CELL_STR("text", b->text),
+			CELL_STR("place", b->place),
+			CELL_STR("from", a->e->head->sender),
+		}, 8);
+		return;
+	}
+	clock_and_gap(a);
+	report_say(tone, " %s to %.*s: ", a->e->head->sender, SPAN_FMT(topic_word(a->topic, "unit")));
+	report_say(TONE_STRONG, "%s", b->text[0] ? b->text : b->code);
+	if (b->place[0])
+		report_say(TONE_STRONG, "  at %s", b->place);
+	report_end();
+}
+
+static void show_chat(struct watch *w, const struct arrived *a)
+{
+	const Pullcord__V1__ChatMessage *c = a->e->body.chat;
+	struct span to = topic_word(a->topic, "channel");
+
+	if (w->json) {
+		report_object((const struct cell[]){
+			CELL_STR("event", "message"),
+			CELL_NUM("at_us", a->m->at_us),
+			CELL_HEX("id", span(a->e->id.b, ID_BYTES)),
+			CELL_STR("topic", a->m->topic),
+			CELL_STR("from", a->e->head->sender),
+			CELL_STR("text", c->text),
+		}, 6);
+		return;
+	}
+	clock_and_gap(a);
+	report_say(TONE_STRONG, " %s%s%.*s: ", a->e->head->sender, to.n ? " in " : "", SPAN_FMT(to));
+	report_say(TONE_PLAIN, "%s", c->text);
+	report_end();
+}
+
+static const struct {
+	Pullcord__V1__Kind kind;
+	void (*show)(struct watch *w, const struct arrived *a);
+} shows[] = {
+	{ PULLCORD__V1__KIND__KIND_ALERT, show_alert },
+	{ PULLCORD__V1__KIND__KIND_ALERT_UPDATE, show_update },
+	{ PULLCORD__V1__KIND__KIND_BROADCAST, show_broadcast },
+	{ PULLCORD__V1__KIND__KIND_CHAT_MESSAGE, show_chat },
+};
+
+static void show_sealed(const struct watch *w, const struct arrived *a)
+{
+	if (w->json)
+		return;
+	clock_and_gap(a);
+	report_line(TONE_WARN, " a sealed message on %s: this terminal has no key for it", a->m->topic);
+}
+
+/* The broker has checked it already; a bad one is shown, not trusted. Late ones are, too: no times are checked here. */
+static void show(struct watch *w, const struct client_message *m)
+{
+	struct topic topic;
+	struct envelope e;
+	struct arrived a = { m, &e, &topic, false };
+	enum err err = topic_parse(span_str(m->topic), &topic);
+
+	w->arena.used = 0;
+	if (err == OK)
+		err = envelope_open(m->payload, &topic, 0, &w->arena, &e);
+	if (err != OK) {
+		report_error("a message on %s cannot be shown: %s", m->topic, err_text(err));
+		return;
+	}
+	a.expired = is_expired(&a);
+	if (!e.body.any) {
+		show_sealed(w, &a);
+		return;
+	}
+	for (size_t i = 0; i < countof(shows); i++)
+		if (shows[i].kind == e.head->kind)
+			shows[i].show(w, &a);
+}
+
+/* ---- what is subscribed to --------------------------------------------------------------------------------------- */
+
+/* `needed`: without it there is nothing to watch. */
+struct interest {
+	char filter[TOPIC_BYTES_MAX + 1];
+	bool needed;
+};
+
+static size_t add_interest(struct interest *in, size_t n, bool needed, const char *fmt, const char *tenant,
+			   const char *name)
+{
+	int len = snprintf(in[n].filter, sizeof(in[n].filter), fmt, tenant, name);
+
+	in[n].needed = needed;
+	return len > 0 && (size_t)len < sizeof(in[n].filter) ? n + 1 : n;
+}
+
+static size_t interests(const struct watch *w, struct interest *in)
+{
+	const char *tenant = w->login.install.tenant;
+	size_t n = 0;
+
+	for (size_t i = 0; i < w->unit.n; i++) {
+		n = add_interest(in, n, true, "%s/unit/%s/alert/+/+", tenant, w->unit.text[i]);
+		n = add_interest(in, n, false, "%s/unit/%s/ack/+", tenant, w->unit.text[i]);
+		n = add_interest(in, n, false, "%s/unit/%s/broadcast", tenant, w->unit.text[i]);
+	}
+	for (size_t i = 0; i < w->channel.n; i++)
+		n = add_interest(in, n, true, "%s/channel/%s/msg", tenant, w->channel.text[i]);
+	n = add_interest(in, n, false, "%s/unit/%s/broadcast", tenant, "all");
+	return add_interest(in, n, false, "%s/user/%s/inbox", tenant, w->login.user);
+}
+
+/* What happened to the connection; only JSON is written here. */
+static void print_event(const struct watch *w, const char *event)
+{
+	if (w->json)
+		report_object((const struct cell[]){ CELL_STR("event", event), CELL_NUM("at_us", login_now_us()) }, 2);
+}
+
+static void say_watching(const struct watch *w)
+{
+	print_event(w, "watching");
+	report_line(TONE_DIM, "%s watches at %s:%ld. Ctrl-C ends.", w->login.user, w->login.host, w->login.port);
+}
+
+/* An empty screen must never mean that nothing would come: what is needed and refused is said, and is the end. */
+static enum err subscribe(struct watch *w)
+{
+	struct interest in[INTERESTS_MAX];
+	size_t n = interests(w, in);
+
+	for (size_t i = 0; i < n; i++) {
+		enum err e = client_subscribe(w->client, in[i].filter, 1);
+
+		if (e == ERR_DENIED && in[i].needed) {
+			report_error("%s may not watch %s: %s", w->login.user, in[i].filter, client_why(w->client));
+			report_hint("pullcord policy explain user:%s subscribe %s", w->login.user, in[i].filter);
+			return e;
+		}
+		if (e != OK && e != ERR_DENIED)
+			return e;
+	}
+	say_watching(w);
+	return OK;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static bool over(const struct watch *w)
+{
+	return stop || report_broken() || (w->count && w->seen >= w->count) ||
+	       (w->until_us && login_now_us() >= w->until_us);
+}
+
+static int wait_ms(const struct watch *w)
+{
+	int64_t ms = w->until_us ? (w->until_us - login_now_us()) / 1000 + 1 : RETRY_MS;
+
+	return ms < 0 ? 0 : ms > RETRY_MS ? RETRY_MS : (int)ms;
+}
+
+static void say_lost(const struct watch *w)
+{
+	print_event(w, "lost");
+	report_line(TONE_WARN, "The connection is lost (%s); trying again.", client_why(w->client));
+}
+
+/* Until the broker is back, or we are told to end. The session was kept there, so nothing that came meanwhile is
+ * missed; it is subscribed to again in case it was not. ERR_DENIED: we may not come back; why was said. */
+static enum err come_back(struct watch *w)
+{
+	say_lost(w);
+	while (!over(w)) {
+		enum err e = client_connect(w->client, false, CLIENT_ANSWER_MS);
+
+		if (e == ERR_DENIED)
+			(void)login_failed(&w->login, e, w->client);
+		if (e == OK)
+			e = subscribe(w);
+		if (e == OK || e == ERR_DENIED)
+			return e;
+		if (!over(w))
+			usleep(RETRY_MS * 1000);
+	}
+	return OK;
+}
+
+static int follow(struct watch *w)
+{
+	struct client_message m;
+
+	while (!over(w)) {
+		enum err e = client_next(w->client, wait_ms(w), &m);
+
+		if (e == OK)
+			show(w, &m);
+		else if (e == ERR_CLOSED && !over(w) && come_back(w) != OK)
+			return CMD_NO;
+	}
+	return w->count && w->seen < w->count ? CMD_NO : CMD_DONE;
+}
+
+/* Who has the installation at hand need not say which units: they are in the directory. */
+static void units_of_account(struct watch *w)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+	CLEANUP(directory_close) struct directory *dir = NULL;
+	const struct install *in = &w->login.install;
+
+	if (!in->dir[0] || access(install_path(in, "keys/root.key").text, R_OK) != 0 ||
+	    install_directory(in, true, &dir) != OK ||
+	    directory_find(dir, PULLCORD__V1__PARTY__PARTY_USER, span_str(w->login.user), &a) != OK)
+		return;
+	for (size_t i = 0; i < a->subject.attributes && w->unit.n < OPT_LIST_MAX; i++) {
+		char *unit = w->held[w->unit.n];
+
+		if (span_is(a->subject.attribute[i].name, "unit") &&
+		    span_text(a->subject.attribute[i].value, unit, sizeof(w->held[0])))
+			w->unit.text[w->unit.n++] = unit;
+	}
+}
+
+static int check_words(const struct opt_page *page, const char *name, const struct opt_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (!word_ok(span_str(list->text[i])))
+			return opt_wrong(page, "--%s takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", name,
+					 list->text[i]);
+	return CMD_DONE;
+}
+
+static int watch(struct watch *w, const struct opt_page *page)
+{
+	int code = login_open(&w->login, page, "watch", SESSION_S, &w->client);
+	enum err e;
+
+	if (code != CMD_DONE)
+		return code;
+	if (w->unit.n == 0)
+		units_of_account(w);
+	if (w->unit.n == 0 && w->channel.n == 0)
+		return opt_wrong(page, "which unit? give --unit UNIT");
+	w->until_us = w->for_s ? login_now_us() + w->for_s * 1000000LL : 0;
+	e = subscribe(w);
+	if (e == ERR_DENIED)
+		return CMD_NO;
+	return e == OK ? follow(w) : report_fail(e, "subscribe (%s)", client_why(w->client));
+}
+
+static void watch_end(struct watch *w)
+{
+	client_close(&w->client);
+	free(w->arena.p);
+}
+
+int cmd_watch(int argc, char **argv)
+{
+	CLEANUP(watch_end) struct watch w = { 0 };
+	const struct opt opt[] = {
+		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: the account's units, where it can be read)"),
+		OPT_LIST("channel", "CHANNEL", &w.channel, "whose messages, too"),
+		LOGIN_OPTS(&w.login),
+		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, lost"),
+		OPT_NUMBER("count", "N", &w.count, 0, LONG_MAX, "end after N alerts"),
+		OPT_NUMBER("for", "SECONDS", &w.for_s, 0, 31536000, "end after so long; 1 if --count was not reached"),
+	};
+	const struct opt_page page = {
+		.command = "watch",
+		.text = "Shows alerts as they come: when, priority, bed, what, how often, from where, how long it took "
+			"from the device, and since the first event it stands for. Under a new alert stands the command that "
+			"answers it. A message that comes twice is shown once; repeats of a condition say \"again\".\n"
+			"When the broker goes away it is said, and it goes on once the broker is back.",
+		.example = "pullcord watch --user ana --unit icu3\n"
+			   "pullcord watch --user ana --unit icu3 --host broker.example --cafile ca.crt --tenant mercy",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, NULL);
+
+	if (code != OPT_RUN)
+		return code;
+	if (check_words(&page, "unit", &w.unit) != CMD_DONE || check_words(&page, "channel", &w.channel) != CMD_DONE)
+		return CMD_USAGE;
+	w.arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
+	if (!w.arena.p)
+		return report_fail(ERR_FULL, "watch");
+	report_json(w.json);
+	signal(SIGINT, on_signal);
+	signal(SIGTERM, on_signal);
+	return watch(&w, &page);
+}
