@@ -38,10 +38,10 @@ static void put_name(struct put *b, struct span s)
 		put_str(b, quote(s).text);
 }
 
-/* "publish on mercy/unit/icu3/ack/nc1" */
+/* "publish to mercy/unit/icu3/ack/nc1" */
 static void put_deed(struct teller *t)
 {
-	put_fmt(&t->b, "%s on ", access_name(t->access));
+	put_fmt(&t->b, "%s%s ", access_name(t->access), t->access == ACCESS_RECEIVE ? "" : " to");
 	for (uint32_t i = 0; i < t->topic->n; i++) {
 		struct span level = t->topic->level[i];
 

@@ -4,8 +4,8 @@
 
 #define LINT_TEXT_MAX 384
 
-/* The least of the lines that say the same for each access of a rule; 0: for one of them none does. A pattern is walked
- * as if it were a topic of somebody who holds exactly what it asks for: so {unit} is covered by {unit} and by '+'. */
+/* The line by which all accesses of a rule have been said; 0: one of them never is. A pattern is walked as if it were a
+ * topic of somebody who holds exactly what it asks for: so {unit} is covered by {unit} and by '+'. */
 static uint32_t covered(const struct policy *p, const struct rule *rule, enum effect by)
 {
 	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
@@ -19,7 +19,7 @@ static uint32_t covered(const struct policy *p, const struct rule *rule, enum ef
 		one = trie_covers(&p->trie, root, step, n, all[i]);
 		if (!one)
 			return 0;
-		line = line_first(line, one);
+		line = one > line ? one : line;
 	}
 	return line;
 }

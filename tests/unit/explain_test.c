@@ -14,13 +14,13 @@ static void an_explanation_names_rules_verdict_and_remedy(void **state)
 		  "6 role nurse, allow both mercy/channel/{channel}/#: level 2 is 'unit', not 'channel'\n"
 		  "8 role nurse, allow both mercy/user/{user}/inbox: level 2 is 'unit', not 'user'\n"
 		  "9 role nurse, deny receive mercy/unit/+/alert/info/+: level 5 is 'high', not 'info'\n"
-		  "0 allowed: ana may receive on mercy/unit/icu3/alert/high/nc1, by line 4\n" },
+		  "0 allowed: ana may receive mercy/unit/icu3/alert/high/nc1, by line 4\n" },
 		{ 0, GET, "mercy/unit/med4/alert/code/nc1",
 		  "4 role nurse, allow subscribe mercy/unit/{unit}/alert/+/+: level 3 is 'med4', but unit of ana is icu3\n"
 		  "6 role nurse, allow both mercy/channel/{channel}/#: level 2 is 'unit', not 'channel'\n"
 		  "8 role nurse, allow both mercy/user/{user}/inbox: level 2 is 'unit', not 'user'\n"
 		  "9 role nurse, deny receive mercy/unit/+/alert/info/+: level 5 is 'code', not 'info'\n"
-		  "0 denied: ana may not receive on mercy/unit/med4/alert/code/nc1: no role of ana allows receive there\n"
+		  "0 denied: ana may not receive mercy/unit/med4/alert/code/nc1: no role of ana allows receive there\n"
 		  "0 would be allowed if unit had med4 (line 4)\n"
 		  "0 role boss would (line 12)\n" },
 		{ 0, PUB, "mercy/unit/all/broadcast",
@@ -28,24 +28,24 @@ static void an_explanation_names_rules_verdict_and_remedy(void **state)
 		  "6 role nurse, allow both mercy/channel/{channel}/#: level 2 is 'unit', not 'channel'\n"
 		  "7 role nurse, deny publish mercy/unit/all/broadcast: denies it\n"
 		  "8 role nurse, allow both mercy/user/{user}/inbox: level 2 is 'unit', not 'user'\n"
-		  "0 denied: ana may not publish on mercy/unit/all/broadcast: line 7 denies it, and deny beats allow\n"
+		  "0 denied: ana may not publish to mercy/unit/all/broadcast: line 7 denies it, and deny beats allow\n"
 		  "0 line 7 would have to be narrowed or go, or ana lose role nurse; and even then no rule allows it\n" },
 		{ 2, PUB, "mercy/unit/icu3/alert/high/nc2",
 		  "16 role box, allow publish mercy/unit/{unit}/alert/+/{device}: level 6 is 'nc2', not {device} of nc1\n"
-		  "0 denied: nc1 may not publish on mercy/unit/icu3/alert/high/nc2: no role of nc1 allows publish there\n"
+		  "0 denied: nc1 may not publish to mercy/unit/icu3/alert/high/nc2: no role of nc1 allows publish there\n"
 		  "0 role boss would (line 12)\n" },
 		{ 3, SUB, "mercy/a/#",
 		  "21 role same, allow subscribe mercy/a/+/c/#: level 3 is '#', wider than what the rule says\n"
 		  "22 role same, allow subscribe mercy/a/b/c/d: level 3 is '#', wider than what the rule says\n"
 		  "23 role same, deny subscribe mercy/z/#: level 2 is 'a', not 'z'\n"
 		  "24 role same, allow subscribe mercy/z/#: level 2 is 'a', not 'z'\n"
-		  "0 denied: cy may not subscribe on mercy/a/#: it is wider than what any one rule grants\n"
+		  "0 denied: cy may not subscribe to mercy/a/#: it is wider than what any one rule grants\n"
 		  "0 a part of it is granted: subscribe within mercy/a/+/c/# (line 21)\n"
 		  "0 a part of it is granted: subscribe within mercy/a/b/c/d (line 22)\n"
 		  "0 no role of mercy would do, whatever values were added: the policy would need another rule\n" },
 		{ 6, GET, "mercy/x",
 		  "0 role ghost is not in this policy: it gives nothing\n"
-		  "0 denied: fy may not receive on mercy/x: no role of fy allows receive there\n"
+		  "0 denied: fy may not receive mercy/x: no role of fy allows receive there\n"
 		  "0 no role of mercy would do, whatever values were added: the policy would need another rule\n" },
 	};
 	CLEANUP(policy_close) struct policy *p = load(span_str(ward));

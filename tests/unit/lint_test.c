@@ -24,7 +24,12 @@ static void lint_finds_what_was_probably_not_meant(void **state)
 		"  deny publish m/z/#\n"                        /* 13 */
 		"  allow publish m/z/{u}\n"                     /* 14 */
 		"  allow both m/z/{u}/q\n"                      /* 15 */
-		"  deny publish m/z/z\n";                       /* 16 */
+		"  deny publish m/z/z\n"                        /* 16 */
+		"role s\n"                                      /* 17 */
+		"  allow publish m/k\n"                         /* 18 */
+		"  allow both m/k\n"                            /* 19: adds subscribe */
+		"  deny receive m/n\n"                          /* 20 */
+		"  allow subscribe m/n\n";                      /* 21: may subscribe still */
 	CLEANUP(policy_close) struct policy *p = load(span_str(text));
 	struct page page = { 0 };
 
