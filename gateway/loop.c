@@ -370,6 +370,17 @@ enum err conn_write(struct conn *c, struct span bytes)
 	return OK;
 }
 
+void conn_pause(struct conn *c)
+{
+	uv_read_stop(&c->h.uv.stream);
+}
+
+/* It fails only on a stream that is closing, which reads no more anyway. */
+void conn_resume(struct conn *c)
+{
+	(void)uv_read_start(&c->h.uv.stream, read_room, conn_read);
+}
+
 const char *conn_peer(const struct conn *c)
 {
 	return c->peer;
@@ -393,6 +404,7 @@ void conn_close(struct conn *c)
 	if (c->ending || uv_is_closing(&c->h.uv.any))
 		return;
 	c->ending = true;
+	conn_resume(c);
 	if (timer_open(c->from->loop, linger_over, c, &c->linger) != OK ||
 	    uv_shutdown(&c->end, &c->h.uv.stream, end_said) != 0) {
 		conn_drop(c);

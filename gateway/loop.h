@@ -37,7 +37,8 @@ void waker_close(struct waker **w);
 enum err loop_on_signal(struct loop *l, int signum, void (*fire)(void *ctx, int signum), void *ctx) MUST_USE;
 
 /* What a connection tells its owner. `accept` returns the connection's own ctx, or NULL to refuse it. After `closed`
- * (peer's end, error, or conn_close()) the connection is gone; it is always called exactly once for an accepted one. */
+ * (peer's end, error, or conn_close()) the connection is gone; it is always called exactly once for an accepted one,
+ * never from within another call. */
 struct conn_events {
 	void *(*accept)(void *listener_ctx, struct conn *c);
 	void (*data)(void *ctx, struct span bytes);
@@ -53,7 +54,11 @@ void listener_close(struct listener **l);
 
 /* Copies the bytes. ERR_FULL when more than 1 MiB would wait for the peer: the caller should close. */
 enum err conn_write(struct conn *c, struct span bytes) MUST_USE;
+/* No `data` until resumed; the peer has to wait, and its end is not noticed. */
+void conn_pause(struct conn *c);
+void conn_resume(struct conn *c);
 const char *conn_peer(const struct conn *c);        /* "127.0.0.1:40112", "local" */
-void conn_close(struct conn *c);                    /* after what was written has gone out, at most 5 s later */
+/* After what was written has gone out and the peer has ended, too, at most 5 s later; no `data` from now on. */
+void conn_close(struct conn *c);
 
 #endif
