@@ -16,6 +16,10 @@ struct pipeline {
 	void *ctx;
 };
 
+/* Recordings for replay are files up to 64 MiB: either a capture of MLLP, frames back to back (it begins with 0B), or text
+ * in which every line that begins with MSH begins a message. Their own MSH-7 say when each comes. */
+
+/* Its texts are borrowed until the input is closed. */
 struct input_spec {
 	const char *name;           /* of the [section] in the settings; in logs */
 	const char *address;        /* where it listens, or the file it reads */
@@ -23,7 +27,7 @@ struct input_spec {
 	int64_t idle_ms;            /* a connection that sends nothing of a message it began is closed after this */
 	int zone_minutes;           /* UTC offset of HL7 time stamps that name none */
 	double speed;               /* replay: 1 as recorded, 0 as fast as possible */
-	const char *source;         /* the name of a source that does not give its own */
+	const char *source;         /* the name of a source that does not give its own; NULL or "": that of the input */
 };
 
 struct input_kind {

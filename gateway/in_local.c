@@ -1,0 +1,268 @@
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "input.h"
+#include "local_json.h"
+#include "log.h"
+
+#define SOURCES_MAX 16             /* of one connection */
+
+struct session {
+	LIST_ENTRY(session) list;
+	struct input *in;          /* NULL: the input is closed, only the end is awaited */
+	struct conn *conn;
+	struct timer *idle;
+	unsigned sources;
+	char source[SOURCES_MAX][LOCAL_WORD_MAX + 1];
+	bool skipping;             /* the rest of a line that was too long */
+	size_t n;
+	uint8_t line[LOCAL_LINE_MAX];
+};
+
+struct input {
+	struct loop *loop;
+	struct input_spec spec;
+	struct pipeline to;
+	struct listener *listener;
+	LIST_HEAD(, session) sessions;
+	struct local_said said;    /* one line at a time */
+};
+
+/* ---- answers ---- */
+
+/* An application that does not read its answers is let go: it can come back and say hello. */
+static void session_say(struct session *s, struct span line)
+{
+	if (conn_write(s->conn, line) != OK)
+		conn_close(s->conn);
+}
+
+/* The answer says more than the log may: it can quote the line. */
+static void session_refuse(struct session *s, enum err e, const struct local_no *no)
+{
+	uint8_t line[4096];
+	struct put out = put(line, sizeof(line));
+
+	log_say(EV_INPUT_REFUSED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+		KV_STR("why", err_text(e)));
+	if (local_write_no(no, &out) == OK)
+		session_say(s, put_span(&out));
+}
+
+static bool session_has(const struct session *s, struct span source)
+{
+	for (unsigned i = 0; i < s->sources; i++)
+		if (span_is(source, s->source[i]))
+			return true;
+	return false;
+}
+
+static void local_answer(struct input *in, const struct answer *a)
+{
+	uint8_t line[1024];
+	struct put out = put(line, sizeof(line));
+	struct session *s;
+
+	if (local_write(a, &out) != OK)
+		return;
+	LIST_FOREACH(s, &in->sessions, list)
+		if (session_has(s, a->source))
+			session_say(s, put_span(&out));
+}
+
+/* ---- lines ---- */
+
+/* From now on this connection hears the answers to that source. */
+static bool session_join(struct session *s, const char *source)
+{
+	if (session_has(s, span_str(source)))
+		return true;
+	if (s->sources == SOURCES_MAX)
+		return false;
+	return span_text(span_str(source), s->source[s->sources++], sizeof(s->source[0]));
+}
+
+static void no_room(struct local_no *no, enum err e)
+{
+	struct put why = put(no->why, sizeof(no->why) - 1);
+
+	put_fmt(&why, "it was not kept: %s", err_text(e));
+	no->why[why.n] = '\0';
+	strcpy(no->hint, "nobody has been told: send it again, or help yourself");
+}
+
+static enum err session_push(struct session *s, struct local_no *no)
+{
+	struct local_said *said = &s->in->said;
+	uint8_t line[512];
+	struct put out = put(line, sizeof(line));
+	enum err e;
+
+	if (!session_join(s, said->source)) {
+		strcpy(no->why, "more than 16 sources on one connection");
+		strcpy(no->hint, "open another connection");
+		return ERR_FULL;
+	}
+	if (said->kind == LOCAL_HELLO) {
+		if (local_write_hello(said->source, &out) == OK)
+			session_say(s, put_span(&out));
+		return OK;
+	}
+	e = s->in->to.push(s->in->to.ctx, s->in, &said->event);
+	if (e != OK)
+		no_room(no, e);
+	return e;
+}
+
+static void session_line(struct session *s, struct span line)
+{
+	struct local_said *said = &s->in->said;
+	struct local_no no;
+	enum err e;
+
+	if (line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	if (span_trim(line).n == 0)
+		return;
+	e = local_read(line, s->in->spec.source, loop_real_us(), said, &no);
+	if (e == OK) {
+		e = session_push(s, &no);
+		local_done(said);
+	}
+	if (e != OK)
+		session_refuse(s, e, &no);
+}
+
+static void session_too_long(struct session *s)
+{
+	struct local_no no = { .why = "the line is longer than 16384 bytes", .hint = "it was left out", .at = LOCAL_LINE_MAX };
+
+	if (!s->skipping)
+		session_refuse(s, ERR_TOO_LARGE, &no);
+	s->skipping = true;
+	s->n = 0;
+}
+
+/* The part of a line up to its end, or all there is. */
+static void session_keep(struct session *s, struct span part)
+{
+	if (s->skipping)
+		return;
+	if (part.n > sizeof(s->line) - s->n) {
+		session_too_long(s);
+		return;
+	}
+	if (part.n)
+		memcpy(s->line + s->n, part.p, part.n);
+	s->n += part.n;
+}
+
+static void session_data(void *ctx, struct span bytes)
+{
+	struct session *s = ctx;
+
+	while (bytes.n) {
+		struct span rest, part = span_cut(bytes, '\n', &rest);
+
+		session_keep(s, part);
+		if (rest.p) {
+			if (!s->skipping)
+				session_line(s, span(s->line, s->n));
+			s->skipping = false;
+			s->n = 0;
+		}
+		bytes = rest;
+	}
+	if (s->n || s->skipping)
+		timer_set(s->idle, s->in->spec.idle_ms);
+	else
+		timer_stop(s->idle);
+}
+
+/* ---- connections ---- */
+
+static void session_idle(void *ctx)
+{
+	struct session *s = ctx;
+
+	log_say(EV_INPUT_TRUNCATED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+		KV_STR("why", "nothing more came of a line for too long"));
+	s->n = 0;
+	conn_close(s->conn);
+}
+
+static void session_unlink(struct session *s)
+{
+	LIST_REMOVE(s, list);
+	timer_close(&s->idle);
+	s->in = NULL;
+}
+
+static void *session_accept(void *ctx, struct conn *c)
+{
+	struct input *in = ctx;
+	struct session *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return NULL;
+	if (timer_open(in->loop, session_idle, s, &s->idle) != OK) {
+		free(s);
+		return NULL;
+	}
+	s->in = in;
+	s->conn = c;
+	LIST_INSERT_HEAD(&in->sessions, s, list);
+	return s;
+}
+
+static void session_closed(void *ctx)
+{
+	struct session *s = ctx;
+
+	if (s->in && s->n)
+		log_say(EV_INPUT_TRUNCATED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+			KV_STR("why", "the connection ended inside a line"));
+	if (s->in)
+		session_unlink(s);
+	free(s);
+}
+
+/* ---- the input ---- */
+
+static void local_close(struct input **in)
+{
+	struct session *s;
+
+	if (!*in)
+		return;
+	while ((s = LIST_FIRST(&(*in)->sessions))) {
+		session_unlink(s);
+		conn_close(s->conn);
+	}
+	listener_close(&(*in)->listener);
+	free(*in);
+	*in = NULL;
+}
+
+static enum err local_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
+{
+	static const struct conn_events events = { session_accept, session_data, session_closed };
+	CLEANUP(local_close) struct input *in = calloc(1, sizeof(*in));
+
+	if (!in)
+		return ERR_FULL;
+	in->loop = l;
+	in->spec = *spec;
+	in->to = *to;
+	if (!in->spec.source || !*in->spec.source)
+		in->spec.source = in->spec.name;
+	if (strlen(in->spec.source) > LOCAL_WORD_MAX)
+		return ERR_RANGE;
+	TRY(listener_open(l, spec->address, spec->most, &events, in, &in->listener));
+	log_say(EV_INPUT_OPEN, KV_STR("input", spec->name), KV_STR("kind", "local"), KV_STR("address", spec->address));
+	*out = in;
+	in = NULL;              /* given away */
+	return OK;
+}
+
+const struct input_kind in_local = { "local", local_open, local_answer, local_close };
