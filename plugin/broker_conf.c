@@ -41,14 +41,15 @@ static const struct rule rules[] = {
 	{ "use_username_as_clientid", WANT_FALSE, FATAL, FINE,
 	  "client ids are then not what the plugin binds to their owners", "use_username_as_clientid false", PLAIN },
 	{ "per_listener_settings", WANT_FALSE, FATAL, FINE,
-	  "listeners could then do without the plugin, and its clock stands still", "per_listener_settings false", PLAIN },
+	  "listeners could then do without the plugin, and its clock stands still", "per_listener_settings false",
+	  PLAIN },
 	{ "allow_anonymous", WANT_FALSE, FATAL, FINE, NAMELESS, "allow_anonymous false", PLAIN },
 	{ "listener_allow_anonymous", WANT_FALSE, FATAL, FINE, NAMELESS, "listener_allow_anonymous false", PLAIN },
 	{ "allow_zero_length_clientid", WANT_FALSE, FATAL, FATAL,
 	  "the broker then makes up client ids, as it does unless told not to; they belong to nobody",
 	  "allow_zero_length_clientid false", PLAIN },
 	{ "check_retain_source", WANT_TRUE, FATAL, FATAL,
-	  "without it (and it is off unless set, whatever the manual says) retained messages outlive their sender's rights",
+	  "retained messages outlive their sender's rights, for it is off unless set, whatever the manual says",
 	  "check_retain_source true", PLAIN },
 	{ "connection", WANT_ABSENT, FATAL, FINE, "the plugin is never asked about what a bridge carries",
 	  "remove the bridge; link wards through clients that log in", PLAIN },
@@ -73,7 +74,8 @@ static const struct rule rules[] = {
 	{ "connection_messages", WANT_FALSE, WARN, WARN, "client ids, so people's names, go into the broker's log",
 	  "connection_messages false", PLAIN },
 	{ "log_type", WANT_NONE_OF, WARN, FINE, "client ids and topics go into the broker's log",
-	  "log_type error, log_type warning, log_type notice", WORDS("all debug internal subscribe unsubscribe websockets") },
+	  "log_type error, log_type warning, log_type notice",
+	  WORDS("all debug internal subscribe unsubscribe websockets") },
 	{ "log_dest", WANT_NONE_OF, WARN, FINE, "the broker's log is published to its clients", "log_dest stderr",
 	  WORDS("topic") },
 	{ "protocol", WANT_NONE_OF, WARN, FINE,
@@ -439,7 +441,7 @@ static int is_conf(const struct dirent *e)
 	return n > 5 && strcmp(e->d_name + n - 5, ".conf") == 0;
 }
 
-/* The broker's order (conf_includedir.c): the first letters that differ decide, in the first place without their case. */
+/* The broker's order (conf_includedir.c): the first two letters that differ decide, by case if in nothing else. */
 static int by_name(const struct dirent **a, const struct dirent **b)
 {
 	const char *x = (*a)->d_name, *y = (*b)->d_name;

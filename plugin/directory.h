@@ -60,8 +60,8 @@ enum err directory_owners(struct directory *d, void (*visit)(void *ctx, struct s
 /* A number that rises with every commit; memory only. */
 uint64_t directory_generation(const struct directory *d);
 /* Accounts changed (or removed) after journal line *since (0: none read yet), which is moved to the last line; one may
- * be named more than once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines. Who is further behind, or ahead of it
- * (the file was put back from a copy), is called once with PARTY_NONE and no id: read all. */
+ * be named more than once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines. Who is further behind, or ahead of
+ * it (the file was put back from a copy), is called once with PARTY_NONE and no id: read all. */
 enum err directory_changes(struct directory *d, uint64_t *since,
 			   void (*visit)(void *ctx, Pullcord__V1__Party party, struct span id), void *ctx) MUST_USE;
 

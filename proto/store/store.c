@@ -100,8 +100,8 @@ static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *sp
 	}
 	if (rc != 0)
 		return rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc);
-	if (!span_text(unval(&have), text, sizeof(text)) || !span_is(span_cut(span_str(text), ' ', &number), spec->kind) ||
-	    !span_u64(number, UINT32_MAX, &version))
+	if (!span_text(unval(&have), text, sizeof(text)) ||
+	    !span_is(span_cut(span_str(text), ' ', &number), spec->kind) || !span_u64(number, UINT32_MAX, &version))
 		return ERR_CORRUPT;
 	return version > spec->version ? ERR_VERSION : OK;
 }

@@ -1,4 +1,4 @@
-/* store: killed while it writes, and on a disk that refuses writes. What was committed is there, whole; nothing else. */
+/* store: killed while it writes, and on a disk that refuses. What was committed is there, whole; nothing else. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
