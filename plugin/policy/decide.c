@@ -65,6 +65,6 @@ struct verdict policy_decide(const struct policy *p, const struct holder *h, enu
 	if (holder_resolve(h, topic, a == ACCESS_SUBSCRIBE, step) != OK)
 		return (struct verdict){ .why = WHY_GRAMMAR };
 	v = h->suspended ? (struct verdict){ .why = WHY_SUSPENDED } : judge(h, a, step, topic->n);
-	v.life_critical = a != ACCESS_SUBSCRIBE && trie_covers(&p->trie, p->marks, step, topic->n, a) != 0;
+	v.life_critical = trie_covers(&p->trie, p->marks, step, topic->n, a) != 0;   /* marks do not speak of subscribing */
 	return v;
 }
