@@ -323,7 +323,7 @@ static void damaged_bytes_never_make_another_identity(void **state)
 /* OpenSSL makes no such name, so a good one is broken. */
 static void broken_utf8_is_no_identity(void **state)
 {
-	static const struct wish w = { "", { UTF("nc-1\xc3\xa7") }, GOOD_URI, { CLIENT }, CERTIFICATE_CN_TEXT };
+	static const struct wish w = { .cn = { UTF("nc-1\xc3\xa7") }, .uri = GOOD_URI, .usage = { CLIENT } };
 	X509 *x = make(&w);
 	uint8_t der[4096], *at;
 	size_t n = der_of(x, der, sizeof(der));
