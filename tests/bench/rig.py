@@ -91,9 +91,17 @@ class Program(Process):
         return self.answer()
 
 
+def thread_ns(task):
+    try:
+        return int((task / "schedstat").read_text().split()[0])
+    except FileNotFoundError:       # a kernel without it counts in ticks only: utime and stime, proc(5)
+        ticks = (task / "stat").read_text().rsplit(")", 1)[1].split()[11:13]
+        return sum(int(t) for t in ticks) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+
+
 def cpu_ns(pid):
     """What a process has used so far: all its threads, and its first alone."""
-    used = {int(t.name): int((t / "schedstat").read_text().split()[0]) for t in Path(f"/proc/{pid}/task").iterdir()}
+    used = {int(t.name): thread_ns(t) for t in Path(f"/proc/{pid}/task").iterdir()}
     return sum(used.values()), used[pid]
 
 
@@ -216,8 +224,7 @@ class Rig:
 
     def certificate(self, device):
         """CA, certificate and key of an enrolled device."""
-        at = self.folder / device
-        return [next(at.glob(p), at / p) for p in ("ca.*", f"{device}.crt", f"{device}.key")]
+        return [self.folder / device / name for name in ("ca.crt", "device.crt", "device.key")]
 
     def start(self, cls, name, *argv, **kwargs):
         p = cls(name, argv, self.folder, **kwargs)
