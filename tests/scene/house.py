@@ -113,6 +113,9 @@ per_minute = 60
 fold_window_ms = 1000
 delay_max_ms = 2000
 
+[units]
+4W = {unit}
+
 [input mllp]
 kind = mllp
 address = 127.0.0.1:{mllp}
@@ -324,6 +327,29 @@ class House:
         argv = [self.build / "pullcord", "watch", "--dir", self.dir, "--user", user, "--password-file",
                 self.password_file(user), "--unit", unit, "--json", "--terminal", f"w{self._watchers}", *more]
         return Watcher(self.start(f"watch-{user}-{self._watchers}", argv, stdout=subprocess.PIPE, env=self.env()))
+
+    # ---- the record ----
+
+    def verify_copy(self, path):
+        return self.tool("audit", "verify", "--record", path, "--key", self.dir / "keys/root.key", "--vkey",
+                         self.dir / "record.vkey", "--sizes", self.dir / "record.sizes", "--json", check=False)
+
+    def damage_record(self):
+        """Changes one byte in a copy of the record until verification notices (LMDB keeps old pages too), and returns
+        what it then says. The byte is the last of a leaf page's first value."""
+        whole, copy = (self.dir / "record.mdb").read_bytes(), self.root / "changed.mdb"
+        page = 4096
+        for at in range(2 * page, len(whole), page):
+            flags = int.from_bytes(whole[at + 10:at + 12], "little")
+            if flags != 2 or whole[at + page - 1] == 0:
+                continue
+            changed = bytearray(whole)
+            changed[at + page - 1] ^= 1
+            copy.write_bytes(changed)
+            done = self.verify_copy(copy)
+            if done.returncode:
+                return json.loads(done.stdout)
+        raise Trouble("no changed byte was noticed")
 
     # ---- the end ----
 

@@ -9,6 +9,7 @@ may be said is the table of @step patterns below. --keep shows every log also wh
 import argparse
 import json
 import re
+import shutil
 import signal
 import sys
 import time
@@ -189,9 +190,15 @@ def _(stage, device, text, period):
         raise Trouble(f"gateway {device} did not say {text!r}:\n{tail(gateway.process.text())}") from None
 
 
+def alert_of(device, message, number=0):
+    """A line for the local socket: what the step says, and what every line must say."""
+    given = json.loads(message.replace("ID", str(number)))
+    return {"type": "alert", "source": device, "kind": "call.normal", "text": "said by a scene"} | given
+
+
 @step("{device} says {message...} -> {answer}")
 def _(stage, device, message, answer):
-    stage.gateways[device].say(json.loads(message))
+    stage.gateways[device].say(alert_of(device, message))
     hears(stage, device, answer, "", 5)
 
 
@@ -199,7 +206,7 @@ def _(stage, device, message, answer):
 def _(stage, device, message, times, answer):
     """"ID" in the object is replaced by 1, 2, 3 ..."""
     for number in range(int(times)):
-        stage.gateways[device].say(json.loads(message.replace("ID", str(number + 1))))
+        stage.gateways[device].say(alert_of(device, message, number + 1))
     for number in range(int(times)):
         hears(stage, device, answer, f"id={number + 1}" if "ID" in message else "", 10)
 
@@ -451,13 +458,31 @@ def _(stage, what):
     match = wanted(what)
 
     def shown():
-        done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--lines", "1000")
+        done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--last", "1000")
         stage.audit = [json.loads(line) for line in done.stdout.splitlines()]
         return any(match(entry) for entry in stage.audit)
     try:
         wait_for("", 5 * stage.house.patience, shown, poll=0.2)
     except Trouble:
         raise Trouble(f"no entry with {what} in\n" + "\n".join(json.dumps(e) for e in stage.audit[-30:])) from None
+
+
+@step("record has a byte changed -> the entry is named")
+def _(stage):
+    said = stage.house.damage_record()
+    if said["part"] != "entry" or said["index"] is None:
+        raise Trouble(f"verification says {said}")
+
+
+@step("record is put aside")
+def _(stage):
+    shutil.copy(stage.house.dir / "record.mdb", stage.house.root / "aside.mdb")
+
+
+@step("record put aside is brought back -> damaged")
+def _(stage):
+    done = stage.house.verify_copy(stage.house.root / "aside.mdb")
+    expect("exit status of audit verify", 1, done.returncode, done.stdout + done.stderr)
 
 
 @step("wait {period}")
