@@ -167,7 +167,6 @@ static void begin(struct fold *f, const struct happening *h)
 	e.outcome = h->outcome;
 	e.at_us = (uint64_t)h->at_us;
 	e.mono_us = (uint64_t)h->mono_us;
-	e.address = keep(f, h->address, EVENT_ADDRESS_MAX);
 	e.topic = keep(f, h->topic, EVENT_TOPIC_MAX);
 	e.message = bytes(&f->message, h->message, sizeof(f->message));
 	e.policy = bytes(f->policy, h->policy, sizeof(f->policy));
@@ -237,6 +236,7 @@ bool fold_add(struct fold *f, const struct happening *h)
 	f->event.party = h->party;
 	f->event.actor = keep(f, h->actor, EVENT_ACTOR_MAX);
 	f->event.client = keep(f, h->client, EVENT_CLIENT_MAX);
+	f->event.address = keep(f, h->address, EVENT_ADDRESS_MAX);
 	f->event.line = h->line;
 	f->event.qos = h->qos;
 	return true;

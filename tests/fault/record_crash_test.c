@@ -62,7 +62,7 @@ static _Noreturn void child_writes(void)
 		atomic_store(&said->durable, record_durable(g.record));
 		if (record_checkpoint(g.record, &size, note, sizeof(note)))
 			atomic_store(&said->shown, size);
-		if (i % 16 == 0)
+		if (i % 4 == 0)
 			usleep(200);
 	}
 }

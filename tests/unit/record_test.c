@@ -353,13 +353,15 @@ static void deliveries_of_another_verdict_are_another_entry(void **state)
 	h = delivery(1, "bob.t2", &id);
 	h.outcome = OUTCOME(DENIED);
 	assert_true(record_push(g.record, &h));
+	h.why++;
+	assert_true(record_push(g.record, &h));
 	h = publish(9);
 	assert_true(record_push(g.record, &h));
 	deliver(1, "cyd.t3");
 	record_close(&g.record);
 	count_all();
-	assert_int_equal(seen.events, 4);
-	assert_int_equal(seen.recipients, 3);
+	assert_int_equal(seen.events, 5);
+	assert_int_equal(seen.recipients, 4);
 }
 
 static void a_delivery_to_the_whole_house_fits(void **state)
@@ -557,6 +559,38 @@ static void it_goes_on_when_the_disk_does(void **state)
 	assert_int_equal(report.signed_size, report.entries);
 }
 
+/* The store itself cannot be written for a while: nothing is lost, nothing twice, and what was sealed for the failed
+ * transaction, whose bytes may lie in the file, is sealed anew under another key. */
+static void a_failed_batch_comes_again_under_another_key(void **state)
+{
+	struct rlimit before, full;
+
+	(void)state;
+	record_some(500);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	full = (struct rlimit){ 8192, before.rlim_max };   /* LMDB's two meta pages, no other */
+	open_record();
+	push_many(500, 10);
+	for (int i = 0; i < 5000 && record_durable(g.record) < 513; i++)
+		usleep(1000);
+	assert_int_equal(record_durable(g.record), 513);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	push_many(510, 10);
+	wait_for(RECORD_STOPPED);
+	assert_int_equal(record_trouble(g.record), ERR_IO);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	push_many(520, 10);
+	wait_for(RECORD_FLOWING);
+	record_close(&g.record);
+	assert_good();
+	count_all();
+	assert_int_equal(report.segments, 3);
+	assert_int_equal(seen.stood_for, 530);
+	assert_int_equal(seen.last_line, 529);
+	assert_int_equal(seen.gaps, 0);
+}
+
 /* ---- keys ---- */
 
 static void other_keys_do_not_open_it(void **state)
@@ -631,13 +665,18 @@ static enum err get_checkpoint(struct txn *view, uint64_t at, uint8_t *out, size
 	return OK;
 }
 
-static enum err get_wrapped(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+/* As in the row: first index, 8 | last index, 8 | wrapped key. */
+static enum err get_segment(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
 {
 	struct segment s;
+	struct put b = put(out, 128);
 
 	TRY(view_segment(view, (uint32_t)at, &s));
-	memcpy(out, s.wrapped, *n = sizeof(s.wrapped));
-	return OK;
+	put_u64(&b, s.first);
+	put_u64(&b, s.last);
+	put_bytes(&b, span(s.wrapped, sizeof(s.wrapped)));
+	*n = b.n;
+	return put_end(&b);
 }
 
 /* The frontier from its first hash on. */
@@ -731,16 +770,27 @@ static void a_changed_checkpoint_is_named(void **state)
 	assert_bad("checkpoint", 62, "its signature does not fit");
 }
 
-static void a_changed_segment_key_is_named(void **state)
+static void a_changed_segment_row_is_named(void **state)
 {
-	uint8_t wrapped[128];
+	uint8_t row[128];
 	size_t n;
 
 	(void)state;
 	record_some(60);
 	record_some(60);
-	n = piece_of(get_wrapped, 2, wrapped);
-	flip(span(wrapped, n), seed_below(n));
+	n = piece_of(get_segment, 1, row);
+	flip(span(row, n), 7);
+	assert_bad("segment", 1, "does not agree with entry 1");
+	row[7] ^= 1;
+	flip(span(row, n), 7);
+	row[7] ^= 1;
+	flip(span(row, n), 15);
+	assert_bad("segment", 1, "its last entry is 61");
+	row[15] ^= 1;
+	flip(span(row, n), 15);
+	assert_good();
+	n = piece_of(get_segment, 2, row);
+	flip(span(row, n), 16 + seed_below(n - 16));
 	assert_bad("segment", 2, "does not open with this root key");
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
 }
@@ -790,6 +840,41 @@ static void a_store_set_back_is_known_by_its_sizes_file(void **state)
 	assert_bad("record", 42, "size 63 was signed: it was cut or set back");
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
 	unlink(g.sizes);
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+}
+
+/* Two histories under one key: the sizes file remembers the other one. */
+static void a_second_history_is_known_by_its_sizes_file(void **state)
+{
+	uint8_t *old;
+	size_t n;
+
+	(void)state;
+	record_some(40);
+	old = slurp(g.path, &n);
+	record_some(20);
+	spill(g.path, old, n);
+	free(old);
+	g.spec.sizes_path = "";
+	record_some(50);
+	g.spec.sizes_path = g.sizes;
+	assert_bad("signed size", 63, "entries 42 to 62 are not those that were signed");
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+}
+
+static void a_sizes_file_that_lost_its_last_line_stops_the_writer(void **state)
+{
+	uint8_t *lines, *end;
+	size_t n;
+
+	(void)state;
+	record_some(40);
+	record_some(20);
+	lines = slurp(g.sizes, &n);
+	end = memchr(lines, '\n', n);
+	assert_non_null(end);
+	spill(g.sizes, lines, (size_t)(end + 1 - lines));
+	free(lines);
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
 }
 
@@ -874,15 +959,18 @@ int main(void)
 		T(a_full_store_stops_and_goes_on_with_more_room),
 		T(nothing_is_shown_that_is_not_in_the_sizes_file),
 		T(it_goes_on_when_the_disk_does),
+		T(a_failed_batch_comes_again_under_another_key),
 		T(other_keys_do_not_open_it),
 		T(any_changed_byte_of_an_entry_is_named),
 		T(a_changed_leaf_is_named),
 		T(an_entry_changed_with_its_leaf_is_named),
 		T(a_changed_checkpoint_is_named),
-		T(a_changed_segment_key_is_named),
+		T(a_changed_segment_row_is_named),
 		T(a_changed_frontier_is_seen_and_nothing_more_is_signed),
 		T(a_changed_line_of_the_sizes_file_is_seen),
 		T(a_store_set_back_is_known_by_its_sizes_file),
+		T(a_second_history_is_known_by_its_sizes_file),
+		T(a_sizes_file_that_lost_its_last_line_stops_the_writer),
 		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
 		T(an_unfinished_line_of_the_sizes_file_is_no_harm),
 	};
