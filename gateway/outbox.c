@@ -18,6 +18,7 @@ static const char *const tables[] = { "queue", "where", "held", "aside", "seen",
 #define ASIDE_MAX 1024              /* then the least important gives way */
 #define EVICT_AT_ONCE 32
 #define TRY_AGAIN_S 1
+#define SYNC_MAX_S 5
 
 /* One piece of work, and afterwards its result. */
 struct op {
@@ -626,7 +627,7 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 	enum err e = OK;
 
 	pthread_mutex_lock(&o->lock);
-	if (o->pending >= OUTBOX_WORK_MAX || o->stop) {
+	if (o->pending >= OUTBOX_WORK_MAX && !works[op->work].tidy) {
 		e = ERR_BUSY;
 	} else {
 		o->pending++;
@@ -771,16 +772,17 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	if (!op)
 		return false;
 	o->handed = op;
-	*out = (struct outbox_done){ op->work, op->err, op->id, op->m.tier, op->seq, op->queued,
-				     op->m.input, op->m.source, op->m.source_id };
+	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->m };
 	return true;
 }
 
 void outbox_sync(struct outbox *o)
 {
+	struct timespec until = in_seconds(SYNC_MAX_S);
+
 	pthread_mutex_lock(&o->lock);
-	while (o->todo.first || o->working)
-		pthread_cond_wait(&o->idle, &o->lock);
+	while ((o->todo.first || o->working) && pthread_cond_timedwait(&o->idle, &o->lock, &until) == 0)
+		;
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -1051,7 +1053,7 @@ static enum err start(struct outbox *o)
 	/* Timed waits by the monotonic clock: a step of the wall clock must not stop the committer. */
 	if (pthread_condattr_init(&attr) != 0 || pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) != 0 ||
 	    pthread_mutex_init(&o->lock, NULL) != 0 || pthread_cond_init(&o->more, &attr) != 0 ||
-	    pthread_cond_init(&o->idle, NULL) != 0)
+	    pthread_cond_init(&o->idle, &attr) != 0)
 		return ERR_FULL;
 	pthread_condattr_destroy(&attr);
 	if (pthread_create(&o->thread, NULL, committer, o) != 0)

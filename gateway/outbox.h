@@ -41,7 +41,7 @@ struct outbox_message {
 	unsigned tier;
 	int64_t expires_us;
 	bool opens;                     /* remember it as the open alert of `key` */
-	uint8_t key[OPEN_KEY];
+	uint8_t key[OPEN_KEY];          /* Alert.key; zero for what is no alert */
 	struct span topic, input, source, source_id, envelope;
 };
 
@@ -58,10 +58,9 @@ struct outbox_done {
 	enum outbox_work work;
 	enum err err;                   /* ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO, ERR_KEY */
 	struct id id;
-	unsigned tier;
 	uint64_t seq;
 	bool queued;                    /* RECALL: it still waits for the broker */
-	struct span input, source, source_id;   /* of the event; borrowed until the next outbox_next() */
+	struct outbox_message m;        /* spans are borrowed until the next outbox_next() */
 };
 
 /* ERR_KEY: another root key sealed it. ERR_CORRUPT, ERR_VERSION: not ours. ERR_BUSY: another gateway has it. What was
@@ -69,7 +68,7 @@ struct outbox_done {
 enum err outbox_open(const struct outbox_spec *spec, struct outbox **out) MUST_USE;
 void outbox_close(struct outbox **o);       /* after what is queued was committed */
 
-/* All: ERR_BUSY when too much is queued, ERR_TOO_LARGE. Messages are copied. *seq is the message's place, when it has
+/* ERR_BUSY when too much is queued (not for what tidies up), ERR_TOO_LARGE. Messages are copied. *seq is the message's place, when it has
  * one. */
 enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *seq) MUST_USE;
 enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
@@ -83,7 +82,7 @@ enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
 bool outbox_seen(struct outbox *o, struct span source, struct span source_id);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);
-void outbox_sync(struct outbox *o);         /* waits until all that is queued is done */
+void outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk) */
 
 /* A due message, also before its commit. Spans point into `scratch`. */
 struct outbox_scratch {

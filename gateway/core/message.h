@@ -1,0 +1,36 @@
+/* message: what the gateway says, as topic and envelope. Pure. */
+#ifndef PULLCORD_MESSAGE_H
+#define PULLCORD_MESSAGE_H
+
+#include "envelope.h"
+#include "event.h"
+#include "throttle.h"
+
+struct message_from {
+	const char *tenant, *device;
+};
+
+struct message {
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct id id;
+	unsigned tier;
+	int64_t expires_us;
+	struct span envelope;       /* in the room it was written to */
+};
+
+/* Each writes one message into `room`. ERR_RANGE: a body no reader would take; ERR_TOO_LARGE. */
+enum err message_alert(const struct message_from *from, const char *unit, const Pullcord__V1__Alert *a,
+		       const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room,
+		       struct message *out) MUST_USE;
+enum err message_vitals(const struct message_from *from, const char *unit, const Pullcord__V1__Observations *o,
+			const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room,
+			struct message *out) MUST_USE;
+enum err message_state(const struct message_from *from, const Pullcord__V1__DeviceState *s, const struct id *id,
+		       int64_t now_us, struct put *room, struct message *out) MUST_USE;
+
+/* What the throttle is told of an alert; hashed under `key`, so that no source can make two conditions meet. */
+void message_throttle(struct span key, struct span source, const Pullcord__V1__Alert *a, const struct id *fresh,
+		      int64_t now_us, struct throttle_event *out);
+void message_kind(struct span key, struct span source, const uint8_t condition[16], uint8_t kind[THROTTLE_KEY]);
+
+#endif

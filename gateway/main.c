@@ -1,0 +1,400 @@
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cert.h"
+#include "conf.h"
+#include "crypt.h"
+#include "log.h"
+#include "loop.h"
+#include "pipeline.h"
+#include "vault.h"
+
+#define CONF_DEFAULT "/etc/pullcord/gateway.ini"
+#define CERTIFICATE_WARN_DAYS 30
+
+static const struct input_kind *const kinds[] = { &in_mllp, &in_local, &in_replay };
+
+struct daemon {
+	const char *conf_path;
+	struct conf conf;
+	struct cert cert;
+	const char *device, *tenant;
+	uint8_t root[AEAD_KEY_BYTES];
+
+	struct loop *loop;
+	struct waker *waker;
+	struct timer *timer;
+	struct gateway *gateway;
+	struct input *input[CONF_INPUTS_MAX];
+	int64_t watchdog_ms, watchdog_at_ms;
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: pullcord-gateway [--config FILE] [--check | --print-conf | --print-man]\n"
+	      "\n"
+	      "Takes alerts from the devices of a ward and brings them to the broker; loses none.\n"
+	      "\n"
+	      "  -c, --config FILE   settings (default: " CONF_DEFAULT ")\n"
+	      "      --check         read the settings, certificate and keys, say what is wrong, and end\n"
+	      "      --print-conf    print a settings file with every setting and its default\n"
+	      "      --print-man     print the same as a piece of pullcord-gateway.conf(5)\n"
+	      "      --version       print the version\n"
+	      "  -h, --help          print this\n"
+	      "\n"
+	      "SIGHUP reads [throttle] and the log level again, SIGTERM and SIGINT end it in good order.\n", to);
+}
+
+static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static void complain(const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	fputs("pullcord-gateway: ", stderr);
+	vfprintf(stderr, fmt, args);
+	fputc('\n', stderr);
+	va_end(args);
+}
+
+/* ---- what must be there before anything starts ---- */
+
+static bool load_conf(const char *path, struct conf *out)
+{
+	struct conf_fault f;
+	enum err e = conf_load(path, out, &f);
+
+	if (e == OK)
+		return true;
+	if (f.text[0] && f.line)
+		complain("%s, line %u: %s", path, f.line, f.text);
+	else if (f.text[0])
+		complain("%s: %s", path, f.text);
+	else
+		complain("cannot read the settings in %s: %s", path, err_text(e));
+	return false;
+}
+
+static bool load_cert(struct daemon *d)
+{
+	const char *cert = d->conf.uplink_certfile, *key = d->conf.uplink_keyfile;
+	enum err e = cert_read(cert, &d->cert);
+
+	if (e != OK) {
+		complain("cannot use the certificate %s: %s; `pullcord device enroll` makes one", cert, err_text(e));
+		return false;
+	}
+	e = cert_check_key(cert, key);
+	if (e != OK) {
+		complain("cannot use the private key %s with the certificate %s: %s", key, cert, err_text(e));
+		return false;
+	}
+	if (access(d->conf.uplink_cafile, R_OK) != 0) {
+		complain("cannot read the CA certificate %s: %s", d->conf.uplink_cafile, strerror(errno));
+		return false;
+	}
+	return true;
+}
+
+static bool know_thyself(struct daemon *d)
+{
+	d->device = d->conf.gateway_device[0] ? d->conf.gateway_device : d->cert.device;
+	d->tenant = d->conf.gateway_tenant[0] ? d->conf.gateway_tenant : d->cert.tenant;
+	if (strcmp(d->device, d->cert.device) != 0)
+		complain("[gateway] device is %s but the certificate %s is that of %s", d->device,
+			 d->conf.uplink_certfile, d->cert.device);
+	else if (!d->tenant[0])
+		complain("the certificate %s names no tenant (SAN URI urn:pullcord:TENANT:device:%s): "
+			 "set [gateway] tenant", d->conf.uplink_certfile, d->device);
+	else
+		return true;
+	return false;
+}
+
+/* At the very first start there is neither key nor outbox. A lost key is another matter: a new one would open nothing. */
+static bool load_root(struct daemon *d, bool may_make)
+{
+	const char *path = d->conf.gateway_root_key;
+	enum err e = vault_root(path, d->root);
+
+	if (e == ERR_NOT_FOUND && access(d->conf.gateway_outbox, F_OK) != 0) {
+		if (!may_make)
+			return true;
+		e = vault_make_root(path);
+		if (e == OK)
+			e = vault_root(path, d->root);
+	}
+	if (e == OK)
+		return true;
+	complain("cannot use the outbox's key %s: %s%s", path, err_text(e),
+		 e == ERR_NOT_FOUND ? "; without it nothing in the outbox can be read: bring it back, or move the outbox away" :
+		 e == ERR_DENIED ? "; it must be ours, with mode 0600" :
+		 e == ERR_SYNTAX ? "; it must hold 64 hex digits" : "");
+	return false;
+}
+
+/* ---- systemd, without its library: sd_notify(3) is one datagram ---- */
+
+static void notify(const char *what)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	size_t n = path ? strlen(path) : 0;
+	CLEANUP(fd_cleanup) int fd = -1;
+
+	if (n == 0 || n >= sizeof(to.sun_path))
+		return;
+	memcpy(to.sun_path, path, n);
+	if (path[0] == '@')
+		to.sun_path[0] = '\0';   /* abstract */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		(void)!sendto(fd, what, strlen(what), MSG_NOSIGNAL, (struct sockaddr *)&to,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
+}
+
+static void watchdog_init(struct daemon *d)
+{
+	const char *us = getenv("WATCHDOG_USEC");
+	uint64_t v;
+
+	if (us && span_u64(span_str(us), 3600 * 1000000ULL, &v))
+		d->watchdog_ms = (int64_t)(v / 2000);   /* half of it */
+}
+
+/* Called when the pipeline has run: a gateway whose loop hangs is silent, and is started anew. */
+static void watchdog_feed(struct daemon *d)
+{
+	int64_t now = loop_now_ms(d->loop);
+
+	if (!d->watchdog_ms || now < d->watchdog_at_ms)
+		return;
+	d->watchdog_at_ms = now + d->watchdog_ms;
+	notify("WATCHDOG=1");
+}
+
+/* ---- running ---- */
+
+static int64_t clock_now_ms(void *ctx) { return loop_now_ms(((struct daemon *)ctx)->loop); }
+
+static int64_t clock_real_us(void *ctx)
+{
+	(void)ctx;
+	return loop_real_us();
+}
+
+static void wake(void *ctx) { waker_wake(((struct daemon *)ctx)->waker); }
+
+static void run(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (!d->gateway)
+		return;   /* woken before all is open */
+	timer_set(d->timer, pipeline_run(d->gateway));
+	watchdog_feed(d);
+	if (pipeline_stopped(d->gateway))
+		loop_stop(d->loop);
+}
+
+static void close_inputs(struct daemon *d)
+{
+	for (unsigned i = 0; i < d->conf.inputs; i++) {
+		if (!d->input[i])
+			continue;
+		pipeline_port_close(d->gateway, d->conf.input[i].name);
+		kinds[d->conf.input[i].kind]->close(&d->input[i]);
+	}
+}
+
+static void on_stop(void *ctx, int signum)
+{
+	struct daemon *d = ctx;
+
+	(void)signum;
+	notify("STOPPING=1");
+	pipeline_stop(d->gateway);
+	close_inputs(d);
+	run(d);
+}
+
+static void on_reload(void *ctx, int signum)
+{
+	struct daemon *d = ctx;
+	struct conf_fault f;
+	struct conf *c = malloc(sizeof(*c));
+	enum err e = c ? conf_load(d->conf_path, c, &f) : ERR_FULL;
+
+	(void)signum;
+	if (e == OK) {
+		pipeline_set_throttle(d->gateway, c);
+		log_least((enum log_level)c->gateway_log);
+		log_say(EV_SETTINGS_LOADED, KV_STR("file", d->conf_path));
+	} else {
+		log_say(EV_SETTINGS_REFUSED, KV_STR("file", d->conf_path), KV_NUM("line", c ? f.line : 0),
+			KV_STR("why", c && f.text[0] ? f.text : err_text(e)));
+	}
+	free(c);
+}
+
+static bool open_input(struct daemon *d, unsigned i)
+{
+	const struct conf_input *c = &d->conf.input[i];
+	const struct input_kind *kind = kinds[c->kind];
+	const struct input_spec spec = {
+		.name = c->name, .address = c->address, .most = (unsigned)c->most, .idle_ms = c->idle_ms,
+		.zone_minutes = c->zone_minutes, .speed = c->speed_percent / 100.0,
+		.source = c->source[0] ? c->source : d->device,
+	};
+	enum err e = kind->open(d->loop, &spec, pipeline_port(d->gateway, c->name, kind), &d->input[i]);
+
+	if (e != OK)
+		complain("cannot open [input %s] of kind %s at %s: %s", c->name, kind->name, c->address, err_text(e));
+	return e == OK;
+}
+
+static bool open_loop(struct daemon *d)
+{
+	enum err e = loop_open(&d->loop);
+
+	if (e == OK)
+		e = waker_open(d->loop, run, d, &d->waker);
+	if (e == OK)
+		e = timer_open(d->loop, run, d, &d->timer);
+	if (e == OK)
+		e = loop_on_signal(d->loop, SIGTERM, on_stop, d);
+	if (e == OK)
+		e = loop_on_signal(d->loop, SIGINT, on_stop, d);
+	if (e == OK)
+		e = loop_on_signal(d->loop, SIGHUP, on_reload, d);
+	if (e != OK)
+		complain("cannot start the event loop: %s", err_text(e));
+	return e == OK;
+}
+
+static bool open_gateway(struct daemon *d)
+{
+	const struct pipeline_spec spec = {
+		.conf = &d->conf, .cert = d->cert, .device = d->device, .tenant = d->tenant, .root = d->root,
+		.uplink = &uplink_paho, .now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake, .ctx = d,
+	};
+	enum err e = pipeline_open(&spec, &d->gateway);
+
+	crypt_wipe(d->root, sizeof(d->root));
+	if (e == OK)
+		return true;
+	complain("cannot open the outbox %s (%d MiB): %s%s", d->conf.gateway_outbox, d->conf.gateway_outbox_mib, err_text(e),
+		 e == ERR_KEY ? "; it was sealed with another key" :
+		 e == ERR_BUSY ? "; is another gateway running?" :
+		 e == ERR_NOT_FOUND ? "; its folder must exist" : "");
+	return false;
+}
+
+static bool open_all(struct daemon *d)
+{
+	if (!open_loop(d) || !open_gateway(d))
+		return false;
+	for (unsigned i = 0; i < d->conf.inputs; i++)
+		if (!open_input(d, i))
+			return false;
+	return true;
+}
+
+static int serve(struct daemon *d)
+{
+	bool good;
+	uint32_t days = cert_days_left(&d->cert, time(NULL));
+
+	log_least((enum log_level)d->conf.gateway_log);
+	watchdog_init(d);
+	good = open_all(d);
+	if (good) {
+		log_say(EV_GATEWAY_START, KV_STR("device", d->device), KV_STR("tenant", d->tenant),
+			KV_STR("version", PULLCORD_VERSION), KV_NUM("waiting", pipeline_queued(d->gateway)));
+		if (days < CERTIFICATE_WARN_DAYS)
+			log_say(EV_CERTIFICATE_ENDS, KV_STR("file", d->conf.uplink_certfile), KV_NUM("days", days));
+		notify("READY=1");
+		run(d);
+		loop_run(d->loop);
+	}
+	if (d->gateway)
+		close_inputs(d);
+	pipeline_close(&d->gateway);
+	if (d->loop)
+		loop_close(&d->loop);
+	if (good)
+		log_say(EV_GATEWAY_STOP, KV_STR("device", d->device));
+	return good ? 0 : 1;
+}
+
+static int start(struct daemon *d, bool check)
+{
+	if (crypt_init() != OK) {
+		complain("cannot use OpenSSL: SHA-256 and AES-256-GCM must be there");
+		return 1;
+	}
+	if (!load_conf(d->conf_path, &d->conf) || !load_cert(d) || !know_thyself(d) || !load_root(d, !check))
+		return 1;
+	if (check) {
+		crypt_wipe(d->root, sizeof(d->root));
+		printf("%s is good: device %s of %s, %u inputs, certificate good for %u days\n", d->conf_path, d->device,
+		       d->tenant, d->conf.inputs, cert_days_left(&d->cert, time(NULL)));
+		return 0;
+	}
+	return serve(d);
+}
+
+int main(int argc, char **argv)
+{
+	enum { OPT_CHECK = 256, OPT_CONF, OPT_MAN, OPT_VERSION };
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },     { "check", no_argument, NULL, OPT_CHECK },
+		{ "print-conf", no_argument, NULL, OPT_CONF },  { "print-man", no_argument, NULL, OPT_MAN },
+		{ "version", no_argument, NULL, OPT_VERSION },  { "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	static struct daemon d = { .conf_path = CONF_DEFAULT };
+	bool check = false;
+
+	prctl(PR_SET_DUMPABLE, 0);   /* keys and patients' names stay out of core files */
+	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+		switch (o) {
+		case 'c':
+			d.conf_path = optarg;
+			break;
+		case OPT_CHECK:
+			check = true;
+			break;
+		case OPT_CONF:
+			conf_print_sample(stdout);
+			return 0;
+		case OPT_MAN:
+			conf_print_man(stdout);
+			return 0;
+		case OPT_VERSION:
+			puts("pullcord-gateway " PULLCORD_VERSION);
+			return 0;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		complain("there is nothing to do with \"%s\"", argv[optind]);
+		usage(stderr);
+		return 2;
+	}
+	return start(&d, check);
+}

@@ -1,0 +1,854 @@
+#include "pipeline.h"
+
+#include <stdlib.h>
+
+#include "link.h"
+#include "log.h"
+#include "message.h"
+#include "outbox.h"
+
+#define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
+#define CHANGE_MS 1000              /* a changed state is published after this */
+#define DUE_MAX 64
+#define FILTERS_MAX (CONF_UNITS_MAX + 3)
+
+struct port {
+	struct pipeline to;
+	struct gateway *g;
+	const char *name;
+	const struct input_kind *kind;
+	struct input *in;           /* known from its first push() */
+	bool open;
+};
+
+struct gateway {
+	struct pipeline_spec spec;
+	struct message_from from;
+	struct id_maker ids;
+	uint8_t hash_key[AEAD_KEY_BYTES];
+	char boot[17];
+	int64_t started_ms, online_us;
+
+	struct throttle *throttle;
+	struct outbox *outbox;
+	struct flight *flight;
+	struct open *open;
+	struct uplink *uplink;
+	struct link link;
+	struct id goodbye;
+	int64_t state_due_ms;
+	struct pipeline_counts counts;
+	struct port port[CONF_INPUTS_MAX];
+	unsigned ports;
+	bool stopping;
+
+	struct arena arena;
+	uint8_t arena_bytes[ENVELOPE_ARENA];
+	uint8_t room[OUTBOX_ENVELOPE_MAX];
+	struct outbox_scratch scratch;
+};
+
+static int64_t now_ms(const struct gateway *g) { return g->spec.now_ms(g->spec.ctx); }
+static int64_t real_us(const struct gateway *g) { return g->spec.real_us(g->spec.ctx); }
+static struct id new_id(struct gateway *g) { return id_next(&g->ids, real_us(g) / 1000); }
+static struct span hash_key(const struct gateway *g) { return span(g->hash_key, sizeof(g->hash_key)); }
+
+static uint32_t random32(void)
+{
+	uint32_t r;
+
+	crypt_random(&r, sizeof(r));
+	return r;
+}
+
+static void state_changed(struct gateway *g)
+{
+	int64_t soon = now_ms(g) + CHANGE_MS;
+
+	if (soon < g->state_due_ms)
+		g->state_due_ms = soon;
+}
+
+/* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
+static void tidied(enum err e)
+{
+	if (e != OK)
+		log_say(EV_OUTBOX_FAILED, KV_STR("why", err_text(e)));
+}
+
+/* ---- answers ---- */
+
+static void answer(struct gateway *g, const struct answer *a, struct span input)
+{
+	for (unsigned i = 0; i < g->ports; i++) {
+		struct port *p = &g->port[i];
+
+		if (p->open && p->in && span_is(input, p->name))
+			p->kind->answer(p->in, a);
+	}
+}
+
+static void answer_done(struct gateway *g, const struct outbox_done *d, enum answer_kind kind)
+{
+	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id, .alert = d->id,
+				    .folded = d->work == WORK_HOLD, .why = d->err }, d->m.input);
+}
+
+/* ---- sending ---- */
+
+/* The broker drops what is out of date by itself; what already is goes out all the same, for the record. */
+static uint32_t expiry_s(const struct outbox_message *m, int64_t now_us)
+{
+	int64_t left = m->expires_us ? (m->expires_us - now_us + 999999) / 1000000 : 0;
+
+	return left > 0 && left < UINT32_MAX ? (uint32_t)left : 0;
+}
+
+/* False: the link takes no more for now. */
+static bool send_one(struct gateway *g, const struct flight_item *at)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct outbox_message m;
+	struct uplink_message u = { .topic = topic, .id = at->id };
+	enum err e = outbox_read(g->outbox, at, &g->scratch, &m);
+
+	if (e == OK && !span_text(m.topic, topic, sizeof(topic)))
+		e = ERR_CORRUPT;
+	if (e != OK) {
+		flight_drop(g->flight, &at->id);
+		if (e != ERR_NOT_FOUND) {
+			g->counts.unreadable++;
+			log_say(EV_MESSAGE_UNREADABLE, KV_STR("why", err_text(e)), KV_NUM("tier", at->tier));
+		}
+		return true;
+	}
+	u.payload = m.envelope;
+	u.expiry_s = expiry_s(&m, real_us(g));
+	if (g->spec.uplink->send(g->uplink, &u) == OK)
+		return true;
+	flight_untake(g->flight, &at->id);
+	return false;
+}
+
+static void send_some(struct gateway *g)
+{
+	struct flight_item at;
+
+	while (g->link.state == LINK_UP && flight_take(g->flight, now_ms(g), &at))
+		if (!send_one(g, &at))
+			break;
+}
+
+static void fly(struct gateway *g, const struct id *id, unsigned tier, uint64_t seq)
+{
+	enum err e = flight_add(g->flight, &(struct flight_item){ *id, seq, tier });
+
+	must(e == OK);   /* there is a place for all the outbox holds, and for all its queues of work bring and free */
+}
+
+/* ---- what a source says ---- */
+
+static enum err check_event(const struct event *e)
+{
+	if (e->source_id.n == 0 || e->source_id.n > OPEN_SOURCE_ID_MAX || e->source.n > OPEN_SOURCE_MAX ||
+	    !span_utf8(e->source) || !span_utf8(e->source_id))
+		return ERR_RANGE;
+	if (e->kind == EVENT_OBSERVATIONS)
+		return OK;
+	return e->kind == EVENT_ALERT && e->alert.key.len == OPEN_KEY ? OK : ERR_RANGE;
+}
+
+static struct outbox_message kept(const struct port *p, const struct event *e, const struct message *m)
+{
+	return (struct outbox_message){
+		.id = m->id, .tier = m->tier, .expires_us = m->expires_us, .topic = span_str(m->topic),
+		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .envelope = m->envelope,
+	};
+}
+
+/* Publish early: an urgent message is on its way while its commit is being flushed. */
+static enum err keep(struct gateway *g, const struct outbox_message *m)
+{
+	uint64_t seq;
+
+	TRY(outbox_put(g->outbox, m, &seq));
+	if (m->tier < FLIGHT_TIER_SAFE) {
+		fly(g, &m->id, m->tier, seq);
+		send_some(g);
+	}
+	return OK;
+}
+
+static const char *unit_of(const struct gateway *g, const struct event *e)
+{
+	return conf_unit_of(g->spec.conf, e->place);
+}
+
+static enum err push_vitals(struct port *p, const struct event *e)
+{
+	struct gateway *g = p->g;
+	struct put room = put(g->room, sizeof(g->room));
+	struct id id = new_id(g);
+	struct outbox_message kept_as;
+	struct message m;
+
+	TRY(message_vitals(&g->from, unit_of(g, e), &e->observations, &id, real_us(g),
+			   g->spec.conf->gateway_vitals_expire_s * 1000000LL, &room, &m));
+	kept_as = kept(p, e, &m);
+	return keep(g, &kept_as);
+}
+
+static enum err keep_alert(struct port *p, const struct event *e, const struct throttle_verdict *v)
+{
+	struct gateway *g = p->g;
+	struct put room = put(g->room, sizeof(g->room));
+	Pullcord__V1__Alert a = e->alert;
+	struct outbox_message kept_as;
+	struct message m;
+
+	a.count = v->count;
+	a.first_us = (uint64_t)v->first_us;
+	TRY(message_alert(&g->from, unit_of(g, e), &a, &v->id, real_us(g),
+			  g->spec.conf->gateway_expire_min * 60 * 1000000LL, &room, &m));
+	kept_as = kept(p, e, &m);
+	kept_as.opens = a.phase != PULLCORD__V1__PHASE__PHASE_END;
+	memcpy(kept_as.key, a.key.data, OPEN_KEY);
+	return v->send ? keep(g, &kept_as) : outbox_hold(g->outbox, &kept_as);
+}
+
+/* The source is told no and comes again: then at once. What was folded before goes out without it. */
+static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const struct throttle_verdict *v)
+{
+	throttle_refused(g->throttle, kind, v);
+	if (v->send && v->count > 1)
+		tidied(outbox_release(g->outbox, &v->id));
+}
+
+static enum err push_alert(struct port *p, const struct event *e)
+{
+	struct gateway *g = p->g;
+	struct id fresh = new_id(g);
+	struct throttle_verdict v;
+	struct throttle_event t;
+	enum err err;
+
+	message_throttle(hash_key(g), e->source, &e->alert, &fresh, real_us(g), &t);
+	v = throttle_step(g->throttle, &t, now_ms(g));
+	err = keep_alert(p, e, &v);
+	if (err != OK)
+		not_kept(g, t.kind, &v);
+	return err;
+}
+
+static enum err take_event(struct port *p, const struct event *e)
+{
+	struct gateway *g = p->g;
+
+	if (g->stopping)
+		return ERR_CLOSED;
+	TRY(check_event(e));
+	if (outbox_seen(g->outbox, e->source, e->source_id)) {
+		g->counts.repeated++;
+		return outbox_recall(g->outbox, span_str(p->name), e->source, e->source_id);
+	}
+	return e->kind == EVENT_ALERT ? push_alert(p, e) : push_vitals(p, e);
+}
+
+static void refused(struct gateway *g, enum err e, struct span input)
+{
+	g->counts.refused++;
+	log_say(EV_EVENT_REFUSED, KV_SPAN("input", input), KV_STR("why", err_text(e)));
+	state_changed(g);
+}
+
+static enum err push(void *ctx, struct input *from, const struct event *e)
+{
+	struct port *p = ctx;
+	enum err err;
+
+	p->in = from;
+	err = take_event(p, e);
+	if (err != OK)
+		refused(p->g, err, span_str(p->name));
+	return err == ERR_BUSY ? ERR_FULL : err;
+}
+
+/* ---- what the outbox has done ---- */
+
+static void remember_open(struct gateway *g, const struct outbox_done *d)
+{
+	struct open_alert a = { .id = d->id, .at_ms = real_us(g) / 1000 };
+	uint8_t lost[OPEN_KEY];
+
+	if (!d->m.opens || !span_text(d->m.input, a.input, sizeof(a.input)) ||
+	    !span_text(d->m.source, a.source, sizeof(a.source)) ||
+	    !span_text(d->m.source_id, a.source_id, sizeof(a.source_id)))
+		return;
+	memcpy(a.key, d->m.key, OPEN_KEY);
+	if (open_put(g->open, &a, lost))
+		tidied(outbox_forget(g->outbox, lost));
+}
+
+/* Two of one source_id came so close together that neither was there yet when the other was looked for. */
+static void done_twice(struct gateway *g, const struct outbox_done *d)
+{
+	g->counts.repeated++;
+	if (outbox_recall(g->outbox, d->m.input, d->m.source, d->m.source_id) != OK)
+		answer_done(g, d, ANSWER_REFUSED);
+}
+
+/* Its count is not known any more; releasing what was not held does no harm. */
+static void not_committed(struct gateway *g, const struct outbox_done *d)
+{
+	static const uint8_t none[OPEN_KEY];
+	const struct throttle_verdict v = { .send = d->work == WORK_PUT, .id = d->id, .count = 2 };
+	uint8_t kind[THROTTLE_KEY];
+
+	if (memcmp(d->m.key, none, sizeof(none)) == 0)
+		return;   /* no alert: the throttle never saw it */
+	message_kind(hash_key(g), d->m.source, d->m.key, kind);
+	not_kept(g, kind, &v);
+}
+
+static void done_bring(struct gateway *g, const struct outbox_done *d)
+{
+	if (d->err == OK) {
+		g->counts.accepted++;
+		g->counts.folded += d->work == WORK_HOLD;
+		remember_open(g, d);
+		answer_done(g, d, ANSWER_DURABLE);
+		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_SAFE)
+			fly(g, &d->id, d->m.tier, d->seq);
+		return;
+	}
+	flight_drop(g->flight, &d->id);
+	not_committed(g, d);
+	if (d->err == ERR_EXISTS) {
+		done_twice(g, d);
+		return;
+	}
+	refused(g, d->err, d->m.input);
+	answer_done(g, d, ANSWER_REFUSED);
+}
+
+static void done_release(struct gateway *g, const struct outbox_done *d)
+{
+	if (d->err == OK)
+		fly(g, &d->id, d->m.tier, d->seq);
+	else if (d->err != ERR_NOT_FOUND)
+		tidied(d->err);
+}
+
+static void done_delivered(struct gateway *g, const struct outbox_done *d)
+{
+	if (d->err != OK)
+		return;   /* delivered before */
+	g->counts.delivered++;
+	answer_done(g, d, ANSWER_STORED);
+}
+
+static void done_aside(struct gateway *g, const struct outbox_done *d)
+{
+	g->counts.set_aside += d->err == OK;
+	state_changed(g);
+}
+
+static void done_recall(struct gateway *g, const struct outbox_done *d)
+{
+	if (d->err != OK) {   /* what it repeats could not be kept */
+		refused(g, d->err, d->m.input);
+		answer_done(g, d, ANSWER_REFUSED);
+		return;
+	}
+	answer_done(g, d, ANSWER_DURABLE);
+	if (!d->queued)
+		answer_done(g, d, ANSWER_STORED);
+}
+
+static void done_forget(struct gateway *g, const struct outbox_done *d)
+{
+	(void)g, (void)d;   /* gone is gone */
+}
+
+static void done_evict(struct gateway *g, const struct outbox_done *d)
+{
+	flight_drop(g->flight, &d->id);
+	if (d->err != OK)
+		return;
+	g->counts.evicted++;
+	log_say(EV_MESSAGE_EVICTED, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input));
+	state_changed(g);
+}
+
+static void take_done(struct gateway *g)
+{
+	static void (*const on[])(struct gateway *g, const struct outbox_done *d) = {
+		[WORK_PUT] = done_bring, [WORK_HOLD] = done_bring, [WORK_RELEASE] = done_release,
+		[WORK_DELIVERED] = done_delivered, [WORK_ASIDE] = done_aside, [WORK_RECALL] = done_recall,
+		[WORK_FORGET] = done_forget, [WORK_EVICT] = done_evict,
+	};
+	struct outbox_done d;
+
+	while (outbox_next(g->outbox, &d))
+		on[d.work](g, &d);
+}
+
+/* ---- what the gateway says of itself ---- */
+
+static Pullcord__V1__DeviceState device_state(struct gateway *g, bool online)
+{
+	Pullcord__V1__DeviceState s = PULLCORD__V1__DEVICE_STATE__INIT;
+	int64_t now_us = real_us(g);
+
+	s.online = online;
+	s.since_us = (uint64_t)(online ? g->online_us : now_us);
+	s.version = (char *)(uintptr_t)PULLCORD_VERSION;
+	s.uptime_s = (uint64_t)(now_ms(g) - g->started_ms) / 1000;
+	s.queued = flight_count(g->flight);
+	s.oldest_s = (uint32_t)(flight_oldest_ms(g->flight, now_us / 1000) / 1000);
+	s.accepted = g->counts.accepted;
+	s.folded = g->counts.folded;
+	s.refused = g->counts.refused;
+	s.set_aside = outbox_aside_count(g->outbox);
+	s.certificate_days = cert_days_left(&g->spec.cert, now_us / 1000000);
+	s.boot = g->boot;
+	return s;
+}
+
+static enum err state_message(struct gateway *g, bool online, struct message *out)
+{
+	Pullcord__V1__DeviceState s = device_state(g, online);
+	struct put room = put(g->room, sizeof(g->room));
+	struct id id = new_id(g);
+
+	return message_state(&g->from, &s, &id, real_us(g), &room, out);
+}
+
+static enum err say_state(struct gateway *g, bool online, struct id *id)
+{
+	struct message m;
+
+	TRY(state_message(g, online, &m));
+	*id = m.id;
+	return g->spec.uplink->send(g->uplink, &(struct uplink_message){ m.topic, m.envelope, m.id, true, 0 });
+}
+
+/* ---- what the broker says ---- */
+
+static bool for_us(const struct gateway *g, const struct topic *t)
+{
+	return span_is(t->level[0], g->spec.tenant) && span_is(topic_word(t, "device"), g->spec.device);
+}
+
+static void hear_stored(struct gateway *g, const struct envelope *e)
+{
+	const Pullcord__V1__StoredReceipt *r = e->body.stored;
+
+	if (e->head->party != PULLCORD__V1__PARTY__PARTY_BROKER) {
+		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "stored"), KV_STR("why", "not from the broker itself"));
+		return;
+	}
+	for (size_t i = 0; i < r->n_id; i++) {
+		struct id id;
+
+		memcpy(id.b, r->id[i].data, ID_BYTES);
+		if (flight_drop(g->flight, &id))
+			tidied(outbox_delivered(g->outbox, &id));
+	}
+}
+
+/* Who has finished or declined an alert must hear of the next one at once. */
+static void hear_update(struct gateway *g, const struct envelope *e)
+{
+	const Pullcord__V1__AlertUpdate *u = e->body.update;
+	const struct open_alert *found = open_find(g->open, u->key.data);
+	struct open_alert a;
+	uint8_t kind[THROTTLE_KEY];
+
+	if (!found || !u->state)
+		return;   /* finished already, or longer ago than we remember */
+	a = *found;
+	g->counts.updates++;
+	answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a.source), .source_id = span_str(a.source_id),
+				    .alert = a.id, .state = u->state,
+				    .by = span_str(u->by[0] ? u->by : e->head->sender) }, span_str(a.input));
+	message_kind(hash_key(g), span_str(a.source), a.key, kind);
+	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED) {
+		open_drop(g->open, a.key);
+		tidied(outbox_forget(g->outbox, a.key));
+	}
+	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED ||
+	    u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED)
+		throttle_settle(g->throttle, kind);
+}
+
+static void hear_command(struct gateway *g, const struct envelope *e)
+{
+	if (e->body.command->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
+		g->state_due_ms = now_ms(g);
+	else
+		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "command"), KV_STR("why", "this version does not know it"));
+}
+
+static void hear(struct gateway *g, const struct uplink_event *m)
+{
+	static void (*const on[TOPIC_KINDS])(struct gateway *g, const struct envelope *e) = {
+		[TOPIC_ACK] = hear_update, [TOPIC_STORED] = hear_stored, [TOPIC_CMD] = hear_command,
+	};
+	struct envelope e;
+	struct topic t;
+	enum err err = topic_parse(m->topic, &t);
+
+	if (err == OK && (!on[t.kind] || !for_us(g, &t)))
+		err = ERR_KIND;
+	g->arena.used = 0;
+	if (err == OK)
+		err = envelope_open(m->payload, &t, real_us(g), &g->arena, &e);
+	if (err == OK && !e.body.any)
+		err = ERR_KIND;   /* sealed end to end: not for a gateway */
+	if (err == OK)
+		on[t.kind](g, &e);
+	else
+		log_say(EV_DOWNLINK_IGNORED, KV_SPAN("topic", m->topic), KV_STR("why", err_text(err)));
+}
+
+static void acked(struct gateway *g, const struct uplink_event *u)
+{
+	switch (flight_acked(g->flight, &u->id, u->reason, now_ms(g))) {
+	case FLIGHT_DELIVERED:
+		tidied(outbox_delivered(g->outbox, &u->id));
+		break;
+	case FLIGHT_ASIDE:
+		log_say(EV_MESSAGE_SET_ASIDE, KV_NUM("reason", u->reason), KV_STR("text", "see pullcord-gateway(8)"));
+		tidied(outbox_aside(g->outbox, &u->id));
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- the link ---- */
+
+static void dial(struct gateway *g)
+{
+	struct message will;
+	enum err e = state_message(g, false, &will);
+
+	must(e == OK);   /* tenant and device were checked at the start */
+	g->spec.uplink->dial(g->uplink, &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
+}
+
+/* Each unit once: the default one and those of [units]. */
+static size_t units_of(const struct conf *c, const char *out[CONF_UNITS_MAX + 1])
+{
+	size_t n = 0;
+
+	out[n++] = c->gateway_unit;
+	for (unsigned i = 0; i < c->units; i++) {
+		size_t k = 0;
+
+		while (k < n && strcmp(out[k], c->unit[i].unit) != 0)
+			k++;
+		if (k == n)
+			out[n++] = c->unit[i].unit;
+	}
+	return n;
+}
+
+static enum err subscribe(struct gateway *g)
+{
+	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
+	const char *unit[CONF_UNITS_MAX + 1], *filter[FILTERS_MAX];
+	size_t n = units_of(g->spec.conf, unit);
+	const char *tenant = g->spec.tenant, *device = g->spec.device;
+
+	if (!text)
+		return ERR_FULL;
+	for (size_t i = 0; i < n; i++)
+		TRY(TOPIC_BUILD(text[i], TOPIC_ACK, tenant, unit[i], device));
+	TRY(TOPIC_BUILD(text[n], TOPIC_STORED, tenant, device));
+	TRY(TOPIC_BUILD(text[n + 1], TOPIC_CMD, tenant, device));
+	for (size_t i = 0; i < n + 2; i++)
+		filter[i] = text[i];
+	return g->spec.uplink->subscribe(g->uplink, filter, n + 2);
+}
+
+static void greet(struct gateway *g)
+{
+	enum err e = subscribe(g);
+
+	log_say(EV_UPLINK_UP, KV_STR("host", g->spec.conf->uplink_host), KV_NUM("waiting", flight_count(g->flight)));
+	if (e != OK)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
+	g->online_us = real_us(g);
+	g->state_due_ms = now_ms(g);
+}
+
+static void step(struct gateway *g, enum link_event e);
+
+static void bye(struct gateway *g)
+{
+	if (say_state(g, false, &g->goodbye) != OK)
+		step(g, LINK_EV_SAID);
+}
+
+static void step(struct gateway *g, enum link_event e)
+{
+	switch (link_step(&g->link, e, now_ms(g), random32())) {
+	case LINK_DIAL:
+		dial(g);
+		break;
+	case LINK_GREET:
+		greet(g);
+		break;
+	case LINK_DROP:
+		g->spec.uplink->hangup(g->uplink);
+		flight_lost(g->flight);
+		break;
+	case LINK_BYE:
+		bye(g);
+		break;
+	default:
+		break;
+	}
+}
+
+static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
+{
+	switch (u->kind) {
+	case UPLINK_UP:
+		step(g, LINK_EV_CONNECTED);
+		break;
+	case UPLINK_LOST:
+		log_say(EV_UPLINK_LOST, KV_STR("host", g->spec.conf->uplink_host), KV_STR("why", u->why),
+			KV_NUM("waiting", flight_count(g->flight)));
+		step(g, LINK_EV_LOST);
+		break;
+	case UPLINK_ACK:
+		if (g->stopping && memcmp(&u->id, &g->goodbye, sizeof(u->id)) == 0)
+			step(g, LINK_EV_SAID);
+		else
+			acked(g, u);
+		break;
+	case UPLINK_SUBSCRIBED:
+		if (u->reason >= 0x80)
+			log_say(EV_SUBSCRIBE_REFUSED, KV_NUM("reason", u->reason));
+		break;
+	case UPLINK_MESSAGE:
+		hear(g, u);
+		break;
+	}
+}
+
+static void take_uplink(struct gateway *g)
+{
+	struct uplink_event u;
+
+	while (g->spec.uplink->next(g->uplink, &u))
+		take_uplink_event(g, &u);
+}
+
+/* ---- time ---- */
+
+static void tick_throttle(struct gateway *g)
+{
+	struct throttle_due due[DUE_MAX];
+	size_t n = throttle_tick(g->throttle, now_ms(g), due, DUE_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		tidied(outbox_release(g->outbox, &due[i].id));
+}
+
+static void tick_state(struct gateway *g)
+{
+	struct id unused;
+
+	if (g->link.state != LINK_UP || now_ms(g) < g->state_due_ms)
+		return;
+	g->state_due_ms = now_ms(g) + g->spec.conf->gateway_state_s * 1000LL;
+	if (say_state(g, true, &unused) != OK)
+		state_changed(g);
+}
+
+static void tick_open(struct gateway *g)
+{
+	uint8_t key[OPEN_KEY];
+
+	while (open_expire(g->open, real_us(g) / 1000, key))
+		tidied(outbox_forget(g->outbox, key));
+}
+
+static void sooner(int64_t *wait, int64_t at_ms, int64_t now)
+{
+	int64_t left = at_ms > now ? at_ms - now : 0;
+
+	if (left < *wait)
+		*wait = left;
+}
+
+static int64_t next_run(const struct gateway *g)
+{
+	int64_t now = now_ms(g), wait = RUN_MS;
+
+	if (g->link.deadline_ms)
+		sooner(&wait, g->link.deadline_ms, now);
+	if (throttle_next_ms(g->throttle) >= 0)
+		sooner(&wait, throttle_next_ms(g->throttle), now);
+	if (g->link.state == LINK_UP) {
+		int64_t next = flight_next_ms(g->flight, now);
+
+		sooner(&wait, g->state_due_ms, now);
+		if (next > now)   /* what could go now would have gone: the link is full, and its answer wakes us */
+			sooner(&wait, next, now);
+	}
+	return wait;
+}
+
+int64_t pipeline_run(struct gateway *g)
+{
+	take_done(g);
+	take_uplink(g);
+	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
+		if (g->link.state == LINK_DIALING)
+			log_say(EV_UPLINK_LOST, KV_STR("host", g->spec.conf->uplink_host), KV_STR("why", "no answer in time"));
+		step(g, LINK_EV_TIMEOUT);
+	}
+	tick_throttle(g);
+	tick_open(g);
+	tick_state(g);
+	send_some(g);
+	return next_run(g);
+}
+
+/* ---- life ---- */
+
+static struct throttle_limits limits_of(const struct conf *c)
+{
+	return (struct throttle_limits){ (uint32_t)c->throttle_burst, (uint32_t)c->throttle_per_minute,
+					 c->throttle_fold_window_ms, c->throttle_delay_max_ms };
+}
+
+void pipeline_set_throttle(struct gateway *g, const struct conf *c)
+{
+	struct throttle_limits l = limits_of(c);
+
+	throttle_set(g->throttle, &l);
+}
+
+static enum err fly_again(void *ctx, const struct flight_item *at)
+{
+	struct gateway *g = ctx;
+
+	return flight_add(g->flight, at);
+}
+
+static void open_again(void *ctx, const struct open_alert *a)
+{
+	struct gateway *g = ctx;
+	uint8_t lost[OPEN_KEY];
+
+	if (open_put(g->open, a, lost))
+		tidied(outbox_forget(g->outbox, lost));
+}
+
+static enum err open_outbox(struct gateway *g)
+{
+	const struct outbox_spec spec = {
+		g->spec.conf->gateway_outbox, g->spec.root, (size_t)g->spec.conf->gateway_outbox_mib << 20, g->spec.wake,
+		g->spec.ctx,
+	};
+
+	TRY(outbox_open(&spec, &g->outbox));
+	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX, (unsigned)g->spec.conf->uplink_window, &g->flight));
+	TRY(open_make(&g->open));
+	TRY(outbox_each(g->outbox, fly_again, g));
+	return outbox_each_open(g->outbox, open_again, g);
+}
+
+static enum err open_uplink(struct gateway *g)
+{
+	const struct conf *c = g->spec.conf;
+	const struct uplink_spec spec = {
+		c->uplink_host, c->uplink_cafile, c->uplink_certfile, c->uplink_keyfile, g->spec.device,
+		(unsigned)c->uplink_port, (unsigned)c->uplink_keepalive_s, (unsigned)c->uplink_connect_timeout_ms,
+		g->spec.wake, g->spec.ctx,
+	};
+
+	/* A second more than the library's own limit, which says why. */
+	link_init(&g->link, c->uplink_connect_timeout_ms + 1000);
+	return g->spec.uplink->open(&spec, &g->uplink);
+}
+
+enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
+{
+	CLEANUP(pipeline_close) struct gateway *g = calloc(1, sizeof(*g));
+	struct throttle_limits limits = limits_of(spec->conf);
+	uint8_t boot[8];
+
+	if (!g)
+		return ERR_FULL;
+	if (!word_ok(span_str(spec->tenant)) || !word_ok(span_str(spec->device)))
+		return ERR_RANGE;
+	g->spec = *spec;
+	g->from = (struct message_from){ spec->tenant, spec->device };
+	g->arena = (struct arena){ g->arena_bytes, sizeof(g->arena_bytes), 0 };
+	g->started_ms = now_ms(g);
+	crypt_random(g->hash_key, sizeof(g->hash_key));
+	crypt_random(boot, sizeof(boot));
+	hex_encode(span(boot, sizeof(boot)), g->boot);
+	id_init(&g->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device),
+		(uint16_t)random32());
+	TRY(throttle_make(&limits, &g->throttle));
+	TRY(open_outbox(g));
+	TRY(open_uplink(g));
+	step(g, LINK_EV_START);
+	*out = g;
+	g = NULL;
+	return OK;
+}
+
+void pipeline_close(struct gateway **out)
+{
+	struct gateway *g = *out;
+
+	if (!g)
+		return;
+	if (g->uplink)
+		g->spec.uplink->close(&g->uplink);
+	outbox_close(&g->outbox);
+	flight_free(&g->flight);
+	open_free(&g->open);
+	throttle_free(&g->throttle);
+	crypt_wipe(g->hash_key, sizeof(g->hash_key));
+	free(g);
+	*out = NULL;
+}
+
+const struct pipeline *pipeline_port(struct gateway *g, const char *name, const struct input_kind *kind)
+{
+	struct port *p = &g->port[g->ports++];
+
+	must(g->ports <= CONF_INPUTS_MAX);
+	*p = (struct port){ .to = { push, p }, .g = g, .name = name, .kind = kind, .open = true };
+	return &p->to;
+}
+
+void pipeline_port_close(struct gateway *g, const char *name)
+{
+	for (unsigned i = 0; i < g->ports; i++)
+		if (strcmp(g->port[i].name, name) == 0)
+			g->port[i].open = false;
+}
+
+void pipeline_stop(struct gateway *g)
+{
+	g->stopping = true;
+	outbox_sync(g->outbox);
+	take_done(g);
+	step(g, LINK_EV_STOP);
+}
+
+bool pipeline_stopped(const struct gateway *g) { return g->stopping && g->link.state == LINK_DOWN; }
+struct pipeline_counts pipeline_counts(const struct gateway *g) { return g->counts; }
+uint32_t pipeline_queued(const struct gateway *g) { return flight_count(g->flight); }
+void pipeline_sync(struct gateway *g) { outbox_sync(g->outbox); }

@@ -1,0 +1,57 @@
+/* pipeline: input → throttle → outbox → uplink, and what people do about an alert back down to its source. Everything
+ * that is decided when parts meet is decided here, and nothing here knows sockets, Paho or the loop: the caller brings
+ * clocks and an uplink, calls pipeline_run() when woken and when its answer has passed.
+ *
+ * An event that was pushed is answered: DURABLE after the commit that keeps it, STORED when the broker has it for good,
+ * or REFUSED. `code` and `high` are on the wire while that commit is being flushed. A source that repeats a source_id
+ * is answered again and makes no second message. */
+#ifndef PULLCORD_PIPELINE_H
+#define PULLCORD_PIPELINE_H
+
+#include "cert.h"
+#include "conf.h"
+#include "input.h"
+#include "uplink.h"
+
+struct gateway;
+
+struct pipeline_spec {
+	const struct conf *conf;            /* texts and units are borrowed until pipeline_close() */
+	struct cert cert;
+	const char *device, *tenant;
+	const uint8_t *root;                /* of the outbox, 32 bytes; borrowed for the call */
+	const struct uplink_kind *uplink;
+	int64_t (*now_ms)(void *ctx);       /* monotonic */
+	int64_t (*real_us)(void *ctx);
+	void (*wake)(void *ctx);            /* from any thread: pipeline_run() soon */
+	void *ctx;
+};
+
+/* What it has counted since its start; for DeviceState, tests and the curious. */
+struct pipeline_counts {
+	uint64_t accepted, folded, refused, repeated, delivered, set_aside, evicted, unreadable, updates;
+};
+
+/* Dials at once. Errors: those of outbox_open(), of the uplink, ERR_FULL. */
+enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out) MUST_USE;
+void pipeline_close(struct gateway **g);
+
+/* Where the input `name` pushes to; answers go to kind->answer(). Borrows the name. At most CONF_INPUTS_MAX; valid
+ * until pipeline_close(). */
+const struct pipeline *pipeline_port(struct gateway *g, const char *name, const struct input_kind *kind);
+/* The input pushes no more, and takes no more answers. */
+void pipeline_port_close(struct gateway *g, const char *name);
+
+/* Does what is to be done; milliseconds until it wants to be called again, whatever happens. */
+int64_t pipeline_run(struct gateway *g);
+void pipeline_set_throttle(struct gateway *g, const struct conf *c);
+
+/* Takes nothing more, answers what is being committed, says goodbye to the broker; pipeline_stopped() when that is over, one way or another. */
+void pipeline_stop(struct gateway *g);
+bool pipeline_stopped(const struct gateway *g);
+
+struct pipeline_counts pipeline_counts(const struct gateway *g);
+uint32_t pipeline_queued(const struct gateway *g);
+void pipeline_sync(struct gateway *g);      /* waits for the outbox; for tests */
+
+#endif

@@ -1,0 +1,523 @@
+#include "uplink.h"
+
+#include <MQTTAsync.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* Paho 1.3.12: connecting again with a handle that lost its connection takes one second more than needed, because its
+ * receiving thread sleeps in poll() on a set of sockets that does not have the new one. A fresh handle connects at once,
+ * but destroying the old one blocks for 100 ms. So a thread of ours destroys, creates and connects, and the loop goes
+ * on meanwhile.
+ *
+ * Two locks: `handle_lock` is held by us while we are inside Paho with the handle; `queue_lock` is all that Paho's
+ * callbacks take, which run under a mutex of Paho's. Never enter Paho while holding queue_lock. */
+
+#define WHY_MAX 160
+#define HANGUP_MS 500
+#define TOPIC_MAX 256
+#define WILL_MAX 1024
+#define PAYLOAD_MAX 262144
+
+enum want { WANT_NOTHING, WANT_DIAL, WANT_HANGUP, WANT_QUIT };
+
+struct event {
+	struct event *next;
+	unsigned generation;
+	struct uplink_event e;
+	char why[WHY_MAX];
+	uint8_t bytes[];                /* topic, payload */
+};
+
+/* What a send needs to remember until its PUBACK. */
+struct ticket {
+	struct uplink *u;
+	struct id id;
+	bool busy;
+};
+
+struct will {
+	char topic[TOPIC_MAX];
+	uint8_t payload[WILL_MAX];
+	size_t n;
+};
+
+struct uplink {
+	struct uplink_spec spec;
+	char uri[TOPIC_MAX + 32];
+	pthread_t thread;
+	bool running;
+
+	pthread_mutex_t handle_lock;
+	MQTTAsync handle;               /* NULL, or connecting or connected */
+
+	pthread_mutex_t queue_lock;
+	pthread_cond_t wanted;
+	enum want want;
+	unsigned wish;                  /* generation of the loop's last dial() or hangup() */
+	unsigned generation;            /* of the handle there is */
+	struct will will;               /* of the next dial() */
+	struct event *first, **last, *lent;
+	unsigned inbox;
+	struct ticket ticket[UPLINK_UNANSWERED_MAX];
+	char tls_why[WHY_MAX];
+};
+
+/* ---- events ---- */
+
+static struct event *event_new(enum uplink_event_kind kind, struct span topic, struct span payload)
+{
+	struct event *e = calloc(1, sizeof(*e) + topic.n + payload.n);
+
+	if (!e)
+		return NULL;
+	e->e.kind = kind;
+	memcpy(e->bytes, topic.p, topic.n);
+	memcpy(e->bytes + topic.n, payload.p, payload.n);
+	e->e.topic = span(e->bytes, topic.n);
+	e->e.payload = span(e->bytes + topic.n, payload.n);
+	e->e.why = e->why;
+	return e;
+}
+
+/* queue_lock is held. */
+static void push(struct uplink *u, struct event *e)
+{
+	e->generation = u->generation;
+	e->next = NULL;
+	*u->last = e;
+	u->last = &e->next;
+	u->inbox += e->e.kind == UPLINK_MESSAGE;
+}
+
+/* Takes the event; without memory for one the connection will be found dead by its timeouts. */
+static void say(struct uplink *u, struct event *e)
+{
+	if (!e)
+		return;
+	pthread_mutex_lock(&u->queue_lock);
+	push(u, e);
+	pthread_mutex_unlock(&u->queue_lock);
+	u->spec.wake(u->spec.ctx);
+}
+
+static void say_simple(struct uplink *u, enum uplink_event_kind kind, int reason, const char *why)
+{
+	struct event *e = event_new(kind, SPAN_LIT(""), SPAN_LIT(""));
+
+	if (e) {
+		e->e.reason = reason;
+		snprintf(e->why, sizeof(e->why), "%s", why);
+	}
+	say(u, e);
+}
+
+static bool paho_next(struct uplink *u, struct uplink_event *out)
+{
+	struct event *e;
+
+	free(u->lent);
+	u->lent = NULL;
+	pthread_mutex_lock(&u->queue_lock);
+	while ((e = u->first)) {
+		u->first = e->next;
+		if (!u->first)
+			u->last = &u->first;
+		u->inbox -= e->e.kind == UPLINK_MESSAGE;
+		if (e->generation == u->wish)
+			break;
+		free(e);
+	}
+	pthread_mutex_unlock(&u->queue_lock);
+	if (!e)
+		return false;
+	u->lent = e;
+	*out = e->e;
+	return true;
+}
+
+/* ---- Paho's callbacks, on its threads and under its mutex ---- */
+
+static void on_connected(void *ctx, MQTTAsync_successData5 *r)
+{
+	(void)r;
+	say_simple(ctx, UPLINK_UP, 0, "");
+}
+
+static void on_connect_failed(void *ctx, MQTTAsync_failureData5 *r)
+{
+	struct uplink *u = ctx;
+	char why[WHY_MAX];
+	const char *text = r->message ? r->message : MQTTAsync_strerror(r->code);
+
+	if (r->reasonCode >= 0x80)
+		text = MQTTReasonCode_toString(r->reasonCode);
+	pthread_mutex_lock(&u->queue_lock);
+	snprintf(why, sizeof(why), "%s", u->tls_why[0] ? u->tls_why : text ? text : "no reason given");
+	pthread_mutex_unlock(&u->queue_lock);
+	say_simple(u, UPLINK_LOST, r->reasonCode, why);
+}
+
+static void on_lost(void *ctx, char *cause)
+{
+	say_simple(ctx, UPLINK_LOST, 0, cause ? cause : "the connection broke");
+}
+
+static void on_disconnect(void *ctx, MQTTProperties *properties, enum MQTTReasonCodes reason)
+{
+	const char *text = MQTTReasonCode_toString(reason);
+
+	(void)properties;
+	say_simple(ctx, UPLINK_LOST, reason, text ? text : "the broker ended it");
+}
+
+static int on_tls_error(const char *text, size_t n, void *ctx)
+{
+	struct uplink *u = ctx;
+
+	pthread_mutex_lock(&u->queue_lock);
+	while (n && (text[n - 1] == '\n' || text[n - 1] == '\0'))
+		n--;
+	if (!u->tls_why[0])   /* the first line is the cause */
+		snprintf(u->tls_why, sizeof(u->tls_why), "%.*s", (int)n, text);
+	pthread_mutex_unlock(&u->queue_lock);
+	return 1;
+}
+
+static void answered(void *ctx, int reason)
+{
+	struct ticket *t = ctx;
+	struct event *e = event_new(UPLINK_ACK, SPAN_LIT(""), SPAN_LIT(""));
+	struct uplink *u = t->u;
+
+	pthread_mutex_lock(&u->queue_lock);
+	t->busy = false;
+	if (e) {
+		e->e.id = t->id;
+		e->e.reason = reason;
+		push(u, e);
+	}
+	pthread_mutex_unlock(&u->queue_lock);
+	u->spec.wake(u->spec.ctx);
+}
+
+static void on_sent(void *ctx, MQTTAsync_successData5 *r) { answered(ctx, r->reasonCode); }
+
+/* Without a refusal by the broker it is the connection that failed: "unspecified error", to be sent again. */
+static void on_send_failed(void *ctx, MQTTAsync_failureData5 *r)
+{
+	answered(ctx, r->reasonCode >= 0x80 ? (int)r->reasonCode : 0x80);
+}
+
+static void on_subscribed(void *ctx, MQTTAsync_successData5 *r)
+{
+	int worst = r->reasonCode;
+
+	for (int i = 0; i < r->alt.sub.reasonCodeCount && r->alt.sub.reasonCodes; i++)
+		if ((int)r->alt.sub.reasonCodes[i] > worst)
+			worst = (int)r->alt.sub.reasonCodes[i];
+	say_simple(ctx, UPLINK_SUBSCRIBED, worst, "");
+}
+
+static void on_subscribe_failed(void *ctx, MQTTAsync_failureData5 *r)
+{
+	say_simple(ctx, UPLINK_SUBSCRIBED, r->reasonCode >= 0x80 ? (int)r->reasonCode : 0x80, "");
+}
+
+/* 0: Paho keeps the message and asks again. */
+static int on_message(void *ctx, char *topic, int topic_n, MQTTAsync_message *m)
+{
+	struct uplink *u = ctx;
+	size_t n = topic_n > 0 ? (size_t)topic_n : strlen(topic);
+	bool full;
+
+	pthread_mutex_lock(&u->queue_lock);
+	full = u->inbox >= UPLINK_INBOX_MAX;
+	pthread_mutex_unlock(&u->queue_lock);
+	if (full)
+		return 0;
+	if (m->payloadlen >= 0 && m->payloadlen <= PAYLOAD_MAX && n < TOPIC_MAX)
+		say(u, event_new(UPLINK_MESSAGE, span(topic, n), span(m->payload, (size_t)m->payloadlen)));
+	MQTTAsync_freeMessage(&m);
+	MQTTAsync_free(topic);
+	return 1;
+}
+
+/* ---- the thread that dials ---- */
+
+static enum err make_handle(struct uplink *u, MQTTAsync *out)
+{
+	MQTTAsync_createOptions o = MQTTAsync_createOptions_initializer5;
+
+	o.maxBufferedMessages = 2 * UPLINK_UNANSWERED_MAX;
+	if (MQTTAsync_createWithOptions(out, u->uri, u->spec.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &o) !=
+	    MQTTASYNC_SUCCESS)
+		return ERR_IO;
+	if (MQTTAsync_setCallbacks(*out, u, on_lost, on_message, NULL) != MQTTASYNC_SUCCESS ||
+	    MQTTAsync_setDisconnected(*out, u, on_disconnect) != MQTTASYNC_SUCCESS)
+		return ERR_IO;
+	return OK;
+}
+
+static int connect_handle(struct uplink *u, MQTTAsync handle, const struct will *w)
+{
+	MQTTAsync_connectOptions o = MQTTAsync_connectOptions_initializer5;
+	MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
+	MQTTAsync_willOptions will = MQTTAsync_willOptions_initializer;
+
+	ssl.trustStore = u->spec.cafile;
+	ssl.keyStore = u->spec.certfile;
+	ssl.privateKey = u->spec.keyfile;
+	ssl.privateKeyPassword = "";      /* never ask on a terminal */
+	ssl.enableServerCertAuth = 1;
+	ssl.verify = 1;                   /* the host's name, too: off by default */
+	ssl.disableDefaultTrustStore = 1;
+	ssl.ssl_error_cb = on_tls_error;
+	ssl.ssl_error_context = u;
+	will.topicName = w->topic;
+	will.payload.data = w->payload;
+	will.payload.len = (int)w->n;
+	will.retained = 1;
+	will.qos = 1;
+	o.ssl = &ssl;
+	o.will = &will;
+	o.cleanstart = 1;
+	o.keepAliveInterval = (int)u->spec.keepalive_s;
+	o.connectTimeout = (int)(u->spec.connect_timeout_ms + 999) / 1000;
+	o.onSuccess5 = on_connected;
+	o.onFailure5 = on_connect_failed;
+	o.context = u;
+	return MQTTAsync_connect(handle, &o);
+}
+
+static void wait_disconnected(MQTTAsync handle)
+{
+	MQTTAsync_disconnectOptions o = MQTTAsync_disconnectOptions_initializer5;
+	struct timespec tick = { 0, 10 * 1000000 };
+
+	o.timeout = HANGUP_MS;
+	if (MQTTAsync_disconnect(handle, &o) != MQTTASYNC_SUCCESS)
+		return;
+	for (int ms = 0; ms < HANGUP_MS && MQTTAsync_isConnected(handle); ms += 10)
+		nanosleep(&tick, NULL);
+}
+
+/* No callback comes after this, so whatever was unanswered is free again. */
+static void destroy_handle(struct uplink *u, bool politely)
+{
+	MQTTAsync handle;
+
+	pthread_mutex_lock(&u->handle_lock);
+	handle = u->handle;
+	u->handle = NULL;
+	pthread_mutex_unlock(&u->handle_lock);
+	if (!handle)
+		return;
+	if (politely && MQTTAsync_isConnected(handle))
+		wait_disconnected(handle);
+	MQTTAsync_destroy(&handle);
+	pthread_mutex_lock(&u->queue_lock);
+	for (unsigned i = 0; i < UPLINK_UNANSWERED_MAX; i++)
+		u->ticket[i].busy = false;
+	u->tls_why[0] = '\0';
+	pthread_mutex_unlock(&u->queue_lock);
+}
+
+static void dial(struct uplink *u, unsigned generation)
+{
+	MQTTAsync handle = NULL;
+	int rc = MQTTASYNC_FAILURE;
+	struct will will;
+
+	destroy_handle(u, false);
+	pthread_mutex_lock(&u->queue_lock);
+	u->generation = generation;
+	will = u->will;
+	pthread_mutex_unlock(&u->queue_lock);
+	if (make_handle(u, &handle) == OK) {
+		pthread_mutex_lock(&u->handle_lock);
+		u->handle = handle;
+		pthread_mutex_unlock(&u->handle_lock);
+		rc = connect_handle(u, handle, &will);
+	} else if (handle) {
+		MQTTAsync_destroy(&handle);
+	}
+	if (rc != MQTTASYNC_SUCCESS)
+		say_simple(u, UPLINK_LOST, 0, MQTTAsync_strerror(rc) ? MQTTAsync_strerror(rc) : "cannot begin to connect");
+}
+
+static void *worker(void *arg)
+{
+	struct uplink *u = arg;
+	enum want want;
+	unsigned generation;
+
+	do {
+		pthread_mutex_lock(&u->queue_lock);
+		while (u->want == WANT_NOTHING)
+			pthread_cond_wait(&u->wanted, &u->queue_lock);
+		want = u->want;
+		generation = u->wish;
+		u->want = WANT_NOTHING;
+		pthread_mutex_unlock(&u->queue_lock);
+		if (want == WANT_DIAL)
+			dial(u, generation);
+		else
+			destroy_handle(u, true);
+	} while (want != WANT_QUIT);
+	return NULL;
+}
+
+/* ---- the loop's calls ---- */
+
+static void wish(struct uplink *u, enum want want)
+{
+	pthread_mutex_lock(&u->queue_lock);
+	u->want = want;
+	u->wish++;
+	pthread_cond_signal(&u->wanted);
+	pthread_mutex_unlock(&u->queue_lock);
+}
+
+static void paho_dial(struct uplink *u, const struct uplink_message *will)
+{
+	pthread_mutex_lock(&u->queue_lock);
+	must(will->payload.n <= sizeof(u->will.payload));
+	snprintf(u->will.topic, sizeof(u->will.topic), "%s", will->topic);
+	memcpy(u->will.payload, will->payload.p, will->payload.n);
+	u->will.n = will->payload.n;
+	pthread_mutex_unlock(&u->queue_lock);
+	wish(u, WANT_DIAL);
+}
+
+static void paho_hangup(struct uplink *u) { wish(u, WANT_HANGUP); }
+
+static struct ticket *ticket_take(struct uplink *u, const struct id *id)
+{
+	struct ticket *t = NULL;
+
+	pthread_mutex_lock(&u->queue_lock);
+	for (unsigned i = 0; i < UPLINK_UNANSWERED_MAX && !t; i++)
+		if (!u->ticket[i].busy)
+			t = &u->ticket[i];
+	if (t)
+		*t = (struct ticket){ u, *id, true };
+	pthread_mutex_unlock(&u->queue_lock);
+	return t;
+}
+
+static void ticket_return(struct uplink *u, struct ticket *t)
+{
+	pthread_mutex_lock(&u->queue_lock);
+	t->busy = false;
+	pthread_mutex_unlock(&u->queue_lock);
+}
+
+static int send_with(MQTTAsync handle, const struct uplink_message *m, struct ticket *t)
+{
+	MQTTAsync_responseOptions r = MQTTAsync_responseOptions_initializer;
+	MQTTAsync_message msg = MQTTAsync_message_initializer;
+	MQTTProperty expiry = { .identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL, .value.integer4 = m->expiry_s };
+	int rc;
+
+	msg.payload = (void *)(uintptr_t)m->payload.p;
+	msg.payloadlen = (int)m->payload.n;
+	msg.qos = 1;
+	msg.retained = m->retain;
+	if (m->expiry_s && MQTTProperties_add(&msg.properties, &expiry) != 0)
+		return MQTTASYNC_FAILURE;
+	r.onSuccess5 = on_sent;
+	r.onFailure5 = on_send_failed;
+	r.context = t;
+	rc = MQTTAsync_sendMessage(handle, m->topic, &msg, &r);
+	MQTTProperties_free(&msg.properties);
+	return rc;
+}
+
+static enum err paho_send(struct uplink *u, const struct uplink_message *m)
+{
+	struct ticket *t = ticket_take(u, &m->id);
+	int rc = MQTTASYNC_DISCONNECTED;
+
+	if (!t)
+		return ERR_FULL;
+	pthread_mutex_lock(&u->handle_lock);
+	if (u->handle)
+		rc = send_with(u->handle, m, t);
+	pthread_mutex_unlock(&u->handle_lock);
+	if (rc == MQTTASYNC_SUCCESS)
+		return OK;
+	ticket_return(u, t);
+	return rc == MQTTASYNC_MAX_BUFFERED_MESSAGES ? ERR_FULL : ERR_CLOSED;
+}
+
+static enum err paho_subscribe(struct uplink *u, const char *const *filter, size_t n)
+{
+	CLEANUP(free_cleanup) int *qos = calloc(n, sizeof(*qos));
+	MQTTAsync_responseOptions r = MQTTAsync_responseOptions_initializer;
+	int rc = MQTTASYNC_DISCONNECTED;
+
+	if (!qos)
+		return ERR_FULL;
+	for (size_t i = 0; i < n; i++)
+		qos[i] = 1;
+	r.onSuccess5 = on_subscribed;
+	r.onFailure5 = on_subscribe_failed;
+	r.context = u;
+	pthread_mutex_lock(&u->handle_lock);
+	if (u->handle)
+		rc = MQTTAsync_subscribeMany(u->handle, (int)n, (char *const *)(uintptr_t)filter, qos, &r);
+	pthread_mutex_unlock(&u->handle_lock);
+	return rc == MQTTASYNC_SUCCESS ? OK : ERR_CLOSED;
+}
+
+static void paho_close(struct uplink **out)
+{
+	struct uplink *u = *out;
+
+	if (!u)
+		return;
+	if (u->running) {
+		wish(u, WANT_QUIT);
+		pthread_join(u->thread, NULL);
+	}
+	free(u->lent);
+	for (struct event *e = u->first, *next; e; e = next) {
+		next = e->next;
+		free(e);
+	}
+	pthread_mutex_destroy(&u->handle_lock);
+	pthread_mutex_destroy(&u->queue_lock);
+	pthread_cond_destroy(&u->wanted);
+	free(u);
+	*out = NULL;
+}
+
+static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
+{
+	MQTTAsync_init_options init = MQTTAsync_init_options_initializer;
+	CLEANUP(paho_close) struct uplink *u = calloc(1, sizeof(*u));
+	bool v6 = strchr(spec->host, ':') != NULL;
+
+	if (!u)
+		return ERR_FULL;
+	u->spec = *spec;
+	u->last = &u->first;
+	snprintf(u->uri, sizeof(u->uri), "ssl://%s%s%s:%u", v6 ? "[" : "", spec->host, v6 ? "]" : "", spec->port);
+	if (pthread_mutex_init(&u->handle_lock, NULL) != 0 || pthread_mutex_init(&u->queue_lock, NULL) != 0 ||
+	    pthread_cond_init(&u->wanted, NULL) != 0)
+		return ERR_FULL;
+	init.do_openssl_init = 1;
+	MQTTAsync_global_init(&init);
+	if (pthread_create(&u->thread, NULL, worker, u) != 0)
+		return ERR_FULL;
+	u->running = true;
+	*out = u;
+	u = NULL;
+	return OK;
+}
+
+const struct uplink_kind uplink_paho = {
+	paho_open, paho_dial, paho_send, paho_subscribe, paho_hangup, paho_next, paho_close,
+};
