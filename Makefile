@@ -164,7 +164,7 @@ bench: deps-present all $(bench_programs) $(B)/tests/bench/yes_plugin.so ## meas
 	$(Q)python3 tests/bench/bench.py $(B)
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
-	$(Q)tests/demo/demo.sh $(B)
+	$(Q)tests/demo/demo.py $(B)
 
 install: all ## into $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(B)/pullcord $(DESTDIR)$(PREFIX)/bin/pullcord
