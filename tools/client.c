@@ -129,11 +129,13 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 static void on_log(struct mosquitto *m, void *ctx, int level, const char *text)
 {
 	struct client *c = ctx;
+	const char *words;
 
 	(void)m;
 	if (!(level & MOSQ_LOG_ERR) || strstr(text, "unexpected eof"))
 		return;
-	say_why(c, text);
+	words = strstr(text, "::");     /* "OpenSSL Error[0]: error:0A000086:SSL routines::certificate verify failed" */
+	say_why(c, words ? words + 2 : text);
 	c->tls_failed |= strstr(text, "OpenSSL") != NULL || strstr(text, "certificate") != NULL;
 }
 
@@ -314,7 +316,7 @@ uint64_t client_dropped(const struct client *c) { return c->dropped; }
 static enum err lost(struct client *c)
 {
 	if (!c->why[0])
-		say_why(c, "the connection was lost");
+		say_why(c, "it broke off");
 	drop_connection(c);
 	return ERR_CLOSED;
 }

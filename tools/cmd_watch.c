@@ -18,7 +18,7 @@
 struct watch {
 	struct login login;
 	struct opt_list unit, channel;
-	char held[OPT_LIST_MAX][WORD_BYTES_MAX + 1];    /* units the account holds, when none was named */
+	char held[2 * OPT_LIST_MAX][WORD_BYTES_MAX + 1];    /* what the account holds of them, when none was named */
 	long count, for_s;              /* options; 0: without end */
 	bool json;
 	struct client *client;
@@ -427,8 +427,19 @@ static int follow(struct watch *w)
 	return w->count && w->seen < w->count ? CMD_NO : CMD_DONE;
 }
 
-/* Who has the installation at hand need not say which units: they are in the directory. */
-static void units_of_account(struct watch *w)
+/* Into `list` what the account holds of one attribute; the texts into w->held, from `first`. */
+static void take_held(struct watch *w, const struct subject *s, const char *name, size_t first, struct opt_list *list)
+{
+	for (size_t i = 0; i < s->attributes && list->n < OPT_LIST_MAX; i++) {
+		char *text = w->held[first + list->n];
+
+		if (span_is(s->attribute[i].name, name) && span_text(s->attribute[i].value, text, sizeof(w->held[0])))
+			list->text[list->n++] = text;
+	}
+}
+
+/* Who has the installation at hand need not say which units and channels: they are in the directory. */
+static void take_account(struct watch *w)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -438,13 +449,8 @@ static void units_of_account(struct watch *w)
 	    install_directory(in, true, &dir) != OK ||
 	    directory_find(dir, PULLCORD__V1__PARTY__PARTY_USER, span_str(w->login.user), &a) != OK)
 		return;
-	for (size_t i = 0; i < a->subject.attributes && w->unit.n < OPT_LIST_MAX; i++) {
-		char *unit = w->held[w->unit.n];
-
-		if (span_is(a->subject.attribute[i].name, "unit") &&
-		    span_text(a->subject.attribute[i].value, unit, sizeof(w->held[0])))
-			w->unit.text[w->unit.n++] = unit;
-	}
+	take_held(w, &a->subject, "unit", 0, &w->unit);
+	take_held(w, &a->subject, "channel", OPT_LIST_MAX, &w->channel);
 }
 
 static int check_words(const struct opt_page *page, const char *name, const struct opt_list *list)
@@ -463,8 +469,8 @@ static int watch(struct watch *w, const struct opt_page *page)
 
 	if (code != CMD_DONE)
 		return code;
-	if (w->unit.n == 0)
-		units_of_account(w);
+	if (w->unit.n == 0 && w->channel.n == 0)
+		take_account(w);
 	if (w->unit.n == 0 && w->channel.n == 0)
 		return opt_wrong(page, "which unit? give --unit UNIT");
 	w->until_us = w->for_s ? login_now_us() + w->for_s * 1000000LL : 0;
@@ -484,8 +490,8 @@ int cmd_watch(int argc, char **argv)
 {
 	CLEANUP(watch_end) struct watch w = { 0 };
 	const struct opt opt[] = {
-		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: the account's units, where it can be read)"),
-		OPT_LIST("channel", "CHANNEL", &w.channel, "whose messages, too"),
+		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: what the account holds, where it can be read)"),
+		OPT_LIST("channel", "CHANNEL", &w.channel, "whose messages (the same)"),
 		LOGIN_OPTS(&w.login),
 		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, lost"),
 		OPT_NUMBER("count", "N", &w.count, 0, LONG_MAX, "end after N alerts"),

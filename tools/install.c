@@ -99,6 +99,17 @@ static void say_conf(const struct install *in, enum err e)
 	}
 }
 
+static enum err find_owner(struct install *in)
+{
+	struct stat st;
+
+	if (stat(in->dir, &st) != 0)
+		return errno_err();
+	in->uid = st.st_uid;
+	in->gid = st.st_gid;
+	return OK;
+}
+
 enum err install_open(const char *dir, struct install *out)
 {
 	CLEANUP(free_cleanup) char *text = NULL;
@@ -117,23 +128,55 @@ enum err install_open(const char *dir, struct install *out)
 	e = install_read(install_path(out, "mosquitto.conf").text, CONF_BYTES_MAX, &text, &n);
 	if (e == OK)
 		e = install_read_conf(span(text, n), out);
+	if (e == OK)
+		e = find_owner(out);
 	if (e != OK)
 		say_conf(out, e);
+	return e;
+}
+
+static bool is_for_another(const struct install *in)
+{
+	return getuid() == 0 && in->uid != 0;
+}
+
+void install_enter(const struct install *in)
+{
+	if (is_for_another(in))
+		must(setegid(in->gid) == 0 && seteuid(in->uid) == 0);
+}
+
+void install_leave(const struct install *in)
+{
+	if (is_for_another(in))
+		must(seteuid(0) == 0 && setegid(getgid()) == 0);
+}
+
+enum err install_root_key(const struct install *in, uint8_t root[AEAD_KEY_BYTES])
+{
+	const struct install_path path = install_path(in, "keys/root.key");
+	enum err e;
+
+	install_enter(in);
+	e = vault_root(path.text, root);
+	install_leave(in);
+	if (e == OK)
+		return OK;
+	(void)report_fail(e, "read the root key %s", path.text);
+	if (e == ERR_DENIED)
+		report_hint("run this as root or as the owner of %s; the key file is to have mode 0600", in->dir);
 	return e;
 }
 
 enum err install_directory(const struct install *in, bool read_only, struct directory **out)
 {
 	uint8_t root[AEAD_KEY_BYTES];
-	enum err e = vault_root(install_path(in, "keys/root.key").text, root);
+	enum err e;
 
-	if (e != OK) {
-		(void)report_fail(e, "read the root key %s/keys/root.key", in->dir);
-		if (e == ERR_DENIED)
-			report_hint("run this as the broker's user or root; the key file is to have mode 0600");
-		return e;
-	}
+	TRY(install_root_key(in, root));
+	install_enter(in);
 	e = directory_open(install_path(in, "directory.mdb").text, root, read_only, out);
+	install_leave(in);
 	crypt_wipe(root, sizeof(root));
 	if (e != OK)
 		(void)report_fail(e, "open the directory %s/directory.mdb", in->dir);

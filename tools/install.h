@@ -7,6 +7,8 @@
 #ifndef PULLCORD_INSTALL_H
 #define PULLCORD_INSTALL_H
 
+#include <sys/types.h>
+
 #include "directory.h"
 #include "err.h"
 
@@ -17,6 +19,8 @@ struct install {
 	char dir[INSTALL_PATH_MAX];
 	char tenant[65];
 	int device_port, app_port;      /* 0: not said */
+	uid_t uid;                      /* whose it is: the broker's user, when root made it */
+	gid_t gid;
 };
 
 struct install_path {
@@ -28,7 +32,13 @@ enum err install_open(const char *dir, struct install *out) MUST_USE;
 /* The path of a file in it, "keys/root.key"; by value, for one call: install_path(&in, "ca.crt").text */
 struct install_path install_path(const struct install *in, const char *name);
 
-/* The account directory of an installation. Failures are said. */
+/* Root works on an installation's stores as the user they belong to: what LMDB makes beside them must stay the broker's,
+ * and keys are read only from one's own files. Nothing happens for anybody else. Between the two, be short. */
+void install_enter(const struct install *in);
+void install_leave(const struct install *in);
+
+/* The root key and the account directory of an installation. Failures are said. */
+enum err install_root_key(const struct install *in, uint8_t root[32]) MUST_USE;
 enum err install_directory(const struct install *in, bool read_only, struct directory **out) MUST_USE;
 
 /* Settings of a mosquitto.conf by its text. ERR_NOT_FOUND: no plugin_opt_tenant. Pure. */
