@@ -79,7 +79,10 @@ static enum certificate_fault read_tenant(const X509 *x, struct span cn, char ou
 		int type;
 		const ASN1_STRING *value = GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(names, i), &type);
 
-		if (type == GEN_URI && (++uris > 1 || !urn_read(string_span(value), cn, &tenant)))
+		if (type != GEN_URI)
+			continue;
+		uris++;
+		if (!urn_read(string_span(value), cn, &tenant))
 			return CERTIFICATE_SAN;
 	}
 	return uris == 1 && span_text(tenant, out, WORD_BYTES_MAX + 1) ? CERTIFICATE_GOOD : CERTIFICATE_SAN;

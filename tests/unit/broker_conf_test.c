@@ -17,9 +17,9 @@
 #define TLS "certfile c.pem\nkeyfile k.pem\n"
 #define LISTEN "listener 8883\ncafile ca.pem\n" TLS "require_certificate true\ntls_version tlsv1.3\n"
 #define REST \
-	"per_listener_settings false\nallow_anonymous false\nallow_zero_length_clientid false\ncheck_retain_source true\n" \
-	"max_packet_size 262144\nmessage_size_limit 200000\nmax_keepalive 120\npersistent_client_expiration 7d\n" \
-	"connection_messages false\nlog_type error\nlog_type warning\n"
+	"per_listener_settings false\nallow_anonymous false\nallow_zero_length_clientid false\n" \
+	"check_retain_source true\nmax_packet_size 262144\nmessage_size_limit 200000\nmax_keepalive 120\n" \
+	"persistent_client_expiration 7d\nconnection_messages false\nlog_type error\nlog_type warning\n"
 #define BASE REST OURS LISTEN
 
 static struct broker_fault fault[FAULTS_MAX];
@@ -42,8 +42,9 @@ static void assert_faults(const char *text, const char *want)
 	for (size_t i = 0; i < n; i++) {
 		const struct broker_fault *f = &fault[i];
 
-		at += (size_t)snprintf(have + at, sizeof(have) - at, "%s%u %s%s%s%s%s", i ? "; " : "", f->line, f->option,
-				       f->value[0] ? " " : "", f->value, f->missing ? "?" : "", f->fatal ? "!" : "");
+		at += (size_t)snprintf(have + at, sizeof(have) - at, "%s%u %s%s%s%s%s", i ? "; " : "", f->line,
+				       f->option, f->value[0] ? " " : "", f->value, f->missing ? "?" : "",
+				       f->fatal ? "!" : "");
 		assert_true(at < sizeof(have));
 		assert_non_null(f->why);
 		assert_non_null(f->right);
@@ -130,7 +131,8 @@ static void what_is_missing_is_a_fault(void **state)
 	(void)state;
 	assert_faults(OURS LISTEN,
 		      "0 allow_zero_length_clientid?!; 0 check_retain_source?!; 0 max_packet_size?!; "
-		      "0 message_size_limit?!; 0 max_keepalive?; 0 persistent_client_expiration?; 0 connection_messages?");
+		      "0 message_size_limit?!; 0 max_keepalive?; 0 persistent_client_expiration?; "
+		      "0 connection_messages?");
 	assert_faults(REST LISTEN, "0 plugin?!");
 	assert_faults(REST OURS, "0 listener?!");
 	assert_true(scan("") >= 8);
@@ -228,7 +230,8 @@ static void a_fault_is_told_in_one_line(void **state)
 	(void)state;
 	assert_int_equal(scan(BASE "allow_anonymous true\x1b[2J\n"), 1);
 	broker_fault_text(&fault[0], text);
-	assert_string_equal(text, "m.conf:19: allow_anonymous true?[2J: it is neither true nor false; right: true or false");
+	assert_string_equal(text, "m.conf:19: allow_anonymous true?[2J: it is neither true nor false; "
+				  "right: true or false");
 	assert_int_equal(scan(REST LISTEN), 1);
 	broker_fault_text(&fault[0], text);
 	assert_string_equal(text, "m.conf: plugin is missing: the broker would decide alone; right: "
@@ -268,6 +271,7 @@ static const char *write_file(const char *name, const char *text)
 
 static void included_files_are_read_where_they_stand(void **state)
 {
+	static const char *const files[] = { "A.conf", "b.conf", "c.conf", "notes.txt", ".conf" };
 	char text[2048];
 	size_t n;
 
@@ -290,23 +294,34 @@ static void included_files_are_read_where_they_stand(void **state)
 	assert_false(fault[2].fatal);
 	assert_non_null(strstr(fault[3].file, "/c.conf"));
 	assert_true(fault[3].fatal);
-	for (const char *const *f = (const char *const[]){ "A.conf", "b.conf", "c.conf", "notes.txt", ".conf", NULL }; *f; f++)
-		remove(scratch_path(&scratch, *f));
+	for (size_t i = 0; i < countof(files); i++)
+		remove(scratch_path(&scratch, files[i]));
 }
 
+/* Fatal is what stands before ours. */
 static void files_are_taken_in_the_brokers_order(void **state)
 {
+	static const struct { const char *ours, *other; bool other_first; } row[] = {
+		{ "a.conf1.conf", "b.conf1.conf", false },
+		{ "b1.conf", "a2.conf", true },
+		{ "a1.conf", "B0.conf", false },   /* letters before case */
+		{ "B1.conf", "a2.conf", true },
+		{ "a0.conf", "A1.conf", true },    /* case before the next letters */
+		{ "A1.conf", "a0.conf", false },
+		{ "a1.conf", "a10.conf", false },
+	};
 	char text[1024];
 
 	(void)state;
-	write_file("a0.conf", OURS);
-	write_file("A1.conf", "plugin /first.so\n");   /* 'A' and 'a' are one letter but for case: before a0 */
 	snprintf(text, sizeof(text), REST "include_dir %s\n" LISTEN, scratch.dir);
-	assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX), 1);
-	assert_string_equal(fault[0].value, "/first.so");
-	assert_true(fault[0].fatal);
-	remove(scratch_path(&scratch, "a0.conf"));
-	remove(scratch_path(&scratch, "A1.conf"));
+	for (size_t i = 0; i < countof(row); i++) {
+		write_file(row[i].ours, OURS);
+		write_file(row[i].other, "plugin /other.so\n");
+		assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX), 1);
+		assert_int_equal(fault[0].fatal, row[i].other_first);
+		remove(scratch_path(&scratch, row[i].ours));
+		remove(scratch_path(&scratch, row[i].other));
+	}
 }
 
 static void what_cannot_be_read_is_fatal(void **state)

@@ -105,9 +105,13 @@ static void an_account_comes_back_as_it_was_saved(void **state)
 	for (int round = 0; round < 40; round++) {
 		CLEANUP(account_free) struct account *back = NULL;
 		struct account a = account_of(round % 2 ? USER : DEVICE, "x");
+		char id[80];
 		size_t w = 0;
 
 		a.subject.id = random_word(words[w++]);
+		snprintf(id, sizeof(id), "%d-%.*s", round, SPAN_FMT(a.subject.id));
+		id[WORD_BYTES_MAX] = '\0';   /* no two begin alike: else one could be called like another's client id */
+		a.subject.id = span_str(id);
 		a.subject.tenant = random_word(words[w++]);
 		a.subject.roles = round == 0 ? DIRECTORY_ROLES_MAX : seed_below(8);
 		a.subject.attributes = round == 0 ? DIRECTORY_ATTRIBUTES_MAX : seed_below(20);

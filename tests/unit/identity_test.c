@@ -320,6 +320,28 @@ static void damaged_bytes_never_make_another_identity(void **state)
 	identity_release(x);
 }
 
+/* Its errors must not stay: the broker would take them for those of its next read. */
+static void a_damaged_extension_is_refused_quietly(void **state)
+{
+	struct wish w = good[0];
+	ASN1_OCTET_STRING *junk = ASN1_OCTET_STRING_new();
+	X509_EXTENSION *extension;
+	struct identity id;
+	X509 *x;
+
+	(void)state;
+	w.uri[0] = span(NULL, 0);
+	x = make(&w);
+	assert_int_equal(ASN1_OCTET_STRING_set(junk, (const uint8_t *)"\x30\x05junk", 6), 1);
+	extension = X509_EXTENSION_create_by_NID(NULL, NID_subject_alt_name, 0, junk);
+	assert_int_equal(X509_add_ext(x, extension, -1), 1);
+	assert_int_equal(identity_read(x, NOW, &id), CERTIFICATE_SAN);
+	assert_int_equal(ERR_peek_error(), 0);
+	X509_EXTENSION_free(extension);
+	ASN1_OCTET_STRING_free(junk);
+	identity_release(x);
+}
+
 /* OpenSSL makes no such name, so a good one is broken. */
 static void broken_utf8_is_no_identity(void **state)
 {
@@ -370,6 +392,7 @@ int main(void)
 		cmocka_unit_test(what_it_says_of_a_good_one_is_exact),
 		cmocka_unit_test(no_certificate_is_no_identity),
 		cmocka_unit_test(damaged_bytes_never_make_another_identity),
+		cmocka_unit_test(a_damaged_extension_is_refused_quietly),
 		cmocka_unit_test(broken_utf8_is_no_identity),
 		cmocka_unit_test(every_fault_has_a_text_of_its_own),
 	};
