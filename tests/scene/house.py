@@ -158,11 +158,18 @@ class Gateway:
             self.local = None
         return self.process.end(how)
 
-    def mllp(self, message, seconds=10):
-        """Sends one HL7 v2 message; the answer as text, "" when the connection was closed instead."""
+    def mllp(self, *messages, seconds=10):
+        """Sends HL7 v2 messages over one connection, all at once; the answers as text, fewer when it was closed."""
+        answers, unread = [], b""
         with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=seconds * self.house.patience) as s:
-            s.sendall(b"\x0b" + message + b"\x1c\r")
-            return read_frame(s).decode(errors="replace")
+            threading.Thread(target=s.sendall, args=(b"".join(b"\x0b" + m + b"\x1c\r" for m in messages),)).start()
+            while len(answers) < len(messages):
+                got = s.recv(65536)
+                if not got:
+                    break
+                *whole, unread = (unread + got).split(b"\x1c\r")
+                answers += [frame.lstrip(b"\x0b").decode(errors="replace") for frame in whole]
+        return answers
 
     def say(self, obj):
         if not self.local:
@@ -192,19 +199,16 @@ class Gateway:
             self.heard += [json.loads(line) for line in lines]
 
 
-def read_frame(s):
-    got = b""
-    while not got.endswith(b"\x1c\r"):
-        more = s.recv(65536)
-        if not more:
-            return b""
-        got += more
-    return got[1:-2]
-
-
 def hl7(text):
     """A file with one segment a line, as the wire wants it."""
     return b"\r".join(line for line in text.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n") if line) + b"\r"
+
+
+def renumbered(message, number):
+    """The same HL7 message under another control id (MSH-10): a repeat, not a retransmission."""
+    fields = message.split(b"|", 10)
+    fields[9] += b"-%d" % number
+    return b"|".join(fields)
 
 
 class House:
@@ -319,6 +323,24 @@ class House:
             cert, key = certificate_files(folder)
             return options + ["-p", self.device_port, "--cert", cert, "--key", key, "-i", who]
         return options + ["-p", self.app_port, "-u", who, "-P", self.password_of(who), "-i", f"{who}.stock"]
+
+    def forge(self, name, subject, san, own=True, usage="clientAuth"):
+        """A client certificate made by openssl alone, of the house's CA or of another; san "none": without."""
+        folder = self.root / "forged" / name
+        folder.mkdir(parents=True)
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        ca, ca_key = self.dir / "ca.crt", self.dir / "keys/ca.key"
+        if not own:
+            ca, ca_key = folder / "ca.crt", folder / "ca.key"
+            self.run(["openssl", "req", "-x509", *key, "-subj", "/CN=Another CA", "-keyout", ca_key, "-out", ca])
+        extensions = folder / "extensions"
+        extensions.write_text(f"extendedKeyUsage={usage}\n" + (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
+        self.run(["openssl", "req", *key, "-subj", subject, "-keyout", folder / "device.key", "-out", folder / "csr"])
+        done = self.run(["openssl", "x509", "-req", "-in", folder / "csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
+                         "-extfile", extensions, "-out", folder / "device.crt"])
+        if done.returncode:
+            raise Trouble(f"openssl made no certificate: {done.stderr}")
+        return folder
 
     # ---- people ----
 

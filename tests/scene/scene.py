@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import wire
-from house import Gateway, House, PASSWORDS, Trouble, certificate_files, hl7, tail, wait_for
+from house import Gateway, House, PASSWORDS, Trouble, certificate_files, hl7, renumbered, tail, wait_for
 
 DATA = Path(__file__).resolve().parent / "data"
 STEPS = []
@@ -229,20 +229,18 @@ def hears(stage, device, answer, what, seconds):
 
 @step("{device} sends {file} -> {code}")
 def _(stage, device, file, code):
-    answer = stage.gateways[device].mllp(hl7((DATA / file).read_bytes()))
-    found = re.search(r"^MSA\|(\w+)", answer.replace("\r", "\n"), re.M)
-    expect("the answer to " + file, code, found[1] if found else "none", answer.replace("\r", "\n"))
+    answers = stage.gateways[device].mllp(hl7((DATA / file).read_bytes()))
+    shown = "\n".join(answers).replace("\r", "\n")
+    found = re.search(r"^MSA\|(\w+)", shown, re.M)
+    expect("the answer to " + file, code, found[1] if found else "closed", shown)
 
 
 @step("{device} sends {file} {times} times -> {code}")
 def _(stage, device, file, times, code):
-    """Each time under another message control id (MSH-10)."""
+    """Each time under another control id."""
     text = hl7((DATA / file).read_bytes())
-    for number in range(int(times)):
-        fields = text.split(b"|", 10)
-        fields[9] += b"-%d" % number
-        answer = stage.gateways[device].mllp(b"|".join(fields))
-        expect(f"the answer to number {number}", True, f"MSA|{code}|" in answer, answer.replace("\r", "\n"))
+    answers = stage.gateways[device].mllp(*(renumbered(text, n) for n in range(int(times))))
+    expect(f"answers of {code}", int(times), sum(f"MSA|{code}|" in answer for answer in answers), "\n".join(answers[:3]))
 
 
 # ---- people who watch ----
@@ -388,31 +386,10 @@ def connection(stage, options, seconds=6):
     return ("refused" if "received CONNACK" in text else "closed"), text
 
 
-def certificate(stage, name, subject, san, issuer="own", usage="clientAuth", days="30"):
-    """A client certificate made by openssl alone, of the house's CA or of one of its own."""
-    folder = stage.house.root / "forged" / name
-    folder.mkdir(parents=True)
-    run = lambda *argv: stage.house.run(["openssl", *argv])
-    ca, ca_key = stage.house.dir / "ca.crt", stage.house.dir / "keys/ca.key"
-    if issuer != "own":
-        ca, ca_key = folder / "ca.pem", folder / "ca.key.pem"
-        run("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=Another CA",
-            "-keyout", ca_key, "-out", ca, "-days", "30")
-    extensions = folder / "extensions"
-    extensions.write_text(f"extendedKeyUsage={usage}\n" + (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
-    run("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", subject, "-keyout",
-        folder / "device.key", "-out", folder / "device.csr")
-    done = run("x509", "-req", "-in", folder / "device.csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", days,
-               "-extfile", extensions, "-out", folder / "device.crt")
-    if not (folder / "device.crt").exists():
-        raise Trouble(f"openssl made no certificate: {done.stderr}")
-    return folder
-
-
 @step("a certificate {subject} {san} of {issuer} CA for {usage} connects as {client} -> {outcome}")
 def _(stage, subject, san, issuer, usage, client, outcome):
     stage.sequence += 1
-    folder = certificate(stage, f"forged{stage.sequence}", subject, san, issuer, usage)
+    folder = stage.house.forge(f"forged{stage.sequence}", subject, san, own=issuer == "own", usage=usage)
     cert, key = certificate_files(folder)
     got, text = connection(stage, ["-p", stage.house.device_port, "--cafile", stage.house.dir / "ca.crt", "--cert", cert,
                                    "--key", key, "-i", client])
