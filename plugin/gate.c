@@ -162,7 +162,7 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 		history_done(g->history, NULL, a->key.data);
 	until = e->head->expires_us ? (int64_t)e->head->expires_us : guard_real_us() + HISTORY_KEEP_US;
 	if (history_put(g->history, &e->id, a->key.data, until, t->text, p->payload, receipt) != OK)
-		log_say(EV_HISTORY_FAILED, KV_STR("error", "full"));
+		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
 }
 
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p)

@@ -455,14 +455,25 @@ static void publish_checkpoint(struct guard *g)
 		g->host.publish(NULL, topic, span_str(note), 1, true);
 }
 
-static void watch_record(struct guard *g)
+static void say_trouble(enum log_event ev, enum err now, enum err *was)
+{
+	if (now != *was)
+		log_say(ev, KV_STR("state", err_name(now)));
+	*was = now;
+}
+
+/* The threads do not log: the broker's log is for its own thread. */
+static void watch_threads(struct guard *g)
 {
 	static const char *const word[] = { "flowing", "behind", "stopped" };
 	enum record_state now = record_state(g->record);
 
 	if (now != g->record_was)
-		log_say(EV_RECORD_STATE, KV_STR("state", word[now]), KV_NUM("entries", record_durable(g->record)));
+		log_say(EV_RECORD_STATE, KV_STR("state", word[now]), KV_STR("error", err_name(record_trouble(g->record))),
+			KV_NUM("entries", record_durable(g->record)), KV_NUM("lost", record_lost(g->record)));
 	g->record_was = now;
+	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
+	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
 }
 
 void guard_tick(struct guard *g)
@@ -486,5 +497,5 @@ void guard_tick(struct guard *g)
 	history_expire(g->history, guard_real_us());
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
 	publish_checkpoint(g);
-	watch_record(g);
+	watch_threads(g);
 }

@@ -41,7 +41,8 @@ struct guard {
 	char topic_text[TOPIC_BYTES_MAX + 1];
 	uint64_t directory_seen, journal, checkpoint;
 	int64_t second;                 /* of the last once-a-second work, monotonic */
-	enum record_state record_was;
+	enum record_state record_was;   /* what was last said of them in the log */
+	enum err history_was, owners_was;
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };
 

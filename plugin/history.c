@@ -2,11 +2,11 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "cur.h"
 #include "envelope.h"
-#include "log.h"
 #include "store.h"
 #include "vault.h"
 
@@ -40,7 +40,8 @@ struct history {
 	size_t closed_at;
 	struct job *owed;           /* broker's thread: taken from `done` */
 	struct jobs todo, done;     /* under the lock */
-	bool stop, failed, running;
+	bool stop, running;
+	_Atomic int trouble;        /* the writer's, read by anybody: the broker's log is for its own thread */
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	pthread_t thread;
@@ -140,9 +141,7 @@ static void *writer(void *arg)
 			break;
 		pthread_mutex_unlock(&h->lock);
 		e = write_jobs(h, batch);
-		if (e != OK && !h->failed)
-			log_say(EV_HISTORY_FAILED, KV_STR("error", err_name(e)));
-		h->failed = e != OK;
+		atomic_store(&h->trouble, (int)e);
 		pthread_mutex_lock(&h->lock);
 		if (e != OK) {
 			for (j = batch; j->next; j = j->next)
@@ -289,6 +288,11 @@ const struct kept *history_next(const struct history *h, const struct kept *afte
 uint64_t history_number(const struct history *h)
 {
 	return h->number;
+}
+
+enum err history_trouble(const struct history *h)
+{
+	return (enum err)atomic_load(&h->trouble);
 }
 
 size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most)

@@ -45,7 +45,10 @@ void history_expire(struct history *h, int64_t now_us);
 const struct kept *history_next(const struct history *h, const struct kept *after);
 uint64_t history_number(const struct history *h); /* of the newest */
 
-/* One receipt that is owed now: its topic, up to `most` ids. 0: none. ERR_* states of the disk are logged once. */
+/* Why nothing can be kept at the moment (ERR_FULL, ERR_IO); OK while it can. Tried again once a second. */
+enum err history_trouble(const struct history *h);
+
+/* One receipt that is owed now: its topic, up to `most` ids. 0: none. */
 size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most);
 
 #endif

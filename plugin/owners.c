@@ -3,9 +3,8 @@
 #include <pthread.h>
 #include <search.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
-
-#include "log.h"
 
 struct binding {
 	char client[65];
@@ -18,6 +17,7 @@ struct owners {
 	void *tree;                 /* tsearch(3), by client */
 	struct binding *head, **tail;
 	bool stop;
+	_Atomic int trouble;
 	pthread_mutex_t lock;       /* guards head, tail, stop */
 	pthread_cond_t more;
 	pthread_t thread;
@@ -63,8 +63,7 @@ static void *write_bindings(void *arg)
 			o->tail = &o->head;
 		pthread_mutex_unlock(&o->lock);
 		e = directory_bind(o->directory, span_str(b->client), &b->owner);
-		if (e != OK)
-			log_say(EV_OWNER_NOT_KEPT, KV_STR("client", b->client), KV_STR("error", err_name(e)));
+		atomic_store(&o->trouble, (int)e);
 		pthread_mutex_lock(&o->lock);
 	}
 	pthread_mutex_unlock(&o->lock);
@@ -163,4 +162,9 @@ enum err owners_bind(struct owners *o, const char *client, Pullcord__V1__Party p
 	pthread_cond_signal(&o->more);
 	pthread_mutex_unlock(&o->lock);
 	return OK;
+}
+
+enum err owners_trouble(const struct owners *o)
+{
+	return (enum err)atomic_load(&o->trouble);
 }

@@ -17,4 +17,7 @@ const struct owner *owners_find(const struct owners *o, const char *client);
 /* OK: it is theirs, now or since long. ERR_EXISTS: somebody else's. ERR_FULL. */
 enum err owners_bind(struct owners *o, const char *client, Pullcord__V1__Party party, const char *id) MUST_USE;
 
+/* Why the last binding could not be written; OK when it could. */
+enum err owners_trouble(const struct owners *o);
+
 #endif
