@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base.h"
@@ -38,7 +39,7 @@ static inline void scratch_remove(struct scratch *s)
 	DIR *d = opendir(s->dir);
 
 	for (struct dirent *e; d && (e = readdir(d));)
-		if (e->d_name[0] != '.')
+		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
 			remove(scratch_path(s, e->d_name));
 	if (d)
 		closedir(d);
