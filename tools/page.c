@@ -93,11 +93,11 @@ static void man_options(const struct opt_page *page)
 	for (size_t i = 0; i < page->opts; i++) {
 		const struct opt *o = &page->opt[i];
 
-		printf(".TP\n.B \\-\\-");
+		printf(".TP\n.BI \\-\\-");
 		man_text(o->name);
+		if (o->value)
+			printf(" \" %s\"", o->value);
 		putchar('\n');
-		man_text(o->value ? o->value : "");
-		printf(o->value ? ": " : "");
 		man_text(o->text);
 		printf("%s\n", how_often(o));
 	}

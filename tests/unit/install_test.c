@@ -1,0 +1,233 @@
+/* install: the folder of an installation, and the baseline it is made from. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "baseline.h"
+#include "broker_conf.h"
+#include "crypt.h"
+#include "install.h"
+#include "policy.h"
+#include "report.h"
+#include "scratch.h"
+
+static struct scratch scratch;
+
+static int make(void **state)
+{
+	(void)state;
+	must(crypt_init() == OK);
+	scratch_make(&scratch);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+static const struct baseline sample = {
+	.dir = "/srv/house", .tenant = "st.mary-1", .user = "broker", .plugin = "/opt/mosquitto_pullcord.so",
+	.device_port = 18883, .app_port = 18884, .record_mib = 8,
+};
+
+static void the_settings_say_tenant_and_ports(void **state)
+{
+	struct install in = { .dir = "kept" };
+
+	(void)state;
+	assert_int_equal(install_read_conf(SPAN_LIT("# plugin_opt_tenant no\n  listener 1883 127.0.0.1\r\n"
+						    "plugin_opt_tenant  mercy \n\nlistener 8884\nlistener 9\n"), &in), OK);
+	assert_string_equal(in.tenant, "mercy");
+	assert_string_equal(in.dir, "kept");
+	assert_int_equal(in.device_port, 1883);
+	assert_int_equal(in.app_port, 8884);
+}
+
+static void settings_without_a_tenant_are_none_of_ours(void **state)
+{
+	struct install in = { 0 };
+
+	(void)state;
+	assert_int_equal(install_read_conf(SPAN_LIT(""), &in), ERR_NOT_FOUND);
+	assert_int_equal(install_read_conf(SPAN_LIT("listener 8883\n"), &in), ERR_NOT_FOUND);
+	assert_int_equal(install_read_conf(SPAN_LIT("plugin_opt_tenant a/b\n"), &in), ERR_SYNTAX);
+	assert_int_equal(install_read_conf(SPAN_LIT("plugin_opt_tenant"), &in), ERR_SYNTAX);
+	assert_int_equal(in.device_port, 0);
+}
+
+static void the_written_settings_are_read_back(void **state)
+{
+	char text[BASELINE_BYTES_MAX];
+	struct put out = put(text, sizeof(text));
+	struct install in = { 0 };
+
+	(void)state;
+	assert_int_equal(baseline_write_conf(&sample, &out), OK);
+	assert_int_equal(install_read_conf(put_span(&out), &in), OK);
+	assert_string_equal(in.tenant, "st.mary-1");
+	assert_int_equal(in.device_port, 18883);
+	assert_int_equal(in.app_port, 18884);
+}
+
+static void nothing_of_the_sample_is_left_in_the_settings(void **state)
+{
+	static const char *const gone[] = {
+		"/etc/pullcord", "mercy", "listener 8883", "user mosquitto", "/usr/local", "record_mib 1024",
+	};
+	static const char *const there[] = {
+		"user broker\n", "plugin /opt/mosquitto_pullcord.so\n", "plugin_opt_dir /srv/house\n", "plugin_opt_tenant st.mary-1\n",
+		"plugin_opt_record_mib 8\n", "listener 18883\n", "listener 18884\n", "cafile /srv/house/ca.crt\n",
+		"keyfile /srv/house/keys/server.key\n", "persistence_location /srv/house/\n",
+	};
+	char text[BASELINE_BYTES_MAX];
+	struct put out = put(text, sizeof(text) - 1);
+
+	(void)state;
+	assert_int_equal(baseline_write_conf(&sample, &out), OK);
+	text[out.n] = '\0';
+	for (size_t i = 0; i < countof(there); i++)
+		assert_non_null(strstr(text, there[i]));
+	for (size_t i = 0; i < countof(gone); i++)
+		assert_null(strstr(text, gone[i]));
+}
+
+static void the_plugin_finds_no_fault_with_the_baseline(void **state)
+{
+	char text[BASELINE_BYTES_MAX], why[BROKER_FAULT_TEXT];
+	struct put out = put(text, sizeof(text));
+	struct broker_fault fault[4];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(baseline_write_conf(&sample, &out), OK);
+	n = broker_conf_scan("mosquitto.conf", put_span(&out), fault, countof(fault));
+	if (n)
+		broker_fault_text(&fault[0], why);
+	if (n)
+		fail_msg("%s", why);
+	assert_int_equal(broker_conf_scan("mosquitto.conf", baseline_conf(), fault, countof(fault)), 0);
+}
+
+static void the_policy_speaks_of_the_tenant(void **state)
+{
+	CLEANUP(policy_close) struct policy *p = NULL;
+	struct policy_error where = { 0 };
+	char text[BASELINE_BYTES_MAX];
+	struct put out = put(text, sizeof(text));
+
+	(void)state;
+	assert_int_equal(baseline_write_policy(&sample, &out), OK);
+	assert_int_equal(policy_load(put_span(&out), &p, &where), OK);
+	assert_true(span_is(policy_tenant(p), "st.mary-1"));
+	assert_true(policy_has_role(p, SPAN_LIT("nurse")));
+}
+
+static void a_value_that_would_break_its_line_is_refused(void **state)
+{
+	static const char *const bad[] = { "", "/a\nallow_anonymous true", "/a ", " /a", "/a\x7f" };
+	char text[BASELINE_BYTES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < countof(bad); i++) {
+		struct baseline b = sample;
+		struct put out = put(text, sizeof(text));
+
+		b.dir = bad[i];
+		assert_int_equal(baseline_write_conf(&b, &out), ERR_SYNTAX);
+		b = sample;
+		b.plugin = bad[i];
+		assert_int_equal(baseline_write_conf(&b, &out), ERR_SYNTAX);
+	}
+}
+
+static void the_configs_folder_holds_the_same_baseline(void **state)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+	size_t n;
+
+	(void)state;
+	if (install_read("configs/mosquitto.conf", BASELINE_BYTES_MAX, &text, &n) != OK)
+		skip();
+	assert_true(span_eq(span(text, n), baseline_conf()));
+}
+
+static void a_file_is_written_once_with_its_mode(void **state)
+{
+	const char *path = scratch_path(&scratch, "f");
+	CLEANUP(free_cleanup) char *text = NULL;
+	struct stat st;
+	mode_t was = umask(077);
+	size_t n;
+
+	(void)state;
+	assert_int_equal(install_write(path, SPAN_LIT("hello"), 0644), OK);
+	umask(was);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0644);
+	assert_int_equal(install_write(path, SPAN_LIT("x"), 0644), ERR_EXISTS);
+	assert_int_equal(install_read(path, 5, &text, &n), OK);
+	assert_string_equal(text, "hello");
+	assert_int_equal(n, 5);
+}
+
+static void what_cannot_be_read_says_which_way(void **state)
+{
+	const char *path = scratch_path(&scratch, "big");
+	char *text = NULL;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(install_write(path, SPAN_LIT("123456"), 0644), OK);
+	assert_int_equal(install_read(path, 5, &text, &n), ERR_TOO_LARGE);
+	assert_int_equal(install_read(scratch_path(&scratch, "none"), 5, &text, &n), ERR_NOT_FOUND);
+	assert_int_equal(install_read(scratch.dir, 5, &text, &n), ERR_IO);
+	assert_int_equal(install_write(scratch_path(&scratch, "no/where"), SPAN_LIT("x"), 0644), ERR_NOT_FOUND);
+	assert_null(text);
+}
+
+static void a_folder_that_is_none_names_the_remedy(void **state)
+{
+	char *said = NULL, dir[INSTALL_PATH_MAX + 1];
+	struct install in;
+	size_t n;
+	FILE *err = open_memstream(&said, &n);
+
+	(void)state;
+	report_to(NULL, err);
+	assert_int_equal(install_open(scratch.dir, &in), ERR_NOT_FOUND);
+	memset(dir, 'x', sizeof(dir) - 1);
+	dir[sizeof(dir) - 1] = '\0';
+	assert_int_equal(install_open(dir, &in), ERR_TOO_LARGE);
+	report_to(NULL, NULL);
+	fclose(err);
+	assert_non_null(strstr(said, "pullcord init"));
+	free(said);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_settings_say_tenant_and_ports),
+		cmocka_unit_test(settings_without_a_tenant_are_none_of_ours),
+		cmocka_unit_test(the_written_settings_are_read_back),
+		cmocka_unit_test(nothing_of_the_sample_is_left_in_the_settings),
+		cmocka_unit_test(the_plugin_finds_no_fault_with_the_baseline),
+		cmocka_unit_test(the_policy_speaks_of_the_tenant),
+		cmocka_unit_test(a_value_that_would_break_its_line_is_refused),
+		cmocka_unit_test(the_configs_folder_holds_the_same_baseline),
+		cmocka_unit_test(a_file_is_written_once_with_its_mode),
+		cmocka_unit_test(what_cannot_be_read_says_which_way),
+		cmocka_unit_test(a_folder_that_is_none_names_the_remedy),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make, unmake);
+}

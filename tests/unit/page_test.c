@@ -1,0 +1,104 @@
+/* page: every command's help, and that the manual pages in tools/man are what the tool says of itself. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "install.h"
+#include "scratch.h"
+
+#define PAGE_MAX 65536
+
+static struct scratch scratch;
+
+static int make(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} generated[] = {
+	{ "init", cmd_init }, { "device", cmd_device }, { "user", cmd_user }, { "policy", cmd_policy },
+	{ "watch", cmd_watch }, { "ack", cmd_ack }, { "send", cmd_send },
+};
+
+/* What a command prints for one word. */
+static char *printed(int (*run)(int, char **), const char *name, const char *word)
+{
+	const char *path = scratch_path(&scratch, "out");
+	char verb[32], arg[32], *argv[] = { verb, arg, NULL }, *text = NULL;
+	int was = dup(STDOUT_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), code;
+	size_t n;
+
+	snprintf(verb, sizeof(verb), "%s", name);
+	snprintf(arg, sizeof(arg), "%s", word);
+	fflush(stdout);
+	must(was >= 0 && fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
+	code = run(2, argv);
+	fflush(stdout);
+	must(dup2(was, STDOUT_FILENO) >= 0);
+	close(was);
+	close(fd);
+	assert_int_equal(code, CMD_DONE);
+	must(install_read(path, PAGE_MAX, &text, &n) == OK);
+	return text;
+}
+
+static void every_command_helps_in_lines_that_fit(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < countof(generated); i++) {
+		char *text = printed(generated[i].run, generated[i].name, "--help");
+
+		assert_int_equal(strncmp(text, "usage: pullcord ", 16), 0);
+		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
+			if (strlen(line) > 120)
+				fail_msg("%s: %s", generated[i].name, line);
+		free(text);
+	}
+}
+
+static void every_manual_page_is_what_the_tool_says(void **state)
+{
+	(void)state;
+	if (access("tools/man", F_OK) != 0)
+		skip();
+	for (size_t i = 0; i < countof(generated); i++) {
+		char path[64], *text = printed(generated[i].run, generated[i].name, "--help=man"), *page = NULL;
+		size_t n;
+
+		snprintf(path, sizeof(path), "tools/man/pullcord-%s.1", generated[i].name);
+		if (install_read(path, PAGE_MAX, &page, &n) != OK || strcmp(page, text) != 0)
+			fail_msg("%s is old: build/pullcord %s --help=man > %s", path, generated[i].name, path);
+		free(text);
+		free(page);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_command_helps_in_lines_that_fit),
+		cmocka_unit_test(every_manual_page_is_what_the_tool_says),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make, unmake);
+}

@@ -1,0 +1,110 @@
+/* ref and fold: naming an alert in one word, and knowing it again. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "crypt.h"
+#include "fold.h"
+#include "ref.h"
+#include "seed.h"
+
+static void every_ref_is_read_back(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct ref r = { .unit = "icu3", .device = "icu3-nc1" }, again;
+		char text[REF_TEXT];
+
+		seed_bytes(r.id.b, sizeof(r.id.b));
+		seed_bytes(r.key, sizeof(r.key));
+		ref_write(&r, text);
+		assert_int_equal(ref_read(span_str(text), &again), OK);
+		assert_memory_equal(&again, &r, sizeof(r));
+		assert_null(strpbrk(text, "+= \"'$"));
+	}
+}
+
+static void the_longest_words_fit(void **state)
+{
+	struct ref r = { 0 }, again;
+	char text[REF_TEXT];
+
+	(void)state;
+	memset(r.unit, 'u', WORD_BYTES_MAX);
+	memset(r.device, 'd', WORD_BYTES_MAX);
+	ref_write(&r, text);
+	assert_int_equal(strlen(text), REF_TEXT - 1);
+	assert_int_equal(ref_read(span_str(text), &again), OK);
+	assert_memory_equal(&again, &r, sizeof(r));
+}
+
+static void other_words_are_refused(void **state)
+{
+	static const char *const bad[] = {
+		"", "/", "//", "icu3/nc1", "icu3/nc1/", "icu3/nc1/AAAA", "icu3/nc1/x/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "ic u/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"icu3/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA+", "icu3/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+		"icu3/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB", "icu3/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+	};
+	struct ref r = { .unit = "kept" };
+
+	(void)state;
+	for (size_t i = 0; i < countof(bad); i++)
+		assert_int_equal(ref_read(span_str(bad[i]), &r), ERR_SYNTAX);
+	assert_string_equal(r.unit, "kept");
+	assert_int_equal(ref_read(SPAN_LIT("icu3/nc1/AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"), &r), OK);
+}
+
+static struct id numbered(uint64_t n)
+{
+	struct id id = { { 0 } };
+
+	memcpy(id.b, &n, sizeof(n));
+	return id;
+}
+
+static void the_same_message_is_known_and_the_same_condition_too(void **state)
+{
+	static struct fold f;
+	struct id one = numbered(1), two = numbered(2), three = numbered(3);
+
+	(void)state;
+	assert_int_equal(fold_see(&f, &one, numbered(7).b), FOLD_NEW);
+	assert_int_equal(fold_see(&f, &one, numbered(7).b), FOLD_SAME);
+	assert_int_equal(fold_see(&f, &two, numbered(7).b), FOLD_AGAIN);
+	assert_int_equal(fold_see(&f, &three, numbered(8).b), FOLD_NEW);
+	assert_int_equal(fold_see(&f, &one, numbered(7).b), FOLD_SAME);
+}
+
+static void the_oldest_is_forgotten_first(void **state)
+{
+	static struct fold f;
+
+	(void)state;
+	for (uint64_t i = 1; i <= FOLD_MAX + 1; i++) {
+		struct id id = numbered(i);
+
+		assert_int_equal(fold_see(&f, &id, id.b), FOLD_NEW);
+	}
+	assert_int_equal(fold_see(&f, &(struct id){ { 2 } }, numbered(2).b), FOLD_SAME);
+	assert_int_equal(fold_see(&f, &(struct id){ { 1 } }, numbered(1).b), FOLD_NEW);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(every_ref_is_read_back),
+		cmocka_unit_test(the_longest_words_fit),
+		cmocka_unit_test(other_words_are_refused),
+		cmocka_unit_test(the_same_message_is_known_and_the_same_condition_too),
+		cmocka_unit_test(the_oldest_is_forgotten_first),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	if (crypt_init() != OK)
+		return 1;
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
