@@ -291,21 +291,28 @@ static void renew(struct guard *g, struct session *s)
 	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s));
 }
 
+/* PARTY_NONE: more changed than the journal remembers, so it may have been any. */
 static void account_changed(void *ctx, Pullcord__V1__Party party, struct span id)
 {
 	struct guard *g = ctx;
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY, true, NULL);
+	bool any = party == PULLCORD__V1__PARTY__PARTY_NONE;
 
 	h.party = party;
 	h.actor = id;
-	h.detail = SPAN_LIT("the account was changed");
+	h.detail = any ? SPAN_LIT("many accounts were changed") : SPAN_LIT("the account was changed");
 	record_push(g->record, &h);
 	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		if (s->party == party && span_is(id, s->id))
+		if (any || (s->party == party && span_is(id, s->id)))
 			renew(g, s);
 }
 
 /* ---- reloading ---- */
+
+void guard_misconfigured(struct guard *g)
+{
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, "the broker was told to use an option we forbid");
+}
 
 void guard_reload(struct guard *g)
 {

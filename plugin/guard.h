@@ -70,6 +70,8 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 void guard_close(struct guard **g);
 /* Reads the policy again. A bad one is refused with file, line and remedy in the log, and the old one stays. */
 void guard_reload(struct guard *g);
+/* The broker read its configuration again and found a forbidden option there: goes on record. We still decide first. */
+void guard_misconfigured(struct guard *g);
 /* Often. Kicks, receipts, checkpoints, changes of the directory, idle people. */
 void guard_tick(struct guard *g);
 

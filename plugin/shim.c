@@ -19,6 +19,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 EXPORT int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n);
 
 static mosquitto_plugin_id_t *plugin_id;
+static char broker_conf[512];   /* plugin_opt_broker_conf, "" when not given */
 
 static void to_broker_log(enum log_level level, const char *line)
 {
@@ -108,10 +109,36 @@ static int on_tick(int event, void *event_data, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* ---- the broker's configuration ---- */
+
+/* The broker does not say how it was configured, and some of its options would let people past us. */
+static bool broker_conf_allows(void)
+{
+	static struct broker_fault fault[64];
+	char path[512], text[BROKER_FAULT_TEXT];
+	size_t n;
+	bool good = true;
+
+	if (!broker_conf[0] && broker_conf_path(path, sizeof(path)) != OK) {
+		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "which mosquitto.conf the broker reads cannot be told"),
+			KV_STR("right", "start it with -c FILE, or set plugin_opt_broker_conf FILE"));
+		return false;
+	}
+	n = broker_conf_check(broker_conf[0] ? broker_conf : path, fault, countof(fault));
+	for (size_t i = 0; i < n && i < countof(fault); i++) {
+		broker_fault_text(&fault[i], text);
+		log_say(fault[i].fatal ? EV_PLUGIN_REFUSED : EV_BROKER_OPTION, KV_STR("option", text));
+		good = good && !fault[i].fatal;
+	}
+	return good && n <= countof(fault);
+}
+
 /* Always 0: an error would make 2.0 fail open until its restart, and end 2.1. */
 static int on_reload(int event, void *event_data, void *data)
 {
 	(void)event, (void)event_data;
+	if (!broker_conf_allows())
+		guard_misconfigured(data);
 	guard_reload(data);
 	return MOSQ_ERR_SUCCESS;
 }
@@ -127,7 +154,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; } callbacks[] 
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
 
 struct settings {
-	const char *dir, *tenant, *broker_conf;
+	const char *dir, *tenant;
 	uint64_t record_mib, history_mib;
 };
 
@@ -140,7 +167,7 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 	else if (strcmp(o->key, "tenant") == 0)
 		s->tenant = o->value;
 	else if (strcmp(o->key, "broker_conf") == 0)
-		s->broker_conf = o->value;
+		return span_text(value, broker_conf, sizeof(broker_conf));
 	else if (strcmp(o->key, "record_mib") == 0)
 		return span_u64(value, 1 << 20, &s->record_mib) && s->record_mib >= 4;
 	else if (strcmp(o->key, "history_mib") == 0)
@@ -166,28 +193,6 @@ static bool read_options(const struct mosquitto_opt *opt, int n, struct settings
 	return s->dir != NULL;
 }
 
-/* The broker does not say how it was configured, and some of its options would let people past us. */
-static bool broker_conf_allows(const char *named)
-{
-	static struct broker_fault fault[64];
-	char path[512], text[BROKER_FAULT_TEXT];
-	size_t n;
-	bool good = true;
-
-	if (!named && broker_conf_path(path, sizeof(path)) != OK) {
-		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "which mosquitto.conf the broker reads cannot be told"),
-			KV_STR("right", "start it with -c FILE, or set plugin_opt_broker_conf FILE"));
-		return false;
-	}
-	n = broker_conf_check(named ? named : path, fault, countof(fault));
-	for (size_t i = 0; i < n && i < countof(fault); i++) {
-		broker_fault_text(&fault[i], text);
-		log_say(fault[i].fatal ? EV_PLUGIN_REFUSED : EV_BROKER_OPTION, KV_STR("option", text));
-		good = good && !fault[i].fatal;
-	}
-	return good && n <= countof(fault);
-}
-
 EXPORT int mosquitto_plugin_version(int n, const int *versions)
 {
 	for (int i = 0; i < n; i++)
@@ -204,7 +209,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	char what[1024];
 
 	log_to(to_broker_log);
-	if (!read_options(opt, n, &s) || !broker_conf_allows(s.broker_conf))
+	if (!read_options(opt, n, &s) || !broker_conf_allows())
 		return MOSQ_ERR_INVAL;
 	spec.dir = s.dir;
 	spec.record_mib = (size_t)s.record_mib;
