@@ -143,7 +143,7 @@ class Gateway:
     def start(self):
         self.starts += 1
         self.process = self.house.start(f"gateway-{self.device}-{self.starts}",
-                                        [self.house.build / "pullcord-gateway", self.ini], env=self.house.env())
+                                        [self.house.build / "pullcord-gateway", "--config", self.ini], env=self.house.env())
 
         def ready():
             with socket.socket() as s:
@@ -357,8 +357,8 @@ class House:
                          self.dir / "record.vkey", "--sizes", self.dir / "record.sizes", "--json", check=False)
 
     def damage_record(self):
-        """Changes one byte in a copy of the record until verification notices (LMDB keeps old pages too), and returns
-        what it then says. The byte is the last of a leaf page's first value."""
+        """Changes one byte in a copy of the record, and returns what verification says of it. The byte is the last of the
+        first value on a page, of the first page that turns out to hold entries in use (LMDB keeps old pages, too)."""
         whole, copy = (self.dir / "record.mdb").read_bytes(), self.root / "changed.mdb"
         page = 4096
         for at in range(2 * page, len(whole), page):
@@ -369,9 +369,9 @@ class House:
             changed[at + page - 1] ^= 1
             copy.write_bytes(changed)
             done = self.verify_copy(copy)
-            if done.returncode:
-                return json.loads(done.stdout)
-        raise Trouble("no changed byte was noticed")
+            if done.returncode and (said := json.loads(done.stdout))["part"] == "entry":
+                return said
+        raise Trouble("no changed entry was noticed")
 
     # ---- the end ----
 

@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import wire
@@ -196,19 +197,20 @@ def alert_of(device, message, number=0):
     return {"type": "alert", "source": device, "kind": "call.normal", "text": "said by a scene"} | given
 
 
+@step("{device} says {message...} {times} times -> {answer}")
+def _(stage, device, message, times, answer):
+    """"ID" in the object is replaced by 1, 2, 3 ..."""
+    alerts = [alert_of(device, message, number + 1) for number in range(int(times))]
+    for alert in alerts:
+        stage.gateways[device].say(alert)
+    for alert in alerts:
+        hears(stage, device, answer, f"id={alert['id']}", 10)
+
+
 @step("{device} says {message...} -> {answer}")
 def _(stage, device, message, answer):
     stage.gateways[device].say(alert_of(device, message))
     hears(stage, device, answer, "", 5)
-
-
-@step("{device} says {message...} {times} times -> {answer}")
-def _(stage, device, message, times, answer):
-    """"ID" in the object is replaced by 1, 2, 3 ..."""
-    for number in range(int(times)):
-        stage.gateways[device].say(alert_of(device, message, number + 1))
-    for number in range(int(times)):
-        hears(stage, device, answer, f"id={number + 1}" if "ID" in message else "", 10)
 
 
 @step("{device} hears {answer} {what...} within {period}")
@@ -257,23 +259,6 @@ def _(stage, user):
     stage.watchers.pop(user).process.end()
 
 
-@step("{user} sees {event} {what...} within {period}")
-def _(stage, user, event, what, period):
-    match = wanted(what)
-    watcher = stage.watchers[user]
-    found = watcher.next(lambda obj: obj.get("event") == event and match(obj), seconds_of(period) * stage.house.patience)
-    if not found:
-        raise Trouble(f"{user} did not see {event} {what}; only {[o for _, o in watcher.fresh]}")
-    stage.last[user] = found[1]
-
-
-@step("{user} sees no {event} for {period}")
-def _(stage, user, event, period):
-    found = stage.watchers[user].next(lambda obj: obj.get("event") == event, seconds_of(period))
-    if found:
-        raise Trouble(f"{user} saw {found[1]}")
-
-
 @step("{user} sees {count} alerts standing for {events} events within {period}")
 def _(stage, user, count, events, period):
     """`count` is a bound, "<20", or a number."""
@@ -287,6 +272,24 @@ def _(stage, user, count, events, period):
     expect("events told of", int(events), sum(seen.values()))
     if not (len(seen) < int(count[1:]) if count[0] == "<" else len(seen) == int(count)):
         raise Trouble(f"{len(seen)} alerts, not {count}")
+
+
+@step("{user} sees {event} {what...} within {period}")
+def _(stage, user, event, what, period):
+    match = wanted(what)
+    watcher = stage.watchers[user]
+    found = watcher.next(lambda obj: obj.get("event") == event and match(obj), seconds_of(period) * stage.house.patience)
+    if not found:
+        raise Trouble(f"{user} did not see {event} {what}; only {[o for _, o in watcher.fresh]}")
+    if event == "alert":
+        stage.last[user] = found[1]
+
+
+@step("{user} sees no {event} for {period}")
+def _(stage, user, event, period):
+    found = stage.watchers[user].next(lambda obj: obj.get("event") == event, seconds_of(period))
+    if found:
+        raise Trouble(f"{user} saw {found[1]}")
 
 
 @step("{user} answers {state}")
@@ -364,13 +367,12 @@ def _(stage, who, kind, party, sender, topic, outcome):
 
 @step("{who} leaves a will on {topic} and is gone")
 def _(stage, who, topic):
-    """Connects, subscribes nothing it may not, and vanishes without a DISCONNECT."""
+    """Connects, subscribes to what is its own, and vanishes without a DISCONNECT."""
     house = stage.house
-    options = house.tls(who)
-    process = house.start(f"will-{who}", ["mosquitto_sub", *options, "-t", "mercy/nothing", "-d", "--will-topic", topic,
-                                          "--will-payload", "from the grave", "--will-qos", "1"])
-    wait_for(f"{who} is connected", 10 * house.patience, lambda: "Subscribed" in process.text() or
-             "received SUBACK" in process.text() or not process.alive())
+    own = f"mercy/device/{who}/cmd" if house.folder(who).exists() else f"mercy/user/{who}/inbox"
+    process = house.start(f"will-{who}", ["stdbuf", "-oL", "mosquitto_sub", *house.tls(who), "-t", own, "-d", "--will-topic",
+                                          topic, "--will-payload", "from the grave", "--will-qos", "1"])
+    wait_for(f"{who} is connected", 10 * house.patience, lambda: "Subscribed" in process.text())
     process.end(signal.SIGKILL)
 
 
@@ -441,7 +443,8 @@ def _(stage, what):
     try:
         wait_for("", 5 * stage.house.patience, shown, poll=0.2)
     except Trouble:
-        raise Trouble(f"no entry with {what} in\n" + "\n".join(json.dumps(e) for e in stage.audit[-30:])) from None
+        shown = [{k: v for k, v in entry.items() if v and not k.endswith("_us")} for entry in stage.audit[-12:]]
+        raise Trouble(f"no entry with {what} in\n" + "\n".join(json.dumps(entry) for entry in shown)) from None
 
 
 @step("record has a byte changed -> the entry is named")
@@ -501,8 +504,9 @@ def main():
         for number, text, block in lines_of(args.scene):
             print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
             play(stage, text, block)
-    except Trouble as problem:
-        trouble = f"{args.scene.name}:{number}: {text}\n{problem}"
+    except Exception as problem:
+        why = problem if isinstance(problem, Trouble) else traceback.format_exc()
+        trouble = f"{args.scene.name}:{number}: {text}\n{why}"
     finally:
         wrong = stage.house.close(keep=bool(trouble) or args.keep)
     print(f"{'not ' if trouble or wrong else ''}ok 1 - {args.scene.stem}")
