@@ -103,8 +103,8 @@ int cmd_send(int argc, char **argv)
 	};
 	const struct opt_page page = {
 		.command = "send", .operands = "TEXT", .least = 1, .most = 1,
-		.text = "Sends a message to a channel, a person, a patient's thread, or everybody of a unit (unit/all: of "
-			"the house).",
+		.text = "Sends a message to a channel, a person, a patient's thread, or everybody of a unit (unit/all: "
+			"of the house).",
 		.example = "pullcord send --to channel/icu3-team --user ana \"Bed 12 goes to CT at 3\"\n"
 			   "pullcord send --to unit/all --user sup --priority code --place \"Room 12\" \"Code blue\"",
 		OPTS(opt),

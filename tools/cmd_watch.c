@@ -490,7 +490,7 @@ int cmd_watch(int argc, char **argv)
 {
 	CLEANUP(watch_end) struct watch w = { 0 };
 	const struct opt opt[] = {
-		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: what the account holds, where it can be read)"),
+		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: as the account holds, where it can be read)"),
 		OPT_LIST("channel", "CHANNEL", &w.channel, "whose messages (the same)"),
 		LOGIN_OPTS(&w.login),
 		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, lost"),
@@ -500,8 +500,9 @@ int cmd_watch(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "watch",
 		.text = "Shows alerts as they come: when, priority, bed, what, how often, from where, how long it took "
-			"from the device, and since the first event it stands for. Under a new alert stands the command that "
-			"answers it. A message that comes twice is shown once; repeats of a condition say \"again\".\n"
+			"from the device, and since the first event it stands for. Under a new alert stands the "
+			"command that answers it. A message that comes twice is shown once; repeats of a condition say "
+			"\"again\".\n"
 			"When the broker goes away it is said, and it goes on once the broker is back.",
 		.example = "pullcord watch --user ana --unit icu3\n"
 			   "pullcord watch --user ana --unit icu3 --host broker.example --cafile ca.crt --tenant mercy",

@@ -32,8 +32,8 @@ enum err install_open(const char *dir, struct install *out) MUST_USE;
 /* The path of a file in it, "keys/root.key"; by value, for one call: install_path(&in, "ca.crt").text */
 struct install_path install_path(const struct install *in, const char *name);
 
-/* Root works on an installation's stores as the user they belong to: what LMDB makes beside them must stay the broker's,
- * and keys are read only from one's own files. Nothing happens for anybody else. Between the two, be short. */
+/* Root works on an installation's stores as the user they belong to: what LMDB makes beside them must stay the
+ * broker's, and keys are read only from one's own files. Nothing happens for anybody else. Between the two, be short. */
 void install_enter(const struct install *in);
 void install_leave(const struct install *in);
 

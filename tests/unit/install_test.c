@@ -44,7 +44,8 @@ static void the_settings_say_tenant_and_ports(void **state)
 
 	(void)state;
 	assert_int_equal(install_read_conf(SPAN_LIT("# plugin_opt_tenant no\n  listener 1883 127.0.0.1\r\n"
-						    "plugin_opt_tenant  mercy \n\nlistener 8884\nlistener 9\n"), &in), OK);
+						    "plugin_opt_tenant  mercy \n\nlistener 8884\nlistener 9\n"), &in),
+			 OK);
 	assert_string_equal(in.tenant, "mercy");
 	assert_string_equal(in.dir, "kept");
 	assert_int_equal(in.device_port, 1883);
@@ -83,8 +84,9 @@ static void nothing_of_the_sample_is_left_in_the_settings(void **state)
 		"/etc/pullcord", "mercy", "listener 8883", "user mosquitto", "/usr/local", "record_mib 1024",
 	};
 	static const char *const there[] = {
-		"user broker\n", "plugin /opt/mosquitto_pullcord.so\n", "plugin_opt_dir /srv/house\n", "plugin_opt_tenant st.mary-1\n",
-		"plugin_opt_record_mib 8\n", "listener 18883\n", "listener 18884\n", "cafile /srv/house/ca.crt\n",
+		"user broker\n", "plugin /opt/mosquitto_pullcord.so\n", "plugin_opt_dir /srv/house\n",
+		"plugin_opt_tenant st.mary-1\n", "plugin_opt_record_mib 8\n", "listener 18883\n", "listener 18884\n",
+		"cafile /srv/house/ca.crt\n",
 		"keyfile /srv/house/keys/server.key\n", "persistence_location /srv/house/\n",
 	};
 	char text[BASELINE_BYTES_MAX];
@@ -128,6 +130,23 @@ static void the_policy_speaks_of_the_tenant(void **state)
 	assert_int_equal(policy_load(put_span(&out), &p, &where), OK);
 	assert_true(span_is(policy_tenant(p), "st.mary-1"));
 	assert_true(policy_has_role(p, SPAN_LIT("nurse")));
+}
+
+/* A value that itself holds the sample's is not fitted once more. */
+static void what_was_fitted_is_not_fitted_again(void **state)
+{
+	char text[BASELINE_BYTES_MAX];
+	struct put out = put(text, sizeof(text) - 1);
+	struct baseline b = sample;
+
+	(void)state;
+	b.dir = "/etc/pullcord-2";
+	b.tenant = "mercy2";
+	assert_int_equal(baseline_write_conf(&b, &out), OK);
+	text[out.n] = '\0';
+	assert_non_null(strstr(text, "cafile /etc/pullcord-2/ca.crt\n"));
+	assert_non_null(strstr(text, "plugin_opt_tenant mercy2\n"));
+	assert_null(strstr(text, "-2-2"));
 }
 
 static void a_value_that_would_break_its_line_is_refused(void **state)
@@ -221,6 +240,7 @@ int main(void)
 		cmocka_unit_test(nothing_of_the_sample_is_left_in_the_settings),
 		cmocka_unit_test(the_plugin_finds_no_fault_with_the_baseline),
 		cmocka_unit_test(the_policy_speaks_of_the_tenant),
+		cmocka_unit_test(what_was_fitted_is_not_fitted_again),
 		cmocka_unit_test(a_value_that_would_break_its_line_is_refused),
 		cmocka_unit_test(the_configs_folder_holds_the_same_baseline),
 		cmocka_unit_test(a_file_is_written_once_with_its_mode),

@@ -37,8 +37,8 @@ static int read_words(struct line *l, int argc, const char *const *words)
 		OPT_LIST("unit", "UNIT", &l->unit, "a unit"),
 	};
 	const struct opt_page page = {
-		.command = "try", .operands = "ID [MORE]", .least = 1, .most = 2, .text = "Tries.", .example = "pullcord try",
-		OPTS(opt),
+		.command = "try", .operands = "ID [MORE]", .least = 1, .most = 2,
+		.text = "Tries.", .example = "pullcord try", OPTS(opt),
 	};
 	FILE *err;
 	int code;
@@ -59,7 +59,8 @@ static int read_words(struct line *l, int argc, const char *const *words)
 	return code;
 }
 
-#define READ(l, ...) read_words((l), (int)countof(((const char *[]){ "try", __VA_ARGS__ })), (const char *[]){ "try", __VA_ARGS__ })
+#define WORDS(...) (const char *[]){ "try", __VA_ARGS__ }
+#define READ(l, ...) read_words((l), (int)countof((WORDS(__VA_ARGS__))), WORDS(__VA_ARGS__))
 
 static void options_and_operands_mix_in_any_order(void **state)
 {

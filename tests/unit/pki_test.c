@@ -116,14 +116,14 @@ static void a_certificate_ends(void **state)
 
 static void neither_the_ca_nor_the_broker_is_a_device(void **state)
 {
+	static const char *const hosts[] = { "localhost", "127.0.0.1", "::1" };
 	char cert[384], key[384];
 	struct identity who;
 
 	(void)state;
 	name(cert, "s.crt");
 	name(key, "s.key");
-	assert_int_equal(pki_make_server(&ca, &(struct pki_files){ cert, key }, (const char *[]){ "localhost", "127.0.0.1", "::1" },
-					 3, NOW), OK);
+	assert_int_equal(pki_make_server(&ca, &(struct pki_files){ cert, key }, hosts, 3, NOW), OK);
 	assert_int_not_equal(read_identity(cert, NOW, &who), CERTIFICATE_GOOD);
 	assert_int_not_equal(read_identity(ca_cert, NOW, &who), CERTIFICATE_GOOD);
 }
@@ -200,7 +200,8 @@ static void nobody_outlives_the_authority(void **state)
 static void a_foreign_key_or_none_signs_nothing(void **state)
 {
 	char other_cert[384], other_key[384], cert[384], key[384], crl[384];
-	struct pki_files other = { other_cert, other_key };
+	const struct pki_files other = { other_cert, other_key }, out = { cert, key };
+	const struct pki_files mixed = { ca_cert, other_key }, wrong = { ca_key, ca_key };
 
 	(void)state;
 	name(other_cert, "other.crt");
@@ -209,10 +210,8 @@ static void a_foreign_key_or_none_signs_nothing(void **state)
 	name(key, "f.key");
 	name(crl, "f.crl");
 	assert_int_equal(pki_make_ca(&other, "mercy", NOW), OK);
-	assert_int_equal(pki_make_device(&(struct pki_files){ ca_cert, other_key }, &(struct pki_files){ cert, key }, "mercy",
-					 "f", 1, NOW), ERR_KEY);
-	assert_int_equal(pki_make_device(&(struct pki_files){ ca_key, ca_key }, &(struct pki_files){ cert, key }, "mercy",
-					 "f", 1, NOW), ERR_SYNTAX);
+	assert_int_equal(pki_make_device(&mixed, &out, "mercy", "f", 1, NOW), ERR_KEY);
+	assert_int_equal(pki_make_device(&wrong, &out, "mercy", "f", 1, NOW), ERR_SYNTAX);
 	assert_int_equal(pki_make_crl(&(struct pki_files){ ca_cert, crl }, crl, NOW), ERR_NOT_FOUND);
 }
 

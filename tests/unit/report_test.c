@@ -22,6 +22,8 @@ static int listen_in(void **state)
 	out = open_memstream(&said, &said_n);
 	err = open_memstream(&complained, &complained_n);
 	report_to(out, err);
+	fflush(out);            /* only now said and said_n are of this stream */
+	fflush(err);
 	return 0;
 }
 
@@ -115,8 +117,9 @@ static void an_object_is_one_line_of_json_in_order(void **state)
 		CELL_WORDS("roles", roles, 2), CELL_PAIRS("held", attributes, 2), CELL_NULL("none"),
 		CELL_STR("text", "a\"\n\xe2\x80\xae"), CELL_SPAN("odd", span("\xff", 1)),
 	}, 9);
-	assert_string_equal(heard(), "{\"id\":\"ana\",\"n\":42,\"on\":true,\"key\":\"01ab\",\"roles\":[\"nurse\",\"float\"],"
-			    "\"held\":{\"unit\":[\"icu3\",\"med4\"]},\"none\":null,\"text\":\"a\\\"\\n\\u202E\","
+	assert_string_equal(heard(), "{\"id\":\"ana\",\"n\":42,\"on\":true,\"key\":\"01ab\","
+			    "\"roles\":[\"nurse\",\"float\"],\"held\":{\"unit\":[\"icu3\",\"med4\"]},"
+			    "\"none\":null,\"text\":\"a\\\"\\n\\u202E\","
 			    "\"odd\":\"\\\\xff\"}\n");
 }
 
@@ -137,7 +140,9 @@ static void rows_stand_in_columns_for_people_and_are_objects_in_json(void **stat
 static void a_card_names_every_value(void **state)
 {
 	(void)state;
-	report_card((const struct cell[]){ CELL_STR("id", "ana"), CELL_PAIRS("held", attributes, 2), CELL_STR("name", "") }, 3);
+	report_card((const struct cell[]){
+		CELL_STR("id", "ana"), CELL_PAIRS("held", attributes, 2), CELL_STR("name", ""),
+	}, 3);
 	assert_string_equal(heard(), "id    ana\nheld  unit=icu3 unit=med4\nname  -\n");
 }
 
@@ -173,7 +178,8 @@ static void a_member_of_an_object_is_read_back(void **state)
 	assert_int_equal(report_read(SPAN_LIT("[\"ref\"]"), "ref", text, sizeof(text)), ERR_SYNTAX);
 	assert_int_equal(report_read(SPAN_LIT("{\"ref\":"), "ref", text, sizeof(text)), ERR_SYNTAX);
 	assert_int_equal(report_read(SPAN_LIT(""), "ref", text, sizeof(text)), ERR_SYNTAX);
-	assert_int_equal(report_read(SPAN_LIT("{\"ref\":\"0123456789abcdef\"}"), "ref", text, sizeof(text)), ERR_TOO_LARGE);
+	assert_int_equal(report_read(SPAN_LIT("{\"ref\":\"0123456789abcdef\"}"), "ref", text, sizeof(text)),
+			 ERR_TOO_LARGE);
 }
 
 static void times_are_local_and_nothing_is_a_dash(void **state)
@@ -186,7 +192,6 @@ static void times_are_local_and_nothing_is_a_dash(void **state)
 	assert_string_equal(report_clock(1767323001118999, text), "03:03:21.118");
 	assert_string_equal(report_date(1767323001118999, text), "2026-01-02 03:03:21");
 	assert_string_equal(report_clock(0, text), "-");
-	assert_string_equal(report_date(INT64_MAX, text), report_date(INT64_MAX, text));
 }
 
 #define HEARD(test) cmocka_unit_test_setup_teardown(test, listen_in, stop_listening)
