@@ -33,7 +33,7 @@ enum err install_open(const char *dir, struct install *out) MUST_USE;
 struct install_path install_path(const struct install *in, const char *name);
 
 /* Root works on an installation's stores as the user they belong to: what LMDB makes beside them must stay the
- * broker's, and keys are read only from one's own files. Nothing happens for anybody else. Between the two, be short. */
+ * broker's, and keys are read only from one's own files. Nothing happens for anybody else. Be short between the two. */
 void install_enter(const struct install *in);
 void install_leave(const struct install *in);
 
