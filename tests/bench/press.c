@@ -5,8 +5,8 @@
  *     < rate COUNT WINDOW PRIORITY     > done START END      as fast as it goes with so many not yet durable
  *     < pace COUNT PER_S PRIORITY      > done START END      evenly; ns on load_now_ns(), END: the last "durable"
  *
- * Every press is another bed's, and the beds speak through SOURCES stations: nothing is a repeat, so nothing is folded,
- * and no station is over the rates bench.py sets. Anything refused ends the program. */
+ * Every press is of a bed that never called before, so that nothing is a repeat and folded; it comes from one of several stations and is of
+ * one of several kinds, so that none is over the rates bench.py sets. Anything refused ends the program. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
@@ -18,8 +18,10 @@
 
 #include "load.h"
 
-#define SOURCES 64
+#define STATIONS 16             /* as many sources as one connection may have */
 #define PATIENCE_NS 60000000000LL
+
+static const char *const kinds[] = { "call.normal", "call.bath", "call.service", "call.pain" };
 
 static struct {
 	int fd;
@@ -42,15 +44,17 @@ static void connect_to(const char *path)
 
 static void press(const char *priority, uint32_t n)
 {
+	static unsigned bed;    /* never one that called before, in no run */
 	struct press p = { load_now_ns(), n };
 	char id[PRESS_TEXT], line[256];
 	int len;
 
 	press_write(&p, id);
 	len = snprintf(line, sizeof(line),
-		       "{\"type\":\"alert\",\"id\":\"%s\",\"source\":\"station-%u\",\"kind\":\"call.normal\","
-		       "\"priority\":\"%s\",\"bed\":\"%" PRIu32 "\",\"text\":\"Patient call\"}\n",
-		       id, n % SOURCES, priority, n);
+		       "{\"type\":\"alert\",\"id\":\"%s\",\"source\":\"station-%u\",\"kind\":\"%s\","
+		       "\"priority\":\"%s\",\"bed\":\"%u\",\"text\":\"Patient call\"}\n",
+		       id, bed % STATIONS, kinds[bed / STATIONS % countof(kinds)], priority, bed);
+	bed++;
 	if (write(line_to.fd, line, (size_t)len) != len)
 		load_fail("the gateway does not take more");
 }
