@@ -7,7 +7,7 @@
 
 #include "policy.h"
 
-#define TRIE_ACCESSES 3
+#define TRIE_ACCESSES 4
 #define TRIE_ATTRIBUTES 64      /* a level's attributes are one bit each */
 
 struct trie_node {
@@ -46,8 +46,10 @@ size_t trie_edges(size_t n);
 
 /* Nodes are numbered from 1. */
 uint32_t trie_root(struct trie *t);
-/* `accesses`: enum access bits, or'ed. Lines must come in rising order. */
-void trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses, uint32_t line);
+/* `accesses`: enum access bits (or whatever four bits are looked for), or'ed. Lines must come in rising order. The line
+ * that ended with this pattern before; 0: none did. */
+uint32_t trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses,
+		  uint32_t line);
 
 /* The least line of a rule that matches the topic, or contains the whole filter; 0: none. Visits no node twice, and of
  * a topic only those its words lead to. */
@@ -56,6 +58,10 @@ uint32_t trie_covers(const struct trie *t, uint32_t root, const struct step *ste
  * empty. A wide filter costs a look at every rule below it. */
 uint32_t trie_meets(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a,
 		    uint64_t held);
+
+/* The accesses of the most specific pattern that matches the topic: level by level from the left a word goes before '+',
+ * and '+' before '#'. 0: none matches. */
+unsigned trie_closest(const struct trie *t, uint32_t root, const struct step *step, uint32_t n);
 
 /* The lesser of two lines, where 0 is none. */
 static inline uint32_t line_first(uint32_t a, uint32_t b)
