@@ -168,6 +168,7 @@ static enum gate open_session(struct guard *g, const struct client *c, const str
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
+	k->account->subject.address = span_str(s->address);
 	if (policy_bind(g->policy, &k->account->subject, &h) != OK) {
 		session_drop(&g->sessions, s);
 		return GATE_CLOSE;

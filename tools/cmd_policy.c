@@ -4,7 +4,7 @@
 #include "cmd.h"
 #include "install.h"
 #include "opt.h"
-#include "policy.h"
+#include "policy_file.h"
 #include "report.h"
 
 #define POLICY_FILE "pullcord.policy"
@@ -13,35 +13,30 @@
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
 /* As compilers say it, so that editors can jump there. */
-static void say_refused(const char *path, enum err e, const struct policy_error *where)
+static void say_refused(const struct policy_error *where)
 {
 	const struct cell cell[] = {
-		CELL_STR("file", path), CELL_BOOL("ok", false), CELL_NUM("line", where->line),
+		CELL_STR("file", where->file), CELL_BOOL("ok", false), CELL_NUM("line", where->line),
 		CELL_NUM("column", where->column), CELL_STR("error", where->text),
 	};
+	char text[1024];
 
-	if (e != ERR_SYNTAX)
-		(void)report_fail(e, "load the policy %s", path);
-	else if (report_is_json())
+	policy_error_write(where, text, sizeof(text));
+	if (report_is_json())
 		report_object(cell, countof(cell));
+	else if (where->line)
+		report_error("%s", text);
 	else
-		report_error("%s:%u:%u: %s", path, where->line, where->column, where->text);
+		report_error("cannot read the policy %s", text);
 }
 
 static enum err load(const char *path, struct policy **out)
 {
-	CLEANUP(free_cleanup) char *text = NULL;
 	struct policy_error where;
-	size_t n;
-	enum err e = install_read(path, POLICY_BYTES_MAX, &text, &n);
+	enum err e = policy_file_load(path, out, &where);
 
-	if (e != OK) {
-		(void)report_fail(e, "read the policy %s", path);
-		return e;
-	}
-	e = policy_load(span(text, n), out, &where);
 	if (e != OK)
-		say_refused(path, e, &where);
+		say_refused(&where);
 	return e;
 }
 
