@@ -230,7 +230,7 @@ static int check(int argc, char **argv)
 
 /* What the command line says; the subject's words borrow from it. */
 struct question {
-	const char *dir, *policy;
+	const char *dir, *policy, *from;
 	struct opt_list role, unit, attr;
 	struct span role_of[OPT_LIST_MAX];
 	struct attribute attribute_of[2 * OPT_LIST_MAX];
@@ -259,14 +259,14 @@ static int read_subject(const struct opt_page *page, const char *text, struct su
 
 static int read_access(const struct opt_page *page, const char *text, enum access *out)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (!strcmp(text, access_name(all[i]))) {
 			*out = all[i];
 			return OPT_RUN;
 		}
-	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe or receive", text);
+	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe, receive or control", text);
 }
 
 /* What is no topic is still a question: the answer is no. Enough of it is kept to say why. */
@@ -275,7 +275,8 @@ static struct topic read_topic(const char *text, enum access a)
 	struct topic t = { .text = span_str(text) };
 	struct span rest;
 
-	if ((a == ACCESS_SUBSCRIBE ? filter_parse(t.text, &t) : topic_parse(t.text, &t)) == OK)
+	if (a == ACCESS_CONTROL ? control_parse(t.text, &t) == OK :
+	    (a == ACCESS_SUBSCRIBE ? filter_parse(t.text, &t) : topic_parse(t.text, &t)) == OK)
 		return t;
 	t = (struct topic){ .n = text[0] == '$', .text = span_str(text) };
 	t.level[0] = span_cut(t.text, '/', &rest);
@@ -333,30 +334,42 @@ static enum err find_account(const struct question *q, struct account **out)
 	return e;
 }
 
+struct telling {
+	const struct policy *policy;
+	bool allow;
+};
+
 static void say_rule(void *ctx, uint32_t line, const char *text)
 {
-	const struct cell cell[] = { CELL_NUM("line", line), CELL_STR("text", text) };
+	const struct telling *t = ctx;
+	const struct policy_place at = policy_place(t->policy, line);
+	const struct cell cell[] = { CELL_SPAN("file", at.file), CELL_NUM("line", at.line), CELL_STR("text", text) };
 
 	if (report_is_json())
-		report_object(cell, countof(cell));
+		report_object(at.file.n ? cell : cell + 1, countof(cell) - !at.file.n);
+	else if (at.file.n)
+		report_line(TONE_DIM, "%.*s:%u %s", SPAN_FMT(at.file), at.line, text);
 	else if (line)
 		report_line(TONE_DIM, "line %-4u %s", line, text);
 	else if (span_is(span_cut(span_str(text), ':', &(struct span){ 0 }), "allowed"))
 		report_line(TONE_GOOD, "%s", text);
 	else
-		report_line(*(bool *)ctx ? TONE_PLAIN : TONE_STRONG, "%s", text);
+		report_line(t->allow ? TONE_PLAIN : TONE_STRONG, "%s", text);
 }
 
-static int explain_subject(const struct policy *p, const struct subject *s, const struct question *q)
+static int explain_subject(const struct policy *p, struct subject *s, const struct question *q)
 {
 	CLEANUP(holder_close) struct holder *h = NULL;
-	enum err e = policy_bind(p, s, &h);
 	struct verdict v;
+	enum err e;
+
+	s->address = span_str(q->from);
+	e = policy_bind(p, s, &h);
 
 	if (e != OK)
 		return report_fail(e, "explain it");
 	v = policy_decide(p, h, q->access, &q->topic);
-	policy_explain(p, s, q->access, &q->topic, say_rule, &v.allow);
+	policy_explain(p, s, q->access, &q->topic, say_rule, &(struct telling){ p, v.allow });
 	if (report_is_json()) {
 		const struct cell cell[] = {
 			CELL_BOOL("allow", v.allow), CELL_STR("why", why_text(v.why)), CELL_NUM("line", v.line),
@@ -398,12 +411,13 @@ static int explain(int argc, char **argv)
 		OPT_LIST("role", "ROLE", &q.role, "ask for somebody who holds this role, not for the one in the directory"),
 		OPT_LIST("unit", "UNIT", &q.unit, "short for --attr unit=UNIT"),
 		OPT_LIST("attr", "NAME=VALUE", &q.attr, "and this attribute"),
+		OPT_TEXT("from", "ADDRESS", &q.from, "where the subject connects from; without it, roles bound to networks give nothing"),
 		OPT_JSON(&json),
 	};
 	const struct opt_page page = {
 		.command = "policy explain", .operands = "SUBJECT ACCESS TOPIC", .least = 3, .most = 3,
-		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC: every rule that was "
-			"considered, the verdict, and what would have to change. What the subject holds is read from the directory, or "
+		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC, or control a command "
+			"such as user.create: every rule that was considered, the verdict, and what would have to change. What the subject holds is read from the directory, or "
 			"said by --role and --attr.\n"
 			"Exit code 0: allowed; 1: denied.",
 		.example = "pullcord policy explain user:ana receive mercy/unit/icu3/alert/high/icu3-nc1\n"

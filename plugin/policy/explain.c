@@ -182,8 +182,9 @@ static void put_misfit(struct teller *t, const struct rule *rule, const struct f
 	if (f->level < pattern.n)
 		want = pattern.level[f->level].text;
 	if (f->kind == FIT_LONGER || f->kind == FIT_ENDS) {
-		put_fmt(&t->b, "has %u levels%s, not %u", pattern.n,
-			pattern.level[pattern.n - 1].kind == STEP_HASH ? " or more" : "", t->topic->n);
+		bool more = pattern.level[pattern.n - 1].kind == STEP_HASH;
+
+		put_fmt(&t->b, "has %u levels%s, not %u", pattern.n - more, more ? " or more" : "", t->topic->n);
 		return;
 	}
 	put_fmt(&t->b, "level %u is %s, ", f->level + 1, quote(have).text);
