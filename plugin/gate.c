@@ -240,24 +240,27 @@ enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char 
 
 /* ---- receive ---- */
 
-/* One message goes to many: its topic is parsed once. */
-static const struct topic *delivered_topic(struct guard *g, const char *text)
+/* One message goes to many: its topic is looked at once. */
+static const struct policy_topic *delivered_topic(struct guard *g, const char *text)
 {
 	size_t n = strlen(text);
 
-	if (n == g->topic.text.n && n && memcmp(text, g->topic_text, n) == 0)
-		return &g->topic;
+	if (n == g->topic.text.n && n && memcmp(text, g->topic_text, n) == 0 && policy_is_prepared(g->policy, &g->prepared))
+		return &g->prepared;
 	g->topic = (struct topic){ 0 };
 	if (n > TOPIC_BYTES_MAX)
 		return NULL;
 	memcpy(g->topic_text, text, n + 1);
-	return topic_parse(span(g->topic_text, n), &g->topic) == OK ? &g->topic : NULL;
+	if (topic_parse(span(g->topic_text, n), &g->topic) != OK)
+		return NULL;
+	policy_prepare(g->policy, ACCESS_RECEIVE, &g->topic, &g->prepared);
+	return &g->prepared;
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
 {
 	struct decision d = deny(NULL);
-	const struct topic *t = delivered_topic(g, topic);
+	const struct policy_topic *t = delivered_topic(g, topic);
 	struct id message;
 	bool known;
 	struct session *s = who(g, c, &known);
@@ -268,7 +271,7 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 	}
 	d.verdict.why = WHY_GRAMMAR;
 	if (t)
-		d.verdict = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, t);
+		d.verdict = policy_decide_prepared(g->policy, s->holder, ACCESS_RECEIVE, t);
 	if (envelope_peek_id(p->payload, &message) == OK)
 		d.message = &message;
 	if (d.verdict.allow && !d.verdict.life_critical && record_state(g->record) == RECORD_STOPPED)

@@ -53,12 +53,18 @@ static void classify(const struct policy *p, struct policy_topic *t)
 void policy_prepare(const struct policy *p, enum access a, const struct topic *topic, struct policy_topic *out)
 {
 	out->policy = p;
+	out->key = p->rules.words.key[0];
 	out->filter = a == ACCESS_SUBSCRIBE;
 	out->life_critical = false;
 	out->record = POLICY_RECORD_FULL;
 	out->n = prepare_levels(p, topic, out) ? topic->n : 0;
 	if (a & (ACCESS_PUBLISH | ACCESS_RECEIVE))
 		classify(p, out);
+}
+
+bool policy_is_prepared(const struct policy *p, const struct policy_topic *topic)
+{
+	return topic->policy == p && topic->key == p->rules.words.key[0];
 }
 
 enum policy_record policy_record_class(const struct policy *p, const struct topic *topic)
@@ -113,7 +119,7 @@ struct verdict policy_decide_prepared(const struct policy *p, const struct holde
 
 	if (!h || (a != ACCESS_PUBLISH && a != ACCESS_SUBSCRIBE && a != ACCESS_RECEIVE && a != ACCESS_CONTROL))
 		return v;
-	must(h->policy == p && topic->policy == p);
+	must(h->policy == p && policy_is_prepared(p, topic));
 	if (topic->n == 0 || topic->filter != (a == ACCESS_SUBSCRIBE))
 		return (struct verdict){ .why = WHY_GRAMMAR };
 	if (h->suspended) {

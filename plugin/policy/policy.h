@@ -128,6 +128,7 @@ struct verdict policy_decide(const struct policy *p, const struct holder *h, enu
  * Borrows the topic's text. Prepared for ACCESS_SUBSCRIBE it answers for that alone, as it is a filter. */
 struct policy_topic {
 	const struct policy *policy;
+	uint64_t key;               /* of that policy: another may come to lie where it was */
 	bool filter, life_critical;
 	enum policy_record record;
 	uint32_t n;                 /* levels; 0: not understood */
@@ -139,6 +140,8 @@ struct policy_topic {
 	} level[TOPIC_LEVELS_MAX];
 };
 void policy_prepare(const struct policy *p, enum access a, const struct topic *topic, struct policy_topic *out);
+/* Was it prepared for this very policy? */
+bool policy_is_prepared(const struct policy *p, const struct policy_topic *topic);
 struct verdict policy_decide_prepared(const struct policy *p, const struct holder *h, enum access a,
 				      const struct policy_topic *topic);
 
