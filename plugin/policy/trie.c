@@ -25,15 +25,15 @@ static uint32_t edge_at(const struct trie *t, uint32_t from, uint32_t label)
 	h *= 0x9e3779b97f4a7c15u;   /* 2^64 / golden ratio: spreads neighbouring numbers (Knuth, TAOCP 3, §6.4) */
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15u;
-	for (i = (uint32_t)(h >> 32) & t->mask; t->edge[i].to; i = (i + 1) & t->mask)
-		if (t->edge[i].from == from && t->edge[i].label == label)
+	for (i = (uint32_t)(h >> 32) & t->mask; t->edge[i]; i = (i + 1) & t->mask)
+		if (t->node[t->edge[i]].from == from && t->node[t->edge[i]].label == label)
 			break;
 	return i;
 }
 
 static uint32_t child(const struct trie *t, uint32_t from, uint32_t label)
 {
-	return t->edge[edge_at(t, from, label)].to;
+	return t->edge[edge_at(t, from, label)];
 }
 
 uint32_t trie_root(struct trie *t)
@@ -43,15 +43,16 @@ uint32_t trie_root(struct trie *t)
 
 static uint32_t grow(struct trie *t, uint32_t from, uint32_t label)
 {
-	struct trie_edge *e = &t->edge[edge_at(t, from, label)];
+	uint32_t *to = &t->edge[edge_at(t, from, label)];
 
-	if (!e->to) {
-		*e = (struct trie_edge){ from, label, ++t->nodes };
-		t->node[e->to].label = label;
-		t->node[e->to].next = t->node[from].first;
-		t->node[from].first = e->to;
+	if (!*to) {
+		*to = ++t->nodes;
+		t->node[*to].from = from;
+		t->node[*to].label = label;
+		t->node[*to].next = t->node[from].first;
+		t->node[from].first = *to;
 	}
-	return e->to;
+	return *to;
 }
 
 static uint32_t grow_step(struct trie *t, uint32_t from, const struct step *s)

@@ -14,19 +14,15 @@ struct trie_node {
 	uint64_t attributes;        /* which attribute edges leave here */
 	uint32_t plus, hash;        /* the '+' and '#' edges */
 	uint32_t line[TRIE_ACCESSES];   /* the first rule that ends here and speaks of that access; 0: none */
-	uint32_t label;             /* of the edge that leads here */
+	uint32_t from, label;       /* the edge that leads here */
 	uint32_t first, next;       /* children but '#', and siblings */
 	uint32_t accesses;          /* enum access bits that occur here or below */
-};
-
-struct trie_edge {
-	uint32_t from, label, to;   /* to 0: free */
 };
 
 struct trie {
 	uint64_t key;
 	struct trie_node *node;
-	struct trie_edge *edge;
+	uint32_t *edge;             /* the nodes edges lead to, where (from, label) hashes to; 0: free */
 	uint32_t nodes, mask;
 };
 
