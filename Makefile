@@ -92,6 +92,9 @@ $(B)/%.o: %.c | $(gen_h)
 	$(Q)echo "  cc      $<"
 	$(Q)$(CC) $(ALL_CFLAGS) $(see_$(patsubst %/,%,$(dir $<))) -c -o $@ $<
 
+# What the assembler takes in by .incbin, the compiler's dependencies do not show.
+$(B)/tools/baseline.o: configs/mosquitto.conf configs/hospital.policy
+
 # ---- tests -----------------------------------------------------------------------------------------------------------
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
@@ -170,6 +173,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(B)/pullcord $(DESTDIR)$(PREFIX)/bin/pullcord
 	$(Q)install -D -m 755 $(B)/pullcord-gateway $(DESTDIR)$(PREFIX)/sbin/pullcord-gateway
 	$(Q)install -D -m 644 $(B)/mosquitto_pullcord.so $(DESTDIR)$(PREFIX)/lib/pullcord/mosquitto_pullcord.so
+	$(Q)for page in tools/man/*.[158]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	$(Q)find configs -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/pullcord/{} \;
 
 clean: ## remove build/
