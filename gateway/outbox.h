@@ -22,7 +22,7 @@
 #include "id.h"
 #include "open.h"
 
-#define OUTBOX_WORK_MAX 4096
+#define OUTBOX_WORK_MAX 1024
 #define OUTBOX_ENVELOPE_MAX 66000
 #define OUTBOX_RECORD_MAX (OUTBOX_ENVELOPE_MAX + 1024)
 
