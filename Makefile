@@ -150,9 +150,11 @@ deps: ## install what is needed from Debian 12 (also clang and libclang-rt-dev f
 	$(Q)$(if $(filter 0,$(shell id -u)),,sudo )apt-get -qq update
 	$(Q)$(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(packages) clang libclang-rt-dev >/dev/null
 
+jobs := -j$(shell nproc)
+
 test: deps-present ## everything, plain and under ASan/UBSan; T=word: only tests whose name has it
-	$(Q)$(MAKE) tests
-	$(Q)$(if $(SAN),:,$(MAKE) B=$(B)/san SAN=address,undefined tests)
+	$(Q)$(MAKE) $(jobs) tests
+	$(Q)$(if $(SAN),:,$(MAKE) $(jobs) B=$(B)/san SAN=address,undefined tests)
 	$(Q)python3 tests/run.py --only "$(T)" $(if $(SAN),$(B),$(B) $(B)/san)
 
 rules: all ## check the architecture: foreign headers, floors, symbols of the core, the top level
