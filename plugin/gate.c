@@ -119,6 +119,8 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 		return d;
 	if (!live && !is_own_state(&d.topic, s))
 		d.detail = "a will is for the device's own state";
+	else if (d.topic.kind == TOPIC_OTHER)
+		d.detail = "not one of our topics";   /* what is not known cannot be checked */
 	else if (is_ours_alone(d.topic.kind))
 		d.detail = "only the broker speaks on this topic";
 	if (d.detail)
