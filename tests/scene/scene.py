@@ -404,6 +404,12 @@ def _(stage, device, client, outcome):
     expect(f"{device} connects as {client}", outcome, got, text)
 
 
+@step("{device} connects as {client} under the name {user} -> {outcome}")
+def _(stage, device, client, user, outcome):
+    got, text = connection(stage, [*stage.house.tls(device)[4:], "-i", client, "-u", user])
+    expect(f"{device} connects under the name {user}", outcome, got, text)
+
+
 @step("{user} logs in with the {which} password as {client} -> {outcome}")
 def _(stage, user, which, client, outcome):
     """As a stock client does: closed without an answer means the answer is being worked out, and is tried again."""
