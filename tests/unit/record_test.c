@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "event.h"
+#include "audited.h"
 #include "reader.h"
 #include "recording.h"
 #include "seed.h"
@@ -366,7 +366,7 @@ static void deliveries_of_another_verdict_are_another_entry(void **state)
 
 static void a_delivery_to_the_whole_house_fits(void **state)
 {
-	char client[EVENT_CLIENT_MAX + 1];
+	char client[AUDITED_CLIENT_MAX + 1];
 
 	(void)state;
 	open_record();

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "envelope.h"
-#include "norm.h"   /* finds the gateway's event.h beside itself; the record has one of that name, too */
+#include "norm.h"
 
 #define SAMPLE_DATA "tests/scene/data/"
 
