@@ -155,13 +155,13 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 	if (t->kind == TOPIC_ACK && (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED ||
 				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY ||
 				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED))
-		history_done(g->history, NULL, u->key.data);
+		history_done(g->history, u->key.data);
 	if (t->kind != TOPIC_ALERT)
 		return;
 	if (TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, s->id) != OK)
 		return;
 	if (a->phase == PULLCORD__V1__PHASE__PHASE_END)
-		history_done(g->history, NULL, a->key.data);
+		history_done(g->history, a->key.data);
 	until = e->head->expires_us ? (int64_t)e->head->expires_us : guard_real_us() + HISTORY_KEEP_US;
 	if (history_put(g->history, &e->id, a->key.data, until, t->text, p->payload, receipt) != OK)
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
