@@ -181,9 +181,11 @@ static void what_could_not_be_sent_is_next_again(void **state)
 	add(1, 2);
 	add(2, 2);
 	assert_int_equal(take(0), 1);
+	assert_int_equal(take(0), 2);
 	flight_untake(f, &id);
 	assert_int_equal(take(0), 1);
-	assert_int_equal(take(0), 2);
+	assert_int_equal(acked(2, 0x80, 0), FLIGHT_AGAIN);
+	assert_int_equal(take(FLIGHT_RECEIPT_MS), 2);
 }
 
 static void it_is_bounded_and_takes_an_id_once(void **state)

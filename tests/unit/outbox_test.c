@@ -11,6 +11,7 @@
 #include "outbox.h"
 #include "scratch.h"
 #include "seed.h"
+#include "store.h"
 
 #define MAP (1u << 20)
 #define AT_ONCE 16
@@ -64,7 +65,7 @@ static int drop(void **state)
 static struct outbox_message message(unsigned tier, unsigned n)
 {
 	static char text[2][32];
-	static uint8_t body[900];
+	static uint8_t body[300];
 
 	snprintf(text[0], sizeof(text[0]), "message %u", n);
 	snprintf(text[1], sizeof(text[1]), "id-%u", n);
@@ -298,6 +299,49 @@ static void open_alerts_survive_until_forgotten(void **state)
 	assert_int_equal(opened, 0);
 }
 
+static void swap(struct txn *t, const struct key64 key[2], const uint8_t tier)
+{
+	uint8_t place[2][9], value[2][1024];
+	struct span v[2];
+
+	for (int i = 0; i < 2; i++) {
+		place[i][0] = tier;
+		memcpy(place[i] + 1, key[i].b, 8);
+		assert_int_equal(txn_get(t, 0, span(place[i], 9), &v[i]), OK);
+		memcpy(value[i], v[i].p, v[i].n);
+		v[i].p = value[i];
+	}
+	assert_int_equal(txn_put(t, 0, span(place[0], 9), v[1]), OK);
+	assert_int_equal(txn_put(t, 0, span(place[1], 9), v[0]), OK);
+}
+
+/* Whoever can write the file cannot change the order of what is in it. */
+static void a_record_is_bound_to_its_place(void **state)
+{
+	static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
+	const struct store_spec spec = { "outbox", 1, MAP, tables, false };
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	struct key64 key[2];
+	struct outbox_message m;
+
+	(void)state;
+	put_one(1, 1);
+	put_one(1, 2);
+	outbox_sync(o);
+	for (int i = 0; i < 2; i++)
+		key[i] = key64(all()->item[i].seq);
+	outbox_close(&o);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	swap(t, key, 1);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+	open_it();
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(outbox_read(o, &all()->item[i], &room, &m), ERR_KEY);
+}
+
 static void another_key_opens_nothing(void **state)
 {
 	struct outbox_spec spec;
@@ -456,6 +500,7 @@ int main(void)
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
 		WITH_OUTBOX(put_takes_the_place_of_what_was_held),
 		WITH_OUTBOX(open_alerts_survive_until_forgotten),
+		WITH_OUTBOX(a_record_is_bound_to_its_place),
 		WITH_OUTBOX(another_key_opens_nothing),
 		WITH_OUTBOX(the_file_is_sealed),
 		WITH_OUTBOX(the_least_important_yield_and_urgent_ones_never),
