@@ -23,7 +23,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	if (said.kind == LOCAL_EVENT) {
-		const struct answer a = { .kind = ANSWER_UPDATE, .source_id = said.event.source_id, .by = said.event.place };
+		const struct answer a = { .kind = ANSWER_UPDATE, .source_id = said.event.source_id,
+					  .by = said.event.place };
 
 		must(event_check(&said.event) == OK);
 		must(local_write(&a, &out) == OK);

@@ -10,11 +10,13 @@
 
 #define NOW 1795342503120000
 
-static struct hl7 message(char *text, size_t cap, const char *type, const char *version, const char *accept, const char *result)
+static struct hl7 message(char *text, size_t cap, const char *type, const char *version, const char *accept,
+			  const char *result)
 {
 	struct hl7 m;
 
-	snprintf(text, cap, "MSH|^~\\&|MON|WEST|AM|HOSP|20261122||%s|id-7|P|%s|||%s|%s||8859/1\r", type, version, accept, result);
+	snprintf(text, cap, "MSH|^~\\&|MON|WEST|AM|HOSP|20261122||%s|id-7|P|%s|||%s|%s||8859/1\r", type, version,
+		 accept, result);
 	assert_int_equal(hl7_open(span_str(text), &m), OK);
 	return m;
 }

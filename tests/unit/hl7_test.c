@@ -32,7 +32,8 @@ static void assert_span(struct span got, const char *want)
 
 static void fields_are_numbered_as_hl7_numbers_them(void **state)
 {
-	struct hl7 m = open_or_die("MSH|^~\\&|A^B^C|F|||2026||ORU^R40^ORU_R40|id7|P|2.6\rPID|1||77^^^H^MR~88^^^H^PI||Sample^Sam\r");
+	struct hl7 m = open_or_die("MSH|^~\\&|A^B^C|F|||2026||ORU^R40^ORU_R40|id7|P|2.6\r"
+				   "PID|1||77^^^H^MR~88^^^H^PI||Sample^Sam\r");
 	struct hl7_segment msh = hl7_find(&m, "MSH"), pid = hl7_find(&m, "PID");
 
 	(void)state;
@@ -102,7 +103,8 @@ static void delimiters_must_be_told_apart(void **state)
 	static const struct { const char *text; enum err want; } row[] = {
 		{ "MSH|^~\\&|A\r", OK },     { "MSH|^~\\&#|A\r", OK }, { "MSH|^|A\r", OK },  { "MSH$%~\\&$A\r", OK },
 		{ "MSH|^~\\&", OK },         { "MSH||A\r", ERR_SYNTAX }, { "MSH|^^\\&|A\r", ERR_SYNTAX },
-		{ "MSH|^~\\\\&|", ERR_SYNTAX }, { "MSHA^~\\&AB", ERR_SYNTAX }, { "MSH|", ERR_SYNTAX }, { "", ERR_SYNTAX },
+		{ "MSH|^~\\\\&|", ERR_SYNTAX }, { "MSHA^~\\&AB", ERR_SYNTAX }, { "MSH|", ERR_SYNTAX },
+		{ "", ERR_SYNTAX },
 		{ "PID|^~\\&|A\r", ERR_SYNTAX }, { "BHS|^~\\&|A\r", ERR_SYNTAX }, { "MSH|ab\\&|A\r", ERR_SYNTAX },
 	};
 	struct hl7 m;
@@ -231,8 +233,9 @@ static void times_are_read_with_and_without_a_zone(void **state)
 		{ "20261122101503.1234567", 0, 1795342503123456 },
 		{ " 2026 ", 0, 1767225600000000 },
 	};
-	static const char *const wrong[] = { "", "x", "202", "20261", "20261301", "20260229", "2026112224", "20261122101",
-					     "20261122101503.", "20261122101503.x", "20261122+01", "20261122+2500",
+	static const char *const wrong[] = { "", "x", "202", "20261", "20261301", "20260229", "2026112224",
+					     "20261122101", "20261122101503.", "20261122101503.x", "20261122+01",
+					     "20261122+2500",
 					     "20261122.5", "1969", "2026112210150300", "+0100" };
 	int64_t us;
 

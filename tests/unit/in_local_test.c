@@ -9,7 +9,9 @@
 #include "rig.h"
 #include "local_json.h"
 
-#define CALL(id) "{\"type\":\"alert\",\"id\":\"" id "\",\"source\":\"bed-7\",\"kind\":\"call.normal\",\"text\":\"Help\"}\n"
+#define CALL(id) "{\"type\":\"alert\",\"id\":\"" id "\",\"source\":\"bed-7\",\"kind\":\"call.normal\"," \
+		 "\"text\":\"Help\"}\n"
+#define BATH "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"call.bath\",\"text\":\"t\""
 #define HEX_0 "00000000000000000000000000000000"
 
 static const struct input_spec plain = { .source = "tablet" };
@@ -102,21 +104,26 @@ static void mistakes_are_explained_and_the_connection_lives(void **state)
 		{ "nonsense\n", "not one JSON object", "one object a line" },
 		{ "[1]\n", "not one JSON object: it is an array", "one object a line" },
 		{ "{\"type\":\"alert\",\"id\":\"1\"", "", "" },   /* no line yet: nothing is said */
-		{ ",\"colour\":\"red\"}\n", "alert has no field \\\"colour\\\"", "its fields are: type id source kind priority" },
+		{ ",\"colour\":\"red\"}\n", "alert has no field \\\"colour\\\"",
+		  "its fields are: type id source kind priority" },
 		{ "{\"type\":\"alert\",\"type\":\"alert\"}\n", "duplicate", "one object" },
 		{ "{\"type\":\"alarm\"}\n", "\\\"type\\\" is missing or unknown", "alert, vitals or hello" },
-		{ "{\"type\":\"alert\",\"id\":\"1\",\"kind\":\"call.normal\"}\n", "\\\"text\\\" is missing", "one line a nurse reads" },
+		{ "{\"type\":\"alert\",\"id\":\"1\",\"kind\":\"call.normal\"}\n",
+		  "\\\"text\\\" is missing", "one line a nurse reads" },
 		{ "{\"type\":\"alert\",\"id\":1}\n", "\\\"id\\\" is of the wrong type", "your own id" },
 		{ "{\"type\":\"alert\",\"id\":\"\"}\n", "\\\"id\\\" is empty", "your own id" },
 		{ "{\"type\":\"alert\",\"id\":\"x\",\"text\":\"a\\nb\"}\n", "line break", "one line" },
 		{ "{\"type\":\"alert\",\"id\":\"x\",\"text\":\"a\\u0000b\"}\n", "not one JSON object", "" },
 		{ "{\"type\":\"alert\",\"id\":\"x\",\"text\":\"\xff\"}\n", "not one JSON object", "" },
-		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"door.open\",\"text\":\"t\"}\n", "\\\"priority\\\" is missing", "code, high" },
-		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"a b\",\"text\":\"t\"}\n", "\\\"kind\\\" has characters", "call.normal" },
-		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"call.bath\",\"text\":\"t\",\"priority\":\"urgent\"}\n", "\\\"priority\\\" is none", "medium" },
-		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"call.bath\",\"text\":\"t\",\"phase\":\"begin\"}\n", "\\\"phase\\\" is none", "start" },
-		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"call.bath\",\"text\":\"t\",\"at_us\":-1}\n", "\\\"at_us\\\" is negative", "microseconds" },
-		{ "{\"type\":\"vitals\",\"id\":\"x\",\"values\":[{\"code\":\"1\",\"value\":36.6}]}\n", "\\\"value\\\" is of the wrong type", "36.6" },
+		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"door.open\",\"text\":\"t\"}\n",
+		  "\\\"priority\\\" is missing", "code, high" },
+		{ "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"a b\",\"text\":\"t\"}\n",
+		  "\\\"kind\\\" has characters", "call.normal" },
+		{ BATH ",\"priority\":\"urgent\"}\n", "\\\"priority\\\" is none", "medium" },
+		{ BATH ",\"phase\":\"begin\"}\n", "\\\"phase\\\" is none", "start" },
+		{ BATH ",\"at_us\":-1}\n", "\\\"at_us\\\" is negative", "microseconds" },
+		{ "{\"type\":\"vitals\",\"id\":\"x\",\"values\":[{\"code\":\"1\",\"value\":36.6}]}\n",
+		  "\\\"value\\\" is of the wrong type", "36.6" },
 		{ "{\"type\":\"vitals\",\"id\":\"x\",\"values\":[1]}\n", "no object", "a list" },
 		{ "{\"type\":\"hello\"}\n", "\\\"source\\\" is missing", "name of the device" },
 	};
@@ -198,7 +205,8 @@ static void vitals_and_defaults_are_taken(void **state)
 	(void)state;
 	rig_begin(&in_local, true, RIG_LATER, plain);
 	fd = peer_open();
-	say(fd, "{\"type\":\"vitals\",\"id\":\"v1\",\"bed\":\"412-B\",\"values\":[{\"code\":\"150456\",\"value\":\"97\"}]}\r\n\r\n");
+	say(fd, "{\"type\":\"vitals\",\"id\":\"v1\",\"bed\":\"412-B\","
+		"\"values\":[{\"code\":\"150456\",\"value\":\"97\"}]}\r\n\r\n");
 	rig_pushed(1);
 	assert_string_equal(rig.source[0], "tablet");
 	assert_string_equal(rig.text[0], "vitals");
@@ -269,9 +277,11 @@ static void every_field_arrives_where_it_belongs(void **state)
 	const Pullcord__V1__Alert *a = &said.event.alert;
 
 	(void)state;
-	read_ok("{\"type\":\"alert\",\"id\":\"i\",\"source\":\"s\",\"kind\":\"call.code\",\"text\":\"T\",\"bed\":\"B\",\"place\":\"4W\","
+	read_ok("{\"type\":\"alert\",\"id\":\"i\",\"source\":\"s\",\"kind\":\"call.code\",\"text\":\"T\","
+		"\"bed\":\"B\",\"place\":\"4W\","
 		"\"patient\":\"P\",\"phase\":\"end\",\"call_back\":\"5-1\",\"at_us\":7,\"test\":true,"
-		"\"values\":[{\"code\":\"c\",\"name\":\"n\",\"system\":\"MDC\",\"value\":\"v\",\"unit\":\"u\",\"range\":\"r\",\"flags\":\"H\"}]}");
+		"\"values\":[{\"code\":\"c\",\"name\":\"n\",\"system\":\"MDC\",\"value\":\"v\","
+		"\"unit\":\"u\",\"range\":\"r\",\"flags\":\"H\"}]}");
 	assert_int_equal(a->priority, PULLCORD__V1__PRIORITY__PRIORITY_CODE);
 	assert_int_equal(a->type, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL);
 	assert_int_equal(a->phase, PULLCORD__V1__PHASE__PHASE_END);
@@ -300,7 +310,7 @@ static void the_end_finds_the_key_of_its_start(void **state)
 		{ "\"kind\":\"call.bath\",\"bed\":\"1\",\"source\":\"x\"", false },
 		{ "\"kind\":\"call.bath\",\"bed\":\"1\",\"key\":\"k\"", false },
 	};
-	uint8_t key[NORM_KEY_BYTES];
+	uint8_t key[KEY_BYTES];
 
 	(void)state;
 	read_ok("{\"type\":\"alert\",\"id\":\"1\",\"text\":\"t\",\"kind\":\"call.bath\",\"bed\":\"1\"}");
@@ -318,7 +328,8 @@ static void the_end_finds_the_key_of_its_start(void **state)
 
 static void answers_with_odd_texts_stay_one_line_of_ascii(void **state)
 {
-	struct answer a = { .kind = ANSWER_UPDATE, .source_id = SPAN_LIT("a\"\\\n\xe2\x80\xae"), .by = SPAN_LIT("ana"), .folded = true };
+	struct answer a = { .kind = ANSWER_UPDATE, .source_id = SPAN_LIT("a\"\\\n\xe2\x80\xae"),
+			    .by = SPAN_LIT("ana"), .folded = true };
 	uint8_t line[1024];
 	struct put out = put(line, sizeof(line));
 

@@ -181,7 +181,8 @@ static void a_duplicate_gets_the_same_answer(void **state)
 
 static void an_unreadable_alarm_is_refused_and_told(void **state)
 {
-	static const char cut[] = "\x0bMSH|^~\\&|GW7|WEST|AM||2026||ORU^R40|u1|P|2.6|||AL|NE\rOBR|1||7\rOBX|1|ST|1966\r\x1c\r";
+	static const char cut[] = "\x0bMSH|^~\\&|GW7|WEST|AM||2026||ORU^R40|u1|P|2.6|||AL|NE\r"
+				  "OBR|1||7\rOBX|1|ST|1966\r\x1c\r";
 	int fd;
 
 	(void)state;

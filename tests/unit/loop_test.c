@@ -338,7 +338,8 @@ static void connections_outlive_their_listener_and_end_with_the_loop(void **stat
 
 static void addresses_are_checked(void **state)
 {
-	static const char *const wrong[] = { "", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x", "localhost:80",
+	static const char *const wrong[] = { "", "127.0.0.1", "127.0.0.1:", "127.0.0.1:70000", "127.0.0.1:x",
+					     "localhost:80",
 					     ":80", "[::1:80", "[]:80", "[::1]", "999.0.0.1:80", "[:80" };
 	struct listener *l = NULL, *six;
 	char taken[64];

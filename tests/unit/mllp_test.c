@@ -43,7 +43,7 @@ static void decode(struct mllp *m, struct span bytes, struct seen *s)
 	}
 }
 
-/* A second way to say the same thing: cut the stream at start bytes; of each piece the payload ends at the first 1C 0D. */
+/* A second way to say the same thing: cut the stream at start bytes; in each piece the payload ends at 1C 0D. */
 static void reference(struct span in, struct seen *s)
 {
 	size_t i = 0;

@@ -9,6 +9,8 @@
 
 #include "norm.h"
 #include "crypt.h"
+#include "key.h"
+#include "nursecall.h"
 #include "samples.h"
 #include "seed.h"
 
@@ -55,8 +57,9 @@ static void assert_alert(const char *want)
 	char got[1024];
 
 	assert_int_equal(event.kind, EVENT_ALERT);
-	snprintf(got, sizeof(got), "%s %s %s %s [%s] bed %s of %s, patient %s%s", priority_name((int)a->priority), types[a->type],
-		 phases[a->phase], a->code, a->text, a->bed, a->source, *a->patient ? a->patient : "unknown",
+	snprintf(got, sizeof(got), "%s %s %s %s [%s] bed %s of %s, patient %s%s", priority_name((int)a->priority),
+		 types[a->type], phases[a->phase], a->code, a->text, a->bed, a->source,
+		 *a->patient ? a->patient : "unknown",
 		 a->test ? ", test" : "");
 	assert_string_equal(got, want);
 }
@@ -99,7 +102,7 @@ static void nurse_calls_are_told_by_their_words(void **state)
 static void only_whole_phrases_are_nurse_calls(void **state)
 {
 	static const struct { const char *text, *code; } row[] = {
-		{ "Code Blue 412", "call.code" }, { "code", "call.code" },          { "MDC_EVT_CODE_BLUE", "call.code" },
+		{ "Code Blue 412", "call.code" }, { "code", "call.code" }, { "MDC_EVT_CODE_BLUE", "call.code" },
 		{ "Error code 17", NULL },        { "barcode blue", NULL },         { "code blueish", NULL },
 		{ "Staff Emergency", "call.emergency" }, { "bed exit!", "call.exit" }, { "ECG lead cord", NULL },
 		{ "Normal sinus rhythm", NULL },  { "spain", NULL },                { "", NULL },
@@ -107,14 +110,14 @@ static void only_whole_phrases_are_nurse_calls(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(row); i++) {
-		const struct norm_call *c = norm_call_named(span_str(row[i].text));
+		const struct nursecall *c = nursecall_named(span_str(row[i].text));
 
 		assert_int_equal(c != NULL, row[i].code != NULL);
 		if (c)
 			assert_string_equal(c->code, row[i].code);
 	}
-	assert_non_null(norm_call_of(SPAN_LIT("call.bath")));
-	assert_null(norm_call_of(SPAN_LIT("call")));
+	assert_non_null(nursecall_of(SPAN_LIT("call.bath")));
+	assert_null(nursecall_of(SPAN_LIT("call")));
 }
 
 static void seen_1_other_facet_codes(void **state)
@@ -163,7 +166,8 @@ static void seen_6_blanks_and_signs_in_texts(void **state)
 	(void)state;
 	norm_file("deviation-6-blanks");
 	assert_int_equal(ack.code, ACK_ACCEPT);
-	assert_alert("high SP start MDC_EVT_LO [SpO2 < 90 > alarm #3 84 % (90-100)] bed 412-B of MON412B, patient 900017");
+	assert_alert("high SP start MDC_EVT_LO [SpO2 < 90 > alarm #3 84 % (90-100)] bed 412-B of MON412B, "
+		     "patient 900017");
 }
 
 static void seen_7_a_truncated_alarm_reaches_a_person(void **state)
@@ -172,8 +176,8 @@ static void seen_7_a_truncated_alarm_reaches_a_person(void **state)
 	norm_file("deviation-7-truncated");
 	assert_int_equal(ack.code, ACK_ERROR);
 	assert_int_equal(ack.error, ACK_DATA_TYPE);
-	assert_alert("high ST point pullcord.unreadable [Unreadable alarm from MON412B: SpO2 low 84 % (90-100)] bed 412-B of "
-		     "MON412B, patient 900017");
+	assert_alert("high ST point pullcord.unreadable [Unreadable alarm from MON412B: SpO2 low 84 % (90-100)] "
+		     "bed 412-B of MON412B, patient 900017");
 	norm_file("unreadable");
 	assert_int_equal(ack.code, ACK_ERROR);
 	assert_alert("high ST point pullcord.unreadable [Unreadable alarm from GW7] bed 412-B of GW7, patient unknown");
@@ -200,7 +204,7 @@ static void the_key_holds_from_start_to_end_whatever_obr29_looks_like(void **sta
 	static const char *const story[] = { "pcd04-continue", "pcd04-escalate", "pcd04-end" };
 	static const int phase[] = { PULLCORD__V1__PHASE__PHASE_CONTINUE, PULLCORD__V1__PHASE__PHASE_ESCALATE,
 				     PULLCORD__V1__PHASE__PHASE_END };
-	uint8_t key[NORM_KEY_BYTES];
+	uint8_t key[KEY_BYTES];
 
 	(void)state;
 	norm_file("pcd04-start");
@@ -217,7 +221,7 @@ static void the_key_holds_from_start_to_end_whatever_obr29_looks_like(void **sta
 static void the_same_number_of_another_device_is_another_alert(void **state)
 {
 	static const char *const change[] = { "GW7&02", "|GW7^02", "|WESTWING|" };
-	uint8_t key[NORM_KEY_BYTES];
+	uint8_t key[KEY_BYTES];
 
 	(void)state;
 	norm_file("pcd04-continue");
@@ -230,6 +234,25 @@ static void the_same_number_of_another_device_is_another_alert(void **state)
 		norm_text(span_str(raw));
 		assert_memory_not_equal(event.alert.key.data, key, sizeof(key));
 	}
+}
+
+/* A station that gives no ids: its calls must not become one. */
+static void calls_without_any_id_are_told_apart_by_what_they_say(void **state)
+{
+	static const char *const what[] = { "Patient call", "Code Blue", "Patient call" };
+	uint8_t key[countof(what)][KEY_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < countof(what); i++) {
+		char raw[256];
+
+		snprintf(raw, sizeof(raw), "MSH|^~\\&|NC||||||ORU^R40|%zu|P|2.6\rPV1||I|4W^412^B\rOBR|1\r"
+			 "OBX|1|ST|196616^MDC_EVT_ALARM^MDC|1.0.0.0.1|%s\r", i, what[i]);
+		norm_text(span_str(raw));
+		memcpy(key[i], event.alert.key.data, KEY_BYTES);
+	}
+	assert_memory_not_equal(key[0], key[1], KEY_BYTES);
+	assert_memory_equal(key[0], key[2], KEY_BYTES);
 }
 
 static void message_ids_are_scoped_by_their_application(void **state)
@@ -248,7 +271,9 @@ static void message_ids_are_scoped_by_their_application(void **state)
 
 static void demonstrations_and_tests_are_marked(void **state)
 {
-	static const struct { const char *processing; bool test; } row[] = { { "|P|", false }, { "|D|", true }, { "|T|", true } };
+	static const struct { const char *processing; bool test; } row[] = {
+		{ "|P|", false }, { "|D|", true }, { "|T|", true },
+	};
 
 	(void)state;
 	norm_file("demo");
@@ -271,7 +296,8 @@ static void priority_and_type_among_the_flags_yield_to_the_facets(void **state)
 	static const struct { const char *obx; int priority, type; } row[] = {
 		{ "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x|||L~PM~ST\r", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM,
 		  PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL },
-		{ "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x|||L~PM~ST\rOBX|2|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC|1.1.1.1.6|PL\r"
+		{ "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x|||L~PM~ST\r"
+		  "OBX|2|ST|68484^MDC_ATTR_ALARM_PRIORITY^MDC|1.1.1.1.6|PL\r"
 		  "OBX|3|ST|68485^MDC_ATTR_ALERT_TYPE^MDC|1.1.1.1.7|SA\r",
 		  PULLCORD__V1__PRIORITY__PRIORITY_LOW, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_ADVISORY },
 		{ "OBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|x|||ST\r", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM,
@@ -515,6 +541,7 @@ int main(void)
 		cmocka_unit_test(an_alarm_without_version_or_processing_id_is_taken),
 		cmocka_unit_test(the_key_holds_from_start_to_end_whatever_obr29_looks_like),
 		cmocka_unit_test(the_same_number_of_another_device_is_another_alert),
+		cmocka_unit_test(calls_without_any_id_are_told_apart_by_what_they_say),
 		cmocka_unit_test(message_ids_are_scoped_by_their_application),
 		cmocka_unit_test(demonstrations_and_tests_are_marked),
 		cmocka_unit_test(priority_and_type_among_the_flags_yield_to_the_facets),

@@ -1,5 +1,5 @@
-/* rig: one input on a running loop, fed by real sockets, with a pipeline that does as the test says. The loop has its own
- * thread; the test's thread talks to it by sockets and by rig_do(). */
+/* rig: one input on a running loop, fed by real sockets, with a pipeline that does as the test says. The loop has its
+ * own thread; the test's thread talks to it by sockets and by rig_do(). */
 #ifndef PULLCORD_RIG_H
 #define PULLCORD_RIG_H
 
@@ -44,7 +44,8 @@ static struct {
 static inline void rig_answer(unsigned i, enum answer_kind kind)
 {
 	struct answer a = { .kind = kind, .source = span_str(rig.source[i]), .source_id = span_str(rig.source_id[i]),
-			    .state = PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED, .by = SPAN_LIT("ana"), .why = ERR_RANGE };
+			    .state = PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED, .by = SPAN_LIT("ana"),
+			    .why = ERR_RANGE };
 
 	a.alert.b[ID_BYTES - 1] = (uint8_t)i;
 	rig.kind->answer(rig.in, &a);
@@ -61,7 +62,8 @@ static inline enum err rig_push(void *ctx, struct input *from, const struct even
 		return ERR_FULL;
 	if (rig.mode == RIG_RANGE)
 		return ERR_RANGE;
-	must(i < RIG_EVENTS && span_text(e->source, rig.source[i], 64) && span_text(e->source_id, rig.source_id[i], 64));
+	must(i < RIG_EVENTS && span_text(e->source, rig.source[i], 64));
+	must(span_text(e->source_id, rig.source_id[i], 64));
 	snprintf(rig.text[i], 64, "%.63s", e->kind == EVENT_ALERT ? e->alert.text : "vitals");
 	rig.pushed++;
 	if (rig.mode == RIG_AT_ONCE)
@@ -234,7 +236,8 @@ static inline int peer_open(void)
 
 	must(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0);
 	snprintf(un.sun_path, sizeof(un.sun_path), "%.100s", rig.address);
-	must(connect(fd, rig.port ? (struct sockaddr *)&in : (struct sockaddr *)&un, rig.port ? sizeof(in) : sizeof(un)) == 0);
+	must(rig.port ? connect(fd, (struct sockaddr *)&in, sizeof(in)) == 0
+		      : connect(fd, (struct sockaddr *)&un, sizeof(un)) == 0);
 	return fd;
 }
 
