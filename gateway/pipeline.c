@@ -10,6 +10,7 @@
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define CHANGE_MS 1000              /* a changed state is published after this */
 #define DUE_MAX 64
+#define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define FILTERS_MAX (CONF_UNITS_MAX + 3)
 
 struct port {
@@ -613,10 +614,19 @@ static void step(struct gateway *g, enum link_event e)
 	}
 }
 
+/* No more unanswered than the broker takes; what we say of ourselves needs some room beside the alerts. */
+static void fit_window(struct gateway *g, unsigned broker_takes)
+{
+	unsigned wanted = (unsigned)g->spec.conf->uplink_window, most = broker_takes > STATE_ROOM ? broker_takes - STATE_ROOM : 1;
+
+	flight_window(g->flight, wanted < most ? wanted : most);
+}
+
 static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 {
 	switch (u->kind) {
 	case UPLINK_UP:
+		fit_window(g, (unsigned)u->reason);
 		step(g, LINK_EV_CONNECTED);
 		break;
 	case UPLINK_LOST:

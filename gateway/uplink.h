@@ -31,7 +31,7 @@ struct uplink_message {
 };
 
 enum uplink_event_kind {
-	UPLINK_UP,
+	UPLINK_UP,                      /* reason: how many the broker takes unanswered (CONNACK's Receive Maximum) */
 	UPLINK_LOST,                    /* why: text for people */
 	UPLINK_ACK,                     /* id, reason: PUBACK's reason code */
 	UPLINK_SUBSCRIBED,              /* reason: the worst of SUBACK's */

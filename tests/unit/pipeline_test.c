@@ -167,12 +167,14 @@ static void run(void)
 	pipeline_run(g);
 }
 
-static void come_up(void)
+static void come_up_taking(int unanswered)
 {
 	b.up = true;
-	broker_says(&(struct uplink_event){ .kind = UPLINK_UP });
+	broker_says(&(struct uplink_event){ .kind = UPLINK_UP, .reason = unanswered });
 	run();
 }
+
+static void come_up(void) { come_up_taking(UINT16_MAX); }
 
 static int make(void **state)
 {
@@ -389,6 +391,22 @@ static void an_urgent_one_is_kept_until_its_receipt(void **state)
 	now += 1000000;
 	run();
 	assert_int_equal(sent_count("/alert/"), 2);
+}
+
+static void no_more_is_unanswered_than_the_broker_takes(void **state)
+{
+	char id[8];
+
+	(void)state;
+	come_up_taking(7);
+	for (int i = 0; i < 9; i++) {
+		snprintf(id, sizeof(id), "a%d", i);
+		push_high(id, (uint8_t)(i + 1));
+	}
+	run();
+	assert_int_equal(sent_count("/alert/"), 5);   /* two are left for what the gateway says of itself */
+	ack(sent("/alert/", 0), 0);
+	assert_int_equal(sent_count("/alert/"), 6);
 }
 
 static void after_a_lost_connection_all_is_sent_again_under_the_same_id(void **state)
@@ -696,6 +714,7 @@ int main(void)
 		WITH_HOUSE(it_is_durable_without_a_broker),
 		WITH_HOUSE(an_urgent_one_is_on_the_wire_before_it_is_durable),
 		WITH_HOUSE(an_urgent_one_is_kept_until_its_receipt),
+		WITH_HOUSE(no_more_is_unanswered_than_the_broker_takes),
 		WITH_HOUSE(after_a_lost_connection_all_is_sent_again_under_the_same_id),
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
