@@ -372,7 +372,8 @@ enum err conn_write(struct conn *c, struct span bytes)
 
 void conn_pause(struct conn *c)
 {
-	uv_read_stop(&c->h.uv.stream);
+	if (!c->ending)   /* then reading on is how the peer's end is seen */
+		uv_read_stop(&c->h.uv.stream);
 }
 
 /* It fails only on a stream that is closing, which reads no more anyway. */

@@ -168,9 +168,11 @@ static void echo_data(void *ctx, struct span bytes)
 	memcpy(e->got + e->n, bytes.p, n);
 	e->n += n;
 	assert_int_equal(conn_write(e->conn, bytes), OK);
+	if (e->pause)
+		conn_pause(e->conn);
 	if (e->close_at_data)
 		conn_close(e->conn);
-	if (e->pause)
+	if (e->pause && e->close_at_data)
 		conn_pause(e->conn);
 	loop_stop(loop);
 }
@@ -276,6 +278,21 @@ static void a_paused_connection_hears_nothing_until_resumed(void **state)
 	listener_close(&l);
 }
 
+static void a_paused_connection_can_end(void **state)
+{
+	struct listener *l = listen_at("127.0.0.1:0", 4);
+	int fd = dial(l);
+
+	(void)state;
+	echo.pause = echo.close_at_data = true;
+	assert_int_equal(write(fd, "a", 1), 1);
+	loop_run(loop);
+	close(fd);
+	turn(20);
+	assert_int_equal(echo.closed, 1);
+	listener_close(&l);
+}
+
 static void a_peer_that_does_not_read_is_noticed(void **state)
 {
 	static uint8_t block[65536];
@@ -369,15 +386,15 @@ static int dial_path(const char *path)
 	return fd;
 }
 
-/* What a crash leaves: a socket file nobody listens at. */
-static void leave_stale(const char *path)
+/* Closed without unlinking, it is what a crash leaves: a socket file nobody listens at. */
+static int bind_path(const char *path, int type)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof(a)), 0);
-	close(fd);
+	return fd;
 }
 
 static void a_stale_socket_is_replaced_and_anything_else_is_not(void **state)
@@ -390,7 +407,11 @@ static void a_stale_socket_is_replaced_and_anything_else_is_not(void **state)
 	(void)state;
 	assert_non_null(mkdtemp(folder));
 	snprintf(path, sizeof(path), "%s/s", folder);
-	leave_stale(path);
+	fd = bind_path(path, SOCK_DGRAM);
+	assert_int_equal(listener_open(loop, path, 1, &echoes, &echo, &second), ERR_EXISTS);   /* another's */
+	close(fd);
+	unlink(path);
+	close(bind_path(path, SOCK_STREAM));
 	l = listen_at(path, 2);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0660);
@@ -430,6 +451,7 @@ int main(void)
 		TEST(bytes_come_in_and_go_out),
 		TEST(what_was_written_arrives_before_the_end),
 		TEST(a_paused_connection_hears_nothing_until_resumed),
+		TEST(a_paused_connection_can_end),
 		TEST(a_peer_that_does_not_read_is_noticed),
 		TEST(one_too_many_and_refused_ones_are_closed_at_once),
 		TEST(connections_outlive_their_listener_and_end_with_the_loop),

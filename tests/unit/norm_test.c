@@ -128,6 +128,16 @@ static void seen_1_other_facet_codes(void **state)
 	assert_alert("high SP continue MDC_EVT_LO [SpO2 low 84 % (90-100)] bed 412-B of MON412B, patient 900017");
 }
 
+static void seen_1_codes_with_a_digit_too_many_and_nothing_else(void **state)
+{
+	(void)state;
+	norm_text(SPAN_LIT("MSH|^~\\&|A||||||ORU^R40|1|P|2.6\rOBR|1||7\rOBX|1|ST|1^MDC_EVT_X^MDC||x\r"
+			   "OBX|2|ST|684810||end\rOBX|3|ST|684840||PL\rOBX|4|ST|684850||ST\r"));
+	assert_int_equal(event.alert.phase, PULLCORD__V1__PHASE__PHASE_END);
+	assert_int_equal(event.alert.priority, PULLCORD__V1__PRIORITY__PRIORITY_LOW);
+	assert_int_equal(event.alert.type, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL);
+}
+
 static void seen_2_other_facet_names(void **state)
 {
 	(void)state;
@@ -532,6 +542,7 @@ int main(void)
 		cmocka_unit_test(nurse_calls_are_told_by_their_words),
 		cmocka_unit_test(only_whole_phrases_are_nurse_calls),
 		cmocka_unit_test(seen_1_other_facet_codes),
+		cmocka_unit_test(seen_1_codes_with_a_digit_too_many_and_nothing_else),
 		cmocka_unit_test(seen_2_other_facet_names),
 		cmocka_unit_test(seen_3_a_column_is_missing),
 		cmocka_unit_test(seen_4_a_priority_nobody_understands_counts_as_high),
