@@ -219,7 +219,8 @@ static const struct param *find_param(const struct param *p, size_t n, const cha
 		fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; did you mean \"%s\"?",
 			 plain(name, shown), section, near.name);
 	else
-		fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; pullcord-gateway --print-conf lists them",
+		fault_at(&r->fault, r->line,
+			 "there is no setting \"%s\" in [%s]; pullcord-gateway --print-conf lists them",
 			 plain(name, shown), section);
 	return NULL;
 }
@@ -315,7 +316,8 @@ static bool take_unit(struct reading *r, const char *place, const char *unit)
 	else if (strlen(place) >= sizeof(u->place))
 		fault_at(&r->fault, r->line, "a point of care may have at most 64 bytes");
 	else if (!word_ok(span_str(unit)))
-		fault_at(&r->fault, r->line, "the unit of %s must be 1 to 64 of A-Z a-z 0-9 . _ : -", plain(place, shown));
+		fault_at(&r->fault, r->line, "the unit of %s must be 1 to 64 of A-Z a-z 0-9 . _ : -",
+			 plain(place, shown));
 	else {
 		strcpy(u->place, place);
 		strcpy(u->unit, unit);
@@ -385,7 +387,8 @@ static bool whole(struct reading *r)
 			return false;
 		}
 	if (r->c.inputs == 0)
-		fault_at(&r->fault, 0, "there is no input: add a section such as [input monitors] with kind and address");
+		fault_at(&r->fault, 0,
+			 "there is no input: add a section such as [input monitors] with kind and address");
 	return r->c.inputs > 0;
 }
 

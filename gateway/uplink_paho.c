@@ -10,9 +10,9 @@
 #include <time.h>
 
 /* Paho 1.3.12: connecting again with a handle that lost its connection takes one second more than needed, because its
- * receiving thread sleeps in poll() on a set of sockets that does not have the new one. A fresh handle connects at once,
- * but destroying the old one blocks for 100 ms. So a thread of ours destroys, creates and connects, and the loop goes
- * on meanwhile.
+ * receiving thread sleeps in poll() on a set of sockets that does not have the new one. A fresh handle connects at
+ * once, but destroying the old one blocks for 100 ms. So a thread of ours destroys, creates and connects, and the loop
+ * goes on meanwhile.
  *
  * Two locks: `handle_lock` is held by us while we are inside Paho with the handle; `queue_lock` is all that Paho's
  * callbacks take, which run under a mutex of Paho's. Never enter Paho while holding queue_lock. */
@@ -144,7 +144,8 @@ static bool paho_next(struct uplink *u, struct uplink_event *out)
 /* ---- Paho's callbacks, on its threads and under its mutex ---- */
 
 /* Paho neither sets TCP_NODELAY nor tells its socket, and a PUBLISH behind a PUBACK then waits 40 ms for the peer's
- * delayed ACK (measured: press to app 23 ms, with this 1.6 ms). Its socket is the one whose peer is the broker's port. */
+ * delayed ACK (measured: press to app 23 ms, with this 1.6 ms). Its socket is the one whose peer is the broker's
+ * port. */
 static void do_not_delay(unsigned port)
 {
 	struct sockaddr_storage peer;
@@ -371,7 +372,8 @@ static void dial(struct uplink *u, unsigned generation)
 		MQTTAsync_destroy(&handle);
 	}
 	if (rc != MQTTASYNC_SUCCESS)
-		say_simple(u, UPLINK_LOST, 0, MQTTAsync_strerror(rc) ? MQTTAsync_strerror(rc) : "cannot begin to connect");
+		say_simple(u, UPLINK_LOST, 0,
+			   MQTTAsync_strerror(rc) ? MQTTAsync_strerror(rc) : "cannot begin to connect");
 }
 
 static void *worker(void *arg)
@@ -445,7 +447,9 @@ static int send_with(MQTTAsync handle, const struct uplink_message *m, struct ti
 {
 	MQTTAsync_responseOptions r = MQTTAsync_responseOptions_initializer;
 	MQTTAsync_message msg = MQTTAsync_message_initializer;
-	MQTTProperty expiry = { .identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL, .value.integer4 = m->expiry_s };
+	MQTTProperty expiry = {
+		.identifier = MQTTPROPERTY_CODE_MESSAGE_EXPIRY_INTERVAL, .value.integer4 = m->expiry_s,
+	};
 	int rc;
 
 	msg.payload = (void *)(uintptr_t)m->payload.p;

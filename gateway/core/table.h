@@ -1,6 +1,7 @@
 /* table: a bounded set of 16-byte keys; each has a slot number below the capacity, so that whoever uses the table keeps
  * what belongs to a key in an array of his own. Slots stand in order of their last touch, oldest first. Memory is the
- * caller's, one block of zeros, and is not touched before it is needed. Keys must not be of an attacker's choosing: hash them under a key before. Pure. */
+ * caller's, one block of zeros, and is not touched before it is needed. Keys must not be of an attacker's choosing:
+ * hash them under a key before. Pure. */
 #ifndef PULLCORD_TABLE_H
 #define PULLCORD_TABLE_H
 

@@ -72,7 +72,8 @@ static enum err bring(struct outbox *o, uint32_t n, uint32_t as, uint32_t count,
 	char source_id[24], body[48];
 	const struct outbox_message m = {
 		.id = id_of_number(as), .tier = n % FLIGHT_TIERS, .topic = SPAN_LIT("t"), .input = SPAN_LIT("i"),
-		.source = SPAN_LIT("s"), .source_id = span(source_id, (size_t)snprintf(source_id, sizeof(source_id), "%u", n)),
+		.source = SPAN_LIT("s"),
+		.source_id = span(source_id, (size_t)snprintf(source_id, sizeof(source_id), "%u", n)),
 		.envelope = span(body, (size_t)snprintf(body, sizeof(body), "%u %u", as, count)),
 	};
 	uint64_t seq;

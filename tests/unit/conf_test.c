@@ -49,7 +49,8 @@ static void what_is_said_is_taken(void **state)
 	(void)state;
 	assert_int_equal(parse("# a comment\n[gateway]\ndevice = nc-1\nunit: icu3 ; inline\nlog = warning\n[uplink]\r\n"
 			       "port=1\n[input a]\nkind=local\naddress = /run/a b.sock\nzone_minutes = -300\n"
-			       "[units]\nICU 3 = icu3\nW^4 = ward4\n[input b]\nkind=replay\naddress=f\nspeed_percent=0"), OK);
+			       "[units]\nICU 3 = icu3\nW^4 = ward4\n[input b]\nkind=replay\naddress=f\n"
+			       "speed_percent=0"), OK);
 	assert_string_equal(c.gateway_device, "nc-1");
 	assert_string_equal(c.gateway_unit, "icu3");
 	assert_int_equal(c.gateway_log, 2);
@@ -66,7 +67,8 @@ static void what_is_said_is_taken(void **state)
 static void faults_name_the_line_and_the_remedy(void **state)
 {
 	(void)state;
-	assert_fault("[uplink]\nprot = 1\n" INPUT, 2, "there is no setting \"prot\" in [uplink]; did you mean \"port\"?");
+	assert_fault("[uplink]\nprot = 1\n" INPUT, 2,
+		     "there is no setting \"prot\" in [uplink]; did you mean \"port\"?");
 	assert_fault("[upling]\nport = 1\n" INPUT, 2, "there is no section [upling]; did you mean [uplink]?");
 	assert_fault("port = 1\n" INPUT, 1, "a setting must stand in a section, such as [gateway]");
 	assert_fault("[uplink]\nport = 0\n" INPUT, 2, "port must be a whole number from 1 to 65535");
@@ -95,7 +97,8 @@ static void faults_name_the_line_and_the_remedy(void **state)
 static void of_several_faults_the_first_is_named(void **state)
 {
 	(void)state;
-	assert_fault("[uplink]\nport = x\nnonsense\nport = y\n" INPUT, 2, "port must be a whole number from 1 to 65535");
+	assert_fault("[uplink]\nport = x\nnonsense\nport = y\n" INPUT, 2,
+		     "port must be a whole number from 1 to 65535");
 	assert_fault("[uplink]\nnonsense\nport = x\n" INPUT, 2, "this is neither [section] nor name = value");
 }
 

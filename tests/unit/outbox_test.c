@@ -318,7 +318,9 @@ static void swap(struct txn *t, const struct key64 key[2], const uint8_t tier)
 /* Whoever can write the file cannot change the order of what is in it. */
 static void a_record_is_bound_to_its_place(void **state)
 {
-	static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
+	static const char *const tables[] = {
+		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
+	};
 	const struct store_spec spec = { "outbox", 1, MAP, tables, false };
 	struct store *s = NULL;
 	struct txn *t = NULL;
@@ -419,7 +421,7 @@ static void the_least_important_yield_and_urgent_ones_never(void **state)
 	for (unsigned i = 0; i < all()->n; i++)
 		assert_int_equal(all()->item[i].tier, 1);
 	high_before = all()->n;
-	assert_int_equal(fill(0, &n, &evicted), 0);   /* code does not push out high: it is refused, and the source told */
+	assert_int_equal(fill(0, &n, &evicted), 0);   /* code does not push out high: the source is told no */
 	reopen();
 	assert_int_equal(all()->n, high_before);
 	for (unsigned i = 0; i < 64; i++) {   /* full as it is, it can still be emptied */
@@ -472,7 +474,7 @@ static void behaves_as_a_list_would(void **state)
 			list[n].there = true;
 			n++;
 		} else if (list[i].there) {
-			assert_int_equal(seed_below(2) ? outbox_delivered(o, &list[i].id) : outbox_aside(o, &list[i].id), OK);
+			assert_int_equal((seed_below(2) ? outbox_delivered : outbox_aside)(o, &list[i].id), OK);
 			list[i].there = false;
 		}
 		if (seed_below(100) == 0)

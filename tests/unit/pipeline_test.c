@@ -151,8 +151,8 @@ static void no_log(enum log_level level, const char *line) { (void)level, (void)
 static void start(void)
 {
 	const struct pipeline_spec spec = {
-		.conf = &conf, .device = "nc-1", .tenant = "mercy", .root = root, .uplink = &fake_uplink, .now_ms = fake_now,
-		.real_us = fake_real, .wake = no_wake,
+		.conf = &conf, .device = "nc-1", .tenant = "mercy", .root = root, .uplink = &fake_uplink,
+		.now_ms = fake_now, .real_us = fake_real, .wake = no_wake,
 	};
 
 	assert_int_equal(pipeline_open(&spec, &g), OK);
@@ -189,8 +189,8 @@ static int make(void **state)
 	now = 1000;
 	real = 1700000000000000;
 	scratch_make(&scratch);
-	if (conf_parse(SPAN_LIT("[gateway]\nunit=icu3\noutbox_mib=2\n[units]\nICU 4=icu4\nICU four=icu4\n[input m]\nkind=mllp\n"),
-		       &conf, &f) != OK)
+	if (conf_parse(SPAN_LIT("[gateway]\nunit=icu3\noutbox_mib=2\n[units]\nICU 4=icu4\nICU four=icu4\n"
+				"[input m]\nkind=mllp\n"), &conf, &f) != OK)
 		return -1;
 	strcpy(conf.gateway_outbox, scratch_path(&scratch, "outbox.mdb"));
 	arena.p = malloc(ENVELOPE_ARENA);
@@ -227,7 +227,10 @@ static struct event alert(const char *id, uint8_t key, Pullcord__V1__Priority pr
 
 static enum err push(struct event e) { return port->push(port->ctx, (struct input *)&src, &e); }
 
-static void push_high(const char *id, uint8_t key) { assert_int_equal(push(alert(id, key, PRIORITY(HIGH), PHASE(START))), OK); }
+static void push_high(const char *id, uint8_t key)
+{
+	assert_int_equal(push(alert(id, key, PRIORITY(HIGH), PHASE(START))), OK);
+}
 
 static void push_medium(const char *id, uint8_t key, Pullcord__V1__Phase phase)
 {
@@ -282,7 +285,8 @@ static void from_broker(const char *topic, Pullcord__V1__Party party, const char
 	from.id = id_next(&ids, fake_real(NULL) / 1000);
 	assert_int_equal(envelope_write(&from, body, &room), OK);
 	strcpy(topics, topic);
-	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = span_str(topics), .payload = put_span(&room) });
+	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = span_str(topics),
+					    .payload = put_span(&room) });
 	run();
 }
 

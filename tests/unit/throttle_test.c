@@ -43,7 +43,8 @@ static struct throttle_event event(unsigned kind, Pullcord__V1__Priority priorit
 	return e;
 }
 
-static struct throttle_verdict say(unsigned kind, Pullcord__V1__Priority priority, Pullcord__V1__Phase phase, int64_t now)
+static struct throttle_verdict say(unsigned kind, Pullcord__V1__Priority priority, Pullcord__V1__Phase phase,
+				   int64_t now)
 {
 	struct throttle_event e = event(kind, priority, phase);
 
