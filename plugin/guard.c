@@ -352,7 +352,7 @@ static void say_envelope(struct guard *g, const char *topic, const ProtobufCMess
 				      id_next(&g->ids, now / 1000), now, 0 };
 
 	must(envelope_write(&from, body, &b) == OK);   /* 64 ids fit */
-	g->host.publish(NULL, topic, put_span(&b), 1, false);
+	g->host.publish(NULL, topic, put_span(&b), 0, false);   /* a lost receipt is owed again: the sender asks by sending */
 }
 
 /* "The broker has it durably": the sender may forget it. */
