@@ -126,6 +126,7 @@ static void session_line(struct session *s, struct span line)
 		return;
 	e = local_read(line, s->in->spec.source, loop_real_us(), said, &no);
 	if (e == OK) {
+		said->event.digest = digest_of(span_trim(line));
 		e = session_push(s, &no);
 		local_done(said);
 	}

@@ -44,9 +44,9 @@ struct input {
 	uint8_t memory[NORM_ARENA];
 };
 
-static void event_name(struct span source, struct span source_id, uint8_t name[KEY_BYTES])
+static void event_name(struct span source, struct span source_id, const struct digest *d, uint8_t name[KEY_BYTES])
 {
-	key_of((const struct span[]){ source, source_id }, 2, name);
+	key_of((const struct span[]){ source, source_id, span(d->b, sizeof(d->b)) }, 3, name);
 }
 
 /* ---- answers ---- */
@@ -115,7 +115,7 @@ static void mllp_answer(struct input *in, const struct answer *a)
 
 	if (a->kind != ANSWER_DURABLE && a->kind != ANSWER_REFUSED)
 		return;
-	event_name(a->source, a->source_id, name);
+	event_name(a->source, a->source_id, &a->digest, name);
 	LIST_FOREACH(s, &in->sessions, list) {
 		for (unsigned i = 0; i < s->n; i++) {
 			struct pending *p = &s->ring[(s->first + i) % WINDOW];
@@ -154,7 +154,7 @@ static void pending_push(struct session *s, struct pending *p, const struct even
 
 	if (e->kind == EVENT_NONE)
 		return;
-	event_name(e->source, e->source_id, p->event);
+	event_name(e->source, e->source_id, &e->digest, p->event);
 	p->waiting = true;
 	err = s->in->to.push(s->in->to.ctx, s->in, e);
 	if (err == OK)
@@ -194,6 +194,7 @@ static void session_message(struct session *s, struct span payload, enum err lim
 		p->ack = (struct ack){ ACK_REJECT, ACK_INTERNAL, NULL, "message or header past a limit of ours" };
 		norm_refused(&m, p->ack, &feed, &s->in->arena, &event);
 	}
+	event.digest = digest_of(payload);
 	pending_push(s, p, &event);
 	if (p->ack.code != ACK_ACCEPT)
 		session_log(s, EV_INPUT_REFUSED, p->ack.why);

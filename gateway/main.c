@@ -79,6 +79,7 @@ static const struct remedy {
 	{ ERR_KEY, "; it was sealed with another key" },
 	{ ERR_BUSY, "; is another gateway running?" },
 	{ ERR_NOT_FOUND, "; its folder must exist" },
+	{ ERR_VERSION, "; another version made it: let that one deliver what is in it, then move it away" },
 	{ OK, "" },
 };
 

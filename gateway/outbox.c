@@ -271,9 +271,10 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	TRY(outfile_record_write(m, &b));
 	op->n = b.n;
 	TRY(outbox_record_read(put_span(&b), &op->m));
+	op->m.digest = m->digest;
 	op->work = work;
 	op->id = m->id;
-	outfile_seen_key(o->file, m->source, m->source_id, op->seen);
+	outfile_seen_key(o->file, m->source, m->source_id, &m->digest, op->seen);
 	given = op;
 	op = NULL;
 	return submit(o, given, seq);
@@ -304,13 +305,14 @@ enum err outbox_release(struct outbox *o, const struct id *id) { return by_id(o,
 enum err outbox_delivered(struct outbox *o, const struct id *id) { return by_id(o, WORK_DELIVERED, id); }
 enum err outbox_aside(struct outbox *o, const struct id *id) { return by_id(o, WORK_ASIDE, id); }
 
-enum err outbox_recall(struct outbox *o, struct span input, struct span source, struct span source_id)
+enum err outbox_recall(struct outbox *o, const struct outbox_message *m)
 {
-	const struct outbox_message m = {
-		.topic = SPAN_LIT("-"), .input = input, .source = source, .source_id = source_id,
+	const struct outbox_message asked = {
+		.topic = SPAN_LIT("-"), .input = m->input, .source = m->source, .source_id = m->source_id,
+		.digest = m->digest,
 	};
 
-	return bring(o, WORK_RECALL, &m, NULL);
+	return bring(o, WORK_RECALL, &asked, NULL);
 }
 
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY])
@@ -350,21 +352,29 @@ static bool brings_seen(const struct op *op, const void *seen)
 	return brings(op) && memcmp(op->seen, seen, OUTFILE_SEEN_KEY) == 0;
 }
 
+static bool brings_seen_id(const struct op *op, const void *seen)
+{
+	return brings(op) && memcmp(op->seen, seen, OUTFILE_SEEN_ID) == 0;
+}
+
 static bool puts_id(const struct op *op, const void *id)
 {
 	return op->work == WORK_PUT && memcmp(op->id.b, id, ID_BYTES) == 0;
 }
 
-bool outbox_seen(struct outbox *o, struct span source, struct span source_id)
+enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d)
 {
+	enum outbox_seen pending, kept;
 	uint8_t key[OUTFILE_SEEN_KEY];
-	bool found;
 
-	outfile_seen_key(o->file, source, source_id, key);
+	outfile_seen_key(o->file, source, source_id, d, key);
 	pthread_mutex_lock(&o->lock);
-	found = find_pending(o, brings_seen, key) != NULL;
+	pending = find_pending(o, brings_seen, key)      ? SEEN_SAME
+		  : find_pending(o, brings_seen_id, key) ? SEEN_OTHER
+							 : SEEN_NEVER;
 	pthread_mutex_unlock(&o->lock);
-	return found || outfile_seen(o->file, key);
+	kept = pending == SEEN_SAME ? SEEN_SAME : outfile_seen(o->file, key);
+	return kept > pending ? kept : pending;
 }
 
 bool outbox_next(struct outbox *o, struct outbox_done *out)

@@ -6,7 +6,7 @@
  *
  * Messages stand in tiers (0 code, 1 high, ... 4 info and observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
- * (source, source_id) is taken once: outbox_seen() knows the last ones.
+ * (source, source_id, digest) is taken once: outbox_seen() knows the last ones.
  *
  * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
  * observations yield to observations; code and high never. Then put() and hold() come back with ERR_FULL. Work that
@@ -20,6 +20,7 @@
 #include "crypt.h"
 #include "flight.h"
 #include "id.h"
+#include "key.h"
 #include "open.h"
 
 #define OUTBOX_WORK_MAX 1024
@@ -43,13 +44,14 @@ struct outbox_message {
 	bool opens;                     /* remember it as the open alert of `key` */
 	uint8_t key[OPEN_KEY];          /* Alert.key; zero for what is no alert */
 	struct span topic, input, source, source_id, envelope;
+	struct digest digest;           /* of what came; known while it is new work, not kept with the message */
 };
 
 enum outbox_work {
 	WORK_PUT, WORK_HOLD,            /* new */
 	WORK_RELEASE,                   /* what was held is due */
 	WORK_DELIVERED, WORK_ASIDE,     /* the broker has it; or never will */
-	WORK_RECALL,                    /* a repeated source_id: what became of it */
+	WORK_RECALL,                    /* a repeated message: what became of it */
 	WORK_FORGET,                    /* an open alert is finished */
 	WORK_EVICT,                     /* had to yield: not asked for */
 };
@@ -75,11 +77,17 @@ enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_aside(struct outbox *o, const struct id *id) MUST_USE;
-enum err outbox_recall(struct outbox *o, struct span input, struct span source, struct span source_id) MUST_USE;
+/* By input, source, source_id and digest. */
+enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
 
 /* Was this taken before, or is it being taken? */
-bool outbox_seen(struct outbox *o, struct span source, struct span source_id);
+enum outbox_seen {
+	SEEN_NEVER,
+	SEEN_OTHER,                     /* the id, for something else */
+	SEEN_SAME,
+};
+enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);
 void outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk) */

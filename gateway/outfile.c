@@ -603,13 +603,17 @@ uint64_t outfile_aside_count(struct outfile *f)
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 
-void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, uint8_t out[OUTFILE_SEEN_KEY])
+void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
+		      uint8_t out[OUTFILE_SEEN_KEY])
 {
-	uint8_t digest[SHA256_BYTES];
+	const struct span key = span(f->seen_key.key, AEAD_KEY_BYTES);
 	const uint8_t n[2] = { (uint8_t)(source.n >> 8), (uint8_t)source.n };
+	uint8_t hash[SHA256_BYTES];
 
-	HMAC256(digest, span(f->seen_key.key, AEAD_KEY_BYTES), span(n, sizeof(n)), source, source_id);
-	memcpy(out, digest, OUTFILE_SEEN_KEY);
+	HMAC256(hash, key, span(n, sizeof(n)), source, source_id);
+	memcpy(out, hash, OUTFILE_SEEN_ID);
+	HMAC256(hash, key, span(out, OUTFILE_SEEN_ID), span(d->b, sizeof(d->b)));
+	memcpy(out + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
 }
 
 bool outfile_tidies(enum outbox_work work) { return works[work].tidy; }
@@ -637,17 +641,24 @@ size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t m
 	return n;
 }
 
-bool outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])
+enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct span value;
+	struct span at, value;
 
-	return txn_begin_read(f->store, &t) == OK && txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK;
+	if (txn_begin_read(f->store, &t) != OK)
+		return SEEN_NEVER;
+	if (txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK)
+		return SEEN_SAME;
+	if (txn_seek(t, SEEN, span(key, OUTFILE_SEEN_ID), &at, &value) == OK && at.n == OUTFILE_SEEN_KEY &&
+	    memcmp(at.p, key, OUTFILE_SEEN_ID) == 0)
+		return SEEN_OTHER;
+	return SEEN_NEVER;
 }
 
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes, struct outfile **out)
 {
-	const struct store_spec spec = { "outbox", 1, map_bytes, tables, false };
+	const struct store_spec spec = { "outbox", 2, map_bytes, tables, false };
 	CLEANUP(outfile_close) struct outfile *f = calloc(1, sizeof(*f));
 
 	if (!f)

@@ -6,7 +6,8 @@
 #include "cur.h"
 #include "outbox.h"
 
-#define OUTFILE_SEEN_KEY 16         /* keyed hash of (source, source_id) */
+#define OUTFILE_SEEN_ID 16          /* keyed hash of (source, source_id) */
+#define OUTFILE_SEEN_KEY 32         /* that, then a keyed hash of it and the digest */
 
 struct outfile;
 
@@ -38,9 +39,9 @@ bool outfile_tight(struct outfile *f);
 /* The ids of the oldest messages of a tier. */
 size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max);
 
-void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id,
+void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);
-bool outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
+enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
 
 enum err outfile_read(struct outfile *f, const struct flight_item *at, struct outbox_scratch *scratch,
 		      struct outbox_message *out) MUST_USE;

@@ -91,8 +91,9 @@ static void answer(struct gateway *g, const struct answer *a, struct span input)
 
 static void answer_done(struct gateway *g, const struct outbox_done *d, enum answer_kind kind)
 {
-	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id, .alert = d->id,
-				    .folded = d->work == WORK_HOLD, .why = d->err }, d->m.input);
+	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id,
+				    .digest = d->m.digest, .alert = d->id, .folded = d->work == WORK_HOLD,
+				    .why = d->err }, d->m.input);
 }
 
 /* ---- sending ---- */
@@ -163,7 +164,8 @@ static struct outbox_message kept(const struct port *p, const struct event *e, c
 {
 	return (struct outbox_message){
 		.id = m->id, .tier = m->tier, .expires_us = m->expires_us, .topic = span_str(m->topic),
-		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .envelope = m->envelope,
+		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest,
+		.envelope = m->envelope,
 	};
 }
 
@@ -241,17 +243,27 @@ static enum err push_alert(struct port *p, const struct event *e)
 	return err;
 }
 
+static enum err repeated(struct port *p, const struct event *e)
+{
+	p->g->counts.repeated++;
+	return outbox_recall(p->g->outbox, &(struct outbox_message){
+		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest });
+}
+
 static enum err take_event(struct port *p, const struct event *e)
 {
 	struct gateway *g = p->g;
+	enum outbox_seen seen;
 
 	if (g->stopping)
 		return ERR_CLOSED;
 	TRY(check_event(e));
-	if (outbox_seen(g->outbox, e->source, e->source_id)) {
-		g->counts.repeated++;
-		return outbox_recall(g->outbox, span_str(p->name), e->source, e->source_id);
-	}
+	seen = outbox_seen(g->outbox, e->source, e->source_id, &e->digest);
+	if (seen == SEEN_SAME)
+		return repeated(p, e);
+	if (seen == SEEN_OTHER)
+		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
+			KV_SPAN("id", e->source_id));
 	return e->kind == EVENT_ALERT ? push_alert(p, e) : push_vitals(p, e);
 }
 
@@ -290,11 +302,11 @@ static void remember_open(struct gateway *g, const struct outbox_done *d)
 		tidied(outbox_forget(g->outbox, lost));
 }
 
-/* Two of one source_id came so close together that neither was there yet when the other was looked for. */
+/* A message and its repetition came so close together that neither was there yet when the other was looked for. */
 static void done_twice(struct gateway *g, const struct outbox_done *d)
 {
 	g->counts.repeated++;
-	if (outbox_recall(g->outbox, d->m.input, d->m.source, d->m.source_id) != OK)
+	if (outbox_recall(g->outbox, &d->m) != OK)
 		answer_done(g, d, ANSWER_REFUSED);
 }
 

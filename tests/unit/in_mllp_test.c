@@ -180,6 +180,33 @@ static void a_duplicate_gets_the_same_answer(void **state)
 	rig_end();
 }
 
+static void answer_the_second(void) { rig_answer(1, ANSWER_DURABLE); }
+static void answer_the_first(void) { rig_answer(0, ANSWER_DURABLE); }
+
+/* A controller that was started anew counts from 1 again: two alarms of one id, each with an answer of its own. */
+static void a_reused_id_is_another_message_with_its_own_answer(void **state)
+{
+	int a, b;
+
+	(void)state;
+	rig_begin(&in_mllp, false, RIG_LATER, plain);
+	a = peer_open();
+	b = peer_open();
+	send_frame(a, "ORU^R40", "1", "AL|NE");
+	rig_pushed(1);
+	send_frame(b, "ORU^R40^ORU_R40", "1", "AL|NE");
+	rig_pushed(2);
+	assert_memory_not_equal(&rig.digest[0], &rig.digest[1], sizeof(rig.digest[0]));
+	rig_do(answer_the_second);
+	assert_msa(b, "CA|1\r");
+	assert_true(peer_quiet(a));
+	rig_do(answer_the_first);
+	assert_msa(a, "CA|1\r");
+	close(a);
+	close(b);
+	rig_end();
+}
+
 static void an_unreadable_alarm_is_refused_and_told(void **state)
 {
 	static const char cut[] = "\x0bMSH|^~\\&|GW7|WEST|AM||2026||ORU^R40|u1|P|2.6|||AL|NE\r"
@@ -356,6 +383,7 @@ int main(void)
 		cmocka_unit_test(a_storm_of_answers_at_once_is_survived),
 		cmocka_unit_test(what_cannot_be_kept_is_answered_no),
 		cmocka_unit_test(a_duplicate_gets_the_same_answer),
+		cmocka_unit_test(a_reused_id_is_another_message_with_its_own_answer),
 		cmocka_unit_test(an_unreadable_alarm_is_refused_and_told),
 		cmocka_unit_test(no_message_at_all_is_rejected),
 		cmocka_unit_test(a_message_past_the_limit_is_rejected_by_name_and_told),

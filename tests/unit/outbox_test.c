@@ -200,24 +200,49 @@ static void a_source_id_is_taken_once_also_after_a_restart(void **state)
 	struct outbox_done d;
 
 	(void)state;
-	assert_false(outbox_seen(o, m.source, m.source_id));
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_NEVER);
 	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
-	assert_true(outbox_seen(o, m.source, m.source_id));
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
 	done(WORK_PUT, OK);
 	reopen();
-	assert_true(outbox_seen(o, m.source, m.source_id));
-	assert_false(outbox_seen(o, SPAN_LIT("MON412Bi"), SPAN_LIT("d-1")));
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
+	assert_int_equal(outbox_seen(o, SPAN_LIT("MON412Bi"), SPAN_LIT("d-1"), &m.digest), SEEN_NEVER);
 	m.id = id_next(&ids, 1000);
 	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
 	done(WORK_PUT, ERR_EXISTS);
-	assert_int_equal(outbox_recall(o, m.input, m.source, m.source_id), OK);
+	assert_int_equal(outbox_recall(o, &m), OK);
 	d = done(WORK_RECALL, OK);
 	assert_memory_equal(&d.id, &first, sizeof(first));
 	assert_true(d.queued);
 	assert_int_equal(outbox_delivered(o, &first), OK);
 	done(WORK_DELIVERED, OK);
-	assert_int_equal(outbox_recall(o, m.input, m.source, m.source_id), OK);
+	assert_int_equal(outbox_recall(o, &m), OK);
 	assert_false(done(WORK_RECALL, OK).queued);
+}
+
+static void an_id_used_again_for_something_else_is_taken_and_told_apart(void **state)
+{
+	struct outbox_message m = message(1, 1), other = message(1, 1);
+	struct outbox_done d;
+
+	(void)state;
+	other.digest = (struct digest){ "other bytes" };
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &other.digest), SEEN_OTHER);   /* perhaps not kept yet */
+	done(WORK_PUT, OK);
+	reopen();
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &other.digest), SEEN_OTHER);
+	other.id = id_next(&ids, 1000);
+	assert_int_equal(outbox_put(o, &other, &(uint64_t){ 0 }), OK);
+	d = done(WORK_PUT, OK);
+	assert_memory_equal(&d.m.digest, &other.digest, sizeof(d.m.digest));
+	reopen();
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &other.digest), SEEN_SAME);
+	assert_int_equal(outbox_recall(o, &other), OK);
+	d = done(WORK_RECALL, OK);
+	assert_memory_equal(&d.id, &other.id, sizeof(d.id));
+	assert_memory_equal(&d.m.digest, &other.digest, sizeof(d.m.digest));
 }
 
 static struct outbox_message hold_one(struct id id, unsigned n)
@@ -321,7 +346,7 @@ static void a_record_is_bound_to_its_place(void **state)
 	static const char *const tables[] = {
 		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
 	};
-	const struct store_spec spec = { "outbox", 1, MAP, tables, false };
+	const struct store_spec spec = { "outbox", 2, MAP, tables, false };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	struct key64 key[2];
@@ -499,6 +524,7 @@ int main(void)
 		WITH_OUTBOX(delivered_is_gone_and_says_whose_it_was),
 		WITH_OUTBOX(what_was_set_aside_is_counted_and_not_sent),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
+		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
 		WITH_OUTBOX(put_takes_the_place_of_what_was_held),
 		WITH_OUTBOX(open_alerts_survive_until_forgotten),

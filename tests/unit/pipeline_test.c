@@ -146,7 +146,12 @@ static struct arena arena;
 static int64_t fake_now(void *ctx) { (void)ctx; return now; }
 static int64_t fake_real(void *ctx) { (void)ctx; return real + now * 1000; }
 static void no_wake(void *ctx) { (void)ctx; }
-static void no_log(enum log_level level, const char *line) { (void)level, (void)line; }
+static char last_log[1024];
+static void keep_log(enum log_level level, const char *line)
+{
+	(void)level;
+	snprintf(last_log, sizeof(last_log), "%s", line);
+}
 
 static void start(void)
 {
@@ -183,7 +188,7 @@ static int make(void **state)
 	(void)state;
 	if (crypt_init() != OK)
 		return -1;
-	log_to(no_log);
+	log_to(keep_log);
 	memset(&b, 0, sizeof(b));
 	memset(&src, 0, sizeof(src));
 	now = 1000;
@@ -494,6 +499,36 @@ static void a_repeated_source_id_is_answered_and_makes_no_second_message(void **
 	assert_int_equal(sent_count("/alert/"), 1);
 }
 
+/* The controller was started anew and counts from 1 again: another patient pulls the cord. */
+static void a_reused_id_with_another_content_is_another_alert(void **state)
+{
+	struct event first = alert("1", 1, PRIORITY(HIGH), PHASE(START));
+	struct event second = alert("1", 2, PRIORITY(HIGH), PHASE(START));
+
+	(void)state;
+	first.digest = (struct digest){ "bed 412" };
+	second.digest = (struct digest){ "bed 413" };
+	come_up();
+	assert_int_equal(push(first), OK);
+	run();
+	assert_int_equal(push(second), OK);
+	assert_non_null(strstr(last_log, "id_reused"));
+	run();
+	assert_int_equal(sent_count("/alert/"), 2);
+	assert_int_equal(answers(ANSWER_DURABLE, "1"), 2);
+	assert_memory_equal(&src.answer[0].digest, &first.digest, sizeof(first.digest));
+	assert_memory_equal(&src.answer[1].digest, &second.digest, sizeof(first.digest));
+	pipeline_close(&g);
+	start();
+	assert_int_equal(push(first), OK);    /* both are known after a restart, too */
+	assert_int_equal(push(second), OK);
+	run();
+	assert_int_equal(pipeline_counts(g).repeated, 2);
+	assert_int_equal(pipeline_queued(g), 2);
+	assert_memory_equal(&src.answer[3].digest, &second.digest, sizeof(first.digest));
+	assert_memory_equal(&src.answer[3].alert, &src.answer[1].alert, sizeof(struct id));
+}
+
 static void a_storm_becomes_few_messages_that_count_all(void **state)
 {
 	static char id[500][8];
@@ -723,6 +758,7 @@ int main(void)
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
 		WITH_HOUSE(a_repeated_source_id_is_answered_and_makes_no_second_message),
+		WITH_HOUSE(a_reused_id_with_another_content_is_another_alert),
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
 		WITH_HOUSE(what_was_folded_survives_a_restart),
 		WITH_HOUSE(the_end_says_how_many_there_were),
