@@ -51,7 +51,8 @@ static void usage(FILE *to)
 	      "      --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
-	      "SIGHUP reads [throttle] and the log level again, SIGTERM and SIGINT end it in good order.\n", to);
+	      "SIGHUP reads [throttle] and the log level again and tries once more what the broker refused; SIGTERM and\n"
+	      "SIGINT end it in good order.\n", to);
 }
 
 static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -258,6 +259,7 @@ static void on_reload(void *ctx, int signum)
 	(void)signum;
 	if (e == OK) {
 		pipeline_set_throttle(d->gateway, c);
+		pipeline_try_again(d->gateway);
 		log_least((enum log_level)c->gateway_log);
 		log_say(EV_SETTINGS_LOADED, KV_STR("file", d->conf_path));
 	} else {

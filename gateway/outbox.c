@@ -240,7 +240,7 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 		e = ERR_BUSY;
 	} else {
 		o->pending++;
-		op->seq = op->work == WORK_PUT || op->work == WORK_RELEASE ? o->next_seq++ : 0;
+		op->seq = outfile_queues(op->work) ? o->next_seq++ : 0;
 		if (seq)
 			*seq = op->seq;
 		list_add(&o->todo, op);
@@ -290,7 +290,7 @@ enum err outbox_hold(struct outbox *o, const struct outbox_message *m)
 	return bring(o, WORK_HOLD, m, NULL);
 }
 
-static enum err by_id(struct outbox *o, enum outbox_work work, const struct id *id)
+static enum err by_id(struct outbox *o, enum outbox_work work, const struct id *id, int reason)
 {
 	struct op *op = calloc(1, sizeof(*op));
 
@@ -298,12 +298,27 @@ static enum err by_id(struct outbox *o, enum outbox_work work, const struct id *
 		return ERR_FULL;
 	op->work = work;
 	op->id = *id;
+	op->reason = reason;
 	return submit(o, op, NULL);
 }
 
-enum err outbox_release(struct outbox *o, const struct id *id) { return by_id(o, WORK_RELEASE, id); }
-enum err outbox_delivered(struct outbox *o, const struct id *id) { return by_id(o, WORK_DELIVERED, id); }
-enum err outbox_aside(struct outbox *o, const struct id *id) { return by_id(o, WORK_ASIDE, id); }
+enum err outbox_release(struct outbox *o, const struct id *id) { return by_id(o, WORK_RELEASE, id, 0); }
+enum err outbox_delivered(struct outbox *o, const struct id *id) { return by_id(o, WORK_DELIVERED, id, 0); }
+
+enum err outbox_aside(struct outbox *o, const struct id *id, int reason)
+{
+	return by_id(o, WORK_ASIDE, id, reason);
+}
+
+enum err outbox_again(struct outbox *o)
+{
+	struct id id[OUTBOX_ASIDE_MAX];
+	size_t n = outfile_aside(o->file, id, countof(id));
+
+	for (size_t i = 0; i < n; i++)
+		TRY(by_id(o, WORK_AGAIN, &id[i], 0));
+	return OK;
+}
 
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m)
 {
@@ -390,7 +405,7 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	if (!op)
 		return false;
 	o->handed = op;
-	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->m };
+	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->reason, op->m };
 	return true;
 }
 

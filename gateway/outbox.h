@@ -24,6 +24,7 @@
 #include "open.h"
 
 #define OUTBOX_WORK_MAX 1024
+#define OUTBOX_ASIDE_MAX (OUTBOX_WORK_MAX / 2)   /* set aside; then the least important gives way */
 #define OUTBOX_ENVELOPE_MAX 66000
 #define OUTBOX_RECORD_MAX (OUTBOX_ENVELOPE_MAX + 1024)
 
@@ -50,7 +51,8 @@ struct outbox_message {
 enum outbox_work {
 	WORK_PUT, WORK_HOLD,            /* new */
 	WORK_RELEASE,                   /* what was held is due */
-	WORK_DELIVERED, WORK_ASIDE,     /* the broker has it; or never will */
+	WORK_DELIVERED, WORK_ASIDE,     /* the broker has it; or refuses it for good */
+	WORK_AGAIN,                     /* what was set aside is due once more */
 	WORK_RECALL,                    /* a repeated message: what became of it */
 	WORK_FORGET,                    /* an open alert is finished */
 	WORK_EVICT,                     /* had to yield: not asked for */
@@ -61,7 +63,8 @@ struct outbox_done {
 	enum err err;                   /* ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO, ERR_KEY */
 	struct id id;
 	uint64_t seq;
-	bool queued;                    /* RECALL: it still waits for the broker */
+	bool queued, aside;             /* RECALL: it still waits for the broker; it is set aside */
+	int reason;                     /* ASIDE: as given */
 	struct outbox_message m;        /* spans are borrowed until the next outbox_next() */
 };
 
@@ -76,7 +79,9 @@ enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *
 enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
-enum err outbox_aside(struct outbox *o, const struct id *id) MUST_USE;
+enum err outbox_aside(struct outbox *o, const struct id *id, int reason) MUST_USE;
+/* All that was set aside, most important first: WORK_AGAIN tells each. */
+enum err outbox_again(struct outbox *o) MUST_USE;
 /* By input, source, source_id and digest. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;

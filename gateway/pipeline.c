@@ -360,9 +360,22 @@ static void done_delivered(struct gateway *g, const struct outbox_done *d)
 	answer_done(g, d, ANSWER_STORED);
 }
 
+#define TOO_LARGE 0x95              /* PUBACK, MQTT 5 §3.4.2.1 */
+
+/* Its source was told that it is safe here. It is, but nobody will hear of it: now the source must know. */
 static void done_aside(struct gateway *g, const struct outbox_done *d)
 {
-	g->counts.set_aside += d->err == OK;
+	struct outbox_done told = *d;
+
+	if (d->err != OK) {
+		done_release(g, d);
+		return;
+	}
+	g->counts.set_aside++;
+	log_say(EV_MESSAGE_SET_ASIDE, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input),
+		KV_NUM("reason", d->reason), KV_STR("text", "see pullcord-gateway(8)"));
+	told.err = d->reason == TOO_LARGE ? ERR_TOO_LARGE : ERR_DENIED;
+	answer_done(g, &told, ANSWER_UNSENT);
 	state_changed(g);
 }
 
@@ -371,6 +384,13 @@ static void done_recall(struct gateway *g, const struct outbox_done *d)
 	if (d->err != OK) {   /* what it repeats could not be kept */
 		refused(g, d->err, d->m.input);
 		answer_done(g, d, ANSWER_REFUSED);
+		return;
+	}
+	if (d->aside) {
+		struct outbox_done told = *d;
+
+		told.err = ERR_DENIED;
+		answer_done(g, &told, ANSWER_REFUSED);
 		return;
 	}
 	answer_done(g, d, ANSWER_DURABLE);
@@ -397,8 +417,8 @@ static void take_done(struct gateway *g)
 {
 	static void (*const on[])(struct gateway *g, const struct outbox_done *d) = {
 		[WORK_PUT] = done_bring, [WORK_HOLD] = done_bring, [WORK_RELEASE] = done_release,
-		[WORK_DELIVERED] = done_delivered, [WORK_ASIDE] = done_aside, [WORK_RECALL] = done_recall,
-		[WORK_FORGET] = done_forget, [WORK_EVICT] = done_evict,
+		[WORK_DELIVERED] = done_delivered, [WORK_ASIDE] = done_aside, [WORK_AGAIN] = done_release,
+		[WORK_RECALL] = done_recall, [WORK_FORGET] = done_forget, [WORK_EVICT] = done_evict,
 	};
 	struct outbox_done d;
 
@@ -532,8 +552,7 @@ static void acked(struct gateway *g, const struct uplink_event *u)
 		tidied(outbox_delivered(g->outbox, &u->id));
 		break;
 	case FLIGHT_ASIDE:
-		log_say(EV_MESSAGE_SET_ASIDE, KV_NUM("reason", u->reason), KV_STR("text", "see pullcord-gateway(8)"));
-		tidied(outbox_aside(g->outbox, &u->id));
+		tidied(outbox_aside(g->outbox, &u->id, u->reason));
 		break;
 	default:
 		break;
@@ -568,22 +587,45 @@ static size_t units_of(const struct conf *c, const char *out[CONF_UNITS_MAX + 1]
 	return n;
 }
 
+/* What a gateway hears: the acknowledgements of each of its units, receipts, commands. */
+static enum err filters_of(const struct gateway *g, char (*out)[TOPIC_BYTES_MAX + 1], size_t *n)
+{
+	const char *unit[CONF_UNITS_MAX + 1], *tenant = g->spec.tenant, *device = g->spec.device;
+	size_t units = units_of(g->spec.conf, unit);
+
+	for (size_t i = 0; i < units; i++)
+		TRY(TOPIC_BUILD(out[i], TOPIC_ACK, tenant, unit[i], device));
+	TRY(TOPIC_BUILD(out[units], TOPIC_STORED, tenant, device));
+	TRY(TOPIC_BUILD(out[units + 1], TOPIC_CMD, tenant, device));
+	*n = units + 2;
+	return OK;
+}
+
 static enum err subscribe(struct gateway *g)
 {
 	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
-	const char *unit[CONF_UNITS_MAX + 1], *filter[FILTERS_MAX];
-	size_t n = units_of(g->spec.conf, unit);
-	const char *tenant = g->spec.tenant, *device = g->spec.device;
+	const char *filter[FILTERS_MAX];
+	size_t n;
 
 	if (!text)
 		return ERR_FULL;
+	TRY(filters_of(g, text, &n));
 	for (size_t i = 0; i < n; i++)
-		TRY(TOPIC_BUILD(text[i], TOPIC_ACK, tenant, unit[i], device));
-	TRY(TOPIC_BUILD(text[n], TOPIC_STORED, tenant, device));
-	TRY(TOPIC_BUILD(text[n + 1], TOPIC_CMD, tenant, device));
-	for (size_t i = 0; i < n + 2; i++)
 		filter[i] = text[i];
-	return g->spec.uplink->subscribe(g->uplink, filter, n + 2);
+	return g->spec.uplink->subscribe(g->uplink, filter, n);
+}
+
+static void subscribed(const struct gateway *g, const struct uplink_event *u)
+{
+	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
+	size_t n = 0;
+
+	if (u->reason < 0x80)
+		return;
+	if (text && filters_of(g, text, &n) == OK && u->at < n)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", text[u->at]), KV_NUM("reason", u->reason));
+	else
+		log_say(EV_SUBSCRIBE_REFUSED, KV_NUM("reason", u->reason));
 }
 
 static void greet(struct gateway *g)
@@ -654,8 +696,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 			acked(g, u);
 		break;
 	case UPLINK_SUBSCRIBED:
-		if (u->reason >= 0x80)
-			log_say(EV_SUBSCRIBE_REFUSED, KV_NUM("reason", u->reason));
+		subscribed(g, u);
 		break;
 	case UPLINK_MESSAGE:
 		hear(g, u);
@@ -759,6 +800,12 @@ void pipeline_set_throttle(struct gateway *g, const struct conf *c)
 	throttle_set(g->throttle, &l);
 }
 
+void pipeline_try_again(struct gateway *g)
+{
+	tidied(outbox_again(g->outbox));
+	state_changed(g);
+}
+
 static enum err fly_again(void *ctx, const struct flight_item *at)
 {
 	struct gateway *g = ctx;
@@ -783,11 +830,12 @@ static enum err open_outbox(struct gateway *g)
 	};
 
 	TRY(outbox_open(&spec, &g->outbox));
-	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX, (unsigned)g->spec.conf->uplink_window,
-			&g->flight));
+	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,
+			(unsigned)g->spec.conf->uplink_window, &g->flight));
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
-	return outbox_each_open(g->outbox, open_again, g);
+	TRY(outbox_each_open(g->outbox, open_again, g));
+	return outbox_again(g->outbox);
 }
 
 static enum err open_uplink(struct gateway *g)

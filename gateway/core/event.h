@@ -29,12 +29,13 @@ struct event {
  * lesser evil. So the digest is that of the bytes, not of what we understood of them. */
 
 /* What becomes of an event, told to the input that brought it, by (source, source_id). In this order, each at most
- * once except UPDATE; REFUSED alone. DURABLE and REFUSED also carry the event's digest. */
+ * once except UPDATE; REFUSED alone. After UNSENT it may still become STORED. DURABLE and REFUSED also carry the event's digest. */
 enum answer_kind {
 	ANSWER_DURABLE,            /* survives power loss here: only now may the source be told "yes" */
 	ANSWER_STORED,             /* the broker has it durably, too */
 	ANSWER_UPDATE,             /* a person did something about it: state, by */
 	ANSWER_REFUSED,            /* not taken: why */
+	ANSWER_UNSENT,             /* it was DURABLE, but the broker will not have it: why. Kept for a person to mend */
 };
 
 struct answer {

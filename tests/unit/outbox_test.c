@@ -186,11 +186,41 @@ static void what_was_set_aside_is_counted_and_not_sent(void **state)
 
 	(void)state;
 	done(WORK_PUT, OK);
-	assert_int_equal(outbox_aside(o, &id), OK);
-	done(WORK_ASIDE, OK);
+	assert_int_equal(outbox_aside(o, &id, 0x87), OK);
+	assert_int_equal(done(WORK_ASIDE, OK).reason, 0x87);
 	reopen();
 	assert_int_equal(all()->n, 0);
 	assert_int_equal(outbox_aside_count(o), 1);
+}
+
+static void what_was_set_aside_can_be_due_again(void **state)
+{
+	struct outbox_message m = message(1, 1);
+	struct outbox_done d;
+
+	(void)state;
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_aside(o, &m.id, 0x87), OK);
+	done(WORK_ASIDE, OK);
+	reopen();
+	assert_int_equal(outbox_recall(o, &m), OK);
+	d = done(WORK_RECALL, OK);
+	assert_true(d.aside && !d.queued);
+	assert_int_equal(outbox_again(o), OK);
+	d = done(WORK_AGAIN, OK);
+	assert_memory_equal(&d.id, &m.id, sizeof(d.id));
+	assert_int_equal(d.m.tier, 1);
+	assert_int_equal(outbox_aside_count(o), 0);
+	assert_int_equal(outbox_again(o), OK);   /* nothing is left to do */
+	reopen();
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(outbox_recall(o, &m), OK);
+	d = done(WORK_RECALL, OK);
+	assert_true(d.queued && !d.aside);
+	assert_int_equal(outbox_delivered(o, &m.id), OK);
+	done(WORK_DELIVERED, OK);
+	assert_int_equal(all()->n, 0);
 }
 
 static void a_source_id_is_taken_once_also_after_a_restart(void **state)
@@ -499,7 +529,8 @@ static void behaves_as_a_list_would(void **state)
 			list[n].there = true;
 			n++;
 		} else if (list[i].there) {
-			assert_int_equal((seed_below(2) ? outbox_delivered : outbox_aside)(o, &list[i].id), OK);
+			assert_int_equal(seed_below(2) ? outbox_delivered(o, &list[i].id)
+						       : outbox_aside(o, &list[i].id, 0x87), OK);
 			list[i].there = false;
 		}
 		if (seed_below(100) == 0)
@@ -523,6 +554,7 @@ int main(void)
 		WITH_OUTBOX(a_message_can_be_read_before_its_commit),
 		WITH_OUTBOX(delivered_is_gone_and_says_whose_it_was),
 		WITH_OUTBOX(what_was_set_aside_is_counted_and_not_sent),
+		WITH_OUTBOX(what_was_set_aside_can_be_due_again),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),

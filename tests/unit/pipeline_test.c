@@ -469,6 +469,13 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	assert_int_equal(pipeline_counts(g).set_aside, 1);
 	assert_int_equal(pipeline_queued(g), 1);
 	assert_int_equal(answers(ANSWER_STORED, "a1"), 0);
+	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 1);    /* nobody will come: it must not wait in peace */
+	assert_int_equal(src.answer[src.n - 1].why, ERR_DENIED);
+	assert_non_null(strstr(last_log, "message_set_aside"));
+	assert_non_null(strstr(last_log, "mercy/unit/icu3/alert/high/nc-1"));
+	push_high("a1", 1);
+	run();
+	assert_int_equal(answers(ANSWER_REFUSED, "a1"), 1);
 	now += 2000;
 	run();
 	assert_true(sent_count("/state") >= 2);   /* it says so soon */
@@ -477,6 +484,46 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	run();
 	assert_int_equal(sent_count("/alert/"), 3);   /* only the other is sent again */
 	assert_memory_equal(&sent("/alert/", 2)->id, &sent("/alert/", 1)->id, ID_BYTES);
+}
+
+static void what_was_set_aside_flies_again(void **state)
+{
+	struct id id;
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	id = sent("/alert/", 0)->id;
+	ack(sent("/alert/", 0), 0x87);
+	pipeline_try_again(g);               /* the policy was mended, they think */
+	run();
+	assert_int_equal(sent_count("/alert/"), 2);
+	assert_memory_equal(&sent("/alert/", 1)->id, &id, ID_BYTES);
+	ack(sent("/alert/", 1), 0x87);
+	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 2);
+	pipeline_close(&g);
+	b.count = 0;
+	start();
+	come_up();
+	assert_int_equal(sent_count("/alert/"), 1);
+	assert_memory_equal(&sent("/alert/", 0)->id, &id, ID_BYTES);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
+	assert_int_equal(pipeline_queued(g), 0);
+}
+
+static void a_refused_subscription_is_named(void **state)
+{
+	(void)state;
+	come_up();
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 2, .reason = 0x87 });
+	run();
+	assert_non_null(strstr(last_log, "subscribe_refused"));
+	assert_non_null(strstr(last_log, "mercy/device/nc-1/stored"));
+	last_log[0] = '\0';
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 2, .reason = 1 });
+	run();
+	assert_string_equal(last_log, "");
 }
 
 static void a_repeated_source_id_is_answered_and_makes_no_second_message(void **state)
@@ -757,6 +804,8 @@ int main(void)
 		WITH_HOUSE(after_a_lost_connection_all_is_sent_again_under_the_same_id),
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
+		WITH_HOUSE(what_was_set_aside_flies_again),
+		WITH_HOUSE(a_refused_subscription_is_named),
 		WITH_HOUSE(a_repeated_source_id_is_answered_and_makes_no_second_message),
 		WITH_HOUSE(a_reused_id_with_another_content_is_another_alert),
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
