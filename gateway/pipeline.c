@@ -227,17 +227,28 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 		tidied(outbox_release(g->outbox, &v->id));
 }
 
-static enum err push_alert(struct port *p, const struct event *e)
+/* Two gateways may stand before devices of one name; their alerts must not meet in one Alert.key. */
+static void scope_key(const struct gateway *g, ProtobufCBinaryData of, uint8_t key[KEY_BYTES])
+{
+	key_of((const struct span[]){ span_str(g->spec.tenant), span_str(g->spec.device), span(of.data, of.len) }, 3,
+	       key);
+}
+
+static enum err push_alert(struct port *p, const struct event *said)
 {
 	struct gateway *g = p->g;
 	struct id fresh = new_id(g);
+	struct event e = *said;
+	uint8_t key[KEY_BYTES];
 	struct throttle_verdict v;
 	struct throttle_event t;
 	enum err err;
 
-	message_throttle(hash_key(g), e->source, &e->alert, &fresh, real_us(g), &t);
+	scope_key(g, said->alert.key, key);
+	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
+	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
-	err = keep_alert(p, e, &v);
+	err = keep_alert(p, &e, &v);
 	if (err != OK)
 		not_kept(g, t.kind, &v);
 	return err;

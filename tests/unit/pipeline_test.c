@@ -41,7 +41,7 @@ static struct broker {
 
 static enum err fake_open(const struct uplink_spec *spec, struct uplink **out)
 {
-	assert_string_equal(spec->client_id, "nc-1");
+	assert_non_null(spec->client_id);
 	*out = (struct uplink *)&b;
 	return OK;
 }
@@ -153,10 +153,12 @@ static void keep_log(enum log_level level, const char *line)
 	snprintf(last_log, sizeof(last_log), "%s", line);
 }
 
+static const char *device = "nc-1";
+
 static void start(void)
 {
 	const struct pipeline_spec spec = {
-		.conf = &conf, .device = "nc-1", .tenant = "mercy", .root = root, .uplink = &fake_uplink,
+		.conf = &conf, .device = device, .tenant = "mercy", .root = root, .uplink = &fake_uplink,
 		.now_ms = fake_now, .real_us = fake_real, .wake = no_wake,
 	};
 
@@ -191,6 +193,7 @@ static int make(void **state)
 	log_to(keep_log);
 	memset(&b, 0, sizeof(b));
 	memset(&src, 0, sizeof(src));
+	device = "nc-1";
 	now = 1000;
 	real = 1700000000000000;
 	scratch_make(&scratch);
@@ -305,12 +308,12 @@ static void stored(const struct sent *s, Pullcord__V1__Party party)
 	from_broker("mercy/device/nc-1/stored", party, "broker", &r.base);
 }
 
-static void update(const struct sent *s, uint8_t key, Pullcord__V1__AlertState what)
+static void update(const struct sent *s, const uint8_t *key, Pullcord__V1__AlertState what)
 {
 	Pullcord__V1__AlertUpdate u = PULLCORD__V1__ALERT_UPDATE__INIT;
 	uint8_t k[OPEN_KEY];
 
-	memset(k, key, sizeof(k));
+	memcpy(k, key ? key : read_alert(s)->key.data, sizeof(k));
 	u.alert = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)(uintptr_t)s->id.b };
 	u.key = (ProtobufCBinaryData){ OPEN_KEY, k };
 	u.state = what;
@@ -669,6 +672,30 @@ static void a_place_names_the_unit(void **state)
 	assert_string_equal(sent("/alert/", 0)->topic, "mercy/unit/icu4/alert/high/nc-1");
 }
 
+static void each_gateway_has_keys_of_its_own(void **state)
+{
+	uint8_t key[OPEN_KEY];
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	push_high("a2", 2);
+	run();
+	memcpy(key, read_alert(sent("/alert/", 0))->key.data, sizeof(key));
+	assert_memory_not_equal(read_alert(sent("/alert/", 1))->key.data, key, sizeof(key));
+	assert_int_equal(push(alert("a3", 1, PRIORITY(HIGH), PHASE(END))), OK);
+	assert_memory_equal(read_alert(sent("/alert/", 2))->key.data, key, sizeof(key));   /* the end finds its start */
+	run();
+	pipeline_close(&g);
+	strcpy(conf.gateway_outbox, scratch_path(&scratch, "another.mdb"));
+	device = "nc-2";
+	start();
+	b.count = 0;
+	come_up();
+	push_high("a1", 1);
+	assert_memory_not_equal(read_alert(sent("/alert/", 0))->key.data, key, sizeof(key));
+}
+
 static void observations_go_on_their_own_topic(void **state)
 {
 	struct event e = { .kind = EVENT_OBSERVATIONS, .source = SPAN_LIT("M"), .source_id = SPAN_LIT("v1") };
@@ -692,15 +719,15 @@ static void what_a_nurse_does_reaches_the_source(void **state)
 	come_up();
 	push_high("a1", 1);
 	run();
-	update(sent("/alert/", 0), 1, STATE(ACCEPTED));
+	update(sent("/alert/", 0), NULL, STATE(ACCEPTED));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
 	assert_string_equal(src.by[src.n - 1], "ana");
 	assert_int_equal(src.answer[src.n - 1].state, STATE(ACCEPTED));
-	update(sent("/alert/", 0), 1, STATE(RESOLVED));
+	update(sent("/alert/", 0), NULL, STATE(RESOLVED));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 2);
-	update(sent("/alert/", 0), 1, STATE(ACCEPTED));
+	update(sent("/alert/", 0), NULL, STATE(ACCEPTED));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 2);   /* it is over */
-	update(sent("/alert/", 0), 9, STATE(ACCEPTED));
+	update(sent("/alert/", 0), (const uint8_t[OPEN_KEY]){ 9 }, STATE(ACCEPTED));
 	assert_int_equal(answers(ANSWER_UPDATE, NULL), 2);   /* not ours */
 }
 
@@ -714,7 +741,7 @@ static void also_after_a_restart_of_the_gateway(void **state)
 	start();
 	port->push(port->ctx, (struct input *)&src, &(struct event){ 0 });   /* the input is there again */
 	come_up();
-	update(sent("/alert/", 0), 1, STATE(ON_THE_WAY));
+	update(sent("/alert/", 0), NULL, STATE(ON_THE_WAY));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
 }
 
@@ -724,7 +751,7 @@ static void after_resolved_the_next_goes_out_at_once(void **state)
 	come_up();
 	push_medium("a1", 1, PHASE(START));
 	run();
-	update(sent("/alert/", 0), 1, STATE(RESOLVED));
+	update(sent("/alert/", 0), NULL, STATE(RESOLVED));
 	push_medium("a2", 1, PHASE(START));
 	run();
 	assert_int_equal(sent_count("/alert/"), 2);
@@ -813,6 +840,7 @@ int main(void)
 		WITH_HOUSE(the_end_says_how_many_there_were),
 		WITH_HOUSE(what_is_no_event_is_refused),
 		WITH_HOUSE(a_place_names_the_unit),
+		WITH_HOUSE(each_gateway_has_keys_of_its_own),
 		WITH_HOUSE(observations_go_on_their_own_topic),
 		WITH_HOUSE(what_a_nurse_does_reaches_the_source),
 		WITH_HOUSE(also_after_a_restart_of_the_gateway),
