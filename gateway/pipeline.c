@@ -150,6 +150,8 @@ static void fly(struct gateway *g, const struct id *id, unsigned tier, uint64_t 
 
 /* ---- what a source says ---- */
 
+static void step(struct gateway *g, enum link_event e);
+
 static enum err check_event(const struct event *e)
 {
 	if (e->source_id.n == 0 || e->source_id.n > OPEN_SOURCE_ID_MAX || e->source.n > OPEN_SOURCE_MAX ||
@@ -169,7 +171,8 @@ static struct outbox_message kept(const struct port *p, const struct event *e, c
 	};
 }
 
-/* Publish early: an urgent message is on its way while its commit is being flushed. */
+/* Publish early: an urgent message is on its way while its commit is being flushed, and does not wait for the next try
+ * to reach the broker. */
 static enum err keep(struct gateway *g, const struct outbox_message *m)
 {
 	uint64_t seq;
@@ -177,6 +180,7 @@ static enum err keep(struct gateway *g, const struct outbox_message *m)
 	TRY(outbox_put(g->outbox, m, &seq));
 	if (m->tier < FLIGHT_TIER_SAFE) {
 		fly(g, &m->id, m->tier, seq);
+		step(g, LINK_EV_URGENT);
 		send_some(g);
 	}
 	return OK;
@@ -649,8 +653,6 @@ static void greet(struct gateway *g)
 	g->online_us = real_us(g);
 	g->state_due_ms = now_ms(g);
 }
-
-static void step(struct gateway *g, enum link_event e);
 
 static void bye(struct gateway *g)
 {

@@ -442,6 +442,36 @@ static void after_a_lost_connection_all_is_sent_again_under_the_same_id(void **s
 	assert_int_equal(answers(ANSWER_DURABLE, NULL), 2);
 }
 
+static void an_urgent_one_does_not_wait_for_the_next_try(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {       /* the broker is away for long */
+		broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+		run();
+		now += 10000;
+		run();
+	}
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 1000;
+	run();
+	b.dials = 0;
+	push_medium("m1", 1, PHASE(START));
+	run();
+	assert_int_equal(b.dials, 0);
+	push_high("h1", 2);
+	assert_int_equal(b.dials, 1);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	push_high("h2", 3);                       /* but not at once again */
+	assert_int_equal(b.dials, 1);
+	pipeline_sync(g);
+	assert_in_range(pipeline_run(g), 1, 200);
+	now += 200;
+	run();
+	assert_int_equal(b.dials, 2);
+}
+
 static void after_a_restart_what_was_not_safe_is_sent_again(void **state)
 {
 	struct id id;
@@ -829,6 +859,7 @@ int main(void)
 		WITH_HOUSE(an_urgent_one_is_kept_until_its_receipt),
 		WITH_HOUSE(no_more_is_unanswered_than_the_broker_takes),
 		WITH_HOUSE(after_a_lost_connection_all_is_sent_again_under_the_same_id),
+		WITH_HOUSE(an_urgent_one_does_not_wait_for_the_next_try),
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
 		WITH_HOUSE(what_was_set_aside_flies_again),
