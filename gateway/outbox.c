@@ -113,7 +113,7 @@ static unsigned may_evict_from(const struct list *l)
 	for (const struct op *op = l->first; op; op = op->next)
 		if (brings(op) && op->m.tier < best)
 			best = op->m.tier;
-	return best == FLIGHT_TIERS - 1 ? best : best + 1 > FLIGHT_TIER_SAFE ? best + 1 : FLIGHT_TIER_SAFE;
+	return best == FLIGHT_TIERS - 1 ? best : best + 1 > FLIGHT_TIER_CALM ? best + 1 : FLIGHT_TIER_CALM;
 }
 
 static void make_room(struct outbox *o, struct list *l, struct list *evicted)

@@ -4,7 +4,7 @@
  * during the last commit goes into the next: group commit without a timer. Each piece of work comes back, in order,
  * from outbox_next(): with OK it survives power loss.
  *
- * Messages stand in tiers (0 code, 1 high, ... 4 info and observations), each in the order of its sequence numbers. A
+ * Messages stand in tiers (0 code, 1 high, ... 4 info, 5 observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
  * (source, source_id, digest) is taken once: outbox_seen() knows the last ones.
  *

@@ -178,7 +178,7 @@ static enum err keep(struct gateway *g, const struct outbox_message *m)
 	uint64_t seq;
 
 	TRY(outbox_put(g->outbox, m, &seq));
-	if (m->tier < FLIGHT_TIER_SAFE) {
+	if (m->tier < FLIGHT_TIER_CALM) {
 		fly(g, &m->id, m->tier, seq);
 		step(g, LINK_EV_URGENT);
 		send_some(g);
@@ -345,7 +345,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 		g->counts.folded += d->work == WORK_HOLD;
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
-		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_SAFE)
+		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_CALM)
 			fly(g, &d->id, d->m.tier, d->seq);
 		return;
 	}

@@ -353,8 +353,28 @@ static void an_event_is_durable_then_stored(void **state)
 	assert_int_equal(sent("/alert/", 0)->expiry_s, 15 * 60);
 	assert_string_equal(read_alert(sent("/alert/", 0))->source_id, "a1");
 	ack(sent("/alert/", 0), 0);
+	assert_int_equal(answers(ANSWER_STORED, "a1"), 0);   /* that would not survive the broker's crash */
+	assert_int_equal(pipeline_queued(g), 1);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	assert_int_equal(answers(ANSWER_STORED, "a1"), 1);
 	assert_int_equal(pipeline_queued(g), 0);
+}
+
+static void a_receipt_is_awaited_outside_of_the_window(void **state)
+{
+	(void)state;
+	come_up_taking(3);                        /* one at a time, beside what the gateway says of itself */
+	push_medium("a1", 1, PHASE(START));
+	push_medium("a2", 2, PHASE(START));
+	run();
+	assert_int_equal(sent_count("/alert/"), 1);
+	ack(sent("/alert/", 0), 0);
+	assert_int_equal(sent_count("/alert/"), 2);
+	ack(sent("/alert/", 1), 0);
+	assert_int_equal(pipeline_queued(g), 2);
+	now += 5000;
+	run();
+	assert_memory_equal(&sent("/alert/", 2)->id, &sent("/alert/", 0)->id, ID_BYTES);
 }
 
 static void it_is_durable_without_a_broker(void **state)
@@ -481,7 +501,7 @@ static void after_a_restart_what_was_not_safe_is_sent_again(void **state)
 	push_high("a1", 1);
 	push_medium("a2", 2, PHASE(START));
 	run();
-	ack(sent("/medium/", 0), 0);
+	stored(sent("/medium/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	id = sent("/high/", 0)->id;
 	pipeline_close(&g);
 	b.count = 0;
@@ -571,7 +591,7 @@ static void a_repeated_source_id_is_answered_and_makes_no_second_message(void **
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 3);
 	assert_int_equal(sent_count("/alert/"), 1);
 	assert_int_equal(pipeline_counts(g).repeated, 2);
-	ack(sent("/alert/", 0), 0);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	push_medium("a1", 1, PHASE(START));
 	run();
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 4);
@@ -643,7 +663,7 @@ static void what_was_folded_survives_a_restart(void **state)
 	run();
 	assert_int_equal(answers(ANSWER_DURABLE, NULL), 3);
 	assert_int_equal(sent_count("/alert/"), 1);
-	ack(sent("/alert/", 0), 0);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	pipeline_close(&g);
 	b.count = 0;
 	start();
@@ -854,6 +874,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_HOUSE(when_it_comes_up_it_subscribes_and_says_so),
 		WITH_HOUSE(an_event_is_durable_then_stored),
+		WITH_HOUSE(a_receipt_is_awaited_outside_of_the_window),
 		WITH_HOUSE(it_is_durable_without_a_broker),
 		WITH_HOUSE(an_urgent_one_is_on_the_wire_before_it_is_durable),
 		WITH_HOUSE(an_urgent_one_is_kept_until_its_receipt),
