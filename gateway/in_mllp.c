@@ -147,6 +147,12 @@ static void session_log(struct session *s, enum log_event e, const char *why)
 	log_say(e, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)), KV_STR("why", why));
 }
 
+static void message_refused(struct session *s, const struct hl7 *m, const char *why)
+{
+	log_say(EV_INPUT_REFUSED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+		KV_SPAN("id", hl7_get(m, hl7_find(m, "MSH"), 10, 0)), KV_STR("why", why));
+}
+
 /* Also what is refused may carry an event: somebody has to look. Nothing is said before it is durable. */
 static void pending_push(struct session *s, struct pending *p, const struct event *e)
 {
@@ -197,7 +203,7 @@ static void session_message(struct session *s, struct span payload, enum err lim
 	event.digest = digest_of(payload);
 	pending_push(s, p, &event);
 	if (p->ack.code != ACK_ACCEPT)
-		session_log(s, EV_INPUT_REFUSED, p->ack.why);
+		message_refused(s, &m, p->ack.why);
 }
 
 /* ---- the stream ---- */
@@ -346,6 +352,14 @@ static void session_closed(void *ctx)
 
 /* ---- the input ---- */
 
+static void mllp_full(void *ctx, unsigned turned_away)
+{
+	const struct input *in = ctx;
+
+	log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most),
+		KV_NUM("turned_away", turned_away));
+}
+
 static void mllp_close(struct input **in)
 {
 	struct session *s;
@@ -363,7 +377,7 @@ static void mllp_close(struct input **in)
 
 static enum err mllp_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
 {
-	static const struct conn_events events = { session_accept, session_data, session_closed };
+	static const struct conn_events events = { session_accept, session_data, session_closed, mllp_full };
 	CLEANUP(mllp_close) struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)

@@ -257,7 +257,12 @@ static void a_message_past_the_limit_is_rejected_by_name_and_told(void **state)
 	peer_send(fd, span(big, sizeof(big)));
 	assert_msa(fd, "CR|big\r");
 	assert_string_equal(rig.text[0], "Unreadable alarm from GW7: SpO2 low");
-	assert_true(peer_ended(fd));   /* what follows is junk */
+	rig_logged("id=big");
+	memset(big, 'y', sizeof(big));
+	peer_send(fd, span(big, sizeof(big)));       /* however long it goes on, */
+	peer_send(fd, SPAN_LIT("\x1c\x1cz\x1c\r"));
+	send_frame(fd, "ORU^R40", "next", "AL|NE");  /* its end is found and the connection lives */
+	assert_msa(fd, "CA|next\r");
 	close(fd);
 	rig_end();
 }
@@ -332,6 +337,15 @@ static void one_connection_too_many_is_closed_at_once(void **state)
 	rig_do(rig_nothing);
 	b = peer_open();
 	assert_true(peer_ended(b));
+	rig_logged("input_full");
+	assert_non_null(strstr(rig.log, "turned_away=1"));
+	for (int i = 0; i < 5; i++) {
+		close(b);
+		b = peer_open();
+		assert_true(peer_ended(b));
+	}
+	rig_do(rig_nothing);
+	assert_null(strstr(strstr(rig.log, "input_full") + 1, "input_full"));   /* not once for each */
 	send_frame(a, "ORU^R40", "m1", "|");
 	assert_msa(a, "AA|m1\r");
 	close(a);
