@@ -272,6 +272,7 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	op->n = b.n;
 	TRY(outbox_record_read(put_span(&b), &op->m));
 	op->m.digest = m->digest;
+	op->m.folded = m->folded;
 	op->work = work;
 	op->id = m->id;
 	outfile_seen_key(o->file, m->source, m->source_id, &m->digest, op->seen);

@@ -46,6 +46,7 @@ struct outbox_message {
 	uint8_t key[OPEN_KEY];          /* Alert.key; zero for what is no alert */
 	struct span topic, input, source, source_id, envelope;
 	struct digest digest;           /* of what came; known while it is new work, not kept with the message */
+	bool folded;                    /* it is but one more of others; as digest */
 };
 
 enum outbox_work {

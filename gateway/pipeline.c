@@ -92,7 +92,7 @@ static void answer(struct gateway *g, const struct answer *a, struct span input)
 static void answer_done(struct gateway *g, const struct outbox_done *d, enum answer_kind kind)
 {
 	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id,
-				    .digest = d->m.digest, .alert = d->id, .folded = d->work == WORK_HOLD,
+				    .digest = d->m.digest, .alert = d->id, .folded = d->m.folded,
 				    .why = d->err }, d->m.input);
 }
 
@@ -219,6 +219,7 @@ static enum err keep_alert(struct port *p, const struct event *e, const struct t
 			  g->spec.conf->gateway_expire_min * 60 * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
 	kept_as.opens = a.phase != PULLCORD__V1__PHASE__PHASE_END;
+	kept_as.folded = !v->send && (v->why == THROTTLE_REPEAT || v->count > 1);   /* not what only waits its turn */
 	memcpy(kept_as.key, a.key.data, OPEN_KEY);
 	return v->send ? keep(g, &kept_as) : outbox_hold(g->outbox, &kept_as);
 }
@@ -342,7 +343,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 {
 	if (d->err == OK) {
 		g->counts.accepted++;
-		g->counts.folded += d->work == WORK_HOLD;
+		g->counts.folded += d->m.folded;
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
 		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_CALM)

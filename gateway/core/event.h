@@ -43,7 +43,7 @@ struct answer {
 	struct span source, source_id;
 	struct digest digest;
 	struct id alert;           /* Envelope.id of the message it became part of */
-	bool folded;               /* counted into that message instead of sent alone */
+	bool folded;               /* counted into that message instead of sent alone; being late is not that */
 	Pullcord__V1__AlertState state;
 	struct span by;
 	enum err why;

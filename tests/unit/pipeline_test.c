@@ -673,6 +673,28 @@ static void what_was_folded_survives_a_restart(void **state)
 	assert_string_equal(read_alert(sent("/alert/", 0))->source_id, "a3");
 }
 
+static void what_is_only_late_is_not_called_folded(void **state)
+{
+	static char id[16][8];
+
+	(void)state;
+	come_up();
+	for (uint8_t i = 0; i < 16; i++) {       /* the tokens of this source and code run out */
+		snprintf(id[i], sizeof(id[i]), "s%u", i);
+		push_medium(id[i], i, PHASE(START));
+	}
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, NULL), 16);
+	assert_true(sent_count("/alert/") < 16);
+	for (unsigned i = 0; i < src.n; i++)
+		assert_false(src.answer[i].folded);
+	assert_int_equal(pipeline_counts(g).folded, 0);
+	push_medium("again", 0, PHASE(CONTINUE));
+	run();
+	assert_true(src.answer[src.n - 1].folded);
+	assert_int_equal(pipeline_counts(g).folded, 1);
+}
+
 static void the_end_says_how_many_there_were(void **state)
 {
 	(void)state;
@@ -889,6 +911,7 @@ int main(void)
 		WITH_HOUSE(a_reused_id_with_another_content_is_another_alert),
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
 		WITH_HOUSE(what_was_folded_survives_a_restart),
+		WITH_HOUSE(what_is_only_late_is_not_called_folded),
 		WITH_HOUSE(the_end_says_how_many_there_were),
 		WITH_HOUSE(what_is_no_event_is_refused),
 		WITH_HOUSE(a_place_names_the_unit),
