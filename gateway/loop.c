@@ -102,6 +102,7 @@ static enum err err_of(int uv)
 	case UV_ENOMEM: return ERR_FULL;
 	case UV_EADDRINUSE: return ERR_EXISTS;
 	case UV_EACCES: return ERR_DENIED;
+	case UV_EADDRNOTAVAIL: return ERR_NOT_FOUND;
 	default: return ERR_IO;
 	}
 }
@@ -516,6 +517,27 @@ static enum err address_parse(const char *text, struct sockaddr_storage *out)
 	return uv_ip4_addr(name, (int)port, (struct sockaddr_in *)out) == 0 ? OK : ERR_SYNTAX;
 }
 
+enum err listener_check(const char *address)
+{
+	struct sockaddr_storage a = { 0 };
+
+	if (address[0] != '/')
+		return address_parse(address, &a);
+	return strlen(address) < sizeof(((struct sockaddr_un *)0)->sun_path) ? OK : ERR_SYNTAX;
+}
+
+/* libuv says "not allowed" of a folder that is not there. */
+static enum err folder_check(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	if (!span_text(span(path, (size_t)(slash - path) + 1), folder, sizeof(folder)))
+		return ERR_SYNTAX;
+	return stat(folder, &st) != 0 && errno == ENOENT ? ERR_NOT_FOUND : OK;
+}
+
 /* A socket nobody answers at is left over from a crash. Anything else at that path is not ours to remove. */
 static enum err path_clear(const char *path)
 {
@@ -541,6 +563,7 @@ static enum err path_clear(const char *path)
 static enum err path_listen(struct listener *l, const char *path)
 {
 	must(uv_pipe_init(&l->loop->uv, &l->h.uv.pipe, 0) == 0);
+	TRY(folder_check(path));
 	TRY(path_clear(path));
 	TRY(err_of(uv_pipe_bind(&l->h.uv.pipe, path)));
 	if (chmod(path, 0660) != 0)
