@@ -171,12 +171,17 @@ bench: deps-present all $(bench_programs) $(B)/tests/bench/yes_plugin.so ## meas
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)
 
+# Text that names files of ours is written for /usr/local; it is told where they really are.
+install_text = install -D -m 644 $(1) $(DESTDIR)$(PREFIX)/$(2) && sed -i 's,/usr/local,$(PREFIX),g' $(DESTDIR)$(PREFIX)/$(2)
+
 install: all ## into $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(B)/pullcord $(DESTDIR)$(PREFIX)/bin/pullcord
 	$(Q)install -D -m 755 $(B)/pullcord-gateway $(DESTDIR)$(PREFIX)/sbin/pullcord-gateway
 	$(Q)install -D -m 644 $(B)/mosquitto_pullcord.so $(DESTDIR)$(PREFIX)/lib/pullcord/mosquitto_pullcord.so
-	$(Q)for page in tools/man/*.[158]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
-	$(Q)find configs -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/pullcord/{} \;
+	$(Q)$(call install_text,configs/pullcord-gateway.service,lib/systemd/system/pullcord-gateway.service)
+	$(Q)$(call install_text,configs/sysusers.d/pullcord-gateway.conf,lib/sysusers.d/pullcord-gateway.conf)
+	$(Q)for page in tools/man/*.[1578]; do $(call install_text,$$page,share/man/man$${page##*.}/$${page##*/}); done
+	$(Q)for file in $$(find configs -type f); do $(call install_text,$$file,share/pullcord/$$file); done
 
 clean: ## remove build/
 	$(Q)rm -rf build

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cur.h"
+#include "loop.h"
 #include "topic.h"
 
 enum type { NUM, TEXT, WORD, CHOICE };
@@ -367,13 +368,46 @@ static char *next_line(char *out, int cap, void *user)
 /* MLLP has a port of its own (2575, IANA); nothing else has. */
 #define INPUT_MLLP 0
 
-static bool address_set(const struct reading *r, unsigned input)
+#define INPUT_REPLAY 2
+
+static unsigned address_line(const struct reading *r, unsigned input)
 {
 	size_t which = countof(params) + input * countof(input_params);
 
 	for (size_t i = 0; i < countof(input_params); i++)
 		if (strcmp(input_params[i].name, "address") == 0)
-			return r->set[which + i] != 0;
+			return r->set[which + i];
+	return 0;
+}
+
+static const struct conf_input *same_address(const struct conf *c, unsigned input)
+{
+	for (unsigned i = 0; i < input; i++)
+		if (c->input[i].kind != INPUT_REPLAY && strcmp(c->input[i].address, c->input[input].address) == 0)
+			return &c->input[i];
+	return NULL;
+}
+
+static bool address_good(struct reading *r, unsigned input)
+{
+	struct conf_input *in = &r->c.input[input];
+	const struct conf_input *other;
+	char shown[64];
+
+	in->line = address_line(r, input);
+	if (in->kind != INPUT_MLLP && !in->line)
+		fault_at(&r->fault, 0, "[input %s] of kind %s needs an address", in->name, conf_input_kind(in));
+	else if (in->kind == INPUT_REPLAY)
+		return true;
+	else if (listener_check(in->address) != OK)
+		fault_at(&r->fault, in->line, "[input %s] cannot listen at \"%s\": address must be such as "
+			 "127.0.0.1:2575 or [::1]:2575 with a port up to 65535, or the path of a Unix socket, at most "
+			 "107 bytes", in->name, plain(in->address, shown));
+	else if ((other = same_address(&r->c, input)))
+		fault_at(&r->fault, in->line, "[input %s] has the address of [input %s], %s: each needs one of its own",
+			 in->name, other->name, plain(in->address, shown));
+	else
+		return true;
 	return false;
 }
 
@@ -381,11 +415,8 @@ static bool address_set(const struct reading *r, unsigned input)
 static bool whole(struct reading *r)
 {
 	for (unsigned i = 0; i < r->c.inputs; i++)
-		if (r->c.input[i].kind != INPUT_MLLP && !address_set(r, i)) {
-			fault_at(&r->fault, 0, "[input %s] of kind %s needs an address", r->c.input[i].name,
-				 conf_input_kind(&r->c.input[i]));
+		if (!address_good(r, i))
 			return false;
-		}
 	if (r->c.inputs == 0)
 		fault_at(&r->fault, 0,
 			 "there is no input: add a section such as [input monitors] with kind and address");
@@ -434,6 +465,45 @@ enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault)
 }
 
 /* ---- asking ---- */
+
+static bool differs(const struct param *p, const void *was, const void *is)
+{
+	const char *a = (const char *)was + p->at, *b = (const char *)is + p->at;
+
+	return p->type == TEXT || p->type == WORD ? strcmp(a, b) != 0 : memcmp(a, b, sizeof(int32_t)) != 0;
+}
+
+static const char *changed_input(const struct conf_input *was, const struct conf_input *is, char out[CONF_TEXT])
+{
+	if (strcmp(was->name, is->name) != 0)
+		return snprintf(out, CONF_TEXT, "[input %s]", is->name), out;
+	for (size_t i = 0; i < countof(input_params); i++)
+		if (differs(&input_params[i], was, is))
+			return snprintf(out, CONF_TEXT, "[input %s] %s", is->name, input_params[i].name), out;
+	return NULL;
+}
+
+/* Those of [throttle], and the log's level, are read again. */
+static bool read_again(const struct param *p)
+{
+	return strcmp(p->section, "throttle") == 0 || strcmp(p->name, "log") == 0;
+}
+
+const char *conf_changed(const struct conf *was, const struct conf *is, char out[CONF_TEXT])
+{
+	const char *input = NULL;
+
+	for (size_t i = 0; i < countof(params); i++)
+		if (!read_again(&params[i]) && differs(&params[i], was, is))
+			return snprintf(out, CONF_TEXT, "[%s] %s", params[i].section, params[i].name), out;
+	if (was->units != is->units || memcmp(was->unit, is->unit, sizeof(is->unit)) != 0)
+		return "[units]";
+	if (was->inputs != is->inputs)
+		return "the number of inputs";
+	for (unsigned i = 0; i < is->inputs && !input; i++)
+		input = changed_input(&was->input[i], &is->input[i], out);
+	return input;
+}
 
 const char *conf_input_kind(const struct conf_input *i)
 {

@@ -22,6 +22,7 @@
 
 struct conf_input {
 	char name[CONF_WORD];
+	unsigned line;              /* its address is given at; 0: nowhere */
 #define IPARAM(name, type, ...) CONF_TYPE_##type(name);
 #include "conf.def"
 };
@@ -49,6 +50,9 @@ void conf_init(struct conf *c);
 /* ERR_NOT_FOUND, ERR_DENIED, ERR_TOO_LARGE; ERR_SYNTAX with the fault. */
 enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault) MUST_USE;
 enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault) MUST_USE;
+
+/* A setting that differs and is read at the start only, as "[uplink] port" into `out`; NULL: there is none. */
+const char *conf_changed(const struct conf *was, const struct conf *is, char out[CONF_TEXT]);
 
 /* "info" of [gateway] log; "mllp" of an input. */
 const char *conf_input_kind(const struct conf_input *i);

@@ -126,6 +126,7 @@ static void session_line(struct session *s, struct span line)
 		return;
 	e = local_read(line, s->in->spec.source, loop_real_us(), said, &no);
 	if (e == OK) {
+		said->event.digest = digest_of(span_trim(line));
 		e = session_push(s, &no);
 		local_done(said);
 	}
@@ -230,6 +231,14 @@ static void session_closed(void *ctx)
 
 /* ---- the input ---- */
 
+static void local_full(void *ctx, unsigned turned_away)
+{
+	const struct input *in = ctx;
+
+	log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most),
+		KV_NUM("turned_away", turned_away));
+}
+
 static void local_close(struct input **in)
 {
 	struct session *s;
@@ -247,7 +256,7 @@ static void local_close(struct input **in)
 
 static enum err local_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
 {
-	static const struct conn_events events = { session_accept, session_data, session_closed };
+	static const struct conn_events events = { session_accept, session_data, session_closed, local_full };
 	CLEANUP(local_close) struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)

@@ -44,9 +44,9 @@ struct input {
 	uint8_t memory[NORM_ARENA];
 };
 
-static void event_name(struct span source, struct span source_id, uint8_t name[KEY_BYTES])
+static void event_name(struct span source, struct span source_id, const struct digest *d, uint8_t name[KEY_BYTES])
 {
-	key_of((const struct span[]){ source, source_id }, 2, name);
+	key_of((const struct span[]){ source, source_id, span(d->b, sizeof(d->b)) }, 3, name);
 }
 
 /* ---- answers ---- */
@@ -115,7 +115,7 @@ static void mllp_answer(struct input *in, const struct answer *a)
 
 	if (a->kind != ANSWER_DURABLE && a->kind != ANSWER_REFUSED)
 		return;
-	event_name(a->source, a->source_id, name);
+	event_name(a->source, a->source_id, &a->digest, name);
 	LIST_FOREACH(s, &in->sessions, list) {
 		for (unsigned i = 0; i < s->n; i++) {
 			struct pending *p = &s->ring[(s->first + i) % WINDOW];
@@ -147,6 +147,12 @@ static void session_log(struct session *s, enum log_event e, const char *why)
 	log_say(e, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)), KV_STR("why", why));
 }
 
+static void message_refused(struct session *s, const struct hl7 *m, const char *why)
+{
+	log_say(EV_INPUT_REFUSED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+		KV_SPAN("id", hl7_get(m, hl7_find(m, "MSH"), 10, 0)), KV_STR("why", why));
+}
+
 /* Also what is refused may carry an event: somebody has to look. Nothing is said before it is durable. */
 static void pending_push(struct session *s, struct pending *p, const struct event *e)
 {
@@ -154,7 +160,7 @@ static void pending_push(struct session *s, struct pending *p, const struct even
 
 	if (e->kind == EVENT_NONE)
 		return;
-	event_name(e->source, e->source_id, p->event);
+	event_name(e->source, e->source_id, &e->digest, p->event);
 	p->waiting = true;
 	err = s->in->to.push(s->in->to.ctx, s->in, e);
 	if (err == OK)
@@ -194,9 +200,10 @@ static void session_message(struct session *s, struct span payload, enum err lim
 		p->ack = (struct ack){ ACK_REJECT, ACK_INTERNAL, NULL, "message or header past a limit of ours" };
 		norm_refused(&m, p->ack, &feed, &s->in->arena, &event);
 	}
+	event.digest = digest_of(payload);
 	pending_push(s, p, &event);
 	if (p->ack.code != ACK_ACCEPT)
-		session_log(s, EV_INPUT_REFUSED, p->ack.why);
+		message_refused(s, &m, p->ack.why);
 }
 
 /* ---- the stream ---- */
@@ -345,6 +352,14 @@ static void session_closed(void *ctx)
 
 /* ---- the input ---- */
 
+static void mllp_full(void *ctx, unsigned turned_away)
+{
+	const struct input *in = ctx;
+
+	log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most),
+		KV_NUM("turned_away", turned_away));
+}
+
 static void mllp_close(struct input **in)
 {
 	struct session *s;
@@ -362,7 +377,7 @@ static void mllp_close(struct input **in)
 
 static enum err mllp_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
 {
-	static const struct conn_events events = { session_accept, session_data, session_closed };
+	static const struct conn_events events = { session_accept, session_data, session_closed, mllp_full };
 	CLEANUP(mllp_close) struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)

@@ -136,6 +136,7 @@ static enum err play(struct input *in)
 	}
 	ack = norm_hl7(&m, &feed, &in->arena, &event);
 	if (event.kind != EVENT_NONE) {
+		event.digest = digest_of(in->message);
 		in->waiting++;
 		e = in->to.push(in->to.ctx, in, &event);
 		in->waiting -= e != OK;

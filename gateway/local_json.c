@@ -394,6 +394,13 @@ static const char *const answer_words[] = {
 	[ANSWER_STORED] = "stored",
 	[ANSWER_UPDATE] = "acknowledged",
 	[ANSWER_REFUSED] = "refused",
+	[ANSWER_UNSENT] = "refused",
+};
+
+/* Of those that say why. */
+static const char *const answer_hints[] = {
+	[ANSWER_REFUSED] = "nobody has been told: send it again, or help yourself",
+	[ANSWER_UNSENT] = "nobody has been told, for the broker refuses it: help yourself",
 };
 
 static const char *const state_words[] = {
@@ -415,9 +422,9 @@ enum err local_write(const struct answer *a, struct put *out)
 	doc = json_pack("{s:s, s:s%}", "answer", answer_words[a->kind], "id", a->source_id.p, a->source_id.n);
 	if (!doc)
 		return ERR_FULL;
-	if (a->kind == ANSWER_REFUSED) {
+	if (a->kind == ANSWER_REFUSED || a->kind == ANSWER_UNSENT) {
 		json_object_set_new(doc, "why", json_string(err_text(a->why)));
-		json_object_set_new(doc, "hint", json_string("nobody has been told: send it again, or help yourself"));
+		json_object_set_new(doc, "hint", json_string(answer_hints[a->kind]));
 		return put_json(doc, out);
 	}
 	id_text(&a->alert, alert);

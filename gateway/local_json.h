@@ -13,6 +13,7 @@
  *     {"answer":"stored", "id":"b7-1", "alert":...}                   safe at the broker
  *     {"answer":"acknowledged", "id":"b7-1", "alert":..., "state":"accepted", "by":"ana"}
  *     {"answer":"refused", "id":"b7-1", "why":..., "hint":..., "at":17}   at: byte of the line, when it is not JSON
+ *             also after durable: the broker will not have it, nobody has been told
  *     {"answer":"hello", "source":"bed-7"}
  *
  * Unknown fields, duplicate fields, NUL and control characters are refused by name. */

@@ -62,6 +62,8 @@ struct listener {
 	const struct conn_events *events;
 	void *ctx;
 	unsigned most, conns;
+	unsigned turned_away;      /* and not told yet */
+	int64_t say_ms;            /* told again from then on */
 	bool closed;               /* waits for its last connection before it is freed */
 };
 
@@ -100,6 +102,7 @@ static enum err err_of(int uv)
 	case UV_ENOMEM: return ERR_FULL;
 	case UV_EADDRINUSE: return ERR_EXISTS;
 	case UV_EACCES: return ERR_DENIED;
+	case UV_EADDRNOTAVAIL: return ERR_NOT_FOUND;
 	default: return ERR_IO;
 	}
 }
@@ -433,12 +436,24 @@ static void conn_name(struct conn *c)
 		snprintf(c->peer, sizeof(c->peer), "[%s]:%u", host, ntohs(((struct sockaddr_in6 *)&a)->sin6_port));
 }
 
+static void listener_full(struct listener *l)
+{
+	l->turned_away++;
+	if (!l->events->full || loop_now_ms(l->loop) < l->say_ms)
+		return;
+	l->say_ms = loop_now_ms(l->loop) + FULL_SAID_MS;
+	l->events->full(l->ctx, l->turned_away);
+	l->turned_away = 0;
+}
+
 static void conn_start(struct conn *c)
 {
 	struct listener *l = c->from;
 
-	if (l->conns > l->most)
+	if (l->conns > l->most) {
+		listener_full(l);
 		return;
+	}
 	if (c->h.uv.any.type == UV_TCP) {
 		uv_tcp_nodelay(&c->h.uv.tcp, 1);
 		uv_tcp_keepalive(&c->h.uv.tcp, 1, KEEPALIVE_S);
@@ -502,6 +517,27 @@ static enum err address_parse(const char *text, struct sockaddr_storage *out)
 	return uv_ip4_addr(name, (int)port, (struct sockaddr_in *)out) == 0 ? OK : ERR_SYNTAX;
 }
 
+enum err listener_check(const char *address)
+{
+	struct sockaddr_storage a = { 0 };
+
+	if (address[0] != '/')
+		return address_parse(address, &a);
+	return strlen(address) < sizeof(((struct sockaddr_un *)0)->sun_path) ? OK : ERR_SYNTAX;
+}
+
+/* libuv says "not allowed" of a folder that is not there. */
+static enum err folder_check(const char *path)
+{
+	char folder[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	const char *slash = strrchr(path, '/');
+	struct stat st;
+
+	if (!span_text(span(path, (size_t)(slash - path) + 1), folder, sizeof(folder)))
+		return ERR_SYNTAX;
+	return stat(folder, &st) != 0 && errno == ENOENT ? ERR_NOT_FOUND : OK;
+}
+
 /* A socket nobody answers at is left over from a crash. Anything else at that path is not ours to remove. */
 static enum err path_clear(const char *path)
 {
@@ -527,6 +563,7 @@ static enum err path_clear(const char *path)
 static enum err path_listen(struct listener *l, const char *path)
 {
 	must(uv_pipe_init(&l->loop->uv, &l->h.uv.pipe, 0) == 0);
+	TRY(folder_check(path));
 	TRY(path_clear(path));
 	TRY(err_of(uv_pipe_bind(&l->h.uv.pipe, path)));
 	if (chmod(path, 0660) != 0)

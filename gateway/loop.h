@@ -38,18 +38,23 @@ enum err loop_on_signal(struct loop *l, int signum, void (*fire)(void *ctx, int 
 
 /* What a connection tells its owner. `accept` returns the connection's own ctx, or NULL to refuse it. After `closed`
  * (peer's end, error, or conn_close()) the connection is gone; it is always called exactly once for an accepted one,
- * never from within another call. */
+ * never from within another call. `full` (or NULL) hears how many newcomers were closed because there are as many
+ * connections as may be, at most every FULL_SAID_MS. */
+#define FULL_SAID_MS 10000
 struct conn_events {
 	void *(*accept)(void *listener_ctx, struct conn *c);
 	void (*data)(void *ctx, struct span bytes);
 	void (*closed)(void *ctx);
+	void (*full)(void *listener_ctx, unsigned turned_away);
 };
 
 /* "127.0.0.1:2575", "[::1]:2575" or a path beginning with '/' (Unix socket, mode 0660; a stale one is replaced).
- * At most `most` connections at a time: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use), ERR_DENIED (not
- * allowed there, or no such folder), ERR_IO. */
+ * At most `most` connections at a time: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use), ERR_DENIED,
+ * ERR_NOT_FOUND (no such folder, or no such address on this machine), ERR_IO. */
 enum err listener_open(struct loop *l, const char *address, unsigned most, const struct conn_events *events, void *ctx,
 		       struct listener **out) MUST_USE;
+/* ERR_SYNTAX: no address that listener_open() would understand. */
+enum err listener_check(const char *address) MUST_USE;
 unsigned listener_port(const struct listener *l);   /* the port taken, also when ":0" was asked for; 0: Unix socket */
 void listener_close(struct listener **l);
 

@@ -51,7 +51,8 @@ static void usage(FILE *to)
 	      "      --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
-	      "SIGHUP reads [throttle] and the log level again, SIGTERM and SIGINT end it in good order.\n", to);
+	      "SIGHUP reads [throttle] and the log level again and tries once more what the broker refused; SIGTERM and\n"
+	      "SIGINT end it in good order.\n", to);
 }
 
 static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -79,6 +80,12 @@ static const struct remedy {
 	{ ERR_KEY, "; it was sealed with another key" },
 	{ ERR_BUSY, "; is another gateway running?" },
 	{ ERR_NOT_FOUND, "; its folder must exist" },
+	{ ERR_VERSION, "; another version made it: let that one deliver what is in it, then move it away" },
+	{ OK, "" },
+}, input_remedies[] = {
+	{ ERR_EXISTS, "; another program listens there" },
+	{ ERR_NOT_FOUND, "; the folder, the file or the machine's address must be there first" },
+	{ ERR_DENIED, "; this user may not use it" },
 	{ OK, "" },
 };
 
@@ -252,13 +259,19 @@ static void on_reload(void *ctx, int signum)
 	struct daemon *d = ctx;
 	struct conf_fault f;
 	struct conf *c = malloc(sizeof(*c));
+	char name[CONF_TEXT];
+	const char *waits;
 	enum err e = c ? conf_load(d->conf_path, c, &f) : ERR_FULL;
 
 	(void)signum;
 	if (e == OK) {
 		pipeline_set_throttle(d->gateway, c);
+		pipeline_try_again(d->gateway);
 		log_least((enum log_level)c->gateway_log);
 		log_say(EV_SETTINGS_LOADED, KV_STR("file", d->conf_path));
+		waits = conf_changed(&d->conf, c, name);
+		if (waits)
+			log_say(EV_SETTINGS_WAIT, KV_STR("file", d->conf_path), KV_STR("setting", waits));
 	} else {
 		log_say(EV_SETTINGS_REFUSED, KV_STR("file", d->conf_path), KV_NUM("line", c ? f.line : 0),
 			KV_STR("why", c && f.text[0] ? f.text : err_text(e)));
@@ -278,7 +291,8 @@ static bool open_input(struct daemon *d, unsigned i)
 	enum err e = kind->open(d->loop, &spec, pipeline_port(d->gateway, c->name, kind), &d->input[i]);
 
 	if (e != OK)
-		complain("cannot open [input %s] of kind %s at %s: %s", c->name, kind->name, c->address, err_text(e));
+		complain("cannot open [input %s] of kind %s at %s: %s%s", c->name, kind->name, c->address, err_text(e),
+			 remedy(input_remedies, e));
 	return e == OK;
 }
 
@@ -354,6 +368,31 @@ static int serve(struct daemon *d)
 	return good ? 0 : 1;
 }
 
+/* The folder of a socket, the file to be replayed. */
+static bool input_place(const struct daemon *d, const struct conf_input *in)
+{
+	const struct input_kind *kind = kinds[in->kind];
+	size_t n = kind == &in_replay ? strlen(in->address) : (size_t)(strrchr(in->address, '/') - in->address) + 1;
+	char place[CONF_TEXT];
+
+	if (span_text(span(in->address, n), place, sizeof(place)) && access(place, kind == &in_replay ? R_OK : F_OK) == 0)
+		return true;
+	complain("%s, line %u: [input %s] cannot use %s: %s: %s", d->conf_path, in->line, in->name, in->address,
+		 strerror(errno), kind == &in_replay ? "address must be a file that was recorded"
+						     : "the folder of the socket must be made first");
+	return false;
+}
+
+static bool check_inputs(const struct daemon *d)
+{
+	bool good = true;
+
+	for (unsigned i = 0; i < d->conf.inputs; i++)
+		if (kinds[d->conf.input[i].kind] == &in_replay || d->conf.input[i].address[0] == '/')
+			good = input_place(d, &d->conf.input[i]) && good;
+	return good;
+}
+
 static int start(struct daemon *d, bool check)
 {
 	if (crypt_init() != OK) {
@@ -364,8 +403,11 @@ static int start(struct daemon *d, bool check)
 		return 1;
 	if (check) {
 		crypt_wipe(d->root, sizeof(d->root));
-		printf("%s is good: device %s of %s, %u inputs, certificate good for %u days\n", d->conf_path,
-		       d->device, d->tenant, d->conf.inputs, cert_days_left(&d->cert, time(NULL)));
+		if (!check_inputs(d))
+			return 1;
+		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
+		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",
+		       cert_days_left(&d->cert, time(NULL)));
 		return 0;
 	}
 	return serve(d);

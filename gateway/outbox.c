@@ -113,7 +113,7 @@ static unsigned may_evict_from(const struct list *l)
 	for (const struct op *op = l->first; op; op = op->next)
 		if (brings(op) && op->m.tier < best)
 			best = op->m.tier;
-	return best == FLIGHT_TIERS - 1 ? best : best + 1 > FLIGHT_TIER_SAFE ? best + 1 : FLIGHT_TIER_SAFE;
+	return best == FLIGHT_TIERS - 1 ? best : best + 1 > FLIGHT_TIER_CALM ? best + 1 : FLIGHT_TIER_CALM;
 }
 
 static void make_room(struct outbox *o, struct list *l, struct list *evicted)
@@ -240,7 +240,7 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 		e = ERR_BUSY;
 	} else {
 		o->pending++;
-		op->seq = op->work == WORK_PUT || op->work == WORK_RELEASE ? o->next_seq++ : 0;
+		op->seq = outfile_queues(op->work) ? o->next_seq++ : 0;
 		if (seq)
 			*seq = op->seq;
 		list_add(&o->todo, op);
@@ -271,9 +271,11 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	TRY(outfile_record_write(m, &b));
 	op->n = b.n;
 	TRY(outbox_record_read(put_span(&b), &op->m));
+	op->m.digest = m->digest;
+	op->m.folded = m->folded;
 	op->work = work;
 	op->id = m->id;
-	outfile_seen_key(o->file, m->source, m->source_id, op->seen);
+	outfile_seen_key(o->file, m->source, m->source_id, &m->digest, op->seen);
 	given = op;
 	op = NULL;
 	return submit(o, given, seq);
@@ -289,7 +291,7 @@ enum err outbox_hold(struct outbox *o, const struct outbox_message *m)
 	return bring(o, WORK_HOLD, m, NULL);
 }
 
-static enum err by_id(struct outbox *o, enum outbox_work work, const struct id *id)
+static enum err by_id(struct outbox *o, enum outbox_work work, const struct id *id, int reason)
 {
 	struct op *op = calloc(1, sizeof(*op));
 
@@ -297,20 +299,36 @@ static enum err by_id(struct outbox *o, enum outbox_work work, const struct id *
 		return ERR_FULL;
 	op->work = work;
 	op->id = *id;
+	op->reason = reason;
 	return submit(o, op, NULL);
 }
 
-enum err outbox_release(struct outbox *o, const struct id *id) { return by_id(o, WORK_RELEASE, id); }
-enum err outbox_delivered(struct outbox *o, const struct id *id) { return by_id(o, WORK_DELIVERED, id); }
-enum err outbox_aside(struct outbox *o, const struct id *id) { return by_id(o, WORK_ASIDE, id); }
+enum err outbox_release(struct outbox *o, const struct id *id) { return by_id(o, WORK_RELEASE, id, 0); }
+enum err outbox_delivered(struct outbox *o, const struct id *id) { return by_id(o, WORK_DELIVERED, id, 0); }
 
-enum err outbox_recall(struct outbox *o, struct span input, struct span source, struct span source_id)
+enum err outbox_aside(struct outbox *o, const struct id *id, int reason)
 {
-	const struct outbox_message m = {
-		.topic = SPAN_LIT("-"), .input = input, .source = source, .source_id = source_id,
+	return by_id(o, WORK_ASIDE, id, reason);
+}
+
+enum err outbox_again(struct outbox *o)
+{
+	struct id id[OUTBOX_ASIDE_MAX];
+	size_t n = outfile_aside(o->file, id, countof(id));
+
+	for (size_t i = 0; i < n; i++)
+		TRY(by_id(o, WORK_AGAIN, &id[i], 0));
+	return OK;
+}
+
+enum err outbox_recall(struct outbox *o, const struct outbox_message *m)
+{
+	const struct outbox_message asked = {
+		.topic = SPAN_LIT("-"), .input = m->input, .source = m->source, .source_id = m->source_id,
+		.digest = m->digest,
 	};
 
-	return bring(o, WORK_RECALL, &m, NULL);
+	return bring(o, WORK_RECALL, &asked, NULL);
 }
 
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY])
@@ -350,21 +368,29 @@ static bool brings_seen(const struct op *op, const void *seen)
 	return brings(op) && memcmp(op->seen, seen, OUTFILE_SEEN_KEY) == 0;
 }
 
+static bool brings_seen_id(const struct op *op, const void *seen)
+{
+	return brings(op) && memcmp(op->seen, seen, OUTFILE_SEEN_ID) == 0;
+}
+
 static bool puts_id(const struct op *op, const void *id)
 {
 	return op->work == WORK_PUT && memcmp(op->id.b, id, ID_BYTES) == 0;
 }
 
-bool outbox_seen(struct outbox *o, struct span source, struct span source_id)
+enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d)
 {
+	enum outbox_seen pending, kept;
 	uint8_t key[OUTFILE_SEEN_KEY];
-	bool found;
 
-	outfile_seen_key(o->file, source, source_id, key);
+	outfile_seen_key(o->file, source, source_id, d, key);
 	pthread_mutex_lock(&o->lock);
-	found = find_pending(o, brings_seen, key) != NULL;
+	pending = find_pending(o, brings_seen, key)      ? SEEN_SAME
+		  : find_pending(o, brings_seen_id, key) ? SEEN_OTHER
+							 : SEEN_NEVER;
 	pthread_mutex_unlock(&o->lock);
-	return found || outfile_seen(o->file, key);
+	kept = pending == SEEN_SAME ? SEEN_SAME : outfile_seen(o->file, key);
+	return kept > pending ? kept : pending;
 }
 
 bool outbox_next(struct outbox *o, struct outbox_done *out)
@@ -380,7 +406,7 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	if (!op)
 		return false;
 	o->handed = op;
-	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->m };
+	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->reason, op->m };
 	return true;
 }
 

@@ -4,9 +4,9 @@
  * during the last commit goes into the next: group commit without a timer. Each piece of work comes back, in order,
  * from outbox_next(): with OK it survives power loss.
  *
- * Messages stand in tiers (0 code, 1 high, ... 4 info and observations), each in the order of its sequence numbers. A
+ * Messages stand in tiers (0 code, 1 high, ... 4 info, 5 observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
- * (source, source_id) is taken once: outbox_seen() knows the last ones.
+ * (source, source_id, digest) is taken once: outbox_seen() knows the last ones.
  *
  * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
  * observations yield to observations; code and high never. Then put() and hold() come back with ERR_FULL. Work that
@@ -20,9 +20,11 @@
 #include "crypt.h"
 #include "flight.h"
 #include "id.h"
+#include "key.h"
 #include "open.h"
 
 #define OUTBOX_WORK_MAX 1024
+#define OUTBOX_ASIDE_MAX (OUTBOX_WORK_MAX / 2)   /* set aside; then the least important gives way */
 #define OUTBOX_ENVELOPE_MAX 66000
 #define OUTBOX_RECORD_MAX (OUTBOX_ENVELOPE_MAX + 1024)
 
@@ -43,13 +45,16 @@ struct outbox_message {
 	bool opens;                     /* remember it as the open alert of `key` */
 	uint8_t key[OPEN_KEY];          /* Alert.key; zero for what is no alert */
 	struct span topic, input, source, source_id, envelope;
+	struct digest digest;           /* of what came; known while it is new work, not kept with the message */
+	bool folded;                    /* it is but one more of others; as digest */
 };
 
 enum outbox_work {
 	WORK_PUT, WORK_HOLD,            /* new */
 	WORK_RELEASE,                   /* what was held is due */
-	WORK_DELIVERED, WORK_ASIDE,     /* the broker has it; or never will */
-	WORK_RECALL,                    /* a repeated source_id: what became of it */
+	WORK_DELIVERED, WORK_ASIDE,     /* the broker has it; or refuses it for good */
+	WORK_AGAIN,                     /* what was set aside is due once more */
+	WORK_RECALL,                    /* a repeated message: what became of it */
 	WORK_FORGET,                    /* an open alert is finished */
 	WORK_EVICT,                     /* had to yield: not asked for */
 };
@@ -59,7 +64,8 @@ struct outbox_done {
 	enum err err;                   /* ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO, ERR_KEY */
 	struct id id;
 	uint64_t seq;
-	bool queued;                    /* RECALL: it still waits for the broker */
+	bool queued, aside;             /* RECALL: it still waits for the broker; it is set aside */
+	int reason;                     /* ASIDE: as given */
 	struct outbox_message m;        /* spans are borrowed until the next outbox_next() */
 };
 
@@ -74,12 +80,20 @@ enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *
 enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
-enum err outbox_aside(struct outbox *o, const struct id *id) MUST_USE;
-enum err outbox_recall(struct outbox *o, struct span input, struct span source, struct span source_id) MUST_USE;
+enum err outbox_aside(struct outbox *o, const struct id *id, int reason) MUST_USE;
+/* All that was set aside, most important first: WORK_AGAIN tells each. */
+enum err outbox_again(struct outbox *o) MUST_USE;
+/* By input, source, source_id and digest. */
+enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
 
 /* Was this taken before, or is it being taken? */
-bool outbox_seen(struct outbox *o, struct span source, struct span source_id);
+enum outbox_seen {
+	SEEN_NEVER,
+	SEEN_OTHER,                     /* the id, for something else */
+	SEEN_SAME,
+};
+enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);
 void outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk) */

@@ -12,7 +12,6 @@ static const char *const tables[] = { "queue", "where", "held", "aside", "seen",
 #define PLACE_BYTES 9               /* tier, sequence */
 #define HEAD_BYTES (4 + ID_BYTES)   /* of a sealed value: number of its data key, id */
 #define VALUE_MAX (HEAD_BYTES + OUTBOX_RECORD_MAX + VAULT_EXTRA)
-#define ASIDE_MAX 1024              /* then the least important gives way */
 
 /* A data key of this start or an earlier one. */
 struct data_key {
@@ -263,14 +262,20 @@ static enum err do_release(struct outfile *f, struct txn *t, struct op *op)
 	return queue_write(f, t, op, span(op->record, op->n));
 }
 
-static enum err queue_load(struct outfile *f, struct txn *t, struct op *op, struct place *at)
+static enum err where(struct txn *t, const struct id *id, struct place *at)
 {
 	struct span value;
 
-	TRY(txn_get(t, WHERE, span(op->id.b, ID_BYTES), &value));
+	TRY(txn_get(t, WHERE, span(id->b, ID_BYTES), &value));
 	if (value.n != PLACE_BYTES)
 		return ERR_CORRUPT;
 	memcpy(at->b, value.p, PLACE_BYTES);
+	return OK;
+}
+
+static enum err queue_load(struct outfile *f, struct txn *t, struct op *op, struct place *at)
+{
+	TRY(where(t, &op->id, at));
 	return op_load(f, t, QUEUE, place_span(at), op);
 }
 
@@ -292,35 +297,65 @@ static enum err do_delivered(struct outfile *f, struct txn *t, struct op *op)
 	return queue_drop(f, t, op, &at);
 }
 
+/* The least important of what is set aside is lost for ever. */
+static enum err aside_shrink(struct outfile *f, struct txn *t)
+{
+	struct span key, value;
+	struct place at;
+	struct id id;
+
+	TRY(txn_last(t, ASIDE, &key, &value));
+	if (key.n != PLACE_BYTES || value.n < HEAD_BYTES)
+		return ERR_CORRUPT;
+	memcpy(at.b, key.p, PLACE_BYTES);
+	memcpy(id.b, value.p + 4, ID_BYTES);
+	f->change.aside--;
+	TRY(txn_del(t, ASIDE, place_span(&at)));
+	return txn_del(t, WHERE, span(id.b, ID_BYTES));
+}
+
+/* WHERE goes on saying its place. */
 static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 {
-	struct span value, old, old_value;
+	struct span value;
 	struct place at;
 
 	TRY(queue_load(f, t, op, &at));
-	TRY(queue_drop(f, t, op, &at));
+	TRY(txn_del(t, QUEUE, place_span(&at)));
+	f->change.messages--;
 	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, span(op->record, op->n), &value));
 	TRY(txn_put(t, ASIDE, place_span(&at), value));
 	f->change.aside++;
-	if (f->have.aside + f->change.aside <= ASIDE_MAX)
-		return OK;
-	TRY(txn_last(t, ASIDE, &old, &old_value));
-	memcpy(at.b, old.p, PLACE_BYTES);
+	return f->have.aside + f->change.aside > OUTBOX_ASIDE_MAX ? aside_shrink(f, t) : OK;
+}
+
+static enum err do_again(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct place at;
+
+	TRY(where(t, &op->id, &at));
+	TRY(op_load(f, t, ASIDE, place_span(&at), op));
+	TRY(txn_del(t, ASIDE, place_span(&at)));
 	f->change.aside--;
-	return txn_del(t, ASIDE, place_span(&at));
+	f->change.messages++;
+	return queue_write(f, t, op, span(op->record, op->n));
 }
 
 static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct span value, unused;
+	struct place at;
 
 	(void)f;
 	TRY(txn_get(t, SEEN, span(op->seen, OUTFILE_SEEN_KEY), &value));
 	if (value.n != ID_BYTES)
 		return ERR_CORRUPT;
 	memcpy(op->id.b, value.p, ID_BYTES);
-	op->queued = txn_get(t, WHERE, span(op->id.b, ID_BYTES), &unused) == OK ||
-		     txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
+	op->queued = txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
+	if (where(t, &op->id, &at) != OK)
+		return OK;
+	op->aside = txn_get(t, ASIDE, place_span(&at), &unused) == OK;
+	op->queued = op->queued || !op->aside;
 	return OK;
 }
 
@@ -330,16 +365,20 @@ static enum err do_forget(struct outfile *f, struct txn *t, struct op *op)
 	return txn_del(t, OPEN, span(op->key, OPEN_KEY));
 }
 
-/* `tidy`: must succeed sooner or later. */
-static const struct { enum err (*run)(struct outfile *f, struct txn *t, struct op *op); bool tidy; } works[] = {
-	[WORK_PUT] = { do_put, false },
-	[WORK_HOLD] = { do_hold, false },
-	[WORK_RELEASE] = { do_release, true },
-	[WORK_DELIVERED] = { do_delivered, true },
-	[WORK_ASIDE] = { do_aside, true },
-	[WORK_RECALL] = { do_recall, false },
-	[WORK_FORGET] = { do_forget, true },
-	[WORK_EVICT] = { do_delivered, true },
+/* `tidy`: must succeed sooner or later. `queues`: gives a message its place. */
+static const struct {
+	enum err (*run)(struct outfile *f, struct txn *t, struct op *op);
+	bool tidy, queues;
+} works[] = {
+	[WORK_PUT] = { do_put, false, true },
+	[WORK_HOLD] = { do_hold, false, false },
+	[WORK_RELEASE] = { do_release, true, true },
+	[WORK_DELIVERED] = { do_delivered, true, false },
+	[WORK_ASIDE] = { do_aside, true, false },
+	[WORK_AGAIN] = { do_again, false, true },
+	[WORK_RECALL] = { do_recall, false, false },
+	[WORK_FORGET] = { do_forget, true, false },
+	[WORK_EVICT] = { do_delivered, true, false },
 };
 
 enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end)
@@ -603,51 +642,74 @@ uint64_t outfile_aside_count(struct outfile *f)
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 
-void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, uint8_t out[OUTFILE_SEEN_KEY])
+void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
+		      uint8_t out[OUTFILE_SEEN_KEY])
 {
-	uint8_t digest[SHA256_BYTES];
+	const struct span key = span(f->seen_key.key, AEAD_KEY_BYTES);
 	const uint8_t n[2] = { (uint8_t)(source.n >> 8), (uint8_t)source.n };
+	uint8_t hash[SHA256_BYTES];
 
-	HMAC256(digest, span(f->seen_key.key, AEAD_KEY_BYTES), span(n, sizeof(n)), source, source_id);
-	memcpy(out, digest, OUTFILE_SEEN_KEY);
+	HMAC256(hash, key, span(n, sizeof(n)), source, source_id);
+	memcpy(out, hash, OUTFILE_SEEN_ID);
+	HMAC256(hash, key, span(out, OUTFILE_SEEN_ID), span(d->b, sizeof(d->b)));
+	memcpy(out + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
 }
 
 bool outfile_tidies(enum outbox_work work) { return works[work].tidy; }
+bool outfile_queues(enum outbox_work work) { return works[work].queues; }
 
 bool outfile_tight(struct outfile *f)
 {
 	return f->have.messages >= f->most || store_tight(f->store);
 }
 
-size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max)
+/* The ids in a table of places from the first of tier `from` to the last of tier `to`. */
+static size_t ids_of(struct outfile *f, enum table_no table, unsigned from, unsigned to, struct id *out, size_t max)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct place at = place(tier, 0);
+	struct place at = place(from, 0);
 	struct span key, value;
 	size_t n = 0;
 	enum err e = txn_begin_read(f->store, &t);
 
 	if (e == OK)
-		e = txn_seek(t, QUEUE, place_span(&at), &key, &value);
-	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier && value.n >= HEAD_BYTES) {
+		e = txn_seek(t, table, place_span(&at), &key, &value);
+	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] <= to && value.n >= HEAD_BYTES) {
 		memcpy(out[n++].b, value.p + 4, ID_BYTES);
 		memcpy(at.b, key.p, PLACE_BYTES);
-		e = txn_after(t, QUEUE, place_span(&at), &key, &value);
+		e = txn_after(t, table, place_span(&at), &key, &value);
 	}
 	return n;
 }
 
-bool outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])
+size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max)
+{
+	return ids_of(f, QUEUE, tier, tier, out, max);
+}
+
+size_t outfile_aside(struct outfile *f, struct id *out, size_t max)
+{
+	return ids_of(f, ASIDE, 0, FLIGHT_TIERS - 1, out, max);
+}
+
+enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct span value;
+	struct span at, value;
 
-	return txn_begin_read(f->store, &t) == OK && txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK;
+	if (txn_begin_read(f->store, &t) != OK)
+		return SEEN_NEVER;
+	if (txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK)
+		return SEEN_SAME;
+	if (txn_seek(t, SEEN, span(key, OUTFILE_SEEN_ID), &at, &value) == OK && at.n == OUTFILE_SEEN_KEY &&
+	    memcmp(at.p, key, OUTFILE_SEEN_ID) == 0)
+		return SEEN_OTHER;
+	return SEEN_NEVER;
 }
 
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes, struct outfile **out)
 {
-	const struct store_spec spec = { "outbox", 1, map_bytes, tables, false };
+	const struct store_spec spec = { "outbox", 2, map_bytes, tables, false };
 	CLEANUP(outfile_close) struct outfile *f = calloc(1, sizeof(*f));
 
 	if (!f)

@@ -6,7 +6,8 @@
 #include "cur.h"
 #include "outbox.h"
 
-#define OUTFILE_SEEN_KEY 16         /* keyed hash of (source, source_id) */
+#define OUTFILE_SEEN_ID 16          /* keyed hash of (source, source_id) */
+#define OUTFILE_SEEN_KEY 32         /* that, then a keyed hash of it and the digest */
 
 struct outfile;
 
@@ -17,7 +18,8 @@ struct op {
 	enum err err;
 	struct id id;
 	uint64_t seq;
-	bool queued;
+	bool queued, aside;
+	int reason;
 	bool refused;                   /* for want of room: passed over */
 	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];
 	struct outbox_message m;        /* its spans point into `record` */
@@ -32,15 +34,16 @@ void outfile_close(struct outfile **f);
 /* All ops from `first` up to `end` (NULL: to the last) or none; each op's err says what became of it. */
 enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end) MUST_USE;
 bool outfile_tidies(enum outbox_work work);     /* brings nothing: must succeed sooner or later */
+bool outfile_queues(enum outbox_work work);     /* needs a sequence number */
 bool outfile_answers(enum err e);               /* is about one message; anything else spoils a transaction */
 
 bool outfile_tight(struct outfile *f);
 /* The ids of the oldest messages of a tier. */
 size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max);
 
-void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id,
+void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);
-bool outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
+enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
 
 enum err outfile_read(struct outfile *f, const struct flight_item *at, struct outbox_scratch *scratch,
 		      struct outbox_message *out) MUST_USE;
@@ -49,6 +52,8 @@ enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const stru
 enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a),
 			   void *ctx) MUST_USE;
 uint64_t outfile_aside_count(struct outfile *f);
+/* The ids of what is set aside, most important first; how many. */
+size_t outfile_aside(struct outfile *f, struct id *out, size_t max);
 uint32_t outfile_most(const struct outfile *f);
 uint64_t outfile_next_seq(const struct outfile *f);
 

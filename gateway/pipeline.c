@@ -91,8 +91,9 @@ static void answer(struct gateway *g, const struct answer *a, struct span input)
 
 static void answer_done(struct gateway *g, const struct outbox_done *d, enum answer_kind kind)
 {
-	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id, .alert = d->id,
-				    .folded = d->work == WORK_HOLD, .why = d->err }, d->m.input);
+	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id,
+				    .digest = d->m.digest, .alert = d->id, .folded = d->m.folded,
+				    .why = d->err }, d->m.input);
 }
 
 /* ---- sending ---- */
@@ -149,6 +150,8 @@ static void fly(struct gateway *g, const struct id *id, unsigned tier, uint64_t 
 
 /* ---- what a source says ---- */
 
+static void step(struct gateway *g, enum link_event e);
+
 static enum err check_event(const struct event *e)
 {
 	if (e->source_id.n == 0 || e->source_id.n > OPEN_SOURCE_ID_MAX || e->source.n > OPEN_SOURCE_MAX ||
@@ -163,18 +166,21 @@ static struct outbox_message kept(const struct port *p, const struct event *e, c
 {
 	return (struct outbox_message){
 		.id = m->id, .tier = m->tier, .expires_us = m->expires_us, .topic = span_str(m->topic),
-		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .envelope = m->envelope,
+		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest,
+		.envelope = m->envelope,
 	};
 }
 
-/* Publish early: an urgent message is on its way while its commit is being flushed. */
+/* Publish early: an urgent message is on its way while its commit is being flushed, and does not wait for the next try
+ * to reach the broker. */
 static enum err keep(struct gateway *g, const struct outbox_message *m)
 {
 	uint64_t seq;
 
 	TRY(outbox_put(g->outbox, m, &seq));
-	if (m->tier < FLIGHT_TIER_SAFE) {
+	if (m->tier < FLIGHT_TIER_CALM) {
 		fly(g, &m->id, m->tier, seq);
+		step(g, LINK_EV_URGENT);
 		send_some(g);
 	}
 	return OK;
@@ -213,6 +219,7 @@ static enum err keep_alert(struct port *p, const struct event *e, const struct t
 			  g->spec.conf->gateway_expire_min * 60 * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
 	kept_as.opens = a.phase != PULLCORD__V1__PHASE__PHASE_END;
+	kept_as.folded = !v->send && (v->why == THROTTLE_REPEAT || v->count > 1);   /* not what only waits its turn */
 	memcpy(kept_as.key, a.key.data, OPEN_KEY);
 	return v->send ? keep(g, &kept_as) : outbox_hold(g->outbox, &kept_as);
 }
@@ -225,33 +232,54 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 		tidied(outbox_release(g->outbox, &v->id));
 }
 
-static enum err push_alert(struct port *p, const struct event *e)
+/* Two gateways may stand before devices of one name; their alerts must not meet in one Alert.key. */
+static void scope_key(const struct gateway *g, ProtobufCBinaryData of, uint8_t key[KEY_BYTES])
+{
+	key_of((const struct span[]){ span_str(g->spec.tenant), span_str(g->spec.device), span(of.data, of.len) }, 3,
+	       key);
+}
+
+static enum err push_alert(struct port *p, const struct event *said)
 {
 	struct gateway *g = p->g;
 	struct id fresh = new_id(g);
+	struct event e = *said;
+	uint8_t key[KEY_BYTES];
 	struct throttle_verdict v;
 	struct throttle_event t;
 	enum err err;
 
-	message_throttle(hash_key(g), e->source, &e->alert, &fresh, real_us(g), &t);
+	scope_key(g, said->alert.key, key);
+	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
+	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
-	err = keep_alert(p, e, &v);
+	err = keep_alert(p, &e, &v);
 	if (err != OK)
 		not_kept(g, t.kind, &v);
 	return err;
 }
 
+static enum err repeated(struct port *p, const struct event *e)
+{
+	p->g->counts.repeated++;
+	return outbox_recall(p->g->outbox, &(struct outbox_message){
+		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest });
+}
+
 static enum err take_event(struct port *p, const struct event *e)
 {
 	struct gateway *g = p->g;
+	enum outbox_seen seen;
 
 	if (g->stopping)
 		return ERR_CLOSED;
 	TRY(check_event(e));
-	if (outbox_seen(g->outbox, e->source, e->source_id)) {
-		g->counts.repeated++;
-		return outbox_recall(g->outbox, span_str(p->name), e->source, e->source_id);
-	}
+	seen = outbox_seen(g->outbox, e->source, e->source_id, &e->digest);
+	if (seen == SEEN_SAME)
+		return repeated(p, e);
+	if (seen == SEEN_OTHER)
+		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
+			KV_SPAN("id", e->source_id));
 	return e->kind == EVENT_ALERT ? push_alert(p, e) : push_vitals(p, e);
 }
 
@@ -290,11 +318,11 @@ static void remember_open(struct gateway *g, const struct outbox_done *d)
 		tidied(outbox_forget(g->outbox, lost));
 }
 
-/* Two of one source_id came so close together that neither was there yet when the other was looked for. */
+/* A message and its repetition came so close together that neither was there yet when the other was looked for. */
 static void done_twice(struct gateway *g, const struct outbox_done *d)
 {
 	g->counts.repeated++;
-	if (outbox_recall(g->outbox, d->m.input, d->m.source, d->m.source_id) != OK)
+	if (outbox_recall(g->outbox, &d->m) != OK)
 		answer_done(g, d, ANSWER_REFUSED);
 }
 
@@ -315,10 +343,10 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 {
 	if (d->err == OK) {
 		g->counts.accepted++;
-		g->counts.folded += d->work == WORK_HOLD;
+		g->counts.folded += d->m.folded;
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
-		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_SAFE)
+		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_CALM)
 			fly(g, &d->id, d->m.tier, d->seq);
 		return;
 	}
@@ -348,9 +376,22 @@ static void done_delivered(struct gateway *g, const struct outbox_done *d)
 	answer_done(g, d, ANSWER_STORED);
 }
 
+#define TOO_LARGE 0x95              /* PUBACK, MQTT 5 §3.4.2.1 */
+
+/* Its source was told that it is safe here. It is, but nobody will hear of it: now the source must know. */
 static void done_aside(struct gateway *g, const struct outbox_done *d)
 {
-	g->counts.set_aside += d->err == OK;
+	struct outbox_done told = *d;
+
+	if (d->err != OK) {
+		done_release(g, d);
+		return;
+	}
+	g->counts.set_aside++;
+	log_say(EV_MESSAGE_SET_ASIDE, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input),
+		KV_NUM("reason", d->reason), KV_STR("text", "see pullcord-gateway(8)"));
+	told.err = d->reason == TOO_LARGE ? ERR_TOO_LARGE : ERR_DENIED;
+	answer_done(g, &told, ANSWER_UNSENT);
 	state_changed(g);
 }
 
@@ -359,6 +400,13 @@ static void done_recall(struct gateway *g, const struct outbox_done *d)
 	if (d->err != OK) {   /* what it repeats could not be kept */
 		refused(g, d->err, d->m.input);
 		answer_done(g, d, ANSWER_REFUSED);
+		return;
+	}
+	if (d->aside) {
+		struct outbox_done told = *d;
+
+		told.err = ERR_DENIED;
+		answer_done(g, &told, ANSWER_REFUSED);
 		return;
 	}
 	answer_done(g, d, ANSWER_DURABLE);
@@ -385,8 +433,8 @@ static void take_done(struct gateway *g)
 {
 	static void (*const on[])(struct gateway *g, const struct outbox_done *d) = {
 		[WORK_PUT] = done_bring, [WORK_HOLD] = done_bring, [WORK_RELEASE] = done_release,
-		[WORK_DELIVERED] = done_delivered, [WORK_ASIDE] = done_aside, [WORK_RECALL] = done_recall,
-		[WORK_FORGET] = done_forget, [WORK_EVICT] = done_evict,
+		[WORK_DELIVERED] = done_delivered, [WORK_ASIDE] = done_aside, [WORK_AGAIN] = done_release,
+		[WORK_RECALL] = done_recall, [WORK_FORGET] = done_forget, [WORK_EVICT] = done_evict,
 	};
 	struct outbox_done d;
 
@@ -520,8 +568,7 @@ static void acked(struct gateway *g, const struct uplink_event *u)
 		tidied(outbox_delivered(g->outbox, &u->id));
 		break;
 	case FLIGHT_ASIDE:
-		log_say(EV_MESSAGE_SET_ASIDE, KV_NUM("reason", u->reason), KV_STR("text", "see pullcord-gateway(8)"));
-		tidied(outbox_aside(g->outbox, &u->id));
+		tidied(outbox_aside(g->outbox, &u->id, u->reason));
 		break;
 	default:
 		break;
@@ -556,22 +603,45 @@ static size_t units_of(const struct conf *c, const char *out[CONF_UNITS_MAX + 1]
 	return n;
 }
 
+/* What a gateway hears: the acknowledgements of each of its units, receipts, commands. */
+static enum err filters_of(const struct gateway *g, char (*out)[TOPIC_BYTES_MAX + 1], size_t *n)
+{
+	const char *unit[CONF_UNITS_MAX + 1], *tenant = g->spec.tenant, *device = g->spec.device;
+	size_t units = units_of(g->spec.conf, unit);
+
+	for (size_t i = 0; i < units; i++)
+		TRY(TOPIC_BUILD(out[i], TOPIC_ACK, tenant, unit[i], device));
+	TRY(TOPIC_BUILD(out[units], TOPIC_STORED, tenant, device));
+	TRY(TOPIC_BUILD(out[units + 1], TOPIC_CMD, tenant, device));
+	*n = units + 2;
+	return OK;
+}
+
 static enum err subscribe(struct gateway *g)
 {
 	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
-	const char *unit[CONF_UNITS_MAX + 1], *filter[FILTERS_MAX];
-	size_t n = units_of(g->spec.conf, unit);
-	const char *tenant = g->spec.tenant, *device = g->spec.device;
+	const char *filter[FILTERS_MAX];
+	size_t n;
 
 	if (!text)
 		return ERR_FULL;
+	TRY(filters_of(g, text, &n));
 	for (size_t i = 0; i < n; i++)
-		TRY(TOPIC_BUILD(text[i], TOPIC_ACK, tenant, unit[i], device));
-	TRY(TOPIC_BUILD(text[n], TOPIC_STORED, tenant, device));
-	TRY(TOPIC_BUILD(text[n + 1], TOPIC_CMD, tenant, device));
-	for (size_t i = 0; i < n + 2; i++)
 		filter[i] = text[i];
-	return g->spec.uplink->subscribe(g->uplink, filter, n + 2);
+	return g->spec.uplink->subscribe(g->uplink, filter, n);
+}
+
+static void subscribed(const struct gateway *g, const struct uplink_event *u)
+{
+	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
+	size_t n = 0;
+
+	if (u->reason < 0x80)
+		return;
+	if (text && filters_of(g, text, &n) == OK && u->at < n)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", text[u->at]), KV_NUM("reason", u->reason));
+	else
+		log_say(EV_SUBSCRIBE_REFUSED, KV_NUM("reason", u->reason));
 }
 
 static void greet(struct gateway *g)
@@ -584,8 +654,6 @@ static void greet(struct gateway *g)
 	g->online_us = real_us(g);
 	g->state_due_ms = now_ms(g);
 }
-
-static void step(struct gateway *g, enum link_event e);
 
 static void bye(struct gateway *g)
 {
@@ -642,8 +710,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 			acked(g, u);
 		break;
 	case UPLINK_SUBSCRIBED:
-		if (u->reason >= 0x80)
-			log_say(EV_SUBSCRIBE_REFUSED, KV_NUM("reason", u->reason));
+		subscribed(g, u);
 		break;
 	case UPLINK_MESSAGE:
 		hear(g, u);
@@ -747,6 +814,12 @@ void pipeline_set_throttle(struct gateway *g, const struct conf *c)
 	throttle_set(g->throttle, &l);
 }
 
+void pipeline_try_again(struct gateway *g)
+{
+	tidied(outbox_again(g->outbox));
+	state_changed(g);
+}
+
 static enum err fly_again(void *ctx, const struct flight_item *at)
 {
 	struct gateway *g = ctx;
@@ -771,11 +844,12 @@ static enum err open_outbox(struct gateway *g)
 	};
 
 	TRY(outbox_open(&spec, &g->outbox));
-	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX, (unsigned)g->spec.conf->uplink_window,
-			&g->flight));
+	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,
+			(unsigned)g->spec.conf->uplink_window, &g->flight));
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
-	return outbox_each_open(g->outbox, open_again, g);
+	TRY(outbox_each_open(g->outbox, open_again, g));
+	return outbox_again(g->outbox);
 }
 
 static enum err open_uplink(struct gateway *g)

@@ -3,8 +3,8 @@
  * clocks and an uplink, calls pipeline_run() when woken and when its answer has passed.
  *
  * An event that was pushed is answered: DURABLE after the commit that keeps it, STORED when the broker has it for good,
- * or REFUSED. `code` and `high` are on the wire while that commit is being flushed. A source that repeats a source_id
- * is answered again and makes no second message. */
+ * or REFUSED; UNSENT when the broker will not have it. `code` and `high` are on the wire while that commit is being flushed. A source that repeats a message
+ * (event.h says what that is) is answered again and makes no second one. */
 #ifndef PULLCORD_PIPELINE_H
 #define PULLCORD_PIPELINE_H
 
@@ -45,6 +45,8 @@ void pipeline_port_close(struct gateway *g, const char *name);
 /* Does what is to be done; milliseconds until it wants to be called again, whatever happens. */
 int64_t pipeline_run(struct gateway *g);
 void pipeline_set_throttle(struct gateway *g, const struct conf *c);
+/* Tries what the broker refused for good once more: somebody may have mended its policy. Also done at the start. */
+void pipeline_try_again(struct gateway *g);
 
 /* Takes nothing more, answers what is being committed, says goodbye to the broker; pipeline_stopped() when that is
  * over, one way or another. */

@@ -34,7 +34,7 @@ enum uplink_event_kind {
 	UPLINK_UP,                      /* reason: how many the broker takes unanswered (CONNACK's Receive Maximum) */
 	UPLINK_LOST,                    /* why: text for people */
 	UPLINK_ACK,                     /* id, reason: PUBACK's reason code */
-	UPLINK_SUBSCRIBED,              /* reason: the worst of SUBACK's */
+	UPLINK_SUBSCRIBED,              /* at, reason: SUBACK's of one filter; one event for each */
 	UPLINK_MESSAGE,                 /* topic, payload */
 };
 
@@ -42,6 +42,7 @@ struct uplink_event {
 	enum uplink_event_kind kind;
 	struct id id;
 	int reason;
+	unsigned at;                    /* of the filters given to subscribe() */
 	const char *why;
 	struct span topic, payload;     /* why, topic, payload: until the next call of next() */
 };

@@ -106,15 +106,21 @@ static void say(struct uplink *u, struct event *e)
 	u->spec.wake(u->spec.ctx);
 }
 
-static void say_simple(struct uplink *u, enum uplink_event_kind kind, int reason, const char *why)
+static void say_about(struct uplink *u, enum uplink_event_kind kind, unsigned at, int reason, const char *why)
 {
 	struct event *e = event_new(kind, SPAN_LIT(""), SPAN_LIT(""));
 
 	if (e) {
 		e->e.reason = reason;
+		e->e.at = at;
 		snprintf(e->why, sizeof(e->why), "%s", why);
 	}
 	say(u, e);
+}
+
+static void say_simple(struct uplink *u, enum uplink_event_kind kind, int reason, const char *why)
+{
+	say_about(u, kind, 0, reason, why);
 }
 
 static bool paho_next(struct uplink *u, struct uplink_event *out)
@@ -240,12 +246,12 @@ static void on_send_failed(void *ctx, MQTTAsync_failureData5 *r)
 
 static void on_subscribed(void *ctx, MQTTAsync_successData5 *r)
 {
-	int worst = r->reasonCode;
+	bool many = r->alt.sub.reasonCodeCount > 0 && r->alt.sub.reasonCodes;
 
-	for (int i = 0; i < r->alt.sub.reasonCodeCount && r->alt.sub.reasonCodes; i++)
-		if ((int)r->alt.sub.reasonCodes[i] > worst)
-			worst = (int)r->alt.sub.reasonCodes[i];
-	say_simple(ctx, UPLINK_SUBSCRIBED, worst, "");
+	for (int i = 0; many && i < r->alt.sub.reasonCodeCount; i++)
+		say_about(ctx, UPLINK_SUBSCRIBED, (unsigned)i, (int)r->alt.sub.reasonCodes[i], "");
+	if (!many)
+		say_simple(ctx, UPLINK_SUBSCRIBED, r->reasonCode, "");
 }
 
 static void on_subscribe_failed(void *ctx, MQTTAsync_failureData5 *r)

@@ -66,12 +66,8 @@ static const char *const envelope_faults[ERR_COUNT] = {
 /* What the envelope says must be what the connection proved. */
 static const char *check_sender(const struct guard *g, const struct session *s, const struct envelope *e)
 {
-	const Pullcord__V1__AlertUpdate *u = e->body.update;
-
 	if (e->head->party != s->party || strcmp(e->head->sender, s->id) != 0 || strcmp(e->head->tenant, g->tenant) != 0)
 		return envelope_faults[ERR_SENDER];
-	if (e->head->kind == PULLCORD__V1__KIND__KIND_ALERT_UPDATE && u && strcmp(u->by, s->id) != 0)
-		return "the update is in another's name";
 	return NULL;
 }
 
@@ -86,10 +82,11 @@ static bool may_be_retained(enum topic_kind kind)
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
 }
 
-/* A session that ended may still have its will sent, on its own state topic and nowhere else. */
-static bool is_own_state(const struct topic *t, const struct session *s)
+/* What may still be said when a connection is over: its will, and what it retained, both only of itself. */
+static bool is_of_itself(const struct topic *t, const struct session *s)
 {
-	return t->kind == TOPIC_STATE && span_is(topic_word(t, "device"), s->id);
+	return (t->kind == TOPIC_STATE && span_is(topic_word(t, "device"), s->id)) ||
+	       (t->kind == TOPIC_PRESENCE && span_is(topic_word(t, "user"), s->id));
 }
 
 /* The payload of one of our topics. An empty retained one clears what was retained (MQTT 5 §3.3.1.3). */
@@ -117,8 +114,8 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 	d.verdict.why = WHY_GRAMMAR;
 	if (topic_parse(span_str(topic), &d.topic) != OK)
 		return d;
-	if (!live && !is_own_state(&d.topic, s))
-		d.detail = "a will is for the device's own state";
+	if (!live && !is_of_itself(&d.topic, s))
+		d.detail = "a will is for one's own state or presence";
 	else if (d.topic.kind == TOPIC_OTHER)
 		d.detail = "not one of our topics";   /* what is not known cannot be checked */
 	else if (is_ours_alone(d.topic.kind))
@@ -141,29 +138,36 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 	return d;
 }
 
-/* Alerts are kept until answered; answers and ends close them. */
+static const enum history_answer answers[] = {
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_NONE] = HISTORY_OPEN,
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED] = HISTORY_ACCEPTED,
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY] = HISTORY_ACCEPTED,
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED] = HISTORY_DONE,
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED] = HISTORY_OPEN,
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ESCALATED] = HISTORY_OPEN,
+};
+
+/* Alerts are kept until they are seen to; answers and ends close them. */
 static void follow_alert(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
 			 const struct envelope *e)
 {
 	const Pullcord__V1__Alert *a = e->body.alert;
 	const Pullcord__V1__AlertUpdate *u = e->body.update;
 	char receipt[TOPIC_BYTES_MAX + 1];
-	int64_t until;
+	struct alert kept = { .id = e->id, .topic = t, .payload = p->payload, .receipt = receipt };
+	int64_t latest;
 
 	if (!e->body.any)
 		return;
-	if (t->kind == TOPIC_ACK && (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED ||
-				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY ||
-				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED))
-		history_done(g->history, u->key.data);
-	if (t->kind != TOPIC_ALERT)
+	if (t->kind == TOPIC_ACK && (size_t)u->state < countof(answers))
+		history_answer(g->history, u->key.data, t, answers[u->state]);
+	if (t->kind != TOPIC_ALERT || TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, s->id) != OK)
 		return;
-	if (TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, s->id) != OK)
-		return;
-	if (a->phase == PULLCORD__V1__PHASE__PHASE_END)
-		history_done(g->history, a->key.data);
-	until = e->head->expires_us ? (int64_t)e->head->expires_us : guard_real_us() + HISTORY_KEEP_US;
-	if (history_put(g->history, &e->id, a->key.data, until, t->text, p->payload, receipt) != OK)
+	kept.key = a->key.data;
+	kept.over = a->phase == PULLCORD__V1__PHASE__PHASE_END;
+	latest = guard_real_us() + (kept.over ? HISTORY_END_US : HISTORY_KEEP_US);
+	kept.until_us = e->head->expires_us && e->head->expires_us < (uint64_t)latest ? (int64_t)e->head->expires_us : latest;
+	if (history_put(g->history, &kept) != OK)
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
 }
 
@@ -180,6 +184,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	}
 	live = known && s->state == SESSION_LIVE;
 	d = decide_publish(g, s, live, topic, p, &e);
+	if (!known && d.answer == GATE_CLOSE)
+		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
 	if (known || d.answer != GATE_ALLOW)   /* asking whether a retained message's source still may is no publish */
 		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
 				span_str(topic), p, &d);

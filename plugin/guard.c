@@ -10,6 +10,7 @@
 #include "vault.h"
 
 #define POLICY_FILE "pullcord.policy"
+#define CATCH_UP_SESSIONS 16    /* in one tick */
 
 /* ---- clocks and happenings ---- */
 
@@ -201,10 +202,13 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	e = open_all(&o);
 	crypt_wipe(o.root, sizeof(o.root));
 	if (e != OK) {
-		snprintf(what, cap, "%s: %s; `pullcord init` makes it", o.path[0] ? o.path : spec->dir, err_text(e));
+		snprintf(what, cap, "%s: %s%s", o.path[0] ? o.path : spec->dir, err_text(e),
+			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it" : "");
 		return e;
 	}
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
+	if (history_damaged(g->history))
+		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
 	*out = g;
 	g = NULL;
 	return OK;
@@ -273,7 +277,7 @@ static bool lost_something(const struct guard *g, const struct session *s)
 {
 	struct topic filter;
 
-	if (!s->holder)
+	if (!s->holder || s->unknown_filters)
 		return true;
 	for (size_t i = 0; i < s->filters; i++)
 		if (filter_parse(span_str(s->filter[i].text), &filter) != OK ||
@@ -378,15 +382,15 @@ static void send_receipts(struct guard *g)
 	}
 }
 
-static void deliver_late(struct guard *g, const struct session *s, const struct kept *k, const struct topic *t)
+static void deliver_late(struct guard *g, const struct session *s, const struct kept *k)
 {
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, true, s);
-	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, t);
+	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic);
 
-	if (!v.allow)
+	if (!v.allow || (!v.life_critical && record_state(g->record) == RECORD_STOPPED))
 		return;
-	g->host.publish(s->client, k->topic, span(k->payload, k->n), 1, false);
-	h.topic = span_str(k->topic);
+	g->host.publish(s->client, k->text, span(k->payload, k->n), 1, false);
+	h.topic = span_str(k->text);
 	h.message = &k->id;
 	h.why = v.why;
 	h.line = v.line;
@@ -396,24 +400,41 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	record_push(g->record, &h);
 }
 
-/* Whoever subscribes gets the alerts that are open, oldest first: also those the broker forgot when it crashed. */
+/* Open alerts up to number `before`, oldest first; filter NULL: whatever it may receive. */
+static void show_open(struct guard *g, const struct session *s, const struct topic *filter, uint64_t before)
+{
+	for (const struct kept *k = history_next(g->history, NULL); k && k->number <= before;
+	     k = history_next(g->history, k))
+		if (!k->accepted && (!filter || filter_matches(filter, &k->topic)))
+			deliver_late(g, s, k);
+}
+
+/* Whoever subscribes gets the alerts that are open: also those the broker forgot when it crashed. */
 static void catch_up(struct guard *g, struct session *s)
 {
-	struct topic filter, topic;
+	struct topic filter;
 
 	s->catch_up = false;
+	show_open(g, s, NULL, s->resumed_before);
+	s->resumed_before = 0;
 	for (size_t i = 0; i < s->filters; i++) {
 		struct session_filter *f = &s->filter[i];
 
-		if (!f->alerts_before || filter_parse(span_str(f->text), &filter) != OK)
-			continue;
-		for (const struct kept *k = history_next(g->history, NULL); k && k->number <= f->alerts_before;
-		     k = history_next(g->history, k)) {
-			if (topic_parse(span_str(k->topic), &topic) == OK && filter_matches(&filter, &topic))
-				deliver_late(g, s, k, &topic);
-		}
+		if (f->alerts_before && filter_parse(span_str(f->text), &filter) == OK)
+			show_open(g, s, &filter, f->alerts_before);
 		f->alerts_before = 0;
 	}
+}
+
+/* A session resumed from before a restart has subscriptions we were not asked about. */
+static void look_at_fresh(struct guard *g, struct session *s)
+{
+	s->fresh = false;
+	if (g->host.subscriptions(s->context) <= (int)s->filters)
+		return;
+	s->unknown_filters = true;
+	s->resumed_before = history_number(g->history);
+	s->catch_up = true;
 }
 
 static void end_session(struct guard *g, struct session *s, const char *detail)
@@ -426,10 +447,12 @@ static void end_session(struct guard *g, struct session *s, const char *detail)
 	g->host.kick(s->client);
 }
 
-/* Kicking calls back into guard_logoff(), which leaves the list as it is. */
+/* Kicking calls back into guard_logoff(), which leaves the list as it is. After a crash everybody comes back at once:
+ * so many catch up in one tick, the others in the next ones. */
 static void tend_sessions(struct guard *g, bool idle_too)
 {
 	int64_t now_ms = guard_mono_us() / 1000;
+	unsigned catching_up = 0;
 	uint32_t idle_s;
 
 	for (struct session *s = g->sessions.all; s; s = s->all_next) {
@@ -439,7 +462,9 @@ static void tend_sessions(struct guard *g, bool idle_too)
 			end_session(g, s, "lost a right it was using");
 			continue;
 		}
-		if (s->catch_up)
+		if (s->fresh)
+			look_at_fresh(g, s);
+		if (s->catch_up && catching_up++ < CATCH_UP_SESSIONS)
 			catch_up(g, s);
 		if (!idle_too || !s->holder)
 			continue;
@@ -476,23 +501,39 @@ static void watch_threads(struct guard *g)
 		log_say(EV_RECORD_STATE, KV_STR("state", word[now]), KV_STR("error", err_name(record_trouble(g->record))),
 			KV_NUM("entries", record_durable(g->record)), KV_NUM("lost", record_lost(g->record)));
 	g->record_was = now;
+	if (history_evicted(g->history) != g->evicted_was) {
+		log_say(EV_ALERTS_EVICTED, KV_NUM("alerts", history_evicted(g->history) - g->evicted_was));
+		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED, false, "too many open alerts: the least important are no longer kept");
+	}
+	g->evicted_was = history_evicted(g->history);
 	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
 	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
+}
+
+/* Not to be read for a moment: tried again at the next tick, so that no change is missed. Damaged: any may have changed. */
+static void follow_directory(struct guard *g)
+{
+	uint64_t seen = directory_generation(g->directory);
+	enum err e;
+
+	if (seen == g->directory_seen)
+		return;
+	e = directory_changes(g->directory, &g->journal, account_changed, g);
+	if (e == ERR_CORRUPT || e == ERR_KEY)
+		account_changed(g, PULLCORD__V1__PARTY__PARTY_NONE, SPAN_LIT(""));
+	if (e == OK || e == ERR_CORRUPT || e == ERR_KEY)
+		g->directory_seen = seen;
+	say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
 }
 
 void guard_tick(struct guard *g)
 {
 	int64_t second = guard_mono_us() / 1000000;
 	bool once_a_second = second != g->second;
-	uint64_t seen = directory_generation(g->directory);
 
 	g->reloading = false;
 	g->second = second;
-	if (seen != g->directory_seen) {
-		g->directory_seen = seen;
-		if (directory_changes(g->directory, &g->journal, account_changed, g) != OK)
-			log_say(EV_DIRECTORY_FAILED, KV_STR("error", "changes"));
-	}
+	follow_directory(g);
 	record_tick(g->record);
 	send_receipts(g);
 	tend_sessions(g, once_a_second);

@@ -5,7 +5,8 @@
  *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
- * Broker's thread only. Nothing here waits for a disk or a hash; deliveries allocate nothing. */
+ * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one a
+ * minute to a session that is offline since before a restart, whose rights are looked up then. */
 #ifndef PULLCORD_GUARD_H
 #define PULLCORD_GUARD_H
 
@@ -23,6 +24,7 @@ struct guard_host {
 	void (*kick)(const char *client);                 /* its will is sent */
 	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. */
 	void (*publish)(const char *client, const char *topic, struct span payload, int qos, bool retain);
+	int (*subscriptions)(const void *context);        /* how many it has, also those of a session it resumed */
 };
 
 struct guard {
@@ -43,7 +45,8 @@ struct guard {
 	uint64_t directory_seen, journal, checkpoint;
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
-	enum err history_was, owners_was;
+	enum err history_was, owners_was, directory_was;
+	uint64_t evicted_was;
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };
 
@@ -52,6 +55,8 @@ struct client {
 	const void *context;
 	const char *client, *address, *username;
 	int protocol, keepalive_s;      /* 3, 4 or 5 */
+	bool clean;                     /* it wants no session from before (clean start) */
+	bool websocket;
 };
 
 enum gate {

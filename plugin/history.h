@@ -1,9 +1,10 @@
-/* history: alerts kept until somebody answers them, because the broker's own PUBACK does not survive a crash. An alert
- * that was let through is sealed into LMDB by a thread of its own; when it is durable its sender is owed a
- * StoredReceipt, and until it is answered, ended or expired it is sent to whoever subscribes to its topic later: after
- * a crash of the broker, too. Readers fold by message id.
+/* history: alerts kept until somebody sees to them, because the broker's own PUBACK does not survive a crash. An alert
+ * that was let through is put on the shelf (shelf.h); when it is durable there its sender is owed a StoredReceipt. Until
+ * it is resolved, over or expired it is shown to whoever subscribes to its topic later: after a crash of the broker, too.
+ * Readers fold by message id.
  *
- * Broker's thread only, but for the thread it runs. history_put() copies; nothing here waits for the disk. */
+ * At most HISTORY_ALERTS_MAX at a time. Past that the least important goes, the oldest of them first: what is over,
+ * then what somebody accepted, then by priority; evictions are counted. Broker's thread only; copies; waits for nothing. */
 #ifndef PULLCORD_HISTORY_H
 #define PULLCORD_HISTORY_H
 
@@ -11,18 +12,22 @@
 #include "id.h"
 #include "topic.h"
 
-#define HISTORY_ALERTS_MAX 8192                    /* open at a time; the oldest goes first */
-#define HISTORY_KEEP_US (24 * 3600 * 1000000LL)    /* open alerts that name no expiry */
+#define HISTORY_ALERTS_MAX 8192
+#define HISTORY_KEEP_US (24 * 3600 * 1000000LL)    /* at most, whatever its sender says */
+#define HISTORY_END_US (5 * 60 * 1000000LL)        /* the end of an alert */
 
 struct history;
 
-/* An alert that is still open. `number` rises in order of arrival, from 1. */
+/* An alert that is kept. `number` rises in order of arrival, from 1. */
 struct kept {
 	uint64_t number;
 	struct id id;
 	uint8_t key[ID_BYTES];                     /* Alert.key */
 	int64_t until_us;
-	char topic[TOPIC_BYTES_MAX + 1];
+	bool over;                                 /* it is itself the end of an alert */
+	bool accepted;                             /* somebody sees to it: not shown to newcomers */
+	struct topic topic;                        /* borrows from `text` */
+	char text[TOPIC_BYTES_MAX + 1];
 	struct kept *next, *prev, *next_by_id, *next_by_key;
 	size_t n;
 	uint8_t payload[];
@@ -33,22 +38,39 @@ enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes
 		      struct history **out) MUST_USE;
 void history_close(struct history **h);           /* waits until everything is durable, or the disk refuses */
 
-/* Keeps an alert; `receipt` is its sender's topic for the StoredReceipt. The same id again is not kept twice, but its
- * receipt is owed again. ERR_FULL: no memory; then no receipt will come and the sender keeps the alert. */
-enum err history_put(struct history *h, const struct id *id, const uint8_t key[ID_BYTES], int64_t until_us,
-		     struct span topic, struct span payload, const char *receipt) MUST_USE;
-/* Somebody answered it, or its condition ended: all alerts of that Alert.key are no longer open. */
-void history_done(struct history *h, const uint8_t key[ID_BYTES]);
+/* Keeps an alert; `receipt` is its sender's topic for the StoredReceipt. `over`: it ends what is open under its key. The
+ * same id again is not kept twice, but its receipt is owed again. ERR_FULL: no memory; then no receipt will come and the
+ * sender keeps the alert. */
+struct alert {
+	struct id id;
+	const uint8_t *key;
+	int64_t until_us;
+	bool over;
+	const struct topic *topic;
+	struct span payload;
+	const char *receipt;
+};
+enum err history_put(struct history *h, const struct alert *a) MUST_USE;
+
+/* What a person did about the alerts of a key at the unit and device that `topic` names; nobody else's are touched. */
+enum history_answer {
+	HISTORY_ACCEPTED,                          /* seen to: not shown to newcomers, until it is declined */
+	HISTORY_OPEN,                              /* declined, escalated: open for everybody again */
+	HISTORY_DONE,                              /* resolved, over: no longer kept */
+};
+void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct topic *topic, enum history_answer what);
 void history_expire(struct history *h, int64_t now_us);
 
-/* Open alerts in order of number; NULL at the end. */
+/* Kept alerts in order of number; NULL at the end. */
 const struct kept *history_next(const struct history *h, const struct kept *after);
 uint64_t history_number(const struct history *h); /* of the newest */
 
-/* Why nothing can be kept at the moment (ERR_FULL, ERR_IO); OK while it can. Tried again once a second. */
-enum err history_trouble(const struct history *h);
-
 /* One receipt that is owed now: its topic, up to `most` ids. 0: none. */
 size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most);
+
+/* Why nothing can be kept at the moment (ERR_FULL, ERR_IO); OK while it can. */
+enum err history_trouble(const struct history *h);
+uint64_t history_evicted(const struct history *h);
+uint64_t history_damaged(const struct history *h); /* rows found unreadable at the start, and left alone */
 
 #endif

@@ -165,12 +165,13 @@ static enum gate open_session(struct guard *g, const struct client *c, const str
 	k->account->subject.address = span_str(c->address);
 	if (policy_bind(g->policy, &k->account->subject, &h) != OK)
 		return GATE_CLOSE;
-	s = session_add(&g->sessions, c->context, c->client);
+	s = session_add(&g->sessions, c->context, c->client, !c->clean);
 	if (!s) {
 		holder_close(&h);
 		return GATE_CLOSE;
 	}
 	session_hold(s, h);
+	s->fresh = true;
 	s->party = k->party;
 	strcpy(s->id, k->id);
 	s->active_ms = guard_mono_us() / 1000;
@@ -198,9 +199,10 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 	enum fault f;
 
 	*username = NULL;
-	if (g->reloading && !s)
+	/* Websockets are served between a reload and its tick (libwebsockets, in 2.0): a CONNECT there is a new one. */
+	if (g->reloading && !s && !c->websocket)
 		s = guard_restored(g, c);
-	if (s && (g->reloading || s->state == SESSION_LIVE) && c->client && strcmp(s->client, c->client) == 0)
+	if (g->reloading && s && c->client && strcmp(s->client, c->client) == 0)
 		return recognise(g, c, s);
 	f = prove(g, c, x509, password, &k);
 	record_login(g, c, &k, f,

@@ -1,10 +1,10 @@
 #include "owners.h"
 
-#include <pthread.h>
 #include <search.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+
+#include "thread.h"
 
 struct binding {
 	char client[65];
@@ -16,7 +16,7 @@ struct owners {
 	struct directory *directory;
 	void *tree;                 /* tsearch(3), by client */
 	struct binding *head, **tail;
-	bool stop;
+	bool stop, running;
 	_Atomic int trouble;
 	pthread_mutex_t lock;       /* guards head, tail, stop */
 	pthread_cond_t more;
@@ -85,28 +85,18 @@ enum err owners_open(struct directory *d, struct owners **out)
 {
 	CLEANUP(owners_close) struct owners *o = calloc(1, sizeof(*o));
 	struct reading r = { o, false };
-	sigset_t all, before;
-	int rc;
 
 	if (!o)
 		return ERR_FULL;
 	o->directory = d;
 	o->tail = &o->head;
-	o->stop = true;   /* no thread yet */
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->more, NULL);
 	TRY(directory_owners(d, read_one, &r));
 	if (r.failed)
 		return ERR_FULL;
-	o->stop = false;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&o->thread, NULL, write_bindings, o);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
-		o->stop = true;
-		return ERR_FULL;
-	}
+	TRY(thread_start(&o->thread, write_bindings, o));
+	o->running = true;
 	*out = o;
 	o = NULL;
 	return OK;
@@ -119,7 +109,7 @@ void owners_close(struct owners **op)
 	*op = NULL;
 	if (!o)
 		return;
-	if (!o->stop) {
+	if (o->running) {
 		pthread_mutex_lock(&o->lock);
 		o->stop = true;
 		pthread_cond_signal(&o->more);

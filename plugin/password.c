@@ -1,11 +1,10 @@
 #include "password.h"
 
 #include <argon2.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "crypt.h"
+#include "thread.h"
 #include "topic.h"
 
 /* OWASP's second choice for argon2id: 19 MiB, 2 passes, 1 lane. */
@@ -193,20 +192,6 @@ static void *work(void *desk)
 	return NULL;
 }
 
-/* The broker's signals stay the broker's. */
-static bool start(struct password_desk *d)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	if (pthread_sigmask(SIG_BLOCK, &all, &before) != 0)
-		return false;
-	rc = pthread_create(&d->worker, NULL, work, d);
-	must(pthread_sigmask(SIG_SETMASK, &before, NULL) == 0);
-	return rc == 0;
-}
-
 static void desk_free(struct password_desk *d)
 {
 	pthread_cond_destroy(&d->wake);
@@ -224,7 +209,7 @@ enum err password_open(struct password_desk **out)
 	must(phc_ok(nobodys_phc));
 	crypt_random(d->key, sizeof(d->key));
 	must(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->wake, NULL) == 0);
-	if (!start(d)) {
+	if (thread_start(&d->worker, work, d) != OK) {
 		desk_free(d);
 		return ERR_FULL;
 	}

@@ -112,8 +112,19 @@ void session_drop(struct sessions *t, struct session *s)
 	free(s);
 }
 
-/* What a login under this client id leaves of the earlier ones. */
-static void supersede(struct sessions *t, const char *client)
+static void filters_pass(struct session *from, struct session *to)
+{
+	free(to->filter);
+	to->filter = from->filter;
+	to->filters = from->filters;
+	to->catch_up = from->catch_up;
+	to->unknown_filters = from->unknown_filters;
+	from->filter = NULL;
+	from->filters = 0;
+}
+
+/* What a login under this client id leaves of the earlier ones; `heir` takes what they subscribed to. */
+static void supersede(struct sessions *t, const char *client, struct session *heir)
 {
 	struct session *s = t->client[client_bucket(t, client)], *next;
 
@@ -121,6 +132,8 @@ static void supersede(struct sessions *t, const char *client)
 		next = s->by_client;
 		if (strcmp(s->client, client) != 0)
 			continue;
+		if (heir && s->filters)
+			filters_pass(s, heir);
 		if (s->state == SESSION_LIVE)
 			s->state = SESSION_SUPERSEDED;
 		else if (s->state == SESSION_CLOSED)
@@ -128,41 +141,55 @@ static void supersede(struct sessions *t, const char *client)
 	}
 }
 
-static struct session *add(struct sessions *t, const void *context, const char *client, enum session_state state)
+static struct session *session_new(const void *context, const char *client, enum session_state state)
 {
-	struct session *s = session_of(t, context);
+	struct session *s = calloc(1, sizeof(*s));
 
 	must(strlen(client) <= WORD_BYTES_MAX);
-	if (s)
-		session_drop(t, s);
-	if (state == SESSION_LIVE)
-		supersede(t, client);
-	if (t->n >= t->buckets)
-		(void)!resize(t, t->buckets * 2);   /* without room the chains get longer, no more */
-	s = calloc(1, sizeof(*s));
 	if (!s)
 		return NULL;
 	s->context = context;
 	s->state = state;
 	strcpy(s->client, client);
+	return s;
+}
+
+static void insert(struct sessions *t, struct session *s)
+{
 	s->all_next = t->all;
 	s->all_prev = &t->all;
 	if (t->all)
 		t->all->all_prev = &s->all_next;
 	t->all = s;
 	t->n++;
+	if (t->n > t->buckets && resize(t, t->buckets * 2) == OK)
+		return;   /* which linked it, too; without room the chains get longer, no more */
 	link_in(t, s);
-	return s;
 }
 
-struct session *session_add(struct sessions *t, const void *context, const char *client)
+struct session *session_add(struct sessions *t, const void *context, const char *client, bool resume)
 {
-	return add(t, context, client, SESSION_LIVE);
+	struct session *s = session_new(context, client, SESSION_LIVE), *old = session_of(t, context);
+
+	if (!s)
+		return NULL;
+	if (old && strcmp(old->client, client) != 0)
+		session_drop(t, old);   /* the pointer is somebody else's by now */
+	supersede(t, client, resume ? s : NULL);
+	old = session_of(t, context);
+	if (old)
+		session_drop(t, old);
+	insert(t, s);
+	return s;
 }
 
 struct session *session_add_offline(struct sessions *t, const void *key, const char *client)
 {
-	return add(t, key, client, SESSION_CLOSED);
+	struct session *s = session_new(key, client, SESSION_CLOSED);
+
+	if (s)
+		insert(t, s);
+	return s;
 }
 
 void sessions_reap(struct sessions *t, int64_t now_ms)
@@ -171,7 +198,7 @@ void sessions_reap(struct sessions *t, int64_t now_ms)
 
 	for (struct session *s = t->all; s; s = next) {
 		next = s->all_next;
-		if (s->state == SESSION_CLOSED && now_ms - s->active_ms > SESSION_LINGER_MS)
+		if (s->state != SESSION_LIVE && now_ms - s->active_ms > SESSION_LINGER_MS)
 			session_drop(t, s);
 	}
 }

@@ -39,6 +39,10 @@ struct session {
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
+	bool fresh;                 /* logged in since the last tick */
+	uint64_t resumed_before;    /* it came with subscriptions we were never asked about, from before a restart: open
+	                             * alerts up to this number are to be sent by what it may receive; 0: no such */
+	bool unknown_filters;       /* the same: whatever it loses may be something it uses */
 	struct session *by_context, *by_client, *all_next, **all_prev;
 };
 
@@ -57,12 +61,12 @@ struct session *session_of(const struct sessions *t, const void *context);
 struct session *session_client(const struct sessions *t, const char *client);
 
 /* A new live entry; an older one of the same pointer goes, a live one of the same client id becomes SUPERSEDED, closed
- * ones of it go. NULL: out of memory. */
-struct session *session_add(struct sessions *t, const void *context, const char *client);
+ * ones of it go. `resume`: the filters of the one before pass to it, as MQTT's session does. NULL: out of memory. */
+struct session *session_add(struct sessions *t, const void *context, const char *client, bool resume);
 /* A closed entry for a session nobody is connected to, keyed by a pointer of the caller's that is no context. */
 struct session *session_add_offline(struct sessions *t, const void *key, const char *client);
 void session_drop(struct sessions *t, struct session *s);
-/* Drops entries closed longer than SESSION_LINGER_MS ago. */
+/* Drops entries not live that did nothing for SESSION_LINGER_MS. */
 void sessions_reap(struct sessions *t, int64_t now_ms);
 
 /* Takes the holder. */

@@ -40,12 +40,18 @@ static void host_publish(const char *client, const char *topic, struct span payl
 	mosquitto_broker_publish_copy(client, topic, (int)payload.n, payload.p, qos, retain, NULL);
 }
 
+static int host_subscriptions(const void *context)
+{
+	return mosquitto_client_sub_count(context);
+}
+
 /* ---- what the broker asks of the guard ---- */
 
 static struct client client_of(const struct mosquitto *m, const char *username)
 {
 	return (struct client){ m, mosquitto_client_id(m), mosquitto_client_address(m), username,
-				mosquitto_client_protocol_version(m), mosquitto_client_keepalive(m) };
+				mosquitto_client_protocol_version(m), mosquitto_client_keepalive(m),
+				mosquitto_client_clean_session(m), mosquitto_client_protocol(m) == mp_websockets };
 }
 
 static int on_basic_auth(int event, void *event_data, void *data)
@@ -143,12 +149,16 @@ static int on_reload(int event, void *event_data, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
-static const struct { int event; MOSQ_FUNC_generic_callback call; } callbacks[] = {
-	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth },
-	{ MOSQ_EVT_ACL_CHECK, on_acl_check },
-	{ MOSQ_EVT_DISCONNECT, on_disconnect },
-	{ MOSQ_EVT_TICK, on_tick },
-	{ MOSQ_EVT_RELOAD, on_reload },
+/* Mosquitto 2.1 says so of a durable session instead of DISCONNECT; its data begin alike. Earlier ones have no such. */
+#define EVT_CLIENT_OFFLINE 28
+
+static const struct { int event; MOSQ_FUNC_generic_callback call; bool optional; } callbacks[] = {
+	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth, false },
+	{ MOSQ_EVT_ACL_CHECK, on_acl_check, false },
+	{ MOSQ_EVT_DISCONNECT, on_disconnect, false },
+	{ MOSQ_EVT_TICK, on_tick, false },
+	{ MOSQ_EVT_RELOAD, on_reload, false },
+	{ EVT_CLIENT_OFFLINE, on_disconnect, true },
 };
 
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
@@ -203,7 +213,7 @@ EXPORT int mosquitto_plugin_version(int n, const int *versions)
 
 EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n)
 {
-	struct guard_spec spec = { .host = { host_kick, host_publish } };
+	struct guard_spec spec = { .host = { host_kick, host_publish, host_subscriptions } };
 	struct settings s;
 	struct guard *g;
 	char what[1024];
@@ -227,7 +237,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	plugin_id = id;
 	*data = g;
 	for (size_t i = 0; i < countof(callbacks); i++) {
-		if (mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, NULL, g) != MOSQ_ERR_SUCCESS) {
+		if (mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, NULL, g) != MOSQ_ERR_SUCCESS &&
+		    !callbacks[i].optional) {
 			log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "the broker does not take a callback"),
 				KV_NUM("event", callbacks[i].event));
 			guard_close(&g);

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent
@@ -156,9 +157,26 @@ def what_is_declared_is_used():
                 yield f"proto/base/{table}: {word} is declared and never used"
 
 
+def what_is_installed_finds_itself():
+    """A unit that starts a program which lies elsewhere starts nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(["make", "-s", "-o", "all", "install", f"B={BUILD.relative_to(TOP)}", f"DESTDIR={folder}",
+                               "PREFIX=/opt/pullcord"], cwd=TOP, capture_output=True, text=True)
+        if done.returncode:
+            yield f"make install: {done.stderr.strip()}"
+        root = Path(folder)
+        for unit in root.rglob("lib/systemd/system/*.service"):
+            for program in re.findall(r"^Exec\w+=(/\S+pullcord\S*)", unit.read_text(), re.M):
+                if not (root / program.lstrip("/")).is_file():
+                    yield f"{unit.name} starts {program}, which is not installed there"
+        for kind in ("lib/systemd/system/*.service", "lib/sysusers.d/*.conf", *(f"share/man/man{n}/*.{n}" for n in (1, 5, 7, 8))):
+            if not any((root / "opt/pullcord").glob(kind)):
+                yield f"make install: nothing in {kind}"
+
+
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
          every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
-         what_is_declared_is_used]
+         what_is_declared_is_used, what_is_installed_finds_itself]
 
 
 def main():

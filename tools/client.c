@@ -34,7 +34,7 @@ struct client {
 	enum connected connected;
 	int reason, answered;           /* reason code of the last answer, and whose (message id; 0: none) */
 	char why[256];
-	bool tls_failed;
+	bool tls_failed, taken_over;
 	struct item *first, **last, *given;
 	size_t queued;
 	uint64_t dropped;
@@ -79,6 +79,7 @@ static void on_disconnect(struct mosquitto *m, void *ctx, int reason, const mosq
 	(void)m, (void)props;
 	if (c->connected == CONNECTED_YES)
 		c->connected = CONNECTED_NO;
+	c->taken_over = reason == MQTT_RC_SESSION_TAKEN_OVER;
 	if (reason >= 0x80)
 		say_why(c, mosquitto_reason_string(reason));
 }
@@ -220,6 +221,8 @@ void client_close(struct client **cp)
 	mosquitto_lib_cleanup();
 }
 
+bool client_taken_over(const struct client *c) { return c->taken_over; }
+
 /* ---- connecting -------------------------------------------------------------------------------------------------- */
 
 static enum err set_up(struct client *c, bool fresh)
@@ -288,7 +291,7 @@ static enum err await_connack(struct client *c, int64_t until)
 static enum err try_once(struct client *c, bool fresh, int64_t until)
 {
 	c->why[0] = '\0';
-	c->tls_failed = false;
+	c->tls_failed = c->taken_over = false;
 	TRY(set_up(c, fresh));
 	TRY(set_tls(c));
 	TRY(dial(c));

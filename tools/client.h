@@ -35,6 +35,8 @@ void client_close(struct client **c);           /* says goodbye; the session end
 enum err client_connect(struct client *c, bool fresh, int wait_ms) MUST_USE;
 /* What went wrong last, for people: the broker's or the TLS library's own words. Until the next call. */
 const char *client_why(const struct client *c);
+/* The connection was lost because another came with the same client id. */
+bool client_taken_over(const struct client *c);
 
 /* Both wait for the broker's answer. ERR_DENIED: a reason code from 0x80 (client_reason()); ERR_BUSY: no answer in
  * time; ERR_CLOSED: the connection is lost. */

@@ -362,14 +362,25 @@ static void say_report_json(const struct verify_report *r)
 	report_object(cell, countof(cell));
 }
 
+/* What is not sealed is the record's bookkeeping: its first entry, and where a segment opens. */
+static void say_entries_checked(const struct verify_report *r)
+{
+	const unsigned long long all = r->entries, opened = r->opened;
+
+	if (opened)
+		report_line(TONE_PLAIN, "  entries      %llu: %llu sealed events, all opened; %llu of the record about "
+			    "itself, in clear", all, opened, all - opened);
+	else
+		report_line(TONE_PLAIN, "  entries      %llu, no seal opened", all);
+}
+
 static void say_good(const struct verify_report *r)
 {
 	char root[2 * SHA256_BYTES + 1];
 
 	hex_encode(span(r->root.b, sizeof(r->root.b)), root);
 	report_line(TONE_GOOD, "the record is whole");
-	report_line(TONE_PLAIN, "  entries      %llu, of which %llu were opened", (unsigned long long)r->entries,
-		    (unsigned long long)r->opened);
+	say_entries_checked(r);
 	report_line(TONE_PLAIN, "  segments     %llu", (unsigned long long)r->segments);
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);

@@ -13,6 +13,8 @@
 
 #define SESSION_S 3600          /* the broker keeps what comes while we are away, for so long */
 #define RETRY_MS 1000
+#define NOTICEABLE_US 1000000   /* how long after its first event a single alert is said to be late */
+#define BRIEF_US 10000000       /* a connection lost sooner than this after it came to be was hardly the network's fault */
 #define INTERESTS_MAX (4 * OPT_LIST_MAX + 2)
 
 struct watch {
@@ -22,10 +24,12 @@ struct watch {
 	long count, for_s;              /* options; 0: without end */
 	bool json;
 	struct client *client;
-	struct fold fold;
+	struct fold *fold;
 	struct arena arena;
 	long seen;
 	int64_t until_us;               /* 0: none */
+	int64_t connected_us;
+	bool warned;                    /* that two terminals may have one name */
 };
 
 static volatile sig_atomic_t stop;
@@ -45,7 +49,7 @@ static const struct { enum tone tone; const char *label; } priority[] = {
 };
 
 static const char *const state_words[] = {
-	"did something", "accepted", "is on the way", "resolved it", "declined", "escalated",
+	"did something", "accepted", "is on the way", "resolved", "declined", "escalated",
 };
 
 static const char *const state_names[] = {
@@ -117,6 +121,7 @@ static void say_alert(const struct arrived *a, enum fold_seen seen)
 {
 	const Pullcord__V1__Alert *al = a->e->body.alert;
 	const enum tone tone = al->test || a->expired ? TONE_DIM : priority[al->priority].tone;
+	const bool over = al->phase == PULLCORD__V1__PHASE__PHASE_END;
 	const struct ref r = ref_of(a);
 	char ref[REF_TEXT];
 
@@ -126,9 +131,9 @@ static void say_alert(const struct arrived *a, enum fold_seen seen)
 	report_say(tone == TONE_CODE ? TONE_HIGH : tone, "  %s", al->text[0] ? al->text : al->code);
 	if (al->count > 1)
 		report_say(TONE_STRONG, "  %s×%u", seen == FOLD_AGAIN ? "again " : "", al->count);
-	else if (seen == FOLD_AGAIN)
+	else if (seen == FOLD_AGAIN && !over)
 		report_say(TONE_STRONG, "  again");
-	if (al->phase == PULLCORD__V1__PHASE__PHASE_END)
+	if (over)
 		report_say(TONE_GOOD, "  over");
 	if (al->test)
 		report_say(TONE_WARN, "  TEST");
@@ -136,9 +141,10 @@ static void say_alert(const struct arrived *a, enum fold_seen seen)
 		report_say(TONE_WARN, "  EXPIRED");
 	report_say(TONE_DIM, "  %s/%s", r.unit, r.device);
 	say_since(a, a->e->head->sent_us, "from the device");
-	say_since(a, al->first_us, "since the first");
+	if (al->count > 1 || a->e->head->sent_us > al->first_us + NOTICEABLE_US)
+		say_since(a, al->first_us, "since the first");
 	report_end();
-	if (seen != FOLD_NEW || al->test || a->expired)
+	if (seen != FOLD_NEW || over || al->test || a->expired)
 		return;
 	ref_write(&r, ref);
 	report_line(TONE_DIM, "              pullcord ack %s", ref);
@@ -178,7 +184,8 @@ static void print_alert(const struct arrived *a, enum fold_seen seen)
 
 static void show_alert(struct watch *w, const struct arrived *a)
 {
-	enum fold_seen seen = fold_see(&w->fold, &a->e->id, a->e->body.alert->key.data);
+	const struct ref r = ref_of(a);
+	enum fold_seen seen = fold_see(w->fold, &r.id, r.device, a->e->body.alert);
 
 	if (seen == FOLD_SAME)
 		return;
@@ -186,31 +193,50 @@ static void show_alert(struct watch *w, const struct arrived *a)
 	(w->json ? print_alert : say_alert)(a, seen);
 }
 
-static void show_update(struct watch *w, const struct arrived *a)
+static void print_update(const struct arrived *a, const struct fold_alert *about)
 {
 	const Pullcord__V1__AlertUpdate *u = a->e->body.update;
 
-	if (w->json) {
-		report_object((const struct cell[]){
-			CELL_STR("event", "update"),
-			CELL_NUM("at_us", a->m->at_us),
-			CELL_HEX("id", span(u->alert.data, u->alert.len)),
-			CELL_HEX("key", span(u->key.data, u->key.len)),
-			CELL_SPAN("unit", topic_word(a->topic, "unit")),
-			CELL_SPAN("device", topic_word(a->topic, "device")),
-			CELL_STR("state", word_of(state_names, countof(state_names), (unsigned)u->state)),
-			CELL_STR("by", u->by),
-			CELL_STR("note", u->note),
-		}, 9);
-		return;
-	}
+	report_object((const struct cell[]){
+		CELL_STR("event", "update"),
+		CELL_NUM("at_us", a->m->at_us),
+		CELL_HEX("id", span(u->alert.data, u->alert.len)),
+		CELL_HEX("key", span(u->key.data, u->key.len)),
+		CELL_SPAN("unit", topic_word(a->topic, "unit")),
+		CELL_SPAN("device", topic_word(a->topic, "device")),
+		CELL_STR("state", word_of(state_names, countof(state_names), (unsigned)u->state)),
+		CELL_STR("by", u->by),
+		CELL_STR("note", u->note),
+		about ? CELL_STR("bed", about->bed) : CELL_NULL("bed"),
+		about ? CELL_STR("text", about->text) : CELL_NULL("text"),
+	}, 11);
+}
+
+static void say_update(const struct arrived *a, const struct fold_alert *about)
+{
+	const Pullcord__V1__AlertUpdate *u = a->e->body.update;
+
 	clock_and_gap(a);
-	report_say(TONE_GOOD, "   └ %s %s", u->by, word_of(state_words, countof(state_words), (unsigned)u->state));
+	report_say(TONE_GOOD, "   └ %s %s: ", u->by, word_of(state_words, countof(state_words), (unsigned)u->state));
+	if (about)
+		report_say(TONE_PLAIN, "%s%s%s", about->bed, about->bed[0] ? " " : "", about->text);
+	else
+		report_say(TONE_PLAIN, "an unknown alert");
 	if (u->note[0])
-		report_say(TONE_PLAIN, ": %s", u->note);
+		report_say(TONE_PLAIN, " (%s)", u->note);
 	report_say(TONE_DIM, "  %.*s/%.*s", SPAN_FMT(topic_word(a->topic, "unit")),
 		   SPAN_FMT(topic_word(a->topic, "device")));
 	report_end();
+}
+
+static void show_update(struct watch *w, const struct arrived *a)
+{
+	char device[WORD_BYTES_MAX + 1];
+	const struct fold_alert *about;
+
+	must(span_text(topic_word(a->topic, "device"), device, sizeof(device)));
+	about = fold_update(w->fold, device, a->e->body.update);
+	(w->json ? print_update : say_update)(a, about);
 }
 
 static void show_broadcast(struct watch *w, const struct arrived *a)
@@ -344,8 +370,9 @@ static void print_event(const struct watch *w, const char *event)
 		report_object((const struct cell[]){ CELL_STR("event", event), CELL_NUM("at_us", login_now_us()) }, 2);
 }
 
-static void say_watching(const struct watch *w)
+static void say_watching(struct watch *w)
 {
+	w->connected_us = login_now_us();
 	print_event(w, "watching");
 	report_line(TONE_DIM, "%s watches at %s:%ld. Ctrl-C ends.", w->login.user, w->login.host, w->login.port);
 }
@@ -386,10 +413,28 @@ static int wait_ms(const struct watch *w)
 	return ms < 0 ? 0 : ms > RETRY_MS ? RETRY_MS : (int)ms;
 }
 
-static void say_lost(const struct watch *w)
+static void hint_terminal(const struct watch *w)
+{
+	report_hint("two terminals of one person need names of their own: --terminal NAME; this one is %s.%s",
+		    w->login.user, w->login.terminal);
+}
+
+/* Mosquitto 2.0.11 does not tell whom it closes that another came with the same client id. It shows, though: both are
+ * let in again and again, and for moments only. */
+static void warn_of_twin(struct watch *w)
+{
+	if (w->warned || login_now_us() - w->connected_us > BRIEF_US)
+		return;
+	w->warned = true;
+	report_error("the connection was lost soon after it was made: did another terminal take it over?");
+	hint_terminal(w);
+}
+
+static void say_lost(struct watch *w)
 {
 	print_event(w, "lost");
 	report_line(TONE_WARN, "The connection is lost (%s); trying again.", client_why(w->client));
+	warn_of_twin(w);
 }
 
 /* Until the broker is back, or we are told to end. The session was kept there, so nothing that came meanwhile is
@@ -412,6 +457,15 @@ static enum err come_back(struct watch *w)
 	return OK;
 }
 
+/* A broker that does tell: whoever came later has the session, and to come back would only take it away again. */
+static int taken_over(const struct watch *w)
+{
+	print_event(w, "lost");
+	report_error("another terminal has logged in as %s.%s and taken over", w->login.user, w->login.terminal);
+	hint_terminal(w);
+	return CMD_NO;
+}
+
 static int follow(struct watch *w)
 {
 	struct client_message m;
@@ -421,6 +475,8 @@ static int follow(struct watch *w)
 
 		if (e == OK)
 			show(w, &m);
+		else if (e == ERR_CLOSED && client_taken_over(w->client))
+			return taken_over(w);
 		else if (e == ERR_CLOSED && !over(w) && come_back(w) != OK)
 			return CMD_NO;
 	}
@@ -484,6 +540,7 @@ static void watch_end(struct watch *w)
 {
 	client_close(&w->client);
 	free(w->arena.p);
+	free(w->fold);
 }
 
 int cmd_watch(int argc, char **argv)
@@ -500,10 +557,12 @@ int cmd_watch(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "watch",
 		.text = "Shows alerts as they come: when, priority, bed, what, how often, from where, how long it took "
-			"from the device, and since the first event it stands for. Under a new alert stands the "
-			"command that answers it. A message that comes twice is shown once; repeats of a condition say "
-			"\"again\".\n"
-			"When the broker goes away it is said, and it goes on once the broker is back.",
+			"from the device, and since the first event it stands for when that was earlier. Under a new "
+			"alert stands the command that answers it. A message that comes twice is shown once; repeats of "
+			"a condition say \"again\" until it is over or resolved. Answers stand among them: who, and which "
+			"alert.\n"
+			"When the broker goes away it is said, and it goes on once the broker is back. Two at a time of "
+			"one user need names of their own, by --terminal.",
 		.example = "pullcord watch --user ana --unit icu3\n"
 			   "pullcord watch --user ana --unit icu3 --host broker.example --cafile ca.crt --tenant mercy",
 		OPTS(opt),
@@ -515,7 +574,8 @@ int cmd_watch(int argc, char **argv)
 	if (check_words(&page, "unit", &w.unit) != CMD_DONE || check_words(&page, "channel", &w.channel) != CMD_DONE)
 		return CMD_USAGE;
 	w.arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
-	if (!w.arena.p)
+	w.fold = calloc(1, sizeof(*w.fold));
+	if (!w.arena.p || !w.fold)
 		return report_fail(ERR_FULL, "watch");
 	report_json(w.json);
 	signal(SIGINT, on_signal);

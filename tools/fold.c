@@ -1,23 +1,70 @@
 #include "fold.h"
 
-/* A ring of fixed-size entries: is it there? If not it takes the place of the oldest. */
-static bool known(uint8_t *ring, size_t *ever, const uint8_t *what)
+#include <string.h>
+
+static bool id_known(struct fold *f, const struct id *id)
 {
-	size_t n = *ever < FOLD_MAX ? *ever : FOLD_MAX;
+	size_t n = f->ids < FOLD_MAX ? f->ids : FOLD_MAX;
 
 	for (size_t i = 0; i < n; i++)
-		if (memcmp(ring + i * FOLD_KEY_BYTES, what, FOLD_KEY_BYTES) == 0)
+		if (memcmp(&f->id[i], id, sizeof(*id)) == 0)
 			return true;
-	memcpy(ring + *ever % FOLD_MAX * FOLD_KEY_BYTES, what, FOLD_KEY_BYTES);
-	++*ever;
+	f->id[f->ids++ % FOLD_MAX] = *id;
 	return false;
 }
 
-_Static_assert(sizeof(struct id) == FOLD_KEY_BYTES, "ids and keys lie in rings of one shape");
-
-enum fold_seen fold_see(struct fold *f, const struct id *id, const uint8_t key[FOLD_KEY_BYTES])
+static struct fold_alert *alert_find(struct fold *f, const char *device, const uint8_t key[FOLD_KEY_BYTES])
 {
-	if (known(f->id[0].b, &f->ids, id->b))
+	size_t n = f->alerts < FOLD_MAX ? f->alerts : FOLD_MAX;
+
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(f->alert[i].key, key, FOLD_KEY_BYTES) == 0 && strcmp(f->alert[i].device, device) == 0)
+			return &f->alert[i];
+	return NULL;
+}
+
+/* As much of a text as there is room for, in whole characters. */
+static void keep_text(char *to, size_t cap, const char *text)
+{
+	size_t n = strnlen(text, cap - 1);
+
+	while (n && !span_utf8(span(text, n)))
+		n--;
+	memcpy(to, text, n);
+	to[n] = '\0';
+}
+
+static void keep(struct fold_alert *a, const char *device, const Pullcord__V1__Alert *alert)
+{
+	*a = (struct fold_alert){ .over = alert->phase == PULLCORD__V1__PHASE__PHASE_END };
+	keep_text(a->device, sizeof(a->device), device);
+	memcpy(a->key, alert->key.data, FOLD_KEY_BYTES);
+	keep_text(a->bed, sizeof(a->bed), alert->bed);
+	keep_text(a->text, sizeof(a->text), alert->text[0] ? alert->text : alert->code);
+}
+
+enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device, const Pullcord__V1__Alert *alert)
+{
+	struct fold_alert *a;
+	bool open;
+
+	if (id_known(f, id))
 		return FOLD_SAME;
-	return known(f->key[0], &f->keys, key) ? FOLD_AGAIN : FOLD_NEW;
+	a = alert_find(f, device, alert->key.data);
+	open = a && !a->over;
+	if (a && !open)
+		*a = (struct fold_alert){ 0 };      /* what begins anew is the youngest again */
+	if (!open)
+		a = &f->alert[f->alerts++ % FOLD_MAX];
+	keep(a, device, alert);
+	return open ? FOLD_AGAIN : FOLD_NEW;
+}
+
+const struct fold_alert *fold_update(struct fold *f, const char *device, const Pullcord__V1__AlertUpdate *update)
+{
+	struct fold_alert *a = update->key.len == FOLD_KEY_BYTES ? alert_find(f, device, update->key.data) : NULL;
+
+	if (a && update->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED)
+		a->over = true;
+	return a;
 }

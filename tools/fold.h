@@ -1,25 +1,40 @@
 /* fold: which alerts a screen has seen. A device that is not sure sends a message again, and the same condition raises
- * one message after another. Remembers the last FOLD_MAX of each. Pure; all zero is ready. */
+ * one message after another until it is over: from then on it is a new one. A condition is one device's: two devices may
+ * use the same key. Remembers the last FOLD_MAX messages and conditions. Pure; all zero is ready. */
 #ifndef PULLCORD_FOLD_H
 #define PULLCORD_FOLD_H
 
 #include "id.h"
+#include "pullcord.pb-c.h"
+#include "topic.h"
 
-#define FOLD_MAX 1024
+#define FOLD_MAX 8192           /* the broker's history keeps as many alerts open, and shows them all to who comes */
 #define FOLD_KEY_BYTES 16
+#define FOLD_BED_MAX 64         /* more of a text is cut off */
+#define FOLD_TEXT_MAX 160
 
 enum fold_seen {
-	FOLD_NEW,           /* a condition not seen before */
-	FOLD_AGAIN,         /* a further message about one that was */
+	FOLD_NEW,           /* a condition not seen before, or one that was over */
+	FOLD_AGAIN,         /* a further message about one that is open */
 	FOLD_SAME,          /* the very same message */
+};
+
+struct fold_alert {
+	char device[WORD_BYTES_MAX + 1];        /* empty: none */
+	uint8_t key[FOLD_KEY_BYTES];
+	bool over;                              /* its device said so, or a person resolved it */
+	char bed[FOLD_BED_MAX + 1], text[FOLD_TEXT_MAX + 1];
 };
 
 struct fold {
 	struct id id[FOLD_MAX];
-	uint8_t key[FOLD_MAX][FOLD_KEY_BYTES];
-	size_t ids, keys;   /* ever remembered */
+	struct fold_alert alert[FOLD_MAX];
+	size_t ids, alerts;     /* ever remembered */
 };
 
-enum fold_seen fold_see(struct fold *f, const struct id *id, const uint8_t key[FOLD_KEY_BYTES]);
+/* An alert has come from `device`; its key has FOLD_KEY_BYTES, as envelope_open() saw to. */
+enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device, const Pullcord__V1__Alert *alert);
+/* An update has come: what it is about, until the next call; NULL: not known here. */
+const struct fold_alert *fold_update(struct fold *f, const char *device, const Pullcord__V1__AlertUpdate *update);
 
 #endif

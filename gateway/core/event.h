@@ -5,6 +5,7 @@
 
 #include "envelope.h"
 #include "id.h"
+#include "key.h"
 
 #define EVENT_VALUES_MAX 256
 
@@ -13,7 +14,8 @@ enum event_kind { EVENT_NONE, EVENT_ALERT, EVENT_OBSERVATIONS };
 struct event {
 	enum event_kind kind;
 	struct span source;        /* the device behind us, e.g. "MON412B"; also in the body */
-	struct span source_id;     /* its own id of this message (MSH-10): with source the idempotency key; never empty */
+	struct span source_id;     /* its own id of this message (MSH-10); never empty */
+	struct digest digest;      /* with source and source_id the idempotency key */
 	struct span place;         /* point of care as the source calls it (PV1-3.1); the settings map it to a unit */
 	union {
 		Pullcord__V1__Alert alert;
@@ -21,20 +23,27 @@ struct event {
 	};
 };
 
+/* A repetition is byte for byte what came before: a controller that counts its messages from 1 again after a restart
+ * uses ids a second time for other alarms, and none of those may be taken for a repetition. Whoever repeats a message
+ * with a new time stamp makes a second one of the same Alert.key, which readers show as one; to be told twice is the
+ * lesser evil. So the digest is that of the bytes, not of what we understood of them. */
+
 /* What becomes of an event, told to the input that brought it, by (source, source_id). In this order, each at most
- * once except UPDATE; REFUSED alone. */
+ * once except UPDATE; REFUSED alone. After UNSENT it may still become STORED. DURABLE and REFUSED also carry the event's digest. */
 enum answer_kind {
 	ANSWER_DURABLE,            /* survives power loss here: only now may the source be told "yes" */
 	ANSWER_STORED,             /* the broker has it durably, too */
 	ANSWER_UPDATE,             /* a person did something about it: state, by */
 	ANSWER_REFUSED,            /* not taken: why */
+	ANSWER_UNSENT,             /* it was DURABLE, but the broker will not have it: why. Kept for a person to mend */
 };
 
 struct answer {
 	enum answer_kind kind;
 	struct span source, source_id;
+	struct digest digest;
 	struct id alert;           /* Envelope.id of the message it became part of */
-	bool folded;               /* counted into that message instead of sent alone */
+	bool folded;               /* counted into that message instead of sent alone; being late is not that */
 	Pullcord__V1__AlertState state;
 	struct span by;
 	enum err why;

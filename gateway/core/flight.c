@@ -14,9 +14,12 @@ struct slot {
 	uint8_t tier, state, tries;
 };
 
+#define NEVER INT64_MAX
+
 struct tier {
 	uint32_t first, last;
-	uint32_t hint;              /* none before it can be sent */
+	uint32_t hint;              /* none before it can be sent... */
+	int64_t wake_ms;            /* ...until then: all that wait for their receipt must not be looked at every time */
 };
 
 struct flight {
@@ -46,7 +49,7 @@ enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 		return ERR_FULL;
 	table_init(&f->ids, most, (uint8_t *)f + slots);
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
-		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, TABLE_NONE };
+		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, TABLE_NONE, NEVER };
 	f->window = window;
 	*out = f;
 	return OK;
@@ -109,30 +112,40 @@ static void rehint(struct flight *f, uint32_t s)
 		t->hint = s;
 }
 
-/* Not on its way any more; sent again at `due_ms`. */
-static void put_back(struct flight *f, uint32_t s, int64_t due_ms)
+static void wake_at(struct tier *t, int64_t due_ms)
+{
+	if (due_ms < t->wake_ms)
+		t->wake_ms = due_ms;
+}
+
+/* Not on its way any more; sent again at `due_ms`, 0: next. */
+static void put_back(struct flight *f, uint32_t s, enum state state, int64_t due_ms)
 {
 	if (f->slot[s].state == SENT)
 		f->sent--;
-	f->slot[s].state = READY;
+	f->slot[s].state = state;
 	f->slot[s].due_ms = due_ms;
-	rehint(f, s);
+	if (due_ms)
+		wake_at(&f->tier[f->slot[s].tier], due_ms);
+	else
+		rehint(f, s);
 }
 
 static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
 {
-	bool only_sent = true;
-
-	for (uint32_t s = t->hint; s != TABLE_NONE; s = f->slot[s].after) {
-		struct slot *x = &f->slot[s];
+	if (now_ms >= t->wake_ms) {
+		t->hint = t->first;
+		t->wake_ms = NEVER;
+	}
+	for (; t->hint != TABLE_NONE; t->hint = f->slot[t->hint].after) {
+		const struct slot *x = &f->slot[t->hint];
 
 		if (x->state != SENT && x->due_ms <= now_ms)
-			return s;
-		only_sent = only_sent && x->state == SENT;
-		if (only_sent)
-			t->hint = x->after;
+			break;
+		if (x->state != SENT)
+			wake_at(t, x->due_ms);
 	}
-	return TABLE_NONE;
+	return t->hint;
 }
 
 bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
@@ -159,7 +172,7 @@ void flight_untake(struct flight *f, const struct id *id)
 	uint32_t s = find(f, id);
 
 	if (s != TABLE_NONE)
-		put_back(f, s, 0);
+		put_back(f, s, READY, 0);
 }
 
 static int64_t again_ms(uint8_t *tries)
@@ -183,7 +196,7 @@ static enum flight_answer refused(struct flight *f, uint32_t s, int reason, int6
 			return FLIGHT_ASIDE;
 		}
 	}
-	put_back(f, s, now_ms + again_ms(&f->slot[s].tries));
+	put_back(f, s, READY, now_ms + again_ms(&f->slot[s].tries));
 	return FLIGHT_AGAIN;
 }
 
@@ -200,10 +213,7 @@ enum flight_answer flight_acked(struct flight *f, const struct id *id, int reaso
 		forget(f, s);
 		return FLIGHT_DELIVERED;
 	}
-	f->sent--;
-	x->state = HALF;
-	x->due_ms = now_ms + again_ms(&x->tries);
-	rehint(f, s);
+	put_back(f, s, HALF, now_ms + again_ms(&x->tries));
 	return FLIGHT_HALF;
 }
 
@@ -227,6 +237,7 @@ void flight_lost(struct flight *f)
 			f->slot[s].due_ms = 0;
 		}
 		f->tier[i].hint = f->tier[i].first;
+		f->tier[i].wake_ms = NEVER;
 	}
 	f->sent = 0;
 	f->pause_ms = 0;
@@ -236,7 +247,11 @@ int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
 {
 	int64_t next = -1;
 
-	for (unsigned i = 0; i < FLIGHT_TIERS && f->sent < f->window; i++)
+	for (unsigned i = 0; i < FLIGHT_TIERS && f->sent < f->window; i++) {
+		int64_t wake = f->tier[i].wake_ms > f->pause_ms ? f->tier[i].wake_ms : f->pause_ms;
+
+		if (wake != NEVER && (next < 0 || wake < next))
+			next = wake;
 		for (uint32_t s = f->tier[i].hint; s != TABLE_NONE; s = f->slot[s].after) {
 			const struct slot *x = &f->slot[s];
 			int64_t at = x->due_ms > f->pause_ms ? x->due_ms : f->pause_ms;
@@ -246,6 +261,7 @@ int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
 			if (next >= 0 && next <= now_ms)
 				return next;
 		}
+	}
 	return next;
 }
 

@@ -1,8 +1,8 @@
 /* flight: which messages of the outbox are on their way, which is next, and when one may be forgotten.
  *
- * More important tiers first, each in its own order; at most `window` messages unanswered at a time. A message below
- * `high` is safe when the broker acknowledged it; `code` and `high` only on a StoredReceipt, because the broker's
- * acknowledgement does not survive its crash: without receipt they are sent again, under the same id, after
+ * More important tiers first, each in its own order; at most `window` messages unanswered at a time. Observations are
+ * safe when the broker acknowledged them; an alert only on its StoredReceipt, because the broker's acknowledgement does
+ * not survive its crash: it frees the window, but without receipt the alert is sent again, under the same id, after
  * FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table (flight.c). After the connection is lost
  * everything is sent again. One block, nothing allocated after. Pure: the caller brings the time. */
 #ifndef PULLCORD_FLIGHT_H
@@ -11,8 +11,9 @@
 #include "err.h"
 #include "id.h"
 
-#define FLIGHT_TIERS 5              /* code, high, medium, low, and info with observations */
-#define FLIGHT_TIER_SAFE 2          /* tiers below this number wait for a StoredReceipt */
+#define FLIGHT_TIERS 6              /* code, high, medium, low, info; observations */
+#define FLIGHT_TIER_CALM 2          /* tiers below this number are urgent */
+#define FLIGHT_TIER_SAFE 5          /* tiers below this number, all alerts, wait for a StoredReceipt */
 #define FLIGHT_RECEIPT_MS 5000
 #define FLIGHT_AGAIN_MAX_MS 60000
 #define FLIGHT_PAUSE_MS 1000        /* the broker said: not so fast */

@@ -11,3 +11,11 @@ void key_of(const struct span *piece, size_t n, uint8_t key[KEY_BYTES])
 		SHA256(h, span(h, sizeof(h)), piece[i]);
 	memcpy(key, h, KEY_BYTES);
 }
+
+struct digest digest_of(struct span bytes)
+{
+	struct digest d;
+
+	key_of(&bytes, 1, d.b);
+	return d;
+}

@@ -9,4 +9,10 @@
 
 void key_of(const struct span *piece, size_t n, uint8_t key[KEY_BYTES]);
 
+/* Of a source's message, all its bytes as they came. All zero: not known. */
+struct digest {
+	uint8_t b[KEY_BYTES];
+};
+struct digest digest_of(struct span bytes);
+
 #endif

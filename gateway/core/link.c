@@ -26,6 +26,7 @@ static const struct cell { bool set; enum link_state to; enum link_act act; } ta
 	},
 	[LINK_WAITING] = {
 		[LINK_EV_TIMEOUT] =   { true, LINK_DIALING, LINK_DIAL },
+		[LINK_EV_URGENT] =    { true, LINK_DIALING, LINK_DIAL },
 		[LINK_EV_STOP] =      { true, LINK_DOWN, LINK_NOTHING },
 	},
 	[LINK_STOPPING] = {
@@ -40,7 +41,7 @@ void link_init(struct link *l, int64_t dial_ms)
 	*l = (struct link){ .dial_ms = dial_ms };
 }
 
-/* 100 ms doubling to 30 s, of which a random half is taken off. */
+/* 100 ms doubling to 10 s, of which a random half is taken off. */
 static int64_t wait_ms(unsigned tries, uint32_t random)
 {
 	int64_t ms = LINK_WAIT_MIN_MS;
@@ -66,11 +67,23 @@ static int64_t deadline(const struct link *l, int64_t now_ms, uint32_t random)
 	}
 }
 
+/* Urgent, but the last try has only just failed: wait, though not as long as planned. */
+static bool too_soon(struct link *l, enum link_event e, int64_t now_ms)
+{
+	int64_t at = l->since_ms + LINK_URGENT_MS;
+
+	if (e != LINK_EV_URGENT || l->state != LINK_WAITING || now_ms >= at)
+		return false;
+	if (at < l->deadline_ms)
+		l->deadline_ms = at;
+	return true;
+}
+
 enum link_act link_step(struct link *l, enum link_event e, int64_t now_ms, uint32_t random)
 {
 	const struct cell *c = &table[l->state][e];
 
-	if (!c->set)
+	if (!c->set || too_soon(l, e, now_ms))
 		return LINK_NOTHING;
 	if (l->state == LINK_UP && now_ms - l->since_ms >= LINK_STEADY_MS)
 		l->tries = 0;

@@ -17,6 +17,7 @@
 	X(CONNECTED, "connected")                                                                                      \
 	X(LOST, "lost")             /* the try failed, or the connection ended */                                      \
 	X(TIMEOUT, "timeout")       /* deadline_ms has come */                                                         \
+	X(URGENT, "urgent")         /* there is something that cannot wait */                                          \
 	X(STOP, "stop")                                                                                                \
 	X(SAID, "said")             /* the goodbye is acknowledged */
 
@@ -35,7 +36,8 @@ enum link_event { LINK_EVENTS(LINK_NAME_EVENT) LINK_EV_COUNT };
 enum link_act { LINK_ACTS(LINK_NAME_ACT) LINK_ACT_COUNT };
 
 #define LINK_WAIT_MIN_MS 100
-#define LINK_WAIT_MAX_MS 30000
+#define LINK_WAIT_MAX_MS 10000
+#define LINK_URGENT_MS 200      /* an urgent try comes this long after the last one failed, not sooner */
 #define LINK_BYE_MS 2000
 #define LINK_STEADY_MS 5000     /* a connection that held this long makes the next wait short again */
 

@@ -36,6 +36,18 @@ static const struct {
 		[CR] = { MLLP_IDLE, DELIVER },
 		[OTHER] = { MLLP_BODY, KEEP_BOTH },
 	},
+	[MLLP_SKIP] = {   /* the rest of what was too large */
+		[VT] = { MLLP_BODY, START },
+		[FS] = { MLLP_SKIP_END, SKIP },
+		[CR] = { MLLP_SKIP, SKIP },
+		[OTHER] = { MLLP_SKIP, SKIP },
+	},
+	[MLLP_SKIP_END] = {
+		[VT] = { MLLP_BODY, START },
+		[FS] = { MLLP_SKIP_END, SKIP },
+		[CR] = { MLLP_IDLE, SKIP },
+		[OTHER] = { MLLP_SKIP, SKIP },
+	},
 };
 
 static const size_t appends[] = { [KEEP] = 1, [KEEP_FS] = 1, [KEEP_BOTH] = 2, [DELIVER] = 0 };
@@ -78,7 +90,7 @@ enum mllp_says mllp_next(struct mllp *m, struct span *payload)
 		m->in = span(m->in.p + 1, m->in.n - 1);
 		if (appends[act] && need > MLLP_MESSAGE_MAX) {
 			*payload = span(m->body, m->n);
-			m->state = MLLP_IDLE;
+			m->state = byte_of(b) == FS ? MLLP_SKIP_END : MLLP_SKIP;
 			return MLLP_TOO_LARGE;
 		}
 		m->state = table[m->state][byte_of(b)].next;

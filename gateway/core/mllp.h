@@ -16,13 +16,14 @@
 #define MLLP_MESSAGE_MAX (1 << 20)
 #define MLLP_JUNK_MAX 1024             /* bytes in a row outside any frame */
 
-enum mllp_state { MLLP_IDLE, MLLP_BODY, MLLP_END, MLLP_STATES };
+enum mllp_state { MLLP_IDLE, MLLP_BODY, MLLP_END, MLLP_SKIP, MLLP_SKIP_END, MLLP_STATES };
 
 enum mllp_says {
 	MLLP_MORE,                     /* what was pushed is used up */
 	MLLP_FRAME,                    /* a payload, perhaps empty */
 	MLLP_ROOM,                     /* bring more with mllp_room(), at most MLLP_MESSAGE_MAX, then go on */
-	MLLP_TOO_LARGE,                /* dropped; payload is its beginning, so that it can be named in the refusal */
+	MLLP_TOO_LARGE,                /* dropped; payload is its beginning, so that it can be named in the refusal. What
+					* is left of it is passed over, so that the connection, and the answer, live on */
 	MLLP_JUNK,                     /* MLLP_JUNK_MAX exceeded: whoever this is does not speak MLLP; close */
 };
 

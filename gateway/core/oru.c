@@ -304,7 +304,7 @@ bool oru_test(const struct oru *o)
 	for (size_t f = FACET_EVENT; f < FACETS; f++)
 		if (word_among(o->m, demo_words, hl7_field(o->m, o->facet[f], 8)))
 			return true;
-	return processing.n && !span_is(processing, "P");
+	return span_is(processing, "D") || span_is(processing, "T");
 }
 
 bool oru_readable(const struct oru *o)

@@ -41,7 +41,7 @@ Pullcord__V1__AlertType oru_type(const struct oru *o);
 Pullcord__V1__Priority oru_priority(const struct oru *o);
 /* START when not said. */
 Pullcord__V1__Phase oru_phase(const struct oru *o);
-/* Demonstration, test or training: OBX-8 DEMO or TEST, MSH-11 not P. */
+/* Demonstration, test or training: OBX-8 DEMO or TEST, MSH-11 D or T. What else it may be, is real. */
 bool oru_test(const struct oru *o);
 
 static inline bool oru_is_mdc(struct span s)

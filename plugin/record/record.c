@@ -2,7 +2,6 @@
 
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include "audited.h"
 #include "ring.h"
 #include "sizes.h"
+#include "thread.h"
 #include "trail.h"
 
 #define BATCH_RECORDS 4096
@@ -106,7 +106,7 @@ enum record_state record_state(const struct record *r)
 {
 	size_t used = ring_used(r->ring);
 
-	if (atomic_load(&r->trouble))
+	if (atomic_load(&r->trouble) || used > ring_bytes(r->ring) / 16 * 15)
 		return RECORD_STOPPED;
 	if (used > ring_bytes(r->ring) / 4 * 3)
 		return RECORD_BEHIND;
@@ -351,18 +351,11 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* The broker's signals are the broker's: the thread inherits a full mask. */
 static enum err start(struct record *r)
 {
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&r->thread, NULL, writer, r);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	r->running = rc == 0;
-	return rc == 0 ? OK : ERR_FULL;
+	TRY(thread_start(&r->thread, writer, r));
+	r->running = true;
+	return OK;
 }
 
 /* ---- opening ---- */

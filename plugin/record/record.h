@@ -58,7 +58,7 @@ void record_tick(struct record *r);
 enum record_state {
 	RECORD_FLOWING,
 	RECORD_BEHIND,               /* ring over 75 %, or the writer silent for 2 s with work waiting */
-	RECORD_STOPPED,              /* the store refuses: disk full or failing */
+	RECORD_STOPPED,              /* the store refuses, or the ring has room left for life-critical events only */
 };
 enum record_state record_state(const struct record *r);
 enum err record_trouble(const struct record *r);  /* why it is RECORD_STOPPED: ERR_FULL, ERR_IO, ... */

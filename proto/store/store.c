@@ -189,8 +189,10 @@ enum err store_open(const char *path, const struct store_spec *spec, struct stor
 		rc = mdb_env_open(s->env, path, flags | MDB_NOLOCK, 0600);
 	TRY(err_of(rc));
 	TRY(open_tables(s, spec));
-	if (!spec->read_only)
+	if (!spec->read_only) {
 		TRY(reserve(path, bytes));
+		(void)mdb_reader_check(s->env, NULL);   /* who was killed while reading still holds pages */
+	}
 	*out = s;
 	s = NULL;
 	return OK;
@@ -258,13 +260,17 @@ uint64_t store_generation(const struct store *s)
 static enum err begin(struct store *s, bool read_only, struct txn **out)
 {
 	CLEANUP(free_cleanup) struct txn *t = calloc(1, sizeof(*t));
+	int rc;
 
 	if (!t)
 		return ERR_FULL;
 	must(read_only || !s->read_only);
 	t->store = s;
 	t->read_only = read_only;
-	TRY(err_of(mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &t->mdb)));
+	rc = mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &t->mdb);
+	if (rc == MDB_READERS_FULL && mdb_reader_check(s->env, NULL) == 0)   /* slots of readers that were killed */
+		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t->mdb);
+	TRY(err_of(rc));
 	*out = t;
 	t = NULL;
 	return OK;

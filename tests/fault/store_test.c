@@ -7,6 +7,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -220,6 +221,47 @@ static void a_refused_creation_can_be_tried_again(void **state)
 	assert_true(refused > 0);
 }
 
+static pid_t start_reader(bool die)
+{
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (store_open(store_path(), &spec, &s) == OK && txn_begin_read(s, &t) == OK)
+		die ? (void)kill(getpid(), SIGKILL) : (void)pause();
+	_exit(1);
+}
+
+/* LMDB has 126 slots for readers; who is killed inside a read leaves theirs behind, until nobody has the file open. */
+static void killed_readers_shut_nobody_out(void **state)
+{
+	pid_t holder, pid;
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	int status;
+
+	(void)state;
+	forget();
+	assert_int_equal(store_open(store_path(), &spec, &s), OK);
+	store_close(&s);
+	holder = start_reader(false);
+	for (int i = 0; i < 140; i++) {
+		pid = start_reader(true);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFSIGNALED(status));
+	}
+	assert_int_equal(store_open(store_path(), &spec, &s), OK);
+	assert_int_equal(txn_begin_read(s, &t), OK);
+	txn_abort(&t);
+	store_close(&s);
+	kill(holder, SIGKILL);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -242,6 +284,7 @@ int main(void)
 		cmocka_unit_test(the_lock_of_a_killed_writer_is_free),
 		cmocka_unit_test(a_refused_write_fails_and_leaves_the_store_whole),
 		cmocka_unit_test(a_refused_creation_can_be_tried_again),
+		cmocka_unit_test(killed_readers_shut_nobody_out),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

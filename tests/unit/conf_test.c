@@ -86,6 +86,13 @@ static void faults_name_the_line_and_the_remedy(void **state)
 	assert_fault("[uplink]\nwhat is this\n" INPUT, 2, "this is neither [section] nor name = value");
 	assert_fault("[input a b]\nkind = mllp\n", 2, "the name of [input a b] must be 1 to 64 of A-Z a-z 0-9 . _ : -");
 	assert_fault("[input a]\nkind = local\n", 0, "[input a] of kind local needs an address");
+	assert_fault("[input a]\naddress = 127.0.0.1:99999\n", 2,
+		     "[input a] cannot listen at \"127.0.0.1:99999\": address must be such as 127.0.0.1:2575 or "
+		     "[::1]:2575 with a port up to 65535, or the path of a Unix socket, at most 107 bytes");
+	assert_fault("[input a]\naddress = [::1]:7\n[input b]\nkind = local\naddress = [::1]:7\n", 5,
+		     "[input b] has the address of [input a], [::1]:7: each needs one of its own");
+	assert_fault("[input a]\nkind = mllp\n[input b]\nkind = mllp\n", 0,
+		     "[input b] has the address of [input a], 127.0.0.1:2575: each needs one of its own");
 	assert_fault("[uplink]\nport = 1\n", 0,
 		     "there is no input: add a section such as [input monitors] with kind and address");
 	assert_fault("[uplink]\n\x1b[2J_what = 1\n" INPUT, 2,
@@ -129,6 +136,33 @@ static void a_fault_leaves_the_settings_as_they_were(void **state)
 	before = c;
 	assert_int_equal(conf_parse(SPAN_LIT("[uplink]\nport = 78\nx = 1\n" INPUT), &c, &fault), ERR_SYNTAX);
 	assert_memory_equal(&before, &c, sizeof(c));
+}
+
+static void what_waits_for_a_restart_is_named(void **state)
+{
+	static const struct { const char *text, *setting; } row[] = {
+		{ "[uplink]\nport = 1\n" INPUT, NULL },
+		{ "[uplink]\nport = 1\n[throttle]\nburst = 2\n[gateway]\nlog = error\n" INPUT, NULL },
+		{ "[uplink]\nport = 2\n" INPUT, "[uplink] port" },
+		{ "[uplink]\nport = 1\n[gateway]\nunit = er\n" INPUT, "[gateway] unit" },
+		{ "[uplink]\nport = 1\n" INPUT "address = 127.0.0.1:9\n", "[input m] address" },
+		{ "[uplink]\nport = 1\n" INPUT "[input n]\naddress = 127.0.0.1:9\n", "the number of inputs" },
+		{ "[uplink]\nport = 1\n[input n]\nkind = mllp\n", "[input n]" },
+		{ "[uplink]\nport = 1\n[units]\nW = w\n" INPUT, "[units]" },
+	};
+	char name[CONF_TEXT];
+	struct conf before;
+
+	(void)state;
+	assert_int_equal(parse(row[0].text), OK);
+	before = c;
+	for (size_t i = 0; i < countof(row); i++) {
+		const char *setting;
+
+		assert_int_equal(parse(row[i].text), OK);
+		setting = conf_changed(&before, &c, name);
+		assert_string_equal(setting ? setting : "none", row[i].setting ? row[i].setting : "none");
+	}
 }
 
 static char *printed(void (*print)(FILE *))
@@ -203,6 +237,7 @@ int main(void)
 		cmocka_unit_test(of_several_faults_the_first_is_named),
 		cmocka_unit_test(a_line_and_a_file_are_bounded),
 		cmocka_unit_test(a_fault_leaves_the_settings_as_they_were),
+		cmocka_unit_test(what_waits_for_a_restart_is_named),
 		cmocka_unit_test(the_sample_says_the_defaults_and_is_accepted),
 		cmocka_unit_test(the_manual_says_what_conf_def_says),
 		cmocka_unit_test(the_files_we_ship_are_accepted),

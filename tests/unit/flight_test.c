@@ -90,27 +90,27 @@ static void no_more_than_the_window_is_unanswered(void **state)
 	for (int i = 0; i < WINDOW; i++)
 		assert_int_equal(take(0), i);
 	assert_int_equal(take(0), -1);
-	assert_int_equal(acked(1, 0, 0), FLIGHT_DELIVERED);
+	assert_int_equal(acked(1, 0, 0), FLIGHT_HALF);   /* its receipt is awaited, but not in the window */
 	assert_int_equal(take(0), WINDOW);
 	assert_int_equal(take(0), -1);
 }
 
-static void below_high_the_acknowledgement_is_enough(void **state)
+static void for_observations_the_acknowledgement_is_enough(void **state)
 {
 	(void)state;
-	add(1, 2);
+	add(1, FLIGHT_TIERS - 1);
 	take(0);
 	assert_int_equal(acked(1, 0x10, 0), FLIGHT_DELIVERED);   /* nobody subscribed: still the broker's now */
 	assert_int_equal(acked(1, 0, 0), FLIGHT_NOTHING);
 	assert_int_equal(flight_count(f), 0);
 }
 
-static void high_and_code_wait_for_the_receipt_and_are_sent_again(void **state)
+static void alerts_wait_for_the_receipt_and_are_sent_again(void **state)
 {
 	int64_t now = 0;
 
 	(void)state;
-	add(1, 1);
+	add(1, FLIGHT_TIERS - 2);
 	for (int64_t wait = FLIGHT_RECEIPT_MS, i = 0; i < 8; i++) {
 		assert_int_equal(take(now), 1);
 		assert_int_equal(acked(1, 0, now), FLIGHT_HALF);
@@ -123,6 +123,24 @@ static void high_and_code_wait_for_the_receipt_and_are_sent_again(void **state)
 	assert_true(dropped(1));
 	assert_false(dropped(1));
 	assert_int_equal(take(now * 10), -1);
+}
+
+static void thousands_that_wait_for_their_receipt_are_not_in_the_way(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < MOST - 1; i++) {
+		add(i, 2);
+		assert_int_equal(take(i), i);
+		assert_int_equal(acked(i, 0, i), FLIGHT_HALF);
+	}
+	add(MOST - 1, 2);
+	assert_int_equal(take(MOST), MOST - 1);              /* a new one at once */
+	assert_int_equal(take(FLIGHT_RECEIPT_MS - 1), -1);
+	assert_int_equal(flight_next_ms(f, MOST), FLIGHT_RECEIPT_MS);
+	assert_true(dropped(1));
+	assert_int_equal(take(FLIGHT_RECEIPT_MS + 1), 0);    /* and each when its time has come */
+	assert_int_equal(take(FLIGHT_RECEIPT_MS + 1), -1);
+	assert_int_equal(take(FLIGHT_RECEIPT_MS + 2), 2);
 }
 
 static void refusals_mean_what_the_table_says(void **state)
@@ -276,8 +294,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),
 		WITH_FLIGHT(no_more_than_the_window_is_unanswered),
-		WITH_FLIGHT(below_high_the_acknowledgement_is_enough),
-		WITH_FLIGHT(high_and_code_wait_for_the_receipt_and_are_sent_again),
+		WITH_FLIGHT(for_observations_the_acknowledgement_is_enough),
+		WITH_FLIGHT(alerts_wait_for_the_receipt_and_are_sent_again),
+		WITH_FLIGHT(thousands_that_wait_for_their_receipt_are_not_in_the_way),
 		WITH_FLIGHT(refusals_mean_what_the_table_says),
 		WITH_FLIGHT(a_quota_makes_everything_wait),
 		WITH_FLIGHT(after_a_lost_connection_all_is_sent_again_in_order),

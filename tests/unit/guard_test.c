@@ -5,8 +5,10 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <openssl/x509v3.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +53,15 @@ static void host_publish(const char *client, const char *topic, struct span payl
 	(void)payload, (void)qos, (void)retain;
 	strcpy(asked.client[asked.published % 64], client ? client : "");
 	strcpy(asked.topic[asked.published++ % 64], topic);
+}
+
+static int had_before;   /* subscriptions of a session that was resumed */
+
+static int host_subscriptions(const void *context)
+{
+	const struct session *s = session_of(&g->sessions, context);
+
+	return had_before + (s ? (int)s->filters : 0);
 }
 
 static int times_published(const char *topic, const char *client)
@@ -105,7 +116,7 @@ static void quiet(enum log_level level, const char *line) { (void)level, (void)l
 
 static void guard_start(void)
 {
-	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish } };
+	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish, host_subscriptions } };
 	char what[1024];
 
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK)
@@ -120,6 +131,7 @@ static int install(void **state)
 	(void)state;
 	log_to(quiet);
 	memset(&asked, 0, sizeof(asked));
+	had_before = 0;
 	snprintf(dir, sizeof(dir), "/tmp/guard.XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(mkdir(in_dir("keys"), 0700), 0);
@@ -186,7 +198,7 @@ static X509 *certificate(const char *tenant, const char *id)
 
 static enum gate device_login(int at, const char *tenant, const char *id, const char *client, const char *username)
 {
-	struct client c = { &ctx[at], client, "127.0.0.1", username, 5, 60 };
+	struct client c = { &ctx[at], client, "127.0.0.1", username, 5, 60, true, false };
 	X509 *x = certificate(tenant, id);
 	const char *mapped;
 	enum gate answer = guard_login(g, &c, x, NULL, &mapped);
@@ -199,7 +211,7 @@ static enum gate device_login(int at, const char *tenant, const char *id, const 
 
 static enum gate person_try(int at, const char *user, const char *client, const char *password)
 {
-	struct client c = { &ctx[at], client, "127.0.0.1", user, 5, 60 };
+	struct client c = { &ctx[at], client, "127.0.0.1", user, 5, 60, true, false };
 	const char *mapped;
 
 	return guard_login(g, &c, NULL, password, &mapped);
@@ -220,7 +232,7 @@ static enum gate person_login(int at, const char *user, const char *client, cons
 
 static struct client client_at(int at, const char *client, const char *username)
 {
-	return (struct client){ &ctx[at], client, "127.0.0.1", username, 5, 60 };
+	return (struct client){ &ctx[at], client, "127.0.0.1", username, 5, 60, true, false };
 }
 
 static enum gate subscribes(int at, const char *client, const char *filter)
@@ -239,7 +251,7 @@ static enum gate receives(int at, const char *client, const char *topic)
 
 struct message { uint8_t raw[1024]; size_t n; struct id id; };
 
-static struct message alert_from(const char *sender, uint8_t key_byte, Pullcord__V1__Phase phase)
+static struct message alert_of(const char *sender, uint8_t key_byte, Pullcord__V1__Phase phase, Pullcord__V1__Priority priority)
 {
 	struct message m;
 	struct put b = put(m.raw, sizeof(m.raw));
@@ -249,13 +261,18 @@ static struct message alert_from(const char *sender, uint8_t key_byte, Pullcord_
 	struct envelope_from from = { "mercy", sender, PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0 };
 
 	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
-	a.priority = PULLCORD__V1__PRIORITY__PRIORITY_HIGH;
+	a.priority = priority;
 	a.phase = phase;
 	a.count = 1;
 	assert_int_equal(envelope_write(&from, &a.base, &b), OK);
 	m.n = b.n;
 	m.id = from.id;
 	return m;
+}
+
+static struct message alert_from(const char *sender, uint8_t key_byte, Pullcord__V1__Phase phase)
+{
+	return alert_of(sender, key_byte, phase, PULLCORD__V1__PRIORITY__PRIORITY_HIGH);
 }
 
 static enum gate publishes(int at, const char *client, const char *topic, const struct message *m, bool retain)
@@ -331,7 +348,7 @@ static void a_client_id_belongs_to_one_identity(void **state)
 
 static void a_keepalive_of_zero_is_refused_before_version_5(void **state)
 {
-	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 4, 0 };
+	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 4, 0, true, false };
 	X509 *x = certificate("mercy", "nc-1");
 	const char *mapped;
 
@@ -543,7 +560,107 @@ static void a_reload_asks_again_and_needs_no_password(void **state)
 	assert_int_equal(guard_login(g, &c, NULL, NULL, &mapped), GATE_DENY);
 }
 
+static void a_reload_lets_no_new_connection_in(void **state)
+{
+	struct client c = { &ctx[7], "ana.t1", "127.0.0.1", "ana", 5, 60, true, true };
+	const char *mapped;
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	guard_reload(g);   /* libwebsockets is served before the next tick */
+	assert_int_not_equal(guard_login(g, &c, NULL, "wrong horse", &mapped), GATE_ALLOW);
+}
+
+static void a_login_proves_itself_each_time(void **state)
+{
+	(void)state;
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(0, "ana", "ana.t1", "wrong horse"), GATE_DENY);
+}
+
+/* ---- sessions that were resumed ---- */
+
+static void a_resumed_session_is_shown_what_is_open(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	tick_until_published("mercy/device/nc-1/stored", "");
+	had_before = 1;   /* what the broker read back from its file, and never asked us about */
+	person_login(1, "ana", "ana.t1", "correct horse");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+	person_login(2, "bea", "bea.t1", "battery staple");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "bea.t1"), 0);
+}
+
+static void a_resumed_session_that_may_use_what_it_lost_is_ended(void **state)
+{
+	(void)state;
+	had_before = 1;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	guard_tick(g);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+}
+
+/* ---- the record has stopped ---- */
+
+static void stop_record(bool stop)
+{
+	static struct rlimit before;
+	struct rlimit full;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (stop)
+		assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	full = (struct rlimit){ 8192, before.rlim_max };   /* LMDB's first pages, no other */
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, stop ? &full : &before), 0);
+	for (int i = 0; i < 1000 && (record_state(g->record) == RECORD_STOPPED) != stop; i++) {
+		receives(15, "nobody", ALERT);   /* something to write */
+		usleep(5000);
+	}
+	assert_int_equal(record_state(g->record) == RECORD_STOPPED, stop);
+}
+
+static void without_a_record_only_what_saves_lives_goes_on(void **state)
+{
+	static const char code[] = "mercy/unit/icu3/alert/code/nc-1";
+	struct message high = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       life = alert_of("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_CODE);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	stop_record(true);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &high, false), GATE_CLOSE);   /* no PUBACK: the outbox keeps it */
+	assert_int_equal(publishes(0, "nc-1", code, &life, false), GATE_ALLOW);
+	assert_int_equal(receives(1, "ana.t1", ALERT), GATE_DENY);
+	assert_int_equal(receives(1, "ana.t1", code), GATE_ALLOW);
+	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_DENY);
+	assert_int_equal(person_try(2, "ana", "ana.t2", "correct horse"), GATE_CLOSE);
+	assert_int_equal(device_login(3, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	stop_record(false);
+	assert_int_equal(publishes(3, "nc-1", ALERT, &high, false), GATE_ALLOW);
+	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+}
+
 /* ---- contexts BASIC_AUTH never saw, wills ---- */
+
+static void presence_that_was_retained_may_be_shown(void **state)
+{
+	struct client source = client_at(6, "ana.t1", "ana");
+	struct publish empty = { .retain = true };
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(guard_publish(g, &source, "mercy/user/ana/presence", &empty), GATE_ALLOW);
+	assert_int_equal(guard_publish(g, &source, "mercy/user/bea/presence", &empty), GATE_DENY);
+}
 
 static void a_client_that_never_logged_in_gets_nothing(void **state)
 {
@@ -619,6 +736,12 @@ int main(void)
 		TEST(the_idle_are_logged_off),
 		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
 		TEST(a_reload_asks_again_and_needs_no_password),
+		TEST(a_reload_lets_no_new_connection_in),
+		TEST(a_login_proves_itself_each_time),
+		TEST(a_resumed_session_is_shown_what_is_open),
+		TEST(a_resumed_session_that_may_use_what_it_lost_is_ended),
+		TEST(without_a_record_only_what_saves_lives_goes_on),
+		TEST(presence_that_was_retained_may_be_shown),
 		TEST(a_client_that_never_logged_in_gets_nothing),
 		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
 		TEST(a_will_speaks_only_of_its_own_device),

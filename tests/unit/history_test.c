@@ -51,8 +51,34 @@ static void reopen(int64_t now_us)
 	assert_int_equal(history_open(file, root, 4 << 20, now_us, &h), OK);
 }
 
+static struct topic topic_of(const char *text)
+{
+	struct topic t;
+
+	assert_int_equal(topic_parse(span_str(text), &t), OK);
+	return t;
+}
+
+static enum err put_as(const struct id *id, uint8_t key, int64_t until_us, const char *text, bool over, struct span payload)
+{
+	uint8_t key16[ID_BYTES] = { key };
+	struct topic t = topic_of(text);
+
+	return history_put(h, &(struct alert){ *id, key16, until_us, over, &t, payload, RECEIPT });
+}
+
+static void answer_at(uint8_t key, const char *text, enum history_answer what)
+{
+	uint8_t key16[ID_BYTES] = { key };
+	struct topic t = topic_of(text);
+
+	history_answer(h, key16, &t, what);
+}
+
+static void answer(uint8_t key, enum history_answer what) { answer_at(key, "mercy/unit/icu3/ack/nc-1", what); }
+
 /* Keeps an alert of that key and says its id. */
-static struct id keep(uint8_t key, int64_t until_us)
+static struct id keep_on(const char *topic, uint8_t key, int64_t until_us, bool over)
 {
 	uint8_t raw[512], key16[ID_BYTES] = { key };
 	struct put b = put(raw, sizeof(raw));
@@ -64,9 +90,11 @@ static struct id keep(uint8_t key, int64_t until_us)
 	a.phase = PULLCORD__V1__PHASE__PHASE_START;
 	a.count = 1;
 	assert_int_equal(envelope_write(&from, &a.base, &b), OK);
-	assert_int_equal(history_put(h, &from.id, key16, until_us, SPAN_LIT(TOPIC), put_span(&b), RECEIPT), OK);
+	assert_int_equal(put_as(&from.id, key, until_us, topic, over, put_span(&b)), OK);
 	return from.id;
 }
+
+static struct id keep(uint8_t key, int64_t until_us) { return keep_on(TOPIC, key, until_us, false); }
 
 static size_t wait_owed(struct id *id, size_t most)
 {
@@ -102,33 +130,31 @@ static void a_receipt_is_owed_once_the_alert_is_durable(void **state)
 	reopen(1);
 	assert_int_equal(open_alerts(), 1);
 	assert_memory_equal(history_next(h, NULL)->id.b, id.b, ID_BYTES);
-	assert_string_equal(history_next(h, NULL)->topic, TOPIC);
+	assert_string_equal(history_next(h, NULL)->text, TOPIC);
 }
 
 static void the_same_alert_again_is_kept_once_and_its_receipt_said_again(void **state)
 {
 	struct id id = keep(1, HOUR_US), owed[4];
 	const struct kept *k = history_next(h, NULL);
-	uint8_t key[ID_BYTES] = { 1 };
 
 	(void)state;
 	assert_int_equal(wait_owed(owed, 4), 1);
-	assert_int_equal(history_put(h, &id, key, HOUR_US, SPAN_LIT(TOPIC), span(k->payload, k->n), RECEIPT), OK);
+	assert_int_equal(put_as(&id, 1, HOUR_US, TOPIC, false, span(k->payload, k->n)), OK);
 	assert_int_equal(wait_owed(owed, 4), 1);
 	assert_int_equal(open_alerts(), 1);
-	history_done(h, key);
+	answer(1, HISTORY_DONE);
 	assert_int_equal(open_alerts(), 0);
 }
 
 static void an_answered_alert_is_not_opened_by_a_late_duplicate(void **state)
 {
 	struct id id = keep(1, HOUR_US), owed[4];
-	uint8_t key[ID_BYTES] = { 1 };
 
 	(void)state;
 	assert_int_equal(wait_owed(owed, 4), 1);
-	history_done(h, key);
-	assert_int_equal(history_put(h, &id, key, HOUR_US, SPAN_LIT(TOPIC), SPAN_LIT("x"), RECEIPT), OK);
+	answer(1, HISTORY_DONE);
+	assert_int_equal(put_as(&id, 1, HOUR_US, TOPIC, false, SPAN_LIT("x")), OK);
 	assert_int_equal(wait_owed(owed, 4), 1);
 	assert_int_equal(open_alerts(), 0);
 	reopen(1);
@@ -137,16 +163,82 @@ static void an_answered_alert_is_not_opened_by_a_late_duplicate(void **state)
 
 static void an_answer_closes_every_alert_of_its_key(void **state)
 {
-	uint8_t key[ID_BYTES] = { 1 };
-
 	(void)state;
 	keep(1, HOUR_US);
 	keep(2, HOUR_US);
 	keep(1, HOUR_US);
-	history_done(h, key);
+	answer(1, HISTORY_DONE);
 	assert_int_equal(open_alerts(), 1);
 	assert_int_equal(history_next(h, NULL)->key[0], 2);
 	reopen(1);
+	assert_int_equal(open_alerts(), 1);
+}
+
+static void nobody_answers_for_another_unit_or_device(void **state)
+{
+	(void)state;
+	keep(1, HOUR_US);
+	answer_at(1, "mercy/unit/med4/ack/nc-1", HISTORY_DONE);
+	answer_at(1, "mercy/unit/icu3/ack/nc-2", HISTORY_DONE);
+	assert_int_equal(open_alerts(), 1);
+	keep_on("mercy/unit/icu3/alert/high/nc-2", 1, HOUR_US, true);
+	assert_int_equal(open_alerts(), 2);
+	keep_on(TOPIC, 1, HOUR_US, true);
+	assert_int_equal(open_alerts(), 2);   /* its own end took its place */
+}
+
+static void accepted_is_kept_and_declined_is_open_again(void **state)
+{
+	(void)state;
+	keep(1, HOUR_US);
+	answer(1, HISTORY_ACCEPTED);
+	assert_true(history_next(h, NULL)->accepted);
+	answer(1, HISTORY_OPEN);
+	assert_false(history_next(h, NULL)->accepted);
+}
+
+static void the_least_important_yield_first(void **state)
+{
+	static const char low[] = "mercy/unit/icu3/alert/low/nc-1";
+	struct id first = keep(1, HOUR_US);
+
+	(void)state;
+	keep_on(low, 2, HOUR_US, false);
+	keep(3, HOUR_US);
+	answer(3, HISTORY_ACCEPTED);
+	for (int i = 3; i < HISTORY_ALERTS_MAX; i++)
+		keep_on(low, 4, HOUR_US, i % 2);   /* every other one is the end of those before */
+	assert_int_equal(history_evicted(h), 0);
+	while (history_evicted(h) == 0)
+		keep_on(low, 5, HOUR_US, false);
+	assert_memory_equal(history_next(h, NULL)->id.b, first.b, ID_BYTES);
+	assert_false(history_next(h, NULL)->over);
+}
+
+/* A full file is room again once somebody sees to what is in it. */
+static void a_full_file_recovers(void **state)
+{
+	static uint8_t big[60000];
+	struct id id, owed[64];
+	size_t got = 0, asked = 0;
+
+	(void)state;
+	while (history_trouble(h) != ERR_FULL && asked < 200) {
+		id = id_next(&ids, 5);
+		assert_int_equal(put_as(&id, (uint8_t)asked, HOUR_US, TOPIC, false, span(big, sizeof(big))), OK);
+		asked++;
+		usleep(3000);
+	}
+	assert_int_equal(history_trouble(h), ERR_FULL);
+	assert_int_equal(put_as(&id, 0, HOUR_US, TOPIC, false, SPAN_LIT("again")), OK);
+	for (size_t i = 0; i + 1 < asked; i++)
+		answer((uint8_t)i, HISTORY_DONE);
+	for (int i = 0; i < 40 && history_trouble(h) != OK; i++)
+		usleep(100000);
+	assert_int_equal(history_trouble(h), OK);
+	for (size_t n; (n = wait_owed(owed, 64)) > 0; got += n)
+		if (memcmp(owed[n - 1].b, id.b, ID_BYTES) == 0)
+			break;
 	assert_int_equal(open_alerts(), 1);
 }
 
@@ -215,6 +307,10 @@ int main(void)
 		TEST(the_same_alert_again_is_kept_once_and_its_receipt_said_again),
 		TEST(an_answered_alert_is_not_opened_by_a_late_duplicate),
 		TEST(an_answer_closes_every_alert_of_its_key),
+		TEST(nobody_answers_for_another_unit_or_device),
+		TEST(accepted_is_kept_and_declined_is_open_again),
+		TEST(the_least_important_yield_first),
+		TEST(a_full_file_recovers),
 		TEST(expired_alerts_go_in_life_and_at_the_next_start),
 		TEST(numbers_go_on_rising_after_a_restart),
 		TEST(receipts_of_many_come_in_batches),

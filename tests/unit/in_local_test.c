@@ -61,6 +61,23 @@ static void a_call_hears_what_becomes_of_it(void **state)
 	rig_end();
 }
 
+static void only_the_same_line_is_a_repetition(void **state)
+{
+	int fd;
+
+	(void)state;
+	rig_begin(&in_local, true, RIG_LATER, plain);
+	fd = peer_open();
+	say(fd, CALL("1"));
+	say(fd, CALL("1"));
+	say(fd, "{\"type\":\"alert\",\"id\":\"1\",\"source\":\"bed-7\",\"kind\":\"call.bath\",\"text\":\"Fell\"}\n");
+	rig_pushed(3);
+	assert_memory_equal(&rig.digest[0], &rig.digest[1], sizeof(rig.digest[0]));
+	assert_memory_not_equal(&rig.digest[0], &rig.digest[2], sizeof(rig.digest[0]));
+	close(fd);
+	rig_end();
+}
+
 static void who_comes_back_and_says_hello_hears_on(void **state)
 {
 	int fd;
@@ -350,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_call_hears_what_becomes_of_it),
+		cmocka_unit_test(only_the_same_line_is_a_repetition),
 		cmocka_unit_test(who_comes_back_and_says_hello_hears_on),
 		cmocka_unit_test(other_sources_hear_nothing),
 		cmocka_unit_test(mistakes_are_explained_and_the_connection_lives),

@@ -180,6 +180,33 @@ static void a_duplicate_gets_the_same_answer(void **state)
 	rig_end();
 }
 
+static void answer_the_second(void) { rig_answer(1, ANSWER_DURABLE); }
+static void answer_the_first(void) { rig_answer(0, ANSWER_DURABLE); }
+
+/* A controller that was started anew counts from 1 again: two alarms of one id, each with an answer of its own. */
+static void a_reused_id_is_another_message_with_its_own_answer(void **state)
+{
+	int a, b;
+
+	(void)state;
+	rig_begin(&in_mllp, false, RIG_LATER, plain);
+	a = peer_open();
+	b = peer_open();
+	send_frame(a, "ORU^R40", "1", "AL|NE");
+	rig_pushed(1);
+	send_frame(b, "ORU^R40^ORU_R40", "1", "AL|NE");
+	rig_pushed(2);
+	assert_memory_not_equal(&rig.digest[0], &rig.digest[1], sizeof(rig.digest[0]));
+	rig_do(answer_the_second);
+	assert_msa(b, "CA|1\r");
+	assert_true(peer_quiet(a));
+	rig_do(answer_the_first);
+	assert_msa(a, "CA|1\r");
+	close(a);
+	close(b);
+	rig_end();
+}
+
 static void an_unreadable_alarm_is_refused_and_told(void **state)
 {
 	static const char cut[] = "\x0bMSH|^~\\&|GW7|WEST|AM||2026||ORU^R40|u1|P|2.6|||AL|NE\r"
@@ -230,7 +257,12 @@ static void a_message_past_the_limit_is_rejected_by_name_and_told(void **state)
 	peer_send(fd, span(big, sizeof(big)));
 	assert_msa(fd, "CR|big\r");
 	assert_string_equal(rig.text[0], "Unreadable alarm from GW7: SpO2 low");
-	assert_true(peer_ended(fd));   /* what follows is junk */
+	rig_logged("id=big");
+	memset(big, 'y', sizeof(big));
+	peer_send(fd, span(big, sizeof(big)));       /* however long it goes on, */
+	peer_send(fd, SPAN_LIT("\x1c\x1cz\x1c\r"));
+	send_frame(fd, "ORU^R40", "next", "AL|NE");  /* its end is found and the connection lives */
+	assert_msa(fd, "CA|next\r");
 	close(fd);
 	rig_end();
 }
@@ -305,6 +337,15 @@ static void one_connection_too_many_is_closed_at_once(void **state)
 	rig_do(rig_nothing);
 	b = peer_open();
 	assert_true(peer_ended(b));
+	rig_logged("input_full");
+	assert_non_null(strstr(rig.log, "turned_away=1"));
+	for (int i = 0; i < 5; i++) {
+		close(b);
+		b = peer_open();
+		assert_true(peer_ended(b));
+	}
+	rig_do(rig_nothing);
+	assert_null(strstr(strstr(rig.log, "input_full") + 1, "input_full"));   /* not once for each */
 	send_frame(a, "ORU^R40", "m1", "|");
 	assert_msa(a, "AA|m1\r");
 	close(a);
@@ -356,6 +397,7 @@ int main(void)
 		cmocka_unit_test(a_storm_of_answers_at_once_is_survived),
 		cmocka_unit_test(what_cannot_be_kept_is_answered_no),
 		cmocka_unit_test(a_duplicate_gets_the_same_answer),
+		cmocka_unit_test(a_reused_id_is_another_message_with_its_own_answer),
 		cmocka_unit_test(an_unreadable_alarm_is_refused_and_told),
 		cmocka_unit_test(no_message_at_all_is_rejected),
 		cmocka_unit_test(a_message_past_the_limit_is_rejected_by_name_and_told),

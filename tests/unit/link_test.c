@@ -29,6 +29,7 @@ static const struct { enum link_state from; enum link_event e; enum link_state t
 	{ LINK_UP, LINK_EV_LOST, LINK_WAITING, LINK_DROP },
 	{ LINK_UP, LINK_EV_STOP, LINK_STOPPING, LINK_BYE },
 	{ LINK_WAITING, LINK_EV_TIMEOUT, LINK_DIALING, LINK_DIAL },
+	{ LINK_WAITING, LINK_EV_URGENT, LINK_DIALING, LINK_DIAL },
 	{ LINK_WAITING, LINK_EV_STOP, LINK_DOWN, LINK_NOTHING },
 	{ LINK_STOPPING, LINK_EV_SAID, LINK_DOWN, LINK_DROP },
 	{ LINK_STOPPING, LINK_EV_LOST, LINK_DOWN, LINK_DROP },
@@ -106,9 +107,9 @@ static int64_t wait_of(struct link *l, uint32_t random)
 	return l->deadline_ms - 1000000;
 }
 
-static void waits_double_to_thirty_seconds(void **state)
+static void waits_double_to_ten_seconds(void **state)
 {
-	static const int64_t want[] = { 100, 200, 400, 800, 1600, 3200, 6400, 12800, 25600, 30000, 30000, 30000 };
+	static const int64_t want[] = { 100, 200, 400, 800, 1600, 3200, 6400, 10000, 10000, 10000 };
 	struct link l = in_state(LINK_DIALING);
 
 	(void)state;
@@ -117,9 +118,26 @@ static void waits_double_to_thirty_seconds(void **state)
 		link_step(&l, LINK_EV_TIMEOUT, 0, 0);
 	}
 	for (int i = 0; i < 100; i++) {
-		assert_int_equal(wait_of(&l, 0), 30000);
+		assert_int_equal(wait_of(&l, 0), LINK_WAIT_MAX_MS);
 		link_step(&l, LINK_EV_TIMEOUT, 0, 0);
 	}
+}
+
+static void what_is_urgent_cuts_the_wait_short_but_not_to_nothing(void **state)
+{
+	struct link l = in_state(LINK_DIALING);
+
+	(void)state;
+	l.tries = 20;
+	link_step(&l, LINK_EV_LOST, 5000, 0);
+	assert_int_equal(l.deadline_ms, 5000 + LINK_WAIT_MAX_MS);
+	assert_int_equal(link_step(&l, LINK_EV_URGENT, 5000 + LINK_URGENT_MS - 1, 0), LINK_NOTHING);
+	assert_int_equal(l.deadline_ms, 5000 + LINK_URGENT_MS);
+	assert_int_equal(link_step(&l, LINK_EV_URGENT, 5000 + LINK_URGENT_MS, 0), LINK_DIAL);
+	l = in_state(LINK_DIALING);
+	link_step(&l, LINK_EV_LOST, 5000, 0);
+	link_step(&l, LINK_EV_URGENT, 5000, 0);
+	assert_int_equal(l.deadline_ms, 5100);   /* never later than planned */
 }
 
 static void jitter_takes_off_at_most_half(void **state)
@@ -165,7 +183,8 @@ int main(void)
 		cmocka_unit_test(stop_always_stops),
 		cmocka_unit_test(from_every_state_up_can_be_reached),
 		cmocka_unit_test(whoever_waits_has_a_deadline),
-		cmocka_unit_test(waits_double_to_thirty_seconds),
+		cmocka_unit_test(waits_double_to_ten_seconds),
+		cmocka_unit_test(what_is_urgent_cuts_the_wait_short_but_not_to_nothing),
 		cmocka_unit_test(jitter_takes_off_at_most_half),
 		cmocka_unit_test(only_a_connection_that_held_makes_the_wait_short_again),
 		cmocka_unit_test(names_are_there),

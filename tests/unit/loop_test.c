@@ -185,7 +185,7 @@ static void echo_closed(void *ctx)
 	loop_stop(loop);
 }
 
-static const struct conn_events echoes = { echo_accept, echo_data, echo_closed };
+static const struct conn_events echoes = { echo_accept, echo_data, echo_closed, NULL };
 
 static struct listener *listen_at(const char *address, unsigned most)
 {
@@ -363,8 +363,11 @@ static void addresses_are_checked(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(wrong); i++)
-		assert_int_equal(listener_open(loop, wrong[i], 1, &echoes, &echo, &l), ERR_SYNTAX);
-	assert_int_equal(listener_open(loop, "192.0.2.1:0", 1, &echoes, &echo, &l), ERR_IO);
+		assert_true(listener_open(loop, wrong[i], 1, &echoes, &echo, &l) == ERR_SYNTAX &&
+			    listener_check(wrong[i]) == ERR_SYNTAX);
+	assert_int_equal(listener_check("[::1]:0"), OK);
+	assert_int_equal(listener_check("/run/s"), OK);
+	assert_int_equal(listener_open(loop, "192.0.2.1:0", 1, &echoes, &echo, &l), ERR_NOT_FOUND);
 	assert_null(l);
 	l = listen_at("127.0.0.1:0", 1);
 	snprintf(taken, sizeof(taken), "127.0.0.1:%u", listener_port(l));
@@ -433,7 +436,7 @@ static void a_stale_socket_is_replaced_and_anything_else_is_not(void **state)
 	memcpy(longer, "/tmp/", 5);
 	longer[sizeof(longer) - 1] = '\0';
 	assert_int_equal(listener_open(loop, longer, 1, &echoes, &echo, &second), ERR_SYNTAX);
-	assert_int_equal(listener_open(loop, "/nonexistent/s", 1, &echoes, &echo, &second), ERR_DENIED);
+	assert_int_equal(listener_open(loop, "/nonexistent/s", 1, &echoes, &echo, &second), ERR_NOT_FOUND);
 	close(fd);
 	rmdir(folder);
 }

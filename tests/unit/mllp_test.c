@@ -180,6 +180,14 @@ static void a_message_past_the_limit_is_dropped_and_its_beginning_kept(void **st
 	assert_int_equal(mllp_next(&m, &payload), MLLP_TOO_LARGE);
 	assert_int_equal(payload.n, MLLP_MESSAGE_MAX);
 	assert_int_equal(mllp_next(&m, &payload), MLLP_MORE);
+	assert_true(mllp_inside(&m));
+	mllp_push(&m, span(in, MLLP_MESSAGE_MAX));               /* no junk, but what is left of it */
+	assert_int_equal(mllp_next(&m, &payload), MLLP_MORE);
+	mllp_push(&m, SPAN_LIT("\x1cx\r\x1c\x1c"));
+	assert_int_equal(mllp_next(&m, &payload), MLLP_MORE);
+	assert_true(mllp_inside(&m));
+	mllp_push(&m, SPAN_LIT("\r"));
+	assert_int_equal(mllp_next(&m, &payload), MLLP_MORE);
 	assert_false(mllp_inside(&m));
 	mllp_push(&m, SPAN_LIT("\x0bok\x1c\r"));
 	assert_int_equal(mllp_next(&m, &payload), MLLP_FRAME);

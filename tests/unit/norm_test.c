@@ -281,8 +281,10 @@ static void message_ids_are_scoped_by_their_application(void **state)
 
 static void demonstrations_and_tests_are_marked(void **state)
 {
-	static const struct { const char *processing; bool test; } row[] = {
-		{ "|P|", false }, { "|D|", true }, { "|T|", true },
+	/* What an id we do not know means, nobody knows: the answer is no, but whoever reads it must take it for real. */
+	static const struct { const char *processing; bool test; enum ack_code code; } row[] = {
+		{ "|P|", false, ACK_ACCEPT }, { "|D|", true, ACK_ACCEPT }, { "|T|", true, ACK_ACCEPT },
+		{ "|X|", false, ACK_REJECT }, { "|p|", false, ACK_REJECT },
 	};
 
 	(void)state;
@@ -295,7 +297,8 @@ static void demonstrations_and_tests_are_marked(void **state)
 		snprintf(raw, sizeof(raw), "%s", (const char *)text.p);
 		memcpy(strstr(raw, "|P|"), row[i].processing, 3);
 		norm_text(span_str(raw));
-		assert_int_equal(ack.code, ACK_ACCEPT);
+		assert_int_equal(ack.code, row[i].code);
+		assert_int_equal(event.kind, EVENT_ALERT);
 		assert_int_equal(event.alert.test, row[i].test);
 	}
 }

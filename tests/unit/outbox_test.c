@@ -186,11 +186,41 @@ static void what_was_set_aside_is_counted_and_not_sent(void **state)
 
 	(void)state;
 	done(WORK_PUT, OK);
-	assert_int_equal(outbox_aside(o, &id), OK);
-	done(WORK_ASIDE, OK);
+	assert_int_equal(outbox_aside(o, &id, 0x87), OK);
+	assert_int_equal(done(WORK_ASIDE, OK).reason, 0x87);
 	reopen();
 	assert_int_equal(all()->n, 0);
 	assert_int_equal(outbox_aside_count(o), 1);
+}
+
+static void what_was_set_aside_can_be_due_again(void **state)
+{
+	struct outbox_message m = message(1, 1);
+	struct outbox_done d;
+
+	(void)state;
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_aside(o, &m.id, 0x87), OK);
+	done(WORK_ASIDE, OK);
+	reopen();
+	assert_int_equal(outbox_recall(o, &m), OK);
+	d = done(WORK_RECALL, OK);
+	assert_true(d.aside && !d.queued);
+	assert_int_equal(outbox_again(o), OK);
+	d = done(WORK_AGAIN, OK);
+	assert_memory_equal(&d.id, &m.id, sizeof(d.id));
+	assert_int_equal(d.m.tier, 1);
+	assert_int_equal(outbox_aside_count(o), 0);
+	assert_int_equal(outbox_again(o), OK);   /* nothing is left to do */
+	reopen();
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(outbox_recall(o, &m), OK);
+	d = done(WORK_RECALL, OK);
+	assert_true(d.queued && !d.aside);
+	assert_int_equal(outbox_delivered(o, &m.id), OK);
+	done(WORK_DELIVERED, OK);
+	assert_int_equal(all()->n, 0);
 }
 
 static void a_source_id_is_taken_once_also_after_a_restart(void **state)
@@ -200,24 +230,49 @@ static void a_source_id_is_taken_once_also_after_a_restart(void **state)
 	struct outbox_done d;
 
 	(void)state;
-	assert_false(outbox_seen(o, m.source, m.source_id));
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_NEVER);
 	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
-	assert_true(outbox_seen(o, m.source, m.source_id));
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
 	done(WORK_PUT, OK);
 	reopen();
-	assert_true(outbox_seen(o, m.source, m.source_id));
-	assert_false(outbox_seen(o, SPAN_LIT("MON412Bi"), SPAN_LIT("d-1")));
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
+	assert_int_equal(outbox_seen(o, SPAN_LIT("MON412Bi"), SPAN_LIT("d-1"), &m.digest), SEEN_NEVER);
 	m.id = id_next(&ids, 1000);
 	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
 	done(WORK_PUT, ERR_EXISTS);
-	assert_int_equal(outbox_recall(o, m.input, m.source, m.source_id), OK);
+	assert_int_equal(outbox_recall(o, &m), OK);
 	d = done(WORK_RECALL, OK);
 	assert_memory_equal(&d.id, &first, sizeof(first));
 	assert_true(d.queued);
 	assert_int_equal(outbox_delivered(o, &first), OK);
 	done(WORK_DELIVERED, OK);
-	assert_int_equal(outbox_recall(o, m.input, m.source, m.source_id), OK);
+	assert_int_equal(outbox_recall(o, &m), OK);
 	assert_false(done(WORK_RECALL, OK).queued);
+}
+
+static void an_id_used_again_for_something_else_is_taken_and_told_apart(void **state)
+{
+	struct outbox_message m = message(1, 1), other = message(1, 1);
+	struct outbox_done d;
+
+	(void)state;
+	other.digest = (struct digest){ "other bytes" };
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &other.digest), SEEN_OTHER);   /* perhaps not kept yet */
+	done(WORK_PUT, OK);
+	reopen();
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &other.digest), SEEN_OTHER);
+	other.id = id_next(&ids, 1000);
+	assert_int_equal(outbox_put(o, &other, &(uint64_t){ 0 }), OK);
+	d = done(WORK_PUT, OK);
+	assert_memory_equal(&d.m.digest, &other.digest, sizeof(d.m.digest));
+	reopen();
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &other.digest), SEEN_SAME);
+	assert_int_equal(outbox_recall(o, &other), OK);
+	d = done(WORK_RECALL, OK);
+	assert_memory_equal(&d.id, &other.id, sizeof(d.id));
+	assert_memory_equal(&d.m.digest, &other.digest, sizeof(d.m.digest));
 }
 
 static struct outbox_message hold_one(struct id id, unsigned n)
@@ -321,7 +376,7 @@ static void a_record_is_bound_to_its_place(void **state)
 	static const char *const tables[] = {
 		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
 	};
-	const struct store_spec spec = { "outbox", 1, MAP, tables, false };
+	const struct store_spec spec = { "outbox", 2, MAP, tables, false };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	struct key64 key[2];
@@ -392,7 +447,7 @@ static unsigned fill(unsigned tier, unsigned *n, unsigned *evicted)
 			if (d.work == WORK_EVICT) {
 				assert_int_equal(d.err, OK);
 				assert_true(d.m.tier > tier || d.m.tier == FLIGHT_TIERS - 1);
-				assert_true(d.m.tier >= FLIGHT_TIER_SAFE);
+				assert_true(d.m.tier >= FLIGHT_TIER_CALM);
 				++*evicted;
 			} else if (d.err == OK) {
 				taken++;
@@ -411,7 +466,7 @@ static void the_least_important_yield_and_urgent_ones_never(void **state)
 	unsigned n = 0, evicted = 0, low, high, high_before;
 
 	(void)state;
-	fill(4, &n, &evicted);
+	fill(FLIGHT_TIERS - 1, &n, &evicted);
 	assert_true(evicted > 100);   /* observations to observations */
 	low = fill(3, &n, &evicted);
 	assert_true(low > 100);
@@ -474,7 +529,8 @@ static void behaves_as_a_list_would(void **state)
 			list[n].there = true;
 			n++;
 		} else if (list[i].there) {
-			assert_int_equal((seed_below(2) ? outbox_delivered : outbox_aside)(o, &list[i].id), OK);
+			assert_int_equal(seed_below(2) ? outbox_delivered(o, &list[i].id)
+						       : outbox_aside(o, &list[i].id, 0x87), OK);
 			list[i].there = false;
 		}
 		if (seed_below(100) == 0)
@@ -498,7 +554,9 @@ int main(void)
 		WITH_OUTBOX(a_message_can_be_read_before_its_commit),
 		WITH_OUTBOX(delivered_is_gone_and_says_whose_it_was),
 		WITH_OUTBOX(what_was_set_aside_is_counted_and_not_sent),
+		WITH_OUTBOX(what_was_set_aside_can_be_due_again),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
+		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
 		WITH_OUTBOX(put_takes_the_place_of_what_was_held),
 		WITH_OUTBOX(open_alerts_survive_until_forgotten),

@@ -36,7 +36,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } generated[] = {
 	{ "init", cmd_init }, { "device", cmd_device }, { "user", cmd_user }, { "policy", cmd_policy },
-	{ "watch", cmd_watch }, { "ack", cmd_ack }, { "send", cmd_send },
+	{ "audit", cmd_audit }, { "watch", cmd_watch }, { "ack", cmd_ack }, { "send", cmd_send },
 };
 
 /* What a command prints for one word. */

@@ -41,7 +41,7 @@ static struct broker {
 
 static enum err fake_open(const struct uplink_spec *spec, struct uplink **out)
 {
-	assert_string_equal(spec->client_id, "nc-1");
+	assert_non_null(spec->client_id);
 	*out = (struct uplink *)&b;
 	return OK;
 }
@@ -146,12 +146,19 @@ static struct arena arena;
 static int64_t fake_now(void *ctx) { (void)ctx; return now; }
 static int64_t fake_real(void *ctx) { (void)ctx; return real + now * 1000; }
 static void no_wake(void *ctx) { (void)ctx; }
-static void no_log(enum log_level level, const char *line) { (void)level, (void)line; }
+static char last_log[1024];
+static void keep_log(enum log_level level, const char *line)
+{
+	(void)level;
+	snprintf(last_log, sizeof(last_log), "%s", line);
+}
+
+static const char *device = "nc-1";
 
 static void start(void)
 {
 	const struct pipeline_spec spec = {
-		.conf = &conf, .device = "nc-1", .tenant = "mercy", .root = root, .uplink = &fake_uplink,
+		.conf = &conf, .device = device, .tenant = "mercy", .root = root, .uplink = &fake_uplink,
 		.now_ms = fake_now, .real_us = fake_real, .wake = no_wake,
 	};
 
@@ -183,9 +190,10 @@ static int make(void **state)
 	(void)state;
 	if (crypt_init() != OK)
 		return -1;
-	log_to(no_log);
+	log_to(keep_log);
 	memset(&b, 0, sizeof(b));
 	memset(&src, 0, sizeof(src));
+	device = "nc-1";
 	now = 1000;
 	real = 1700000000000000;
 	scratch_make(&scratch);
@@ -300,12 +308,12 @@ static void stored(const struct sent *s, Pullcord__V1__Party party)
 	from_broker("mercy/device/nc-1/stored", party, "broker", &r.base);
 }
 
-static void update(const struct sent *s, uint8_t key, Pullcord__V1__AlertState what)
+static void update(const struct sent *s, const uint8_t *key, Pullcord__V1__AlertState what)
 {
 	Pullcord__V1__AlertUpdate u = PULLCORD__V1__ALERT_UPDATE__INIT;
 	uint8_t k[OPEN_KEY];
 
-	memset(k, key, sizeof(k));
+	memcpy(k, key ? key : read_alert(s)->key.data, sizeof(k));
 	u.alert = (ProtobufCBinaryData){ ID_BYTES, (uint8_t *)(uintptr_t)s->id.b };
 	u.key = (ProtobufCBinaryData){ OPEN_KEY, k };
 	u.state = what;
@@ -345,8 +353,28 @@ static void an_event_is_durable_then_stored(void **state)
 	assert_int_equal(sent("/alert/", 0)->expiry_s, 15 * 60);
 	assert_string_equal(read_alert(sent("/alert/", 0))->source_id, "a1");
 	ack(sent("/alert/", 0), 0);
+	assert_int_equal(answers(ANSWER_STORED, "a1"), 0);   /* that would not survive the broker's crash */
+	assert_int_equal(pipeline_queued(g), 1);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	assert_int_equal(answers(ANSWER_STORED, "a1"), 1);
 	assert_int_equal(pipeline_queued(g), 0);
+}
+
+static void a_receipt_is_awaited_outside_of_the_window(void **state)
+{
+	(void)state;
+	come_up_taking(3);                        /* one at a time, beside what the gateway says of itself */
+	push_medium("a1", 1, PHASE(START));
+	push_medium("a2", 2, PHASE(START));
+	run();
+	assert_int_equal(sent_count("/alert/"), 1);
+	ack(sent("/alert/", 0), 0);
+	assert_int_equal(sent_count("/alert/"), 2);
+	ack(sent("/alert/", 1), 0);
+	assert_int_equal(pipeline_queued(g), 2);
+	now += 5000;
+	run();
+	assert_memory_equal(&sent("/alert/", 2)->id, &sent("/alert/", 0)->id, ID_BYTES);
 }
 
 static void it_is_durable_without_a_broker(void **state)
@@ -434,6 +462,36 @@ static void after_a_lost_connection_all_is_sent_again_under_the_same_id(void **s
 	assert_int_equal(answers(ANSWER_DURABLE, NULL), 2);
 }
 
+static void an_urgent_one_does_not_wait_for_the_next_try(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 12; i++) {       /* the broker is away for long */
+		broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+		run();
+		now += 10000;
+		run();
+	}
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 1000;
+	run();
+	b.dials = 0;
+	push_medium("m1", 1, PHASE(START));
+	run();
+	assert_int_equal(b.dials, 0);
+	push_high("h1", 2);
+	assert_int_equal(b.dials, 1);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	push_high("h2", 3);                       /* but not at once again */
+	assert_int_equal(b.dials, 1);
+	pipeline_sync(g);
+	assert_in_range(pipeline_run(g), 1, 200);
+	now += 200;
+	run();
+	assert_int_equal(b.dials, 2);
+}
+
 static void after_a_restart_what_was_not_safe_is_sent_again(void **state)
 {
 	struct id id;
@@ -443,7 +501,7 @@ static void after_a_restart_what_was_not_safe_is_sent_again(void **state)
 	push_high("a1", 1);
 	push_medium("a2", 2, PHASE(START));
 	run();
-	ack(sent("/medium/", 0), 0);
+	stored(sent("/medium/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	id = sent("/high/", 0)->id;
 	pipeline_close(&g);
 	b.count = 0;
@@ -464,6 +522,13 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	assert_int_equal(pipeline_counts(g).set_aside, 1);
 	assert_int_equal(pipeline_queued(g), 1);
 	assert_int_equal(answers(ANSWER_STORED, "a1"), 0);
+	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 1);    /* nobody will come: it must not wait in peace */
+	assert_int_equal(src.answer[src.n - 1].why, ERR_DENIED);
+	assert_non_null(strstr(last_log, "message_set_aside"));
+	assert_non_null(strstr(last_log, "mercy/unit/icu3/alert/high/nc-1"));
+	push_high("a1", 1);
+	run();
+	assert_int_equal(answers(ANSWER_REFUSED, "a1"), 1);
 	now += 2000;
 	run();
 	assert_true(sent_count("/state") >= 2);   /* it says so soon */
@@ -472,6 +537,46 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	run();
 	assert_int_equal(sent_count("/alert/"), 3);   /* only the other is sent again */
 	assert_memory_equal(&sent("/alert/", 2)->id, &sent("/alert/", 1)->id, ID_BYTES);
+}
+
+static void what_was_set_aside_flies_again(void **state)
+{
+	struct id id;
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	id = sent("/alert/", 0)->id;
+	ack(sent("/alert/", 0), 0x87);
+	pipeline_try_again(g);               /* the policy was mended, they think */
+	run();
+	assert_int_equal(sent_count("/alert/"), 2);
+	assert_memory_equal(&sent("/alert/", 1)->id, &id, ID_BYTES);
+	ack(sent("/alert/", 1), 0x87);
+	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 2);
+	pipeline_close(&g);
+	b.count = 0;
+	start();
+	come_up();
+	assert_int_equal(sent_count("/alert/"), 1);
+	assert_memory_equal(&sent("/alert/", 0)->id, &id, ID_BYTES);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
+	assert_int_equal(pipeline_queued(g), 0);
+}
+
+static void a_refused_subscription_is_named(void **state)
+{
+	(void)state;
+	come_up();
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 2, .reason = 0x87 });
+	run();
+	assert_non_null(strstr(last_log, "subscribe_refused"));
+	assert_non_null(strstr(last_log, "mercy/device/nc-1/stored"));
+	last_log[0] = '\0';
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 2, .reason = 1 });
+	run();
+	assert_string_equal(last_log, "");
 }
 
 static void a_repeated_source_id_is_answered_and_makes_no_second_message(void **state)
@@ -486,12 +591,42 @@ static void a_repeated_source_id_is_answered_and_makes_no_second_message(void **
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 3);
 	assert_int_equal(sent_count("/alert/"), 1);
 	assert_int_equal(pipeline_counts(g).repeated, 2);
-	ack(sent("/alert/", 0), 0);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	push_medium("a1", 1, PHASE(START));
 	run();
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 4);
 	assert_int_equal(answers(ANSWER_STORED, "a1"), 2);   /* and it says what it knows */
 	assert_int_equal(sent_count("/alert/"), 1);
+}
+
+/* The controller was started anew and counts from 1 again: another patient pulls the cord. */
+static void a_reused_id_with_another_content_is_another_alert(void **state)
+{
+	struct event first = alert("1", 1, PRIORITY(HIGH), PHASE(START));
+	struct event second = alert("1", 2, PRIORITY(HIGH), PHASE(START));
+
+	(void)state;
+	first.digest = (struct digest){ "bed 412" };
+	second.digest = (struct digest){ "bed 413" };
+	come_up();
+	assert_int_equal(push(first), OK);
+	run();
+	assert_int_equal(push(second), OK);
+	assert_non_null(strstr(last_log, "id_reused"));
+	run();
+	assert_int_equal(sent_count("/alert/"), 2);
+	assert_int_equal(answers(ANSWER_DURABLE, "1"), 2);
+	assert_memory_equal(&src.answer[0].digest, &first.digest, sizeof(first.digest));
+	assert_memory_equal(&src.answer[1].digest, &second.digest, sizeof(first.digest));
+	pipeline_close(&g);
+	start();
+	assert_int_equal(push(first), OK);    /* both are known after a restart, too */
+	assert_int_equal(push(second), OK);
+	run();
+	assert_int_equal(pipeline_counts(g).repeated, 2);
+	assert_int_equal(pipeline_queued(g), 2);
+	assert_memory_equal(&src.answer[3].digest, &second.digest, sizeof(first.digest));
+	assert_memory_equal(&src.answer[3].alert, &src.answer[1].alert, sizeof(struct id));
 }
 
 static void a_storm_becomes_few_messages_that_count_all(void **state)
@@ -528,7 +663,7 @@ static void what_was_folded_survives_a_restart(void **state)
 	run();
 	assert_int_equal(answers(ANSWER_DURABLE, NULL), 3);
 	assert_int_equal(sent_count("/alert/"), 1);
-	ack(sent("/alert/", 0), 0);
+	stored(sent("/alert/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
 	pipeline_close(&g);
 	b.count = 0;
 	start();
@@ -536,6 +671,28 @@ static void what_was_folded_survives_a_restart(void **state)
 	assert_int_equal(sent_count("/alert/"), 1);
 	assert_int_equal(read_alert(sent("/alert/", 0))->count, 2);
 	assert_string_equal(read_alert(sent("/alert/", 0))->source_id, "a3");
+}
+
+static void what_is_only_late_is_not_called_folded(void **state)
+{
+	static char id[16][8];
+
+	(void)state;
+	come_up();
+	for (uint8_t i = 0; i < 16; i++) {       /* the tokens of this source and code run out */
+		snprintf(id[i], sizeof(id[i]), "s%u", i);
+		push_medium(id[i], i, PHASE(START));
+	}
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, NULL), 16);
+	assert_true(sent_count("/alert/") < 16);
+	for (unsigned i = 0; i < src.n; i++)
+		assert_false(src.answer[i].folded);
+	assert_int_equal(pipeline_counts(g).folded, 0);
+	push_medium("again", 0, PHASE(CONTINUE));
+	run();
+	assert_true(src.answer[src.n - 1].folded);
+	assert_int_equal(pipeline_counts(g).folded, 1);
 }
 
 static void the_end_says_how_many_there_were(void **state)
@@ -587,6 +744,30 @@ static void a_place_names_the_unit(void **state)
 	assert_string_equal(sent("/alert/", 0)->topic, "mercy/unit/icu4/alert/high/nc-1");
 }
 
+static void each_gateway_has_keys_of_its_own(void **state)
+{
+	uint8_t key[OPEN_KEY];
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	push_high("a2", 2);
+	run();
+	memcpy(key, read_alert(sent("/alert/", 0))->key.data, sizeof(key));
+	assert_memory_not_equal(read_alert(sent("/alert/", 1))->key.data, key, sizeof(key));
+	assert_int_equal(push(alert("a3", 1, PRIORITY(HIGH), PHASE(END))), OK);
+	assert_memory_equal(read_alert(sent("/alert/", 2))->key.data, key, sizeof(key));   /* the end finds its start */
+	run();
+	pipeline_close(&g);
+	strcpy(conf.gateway_outbox, scratch_path(&scratch, "another.mdb"));
+	device = "nc-2";
+	start();
+	b.count = 0;
+	come_up();
+	push_high("a1", 1);
+	assert_memory_not_equal(read_alert(sent("/alert/", 0))->key.data, key, sizeof(key));
+}
+
 static void observations_go_on_their_own_topic(void **state)
 {
 	struct event e = { .kind = EVENT_OBSERVATIONS, .source = SPAN_LIT("M"), .source_id = SPAN_LIT("v1") };
@@ -610,15 +791,15 @@ static void what_a_nurse_does_reaches_the_source(void **state)
 	come_up();
 	push_high("a1", 1);
 	run();
-	update(sent("/alert/", 0), 1, STATE(ACCEPTED));
+	update(sent("/alert/", 0), NULL, STATE(ACCEPTED));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
 	assert_string_equal(src.by[src.n - 1], "ana");
 	assert_int_equal(src.answer[src.n - 1].state, STATE(ACCEPTED));
-	update(sent("/alert/", 0), 1, STATE(RESOLVED));
+	update(sent("/alert/", 0), NULL, STATE(RESOLVED));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 2);
-	update(sent("/alert/", 0), 1, STATE(ACCEPTED));
+	update(sent("/alert/", 0), NULL, STATE(ACCEPTED));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 2);   /* it is over */
-	update(sent("/alert/", 0), 9, STATE(ACCEPTED));
+	update(sent("/alert/", 0), (const uint8_t[OPEN_KEY]){ 9 }, STATE(ACCEPTED));
 	assert_int_equal(answers(ANSWER_UPDATE, NULL), 2);   /* not ours */
 }
 
@@ -632,7 +813,7 @@ static void also_after_a_restart_of_the_gateway(void **state)
 	start();
 	port->push(port->ctx, (struct input *)&src, &(struct event){ 0 });   /* the input is there again */
 	come_up();
-	update(sent("/alert/", 0), 1, STATE(ON_THE_WAY));
+	update(sent("/alert/", 0), NULL, STATE(ON_THE_WAY));
 	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
 }
 
@@ -642,7 +823,7 @@ static void after_resolved_the_next_goes_out_at_once(void **state)
 	come_up();
 	push_medium("a1", 1, PHASE(START));
 	run();
-	update(sent("/alert/", 0), 1, STATE(RESOLVED));
+	update(sent("/alert/", 0), NULL, STATE(RESOLVED));
 	push_medium("a2", 1, PHASE(START));
 	run();
 	assert_int_equal(sent_count("/alert/"), 2);
@@ -715,19 +896,26 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_HOUSE(when_it_comes_up_it_subscribes_and_says_so),
 		WITH_HOUSE(an_event_is_durable_then_stored),
+		WITH_HOUSE(a_receipt_is_awaited_outside_of_the_window),
 		WITH_HOUSE(it_is_durable_without_a_broker),
 		WITH_HOUSE(an_urgent_one_is_on_the_wire_before_it_is_durable),
 		WITH_HOUSE(an_urgent_one_is_kept_until_its_receipt),
 		WITH_HOUSE(no_more_is_unanswered_than_the_broker_takes),
 		WITH_HOUSE(after_a_lost_connection_all_is_sent_again_under_the_same_id),
+		WITH_HOUSE(an_urgent_one_does_not_wait_for_the_next_try),
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
+		WITH_HOUSE(what_was_set_aside_flies_again),
+		WITH_HOUSE(a_refused_subscription_is_named),
 		WITH_HOUSE(a_repeated_source_id_is_answered_and_makes_no_second_message),
+		WITH_HOUSE(a_reused_id_with_another_content_is_another_alert),
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
 		WITH_HOUSE(what_was_folded_survives_a_restart),
+		WITH_HOUSE(what_is_only_late_is_not_called_folded),
 		WITH_HOUSE(the_end_says_how_many_there_were),
 		WITH_HOUSE(what_is_no_event_is_refused),
 		WITH_HOUSE(a_place_names_the_unit),
+		WITH_HOUSE(each_gateway_has_keys_of_its_own),
 		WITH_HOUSE(observations_go_on_their_own_topic),
 		WITH_HOUSE(what_a_nurse_does_reaches_the_source),
 		WITH_HOUSE(also_after_a_restart_of_the_gateway),

@@ -483,7 +483,7 @@ static void a_full_store_stops_and_goes_on_with_more_room(void **state)
 	g.spec.map_bytes = 1 << 20;
 	g.spec.ring_bytes = 1 << 18;
 	open_record();
-	while (record_state(g.record) != RECORD_STOPPED) {
+	while (record_trouble(g.record) == OK) {
 		struct happening h = publish(i);
 
 		if (record_push(g.record, &h))

@@ -1,4 +1,4 @@
-/* ref and fold: naming an alert in one word, and knowing it again. */
+/* ref: naming an alert in one word. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,7 +7,6 @@
 #include <stdlib.h>
 
 #include "crypt.h"
-#include "fold.h"
 #include "ref.h"
 #include "seed.h"
 
@@ -60,49 +59,12 @@ static void other_words_are_refused(void **state)
 	assert_int_equal(ref_read(SPAN_LIT("icu3/nc1/" ZEROS "AAA"), &r), OK);
 }
 
-static struct id numbered(uint64_t n)
-{
-	struct id id = { { 0 } };
-
-	memcpy(id.b, &n, sizeof(n));
-	return id;
-}
-
-static void the_same_message_is_known_and_the_same_condition_too(void **state)
-{
-	static struct fold f;
-	struct id one = numbered(1), two = numbered(2), three = numbered(3);
-
-	(void)state;
-	assert_int_equal(fold_see(&f, &one, numbered(7).b), FOLD_NEW);
-	assert_int_equal(fold_see(&f, &one, numbered(7).b), FOLD_SAME);
-	assert_int_equal(fold_see(&f, &two, numbered(7).b), FOLD_AGAIN);
-	assert_int_equal(fold_see(&f, &three, numbered(8).b), FOLD_NEW);
-	assert_int_equal(fold_see(&f, &one, numbered(7).b), FOLD_SAME);
-}
-
-static void the_oldest_is_forgotten_first(void **state)
-{
-	static struct fold f;
-
-	(void)state;
-	for (uint64_t i = 1; i <= FOLD_MAX + 1; i++) {
-		struct id id = numbered(i);
-
-		assert_int_equal(fold_see(&f, &id, id.b), FOLD_NEW);
-	}
-	assert_int_equal(fold_see(&f, &(struct id){ { 2 } }, numbered(2).b), FOLD_SAME);
-	assert_int_equal(fold_see(&f, &(struct id){ { 1 } }, numbered(1).b), FOLD_NEW);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_ref_is_read_back),
 		cmocka_unit_test(the_longest_words_fit),
 		cmocka_unit_test(other_words_are_refused),
-		cmocka_unit_test(the_same_message_is_known_and_the_same_condition_too),
-		cmocka_unit_test(the_oldest_is_forgotten_first),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

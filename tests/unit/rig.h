@@ -35,6 +35,7 @@ static struct {
 	/* the pipeline; the loop's thread writes, the test reads inside rig_do() or when it has an answer */
 	enum rig_mode mode;
 	unsigned pushed, answered;
+	struct digest digest[RIG_EVENTS];
 	char source[RIG_EVENTS][64], source_id[RIG_EVENTS][64], text[RIG_EVENTS][64];
 	char log[65536];
 } rig;
@@ -45,7 +46,7 @@ static inline void rig_answer(unsigned i, enum answer_kind kind)
 {
 	struct answer a = { .kind = kind, .source = span_str(rig.source[i]), .source_id = span_str(rig.source_id[i]),
 			    .state = PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED, .by = SPAN_LIT("ana"),
-			    .why = ERR_RANGE };
+			    .digest = rig.digest[i], .why = ERR_RANGE };
 
 	a.alert.b[ID_BYTES - 1] = (uint8_t)i;
 	rig.kind->answer(rig.in, &a);
@@ -64,6 +65,7 @@ static inline enum err rig_push(void *ctx, struct input *from, const struct even
 		return ERR_RANGE;
 	must(i < RIG_EVENTS && span_text(e->source, rig.source[i], 64));
 	must(span_text(e->source_id, rig.source_id[i], 64));
+	rig.digest[i] = e->digest;
 	snprintf(rig.text[i], 64, "%.63s", e->kind == EVENT_ALERT ? e->alert.text : "vitals");
 	rig.pushed++;
 	if (rig.mode == RIG_AT_ONCE)

@@ -22,7 +22,7 @@ static struct sessions fresh(void)
 static void the_new_connection_of_a_client_supersedes_the_old(void **state)
 {
 	struct sessions t = fresh();
-	struct session *old = session_add(&t, &world[0], "ana.t1"), *new = session_add(&t, &world[1], "ana.t1");
+	struct session *old = session_add(&t, &world[0], "ana.t1", false), *new = session_add(&t, &world[1], "ana.t1", false);
 
 	(void)state;
 	assert_int_equal(old->state, SESSION_SUPERSEDED);
@@ -37,8 +37,8 @@ static void a_pointer_used_again_is_a_new_session(void **state)
 	struct sessions t = fresh();
 
 	(void)state;
-	session_add(&t, &world[0], "ana.t1")->party = PULLCORD__V1__PARTY__PARTY_USER;
-	session_add(&t, &world[0], "pump-7");
+	session_add(&t, &world[0], "ana.t1", false)->party = PULLCORD__V1__PARTY__PARTY_USER;
+	session_add(&t, &world[0], "pump-7", false);
 	assert_int_equal(t.n, 1);
 	assert_string_equal(session_of(&t, &world[0])->client, "pump-7");
 	assert_int_equal(session_of(&t, &world[0])->party, 0);
@@ -49,7 +49,7 @@ static void a_pointer_used_again_is_a_new_session(void **state)
 static void an_offline_entry_disturbs_no_live_one(void **state)
 {
 	struct sessions t = fresh();
-	struct session *live = session_add(&t, &world[0], "pump-7");
+	struct session *live = session_add(&t, &world[0], "pump-7", false);
 
 	(void)state;
 	session_add_offline(&t, &world[1], "pump-7");
@@ -58,15 +58,34 @@ static void an_offline_entry_disturbs_no_live_one(void **state)
 	sessions_clear(&t);
 }
 
+static void what_was_subscribed_passes_to_whoever_resumes(void **state)
+{
+	struct sessions t = fresh();
+	struct session *s = session_add(&t, &world[0], "ana.t1", false);
+
+	(void)state;
+	assert_int_equal(session_filter_add(s, SPAN_LIT("mercy/#"), 0), OK);
+	s = session_add(&t, &world[1], "ana.t1", true);
+	assert_int_equal(s->filters, 1);
+	s->state = SESSION_CLOSED;
+	s = session_add(&t, &world[2], "ana.t1", true);
+	assert_int_equal(s->filters, 1);
+	s = session_add(&t, &world[2], "ana.t1", true);   /* at the same address */
+	assert_int_equal(s->filters, 1);
+	s = session_add(&t, &world[3], "ana.t1", false);
+	assert_int_equal(s->filters, 0);
+	sessions_clear(&t);
+}
+
 static void closed_sessions_go_after_a_while(void **state)
 {
 	struct sessions t = fresh();
-	struct session *s = session_add(&t, &world[0], "ana.t1");
+	struct session *s = session_add(&t, &world[0], "ana.t1", false);
 
 	(void)state;
 	s->state = SESSION_CLOSED;
 	s->active_ms = 1000;
-	session_add(&t, &world[1], "bea.t1");
+	session_add(&t, &world[1], "bea.t1", false);
 	sessions_reap(&t, 1000 + SESSION_LINGER_MS);
 	assert_non_null(session_of(&t, &world[0]));
 	sessions_reap(&t, 1001 + SESSION_LINGER_MS);
@@ -78,7 +97,7 @@ static void closed_sessions_go_after_a_while(void **state)
 static void filters_are_kept_once_and_bounded(void **state)
 {
 	struct sessions t = fresh();
-	struct session *s = session_add(&t, &world[0], "ana.t1");
+	struct session *s = session_add(&t, &world[0], "ana.t1", false);
 	char text[32];
 
 	(void)state;
@@ -140,7 +159,7 @@ static void any_order_of_logins_and_ends_agrees_with_the_model(void **state)
 
 		snprintf(client, sizeof(client), "c%u", (unsigned)seed_below(24));
 		if (seed_below(2)) {
-			session_add(&t, context, client);
+			session_add(&t, context, client, false);
 			n = model_login(m, n, context, client);
 		} else {
 			struct session *s = session_of(&t, context);
@@ -169,6 +188,7 @@ int main(void)
 		cmocka_unit_test(the_new_connection_of_a_client_supersedes_the_old),
 		cmocka_unit_test(a_pointer_used_again_is_a_new_session),
 		cmocka_unit_test(an_offline_entry_disturbs_no_live_one),
+		cmocka_unit_test(what_was_subscribed_passes_to_whoever_resumes),
 		cmocka_unit_test(closed_sessions_go_after_a_while),
 		cmocka_unit_test(filters_are_kept_once_and_bounded),
 		cmocka_unit_test(any_order_of_logins_and_ends_agrees_with_the_model),

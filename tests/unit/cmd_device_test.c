@@ -1,4 +1,4 @@
-/* device: the folder that is made for a machine, and whether the gateway can use it where it ends up. */
+/* cmd_device: the folder that is made for a machine, and whether the gateway can use it where it ends up. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

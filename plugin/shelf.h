@@ -1,0 +1,32 @@
+/* shelf: the durable side of history: rows written and deleted by a thread of its own, sealed, in the order they were
+ * asked for, as many to a commit as were waiting. A row that was put and is durable comes back as a receipt that is
+ * owed. When the file has no room left, rows wait and deletions go on, so that there is room again; a row that is
+ * deleted while it waits never was. Nothing here waits for the disk but shelf_open() and shelf_close(). */
+#ifndef PULLCORD_SHELF_H
+#define PULLCORD_SHELF_H
+
+#include "err.h"
+#include "id.h"
+#include "topic.h"
+
+struct shelf;
+
+/* Reads what is there, in order of number; `visit` says whether a row is to stay. Rows that cannot be opened are left
+ * out and counted. ERR_KEY: none could be. */
+enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
+		    bool (*visit)(void *ctx, uint64_t number, struct span value), void *ctx, struct shelf **out) MUST_USE;
+void shelf_close(struct shelf **s);                /* waits until all is durable, or the disk refuses */
+
+/* Numbers rise. Copies. `receipt`: the topic on which its sender hears of it. ERR_FULL: no memory. */
+enum err shelf_put(struct shelf *s, uint64_t number, const struct id *id, const char *receipt, struct span value) MUST_USE;
+/* The receipt is owed once more: at once, or with the row if that still waits. */
+enum err shelf_again(struct shelf *s, const struct id *id, const char *receipt) MUST_USE;
+void shelf_del(struct shelf *s, uint64_t number);  /* without memory the row stays until the next start */
+
+/* One receipt that is owed now: its topic, up to `most` ids. 0: none. */
+size_t shelf_owed(struct shelf *s, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most);
+/* Why rows wait (ERR_FULL, ERR_IO); OK while none does. */
+enum err shelf_trouble(const struct shelf *s);
+uint64_t shelf_damaged(const struct shelf *s);
+
+#endif

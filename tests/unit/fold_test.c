@@ -1,0 +1,169 @@
+/* fold: knowing messages and conditions again, and when a condition is a new one. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdlib.h>
+
+#include "fold.h"
+#include "history.h"
+
+static struct fold *f;
+
+static int make(void **state)
+{
+	(void)state;
+	f = calloc(1, sizeof(*f));
+	return f ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	free(f);
+	return 0;
+}
+
+static struct id numbered(uint64_t n)
+{
+	struct id id = { { 0 } };
+
+	memcpy(id.b, &n, sizeof(n));
+	return id;
+}
+
+/* Every message has an id of its own unless it is given one. */
+static enum fold_seen see_as(uint64_t id, const char *device, uint64_t key, Pullcord__V1__Phase phase, const char *text)
+{
+	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
+	struct id message = numbered(id), condition = numbered(key);
+
+	a.key = (ProtobufCBinaryData){ FOLD_KEY_BYTES, condition.b };
+	a.phase = phase;
+	a.bed = "412-B";
+	a.text = (char *)text;
+	a.code = "call.normal";
+	return fold_see(f, &message, device, &a);
+}
+
+static enum fold_seen see(const char *device, uint64_t key, Pullcord__V1__Phase phase)
+{
+	static uint64_t id = 1000000;
+
+	return see_as(++id, device, key, phase, "Water, please");
+}
+
+static const struct fold_alert *update(const char *device, uint64_t key, Pullcord__V1__AlertState state)
+{
+	Pullcord__V1__AlertUpdate u = PULLCORD__V1__ALERT_UPDATE__INIT;
+	struct id condition = numbered(key);
+
+	u.key = (ProtobufCBinaryData){ FOLD_KEY_BYTES, condition.b };
+	u.state = state;
+	return fold_update(f, device, &u);
+}
+
+#define START PULLCORD__V1__PHASE__PHASE_START
+#define END PULLCORD__V1__PHASE__PHASE_END
+#define ON_THE_WAY PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY
+#define RESOLVED PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED
+
+static void the_same_message_is_known_and_the_same_condition_too(void **state)
+{
+	(void)state;
+	assert_int_equal(see_as(1, "nc1", 7, START, ""), FOLD_NEW);
+	assert_int_equal(see_as(1, "nc1", 7, START, ""), FOLD_SAME);
+	assert_int_equal(see_as(2, "nc1", 7, START, ""), FOLD_AGAIN);
+	assert_int_equal(see_as(3, "nc1", 8, START, ""), FOLD_NEW);
+	assert_int_equal(see_as(1, "nc1", 7, START, ""), FOLD_SAME);
+}
+
+static void the_same_key_of_another_device_is_another_condition(void **state)
+{
+	(void)state;
+	assert_int_equal(see("nc1", 7, START), FOLD_NEW);
+	assert_int_equal(see("nc2", 7, START), FOLD_NEW);
+	assert_int_equal(see("nc1", 7, END), FOLD_AGAIN);
+	assert_int_equal(see("nc2", 7, START), FOLD_AGAIN);
+}
+
+static void a_call_after_one_that_is_over_is_new(void **state)
+{
+	(void)state;
+	assert_int_equal(see("nc1", 7, START), FOLD_NEW);
+	assert_int_equal(see("nc1", 7, END), FOLD_AGAIN);
+	assert_int_equal(see("nc1", 7, START), FOLD_NEW);
+	assert_int_equal(see("nc1", 7, START), FOLD_AGAIN);
+}
+
+static void a_call_after_one_that_was_resolved_is_new(void **state)
+{
+	(void)state;
+	assert_int_equal(see("nc1", 7, START), FOLD_NEW);
+	assert_non_null(update("nc1", 7, ON_THE_WAY));
+	assert_int_equal(see("nc1", 7, START), FOLD_AGAIN);
+	assert_non_null(update("nc1", 7, RESOLVED));
+	assert_int_equal(see("nc1", 7, START), FOLD_NEW);
+	assert_int_equal(see("nc1", 7, START), FOLD_AGAIN);
+}
+
+static void an_update_is_told_what_it_is_about(void **state)
+{
+	(void)state;
+	assert_null(update("nc1", 7, ON_THE_WAY));
+	see_as(1, "nc1", 7, START, "Water, please");
+	assert_null(update("nc2", 7, ON_THE_WAY));
+	assert_string_equal(update("nc1", 7, ON_THE_WAY)->text, "Water, please");
+	assert_string_equal(update("nc1", 7, ON_THE_WAY)->bed, "412-B");
+	see_as(2, "nc1", 7, END, "");
+	assert_string_equal(update("nc1", 7, RESOLVED)->text, "call.normal");   /* also when it is over */
+	assert_null(fold_update(f, "nc1", &(Pullcord__V1__AlertUpdate)PULLCORD__V1__ALERT_UPDATE__INIT));
+}
+
+static void a_long_text_is_cut_at_a_character(void **state)
+{
+	char text[3 * FOLD_TEXT_MAX];
+
+	(void)state;
+	text[0] = '\0';
+	for (size_t i = 0; i < FOLD_TEXT_MAX - 1; i++)
+		strcat(text, "x");
+	strcat(text, "\u00e4 and more");
+	see_as(1, "nc1", 7, START, text);
+	assert_int_equal(strlen(update("nc1", 7, ON_THE_WAY)->text), FOLD_TEXT_MAX - 1);
+}
+
+static void the_oldest_is_forgotten_first(void **state)
+{
+	(void)state;
+	for (uint64_t i = 1; i <= FOLD_MAX + 1; i++)
+		assert_int_equal(see_as(i, "nc1", i, START, ""), FOLD_NEW);
+	assert_int_equal(see_as(2, "nc1", 2, START, ""), FOLD_SAME);
+	assert_int_equal(see_as(1, "nc1", 1, START, ""), FOLD_NEW);
+}
+
+static void all_that_the_broker_keeps_is_remembered(void **state)
+{
+	(void)state;
+	assert_true(FOLD_MAX >= HISTORY_ALERTS_MAX);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_same_message_is_known_and_the_same_condition_too),
+		TEST(the_same_key_of_another_device_is_another_condition),
+		TEST(a_call_after_one_that_is_over_is_new),
+		TEST(a_call_after_one_that_was_resolved_is_new),
+		TEST(an_update_is_told_what_it_is_about),
+		TEST(a_long_text_is_cut_at_a_character),
+		TEST(the_oldest_is_forgotten_first),
+		TEST(all_that_the_broker_keeps_is_remembered),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
