@@ -390,6 +390,8 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	if (!v.allow || (!v.life_critical && record_state(g->record) == RECORD_STOPPED))
 		return;
 	g->host.publish(s->client, k->text, span(k->payload, k->n), 1, false);
+	if (v.record == POLICY_RECORD_OFF)
+		return;
 	h.topic = span_str(k->text);
 	h.message = &k->id;
 	h.why = v.why;
