@@ -9,11 +9,13 @@
 
 #define BUCKETS 4096            /* of the tables by id and by key */
 #define CLOSED_IDS 4096
+#define RANKS 7
 
 struct history {
 	struct shelf *shelf;
 	struct kept *first, *last;
 	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
+	struct rank { struct kept *first, *last; } rank[RANKS];
 	struct id closed[CLOSED_IDS];   /* seen to lately, by hash: a late duplicate does not open them again */
 	uint64_t hash_key;              /* ids and keys are chosen by senders */
 	size_t kept;
@@ -42,6 +44,30 @@ static struct kept **key_chain(struct history *h, const uint8_t key[ID_BYTES])
 	return &h->by_key[hash16(h, key) % BUCKETS];
 }
 
+/* What goes first when there are too many: the lower number, and of one number the oldest. */
+static struct rank *rank_of(struct history *h, const struct kept *k)
+{
+	return &h->rank[k->over ? 0 : k->accepted ? 1 : 1 + priority_parse(topic_word(&k->topic, "priority"))];
+}
+
+static void rank_in(struct history *h, struct kept *k)
+{
+	struct rank *r = rank_of(h, k);
+
+	k->prev_in_rank = r->last;
+	k->next_in_rank = NULL;
+	*(r->last ? &r->last->next_in_rank : &r->first) = k;
+	r->last = k;
+}
+
+static void rank_out(struct history *h, struct kept *k)
+{
+	struct rank *r = rank_of(h, k);
+
+	*(k->prev_in_rank ? &k->prev_in_rank->next_in_rank : &r->first) = k->next_in_rank;
+	*(k->next_in_rank ? &k->next_in_rank->prev_in_rank : &r->last) = k->prev_in_rank;
+}
+
 static void link_in(struct history *h, struct kept *k)
 {
 	struct kept **id = id_chain(h, &k->id), **key = key_chain(h, k->key);
@@ -53,6 +79,7 @@ static void link_in(struct history *h, struct kept *k)
 	*id = k;
 	k->next_by_key = *key;
 	*key = k;
+	rank_in(h, k);
 	h->kept++;
 }
 
@@ -60,6 +87,7 @@ static void link_out(struct history *h, struct kept *k)
 {
 	struct kept **at;
 
+	rank_out(h, k);
 	*(k->prev ? &k->prev->next : &h->first) = k->next;
 	*(k->next ? &k->next->prev : &h->last) = k->prev;
 	for (at = id_chain(h, &k->id); *at != k; at = &(*at)->next_by_id)
@@ -88,20 +116,13 @@ static void forget(struct history *h, struct kept *k)
 	free(k);
 }
 
-/* What goes first when there are too many: the lower number. */
-static int rank(const struct kept *k)
-{
-	return k->over ? 0 : k->accepted ? 1 : 1 + priority_parse(topic_word(&k->topic, "priority"));
-}
-
 static void evict(struct history *h)
 {
-	struct kept *worst = h->first;
+	int rank = 0;
 
-	for (struct kept *k = h->first; k; k = k->next)
-		if (rank(k) < rank(worst))
-			worst = k;
-	forget(h, worst);
+	while (!h->rank[rank].first)
+		rank++;
+	forget(h, h->rank[rank].first);
 	h->evicted++;
 }
 
@@ -240,9 +261,13 @@ void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct
 		next = k->next_by_key;
 		if (memcmp(k->key, key, ID_BYTES) != 0 || !same_place(&k->topic, topic))
 			continue;
-		k->accepted = what == HISTORY_ACCEPTED;
-		if (what == HISTORY_DONE)
+		if (what == HISTORY_DONE) {
 			forget(h, k);
+			continue;
+		}
+		rank_out(h, k);
+		k->accepted = what == HISTORY_ACCEPTED;
+		rank_in(h, k);
 	}
 }
 

@@ -28,7 +28,7 @@ struct kept {
 	bool accepted;                             /* somebody sees to it: not shown to newcomers */
 	struct topic topic;                        /* borrows from `text` */
 	char text[TOPIC_BYTES_MAX + 1];
-	struct kept *next, *prev, *next_by_id, *next_by_key;
+	struct kept *next, *prev, *next_by_id, *next_by_key, *next_in_rank, *prev_in_rank;
 	size_t n;
 	uint8_t payload[];
 };
