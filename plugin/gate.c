@@ -22,7 +22,11 @@ static struct session *who(struct guard *g, const struct client *c, bool *known)
 	struct session *s = session_of(&g->sessions, c->context);
 
 	*known = s && c->client && strcmp(s->client, c->client) == 0;
-	return *known ? s : guard_restored(g, c);
+	if (!*known)
+		s = guard_restored(g, c);
+	if (s)
+		guard_refresh(g, s);
+	return s;
 }
 
 static void report_bypass(struct guard *g, const struct client *c, const char *topic)
@@ -78,7 +82,13 @@ static const char *check_sender(const struct guard *g, const struct session *s, 
 /* Topics only the broker itself speaks on. */
 static bool is_ours_alone(enum topic_kind kind)
 {
-	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT || kind == TOPIC_CONTROL;
+	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT;
+}
+
+/* Where policies speak of commands (control_allowed()): permissions, not topics. */
+static bool is_permission(const struct guard *g, const struct topic *t)
+{
+	return t->n > 1 && span_is(t->level[0], g->tenant) && span_is(t->level[1], "control");
 }
 
 static bool may_be_retained(enum topic_kind kind)
@@ -109,6 +119,21 @@ static const char *check_payload(struct guard *g, const struct session *s, const
 	return check_sender(g, s, e);
 }
 
+/* Whoever may give some command may speak here; each command is decided again, alone (admin.c). */
+static struct decision decide_control(const struct guard *g, const struct session *s, const struct publish *p)
+{
+	struct decision d = deny(NULL);
+
+	d.verdict.why = WHY_NO_RULE;
+	if (p->retain)
+		d.detail = "nothing may be retained on this topic";
+	else if (!control_allowed_any(g->policy, s->holder))
+		d.detail = "no role of theirs permits any command";
+	else
+		d.answer = GATE_ALLOW;
+	return d;
+}
+
 static struct decision decide_publish(struct guard *g, const struct session *s, bool live, const char *topic,
 				      const struct publish *p, struct envelope *e)
 {
@@ -121,8 +146,12 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 		d.detail = "a will is for the device's own state";
 	else if (is_ours_alone(d.topic.kind))
 		d.detail = "only the broker speaks on this topic";
+	else if (is_permission(g, &d.topic))
+		d.detail = "this is a permission, not a topic";
 	if (d.detail)
 		return d;
+	if (d.topic.kind == TOPIC_CONTROL)
+		return decide_control(g, s, p);
 	d.verdict = policy_decide(g->policy, s->holder, ACCESS_PUBLISH, &d.topic);
 	if (!d.verdict.allow)
 		return d;
@@ -195,6 +224,8 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
+	if (span_is(filter, CONTROL_RESPONSE))
+		return decide_control(g, s, &(struct publish){ 0 });   /* answers are sent to one client, not to a topic */
 	if (filter_parse(filter, &d.topic) != OK)
 		return d;
 	d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);

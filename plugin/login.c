@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <time.h>
 
 #include "guard.h"
@@ -23,6 +24,8 @@ enum fault {
 	LOGIN_WAIT,
 	LOGIN_BUSY,
 	LOGIN_RECORD,
+	LOGIN_REVOKED,
+	LOGIN_WIPED,
 };
 
 static const struct { const char *text; enum gate answer; } faults[] = {
@@ -41,6 +44,8 @@ static const struct { const char *text; enum gate answer; } faults[] = {
 	[LOGIN_WAIT] = { "the password is being checked", GATE_CLOSE },
 	[LOGIN_BUSY] = { "too many passwords to check", GATE_CLOSE },
 	[LOGIN_RECORD] = { "the record is behind", GATE_CLOSE },
+	[LOGIN_REVOKED] = { "the certificate is revoked", GATE_DENY },
+	[LOGIN_WIPED] = { "wiped", GATE_DENY },
 };
 
 /* Who a connection says it is, while that is being found out. */
@@ -48,7 +53,9 @@ struct claim {
 	Pullcord__V1__Party party;
 	char id[WORD_BYTES_MAX + 1];
 	struct account *account;
+	uint8_t fingerprint[32];
 	const char *detail;
+	char text[ACCOUNT_TEXT_MAX + 1];    /* where `detail` may stand */
 };
 
 static void claim_clear(struct claim *k)
@@ -66,7 +73,29 @@ static enum fault find_account(struct guard *g, struct claim *k)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 		return LOGIN_MEMORY;
 	}
+	if (k->account->state == ACCOUNT_WIPED)
+		return LOGIN_WIPED;
 	return k->account->subject.suspended ? LOGIN_SUSPENDED : LOGIN_GOOD;
+}
+
+/* Refused with the reason its revoker gave; also when the list cannot be read. */
+static enum fault check_certificate(struct guard *g, struct claim *k)
+{
+	struct denial x;
+	enum err e = directory_denial(g->directory, k->fingerprint, &x);
+	int n;
+
+	if (e == ERR_NOT_FOUND)
+		return LOGIN_GOOD;
+	if (e != OK) {
+		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
+		return LOGIN_MEMORY;
+	}
+	if (x.reason[0]) {
+		n = snprintf(k->text, sizeof(k->text), "%s: %s", faults[LOGIN_REVOKED].text, x.reason);
+		k->detail = n > 0 && (size_t)n < sizeof(k->text) ? k->text : NULL;   /* cut text may be no UTF-8 */
+	}
+	return LOGIN_REVOKED;
 }
 
 /* A device: its certificate is its identity, the client id must be the same, a username may repeat it. */
@@ -74,6 +103,7 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 {
 	struct identity who;
 	enum certificate_fault f = identity_read(x509, time(NULL), &who);
+	enum fault fault;
 
 	k->party = PULLCORD__V1__PARTY__PARTY_DEVICE;
 	if (f != CERTIFICATE_GOOD) {
@@ -81,6 +111,10 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 		return LOGIN_CERTIFICATE;
 	}
 	strcpy(k->id, who.id);
+	memcpy(k->fingerprint, who.fingerprint, sizeof(k->fingerprint));
+	fault = check_certificate(g, k);
+	if (fault != LOGIN_GOOD)
+		return fault;
 	if (strcmp(who.tenant, g->tenant) != 0)
 		return LOGIN_TENANT;
 	if (c->username && strcmp(c->username, who.id) != 0)
@@ -159,7 +193,6 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 static enum gate open_session(struct guard *g, const struct client *c, const struct claim *k)
 {
 	struct session *s = session_add(&g->sessions, c->context, c->client);
-	struct holder *h;
 
 	if (!s)
 		return GATE_CLOSE;
@@ -168,11 +201,11 @@ static enum gate open_session(struct guard *g, const struct client *c, const str
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
-	if (policy_bind(g->policy, &k->account->subject, &h) != OK) {
+	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
+	if (guard_bind(g, s, k->account) != OK) {
 		session_drop(&g->sessions, s);
 		return GATE_CLOSE;
 	}
-	session_hold(s, h);
 	return GATE_ALLOW;
 }
 

@@ -37,6 +37,8 @@ struct session {
 	struct session_filter *filter;
 	size_t filters;
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
+	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */
+	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
 	struct session *by_context, *by_client, *all_next, **all_prev;

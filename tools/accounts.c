@@ -11,86 +11,7 @@
 
 void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id)
 {
-	d->account = (struct account){
-		.subject = { .party = kind->party, .tenant = span_str(tenant), .id = span_str(id),
-			     .role = d->role, .attribute = d->attribute },
-	};
-}
-
-void draft_of(struct draft *d, const struct account *a)
-{
-	d->account = *a;
-	memcpy(d->role, a->subject.role, a->subject.roles * sizeof(d->role[0]));
-	memcpy(d->attribute, a->subject.attribute, a->subject.attributes * sizeof(d->attribute[0]));
-	d->account.subject.role = d->role;
-	d->account.subject.attribute = d->attribute;
-}
-
-static size_t role_at(const struct draft *d, struct span role)
-{
-	size_t i = 0;
-
-	while (i < d->account.subject.roles && !span_eq(d->role[i], role))
-		i++;
-	return i;
-}
-
-static size_t attribute_at(const struct draft *d, struct attribute want)
-{
-	size_t i = 0;
-
-	while (i < d->account.subject.attributes &&
-	       !(span_eq(d->attribute[i].name, want.name) && span_eq(d->attribute[i].value, want.value)))
-		i++;
-	return i;
-}
-
-/* False: there is no room. */
-static bool add_role(struct draft *d, struct span role)
-{
-	struct subject *s = &d->account.subject;
-
-	if (role_at(d, role) < s->roles)
-		return true;
-	if (s->roles == DIRECTORY_ROLES_MAX)
-		return false;
-	d->role[s->roles++] = role;
-	return true;
-}
-
-static bool add_attribute(struct draft *d, struct attribute a)
-{
-	struct subject *s = &d->account.subject;
-
-	if (attribute_at(d, a) < s->attributes)
-		return true;
-	if (s->attributes == DIRECTORY_ATTRIBUTES_MAX)
-		return false;
-	d->attribute[s->attributes++] = a;
-	return true;
-}
-
-/* False: it was not held. */
-static bool drop_role(struct draft *d, struct span role)
-{
-	struct subject *s = &d->account.subject;
-	size_t at = role_at(d, role);
-
-	if (at == s->roles)
-		return false;
-	d->role[at] = d->role[--s->roles];
-	return true;
-}
-
-static bool drop_attribute(struct draft *d, struct attribute a)
-{
-	struct subject *s = &d->account.subject;
-	size_t at = attribute_at(d, a);
-
-	if (at == s->attributes)
-		return false;
-	d->attribute[at] = d->attribute[--s->attributes];
-	return true;
+	draft_new(d, kind->party, span_str(tenant), span_str(id));
 }
 
 /* ---- what options say -------------------------------------------------------------------------------------------- */
@@ -152,8 +73,17 @@ static int check_roles(const struct install *in, const struct holding *h)
 	return CMD_DONE;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h)
 {
+	const struct grant g = { .at_us = now_us() };
 	int code = check_words(page, h);
 	bool room = true;
 
@@ -162,13 +92,13 @@ int draft_add(struct draft *d, const struct opt_page *page, const struct install
 	if (code != CMD_DONE)
 		return code;
 	for (size_t i = 0; i < h->role.n; i++)
-		room &= add_role(d, span_str(h->role.text[i]));
+		room &= draft_add_role(d, span_str(h->role.text[i]), g);
 	for (size_t i = 0; i < held_attributes(h); i++)
-		room &= add_attribute(d, held_attribute(h, i));
+		room &= draft_add_attribute(d, held_attribute(h, i), g);
 	if (room)
 		return CMD_DONE;
-	return report_fail(ERR_FULL, "hold more than %d roles or %d attributes", DIRECTORY_ROLES_MAX,
-			   DIRECTORY_ATTRIBUTES_MAX);
+	return report_fail(ERR_FULL, "hold more than %d roles or %d attributes", ACCOUNT_ROLES_MAX,
+			   ACCOUNT_ATTRIBUTES_MAX);
 }
 
 static int draft_drop(struct draft *d, const struct opt_page *page, const struct holding *h)
@@ -178,7 +108,7 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 	if (code != CMD_DONE)
 		return code;
 	for (size_t i = 0; i < h->role.n; i++) {
-		if (drop_role(d, span_str(h->role.text[i])))
+		if (draft_drop_role(d, span_str(h->role.text[i])))
 			continue;
 		report_error("%.*s does not hold the role %s", SPAN_FMT(d->account.subject.id), h->role.text[i]);
 		return CMD_NO;
@@ -186,7 +116,7 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 	for (size_t i = 0; i < held_attributes(h); i++) {
 		struct attribute a = held_attribute(h, i);
 
-		if (drop_attribute(d, a))
+		if (draft_drop_attribute(d, a))
 			continue;
 		report_error("%.*s does not hold %.*s=%.*s", SPAN_FMT(d->account.subject.id), SPAN_FMT(a.name),
 			     SPAN_FMT(a.value));
@@ -196,14 +126,6 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 }
 
 /* ---- the directory ----------------------------------------------------------------------------------------------- */
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 enum err accounts_find(const struct accounts *kind, struct directory *dir, const char *id, struct account **out)
 {
@@ -245,7 +167,7 @@ void accounts_print(const struct account *a)
 		CELL_SPAN("id", s->id),
 		CELL_SPAN("tenant", s->tenant),
 		CELL_SPAN("name", a->name),
-		CELL_STR("state", s->suspended ? "suspended" : "active"),
+		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", s->role, s->roles),
 		CELL_PAIRS("attributes", s->attribute, s->attributes),
 		CELL_BOOL("password", a->password[0] != '\0'),
@@ -265,7 +187,7 @@ static bool list_one(void *ctx, const struct account *a)
 	struct listing *l = ctx;
 	struct cell row[] = {
 		CELL_SPAN("id", a->subject.id),
-		CELL_STR("state", a->subject.suspended ? "suspended" : "active"),
+		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", a->subject.role, a->subject.roles),
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
 	};
@@ -273,7 +195,7 @@ static bool list_one(void *ctx, const struct account *a)
 	if (a->subject.party != l->party)
 		return true;
 	row[0].width = 20;
-	row[1].width = 9;
+	row[1].width = 11;
 	row[2].width = 24;
 	if (l->n++ == 0)
 		report_head(row, countof(row));
@@ -388,13 +310,13 @@ static int do_revoke(struct work *w)
 
 static int do_suspend(struct work *w)
 {
-	w->draft.account.subject.suspended = true;
+	draft_state(&w->draft, ACCOUNT_SUSPENDED, (struct grant){ .at_us = now_us() });
 	return save(w, "is suspended: it may do nothing, and is cut off");
 }
 
 static int do_resume(struct work *w)
 {
-	w->draft.account.subject.suspended = false;
+	draft_state(&w->draft, ACCOUNT_ACTIVE, (struct grant){ .at_us = now_us() });
 	return save(w, "is active again");
 }
 

@@ -96,9 +96,9 @@ static struct span random_word(char *room)
 /* The largest accounts too. */
 static void an_account_comes_back_as_it_was_saved(void **state)
 {
-	static char words[2 + DIRECTORY_ROLES_MAX + 2 * DIRECTORY_ATTRIBUTES_MAX][64];
-	static struct span role[DIRECTORY_ROLES_MAX];
-	static struct attribute attribute[DIRECTORY_ATTRIBUTES_MAX];
+	static char words[2 + ACCOUNT_ROLES_MAX + 2 * ACCOUNT_ATTRIBUTES_MAX][64];
+	static struct span role[ACCOUNT_ROLES_MAX];
+	static struct attribute attribute[ACCOUNT_ATTRIBUTES_MAX];
 	struct directory *d = fresh();
 
 	(void)state;
@@ -113,8 +113,8 @@ static void an_account_comes_back_as_it_was_saved(void **state)
 		id[WORD_BYTES_MAX] = '\0';   /* no two begin alike: else one could be called like another's client id */
 		a.subject.id = span_str(id);
 		a.subject.tenant = random_word(words[w++]);
-		a.subject.roles = round == 0 ? DIRECTORY_ROLES_MAX : seed_below(8);
-		a.subject.attributes = round == 0 ? DIRECTORY_ATTRIBUTES_MAX : seed_below(20);
+		a.subject.roles = round == 0 ? ACCOUNT_ROLES_MAX : seed_below(8);
+		a.subject.attributes = round == 0 ? ACCOUNT_ATTRIBUTES_MAX : seed_below(20);
 		for (size_t i = 0; i < a.subject.roles; i++)
 			role[i] = random_word(words[w++]);
 		for (size_t i = 0; i < a.subject.attributes; i++) {
@@ -236,7 +236,7 @@ static void what_is_no_account_is_not_saved(void **state)
 	struct account good = account_of(USER, "ana"), a;
 	struct span role;
 	struct attribute attribute;
-	char long_name[DIRECTORY_NAME_MAX + 1];
+	char long_name[ACCOUNT_TEXT_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < countof(no_words); i++) {
@@ -260,10 +260,10 @@ static void what_is_no_account_is_not_saved(void **state)
 	assert_int_equal(save(d, NOBODY, "ana", true), ERR_RANGE);
 	assert_int_equal(save(d, PULLCORD__V1__PARTY__PARTY_BROKER, "ana", true), ERR_RANGE);
 	a = good;
-	a.subject.roles = DIRECTORY_ROLES_MAX + 1;
+	a.subject.roles = ACCOUNT_ROLES_MAX + 1;
 	assert_int_equal(directory_save(d, &a, true), ERR_RANGE);
 	a = good;
-	a.subject.attributes = DIRECTORY_ATTRIBUTES_MAX + 1;
+	a.subject.attributes = ACCOUNT_ATTRIBUTES_MAX + 1;
 	assert_int_equal(directory_save(d, &a, true), ERR_RANGE);
 	a = good;
 	memcpy(a.password, "open sesame", 12);
@@ -337,11 +337,14 @@ static bool see_account(void *ctx, const struct account *a)
 	return ++s->calls < s->stop_after;
 }
 
-static void see_change(void *ctx, Pullcord__V1__Party party, struct span id)
+static void see_change(void *ctx, const struct change *c)
 {
 	struct seen *s = ctx;
 
-	put_fmt(&s->put, "%d:%.*s ", party, SPAN_FMT(id));
+	if (c->fingerprint.n)
+		put_fmt(&s->put, "%02x ", c->fingerprint.p[0]);
+	else
+		put_fmt(&s->put, "%d:%.*s ", c->party, SPAN_FMT(c->id));
 	s->calls++;
 }
 
@@ -586,7 +589,7 @@ static void a_stored_account_is_checked_when_read(void **state)
 		account_free(&back);
 	}
 	assert_int_equal(account_read(span(NULL, 0), &back), ERR_VERSION);
-	assert_int_equal(account_read(SPAN_LIT("\x08\x02"), &back), ERR_VERSION);
+	assert_int_equal(account_read(SPAN_LIT("\x08\x03"), &back), ERR_VERSION);
 	assert_int_equal(account_read(SPAN_LIT("\x08\x01"), &back), ERR_CORRUPT);
 	assert_int_equal(account_read(SPAN_LIT("\xff"), &back), ERR_CORRUPT);
 	assert_null(back);
