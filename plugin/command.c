@@ -442,8 +442,7 @@ static const char *or_empty(const char *text)
 	return text ? text : "";
 }
 
-enum err answer_read(struct span text, void (*visit)(void *ctx, const char *command, const char *error, const char *data),
-		     void *ctx)
+enum err answer_read(struct span text, void (*visit)(void *ctx, const struct answer *a), void *ctx)
 {
 	CLEANUP(json_free) json_t *whole = json_loadb((const char *)text.p, text.n, 0, NULL);
 	const json_t *list = json_object_get(whole, "responses");
@@ -452,18 +451,12 @@ enum err answer_read(struct span text, void (*visit)(void *ctx, const char *comm
 		return ERR_SYNTAX;
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		const json_t *v = json_array_get(list, i);
-		CLEANUP(free_cleanup) char *data = json_dumps(json_object_get(v, "data"), JSON_COMPACT);
+		CLEANUP(free_cleanup) char *data = json_dumps(json_object_get(v, "data"), JSON_COMPACT | JSON_ENSURE_ASCII);
+		CLEANUP(free_cleanup) char *all = json_dumps(v, JSON_COMPACT | JSON_ENSURE_ASCII);
+		struct answer a = { or_empty(json_string_value(json_object_get(v, "command"))),
+				    or_empty(json_string_value(json_object_get(v, "error"))), data, or_empty(all) };
 
-		visit(ctx, or_empty(json_string_value(json_object_get(v, "command"))),
-		      or_empty(json_string_value(json_object_get(v, "error"))), data);
+		visit(ctx, &a);
 	}
 	return OK;
-}
-
-bool answer_is_for(struct span text, const char *correlation)
-{
-	CLEANUP(json_free) json_t *whole = json_loadb((const char *)text.p, text.n, 0, NULL);
-	const json_t *v = json_array_get(json_object_get(whole, "responses"), 0);
-
-	return span_is(text_of(json_object_get(v, "correlationData")), correlation);
 }

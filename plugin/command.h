@@ -10,7 +10,7 @@
 
 #include "account.h"
 
-#define COMMAND_REQUEST_MAX (256 << 10) /* bytes */
+#define COMMAND_REQUEST_MAX (192 << 10) /* bytes; `init` sets message_size_limit 200000 */
 #define COMMAND_ORDERS_MAX 4096         /* in a request, those in batches too */
 #define COMMAND_MEMBERS_MAX 1024        /* ids in one command */
 
@@ -105,10 +105,11 @@ bool command_time_read(struct span text, int64_t *us) MUST_USE;
 
 /* ---- answers, as a client reads them -------------------------------------------------------------------------- */
 
-/* Calls `visit` for each response in order: the error, or "" and the data as JSON text (NULL: none). ERR_SYNTAX. */
-enum err answer_read(struct span text, void (*visit)(void *ctx, const char *command, const char *error, const char *data),
-		     void *ctx) MUST_USE;
-/* Does it answer this correlation? */
-bool answer_is_for(struct span text, const char *correlation);
+/* One response; `json` is all of it and `data` a part (NULL: none), both as JSON text in ASCII. error "": it was done. */
+struct answer {
+	const char *command, *error, *data, *json;
+};
+/* Calls `visit` for each in order. ERR_SYNTAX. */
+enum err answer_read(struct span text, void (*visit)(void *ctx, const struct answer *a), void *ctx) MUST_USE;
 
 #endif
