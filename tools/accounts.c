@@ -1,9 +1,11 @@
 #include "accounts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "cmd.h"
+#include "live.h"
 #include "policy.h"
 #include "report.h"
 
@@ -245,6 +247,8 @@ struct work {
 	const struct accounts *kind;
 	const struct opt_page *page;
 	const struct holding *holding;
+	const char *until, *reason;
+	int64_t until_us;
 	struct install in;
 	struct directory *directory;
 	struct account *account;        /* as it was */
@@ -254,8 +258,9 @@ struct work {
 struct deed {
 	const char *verb, *text;
 	const char *example;            /* options of the example */
-	bool holding, show;             /* takes --role, --unit, --attr; takes --json and writes nothing */
+	bool holding, show, terms;      /* takes --role, --unit, --attr; --json and writes nothing; --reason */
 	int (*run)(struct work *w);
+	const char *command;            /* of the running broker; NULL: it depends (ask_holding()) */
 };
 
 static void work_end(struct work *w)
@@ -281,43 +286,76 @@ static int do_show(struct work *w)
 	return CMD_DONE;
 }
 
-static int check_some(const struct work *w)
+/* How what is named is held from now on. */
+static void set_terms(struct work *w)
 {
-	const struct holding *h = w->holding;
+	const struct grant g = { .until_us = w->until_us, .at_us = now_us(), .reason = span_str(w->reason) };
 
-	if (h->role.n + h->unit.n + h->attr.n == 0)
-		return opt_wrong(w->page, "what? give --role, --unit or --attr");
-	return CMD_DONE;
+	for (size_t i = 0; i < w->holding->role.n; i++)
+		must(draft_add_role(&w->draft, span_str(w->holding->role.text[i]), g));
+	for (size_t i = 0; i < held_attributes(w->holding); i++)
+		must(draft_add_attribute(&w->draft, held_attribute(w->holding, i), g));
 }
 
 static int do_grant(struct work *w)
 {
-	int code = check_some(w);
+	int code = draft_add(&w->draft, w->page, &w->in, w->holding);
 
-	if (code == CMD_DONE)
-		code = draft_add(&w->draft, w->page, &w->in, w->holding);
-	return code == CMD_DONE ? save(w, "holds it from now on") : code;
+	if (code != CMD_DONE)
+		return code;
+	set_terms(w);
+	return save(w, w->until ? "holds it from now on, until then" : "holds it from now on");
 }
 
 static int do_revoke(struct work *w)
 {
-	int code = check_some(w);
+	int code = draft_drop(&w->draft, w->page, w->holding);
 
-	if (code == CMD_DONE)
-		code = draft_drop(&w->draft, w->page, w->holding);
 	return code == CMD_DONE ? save(w, "does not hold it any more") : code;
 }
 
+static int move(struct work *w, enum account_state to, unsigned from, const char *done)
+{
+	struct span id = w->account->subject.id;
+
+	if (!(from & 1u << w->account->state)) {
+		report_error("%.*s is %s", SPAN_FMT(id), account_state_name(w->account->state));
+		if (w->account->state == ACCOUNT_WIPED)
+			report_hint("for good: pullcord %s remove %.*s, and make a new one", w->kind->noun, SPAN_FMT(id));
+		return CMD_NO;
+	}
+	draft_state(&w->draft, to, (struct grant){ .at_us = now_us(), .reason = span_str(w->reason) });
+	return save(w, done);
+}
+
+#define FROM(state) 1u << ACCOUNT_##state
+
 static int do_suspend(struct work *w)
 {
-	draft_state(&w->draft, ACCOUNT_SUSPENDED, (struct grant){ .at_us = now_us() });
-	return save(w, "is suspended: it may do nothing, and is cut off");
+	return move(w, ACCOUNT_SUSPENDED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED),
+		    "is suspended: it may do nothing, and is cut off");
 }
 
 static int do_resume(struct work *w)
 {
-	draft_state(&w->draft, ACCOUNT_ACTIVE, (struct grant){ .at_us = now_us() });
-	return save(w, "is active again");
+	return move(w, ACCOUNT_ACTIVE, FROM(ACTIVE) | FROM(SUSPENDED), "is active again");
+}
+
+static int do_quarantine(struct work *w)
+{
+	return move(w, ACCOUNT_QUARANTINED, FROM(ACTIVE) | FROM(SUSPENDED),
+		    "is in quarantine: it holds the role " ACCOUNT_QUARANTINE_ROLE " and no other");
+}
+
+static int do_release(struct work *w)
+{
+	return move(w, ACCOUNT_ACTIVE, FROM(QUARANTINED), "is active again");
+}
+
+static int do_wipe(struct work *w)
+{
+	memset(w->draft.account.password, 0, sizeof(w->draft.account.password));
+	return move(w, ACCOUNT_WIPED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), "is wiped, for good");
 }
 
 static int do_remove(struct work *w)
@@ -332,25 +370,36 @@ static int do_remove(struct work *w)
 }
 
 static const struct deed deed_show = {
-	"show", "Shows what an account holds.", "", false, true, do_show,
+	"show", "Shows what an account holds.", "", false, true, false, do_show, "get",
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",
-	" --role ROLE --unit UNIT", true, false, do_grant,
+	" --role ROLE --unit UNIT", true, false, true, do_grant, NULL,
 };
 static const struct deed deed_revoke = {
 	"revoke", "Takes roles and attributes from an account. A running broker decides by what is left at once, also "
-	"for subscriptions that stand.", " --role ROLE", true, false, do_revoke,
+	"for subscriptions that stand.", " --role ROLE", true, false, false, do_revoke, NULL,
 };
 static const struct deed deed_suspend = {
 	"suspend", "Suspends an account: it keeps what it holds but may do nothing, and its connections are cut.", "",
-	false, false, do_suspend,
+	false, false, true, do_suspend, "suspend",
 };
 static const struct deed deed_resume = {
-	"resume", "Makes a suspended account active again.", "", false, false, do_resume,
+	"resume", "Makes a suspended account active again.", "", false, false, true, do_resume, "resume",
+};
+static const struct deed deed_quarantine = {
+	"quarantine", "Puts an account in quarantine: until released it holds the role " ACCOUNT_QUARANTINE_ROLE
+	" of the policy, if there is one, and no other.", "", false, false, true, do_quarantine, "quarantine",
+};
+static const struct deed deed_release = {
+	"release", "Ends the quarantine of an account.", "", false, false, true, do_release, "release",
+};
+static const struct deed deed_wipe = {
+	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe",
 };
 static const struct deed deed_remove = {
-	"remove", "Removes an account. Its client ids stay bound to its name for good.", "", false, false, do_remove,
+	"remove", "Removes an account. Its client ids stay bound to its name for good.", "", false, false, false, do_remove,
+	"delete",
 };
 
 static int on_account(struct work *w, const struct deed *deed, const char *where, const char *id)
@@ -363,26 +412,120 @@ static int on_account(struct work *w, const struct deed *deed, const char *where
 	return deed->run(w);
 }
 
+/* ---- the same, of the running broker ----------------------------------------------------------------------------- */
+
+static void order_begin(const struct work *w, struct reply *r, const char *command, const char *id)
+{
+	reply_object(r, NULL);
+	reply_text(r, "command", span_str(command));
+	reply_text(r, w->kind->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "username", span_str(id));
+	if (w->until)
+		reply_text(r, "expires", span_str(w->until));
+	if (w->reason)
+		reply_text(r, "reason", span_str(w->reason));
+}
+
+static void ask_holding(const struct work *w, struct reply *r, bool give, const char *id)
+{
+	reply_object(r, NULL);
+	reply_text(r, "command", SPAN_LIT("batch"));
+	reply_array(r, "commands");
+	for (size_t i = 0; i < w->holding->role.n; i++) {
+		order_begin(w, r, give ? "grantRole" : "revokeRole", id);
+		reply_text(r, "rolename", span_str(w->holding->role.text[i]));
+		reply_end(r);
+	}
+	for (size_t i = 0; i < held_attributes(w->holding); i++) {
+		struct attribute a = held_attribute(w->holding, i);
+
+		order_begin(w, r, give ? "setAttribute" : "clearAttribute", id);
+		reply_text(r, "name", a.name);
+		reply_text(r, "value", a.value);
+		reply_end(r);
+	}
+	reply_end(r);
+	reply_end(r);
+}
+
+/* "get" of a device is getDevice; "suspend" is the same for both. */
+static void ask_plainly(const struct work *w, struct reply *r, const char *command, const char *id)
+{
+	bool own = strcmp(command, "get") == 0 || strcmp(command, "delete") == 0;
+	char word[32];
+
+	snprintf(word, sizeof(word), "%s%s", command,
+		 !own ? "" : w->kind->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "Device" : "User");
+	order_begin(w, r, word, id);
+	reply_end(r);
+}
+
+static int on_broker(struct work *w, const struct deed *deed, struct live *live, const char *where, const char *id)
+{
+	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(free_cleanup) char *request = NULL;
+	int code = deed->holding ? check_words(w->page, w->holding) : CMD_DONE;
+
+	if (code != CMD_DONE)
+		return code;
+	if (r) {
+		reply_array(r, "commands");
+		if (deed->command)
+			ask_plainly(w, r, deed->command, id);
+		else
+			ask_holding(w, r, deed == &deed_grant, id);
+		reply_end(r);
+		request = reply_finish(r);
+	}
+	if (!request)
+		return report_fail(ERR_FULL, "write the request");
+	code = live_open(live, w->page, where);
+	if (code == CMD_DONE)
+		code = live_ask(live, request, NULL);
+	live_close(live);
+	return code;
+}
+
+static int check_terms(struct work *w, const struct deed *deed)
+{
+	if (deed->holding && w->holding->role.n + w->holding->unit.n + w->holding->attr.n == 0)
+		return opt_wrong(w->page, "what? give --role, --unit or --attr");
+	if (w->until && (!command_time_read(span_str(w->until), &w->until_us) || w->until_us <= (int64_t)now_us()))
+		return opt_wrong(w->page, "--until is a time to come in UTC, as 2026-11-23T07:00:00Z, not \"%s\"", w->until);
+	if (w->reason && (strlen(w->reason) > ACCOUNT_TEXT_MAX || !span_utf8(span_str(w->reason))))
+		return opt_wrong(w->page, "--reason has at most %d bytes of UTF-8", ACCOUNT_TEXT_MAX);
+	return CMD_DONE;
+}
+
 static int run_deed(const struct accounts *kind, const struct deed *deed, int argc, char **argv)
 {
 	CLEANUP(work_end) struct work w = { .kind = kind };
 	struct holding holding = { 0 };
+	struct live live = { 0 };
 	struct opt_list id = { 0 };
 	const char *where = NULL;
 	char command[32], example[96];
 	bool json = false;
-	const struct opt opt[] = {
-		OPT_TEXT("dir", "DIR", &where, INSTALL_DIR_TEXT),
-		OPT_FLAG("json", &json, "one JSON object"),
-		HOLDING_OPTS(&holding),
-	};
-	const struct opt_page page = {
+	const struct opt dir_opt = OPT_TEXT("dir", "DIR", &where, INSTALL_DIR_TEXT), json_opt = OPT_FLAG("json", &json, "as JSON"),
+			 reason_opt = OPT_TEXT("reason", "TEXT", &w.reason, "why, at most 200 bytes; no PHI"),
+			 until_opt = OPT_TEXT("until", "TIME", &w.until, "when it ends, in UTC, as 2026-11-23T07:00:00Z");
+	const struct opt holding_opt[] = { HOLDING_OPTS(&holding) }, live_opt[] = { LIVE_OPTS(&live) };
+	struct opt opt[4 + countof(holding_opt) + countof(live_opt)];
+	struct opt_page page = {
 		.command = command, .operands = kind->operand, .least = 1, .most = 1,
-		.text = deed->text, .example = example,
-		.opt = opt, .opts = deed->holding ? countof(opt) : deed->show ? 2 : 1,
+		.text = deed->text, .example = example, .opt = opt,
 	};
 	int code;
 
+	opt[page.opts++] = dir_opt;
+	opt[page.opts++] = json_opt;
+	for (size_t i = 0; deed->holding && i < countof(holding_opt); i++)
+		opt[page.opts++] = holding_opt[i];
+	if (deed == &deed_grant)
+		opt[page.opts++] = until_opt;
+	if (deed->terms)
+		opt[page.opts++] = reason_opt;
+	for (size_t i = 0; i < countof(live_opt); i++)
+		opt[page.opts++] = live_opt[i];
 	snprintf(command, sizeof(command), "%s %s", kind->noun, deed->verb);
 	snprintf(example, sizeof(example), "pullcord %s %s%s", command, kind->sample, deed->example);
 	code = opt_read(&page, argc, argv, &id);
@@ -391,7 +534,10 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	report_json(json);
 	w.page = &page;
 	w.holding = &holding;
-	return on_account(&w, deed, where, id.text[0]);
+	code = check_terms(&w, deed);
+	if (code != CMD_DONE)
+		return code;
+	return live.on ? on_broker(&w, deed, &live, where, id.text[0]) : on_account(&w, deed, where, id.text[0]);
 }
 
 #define DEED(verb)                                                                                                     \
@@ -404,4 +550,7 @@ DEED(grant)
 DEED(revoke)
 DEED(suspend)
 DEED(resume)
+DEED(quarantine)
+DEED(release)
+DEED(wipe)
 DEED(remove)

@@ -22,6 +22,9 @@ int accounts_grant(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_revoke(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_suspend(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_resume(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_quarantine(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_release(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_wipe(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_remove(const struct accounts *kind, int argc, char **argv) MUST_USE;
 
 /* What is to be held, as options say it. */

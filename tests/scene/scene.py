@@ -10,6 +10,7 @@ import argparse
 import hashlib
 import json
 import re
+import shlex
 import shutil
 import signal
 import ssl
@@ -417,6 +418,25 @@ def _(stage, who, what, outcome):
         expect(f"{who} commands", [], errors, text)
     elif not any(outcome in error for error in errors):
         raise Trouble(f"no error says {outcome!r}:\n{text}")
+
+
+@step("{who} tells the broker {what...} -> {outcome...}")
+def _(stage, who, what, outcome):
+    house = stage.house
+    done = house.tool(*shlex.split(what), "--live", "--dir", house.dir, "--user", who, "--login-password-file",
+                      house.password_file(who), check=False)
+    text = done.stdout + done.stderr
+    if outcome == "done":
+        expect(f"exit status of pullcord {what}", 0, done.returncode, text)
+    elif outcome not in text:
+        raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")
+
+
+@step("who-can {access} {topic} -> {who}")
+def _(stage, access, topic, who):
+    """Of the installation's folder."""
+    text = stage.house.tool("who-can", access, topic, "--dir", stage.house.dir).stdout
+    expect(f"who can {access} {topic}", who, text.strip())
 
 
 @step("{who} grants {role} to {count} users at once -> {outcome}")
