@@ -596,6 +596,326 @@ static void a_stored_account_is_checked_when_read(void **state)
 	free(raw);
 }
 
+/* ---- what ends --------------------------------------------------------------------------------------------------- */
+
+static struct account with_roles(struct span *role, struct grant *grant, size_t n)
+{
+	struct account a = account_of(USER, "ana");
+
+	a.subject.role = role;
+	a.subject.roles = n;
+	a.role_grant = grant;
+	return a;
+}
+
+static void what_has_ended_is_not_in_the_subject(void **state)
+{
+	struct span role[] = { SPAN_LIT("late"), SPAN_LIT("always"), SPAN_LIT("soon"), SPAN_LIT("too") };
+	struct grant grant[] = { { .until_us = 300 }, { .by = SPAN_LIT("root") }, { .until_us = 200, .reason = SPAN_LIT("shift") },
+				 { .at_us = 7 } };
+	static const struct { int64_t now, until; size_t roles; } row[] = {
+		{ 0, 200, 4 }, { 199, 200, 4 }, { 200, 300, 3 }, { 299, 300, 3 }, { 300, INT64_MAX, 2 }, { INT64_MAX - 1, INT64_MAX, 2 },
+	};
+	struct account a = with_roles(role, grant, countof(role)), *back = NULL;
+	struct directory *d = fresh();
+	int64_t until;
+
+	(void)state;
+	assert_int_equal(directory_save(d, &a, true), OK);
+	assert_int_equal(directory_find(d, USER, SPAN_LIT("ana"), &back), OK);
+	assert_int_equal(back->subject.roles, 4);
+	assert_true(span_is(back->subject.role[0], "always") && span_is(back->role_grant[0].by, "root"));
+	assert_true(span_is(back->subject.role[1], "too") && back->role_grant[1].at_us == 7);
+	assert_true(span_is(back->subject.role[2], "late") && back->role_grant[2].until_us == 300);
+	assert_true(span_is(back->subject.role[3], "soon") && span_is(back->role_grant[3].reason, "shift"));
+	for (size_t i = 0; i < countof(row); i++) {
+		assert_int_equal(account_subject(back, row[i].now, &until).roles, row[i].roles);
+		assert_true(until == row[i].until);
+	}
+	account_free(&back);
+	directory_close(&d);
+}
+
+static void an_attribute_ends_as_a_role_does(void **state)
+{
+	struct attribute attribute[] = { { SPAN_LIT("unit"), SPAN_LIT("icu3") }, { SPAN_LIT("unit"), SPAN_LIT("med4") } };
+	struct grant grant[] = { { .until_us = 100 }, { 0 } };
+	struct account a = account_of(DEVICE, "nc1"), *back = NULL;
+	struct directory *d = fresh();
+	struct subject s;
+	int64_t until;
+
+	(void)state;
+	a.subject.attribute = attribute;
+	a.subject.attributes = 2;
+	a.attribute_grant = grant;
+	assert_int_equal(directory_save(d, &a, true), OK);
+	assert_int_equal(directory_find(d, DEVICE, SPAN_LIT("nc1"), &back), OK);
+	s = account_subject(back, 100, &until);
+	assert_int_equal(s.attributes, 1);
+	assert_true(span_is(s.attribute[0].value, "med4") && until == INT64_MAX);
+	account_free(&back);
+	directory_close(&d);
+}
+
+/* Random ends: the subject is exactly what a plain look at each grant says. */
+static void subjects_are_what_each_grant_says(void **state)
+{
+	struct span role[ACCOUNT_ROLES_MAX];
+	struct grant grant[ACCOUNT_ROLES_MAX];
+	char name[ACCOUNT_ROLES_MAX][8];
+
+	(void)state;
+	for (int round = 0; round < 200; round++) {
+		CLEANUP(account_free) struct account *back = NULL;
+		CLEANUP(free_cleanup) uint8_t *raw = NULL;
+		size_t n = seed_below(ACCOUNT_ROLES_MAX + 1), bytes, want = 0;
+		int64_t now = (int64_t)seed_below(12), until, want_until = INT64_MAX;
+		struct account a;
+
+		for (size_t i = 0; i < n; i++) {
+			snprintf(name[i], sizeof(name[i]), "r%zu", i);
+			role[i] = span_str(name[i]);
+			grant[i] = (struct grant){ .until_us = (int64_t)seed_below(12) };
+			if (grant[i].until_us && grant[i].until_us <= now)
+				continue;
+			want++;
+			if (grant[i].until_us && grant[i].until_us < want_until)
+				want_until = grant[i].until_us;
+		}
+		a = with_roles(role, grant, n);
+		assert_int_equal(account_write(&a, &raw, &bytes), OK);
+		assert_int_equal(account_read(span(raw, bytes), &back), OK);
+		assert_int_equal(account_subject(back, now, &until).roles, want);
+		assert_true(until == want_until);
+	}
+}
+
+static void in_quarantine_one_role_is_held_and_no_other(void **state)
+{
+	struct span role[] = { SPAN_LIT("nurse"), SPAN_LIT("boss") };
+	struct account a = with_roles(role, NULL, 2), *back = NULL;
+	struct directory *d = fresh();
+	struct subject s;
+	int64_t until;
+
+	(void)state;
+	a.state = ACCOUNT_QUARANTINED;
+	a.state_since = (struct grant){ .reason = SPAN_LIT("odd"), .by = SPAN_LIT("root"), .at_us = 3 };
+	assert_int_equal(directory_save(d, &a, true), OK);
+	assert_int_equal(directory_find(d, USER, SPAN_LIT("ana"), &back), OK);
+	s = account_subject(back, 0, &until);
+	assert_int_equal(s.roles, 1);
+	assert_true(span_is(s.role[0], ACCOUNT_QUARANTINE_ROLE) && !s.suspended);
+	assert_int_equal(back->subject.roles, 2);
+	assert_true(span_is(back->state_since.reason, "odd") && span_is(back->state_since.by, "root"));
+	account_free(&back);
+	a.state = ACCOUNT_WIPED;
+	assert_int_equal(directory_save(d, &a, false), OK);
+	assert_int_equal(directory_find(d, USER, SPAN_LIT("ana"), &back), OK);
+	assert_true(account_subject(back, 0, &until).suspended && back->state == ACCOUNT_WIPED);
+	account_free(&back);
+	directory_close(&d);
+}
+
+/* An older reader must not take for good what ends. */
+static void what_an_older_reader_would_get_wrong_it_does_not_read(void **state)
+{
+	struct span role[] = { SPAN_LIT("nurse") };
+	struct grant grant[] = { { .at_us = 5, .by = SPAN_LIT("root") } };
+	struct account a = with_roles(role, grant, 1);
+	uint8_t *raw = NULL;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(account_write(&a, &raw, &n), OK);
+	assert_int_equal(raw[1], 1);
+	free(raw);
+	grant[0].until_us = 5;
+	assert_int_equal(account_write(&a, &raw, &n), OK);
+	assert_int_equal(raw[1], 2);
+	free(raw);
+}
+
+static void a_reason_is_short_and_well_formed(void **state)
+{
+	static char text[ACCOUNT_TEXT_MAX + 1];
+	struct span role[] = { SPAN_LIT("nurse") };
+	struct grant grant[1] = { { .reason = span(text, sizeof(text)) } };
+	struct account a = with_roles(role, grant, 1);
+	uint8_t *raw = NULL;
+	size_t n;
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	assert_int_equal(account_write(&a, &raw, &n), ERR_TOO_LARGE);
+	grant[0].reason = SPAN_LIT("\xff");
+	assert_int_equal(account_write(&a, &raw, &n), ERR_UTF8);
+	grant[0] = (struct grant){ .by = SPAN_LIT("a b") };
+	assert_int_equal(account_write(&a, &raw, &n), ERR_RANGE);
+	grant[0] = (struct grant){ .until_us = -1 };
+	assert_int_equal(account_write(&a, &raw, &n), ERR_RANGE);
+	assert_null(raw);
+}
+
+/* ---- many at once, certificates, editions ------------------------------------------------------------------------ */
+
+static void a_batch_that_is_not_committed_never_was(void **state)
+{
+	struct account ana = account_of(USER, "ana"), bob = account_of(USER, "bob"), *found = NULL;
+	struct directory *d = fresh();
+	struct batch *b = NULL;
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(save(d, USER, "carl", true), OK);
+	before = directory_generation(d);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_save(b, &ana, true), OK);
+	assert_int_equal(batch_find(b, USER, SPAN_LIT("ana"), &found), OK);
+	assert_int_equal(batch_remove(b, USER, SPAN_LIT("carl")), OK);
+	assert_int_equal(batch_save(b, &ana, true), ERR_EXISTS);
+	assert_false(is_there(d, USER, "ana"));
+	batch_abort(&b);
+	assert_null(b);
+	assert_false(is_there(d, USER, "ana"));
+	assert_true(is_there(d, USER, "carl"));
+	assert_true(directory_generation(d) == before);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_save(b, &ana, true), OK);
+	assert_int_equal(batch_save(b, &bob, true), OK);
+	assert_int_equal(batch_commit(&b), OK);
+	assert_null(b);
+	assert_true(is_there(d, USER, "ana") && is_there(d, USER, "bob"));
+	account_free(&found);
+	directory_close(&d);
+}
+
+static bool count_denial(void *ctx, const struct denial *x)
+{
+	(void)x;
+	return ++*(int *)ctx < 2;
+}
+
+static void a_revoked_certificate_is_on_the_list_until_it_is_allowed(void **state)
+{
+	struct denial lost = { .fingerprint = { 0xaa }, .at_us = 9, .reason = "lost", .by = "root" }, other = { .fingerprint = { 0xbb } }, x;
+	struct directory *d = fresh();
+	struct batch *b = NULL;
+	uint64_t since = 0;
+	struct seen s;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(directory_denial(d, lost.fingerprint, &x), ERR_NOT_FOUND);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_deny(b, &lost), OK);
+	assert_int_equal(batch_deny(b, &other), OK);
+	assert_int_equal(batch_deny(b, &lost), ERR_EXISTS);
+	assert_int_equal(batch_commit(&b), OK);
+	directory_close(&d);
+	d = open_at("d.mdb");
+	assert_int_equal(directory_denial(d, lost.fingerprint, &x), OK);
+	assert_memory_equal(&x, &lost, sizeof(x));
+	assert_int_equal(directory_denials(d, count_denial, &n), OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_allow(b, lost.fingerprint), OK);
+	assert_int_equal(batch_allow(b, lost.fingerprint), ERR_NOT_FOUND);
+	assert_int_equal(batch_commit(&b), OK);
+	assert_int_equal(directory_denial(d, lost.fingerprint, &x), ERR_NOT_FOUND);
+	assert_int_equal(directory_denial(d, other.fingerprint, &x), OK);
+	assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
+	assert_string_equal(s.text, "aa bb aa ");
+	directory_close(&d);
+}
+
+static uint64_t add_edition(struct directory *d, const char *text)
+{
+	struct edition e = { .at_us = 1, .by = "root", .text = (char *)(uintptr_t)text };
+	struct batch *b = NULL;
+	uint64_t number = 0;
+
+	SHA256(e.hash, span_str(text));
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_edition(b, &e, &number), OK);
+	assert_int_equal(batch_commit(&b), OK);
+	return number;
+}
+
+static void editions_are_numbered_for_ever_and_the_last_are_kept(void **state)
+{
+	static char huge[EDITION_TEXT_MAX + 2];
+	struct directory *d = fresh();
+	struct edition e = { 0 };
+
+	(void)state;
+	assert_int_equal(directory_edition(d, 0, &e), ERR_NOT_FOUND);
+	for (uint64_t i = 1; i <= EDITIONS_MAX + 3; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "text %d", (int)i);
+		assert_int_equal(add_edition(d, text), i);
+	}
+	assert_int_equal(directory_edition(d, 3, &e), ERR_NOT_FOUND);
+	assert_int_equal(directory_edition(d, 4, &e), OK);
+	assert_string_equal(e.text, "text 4");
+	edition_clear(&e);
+	directory_close(&d);
+	d = open_at("d.mdb");
+	memset(huge, 'x', sizeof(huge) - 1);
+	assert_int_equal(add_edition(d, huge), EDITIONS_MAX + 4);
+	assert_int_equal(directory_edition(d, 0, &e), OK);
+	assert_int_equal(e.number, EDITIONS_MAX + 4);
+	assert_null(e.text);
+	assert_string_equal(e.by, "root");
+	edition_clear(&e);
+	directory_close(&d);
+}
+
+static void copy_first_tables(const char *from, const char *to)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
+	const struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, false };
+	struct store *a = NULL, *b = NULL;
+	struct txn *r = NULL, *w = NULL;
+	struct span key, value;
+
+	assert_int_equal(store_open(path_of(from), &spec, &a), OK);
+	assert_int_equal(store_open(path_of(to), &spec, &b), OK);
+	assert_int_equal(txn_begin_read(a, &r), OK);
+	assert_int_equal(txn_begin_write(b, &w), OK);
+	for (unsigned t = 0; t < 4; t++)
+		for (key = span(NULL, 0); txn_after(r, t, key, &key, &value) == OK;)
+			assert_int_equal(txn_put(w, t, key, value), OK);
+	assert_int_equal(txn_commit(&w), OK);
+	txn_abort(&r);
+	store_close(&a);
+	store_close(&b);
+}
+
+/* As it was before there were denials and editions. */
+static void a_store_of_the_first_version_still_opens(void **state)
+{
+	struct directory *d = fresh();
+	struct edition e = { 0 };
+	struct denial x;
+
+	(void)state;
+	assert_int_equal(save(d, USER, "ana", true), OK);
+	directory_close(&d);
+	copy_first_tables("d.mdb", "old.mdb");
+	assert_int_equal(directory_open(path_of("old.mdb"), root, true, &d), OK);
+	assert_true(is_there(d, USER, "ana"));
+	assert_int_equal(directory_denial(d, root, &x), ERR_NOT_FOUND);
+	assert_int_equal(directory_edition(d, 0, &e), ERR_NOT_FOUND);
+	directory_close(&d);
+	d = open_at("old.mdb");
+	assert_true(is_there(d, USER, "ana"));
+	assert_int_equal(add_edition(d, "text"), 1);
+	directory_close(&d);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -629,6 +949,16 @@ int main(void)
 		cmocka_unit_test(a_reader_too_far_behind_reads_all),
 		cmocka_unit_test(another_process_is_noticed_without_reading),
 		cmocka_unit_test(a_stored_account_is_checked_when_read),
+		cmocka_unit_test(what_has_ended_is_not_in_the_subject),
+		cmocka_unit_test(an_attribute_ends_as_a_role_does),
+		cmocka_unit_test(subjects_are_what_each_grant_says),
+		cmocka_unit_test(in_quarantine_one_role_is_held_and_no_other),
+		cmocka_unit_test(what_an_older_reader_would_get_wrong_it_does_not_read),
+		cmocka_unit_test(a_reason_is_short_and_well_formed),
+		cmocka_unit_test(a_batch_that_is_not_committed_never_was),
+		cmocka_unit_test(a_revoked_certificate_is_on_the_list_until_it_is_allowed),
+		cmocka_unit_test(editions_are_numbered_for_ever_and_the_last_are_kept),
+		cmocka_unit_test(a_store_of_the_first_version_still_opens),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
