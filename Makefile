@@ -92,6 +92,9 @@ $(B)/%.o: %.c | $(gen_h)
 	$(Q)echo "  cc      $<"
 	$(Q)$(CC) $(ALL_CFLAGS) $(see_$(patsubst %/,%,$(dir $<))) -c -o $@ $<
 
+# What the assembler takes in by .incbin, the compiler's dependencies do not show.
+$(B)/tools/baseline.o: configs/mosquitto.conf configs/hospital.policy
+
 # ---- tests -----------------------------------------------------------------------------------------------------------
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
@@ -147,9 +150,11 @@ deps: ## install what is needed from Debian 12 (also clang and libclang-rt-dev f
 	$(Q)$(if $(filter 0,$(shell id -u)),,sudo )apt-get -qq update
 	$(Q)$(if $(filter 0,$(shell id -u)),,sudo )env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $(packages) clang libclang-rt-dev >/dev/null
 
+jobs := -j$(shell nproc)
+
 test: deps-present ## everything, plain and under ASan/UBSan; T=word: only tests whose name has it
-	$(Q)$(MAKE) tests
-	$(Q)$(if $(SAN),:,$(MAKE) B=$(B)/san SAN=address,undefined tests)
+	$(Q)$(MAKE) $(jobs) tests
+	$(Q)$(if $(SAN),:,$(MAKE) $(jobs) B=$(B)/san SAN=address,undefined tests)
 	$(Q)python3 tests/run.py --only "$(T)" $(if $(SAN),$(B),$(B) $(B)/san)
 
 rules: all ## check the architecture: foreign headers, floors, symbols of the core, the top level
@@ -170,6 +175,7 @@ install: all ## into $(DESTDIR)$(PREFIX)
 	$(Q)install -D -m 755 $(B)/pullcord $(DESTDIR)$(PREFIX)/bin/pullcord
 	$(Q)install -D -m 755 $(B)/pullcord-gateway $(DESTDIR)$(PREFIX)/sbin/pullcord-gateway
 	$(Q)install -D -m 644 $(B)/mosquitto_pullcord.so $(DESTDIR)$(PREFIX)/lib/pullcord/mosquitto_pullcord.so
+	$(Q)for page in tools/man/*.[158]; do install -D -m 644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 	$(Q)find configs -type f -exec install -D -m 644 {} $(DESTDIR)$(PREFIX)/share/pullcord/{} \;
 
 clean: ## remove build/

@@ -6,7 +6,8 @@
 #include "span.h"
 
 struct cert {
-	char device[65], tenant[65];   /* CN; tenant of the SAN URI urn:pullcord:<tenant>:device:<CN>, empty without one */
+	char device[65];               /* CN */
+	char tenant[65];               /* of the SAN URI urn:pullcord:<tenant>:device:<CN>; empty without one */
 	int64_t not_before_s, not_after_s;
 };
 

@@ -187,6 +187,8 @@ static unsigned distance(const char *a, const char *b)
 	return row[n];
 }
 
+#define NEAR 4                      /* typing errors; more is another word */
+
 struct nearest {
 	const char *to, *name;
 	unsigned at;
@@ -213,8 +215,13 @@ static const struct param *find_param(const struct param *p, size_t n, const cha
 			return &p[i];
 		nearest_try(&near, p[i].name);
 	}
-	fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; did you mean \"%s\"?", plain(name, shown),
-		 section, near.name);
+	if (near.at <= NEAR)
+		fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; did you mean \"%s\"?",
+			 plain(name, shown), section, near.name);
+	else
+		fault_at(&r->fault, r->line,
+			 "there is no setting \"%s\" in [%s]; pullcord-gateway --print-conf lists them",
+			 plain(name, shown), section);
 	return NULL;
 }
 
@@ -229,9 +236,12 @@ static bool section_known(const char *section, struct reading *r)
 		nearest_try(&near, sections[i].name);
 	}
 	nearest_try(&near, "input NAME");
-	if (section[0])
+	if (section[0] && near.at <= NEAR)
 		fault_at(&r->fault, r->line, "there is no section [%s]; did you mean [%s]?", plain(section, shown),
 			 near.name);
+	else if (section[0])
+		fault_at(&r->fault, r->line, "there is no section [%s]; pullcord-gateway --print-conf lists them",
+			 plain(section, shown));
 	else
 		fault_at(&r->fault, r->line, "a setting must stand in a section, such as [gateway]");
 	return false;
@@ -306,7 +316,8 @@ static bool take_unit(struct reading *r, const char *place, const char *unit)
 	else if (strlen(place) >= sizeof(u->place))
 		fault_at(&r->fault, r->line, "a point of care may have at most 64 bytes");
 	else if (!word_ok(span_str(unit)))
-		fault_at(&r->fault, r->line, "the unit of %s must be 1 to 64 of A-Z a-z 0-9 . _ : -", plain(place, shown));
+		fault_at(&r->fault, r->line, "the unit of %s must be 1 to 64 of A-Z a-z 0-9 . _ : -",
+			 plain(place, shown));
 	else {
 		strcpy(u->place, place);
 		strcpy(u->unit, unit);
@@ -376,7 +387,8 @@ static bool whole(struct reading *r)
 			return false;
 		}
 	if (r->c.inputs == 0)
-		fault_at(&r->fault, 0, "there is no input: add a section such as [input monitors] with kind and address");
+		fault_at(&r->fault, 0,
+			 "there is no input: add a section such as [input monitors] with kind and address");
 	return r->c.inputs > 0;
 }
 

@@ -135,7 +135,8 @@ static void session_line(struct session *s, struct span line)
 
 static void session_too_long(struct session *s)
 {
-	struct local_no no = { .why = "the line is longer than 16384 bytes", .hint = "it was left out", .at = LOCAL_LINE_MAX };
+	const struct local_no no = { .why = "the line is longer than 16384 bytes", .hint = "it was left out",
+				     .at = LOCAL_LINE_MAX };
 
 	if (!s->skipping)
 		session_refuse(s, ERR_TOO_LARGE, &no);

@@ -3,6 +3,7 @@
 
 #include "crypt.h"
 #include "input.h"
+#include "key.h"
 #include "log.h"
 #include "mllp.h"
 #include "norm.h"
@@ -14,7 +15,7 @@
 /* A message that came, until its answer has been sent. Answers go out in the order of the messages. */
 struct pending {
 	bool waiting;              /* for the pipeline */
-	uint8_t event[NORM_KEY_BYTES];
+	uint8_t event[KEY_BYTES];
 	struct ack ack;
 	size_t n;                  /* of head; 0: it could not be read */
 	uint8_t head[ACK_HEAD_MAX];
@@ -43,9 +44,9 @@ struct input {
 	uint8_t memory[NORM_ARENA];
 };
 
-static void event_name(struct span source, struct span source_id, uint8_t name[NORM_KEY_BYTES])
+static void event_name(struct span source, struct span source_id, uint8_t name[KEY_BYTES])
 {
-	norm_key((const struct span[]){ source, source_id }, 2, name);
+	key_of((const struct span[]){ source, source_id }, 2, name);
 }
 
 /* ---- answers ---- */
@@ -109,7 +110,7 @@ static void session_answer(struct session *s)
 
 static void mllp_answer(struct input *in, const struct answer *a)
 {
-	uint8_t name[NORM_KEY_BYTES];
+	uint8_t name[KEY_BYTES];
 	struct session *s;
 
 	if (a->kind != ANSWER_DURABLE && a->kind != ANSWER_REFUSED)
@@ -190,8 +191,7 @@ static void session_message(struct session *s, struct span payload, enum err lim
 	if (limit == OK && p->n) {
 		p->ack = norm_hl7(&m, &feed, &s->in->arena, &event);
 	} else {
-		p->ack = (struct ack){ ACK_REJECT, ACK_INTERNAL, NULL, p->n ? "message, segment or repetitions past the limit"
-									       : "header longer than 1024 bytes" };
+		p->ack = (struct ack){ ACK_REJECT, ACK_INTERNAL, NULL, "message or header past a limit of ours" };
 		norm_refused(&m, p->ack, &feed, &s->in->arena, &event);
 	}
 	pending_push(s, p, &event);

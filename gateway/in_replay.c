@@ -193,7 +193,8 @@ static void replay_close(struct input **in)
 	*in = NULL;
 }
 
-static enum err replay_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
+static enum err replay_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to,
+			    struct input **out)
 {
 	CLEANUP(replay_close) struct input *in = calloc(1, sizeof(*in));
 

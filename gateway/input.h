@@ -16,8 +16,8 @@ struct pipeline {
 	void *ctx;
 };
 
-/* Recordings for replay are files up to 64 MiB: either a capture of MLLP, frames back to back (it begins with 0B), or text
- * in which every line that begins with MSH begins a message. Their own MSH-7 say when each comes. */
+/* Recordings for replay are files up to 64 MiB: either a capture of MLLP, frames back to back (it begins with 0B), or
+ * text in which every line that begins with MSH begins a message. Their own MSH-7 say when each comes. */
 
 /* Its texts are borrowed until the input is closed. */
 struct input_spec {

@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "nursecall.h"
+
 /* ---- what a line may say ---- */
 
-enum field { TYPE, ID, SOURCE, KIND, PRIORITY, PHASE, KEY, TEXT, BED, PLACE, PATIENT, CALL_BACK, AT_US, TEST, VALUES, CODE,
-	     NAME, SYSTEM, VALUE, UNIT, RANGE, FLAGS, FIELDS };
+enum field { TYPE, ID, SOURCE, KIND, PRIORITY, PHASE, KEY, TEXT, BED, PLACE, PATIENT, CALL_BACK, AT_US, TEST, VALUES,
+	     CODE, NAME, SYSTEM, VALUE, UNIT, RANGE, FLAGS, FIELDS };
 
 static const struct {
 	const char *name;
@@ -40,6 +42,7 @@ static const struct {
 };
 
 #define BIT(f) (1u << (f))
+#define WHO_BITS (BIT(TYPE) | BIT(ID) | BIT(SOURCE))
 #define WHERE_BITS (BIT(BED) | BIT(PLACE) | BIT(PATIENT) | BIT(AT_US))
 
 /* The shapes of objects: which fields they may and must have. */
@@ -52,10 +55,10 @@ enum { SHAPE_ALERT, SHAPE_VITALS, SHAPE_HELLO, SHAPE_TYPES };
 
 static const struct shape shapes[SHAPE_TYPES] = {
 	[SHAPE_ALERT] = { "alert",
-			  BIT(TYPE) | BIT(ID) | BIT(SOURCE) | BIT(KIND) | BIT(PRIORITY) | BIT(PHASE) | BIT(KEY) | BIT(TEXT) |
-				  WHERE_BITS | BIT(CALL_BACK) | BIT(TEST) | BIT(VALUES),
+			  WHO_BITS | WHERE_BITS | BIT(KIND) | BIT(PRIORITY) | BIT(PHASE) | BIT(KEY) | BIT(TEXT) |
+				  BIT(CALL_BACK) | BIT(TEST) | BIT(VALUES),
 			  BIT(ID) | BIT(KIND) | BIT(TEXT) },
-	[SHAPE_VITALS] = { "vitals", BIT(TYPE) | BIT(ID) | BIT(SOURCE) | WHERE_BITS | BIT(VALUES), BIT(ID) | BIT(VALUES) },
+	[SHAPE_VITALS] = { "vitals", WHO_BITS | WHERE_BITS | BIT(VALUES), BIT(ID) | BIT(VALUES) },
 	[SHAPE_HELLO] = { "hello", BIT(TYPE) | BIT(SOURCE), BIT(SOURCE) },
 };
 
@@ -213,7 +216,7 @@ static enum err read_phase(json_t *const *got, Pullcord__V1__Phase *out, struct 
 
 static enum err read_kind(json_t *const *got, Pullcord__V1__Alert *a, struct local_no *no)
 {
-	const struct norm_call *call = norm_call_of(span_str(text_of(got, KIND)));
+	const struct nursecall *call = nursecall_of(span_str(text_of(got, KIND)));
 
 	if (!word_ok(span_str(text_of(got, KIND))))
 		return no_field(no, KIND, "has characters other than A-Z a-z 0-9 . _ : -");
@@ -235,9 +238,9 @@ static void make_key(json_t *const *got, struct local_said *said)
 			       span_str(text_of(got, BED)) };
 
 	if (got[KEY])
-		norm_key(named, countof(named), said->key);
+		key_of(named, countof(named), said->key);
 	else
-		norm_key(told, countof(told), said->key);
+		key_of(told, countof(told), said->key);
 }
 
 static enum err read_alert(json_t *const *got, int64_t received_us, struct local_said *said, struct local_no *no)
@@ -396,7 +399,7 @@ static const char *const answer_words[] = {
 static const char *const state_words[] = {
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_NONE] = "none",
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED] = "accepted",
-	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY] = "on_the_way",
+	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY] = "on-the-way",
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED] = "resolved",
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED] = "declined",
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ESCALATED] = "escalated",
@@ -431,8 +434,9 @@ enum err local_write(const struct answer *a, struct put *out)
 
 enum err local_write_no(const struct local_no *no, struct put *out)
 {
-	json_t *doc = json_pack("{s:s, s:s*, s:s, s:s}", "answer", "refused", "id", *no->id ? no->id : NULL, "why", no->why,
-				"hint", no->hint);
+	const char *id = *no->id ? no->id : NULL;
+	json_t *doc = json_pack("{s:s, s:s*, s:s, s:s}", "answer", "refused", "id", id, "why", no->why, "hint",
+				no->hint);
 
 	if (doc && no->at >= 0)
 		json_object_set_new(doc, "at", json_integer(no->at));

@@ -2,7 +2,7 @@
  * LOCAL_LINE_MAX bytes, in both directions. The only file that includes jansson.
  *
  *     {"type":"alert", "id":"b7-1", "source":"bed-7", "kind":"call.normal", "text":"Help to the bathroom"}
- *         also: priority (code high medium low info; needed when the kind is none of norm_call's), phase (start point
+ *         also: priority (code high medium low info; needed when the kind is none of nursecall's), phase (start point
  *         continue end; default start), key (names the condition from its start to its end; default: source, kind and
  *         bed), bed, place, patient, call_back, at_us, test, values
  *     {"type":"vitals", "id":"b7-2", "source":"bed-7", "values":[{"code":"150456", "system":"MDC", "value":"97"}]}
@@ -20,6 +20,7 @@
 #define PULLCORD_LOCAL_JSON_H
 
 #include "event.h"
+#include "key.h"
 #include "norm.h"
 
 #define LOCAL_LINE_MAX 16384
@@ -33,7 +34,7 @@ struct local_said {
 	enum local_kind kind;
 	const char *source;
 	struct event event;
-	uint8_t key[NORM_KEY_BYTES];
+	uint8_t key[KEY_BYTES];
 	Pullcord__V1__Measurement row[EVENT_VALUES_MAX], *list[EVENT_VALUES_MAX];
 	void *doc;
 };

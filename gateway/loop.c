@@ -372,7 +372,8 @@ enum err conn_write(struct conn *c, struct span bytes)
 
 void conn_pause(struct conn *c)
 {
-	uv_read_stop(&c->h.uv.stream);
+	if (!c->ending)   /* then reading on is how the peer's end is seen */
+		uv_read_stop(&c->h.uv.stream);
 }
 
 /* It fails only on a stream that is closing, which reads no more anyway. */
@@ -543,8 +544,8 @@ static enum err port_listen(struct listener *l, const char *address)
 	return err_of(uv_listen(&l->h.uv.stream, BACKLOG, listener_called));
 }
 
-enum err listener_open(struct loop *loop, const char *address, unsigned most, const struct conn_events *events, void *ctx,
-		       struct listener **out)
+enum err listener_open(struct loop *loop, const char *address, unsigned most, const struct conn_events *events,
+		       void *ctx, struct listener **out)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	enum err e;
@@ -567,7 +568,8 @@ unsigned listener_port(const struct listener *l)
 
 	if (l->h.uv.any.type != UV_TCP || uv_tcp_getsockname(&l->h.uv.tcp, (struct sockaddr *)&a, &n) != 0)
 		return 0;
-	return ntohs(a.ss_family == AF_INET ? ((struct sockaddr_in *)&a)->sin_port : ((struct sockaddr_in6 *)&a)->sin6_port);
+	/* the port is at the same place in both families */
+	return ntohs(((struct sockaddr_in *)&a)->sin_port);
 }
 
 void listener_close(struct listener **l)

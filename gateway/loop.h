@@ -46,7 +46,8 @@ struct conn_events {
 };
 
 /* "127.0.0.1:2575", "[::1]:2575" or a path beginning with '/' (Unix socket, mode 0660; a stale one is replaced).
- * At most `most` connections at a time: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (address in use), ERR_IO. */
+ * At most `most` connections at a time: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use), ERR_DENIED (not
+ * allowed there, or no such folder), ERR_IO. */
 enum err listener_open(struct loop *l, const char *address, unsigned most, const struct conn_events *events, void *ctx,
 		       struct listener **out) MUST_USE;
 unsigned listener_port(const struct listener *l);   /* the port taken, also when ":0" was asked for; 0: Unix socket */

@@ -66,6 +66,29 @@ static void complain(const char *fmt, ...)
 	va_end(args);
 }
 
+/* What to do about an error; the last row is OK. */
+static const struct remedy {
+	enum err err;
+	const char *text;
+} key_remedies[] = {
+	{ ERR_NOT_FOUND, "; nothing in the outbox can be read without it: bring it back, or move the outbox away" },
+	{ ERR_DENIED, "; it must be ours, with mode 0600" },
+	{ ERR_SYNTAX, "; it must hold 64 hex digits" },
+	{ OK, "" },
+}, outbox_remedies[] = {
+	{ ERR_KEY, "; it was sealed with another key" },
+	{ ERR_BUSY, "; is another gateway running?" },
+	{ ERR_NOT_FOUND, "; its folder must exist" },
+	{ OK, "" },
+};
+
+static const char *remedy(const struct remedy *r, enum err e)
+{
+	while (r->err != OK && r->err != e)
+		r++;
+	return r->text;
+}
+
 /* ---- what must be there before anything starts ---- */
 
 static bool load_conf(const char *path, struct conf *out)
@@ -120,7 +143,7 @@ static bool know_thyself(struct daemon *d)
 	return false;
 }
 
-/* At the very first start there is neither key nor outbox. A lost key is another matter: a new one would open nothing. */
+/* At the very first start there is neither key nor outbox. A lost key is another matter: a new one opens nothing. */
 static bool load_root(struct daemon *d, bool may_make)
 {
 	const char *path = d->conf.gateway_root_key;
@@ -135,10 +158,7 @@ static bool load_root(struct daemon *d, bool may_make)
 	}
 	if (e == OK)
 		return true;
-	complain("cannot use the outbox's key %s: %s%s", path, err_text(e),
-		 e == ERR_NOT_FOUND ? "; without it nothing in the outbox can be read: bring it back, or move the outbox away" :
-		 e == ERR_DENIED ? "; it must be ours, with mode 0600" :
-		 e == ERR_SYNTAX ? "; it must hold 64 hex digits" : "");
+	complain("cannot use the outbox's key %s: %s%s", path, err_text(e), remedy(key_remedies, e));
 	return false;
 }
 
@@ -292,10 +312,8 @@ static bool open_gateway(struct daemon *d)
 	crypt_wipe(d->root, sizeof(d->root));
 	if (e == OK)
 		return true;
-	complain("cannot open the outbox %s (%d MiB): %s%s", d->conf.gateway_outbox, d->conf.gateway_outbox_mib, err_text(e),
-		 e == ERR_KEY ? "; it was sealed with another key" :
-		 e == ERR_BUSY ? "; is another gateway running?" :
-		 e == ERR_NOT_FOUND ? "; its folder must exist" : "");
+	complain("cannot open the outbox %s (%d MiB): %s%s", d->conf.gateway_outbox, d->conf.gateway_outbox_mib,
+		 err_text(e), remedy(outbox_remedies, e));
 	return false;
 }
 
@@ -346,8 +364,8 @@ static int start(struct daemon *d, bool check)
 		return 1;
 	if (check) {
 		crypt_wipe(d->root, sizeof(d->root));
-		printf("%s is good: device %s of %s, %u inputs, certificate good for %u days\n", d->conf_path, d->device,
-		       d->tenant, d->conf.inputs, cert_days_left(&d->cert, time(NULL)));
+		printf("%s is good: device %s of %s, %u inputs, certificate good for %u days\n", d->conf_path,
+		       d->device, d->tenant, d->conf.inputs, cert_days_left(&d->cert, time(NULL)));
 		return 0;
 	}
 	return serve(d);

@@ -22,7 +22,7 @@
 #include "id.h"
 #include "open.h"
 
-#define OUTBOX_WORK_MAX 4096
+#define OUTBOX_WORK_MAX 1024
 #define OUTBOX_ENVELOPE_MAX 66000
 #define OUTBOX_RECORD_MAX (OUTBOX_ENVELOPE_MAX + 1024)
 
@@ -68,8 +68,8 @@ struct outbox_done {
 enum err outbox_open(const struct outbox_spec *spec, struct outbox **out) MUST_USE;
 void outbox_close(struct outbox **o);       /* after what is queued was committed */
 
-/* ERR_BUSY when too much is queued (not for what tidies up), ERR_TOO_LARGE. Messages are copied. *seq is the message's place, when it has
- * one. */
+/* ERR_BUSY when too much is queued (not for what tidies up), ERR_TOO_LARGE. Messages are copied. *seq is the message's
+ * place. */
 enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *seq) MUST_USE;
 enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;

@@ -10,6 +10,7 @@
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define CHANGE_MS 1000              /* a changed state is published after this */
 #define DUE_MAX 64
+#define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define FILTERS_MAX (CONF_UNITS_MAX + 3)
 
 struct port {
@@ -469,8 +470,8 @@ static void hear_update(struct gateway *g, const struct envelope *e)
 		return;   /* finished already, or longer ago than we remember */
 	a = *found;
 	g->counts.updates++;
-	answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a.source), .source_id = span_str(a.source_id),
-				    .alert = a.id, .state = u->state,
+	answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a.source),
+				    .source_id = span_str(a.source_id), .alert = a.id, .state = u->state,
 				    .by = span_str(u->by[0] ? u->by : e->head->sender) }, span_str(a.input));
 	message_kind(hash_key(g), span_str(a.source), a.key, kind);
 	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED) {
@@ -613,10 +614,20 @@ static void step(struct gateway *g, enum link_event e)
 	}
 }
 
+/* No more unanswered than the broker takes; what we say of ourselves needs some room beside the alerts. */
+static void fit_window(struct gateway *g, unsigned broker_takes)
+{
+	unsigned wanted = (unsigned)g->spec.conf->uplink_window;
+	unsigned most = broker_takes > STATE_ROOM ? broker_takes - STATE_ROOM : 1;
+
+	flight_window(g->flight, wanted < most ? wanted : most);
+}
+
 static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 {
 	switch (u->kind) {
 	case UPLINK_UP:
+		fit_window(g, (unsigned)u->reason);
 		step(g, LINK_EV_CONNECTED);
 		break;
 	case UPLINK_LOST:
@@ -710,7 +721,8 @@ int64_t pipeline_run(struct gateway *g)
 	take_uplink(g);
 	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
 		if (g->link.state == LINK_DIALING)
-			log_say(EV_UPLINK_LOST, KV_STR("host", g->spec.conf->uplink_host), KV_STR("why", "no answer in time"));
+			log_say(EV_UPLINK_LOST, KV_STR("host", g->spec.conf->uplink_host),
+				KV_STR("why", "no answer in time"));
 		step(g, LINK_EV_TIMEOUT);
 	}
 	tick_throttle(g);
@@ -754,12 +766,13 @@ static void open_again(void *ctx, const struct open_alert *a)
 static enum err open_outbox(struct gateway *g)
 {
 	const struct outbox_spec spec = {
-		g->spec.conf->gateway_outbox, g->spec.root, (size_t)g->spec.conf->gateway_outbox_mib << 20, g->spec.wake,
-		g->spec.ctx,
+		g->spec.conf->gateway_outbox, g->spec.root, (size_t)g->spec.conf->gateway_outbox_mib << 20,
+		g->spec.wake, g->spec.ctx,
 	};
 
 	TRY(outbox_open(&spec, &g->outbox));
-	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX, (unsigned)g->spec.conf->uplink_window, &g->flight));
+	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX, (unsigned)g->spec.conf->uplink_window,
+			&g->flight));
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
 	return outbox_each_open(g->outbox, open_again, g);

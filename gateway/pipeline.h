@@ -46,7 +46,8 @@ void pipeline_port_close(struct gateway *g, const char *name);
 int64_t pipeline_run(struct gateway *g);
 void pipeline_set_throttle(struct gateway *g, const struct conf *c);
 
-/* Takes nothing more, answers what is being committed, says goodbye to the broker; pipeline_stopped() when that is over, one way or another. */
+/* Takes nothing more, answers what is being committed, says goodbye to the broker; pipeline_stopped() when that is
+ * over, one way or another. */
 void pipeline_stop(struct gateway *g);
 bool pipeline_stopped(const struct gateway *g);
 

@@ -31,7 +31,7 @@ struct uplink_message {
 };
 
 enum uplink_event_kind {
-	UPLINK_UP,
+	UPLINK_UP,                      /* reason: how many the broker takes unanswered (CONNACK's Receive Maximum) */
 	UPLINK_LOST,                    /* why: text for people */
 	UPLINK_ACK,                     /* id, reason: PUBACK's reason code */
 	UPLINK_SUBSCRIBED,              /* reason: the worst of SUBACK's */
@@ -49,7 +49,7 @@ struct uplink_event {
 struct uplink_kind {
 	enum err (*open)(const struct uplink_spec *spec, struct uplink **out);
 	void (*dial)(struct uplink *u, const struct uplink_message *will);   /* copies the will */
-	/* ERR_CLOSED: not up. ERR_FULL: too many unanswered. Copies. At most once (QoS 1 acknowledged) per UPLINK_ACK. */
+	/* QoS 1; its answer is one UPLINK_ACK. ERR_CLOSED: not up. ERR_FULL: too many unanswered. Copies. */
 	enum err (*send)(struct uplink *u, const struct uplink_message *m);
 	enum err (*subscribe)(struct uplink *u, const char *const *filter, size_t n);
 	void (*hangup)(struct uplink *u);   /* politely when it is up: the will is not published */

@@ -24,6 +24,7 @@ static const struct span check_key = SPAN_LIT("root"), check_text = SPAN_LIT("pu
 struct directory {
 	struct store *store;
 	struct vault vault;
+	uint64_t seen;              /* the last commit directory_changes() saw */
 	bool first;                 /* read-only, of before there were denials and editions */
 };
 
@@ -155,6 +156,11 @@ void directory_close(struct directory **d)
 uint64_t directory_generation(const struct directory *d)
 {
 	return store_generation(d->store);
+}
+
+bool directory_moved(const struct directory *d)
+{
+	return directory_generation(d) != d->seen;
 }
 
 /* ---- reading accounts -------------------------------------------------------------------------------------------- */
@@ -336,6 +342,7 @@ enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(v
 	enum err e;
 
 	TRY(txn_begin_read(d->store, &t));
+	d->seen = txn_generation(t);
 	e = txn_seek(t, JOURNAL, span(NULL, 0), &first, &sealed);
 	last = 0;
 	if (e == OK) {

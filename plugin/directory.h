@@ -95,6 +95,8 @@ void batch_abort(struct batch **b);
 
 /* A number that rises with every commit; memory only. */
 uint64_t directory_generation(const struct directory *d);
+/* Was anything committed since the last directory_changes()? Memory only; of one thread, the one that calls that. */
+bool directory_moved(const struct directory *d);
 
 /* An account, or with a fingerprint a certificate. All empty: more than the journal remembers, so it may be any. */
 struct change {

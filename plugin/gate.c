@@ -85,12 +85,6 @@ static bool is_ours_alone(enum topic_kind kind)
 	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT;
 }
 
-/* Where policies speak of commands (control_allowed()): permissions, not topics. */
-static bool is_permission(const struct guard *g, const struct topic *t)
-{
-	return t->n > 1 && span_is(t->level[0], g->tenant) && span_is(t->level[1], "control");
-}
-
 static bool may_be_retained(enum topic_kind kind)
 {
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
@@ -144,10 +138,10 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 		return d;
 	if (!live && !is_own_state(&d.topic, s))
 		d.detail = "a will is for the device's own state";
+	else if (d.topic.kind == TOPIC_OTHER)
+		d.detail = "not one of our topics";   /* what is not known cannot be checked */
 	else if (is_ours_alone(d.topic.kind))
 		d.detail = "only the broker speaks on this topic";
-	else if (is_permission(g, &d.topic))
-		d.detail = "this is a permission, not a topic";
 	if (d.detail)
 		return d;
 	if (d.topic.kind == TOPIC_CONTROL)
@@ -182,13 +176,13 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 	if (t->kind == TOPIC_ACK && (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED ||
 				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_ON_THE_WAY ||
 				     u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED))
-		history_done(g->history, NULL, u->key.data);
+		history_done(g->history, u->key.data);
 	if (t->kind != TOPIC_ALERT)
 		return;
 	if (TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, s->id) != OK)
 		return;
 	if (a->phase == PULLCORD__V1__PHASE__PHASE_END)
-		history_done(g->history, NULL, a->key.data);
+		history_done(g->history, a->key.data);
 	until = e->head->expires_us ? (int64_t)e->head->expires_us : guard_real_us() + HISTORY_KEEP_US;
 	if (history_put(g->history, &e->id, a->key.data, until, t->text, p->payload, receipt) != OK)
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));

@@ -129,7 +129,6 @@ static enum err open_directory(struct opening *o)
 {
 	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
 	TRY(directory_open(in_dir(o, "directory.mdb"), o->root, false, &o->g->directory));
-	o->g->directory_seen = directory_generation(o->g->directory);
 	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
 	TRY(owners_open(o->g->directory, &o->g->owners));
 	return control_open(o->g->directory, o->spec->dir, &o->g->control);
@@ -251,29 +250,28 @@ static bool is_revoked(const struct guard *g, const struct session *s)
 	       directory_denial(g->directory, s->fingerprint, &x) != ERR_NOT_FOUND;
 }
 
-enum err guard_bind(struct guard *g, struct session *s, const struct account *a)
+enum err guard_bind(struct guard *g, const struct account *a, struct holder **out, int64_t *until_us)
 {
-	struct holder *h = NULL;
-	struct subject now = account_subject(a, guard_real_us(), &s->until_us);
-	enum err e = now.suspended || is_revoked(g, s) ? OK : policy_bind(g->policy, &now, &h);
+	struct subject now = account_subject(a, guard_real_us(), until_us);
 
-	session_hold(s, h);
-	if (s->until_us < g->until_us)
-		g->until_us = s->until_us;
-	return e;
+	*out = NULL;
+	if (*until_us < g->until_us)
+		g->until_us = *until_us;
+	return now.suspended ? OK : policy_bind(g->policy, &now, out);
 }
 
 void guard_rebind(struct guard *g, struct session *s)
 {
 	CLEANUP(account_free) struct account *a = NULL;
-	enum err e = directory_find(g->directory, s->party, span_str(s->id), &a);
+	struct holder *h = NULL;
+	enum err e = is_revoked(g, s) ? ERR_NOT_FOUND : directory_find(g->directory, s->party, span_str(s->id), &a);
 
 	s->until_us = INT64_MAX;
-	session_hold(s, NULL);
 	if (e == OK)
-		e = guard_bind(g, s, a);
+		e = guard_bind(g, a, &h, &s->until_us);
 	if (e != OK && e != ERR_NOT_FOUND)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
+	session_hold(s, h);
 }
 
 struct session *guard_restored(struct guard *g, const struct client *c)
@@ -369,12 +367,8 @@ static void directory_changed(void *ctx, const struct change *c)
 
 static void follow_directory(struct guard *g)
 {
-	uint64_t seen = directory_generation(g->directory);
-
-	if (seen == g->directory_seen)
-		return;
-	g->directory_seen = seen;
-	if (directory_changes(g->directory, &g->journal, directory_changed, g) != OK)
+	if (directory_moved(g->directory) &&
+	    directory_changes(g->directory, &g->journal, directory_changed, g) != OK)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", "changes"));
 }
 
@@ -435,7 +429,7 @@ static void say_envelope(struct guard *g, const char *topic, const ProtobufCMess
 				      id_next(&g->ids, now / 1000), now, 0 };
 
 	must(envelope_write(&from, body, &b) == OK);   /* 64 ids fit */
-	g->host.publish(NULL, topic, put_span(&b), 1, false);
+	g->host.publish(NULL, topic, put_span(&b), 0, false);   /* a lost receipt is owed again: the sender asks by sending */
 }
 
 /* "The broker has it durably": the sender may forget it. */

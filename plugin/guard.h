@@ -42,7 +42,7 @@ struct guard {
 	struct topic topic;             /* the last one delivered, parsed: a message's deliveries come in a row */
 	char topic_text[TOPIC_BYTES_MAX + 1];
 	struct control *control;
-	uint64_t directory_seen, journal, checkpoint;
+	uint64_t journal, checkpoint;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
@@ -107,8 +107,8 @@ struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType 
 				 const struct session *s);
 /* Reads the account anew and binds it to the policy; without one the session may do nothing. */
 void guard_rebind(struct guard *g, struct session *s);
-/* What this account holds now, for this session. */
-enum err guard_bind(struct guard *g, struct session *s, const struct account *a) MUST_USE;
+/* What this account holds now (NULL: it may do nothing) and when that changes by itself, which the guard remembers. */
+enum err guard_bind(struct guard *g, const struct account *a, struct holder **out, int64_t *until_us) MUST_USE;
 /* To be called before a session's rights are asked for: some may have ended since. */
 void guard_refresh(struct guard *g, struct session *s);
 /* Puts another policy in force; takes it. `detail` is for the record. */

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cur.h"
 #include "envelope.h"
@@ -28,16 +29,19 @@ struct jobs {
 	struct job *head, **tail;
 };
 
-#define CLOSED_IDS 1024
+#define BUCKETS 4096            /* of the tables by id and by key */
+#define CLOSED_IDS 4096
+#define GATHER_US 1000          /* receipts leave at the next tick anyway: gather a batch */
 
 struct history {
 	struct store *store;
 	struct vault vault;
 	struct kept *first, *last;
+	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
+	struct id closed[CLOSED_IDS];   /* answered lately, by hash: a late duplicate does not open them again */
+	uint64_t hash_key;              /* ids and keys are chosen by senders */
 	size_t open;
 	uint64_t number;
-	struct id closed[CLOSED_IDS];   /* the last that were answered: a late duplicate does not open them again */
-	size_t closed_at;
 	struct job *owed;           /* broker's thread: taken from `done` */
 	struct jobs todo, done;     /* under the lock */
 	bool stop, running;
@@ -141,6 +145,7 @@ static void *writer(void *arg)
 			break;
 		pthread_mutex_unlock(&h->lock);
 		e = write_jobs(h, batch);
+		usleep(GATHER_US);
 		atomic_store(&h->trouble, (int)e);
 		pthread_mutex_lock(&h->lock);
 		if (e != OK) {
@@ -177,14 +182,61 @@ static void hand_over(struct history *h, struct job *j)
 	pthread_mutex_unlock(&h->lock);
 }
 
+/* FNV-1a, started where no sender knows. */
+static uint64_t hash16(const struct history *h, const uint8_t b[ID_BYTES])
+{
+	uint64_t x = h->hash_key;
+
+	for (size_t i = 0; i < ID_BYTES; i++)
+		x = (x ^ b[i]) * 0x100000001b3u;
+	return x ^ x >> 32;
+}
+
+static struct kept **id_chain(struct history *h, const struct id *id)
+{
+	return &h->by_id[hash16(h, id->b) % BUCKETS];
+}
+
+static struct kept **key_chain(struct history *h, const uint8_t key[ID_BYTES])
+{
+	return &h->by_key[hash16(h, key) % BUCKETS];
+}
+
+static void unlink_all(struct history *h, struct kept *k)
+{
+	struct kept **at;
+
+	*(k->prev ? &k->prev->next : &h->first) = k->next;
+	*(k->next ? &k->next->prev : &h->last) = k->prev;
+	for (at = id_chain(h, &k->id); *at != k; at = &(*at)->next_by_id)
+		;
+	*at = k->next_by_id;
+	for (at = key_chain(h, k->key); *at != k; at = &(*at)->next_by_key)
+		;
+	*at = k->next_by_key;
+	h->open--;
+}
+
+static void link_all(struct history *h, struct kept *k)
+{
+	struct kept **id = id_chain(h, &k->id), **key = key_chain(h, k->key);
+
+	k->prev = h->last;
+	*(h->last ? &h->last->next : &h->first) = k;
+	h->last = k;
+	k->next_by_id = *id;
+	*id = k;
+	k->next_by_key = *key;
+	*key = k;
+	h->open++;
+}
+
 static void forget(struct history *h, struct kept *k)
 {
 	struct job *j = calloc(1, sizeof(*j));
 
-	h->closed[h->closed_at++ % CLOSED_IDS] = k->id;
-	*(k->prev ? &k->prev->next : &h->first) = k->next;
-	*(k->next ? &k->next->prev : &h->last) = k->prev;
-	h->open--;
+	h->closed[hash16(h, k->id.b) % CLOSED_IDS] = k->id;
+	unlink_all(h, k);
 	if (j) {   /* without memory it expires at the next start */
 		j->number = k->number;
 		hand_over(h, j);
@@ -199,29 +251,25 @@ static struct kept *take_in(struct history *h, uint64_t number, const struct id 
 
 	if (!k)
 		return NULL;
-	*k = (struct kept){ .number = number, .id = *id, .until_us = until_us, .n = payload.n, .prev = h->last };
+	*k = (struct kept){ .number = number, .id = *id, .until_us = until_us, .n = payload.n };
 	memcpy(k->key, key, ID_BYTES);
 	memcpy(k->payload, payload.p, payload.n);
 	if (!span_text(topic, k->topic, sizeof(k->topic))) {
 		free(k);
 		return NULL;
 	}
-	*(h->last ? &h->last->next : &h->first) = k;
-	h->last = k;
-	h->open++;
+	link_all(h, k);
 	h->number = number > h->number ? number : h->number;
 	return k;
 }
 
-static bool seen(const struct history *h, const struct id *id)
+static bool seen(struct history *h, const struct id *id)
 {
-	for (const struct kept *k = h->last; k; k = k->prev)
-		if (memcmp(k->id.b, id->b, ID_BYTES) == 0)
-			return true;
-	for (size_t i = 0; i < CLOSED_IDS; i++)
-		if (memcmp(h->closed[i].b, id->b, ID_BYTES) == 0)
-			return true;
-	return false;
+	const struct kept *k = *id_chain(h, id);
+
+	while (k && memcmp(k->id.b, id->b, ID_BYTES) != 0)
+		k = k->next_by_id;
+	return k || memcmp(h->closed[hash16(h, id->b) % CLOSED_IDS].b, id->b, ID_BYTES) == 0;
 }
 
 enum err history_put(struct history *h, const struct id *id, const uint8_t key[ID_BYTES], int64_t until_us,
@@ -258,13 +306,13 @@ enum err history_put(struct history *h, const struct id *id, const uint8_t key[I
 	return OK;
 }
 
-void history_done(struct history *h, const struct id *id, const uint8_t *key)
+void history_done(struct history *h, const uint8_t key[ID_BYTES])
 {
 	struct kept *next;
 
-	for (struct kept *k = h->first; k; k = next) {
-		next = k->next;
-		if ((id && memcmp(k->id.b, id->b, ID_BYTES) == 0) || (key && memcmp(k->key, key, ID_BYTES) == 0))
+	for (struct kept *k = *key_chain(h, key); k; k = next) {
+		next = k->next_by_key;
+		if (memcmp(k->key, key, ID_BYTES) == 0)
 			forget(h, k);
 	}
 }
@@ -399,6 +447,7 @@ enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes
 	pthread_mutex_init(&h->lock, NULL);
 	pthread_cond_init(&h->more, NULL);
 	vault_init(&h->vault, root, "history");
+	crypt_random(&h->hash_key, sizeof(h->hash_key));
 	TRY(store_open(path, &spec, &h->store));
 	TRY(take_up_all(h, now_us));
 	TRY(sweep(h));

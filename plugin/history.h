@@ -23,7 +23,7 @@ struct kept {
 	uint8_t key[ID_BYTES];                     /* Alert.key */
 	int64_t until_us;
 	char topic[TOPIC_BYTES_MAX + 1];
-	struct kept *next, *prev;
+	struct kept *next, *prev, *next_by_id, *next_by_key;
 	size_t n;
 	uint8_t payload[];
 };
@@ -37,8 +37,8 @@ void history_close(struct history **h);           /* waits until everything is d
  * receipt is owed again. ERR_FULL: no memory; then no receipt will come and the sender keeps the alert. */
 enum err history_put(struct history *h, const struct id *id, const uint8_t key[ID_BYTES], int64_t until_us,
 		     struct span topic, struct span payload, const char *receipt) MUST_USE;
-/* Somebody answered it, or its condition ended: no longer open. By message id, or all of a key (NULL: not by it). */
-void history_done(struct history *h, const struct id *id, const uint8_t *key);
+/* Somebody answered it, or its condition ended: all alerts of that Alert.key are no longer open. */
+void history_done(struct history *h, const uint8_t key[ID_BYTES]);
 void history_expire(struct history *h, int64_t now_us);
 
 /* Open alerts in order of number; NULL at the end. */

@@ -190,22 +190,28 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 	record_push(g->record, &h);
 }
 
+/* Binds first: a session that cannot be had must not supersede one that is. */
 static enum gate open_session(struct guard *g, const struct client *c, const struct claim *k)
 {
-	struct session *s = session_add(&g->sessions, c->context, c->client);
+	struct holder *h;
+	struct session *s;
+	int64_t until;
 
-	if (!s)
+	if (guard_bind(g, k->account, &h, &until) != OK)
 		return GATE_CLOSE;
+	s = session_add(&g->sessions, c->context, c->client);
+	if (!s) {
+		holder_close(&h);
+		return GATE_CLOSE;
+	}
+	session_hold(s, h);
+	s->until_us = until;
 	s->party = k->party;
 	strcpy(s->id, k->id);
+	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
-	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
-	if (guard_bind(g, s, k->account) != OK) {
-		session_drop(&g->sessions, s);
-		return GATE_CLOSE;
-	}
 	return GATE_ALLOW;
 }
 

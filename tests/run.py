@@ -27,7 +27,6 @@ DETAIL_LINES = 60
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
-    "LSAN_OPTIONS": f"suppressions={TESTS}/leaks.supp:print_suppressions=0",
 }
 
 

@@ -37,6 +37,7 @@ static enum err source_fill(struct source *s)
 	if (s->record)
 		return OK;
 	TRY(install_open(s->dir, &in));
+	install_enter(&in);   /* for good: nothing but reading follows, and LMDB's lock file must stay the broker's */
 	s->record_path = install_path(&in, "record.mdb");
 	s->key_path = install_path(&in, "keys/root.key");
 	s->sizes_path = install_path(&in, "record.sizes");

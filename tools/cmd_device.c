@@ -17,14 +17,21 @@
 static const struct accounts devices = { PULLCORD__V1__PARTY__PARTY_DEVICE, "device", "DEVICE", "icu3-nc1" };
 
 #define CA_BYTES_MAX 65536
+#define GATEWAY_HOME "/etc/pullcord"    /* where the gateway looks unless told otherwise: gateway/conf.def */
 
 /* A folder for one device, and where it will lie there. */
 struct kit {
 	const char *dir, *out, *at;
 	long days;
 	struct holding holding;
+	bool made;                      /* the folder is new */
 	char folder[PATH_MAX];
 };
+
+static const char *place_of(const struct kit *k)
+{
+	return k->at ? k->at : k->folder;
+}
 
 static void path_in(const struct kit *k, const char *name, char out[PATH_MAX])
 {
@@ -33,7 +40,8 @@ static void path_in(const struct kit *k, const char *name, char out[PATH_MAX])
 
 static int make_folder(struct kit *k)
 {
-	if (mkdir(k->out, 0700) != 0 && errno != EEXIST) {
+	k->made = mkdir(k->out, 0700) == 0;
+	if (!k->made && errno != EEXIST) {
 		report_error("cannot make the folder %s: %s", k->out, strerror(errno));
 		return CMD_NO;
 	}
@@ -79,11 +87,18 @@ static enum err copy_ca(const struct kit *k, const struct install *in)
 	return e == ERR_EXISTS ? OK : e;    /* the folder of a device enrolled before */
 }
 
-/* Settings that work where the folder will lie; inputs are added there. */
+/* What the gateway takes for granted is not said: the folder may lie there, or be copied there once more. */
+static void put_path(struct put *out, const char *setting, const char *at, const char *file)
+{
+	if (strcmp(at, GATEWAY_HOME) != 0)
+		put_fmt(out, "%s = %s/%s\n", setting, at, file);
+}
+
+/* Settings that work where the folder will lie; inputs are added there. What the gateway writes goes into the folder
+ * only when it stays here: a device's /etc is not for that. */
 static enum err write_settings(const struct kit *k, const struct install *in)
 {
-	const char *at = k->at ? k->at : k->folder;
-	const char *unit = k->holding.unit.n ? k->holding.unit.text[0] : "default";
+	const char *at = place_of(k), *unit = k->holding.unit.n ? k->holding.unit.text[0] : "default";
 	struct pki_facts broker;
 	char text[8 * PATH_MAX], path[PATH_MAX];
 	struct put out = put(text, sizeof(text));
@@ -91,9 +106,15 @@ static enum err write_settings(const struct kit *k, const struct install *in)
 
 	TRY(pki_read(install_path(in, "server.crt").text, &broker));
 	put_fmt(&out, "; Settings of this device, for pullcord-gateway. Add an [input NAME] for what is wired to it.\n"
-		"[gateway]\nunit = %s\noutbox = %s/outbox.mdb\nroot_key = %s/outbox.key\n\n", unit, at, at);
-	put_fmt(&out, "[uplink]\nhost = %s\nport = %d\ncafile = %s/ca.crt\ncertfile = %s/device.crt\n"
-		"keyfile = %s/device.key\n", broker.subject, in->device_port ? in->device_port : 8883, at, at, at);
+		"[gateway]\nunit = %s\n", unit);
+	if (!k->at) {
+		put_path(&out, "outbox", at, "outbox.mdb");
+		put_path(&out, "root_key", at, "outbox.key");
+	}
+	put_fmt(&out, "\n[uplink]\nhost = %s\nport = %d\n", broker.subject, in->device_port ? in->device_port : 8883);
+	put_path(&out, "cafile", at, "ca.crt");
+	put_path(&out, "certfile", at, "device.crt");
+	put_path(&out, "keyfile", at, "device.key");
 	TRY(put_end(&out));
 	path_in(k, "gateway.ini", path);
 	e = install_write(path, put_span(&out), 0644);
@@ -136,8 +157,20 @@ static void say_done(const struct kit *k, const char *id, const char *what)
 	if (pki_read(cert, &facts) == OK)
 		report_line(TONE_PLAIN, "  %s/{device.crt,device.key,ca.crt,gateway.ini}, valid until %s", k->folder,
 			    report_date(facts.not_after_s * 1000000, date));
-	report_line(TONE_DIM, "Next: move the folder to the device, add its inputs to gateway.ini, and there");
-	report_line(TONE_PLAIN, "  pullcord-gateway -c %s/gateway.ini", k->at ? k->at : k->folder);
+	if (k->at)
+		report_line(TONE_DIM, "Next: move the folder to %s on the device, add its inputs to gateway.ini, and there",
+			    k->at);
+	else
+		report_line(TONE_DIM, "Next: add its inputs to gateway.ini. The folder works where it is; for another "
+			    "place enroll with --at.");
+	report_line(TONE_PLAIN, "  pullcord-gateway --config %s/gateway.ini --check", place_of(k));
+}
+
+/* What a refusal leaves is as before. Not empty: it stays, for there is something of somebody in it. */
+static void drop_folder(const struct kit *k)
+{
+	if (k->made)
+		(void)rmdir(k->folder);
 }
 
 static int enroll(struct kit *k, const struct opt_page *page, const char *id)
@@ -158,8 +191,10 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 	if (install_directory(&in, false, &dir) != OK || make_folder(k) != CMD_DONE)
 		return CMD_NO;
 	code = accounts_save(&devices, dir, &d, true);
-	if (code != CMD_DONE)
+	if (code != CMD_DONE) {
+		drop_folder(k);
 		return code;
+	}
 	code = fill_folder(k, &in, id);
 	if (code == CMD_DONE)
 		say_done(k, id, "is enrolled");
@@ -189,7 +224,8 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 #define KIT_OPTS(k)                                                                                                    \
 	OPT_NEED("out", "FOLDER", &(k)->out, "where key, certificate, CA and settings are put"),                       \
 	OPT_NUMBER("days", "DAYS", &(k)->days, 1, PKI_SERVER_DAYS, "the certificate's life (default: 90)"),         \
-	OPT_TEXT("at", "PATH", &(k)->at, "where the folder will lie on the device (default: where it is made)"),       \
+	OPT_TEXT("at", "PATH", &(k)->at, "where the folder will lie on the device, e.g. " GATEWAY_HOME                 \
+		 " (default: where it is made)"),                                                                      \
 	OPT_TEXT("dir", "DIR", &(k)->dir, INSTALL_DIR_TEXT)
 
 static int device_enroll(int argc, char **argv)

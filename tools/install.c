@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -152,6 +153,33 @@ void install_leave(const struct install *in)
 		must(seteuid(0) == 0 && setegid(getgid()) == 0);
 }
 
+bool install_closed(const struct install *in, struct install_path *out)
+{
+	bool closed = false;
+
+	install_enter(in);
+	for (const char *slash = strchr(in->dir + 1, '/'); slash && !closed; slash = strchr(slash + 1, '/')) {
+		snprintf(out->text, sizeof(out->text), "%.*s", (int)(slash - in->dir), in->dir);
+		closed = faccessat(AT_FDCWD, out->text, X_OK, AT_EACCESS) != 0 && errno == EACCES;
+	}
+	install_leave(in);
+	return closed;
+}
+
+static void say_denied(const struct install *in)
+{
+	const struct passwd *owner = getpwuid(in->uid);
+	struct install_path folder;
+
+	if (is_for_another(in) && install_closed(in, &folder))
+		report_hint("%s is closed to %s, whose the installation is: chmod o+x %s, or move the installation",
+			    folder.text, owner ? owner->pw_name : "the user", folder.text);
+	else if (getuid() == 0)
+		report_hint("the key file is to belong to the owner of %s and to have mode 0600", in->dir);
+	else
+		report_hint("run this as root or as the owner of %s; the key file is to have mode 0600", in->dir);
+}
+
 enum err install_root_key(const struct install *in, uint8_t root[AEAD_KEY_BYTES])
 {
 	const struct install_path path = install_path(in, "keys/root.key");
@@ -164,7 +192,7 @@ enum err install_root_key(const struct install *in, uint8_t root[AEAD_KEY_BYTES]
 		return OK;
 	(void)report_fail(e, "read the root key %s", path.text);
 	if (e == ERR_DENIED)
-		report_hint("run this as root or as the owner of %s; the key file is to have mode 0600", in->dir);
+		say_denied(in);
 	return e;
 }
 

@@ -36,6 +36,8 @@ struct install_path install_path(const struct install *in, const char *name);
  * broker's, and keys are read only from one's own files. Nothing happens for anybody else. Be short between the two. */
 void install_enter(const struct install *in);
 void install_leave(const struct install *in);
+/* The first folder above the installation that whoever it belongs to may not pass; false: none. */
+bool install_closed(const struct install *in, struct install_path *out);
 
 /* The root key and the account directory of an installation. Failures are said. */
 enum err install_root_key(const struct install *in, uint8_t root[32]) MUST_USE;

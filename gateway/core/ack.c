@@ -64,10 +64,13 @@ static void put_field(struct put *out, const struct hl7 *m, struct span field)
 static void put_msh(struct put *out, const struct hl7 *m, struct hl7_segment msh, int64_t now_us, struct span id)
 {
 	static const unsigned swapped[] = { 5, 6, 3, 4 };
+	const uint8_t delimiter[] = { m->component, m->repetition, m->escape, m->sub };
 	struct span trigger = hl7_get(m, msh, 9, 2), field;
 
 	put_str(out, "MSH");
-	put_field(out, m, hl7_field(m, msh, 2));
+	put_u8(out, m->field);
+	for (size_t i = 0; i < countof(delimiter) && delimiter[i]; i++)
+		put_u8(out, delimiter[i]);
 	for (size_t i = 0; i < countof(swapped); i++)
 		put_field(out, m, hl7_field(m, msh, swapped[i]));
 	put_u8(out, m->field);

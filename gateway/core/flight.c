@@ -52,6 +52,11 @@ enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 	return OK;
 }
 
+void flight_window(struct flight *f, unsigned window)
+{
+	f->window = window ? window : 1;
+}
+
 void flight_free(struct flight **f)
 {
 	free(*f);

@@ -36,6 +36,8 @@ struct flight_item {
 
 enum err flight_make(uint32_t most, unsigned window, struct flight **out) MUST_USE;
 void flight_free(struct flight **f);
+/* Another window from now on, at least 1. What is on its way stays there. */
+void flight_window(struct flight *f, unsigned window);
 
 /* A new last message of its tier. ERR_FULL; ERR_EXISTS. */
 enum err flight_add(struct flight *f, const struct flight_item *item) MUST_USE;

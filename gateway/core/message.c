@@ -57,7 +57,8 @@ static struct span binary(ProtobufCBinaryData b) { return span(b.data, b.len); }
 #define TEXT_MAX 512
 #define PIECES_MAX (8 * (TEXT_MAX + 4))
 
-/* At most 8 pieces, each no longer than text() gives; with their lengths, so that no two lists of pieces are the same bytes. */
+/* At most 8 pieces, each no longer than text() gives; with their lengths, so that no two lists of pieces are the same
+ * bytes. */
 static void hash(struct span key, const struct span *piece, size_t n, uint8_t *out, size_t cap)
 {
 	uint8_t digest[SHA256_BYTES], bytes[PIECES_MAX];
@@ -72,7 +73,9 @@ static void hash(struct span key, const struct span *piece, size_t n, uint8_t *o
 	memcpy(out, digest, cap);
 }
 
-#define HASH(key, out, ...) hash(key, (const struct span[]){ __VA_ARGS__ }, sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), (uint8_t *)(out), sizeof(out))
+#define HASH(key, out, ...)                                                                                            \
+	hash(key, (const struct span[]){ __VA_ARGS__ }, countof(((const struct span[]){ __VA_ARGS__ })), out,          \
+	     sizeof(out))
 
 /* As long as any text of a message may be; the rest cannot make a difference a reader would see. */
 static struct span text(const char *s)

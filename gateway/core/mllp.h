@@ -21,7 +21,7 @@ enum mllp_state { MLLP_IDLE, MLLP_BODY, MLLP_END, MLLP_STATES };
 enum mllp_says {
 	MLLP_MORE,                     /* what was pushed is used up */
 	MLLP_FRAME,                    /* a payload, perhaps empty */
-	MLLP_ROOM,                     /* bring more storage with mllp_room(), then go on; never past MLLP_MESSAGE_MAX */
+	MLLP_ROOM,                     /* bring more with mllp_room(), at most MLLP_MESSAGE_MAX, then go on */
 	MLLP_TOO_LARGE,                /* dropped; payload is its beginning, so that it can be named in the refusal */
 	MLLP_JUNK,                     /* MLLP_JUNK_MAX exceeded: whoever this is does not speak MLLP; close */
 };

@@ -1,32 +1,7 @@
 #include "norm.h"
 
-#include "crypt.h"
-
-/* ---- words of the standards ---- */
-
-/* Rows are tried in order. Phrases are whole words; after '=' a phrase must be the whole text ("code" alone is a code,
- * "error code 17" is not). Classes after UL 1069 and requirement D3; code blue and pink are the resuscitation codes
- * hospitals agree on (HASC, "Hospital Emergency Codes"). A loose call cord is a fault of the equipment. */
-static const struct norm_call calls[] = {
-	{ "call.code", PULLCORD__V1__PRIORITY__PRIORITY_CODE, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "code blue|code pink|cardiac arrest|crash call|resuscitation|=code|=code call" },
-	{ "call.cord", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL,
-	  "cord out|cord removed|cord disconnected|call cord" },
-	{ "call.bath", PULLCORD__V1__PRIORITY__PRIORITY_HIGH, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "bath|bathroom|toilet|lavatory|shower|washroom" },
-	{ "call.assist", PULLCORD__V1__PRIORITY__PRIORITY_HIGH, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "staff assist|staff assistance|staff assist call|assist call" },
-	{ "call.emergency", PULLCORD__V1__PRIORITY__PRIORITY_HIGH, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "emergency|staff emergency|rapid response" },
-	{ "call.exit", PULLCORD__V1__PRIORITY__PRIORITY_HIGH, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "bed exit|chair exit|fall detected" },
-	{ "call.pain", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "pain|pain medication" },
-	{ "call.normal", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "normal call|patient call|nurse call|routine call|bed call|call light|call button|=normal|=routine" },
-	{ "call.service", PULLCORD__V1__PRIORITY__PRIORITY_LOW, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
-	  "service call|housekeeping|=service" },
-};
+#include "nursecall.h"
+#include "oru.h"
 
 /* How people say it. Units: ISO/IEEE 11073-10101 names; everything else is shown as the source named it. */
 static const struct { const char *name, *said; } labels[] = {
@@ -58,100 +33,17 @@ static const struct { const char *name, *said; } labels[] = {
 	{ "MDC_EVT_ALARM", "alarm" },
 };
 
-/* The facets of IHE ACM PCD-04, numbered as in OBX-4. */
-enum facet { FACET_NONE, FACET_EVENT, FACET_SOURCE, FACET_PHASE, FACET_STATE, FACET_INACTIVATION, FACET_PRIORITY,
-	     FACET_TYPE, FACETS };
-
-/* Codes: those of the framework, and those that GE and Draeger send. */
-static const struct { const char *name, *code, *seen; enum facet is; } facet_rows[] = {
-	{ "MDC_EVT_ALARM", "196616", "", FACET_EVENT },
-	{ "MDC_ATTR_ALERT_SOURCE", "68480", "68164", FACET_SOURCE },
-	{ "MDC_ATTR_EVENT_PHASE", "68481", "68165", FACET_PHASE },
-	{ "MDC_ATTR_ALARM_STATE", "68482", "68166", FACET_STATE },
-	{ "MDC_ATTR_ALERT_STATE", "", "", FACET_STATE },
-	{ "MDC_ATTR_ALARM_INACTIVATION_STATE", "68483", "68167", FACET_INACTIVATION },
-	{ "MDC_ATTR_ALARM_PRIORITY", "68484", "68168", FACET_PRIORITY },
-	{ "MDC_ATTR_ALERT_PRIORITY", "", "", FACET_PRIORITY },
-	{ "MDC_ATTR_ALERT_TYPE", "68485", "68169", FACET_TYPE },
-	{ "MDC_ATTR_ALARM_TYPE", "", "", FACET_TYPE },
-};
-
-struct word { const char *text; int is; };
-
-static const struct word priority_words[] = {
-	{ "PH", PULLCORD__V1__PRIORITY__PRIORITY_HIGH },   { "PM", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM },
-	{ "PL", PULLCORD__V1__PRIORITY__PRIORITY_LOW },    { "PI", PULLCORD__V1__PRIORITY__PRIORITY_INFO },
-	{ "PN", PULLCORD__V1__PRIORITY__PRIORITY_INFO },   { NULL, 0 },
-};
-
-static const struct word type_words[] = {
-	{ "SP", PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_PHYSIOLOGICAL },
-	{ "ST", PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL },
-	{ "SA", PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_ADVISORY },
-	{ NULL, 0 },
-};
-
-/* Silencing at the source is shown, not obeyed: inactivate and acknowledged do not end an alert. */
-static const struct word phase_words[] = {
-	{ "start", PULLCORD__V1__PHASE__PHASE_START },         { "present", PULLCORD__V1__PHASE__PHASE_START },
-	{ "tpoint", PULLCORD__V1__PHASE__PHASE_TPOINT },       { "start_only", PULLCORD__V1__PHASE__PHASE_TPOINT },
-	{ "continue", PULLCORD__V1__PHASE__PHASE_CONTINUE },   { "update", PULLCORD__V1__PHASE__PHASE_CONTINUE },
-	{ "escalate", PULLCORD__V1__PHASE__PHASE_ESCALATE },   { "deescalate", PULLCORD__V1__PHASE__PHASE_DEESCALATE },
-	{ "inactivate", PULLCORD__V1__PHASE__PHASE_CONTINUE }, { "acknowledged", PULLCORD__V1__PHASE__PHASE_CONTINUE },
-	{ "end", PULLCORD__V1__PHASE__PHASE_END },             { "reset", PULLCORD__V1__PHASE__PHASE_END },
-	{ "stop", PULLCORD__V1__PHASE__PHASE_END },            { NULL, 0 },
-};
-
-static const struct word demo_words[] = { { "DEMO", 1 }, { "TEST", 1 }, { NULL, 0 } };
-
 /* ---- small tools ---- */
 
 struct work {
 	const struct hl7 *m;
+	struct oru o;
 	const struct norm_feed *feed;
 	struct arena *arena;
 	bool full;                     /* the arena was too small: the event is not to be used */
 };
 
-static const char *const none = "";    /* what the schema's empty texts point to does not matter, only that they are set */
-
-static uint8_t lower(uint8_t c)
-{
-	return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c == '_' ? ' ' : c;
-}
-
-static bool same_word(struct span s, const char *word)
-{
-	size_t n = strlen(word);
-
-	if (s.n != n)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		if (lower(s.p[i]) != lower((uint8_t)word[i]))
-			return false;
-	return true;
-}
-
-static int word_is(const struct word *row, struct span s)
-{
-	for (; row->text; row++)
-		if (same_word(s, row->text))
-			return row->is;
-	return 0;
-}
-
-/* The first repetition of a field that is one of these words. */
-static int word_among(const struct hl7 *m, const struct word *row, struct span field)
-{
-	for (unsigned i = 1; i <= 16; i++) {
-		struct span one = hl7_piece(field, m->repetition, i);
-		int is = word_is(row, span_trim(hl7_piece(one, m->component, 1)));
-
-		if (is || !one.p)
-			return is;
-	}
-	return 0;
-}
+static const char *const none = "";    /* an empty text of the schema: not NULL */
 
 static void *make(struct work *w, size_t n)
 {
@@ -213,161 +105,6 @@ static void put_cut(struct put *out, const char *text)
 		put_str(out, text);
 }
 
-void norm_key(const struct span *piece, size_t n, uint8_t key[NORM_KEY_BYTES])
-{
-	uint8_t h[SHA256_BYTES];
-
-	SHA256(h, SPAN_LIT("pullcord alert key v1"));
-	for (size_t i = 0; i < n; i++)
-		SHA256(h, span(h, sizeof(h)), piece[i]);
-	memcpy(key, h, NORM_KEY_BYTES);
-}
-
-/* ---- nurse calls ---- */
-
-static bool is_letter(uint8_t c)
-{
-	c = lower(c);
-	return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c >= 0x80;
-}
-
-static bool has_phrase(struct span text, struct span phrase)
-{
-	for (size_t i = 0; i + phrase.n <= text.n; i++) {
-		size_t k = 0;
-
-		while (k < phrase.n && lower(text.p[i + k]) == phrase.p[k])
-			k++;
-		if (k == phrase.n && (i == 0 || !is_letter(text.p[i - 1])) &&
-		    (i + k == text.n || !is_letter(text.p[i + k])))
-			return true;
-	}
-	return false;
-}
-
-static bool call_matches(const struct norm_call *c, struct span text)
-{
-	struct span rest = span_str(c->words);
-
-	while (rest.n) {
-		struct span phrase = span_cut(rest, '|', &rest);
-		bool whole = phrase.p[0] == '=';
-
-		if (whole)
-			phrase = span(phrase.p + 1, phrase.n - 1);
-		if ((!whole || text.n == phrase.n) && has_phrase(text, phrase))
-			return true;
-	}
-	return false;
-}
-
-const struct norm_call *norm_call_named(struct span text)
-{
-	text = span_trim(text);
-	for (size_t i = 0; i < countof(calls); i++)
-		if (call_matches(&calls[i], text))
-			return &calls[i];
-	return NULL;
-}
-
-const struct norm_call *norm_call_of(struct span code)
-{
-	for (size_t i = 0; i < countof(calls); i++)
-		if (span_is(code, calls[i].code))
-			return &calls[i];
-	return NULL;
-}
-
-/* ---- OBX ---- */
-
-static bool is_status(struct span s)
-{
-	return s.n == 1 && memchr("CDFINOPRSUVWX", s.p[0], 13);   /* table 0085 */
-}
-
-/* Seen in the field: one separator is missing before the result status, and all that follows sits one column early. */
-static unsigned obx_column(const struct hl7 *m, struct hl7_segment obx, unsigned field)
-{
-	bool early = is_status(hl7_get(m, obx, 10, 1)) && !is_status(hl7_get(m, obx, 11, 1));
-
-	return field > 10 && early ? field - 1 : field;
-}
-
-static struct span obx_get(const struct hl7 *m, struct hl7_segment obx, unsigned field, unsigned component)
-{
-	return hl7_get(m, obx, obx_column(m, obx, field), component);
-}
-
-/* Without its last digit a code of six is one of five: 684810 is seen for 68481. */
-static bool same_code(struct span s, const char *code)
-{
-	return *code && (span_is(s, code) || (s.n == 6 && span_is(span(s.p, 5), code)));
-}
-
-static enum facet facet_named(struct span name)
-{
-	for (size_t i = 0; i < countof(facet_rows); i++)
-		if (same_word(name, facet_rows[i].name))
-			return facet_rows[i].is;
-	return name.n > 8 && memcmp(name.p, "MDC_EVT_", 8) == 0 ? FACET_EVENT : FACET_NONE;
-}
-
-static enum facet facet_coded(struct span code)
-{
-	for (size_t i = 0; i < countof(facet_rows); i++)
-		if (same_code(code, facet_rows[i].code) || same_code(code, facet_rows[i].seen))
-			return facet_rows[i].is;
-	return FACET_NONE;
-}
-
-static enum facet facet_of(const struct hl7 *m, struct hl7_segment obx)
-{
-	enum facet named = facet_named(hl7_get(m, obx, 3, 2));
-	uint64_t index;
-
-	if (named)
-		return named;
-	if (span_u64(span_trim(hl7_piece(hl7_get(m, obx, 4, 0), '.', 5)), FACETS - 1, &index) && index)
-		return (enum facet)index;
-	return facet_coded(hl7_get(m, obx, 3, 1));
-}
-
-/* What a message says, by segment; missing ones are empty and read as nothing. */
-struct parts {
-	struct hl7_segment msh, pid, pv1, obr, facet[FACETS];
-	bool cut;                      /* the message ends inside an OBX */
-};
-
-static void keep_first(struct hl7_segment *slot, struct hl7_segment s)
-{
-	if (!slot->text.p)
-		*slot = s;
-}
-
-static struct parts parts_of(const struct hl7 *m)
-{
-	struct hl7_segment s = { 0 };
-	struct parts p = { 0 };
-
-	while (hl7_next(m, &s)) {
-		bool obx = hl7_is(s, "OBX");
-
-		p.cut = obx && !hl7_field(m, s, 5).p;
-		if (hl7_is(s, "MSH"))
-			keep_first(&p.msh, s);
-		else if (hl7_is(s, "PID"))
-			keep_first(&p.pid, s);
-		else if (hl7_is(s, "PV1"))
-			keep_first(&p.pv1, s);
-		else if (hl7_is(s, "OBR"))
-			keep_first(&p.obr, s);
-		else if (obx)
-			keep_first(&p.facet[facet_of(m, s)], s);
-	}
-	p.facet[FACET_NONE] = (struct hl7_segment){ 0 };
-	return p;
-}
-
 static int64_t time_of(struct work *w, struct span text)
 {
 	int64_t us;
@@ -416,71 +153,23 @@ static char *bed_of(struct work *w, struct hl7_segment pv1)
 	return text_end(w, &text);
 }
 
-/* MSH-10 within MSH-3 and MSH-4, "1f3a9c02:g7-000042": applications that share a device count on their own. The schema's
- * source_id is what the source said; this is what tells its messages from all others. */
-static struct span message_id(struct work *w, const struct parts *p)
+/* MSH-10 within MSH-3 and MSH-4, "1f3a9c02:g7-000042": applications that share a device count on their own. The
+ * schema's source_id is what the source said; this is what tells its messages from all others. */
+static struct span message_id(struct work *w)
 {
-	struct span id = hl7_get(w->m, p->msh, 10, 0);
-	struct span piece[] = { hl7_field(w->m, p->msh, 3), hl7_field(w->m, p->msh, 4), id.n ? id : w->m->text };
+	struct span id = hl7_get(w->m, w->o.msh, 10, 0);
+	struct span piece[] = { hl7_field(w->m, w->o.msh, 3), hl7_field(w->m, w->o.msh, 4), id.n ? id : w->m->text };
 	struct put text = text_begin(w, NORM_WORD_MAX);
-	char scope[2 * NORM_KEY_BYTES + 1];
-	uint8_t h[NORM_KEY_BYTES];
+	char scope[2 * KEY_BYTES + 1];
+	uint8_t h[KEY_BYTES];
 
-	norm_key(piece, countof(piece), h);
+	key_of(piece, countof(piece), h);
 	hex_encode(span(h, sizeof(h)), scope);
 	scope[id.n ? 8 : 32] = '\0';
 	put_str(&text, scope);
 	put_str(&text, ":");
 	(void)hl7_text(w->m, id, &text);
 	return span_str(text_end(w, &text));
-}
-
-/* An entity identifier in pieces: id, namespace, universal id. Its type is spelled in too many ways to be part of it. */
-struct entity {
-	struct span piece[3];
-};
-
-static struct entity entity_of(struct span s, uint8_t separator)
-{
-	struct entity e;
-
-	for (unsigned i = 0; i < 3; i++)
-		e.piece[i] = span_trim(hl7_piece(s, separator, i + 1));
-	return e;
-}
-
-/* OBR-29 names the alert: in its second component, as IHE has it, or the first; some write it flat, with components
- * where subcomponents belong. SDPi leaves it empty at first and later repeats the first OBR-3. */
-static struct entity alert_id(const struct hl7 *m, const struct parts *p)
-{
-	struct span parent = hl7_get(m, p->obr, 29, 0);
-	bool flat = hl7_get(m, p->obr, 29, 3).n || hl7_get(m, p->obr, 29, 4).n;
-	struct entity e = entity_of(parent, m->component);
-
-	if (!flat)
-		e = entity_of(hl7_get(m, p->obr, 29, 2), m->sub);
-	if (!e.piece[0].n)
-		e = entity_of(hl7_get(m, p->obr, 29, 1), m->sub);
-	if (!e.piece[0].n)
-		e = entity_of(hl7_get(m, p->obr, 3, 0), m->component);
-	return e;
-}
-
-/* Without any id the condition is what it says it is: this event of this source in this place. */
-static void alert_key(const struct hl7 *m, const struct parts *p, uint8_t key[NORM_KEY_BYTES])
-{
-	struct entity e = alert_id(m, p);
-	struct span piece[] = {
-		hl7_field(m, p->msh, 3), hl7_field(m, p->msh, 4), e.piece[0], e.piece[1], e.piece[2],
-		span(NULL, 0), span(NULL, 0), span(NULL, 0),
-	};
-
-	if (!e.piece[0].n) {
-		piece[5] = obx_get(m, p->facet[FACET_EVENT], 18, 0);
-		piece[6] = hl7_get(m, p->pv1, 3, 0);
-		piece[7] = hl7_get(m, p->facet[FACET_EVENT], 3, 1);
-	}
-	norm_key(piece, e.piece[0].n ? 5 : countof(piece), key);
 }
 
 /* ---- values ---- */
@@ -518,7 +207,7 @@ static void measurement(struct work *w, struct hl7_segment obx, int64_t taken_us
 {
 	const struct hl7 *m = w->m;
 	struct span unit = hl7_get(m, obx, 6, 2);
-	int64_t at = time_of(w, obx_get(m, obx, 14, 1));
+	int64_t at = time_of(w, oru_obx(m, obx, 14, 1));
 
 	pullcord__v1__measurement__init(v);
 	v->code = word_of(w, hl7_get(m, obx, 3, 1));
@@ -561,58 +250,17 @@ static void put_label(struct work *w, struct put *out, struct span name, const c
 
 	if (said.p)
 		put_cut(out, (const char *)said.p);
-	else if (contains(name, span_str(prefix)))
+	else if (name.n > strlen(prefix) && memcmp(name.p, prefix, strlen(prefix)) == 0)
 		(void)hl7_text(w->m, span(name.p + strlen(prefix), name.n - strlen(prefix)), out);
 	else
 		(void)hl7_text(w->m, name, out);
 }
 
-static bool is_mdc(struct span s)
-{
-	return s.n > 4 && memcmp(s.p, "MDC_", 4) == 0;
-}
-
-/* What the event OBX says in words of the source; coded values are told by their components, whatever OBX-2 says. */
-static struct span event_text(const struct hl7 *m, struct hl7_segment event)
-{
-	static const unsigned order[] = { 9, 2, 5 };
-	struct span v = hl7_get(m, event, 5, 0);
-
-	if (!contains(v, span(&m->component, 1)))
-		return is_mdc(v) ? span(NULL, 0) : v;
-	for (size_t i = 0; i < countof(order); i++) {
-		v = hl7_get(m, event, 5, order[i]);
-		if (v.n && !is_mdc(v))
-			return v;
-	}
-	return span(NULL, 0);
-}
-
-/* A physiological event is named in OBX-3; a technical one says only MDC_EVT_ALARM there and its name in OBX-5. */
-static struct span event_code(const struct hl7 *m, struct hl7_segment event)
-{
-	struct span name = hl7_get(m, event, 3, 2), inner = hl7_get(m, event, 5, 2);
-
-	if (!is_mdc(inner))
-		inner = hl7_get(m, event, 5, 1);
-	if ((!name.n || span_is(name, "MDC_EVT_ALARM")) && is_mdc(inner))
-		return inner;
-	return name.n ? name : hl7_get(m, event, 3, 1);
-}
-
-/* The measured value an alarm is about: facet 2, unless it only names an object. */
-static struct span source_value(const struct hl7 *m, const struct parts *p)
-{
-	struct hl7_segment s = p->facet[FACET_SOURCE];
-
-	return facet_named(hl7_get(m, s, 3, 2)) == FACET_SOURCE ? span(NULL, 0) : hl7_get(m, s, 5, 1);
-}
-
 /* " 84 % (90-100)" */
-static void put_value(struct work *w, struct put *out, const struct parts *p)
+static void put_value(struct work *w, struct put *out)
 {
-	struct hl7_segment s = p->facet[FACET_SOURCE];
-	struct span value = source_value(w->m, p), range = hl7_get(w->m, s, 7, 0);
+	struct hl7_segment s = w->o.facet[FACET_SOURCE];
+	struct span value = oru_value(&w->o), range = hl7_get(w->m, s, 7, 0);
 	struct span unit = hl7_get(w->m, s, 6, 2), said = label_of(unit);
 
 	if (!value.n || contains(put_span(out), value))
@@ -635,49 +283,21 @@ static void put_value(struct work *w, struct put *out, const struct parts *p)
 }
 
 /* "SpO2 low 84 % (90-100)": the source's text, or the names in people's words; then the value, unless it is in it. */
-static void put_line(struct work *w, struct put *out, const struct parts *p)
+static void put_line(struct work *w, struct put *out)
 {
-	struct span text = event_text(w->m, p->facet[FACET_EVENT]);
-	struct span metric = hl7_get(w->m, p->facet[FACET_SOURCE], 3, 2);
+	struct span text = oru_text(&w->o);
+	struct span metric = hl7_get(w->m, w->o.facet[FACET_SOURCE], 3, 2);
 
 	if (text.n) {
 		(void)hl7_text(w->m, text, out);
 	} else {
-		if (source_value(w->m, p).n && metric.n) {
+		if (oru_value(&w->o).n && metric.n) {
 			put_label(w, out, metric, "MDC_");
 			put_cut(out, " ");
 		}
-		put_label(w, out, event_code(w->m, p->facet[FACET_EVENT]), "MDC_EVT_");
+		put_label(w, out, oru_code(&w->o), "MDC_EVT_");
 	}
-	put_value(w, out, p);
-}
-
-static int facet_word(const struct hl7 *m, const struct parts *p, enum facet f, const struct word *row)
-{
-	return word_is(row, hl7_get(m, p->facet[f], 5, 1));
-}
-
-/* Senders of before the facets put priority and type among the abnormality flags; the facets win. */
-static int facet_or_flag(const struct hl7 *m, const struct parts *p, enum facet f, const struct word *row)
-{
-	int is = facet_word(m, p, f, row);
-
-	return is ? is : word_among(m, row, hl7_field(m, p->facet[FACET_EVENT], 8));
-}
-
-/* A latched alarm is over only when somebody has reset it at the source. */
-static Pullcord__V1__Phase phase_of(const struct hl7 *m, const struct parts *p)
-{
-	Pullcord__V1__Phase phase = facet_word(m, p, FACET_PHASE, phase_words);
-	struct span state = hl7_get(m, p->facet[FACET_STATE], 5, 1);
-
-	if (phase == PULLCORD__V1__PHASE__PHASE_NONE)
-		phase = PULLCORD__V1__PHASE__PHASE_START;
-	if (phase == PULLCORD__V1__PHASE__PHASE_END && same_word(state, "latched"))
-		return PULLCORD__V1__PHASE__PHASE_CONTINUE;
-	if (phase != PULLCORD__V1__PHASE__PHASE_TPOINT && same_word(state, "inactive"))
-		return PULLCORD__V1__PHASE__PHASE_END;
-	return phase;
+	put_value(w, out);
 }
 
 /* When the source does not say: rather too high than too low. */
@@ -690,108 +310,99 @@ static Pullcord__V1__Priority priority_unsaid(Pullcord__V1__AlertType type)
 	}
 }
 
-static bool is_test(const struct hl7 *m, const struct parts *p)
-{
-	struct span processing = hl7_get(m, p->msh, 11, 1);
-
-	for (size_t f = FACET_EVENT; f < FACETS; f++)
-		if (word_among(m, demo_words, hl7_field(m, p->facet[f], 8)))
-			return true;
-	return processing.n && !span_is(processing, "P");
-}
-
 /* Nurse calls come without a measured value and never as physiological events. */
-static const struct norm_call *call_of(const struct hl7 *m, const struct parts *p, int type, struct span line)
+static const struct nursecall *call_of(const struct oru *o, const char *line)
 {
-	const struct norm_call *c;
+	const struct nursecall *c;
 
-	if (type == PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_PHYSIOLOGICAL || source_value(m, p).n)
+	if (oru_type(o) == PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_PHYSIOLOGICAL || oru_value(o).n)
 		return NULL;
-	c = norm_call_named(line);
-	return c ? c : norm_call_named(event_code(m, p->facet[FACET_EVENT]));
+	c = nursecall_named(span_str(line));
+	return c ? c : nursecall_named(oru_code(o));
 }
 
-static void what_it_is(struct work *w, const struct parts *p, Pullcord__V1__Alert *a)
+/* What the source says of the priority counts, but a code is a code. */
+static void what_it_is(struct work *w, Pullcord__V1__Alert *a)
 {
-	int type = facet_or_flag(w->m, p, FACET_TYPE, type_words);
-	int priority = facet_or_flag(w->m, p, FACET_PRIORITY, priority_words);
-	const struct norm_call *call = call_of(w->m, p, type, span_str(a->text));
+	const struct nursecall *call = call_of(&w->o, a->text);
 
-	a->type = call ? call->type : (Pullcord__V1__AlertType)type;
-	a->code = call ? (char *)call->code : word_of(w, event_code(w->m, p->facet[FACET_EVENT]));
-	a->priority = priority ? (Pullcord__V1__Priority)priority : call ? call->priority : priority_unsaid(a->type);
-	if (call && call->priority == PULLCORD__V1__PRIORITY__PRIORITY_CODE)
+	a->type = call ? call->type : oru_type(&w->o);
+	a->code = call ? (char *)call->code : word_of(w, oru_code(&w->o));
+	a->priority = oru_priority(&w->o);
+	if (call && (!a->priority || call->priority == PULLCORD__V1__PRIORITY__PRIORITY_CODE))
 		a->priority = call->priority;
-	a->phase = phase_of(w->m, p);
+	if (!a->priority)
+		a->priority = priority_unsaid(a->type);
+	a->phase = oru_phase(&w->o);
 }
 
 /* The value the alarm is about first, then what else came along. */
-static void alert_values(struct work *w, const struct parts *p, Pullcord__V1__Alert *a)
+static void alert_values(struct work *w, Pullcord__V1__Alert *a)
 {
 	struct hl7_segment s = { 0 }, found[NORM_ALERT_VALUES_MAX];
 	size_t n = 0;
 
-	if (source_value(w->m, p).n)
-		found[n++] = p->facet[FACET_SOURCE];
+	if (oru_value(&w->o).n)
+		found[n++] = w->o.facet[FACET_SOURCE];
 	while (n < countof(found) && hl7_next(w->m, &s))
-		if (is_value(w->m, s) && facet_of(w->m, s) == FACET_NONE)
+		if (is_value(w->m, s) && oru_facet(w->m, s) == FACET_NONE)
 			found[n++] = s;
 	a->value = values_make(w, n);
 	a->n_value = a->value ? n : 0;
 	for (size_t i = 0; i < a->n_value; i++)
-		measurement(w, found[i], time_of(w, hl7_get(w->m, p->obr, 7, 1)), a->value[i]);
+		measurement(w, found[i], time_of(w, hl7_get(w->m, w->o.obr, 7, 1)), a->value[i]);
 }
 
-static struct span source_of(struct work *w, const struct parts *p)
+static struct span source_of(struct work *w)
 {
-	struct span equipment = obx_get(w->m, p->facet[FACET_EVENT], 18, 0), name;
+	struct span equipment = oru_obx(w->m, w->o.facet[FACET_EVENT], 18, 0), name;
 
-	name = equipment.n ? name_of(w->m, p->facet[FACET_EVENT], obx_column(w->m, p->facet[FACET_EVENT], 18))
-			   : name_of(w->m, p->msh, 3);
+	name = equipment.n ? name_of(w->m, w->o.facet[FACET_EVENT], oru_column(w->m, w->o.facet[FACET_EVENT], 18))
+			   : name_of(w->m, w->o.msh, 3);
 	return span_str(word_of(w, name));
 }
 
 /* What every event says, whichever kind. */
-static void event_head(struct work *w, const struct parts *p, struct event *e)
+static void event_head(struct work *w, struct event *e)
 {
-	e->source = source_of(w, p);
+	e->source = source_of(w);
 	if (!e->source.n)
 		e->source = span_str(w->feed->source);
-	e->source_id = message_id(w, p);
-	e->place = span_str(word_of(w, hl7_get(w->m, p->pv1, 3, 1)));
+	e->source_id = message_id(w);
+	e->place = span_str(word_of(w, hl7_get(w->m, w->o.pv1, 3, 1)));
 }
 
-static void alert_event(struct work *w, const struct parts *p, struct event *e)
+static void alert_event(struct work *w, struct event *e)
 {
 	Pullcord__V1__Alert *a = &e->alert;
 	struct put line;
-	uint8_t *key = make(w, NORM_KEY_BYTES);
+	uint8_t *key = make(w, KEY_BYTES);
 
 	e->kind = EVENT_ALERT;
-	event_head(w, p, e);
+	event_head(w, e);
 	pullcord__v1__alert__init(a);
 	if (key) {
-		alert_key(w->m, p, key);
-		a->key = (ProtobufCBinaryData){ NORM_KEY_BYTES, key };
+		oru_key(&w->o, key);
+		a->key = (ProtobufCBinaryData){ KEY_BYTES, key };
 	}
 	line = text_begin(w, NORM_TEXT_MAX);
-	put_line(w, &line, p);
+	put_line(w, &line);
 	a->text = text_end(w, &line);
-	a->bed = bed_of(w, p->pv1);
-	a->patient = word_of(w, patient_of(w->m, p->pid));
-	a->occurred_us = (uint64_t)time_of(w, obx_get(w->m, p->facet[FACET_EVENT], 14, 1));
+	a->bed = bed_of(w, w->o.pv1);
+	a->patient = word_of(w, patient_of(w->m, w->o.pid));
+	a->occurred_us = (uint64_t)time_of(w, oru_obx(w->m, w->o.facet[FACET_EVENT], 14, 1));
 	a->count = 1;
 	a->first_us = (uint64_t)w->feed->received_us;
 	a->source = (char *)e->source.p;
-	a->source_id = word_of(w, hl7_get(w->m, p->msh, 10, 0));
-	a->call_back = word_of(w, hl7_get(w->m, p->obr, 17, 1));
-	a->test = is_test(w->m, p);
-	what_it_is(w, p, a);
-	alert_values(w, p, a);
+	a->source_id = word_of(w, hl7_get(w->m, w->o.msh, 10, 0));
+	a->call_back = word_of(w, hl7_get(w->m, w->o.obr, 17, 1));
+	a->test = oru_test(&w->o);
+	what_it_is(w, a);
+	alert_values(w, a);
 }
 
 /* The same alert, as far as it could be read, told as a fault of the equipment. */
-static void alert_unreadable(struct work *w, const struct parts *p, struct event *e)
+static void alert_unreadable(struct work *w, struct event *e)
 {
 	Pullcord__V1__Alert *a = &e->alert;
 	struct put line = text_begin(w, NORM_TEXT_MAX);
@@ -800,21 +411,14 @@ static void alert_unreadable(struct work *w, const struct parts *p, struct event
 	put_cut(&line, a->source);
 	if (*a->text) {
 		put_cut(&line, ": ");
-		put_line(w, &line, p);
+		put_line(w, &line);
 	}
 	a->text = text_end(w, &line);
 	a->code = (char *)"pullcord.unreadable";
 	a->type = PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL;
 	a->phase = PULLCORD__V1__PHASE__PHASE_TPOINT;
-	if (!facet_or_flag(w->m, p, FACET_PRIORITY, priority_words))
+	if (!oru_priority(&w->o))
 		a->priority = PULLCORD__V1__PRIORITY__PRIORITY_HIGH;
-}
-
-static bool alarm_readable(const struct hl7 *m, const struct parts *p)
-{
-	struct hl7_segment event = p->facet[FACET_EVENT];
-
-	return !p->cut && event.text.p && (event_text(m, event).n || event_code(m, event).n);
 }
 
 /* ---- observations ---- */
@@ -843,40 +447,42 @@ static void observation_values(struct work *w, Pullcord__V1__Observations *o, si
 	}
 }
 
-static struct ack observations_event(struct work *w, const struct parts *p, struct event *e)
+static struct ack observations_event(struct work *w, struct event *e)
 {
 	Pullcord__V1__Observations *o = &e->observations;
 	size_t n = count_values(w->m);
 
 	if (n > EVENT_VALUES_MAX)
 		return (struct ack){ ACK_ERROR, ACK_INTERNAL, "OBX", "more than 256 values in one message" };
-	event_head(w, p, e);
+	event_head(w, e);
 	pullcord__v1__observations__init(o);
-	o->bed = bed_of(w, p->pv1);
-	o->patient = word_of(w, patient_of(w->m, p->pid));
+	o->bed = bed_of(w, w->o.pv1);
+	o->patient = word_of(w, patient_of(w->m, w->o.pid));
 	o->source = (char *)e->source.p;
-	o->source_id = word_of(w, hl7_get(w->m, p->msh, 10, 0));
-	o->taken_us = (uint64_t)time_of(w, hl7_get(w->m, p->obr, 7, 1));
+	o->source_id = word_of(w, hl7_get(w->m, w->o.msh, 10, 0));
+	o->taken_us = (uint64_t)time_of(w, hl7_get(w->m, w->o.obr, 7, 1));
 	observation_values(w, o, n);
 	if (w->full || pullcord__v1__observations__get_packed_size(o) > NORM_BODY_MAX)
 		return (struct ack){ ACK_ERROR, ACK_INTERNAL, "OBX", "more than 60000 bytes of values in one message" };
-	e->kind = EVENT_OBSERVATIONS;
+	e->kind = EVENT_OBSERVATIONS;   /* only now there is an event */
 	return (struct ack){ 0 };
 }
 
 /* ---- the message ---- */
 
-enum message { MESSAGE_OTHER, MESSAGE_ALARM, MESSAGE_OBSERVATIONS };
+enum message { MESSAGE_FOREIGN, MESSAGE_OTHER, MESSAGE_ALARM, MESSAGE_OBSERVATIONS };
 
 static const struct { const char *event, *structure; enum message is; } messages[] = {
 	{ "R40", "ORU_R40", MESSAGE_ALARM },
 	{ "R01", "ORU_R01", MESSAGE_OBSERVATIONS },
 };
 
-static enum message message_of(const struct hl7 *m, struct hl7_segment msh)
+static enum message message_of(const struct oru *o)
 {
-	struct span event = hl7_get(m, msh, 9, 2), structure = hl7_get(m, msh, 9, 3);
+	struct span event = hl7_get(o->m, o->msh, 9, 2), structure = hl7_get(o->m, o->msh, 9, 3);
 
+	if (!span_is(hl7_get(o->m, o->msh, 9, 1), "ORU"))
+		return MESSAGE_FOREIGN;
 	for (size_t i = 0; i < countof(messages); i++)
 		if (span_is(event, messages[i].event) || (!event.n && span_is(structure, messages[i].structure)))
 			return messages[i].is;
@@ -886,9 +492,11 @@ static enum message message_of(const struct hl7 *m, struct hl7_segment msh)
 /* "2.6", "2.3.1"; missing is seen, and taken for one of ours. */
 static bool version_ok(struct span v)
 {
-	bool good = v.n == 0 || (v.n >= 3 && v.n <= 5 && v.p[0] == '2' && v.p[1] == '.' && v.p[2] >= '1' && v.p[2] <= '9');
-
-	return good && (v.n <= 3 || (v.p[3] == '.' && v.n == 5));
+	if (v.n == 0)
+		return true;
+	if (v.n < 3 || v.p[0] != '2' || v.p[1] != '.' || v.p[2] < '1' || v.p[2] > '9')
+		return false;
+	return v.n == 3 || (v.n == 5 && v.p[3] == '.');
 }
 
 static struct ack check_header(const struct hl7 *m, struct hl7_segment msh)
@@ -906,52 +514,54 @@ static struct ack check_header(const struct hl7 *m, struct hl7_segment msh)
 	return (struct ack){ 0 };
 }
 
-static struct ack alarm_event(struct work *w, const struct parts *p, struct ack header, struct event *e)
+/* `header` is what was found wrong before, if anything. */
+static struct ack alarm_event(struct work *w, struct ack header, struct event *e)
 {
-	alert_event(w, p, e);
-	if (header.code == ACK_ACCEPT && !alarm_readable(w->m, p))
-		header = (struct ack){ ACK_ERROR, p->cut ? ACK_DATA_TYPE : ACK_FIELD_MISSING, "OBX",
-				       p->cut ? "the message ends inside an OBX" : "no event OBX with a code or a text" };
+	alert_event(w, e);
+	if (header.code == ACK_ACCEPT && w->o.cut)
+		header = (struct ack){ ACK_ERROR, ACK_DATA_TYPE, "OBX", "the message ends inside an OBX" };
+	if (header.code == ACK_ACCEPT && !oru_readable(&w->o))
+		header = (struct ack){ ACK_ERROR, ACK_FIELD_MISSING, "OBX", "no event OBX with a code or a text" };
 	if (header.code != ACK_ACCEPT)
-		alert_unreadable(w, p, e);
+		alert_unreadable(w, e);
 	must(!w->full);   /* an alert within the limits needs less than half of NORM_ARENA */
 	return header;
 }
 
-void norm_refused(const struct hl7 *m, struct ack why, const struct norm_feed *feed, struct arena *arena, struct event *out)
+static struct work begin(const struct hl7 *m, const struct norm_feed *feed, struct arena *arena)
 {
-	struct work w = { m, feed, arena, false };
-	struct parts p = parts_of(m);
-	struct event e = { 0 };
+	must(arena->cap >= NORM_ARENA && feed->source[0]);
+	arena->used = 0;
+	return (struct work){ m, oru_read(m), feed, arena, false };
+}
+
+void norm_refused(const struct hl7 *m, struct ack why, const struct norm_feed *feed, struct arena *arena,
+		  struct event *out)
+{
+	struct work w = begin(m, feed, arena);
 
 	must(why.code != ACK_ACCEPT);
-	arena->used = 0;
-	if (span_is(hl7_get(m, p.msh, 9, 1), "ORU") && message_of(m, p.msh) == MESSAGE_ALARM)
-		(void)alarm_event(&w, &p, why, &e);
-	*out = e;
+	*out = (struct event){ 0 };
+	if (message_of(&w.o) == MESSAGE_ALARM)
+		(void)alarm_event(&w, why, out);
 }
 
 struct ack norm_hl7(const struct hl7 *m, const struct norm_feed *feed, struct arena *arena, struct event *out)
 {
-	struct work w = { m, feed, arena, false };
-	struct event e = { 0 };
-	struct parts p = parts_of(m);
-	enum message message = message_of(m, p.msh);
+	struct work w = begin(m, feed, arena);
 	struct ack a;
 
-	must(arena->cap >= NORM_ARENA && feed->source[0]);
-	arena->used = 0;
-	*out = e;
-	if (!span_is(hl7_get(m, p.msh, 9, 1), "ORU"))
+	*out = (struct event){ 0 };
+	switch (message_of(&w.o)) {
+	case MESSAGE_FOREIGN:
 		return (struct ack){ ACK_REJECT, ACK_MESSAGE_TYPE, "MSH^1^9", "only ORU is taken here" };
-	if (message == MESSAGE_OTHER)
+	case MESSAGE_OTHER:
 		return (struct ack){ ACK_REJECT, ACK_EVENT, "MSH^1^9", "only R01 and R40 are taken here" };
-	a = check_header(m, p.msh);
-	if (message == MESSAGE_ALARM)
-		a = alarm_event(&w, &p, a, &e);
-	else if (a.code == ACK_ACCEPT)
-		a = observations_event(&w, &p, &e);
-	if (message == MESSAGE_ALARM || a.code == ACK_ACCEPT)
-		*out = e;
-	return a;
+	case MESSAGE_ALARM:
+		return alarm_event(&w, check_header(m, w.o.msh), out);
+	case MESSAGE_OBSERVATIONS:
+		break;
+	}
+	a = check_header(m, w.o.msh);
+	return a.code == ACK_ACCEPT ? observations_event(&w, out) : a;
 }

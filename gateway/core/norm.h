@@ -4,10 +4,9 @@
  *     ORU^R01 (IHE PCD-01)    observations
  *     anything else           refused, with the reason
  *
- * Liberal in what it reads: facets are recognised by the name in OBX-3, else by the index in OBX-4, else by their code.
- * An alarm that must be refused, or that cannot be understood, still becomes an event: a technical alert "Unreadable alarm
- * from X" of the same key, for somebody has to look. Everything written obeys the limits of envelope.c: valid UTF-8,
- * lengths cut at a character, counts. Pure. */
+ * An alarm that must be refused, or that cannot be understood, still becomes an event: a technical alert "Unreadable
+ * alarm from X" of the same key, for somebody has to look. Everything written obeys the limits of envelope.c: valid
+ * UTF-8, lengths cut at a character, counts. Pure. */
 #ifndef PULLCORD_NORM_H
 #define PULLCORD_NORM_H
 
@@ -27,28 +26,12 @@ struct norm_feed {
 	int64_t received_us;
 };
 
-/* ACK_ACCEPT: push the event, answer yes when it is durable. Otherwise the answer is no; out->kind tells whether there is
- * an event to push all the same. The event borrows from arena, message and feed. */
+/* ACK_ACCEPT: push the event, answer yes when it is durable. Otherwise the answer is no; out->kind tells whether there
+ * is an event to push all the same. The event borrows from arena, message and feed. */
 struct ack norm_hl7(const struct hl7 *m, const struct norm_feed *feed, struct arena *arena, struct event *out);
 
-/* The same for a message that is refused before it is read, e.g. because it breaks a limit and only hl7_head() took it. */
+/* The same for a message refused before it was read, e.g. because it breaks a limit and only hl7_head() took it. */
 void norm_refused(const struct hl7 *m, struct ack why, const struct norm_feed *feed, struct arena *arena,
 		  struct event *out);
-
-/* The kinds of nurse call (UL 1069 and requirement D3: code, emergency, bath, normal, service). */
-struct norm_call {
-	const char *code;              /* Alert.code */
-	Pullcord__V1__Priority priority;
-	Pullcord__V1__AlertType type;
-	const char *words;             /* what such calls are named on the wire: lower-case phrases, parted by '|' */
-};
-
-const struct norm_call *norm_call_of(struct span code);     /* "call.bath"; NULL */
-const struct norm_call *norm_call_named(struct span text);  /* "BATH CALL 412": the first row with a phrase of it; NULL */
-
-/* Alert.key of what the pieces name together: h = SHA-256("pullcord alert key v1"), then h = SHA-256(h | piece) for each,
- * cut to 16 bytes. */
-#define NORM_KEY_BYTES 16
-void norm_key(const struct span *piece, size_t n, uint8_t key[NORM_KEY_BYTES]);
 
 #endif

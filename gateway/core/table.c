@@ -23,11 +23,6 @@ void table_init(struct table *t, uint32_t cap, void *memory)
 	*t = (struct table){ .node = memory, .cap = cap, .mask = buckets(cap) - 1 };
 	t->bucket = (uint32_t *)(void *)(t->node + cap);
 	t->oldest = t->newest = TABLE_NONE;
-	for (uint32_t i = 0; i <= t->mask; i++)
-		t->bucket[i] = TABLE_NONE;
-	for (uint32_t i = 0; i < cap; i++)
-		t->node[i].chain = i + 1 < cap ? i + 1 : TABLE_NONE;
-	t->spare = 0;
 }
 
 static uint32_t *bucket_of(const struct table *t, const uint8_t key[TABLE_KEY])
@@ -44,9 +39,9 @@ uint32_t table_find(const struct table *t, const uint8_t key[TABLE_KEY])
 {
 	uint32_t s = *bucket_of(t, key);
 
-	while (s != TABLE_NONE && memcmp(t->node[s].key, key, TABLE_KEY) != 0)
-		s = t->node[s].chain;
-	return s;
+	while (s && memcmp(t->node[s - 1].key, key, TABLE_KEY) != 0)
+		s = t->node[s - 1].chain;
+	return s ? s - 1 : TABLE_NONE;
 }
 
 static void link_newest(struct table *t, uint32_t s)
@@ -68,16 +63,26 @@ static void unlink_order(struct table *t, uint32_t s)
 	*(n->newer != TABLE_NONE ? &t->node[n->newer].older : &t->newest) = n->older;
 }
 
+static uint32_t take_slot(struct table *t)
+{
+	uint32_t s = t->spare;
+
+	if (s) {
+		t->spare = t->node[s - 1].chain;
+		return s - 1;
+	}
+	return t->used < t->cap ? t->used++ : TABLE_NONE;
+}
+
 uint32_t table_add(struct table *t, const uint8_t key[TABLE_KEY])
 {
-	uint32_t s = t->spare, *b = bucket_of(t, key);
+	uint32_t s = take_slot(t), *b = bucket_of(t, key);
 
 	if (s == TABLE_NONE)
 		return TABLE_NONE;
-	t->spare = t->node[s].chain;
 	memcpy(t->node[s].key, key, TABLE_KEY);
 	t->node[s].chain = *b;
-	*b = s;
+	*b = s + 1;
 	link_newest(t, s);
 	t->count++;
 	return s;
@@ -93,11 +98,11 @@ void table_del(struct table *t, uint32_t slot)
 {
 	uint32_t *at = bucket_of(t, t->node[slot].key);
 
-	while (*at != slot)
-		at = &t->node[*at].chain;
+	while (*at != slot + 1)
+		at = &t->node[*at - 1].chain;
 	*at = t->node[slot].chain;
 	unlink_order(t, slot);
 	t->node[slot].chain = t->spare;
-	t->spare = slot;
+	t->spare = slot + 1;
 	t->count--;
 }

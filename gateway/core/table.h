@@ -1,6 +1,7 @@
 /* table: a bounded set of 16-byte keys; each has a slot number below the capacity, so that whoever uses the table keeps
  * what belongs to a key in an array of his own. Slots stand in order of their last touch, oldest first. Memory is the
- * caller's, one block. Keys must not be of an attacker's choosing: hash them under a key before. Pure. */
+ * caller's, one block of zeros, and is not touched before it is needed. Keys must not be of an attacker's choosing:
+ * hash them under a key before. Pure. */
 #ifndef PULLCORD_TABLE_H
 #define PULLCORD_TABLE_H
 
@@ -11,18 +12,21 @@
 
 struct table_node {
 	uint8_t key[TABLE_KEY];
-	uint32_t chain, older, newer;
+	uint32_t chain;             /* 1 + the next slot of its bucket, or of the spare ones; 0: none */
+	uint32_t older, newer;
 };
 
 struct table {
 	struct table_node *node;
-	uint32_t *bucket;
+	uint32_t *bucket;           /* 1 + slot; 0: none */
 	uint32_t cap, mask, count;
-	uint32_t oldest, newest, spare;
+	uint32_t oldest, newest;
+	uint32_t spare;             /* 1 + a slot given back; 0: none */
+	uint32_t used;              /* slots from here on were never taken */
 };
 
 size_t table_bytes(uint32_t cap);
-/* `memory` takes table_bytes(cap) and is aligned for uint64_t. */
+/* `memory` takes table_bytes(cap), all zero, and is aligned for uint64_t. */
 void table_init(struct table *t, uint32_t cap, void *memory);
 
 uint32_t table_find(const struct table *t, const uint8_t key[TABLE_KEY]);

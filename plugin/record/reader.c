@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-#include "event.h"
+#include "audited.h"
 #include "trail.h"
 
 struct reader {
@@ -63,7 +63,7 @@ enum err reader_open(const char *path, const uint8_t root[32], struct reader **o
 void reader_close(struct reader **r)
 {
 	if (*r) {
-		event_free(&(*r)->event);
+		audited_free(&(*r)->event);
 		trail_close(&(*r)->trail);
 		crypt_wipe(*r, sizeof(**r));
 	}
@@ -107,14 +107,14 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const
 	struct put text = put(r->text, sizeof(r->text));
 
 	*event = NULL;
-	event_free(&r->event);
+	audited_free(&r->event);
 	TRY(copy_entry(r, index));
 	TRY(entry_read(span(r->raw, r->raw_n), entry));
 	if (entry->kind == ENTRY_CONTROL)
 		return OK;
 	TRY(learn_key(r, entry->segment));
 	TRY(entry_open(&r->seal, &r->key, span(r->raw, r->raw_n), &text));
-	TRY(event_unpack(put_span(&text), &r->event));
+	TRY(audited_unpack(put_span(&text), &r->event));
 	*event = r->event;
 	return OK;
 }

@@ -21,7 +21,7 @@ from rig import BROKER_CORE, OTHERS_CORE, Process, Rig, Unmeasured, acl_file, cp
 # Deliveries: one device, USERS people on TERMINALS terminals each; all get every alert.
 USERS, TERMINALS = 10, 2
 FANOUT_ROUNDS, FANOUT_MESSAGES = 9, 1500
-# Durable rate. Paho is best with the broker's own receive maximum (20 here); more outstanding makes it stall.
+# Durable rate. With more outstanding than the broker's receive maximum (20 in our mosquitto.conf) Paho stalls.
 RATE_ROUNDS, RATE_MESSAGES = 5, 3000
 GATEWAY_WINDOW, PAHO_WINDOW = 64, 20
 # Press to app.
@@ -116,8 +116,8 @@ def start_brokers(rig):
 
 def gather_crowd(rig, name, broker):
     ca, cert, key = rig.certificate("nc-crowd")
-    return rig.program(f"fanout-{name}", "fanout", ca, broker.device_port, broker.app_port, cert, key, rig.TENANT, "icu3",
-                       "nc-crowd", USERS, TERMINALS)
+    return rig.program(f"fanout-{name}", "fanout", ca, broker.device_port, broker.app_port, cert, key, rig.TENANT,
+                       "icu3", "nc-crowd", USERS, TERMINALS)
 
 
 def deliver(crowd, broker):
@@ -164,7 +164,7 @@ class Ward:
             rig.add_device(device, "med4")
         rig.add_user("ana", "med4")
         self.broker = rig.our_broker()
-        self.app = rig.program("app", "app", rig.certificate("nc-plain")[0], self.broker.app_port, "ana", rig.TENANT, "med4")
+        self.app = rig.program("app", "app", rig.dir / "ca.crt", self.broker.app_port, "ana", rig.TENANT, "med4")
         self.start_gateway()
         self.gateway = rig.program("press", "press", self.socket)
         self.files = self.paho("nc-files", rig.folder / "paho")
@@ -207,6 +207,8 @@ def durable_rate(ward):
     senders = {"gateway": (ward.gateway, GATEWAY_WINDOW), "files": (ward.files, PAHO_WINDOW),
                "plain": (ward.plain, PAHO_WINDOW)}
     rates = {name: [] for name in senders}
+    say(f"  {RATE_MESSAGES} at a time; not yet answered: gateway up to {GATEWAY_WINDOW}, Paho {ward.plain.greeting[1]} "
+        f"up to {PAHO_WINDOW}, where it is fastest")
     for turn in range(RATE_ROUNDS + 1):
         for name, (sender, window) in senders.items():
             done = ward.run(sender, f"rate {RATE_MESSAGES} {window} medium", RATE_MESSAGES)
@@ -227,7 +229,8 @@ def press_to_app(ward):
     for turn in range(PACE_ROUNDS):
         for name, (sender, priority) in runs.items():
             waits[name].append(ward.run(sender, f"pace {PACE_MESSAGES} {PACE_PER_S} {priority}", PACE_MESSAGES))
-        say(f"  round {turn + 1}/{PACE_ROUNDS}: " + ", ".join(f"{n} {w[-1]['p50']:.2f}/{w[-1]['p99']:.2f}" for n, w in waits.items()))
+        say(f"  round {turn + 1}/{PACE_ROUNDS}: "
+            + ", ".join(f"{n} {w[-1]['p50']:.2f}/{w[-1]['p99']:.2f}" for n, w in waits.items()))
     for name, ours in (("", "medium"), ("high_", "high")):
         for p in ("p50", "p99"):
             yield Row(f"gateway.press_to_app_{name}{p}", "ms", "a Paho client without durability, publishing directly",
@@ -274,10 +277,10 @@ def sync_ms(folder):
 def introduce(rig):
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.M)
     say(f"Pullcord bench: {first_line(rig.build / 'pullcord', 'version')}, {first_line('mosquitto', '-h')}, "
-        f"Linux {platform.release()}")
-    say(f"  {os.cpu_count()} cores of {cpu[1] if cpu else platform.machine()}; broker on core {BROKER_CORE}, all else on "
-        f"core {OTHERS_CORE}; load now {os.getloadavg()[0]:.1f}")
-    say(f"  fdatasync of 4 KiB here: {sync_ms(rig.folder)} ms; TLS 1.3 with client certificates; everything on loopback")
+        f"{first_line('openssl', 'version').split(' (')[0]}, Linux {platform.release()}")
+    say(f"  {os.cpu_count()} cores of {cpu[1] if cpu else platform.machine()}; broker on core {BROKER_CORE}, all else "
+        f"on core {OTHERS_CORE}; load now {os.getloadavg()[0]:.1f}")
+    say(f"  fdatasync of 4 KiB here: {sync_ms(rig.folder)} ms; TLS 1.3 with client certificates, on loopback")
     say("  Figures are medians of rounds taken in turns (least–most); a ratio is median by median of the same run.")
 
 
@@ -286,8 +289,11 @@ def explain():
   broker      CPU by the scheduler's count: cpu_per_delivery all threads, thread_cpu_… the one that serves clients. Same
               message stream, TLS and limits for all; in acl_file the rule that grants is each user's first.
   rate        until the last alert is durable (Paho: acknowledged) and the last has reached the app.
-  press       from the line on the gateway's socket to the app's callback, at 50 a second.
-  throttle    of the gateway at its most generous, every press another bed, of 16 stations and 4 kinds: nothing is folded or held back.""")
+  press       from the line on the gateway's socket to the app's callback, at 50 a second, medium priority and high.
+  throttle    of the gateway at its most generous; every press is a bed's first, from 16 stations and of 4 kinds:
+              nothing is folded or held back.
+  memory      rss with mapped files: libraries, and what was touched of the gateway's 16 MiB outbox; rss_anon without
+              them.""")
 
 
 def measure(rig, rows):

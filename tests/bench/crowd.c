@@ -15,7 +15,8 @@
 struct member {
 	struct crowd_member is;
 	struct mosquitto *m;
-	bool connected, ready, gone;
+	bool ready;                   /* connected, and subscribed if it has a filter */
+	bool gone;
 	int64_t knock_ns;             /* when to try again */
 };
 
@@ -25,17 +26,22 @@ static int count, ready;
 static const char *ca_file;
 static int64_t misc_ns;
 
+static void is_ready(struct member *w)
+{
+	w->ready = true;
+	ready++;
+}
+
 static void on_connect(struct mosquitto *m, void *obj, int code)
 {
 	struct member *w = obj;
 
 	if (code)
 		load_fail("%s was refused: %s", w->is.client, mosquitto_reason_string(code));
-	w->connected = true;
 	if (w->is.filter && mosquitto_subscribe(m, NULL, w->is.filter, 0) != MOSQ_ERR_SUCCESS)
 		load_fail("%s cannot subscribe", w->is.client);
 	if (!w->is.filter)
-		w->ready = ++ready;
+		is_ready(w);
 }
 
 static void on_subscribe(struct mosquitto *m, void *obj, int mid, int n, const int *granted)
@@ -45,7 +51,7 @@ static void on_subscribe(struct mosquitto *m, void *obj, int mid, int n, const i
 	(void)m, (void)mid;
 	if (n != 1 || granted[0] > 2)
 		load_fail("%s may not subscribe to %s", w->is.client, w->is.filter);
-	w->ready = ++ready;
+	is_ready(w);
 }
 
 static void on_message(struct mosquitto *m, void *obj, const struct mosquitto_message *msg)

@@ -1,4 +1,4 @@
-/* paho_peer: the same job as a gateway, by a plain Paho MQTTAsync client: QoS 1, MQTT 5, mutual TLS with hostname check.
+/* paho_peer: a gateway's job done by a plain Paho MQTTAsync client: QoS 1, MQTT 5, mutual TLS with hostname check.
  *
  *     paho_peer CA PORT CERT KEY TENANT UNIT DEVICE [FOLDER]
  *

@@ -5,8 +5,9 @@
  *     < rate COUNT WINDOW PRIORITY     > done START END      as fast as it goes with so many not yet durable
  *     < pace COUNT PER_S PRIORITY      > done START END      evenly; ns on load_now_ns(), END: the last "durable"
  *
- * Every press is of a bed that never called before, so that nothing is a repeat and folded; it comes from one of several stations and is of
- * one of several kinds, so that none is over the rates bench.py sets. Anything refused ends the program. */
+ * Every press is of a bed that never called before, so that nothing is a repeat and folded; it comes from one of
+ * several stations and is of one of several kinds, so that none is over the rates bench.py sets. Anything refused ends
+ * the program. */
 #include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "event.h"
+#include "audited.h"
 #include "seal.h"
 #include "sizes.h"
 
@@ -40,9 +40,9 @@ static void as_event(struct span s)
 {
 	Pullcord__V1__AuditEvent *e = NULL;
 
-	if (event_unpack(s, &e) == OK)
+	if (audited_unpack(s, &e) == OK)
 		must(e->actor && e->client && e->topic && e->detail);
-	event_free(&e);
+	audited_free(&e);
 }
 
 static void as_sizes(struct span s)

@@ -233,6 +233,7 @@ class House:
         env = dict(os.environ, NO_COLOR="1")
         if self.sanitized:
             env["ASAN_OPTIONS"] = f"detect_leaks={0 if broker else 1}"
+            env["LSAN_OPTIONS"] = f"suppressions={TOP}/tests/leaks.supp:print_suppressions=0"
             env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
         if self.sanitized and broker:
             libasan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <sys/wait.h>
+#include <time.h>
 
 #include "crypt.h"
 #include "cur.h"
@@ -569,6 +570,59 @@ static void another_process_is_noticed_without_reading(void **state)
 	close(go[1]);
 }
 
+static pid_t child_that_saves(const char *path, const int ends[2])
+{
+	int go = ends[0];
+	struct directory *d = NULL;
+	pid_t pid = fork();
+	char byte;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	close(ends[1]);
+	if (directory_open(path, root, false, &d) != OK)
+		_exit(1);
+	while (read(go, &byte, 1) == 1)
+		if (save(d, USER, "ana", false) != OK)
+			_exit(1);
+	directory_close(&d);
+	_exit(0);
+}
+
+/* LMDB shows a commit's number before readers get what was committed, for as long as its last flush takes: who looks in
+ * between must look again. */
+static void no_change_is_missed_by_who_looks_while_it_is_flushed(void **state)
+{
+	struct directory *d;
+	uint64_t since = 0;
+	struct seen s;
+	int go[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(go), 0);
+	pid = child_that_saves(path_of("flush.mdb"), go);
+	close(go[0]);
+	d = open_at("flush.mdb");
+	for (int i = 0; i < 200; i++) {
+		time_t end = time(NULL) + 3;
+
+		assert_int_equal(write(go[1], "x", 1), 1);
+		for (s.calls = 0; s.calls == 0 && time(NULL) < end;)
+			if (directory_moved(d))
+				assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
+		if (s.calls != 1)
+			break;
+	}
+	close(go[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(s.calls, 1);
+	assert_false(directory_moved(d));
+	directory_close(&d);
+}
+
 static void a_stored_account_is_checked_when_read(void **state)
 {
 	struct account a = account_of(USER, "ana"), *back = NULL;
@@ -948,6 +1002,7 @@ int main(void)
 		cmocka_unit_test(a_reader_ahead_of_the_journal_reads_all),
 		cmocka_unit_test(a_reader_too_far_behind_reads_all),
 		cmocka_unit_test(another_process_is_noticed_without_reading),
+		cmocka_unit_test(no_change_is_missed_by_who_looks_while_it_is_flushed),
 		cmocka_unit_test(a_stored_account_is_checked_when_read),
 		cmocka_unit_test(what_has_ended_is_not_in_the_subject),
 		cmocka_unit_test(an_attribute_ends_as_a_role_does),

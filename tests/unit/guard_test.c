@@ -373,6 +373,7 @@ static void what_an_envelope_claims_must_be_proved(void **state)
 	assert_int_equal(publishes(0, "nc-1", ALERT, &forged, false), GATE_DENY);
 	assert_int_equal(publishes(0, "nc-1", ALERT, &cut, false), GATE_DENY);
 	assert_int_equal(publishes(0, "nc-1", "mercy/unit/icu3/alert/low/nc-1", &good, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/unit/icu3/alert/urgent/nc-1", &good, false), GATE_DENY);
 	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &good, true), GATE_DENY);
 	assert_int_equal(answers(1, "ana.t1", "bea", 1), GATE_DENY);
 	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);

@@ -116,7 +116,7 @@ static void the_same_alert_again_is_kept_once_and_its_receipt_said_again(void **
 	assert_int_equal(history_put(h, &id, key, HOUR_US, SPAN_LIT(TOPIC), span(k->payload, k->n), RECEIPT), OK);
 	assert_int_equal(wait_owed(owed, 4), 1);
 	assert_int_equal(open_alerts(), 1);
-	history_done(h, &id, NULL);
+	history_done(h, key);
 	assert_int_equal(open_alerts(), 0);
 }
 
@@ -127,7 +127,7 @@ static void an_answered_alert_is_not_opened_by_a_late_duplicate(void **state)
 
 	(void)state;
 	assert_int_equal(wait_owed(owed, 4), 1);
-	history_done(h, NULL, key);
+	history_done(h, key);
 	assert_int_equal(history_put(h, &id, key, HOUR_US, SPAN_LIT(TOPIC), SPAN_LIT("x"), RECEIPT), OK);
 	assert_int_equal(wait_owed(owed, 4), 1);
 	assert_int_equal(open_alerts(), 0);
@@ -143,7 +143,7 @@ static void an_answer_closes_every_alert_of_its_key(void **state)
 	keep(1, HOUR_US);
 	keep(2, HOUR_US);
 	keep(1, HOUR_US);
-	history_done(h, NULL, key);
+	history_done(h, key);
 	assert_int_equal(open_alerts(), 1);
 	assert_int_equal(history_next(h, NULL)->key[0], 2);
 	reopen(1);

@@ -231,6 +231,26 @@ static void a_folder_that_is_none_names_the_remedy(void **state)
 	free(said);
 }
 
+static void a_folder_closed_to_the_owner_is_named(void **state)
+{
+	struct install in = { .uid = 65534, .gid = 65534 };
+	struct install_path folder;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	must(snprintf(in.dir, sizeof(in.dir), "%s/open/house", scratch.dir) > 0);
+	must(mkdir(scratch_path(&scratch, "open"), 0700) == 0);
+	assert_true(install_closed(&in, &folder));      /* the scratch folder itself is ours alone */
+	assert_string_equal(folder.text, scratch.dir);
+	must(chmod(scratch.dir, 0711) == 0);
+	assert_true(install_closed(&in, &folder));
+	assert_string_equal(folder.text, scratch_path(&scratch, "open"));
+	must(chmod(scratch_path(&scratch, "open"), 0711) == 0);
+	assert_false(install_closed(&in, &folder));
+	assert_int_equal(geteuid(), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -246,6 +266,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_written_once_with_its_mode),
 		cmocka_unit_test(what_cannot_be_read_says_which_way),
 		cmocka_unit_test(a_folder_that_is_none_names_the_remedy),
+		cmocka_unit_test(a_folder_closed_to_the_owner_is_named),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,4 +1,4 @@
-#include "event.h"
+#include "audited.h"
 
 #include <stdlib.h>
 
@@ -47,23 +47,23 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->detail_n = (uint16_t)text[4].n;
 }
 
-bool event_push(struct ring *r, const struct gap *before, const struct happening *h)
+bool audited_push(struct ring *r, const struct gap *before, const struct happening *h)
 {
 	struct head head = { .before = *before };
 	struct span piece[6] = { span(&head, sizeof(head)) };
 
 	if (h) {
-		piece[1] = cut(h->actor, EVENT_ACTOR_MAX);
-		piece[2] = cut(h->client, EVENT_CLIENT_MAX);
-		piece[3] = cut(h->address, EVENT_ADDRESS_MAX);
-		piece[4] = cut(h->topic, EVENT_TOPIC_MAX);
-		piece[5] = cut(h->detail, EVENT_DETAIL_MAX);
+		piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
+		piece[2] = cut(h->client, AUDITED_CLIENT_MAX);
+		piece[3] = cut(h->address, AUDITED_ADDRESS_MAX);
+		piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
+		piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
 		head_fill(&head, h, piece + 1);
 	}
 	return ring_push(r, piece, countof(piece));
 }
 
-void event_read(struct span raw, struct event *out)
+void audited_read(struct span raw, struct audited *out)
 {
 	struct cur c = cur(raw);
 	struct span s = cur_take(&c, sizeof(struct head));
@@ -91,18 +91,18 @@ void event_read(struct span raw, struct event *out)
 
 /* ---- folding ---- */
 
-#define TEXT_BYTES (EVENT_RECIPIENTS_MAX * (EVENT_ACTOR_MAX + EVENT_CLIENT_MAX + 2) + 1024)
+#define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 1024)
 
 struct fold {
 	Pullcord__V1__AuditEvent event;
-	Pullcord__V1__Recipient recipient[EVENT_RECIPIENTS_MAX], *pointer[EVENT_RECIPIENTS_MAX];
+	Pullcord__V1__Recipient recipient[AUDITED_RECIPIENTS_MAX], *pointer[AUDITED_RECIPIENTS_MAX];
 	bool some;
 	uint64_t asked;         /* happenings that became this delivery */
 	size_t text_n;
 	struct id message;
 	uint8_t policy[16];
 	char text[TEXT_BYTES];
-	uint8_t packed[EVENT_BYTES_MAX];
+	uint8_t packed[AUDITED_BYTES_MAX];
 };
 
 enum err fold_open(struct fold **out)
@@ -167,13 +167,13 @@ static void begin(struct fold *f, const struct happening *h)
 	e.outcome = h->outcome;
 	e.at_us = (uint64_t)h->at_us;
 	e.mono_us = (uint64_t)h->mono_us;
-	e.topic = keep(f, h->topic, EVENT_TOPIC_MAX);
+	e.topic = keep(f, h->topic, AUDITED_TOPIC_MAX);
 	e.message = bytes(&f->message, h->message, sizeof(f->message));
 	e.policy = bytes(f->policy, h->policy, sizeof(f->policy));
 	e.why = h->why;
 	e.retain = h->retain;
 	e.life_critical = h->life_critical;
-	e.detail = keep(f, h->detail, EVENT_DETAIL_MAX);
+	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
 	e.recipient = f->pointer;
 	f->event = e;
 	f->some = true;
@@ -186,8 +186,8 @@ static void add_recipient(struct fold *f, const struct happening *h)
 	size_t mark = f->text_n;
 
 	*to = init;
-	to->client = keep(f, h->client, EVENT_CLIENT_MAX);
-	to->actor = keep(f, h->actor, EVENT_ACTOR_MAX);
+	to->client = keep(f, h->client, AUDITED_CLIENT_MAX);
+	to->actor = keep(f, h->actor, AUDITED_ACTOR_MAX);
 	to->qos = h->qos;
 	to->line = h->line;
 	for (size_t i = 0; i < e->n_recipient; i++) {
@@ -214,7 +214,7 @@ static bool same_delivery(const struct fold *f, const struct happening *h)
 
 static bool add_delivery(struct fold *f, const struct happening *h)
 {
-	if (f->some && (!same_delivery(f, h) || f->event.n_recipient == EVENT_RECIPIENTS_MAX))
+	if (f->some && (!same_delivery(f, h) || f->event.n_recipient == AUDITED_RECIPIENTS_MAX))
 		return false;
 	if (!f->some)
 		begin(f, h);
@@ -234,9 +234,9 @@ bool fold_add(struct fold *f, const struct happening *h)
 		return false;
 	begin(f, h);
 	f->event.party = h->party;
-	f->event.actor = keep(f, h->actor, EVENT_ACTOR_MAX);
-	f->event.client = keep(f, h->client, EVENT_CLIENT_MAX);
-	f->event.address = keep(f, h->address, EVENT_ADDRESS_MAX);
+	f->event.actor = keep(f, h->actor, AUDITED_ACTOR_MAX);
+	f->event.client = keep(f, h->client, AUDITED_CLIENT_MAX);
+	f->event.address = keep(f, h->address, AUDITED_ADDRESS_MAX);
 	f->event.line = h->line;
 	f->event.qos = h->qos;
 	return true;
@@ -272,15 +272,15 @@ struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct 
 /* ---- readers ---- */
 
 /* These bytes were sealed by us and cannot nest; the limit bounds what unpacking allocates. */
-enum err event_unpack(struct span packed, Pullcord__V1__AuditEvent **out)
+enum err audited_unpack(struct span packed, Pullcord__V1__AuditEvent **out)
 {
-	if (packed.n > EVENT_BYTES_MAX)
+	if (packed.n > AUDITED_BYTES_MAX)
 		return ERR_TOO_LARGE;
 	*out = pullcord__v1__audit_event__unpack(NULL, packed.n, packed.p);
 	return *out ? OK : ERR_SYNTAX;
 }
 
-void event_free(Pullcord__V1__AuditEvent **e)
+void audited_free(Pullcord__V1__AuditEvent **e)
 {
 	if (*e)
 		pullcord__v1__audit_event__free_unpacked(*e, NULL);

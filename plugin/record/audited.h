@@ -1,21 +1,21 @@
-/* event: from a happening on the broker's thread to the AuditEvent that is recorded, and back for readers.
+/* audited: from a happening on the broker's thread to the AuditEvent that is recorded, and back for readers.
  *
- * Broker's thread: event_push() copies it into the ring, cut to its limits; nothing else. Writer's thread: event_read(),
+ * Broker's thread: audited_push() copies it into the ring, cut to its limits; nothing else. Writer's thread: audited_read(),
  * then a fold gathers deliveries of one message that follow one another into one event with its recipients (Mosquitto
  * asks once for each overlapping subscription, and again when an offline client returns). */
-#ifndef PULLCORD_EVENT_H
-#define PULLCORD_EVENT_H
+#ifndef PULLCORD_AUDITED_H
+#define PULLCORD_AUDITED_H
 
 #include "record.h"
 #include "ring.h"
 
-#define EVENT_ACTOR_MAX 64
-#define EVENT_CLIENT_MAX 64
-#define EVENT_ADDRESS_MAX 64
-#define EVENT_TOPIC_MAX 200
-#define EVENT_DETAIL_MAX 200
-#define EVENT_RECIPIENTS_MAX 256   /* of one event; more make another event */
-#define EVENT_BYTES_MAX 49152      /* packed; 256 recipients of 146 bytes at most, and what is above */
+#define AUDITED_ACTOR_MAX 64
+#define AUDITED_CLIENT_MAX 64
+#define AUDITED_ADDRESS_MAX 64
+#define AUDITED_TOPIC_MAX 200
+#define AUDITED_DETAIL_MAX 200
+#define AUDITED_RECIPIENTS_MAX 256   /* of one event; more make another event */
+#define AUDITED_BYTES_MAX 49152      /* packed; 256 recipients of 146 bytes at most, and what is above */
 
 /* Events that found no room in the ring. */
 struct gap {
@@ -24,16 +24,16 @@ struct gap {
 };
 
 /* `before` is what was lost before it. h == NULL: only the gap is told. False: no room. */
-bool event_push(struct ring *r, const struct gap *before, const struct happening *h);
+bool audited_push(struct ring *r, const struct gap *before, const struct happening *h);
 
-struct event {
+struct audited {
 	struct gap before;
 	struct happening h;         /* AUDIT_NONE: nothing but the gap */
 	struct id message;          /* h.message points here */
 	uint8_t policy[16];         /* and h.policy here */
 };
-/* What event_push() wrote; spans borrow from the ring, and *out must stay where it is. */
-void event_read(struct span raw, struct event *out);
+/* What audited_push() wrote; spans borrow from the ring, and *out must stay where it is. */
+void audited_read(struct span raw, struct audited *out);
 
 /* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
 struct fold;
@@ -47,8 +47,8 @@ struct span fold_take(struct fold *f);
 struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct gap *g, const struct happening *at,
 		     const char *detail);
 
-/* A recorded event, out of its seal. event_free() frees it. ERR_SYNTAX, ERR_TOO_LARGE. */
-enum err event_unpack(struct span packed, Pullcord__V1__AuditEvent **out) MUST_USE;
-void event_free(Pullcord__V1__AuditEvent **e);
+/* A recorded event, out of its seal. audited_free() frees it. ERR_SYNTAX, ERR_TOO_LARGE. */
+enum err audited_unpack(struct span packed, Pullcord__V1__AuditEvent **out) MUST_USE;
+void audited_free(Pullcord__V1__AuditEvent **e);
 
 #endif

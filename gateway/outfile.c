@@ -1,0 +1,677 @@
+#include "outfile.h"
+
+#include <stdlib.h>
+
+#include "cur.h"
+#include "store.h"
+#include "vault.h"
+
+enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS };
+static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
+
+#define PLACE_BYTES 9               /* tier, sequence */
+#define HEAD_BYTES (4 + ID_BYTES)   /* of a sealed value: number of its data key, id */
+#define VALUE_MAX (HEAD_BYTES + OUTBOX_RECORD_MAX + VAULT_EXTRA)
+#define ASIDE_MAX 1024              /* then the least important gives way */
+
+/* A data key of this start or an earlier one. */
+struct data_key {
+	uint32_t number;
+	struct vault vault;
+};
+
+struct counts {
+	int64_t messages, seen, aside;
+};
+
+struct outfile {
+	struct store *store;
+	struct data_key *keys;          /* the last is this start's */
+	size_t key_count;
+	struct vault seen_key;
+	uint32_t most;
+	uint64_t next_seq;              /* as it was at opening */
+
+	/* whoever commits */
+	struct counts have, change;
+	uint64_t next_seen;
+	uint8_t value[VALUE_MAX], clear[OUTBOX_RECORD_MAX];
+};
+
+/* ---- records ---- */
+
+static void put_short(struct put *b, struct span s)
+{
+	b->bad = b->bad || s.n > UINT16_MAX;
+	put_u16(b, (uint16_t)s.n);
+	put_bytes(b, s);
+}
+
+enum err outfile_record_write(const struct outbox_message *m, struct put *b)
+{
+	put_u8(b, 1);
+	put_u8(b, (uint8_t)m->tier);
+	put_u64(b, (uint64_t)m->expires_us);
+	put_u8(b, m->opens);
+	put_bytes(b, span(m->key, sizeof(m->key)));
+	put_short(b, m->topic);
+	put_short(b, m->input);
+	put_short(b, m->source);
+	put_short(b, m->source_id);
+	put_u32(b, (uint32_t)m->envelope.n);
+	put_bytes(b, m->envelope);
+	return put_end(b);
+}
+
+enum err outbox_record_read(struct span raw, struct outbox_message *out)
+{
+	struct outbox_message m = { 0 };
+	struct cur c = cur(raw);
+	struct span key;
+	unsigned version = cur_u8(&c), opens;
+
+	m.tier = cur_u8(&c);
+	m.expires_us = (int64_t)cur_u64(&c);
+	opens = cur_u8(&c);
+	key = cur_take(&c, OPEN_KEY);
+	m.topic = cur_take(&c, cur_u16(&c));
+	m.input = cur_take(&c, cur_u16(&c));
+	m.source = cur_take(&c, cur_u16(&c));
+	m.source_id = cur_take(&c, cur_u16(&c));
+	m.envelope = cur_take(&c, cur_u32(&c));
+	TRY(cur_end(&c));
+	if (version != 1)
+		return ERR_VERSION;
+	if (m.tier >= FLIGHT_TIERS || opens > 1 || m.topic.n == 0)
+		return ERR_RANGE;
+	m.opens = opens;
+	memcpy(m.key, key.p, OPEN_KEY);
+	*out = m;
+	return OK;
+}
+
+/* ---- sealed values: key number | id | sealed record, bound to the table and the place in it ---- */
+
+struct place {
+	uint8_t b[PLACE_BYTES];
+};
+
+static struct place place(unsigned tier, uint64_t seq)
+{
+	struct key64 k = key64(seq);
+	struct place p = { { (uint8_t)tier } };
+
+	memcpy(p.b + 1, k.b, sizeof(k.b));
+	return p;
+}
+
+static struct span place_span(const struct place *p) { return span(p->b, sizeof(p->b)); }
+
+static struct span bound_to(struct put *aad, enum table_no table, struct span key, struct span head)
+{
+	put_u8(aad, (uint8_t)table);
+	put_bytes(aad, head);
+	put_bytes(aad, key);
+	must(put_end(aad) == OK);
+	return put_span(aad);
+}
+
+static enum err value_seal(struct outfile *f, enum table_no table, struct span key, const struct id *id,
+			   struct span clear, struct span *out)
+{
+	const struct data_key *k = &f->keys[f->key_count - 1];
+	struct put head = put(f->value, HEAD_BYTES);
+	uint8_t room[64];
+	struct put aad = put(room, sizeof(room));
+
+	must(clear.n <= OUTBOX_RECORD_MAX);
+	put_u32(&head, k->number);
+	put_bytes(&head, span(id->b, ID_BYTES));
+	TRY(vault_seal(&k->vault, bound_to(&aad, table, key, put_span(&head)), clear, f->value + HEAD_BYTES));
+	*out = span(f->value, HEAD_BYTES + clear.n + VAULT_EXTRA);
+	return OK;
+}
+
+static enum err value_open(const struct outfile *f, enum table_no table, struct span key, struct span value,
+			   struct id *id, uint8_t *out, struct span *clear)
+{
+	struct cur c = cur(value);
+	uint32_t number = cur_u32(&c);
+	struct span id_bytes = cur_take(&c, ID_BYTES);
+	uint8_t room[64];
+	struct put aad = put(room, sizeof(room));
+
+	if (c.bad || c.left.n < VAULT_EXTRA || c.left.n - VAULT_EXTRA > OUTBOX_RECORD_MAX)
+		return ERR_CORRUPT;
+	for (size_t i = f->key_count; i-- > 0;) {
+		if (f->keys[i].number != number)
+			continue;
+		TRY(vault_open(&f->keys[i].vault, bound_to(&aad, table, key, span(value.p, HEAD_BYTES)), c.left, out));
+		memcpy(id->b, id_bytes.p, ID_BYTES);
+		*clear = span(out, c.left.n - VAULT_EXTRA);
+		return OK;
+	}
+	return ERR_KEY;
+}
+
+/* ---- what a commit does ---- */
+
+/* Answers about one message; anything else spoils the transaction. */
+bool outfile_answers(enum err e)
+{
+	return e == OK || e == ERR_NOT_FOUND || e == ERR_EXISTS || e == ERR_KEY || e == ERR_CORRUPT;
+}
+
+static enum err seen_add(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct key64 no = key64(f->next_seen);
+	struct span key = span(op->seen, OUTFILE_SEEN_KEY), old, old_key;
+	enum err e = txn_add(t, SEEN, key, span(op->id.b, ID_BYTES));
+
+	if (e != OK)
+		return e;
+	TRY(txn_append(t, SEEN_ORDER, key64_span(&no), key));
+	f->next_seen++;
+	f->change.seen++;
+	if (f->have.seen + f->change.seen <= f->most)
+		return OK;
+	TRY(txn_seek(t, SEEN_ORDER, span(NULL, 0), &old, &old_key));
+	memcpy(no.b, old.p, sizeof(no.b));
+	TRY(txn_del(t, SEEN, old_key));
+	f->change.seen--;
+	return txn_del(t, SEEN_ORDER, key64_span(&no));
+}
+
+/* What the alert's answer needs to find its way back: the record without the envelope. */
+static enum err open_write(struct outfile *f, struct txn *t, const struct op *op)
+{
+	struct outbox_message m = op->m;
+	struct put b = put(f->clear, sizeof(f->clear));
+	struct span value, key = span(op->m.key, OPEN_KEY);
+
+	if (!m.opens)
+		return OK;
+	m.envelope = span(NULL, 0);
+	TRY(outfile_record_write(&m, &b));
+	TRY(value_seal(f, OPEN, key, &op->id, put_span(&b), &value));
+	return txn_put(t, OPEN, key, value);
+}
+
+static enum err queue_write(struct outfile *f, struct txn *t, const struct op *op, struct span clear)
+{
+	struct place at = place(op->m.tier, op->seq);
+	struct span value;
+
+	TRY(value_seal(f, QUEUE, place_span(&at), &op->id, clear, &value));
+	TRY(txn_put(t, QUEUE, place_span(&at), value));
+	return txn_put(t, WHERE, span(op->id.b, ID_BYTES), place_span(&at));
+}
+
+static enum err held_drop(struct outfile *f, struct txn *t, const struct id *id)
+{
+	enum err e = txn_del(t, HELD, span(id->b, ID_BYTES));
+
+	if (e == OK)
+		f->change.messages--;
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err do_put(struct outfile *f, struct txn *t, struct op *op)
+{
+	TRY(seen_add(f, t, op));
+	TRY(held_drop(f, t, &op->id));
+	TRY(queue_write(f, t, op, span(op->record, op->n)));
+	f->change.messages++;
+	return open_write(f, t, op);
+}
+
+static enum err do_hold(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct span key = span(op->id.b, ID_BYTES), value;
+
+	TRY(seen_add(f, t, op));
+	TRY(held_drop(f, t, &op->id));
+	TRY(value_seal(f, HELD, key, &op->id, span(op->record, op->n), &value));
+	TRY(txn_put(t, HELD, key, value));
+	f->change.messages++;
+	return open_write(f, t, op);
+}
+
+/* Takes the record of an op from a table, so that its result can name the source. */
+static enum err op_load(struct outfile *f, struct txn *t, enum table_no table, struct span key, struct op *op)
+{
+	struct span value, clear;
+	struct id id;
+
+	TRY(txn_get(t, table, key, &value));
+	TRY(value_open(f, table, key, value, &id, f->clear, &clear));
+	if (!op->record)
+		op->record = malloc(clear.n);
+	if (!op->record)
+		return ERR_FULL;
+	op->n = clear.n;
+	memcpy(op->record, clear.p, clear.n);
+	return outbox_record_read(span(op->record, op->n), &op->m);
+}
+
+static enum err do_release(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct span key = span(op->id.b, ID_BYTES);
+
+	TRY(op_load(f, t, HELD, key, op));
+	TRY(txn_del(t, HELD, key));
+	return queue_write(f, t, op, span(op->record, op->n));
+}
+
+static enum err queue_load(struct outfile *f, struct txn *t, struct op *op, struct place *at)
+{
+	struct span value;
+
+	TRY(txn_get(t, WHERE, span(op->id.b, ID_BYTES), &value));
+	if (value.n != PLACE_BYTES)
+		return ERR_CORRUPT;
+	memcpy(at->b, value.p, PLACE_BYTES);
+	return op_load(f, t, QUEUE, place_span(at), op);
+}
+
+static enum err queue_drop(struct outfile *f, struct txn *t, const struct op *op, const struct place *at)
+{
+	TRY(txn_del(t, QUEUE, place_span(at)));
+	f->change.messages--;
+	return txn_del(t, WHERE, span(op->id.b, ID_BYTES));
+}
+
+static enum err do_delivered(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct place at = { { FLIGHT_TIERS } };
+	enum err e = queue_load(f, t, op, &at);
+
+	if ((e != OK && !outfile_answers(e)) || at.b[0] == FLIGHT_TIERS)
+		return e;
+	op->m.tier = at.b[0];   /* known also when the record is unreadable; that must not keep it here for ever */
+	return queue_drop(f, t, op, &at);
+}
+
+static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct span value, old, old_value;
+	struct place at;
+
+	TRY(queue_load(f, t, op, &at));
+	TRY(queue_drop(f, t, op, &at));
+	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, span(op->record, op->n), &value));
+	TRY(txn_put(t, ASIDE, place_span(&at), value));
+	f->change.aside++;
+	if (f->have.aside + f->change.aside <= ASIDE_MAX)
+		return OK;
+	TRY(txn_last(t, ASIDE, &old, &old_value));
+	memcpy(at.b, old.p, PLACE_BYTES);
+	f->change.aside--;
+	return txn_del(t, ASIDE, place_span(&at));
+}
+
+static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct span value, unused;
+
+	(void)f;
+	TRY(txn_get(t, SEEN, span(op->seen, OUTFILE_SEEN_KEY), &value));
+	if (value.n != ID_BYTES)
+		return ERR_CORRUPT;
+	memcpy(op->id.b, value.p, ID_BYTES);
+	op->queued = txn_get(t, WHERE, span(op->id.b, ID_BYTES), &unused) == OK ||
+		     txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
+	return OK;
+}
+
+static enum err do_forget(struct outfile *f, struct txn *t, struct op *op)
+{
+	(void)f;
+	return txn_del(t, OPEN, span(op->key, OPEN_KEY));
+}
+
+/* `tidy`: must succeed sooner or later. */
+static const struct { enum err (*run)(struct outfile *f, struct txn *t, struct op *op); bool tidy; } works[] = {
+	[WORK_PUT] = { do_put, false },
+	[WORK_HOLD] = { do_hold, false },
+	[WORK_RELEASE] = { do_release, true },
+	[WORK_DELIVERED] = { do_delivered, true },
+	[WORK_ASIDE] = { do_aside, true },
+	[WORK_RECALL] = { do_recall, false },
+	[WORK_FORGET] = { do_forget, true },
+	[WORK_EVICT] = { do_delivered, true },
+};
+
+enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	f->change = (struct counts){ 0 };
+	TRY(txn_begin_write(f->store, &t));
+	for (struct op *op = first; op != end; op = op->next) {
+		if (op->refused)
+			continue;
+		op->err = works[op->work].run(f, t, op);
+		if (!outfile_answers(op->err))
+			return op->err;
+	}
+	TRY(txn_commit(&t));
+	f->have.messages += f->change.messages;
+	f->have.seen += f->change.seen;
+	f->have.aside += f->change.aside;
+	return OK;
+}
+
+/* ---- opening ---- */
+
+static struct span key_number(uint32_t number, uint8_t b[4])
+{
+	struct put p = put(b, 4);
+
+	put_u32(&p, number);
+	return put_span(&p);
+}
+
+static enum err key_unwrap(const struct vault *root, struct span number, struct span value, struct data_key *out)
+{
+	struct cur c = cur(number);
+
+	if (value.n != AEAD_KEY_BYTES + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	out->number = cur_u32(&c);
+	TRY(cur_end(&c));
+	return vault_open(root, number, value, out->vault.key);
+}
+
+static enum err key_make(const struct vault *root, struct txn *t, struct data_key *out)
+{
+	uint8_t sealed[AEAD_KEY_BYTES + VAULT_EXTRA], b[4];
+	struct span number = key_number(out->number, b);
+
+	crypt_random(out->vault.key, AEAD_KEY_BYTES);
+	TRY(vault_seal(root, number, span(out->vault.key, AEAD_KEY_BYTES), sealed));
+	return txn_put(t, KEYS, number, span(sealed, sizeof(sealed)));
+}
+
+/* The keys of earlier starts, then one for this start. */
+static enum err keys_load(struct outfile *f, struct txn *t, const struct vault *root)
+{
+	struct span at = span(NULL, 0), value;
+	uint64_t n;
+	enum err e;
+
+	TRY(txn_count(t, KEYS, &n));
+	f->keys = calloc(n + 1, sizeof(*f->keys));
+	if (!f->keys)
+		return ERR_FULL;
+	while ((e = txn_after(t, KEYS, at, &at, &value)) == OK && f->key_count < n)
+		TRY(key_unwrap(root, at, value, &f->keys[f->key_count++]));
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	f->keys[f->key_count].number = f->key_count ? f->keys[f->key_count - 1].number + 1 : 1;
+	return key_make(root, t, &f->keys[f->key_count++]);
+}
+
+static bool key_used(struct txn *t, enum table_no table, uint32_t number)
+{
+	struct span key = span(NULL, 0), value;
+	uint8_t at[STORE_KEY_MAX];
+
+	while (txn_after(t, table, key, &key, &value) == OK) {
+		struct cur c = cur(value);
+
+		if (cur_u32(&c) == number)
+			return true;
+		must(key.n <= sizeof(at));
+		memcpy(at, key.p, key.n);
+		key = span(at, key.n);
+	}
+	return false;
+}
+
+/* A key nothing is sealed with any more is destroyed: then nothing that a freed page still holds can be read. */
+static enum err keys_prune(struct outfile *f, struct txn *t)
+{
+	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN };
+
+	for (size_t i = 0; i + 1 < f->key_count; i++) {
+		bool used = false;
+		uint8_t b[4];
+
+		for (size_t k = 0; k < countof(sealed); k++)
+			used = used || key_used(t, sealed[k], f->keys[i].number);
+		if (!used)
+			TRY(txn_del(t, KEYS, key_number(f->keys[i].number, b)));
+	}
+	return OK;
+}
+
+/* Sequence numbers rise through all tiers together. */
+static enum err find_next_seq(struct txn *t, uint64_t *out)
+{
+	struct span key = span(NULL, 0), value;
+	struct place at;
+	enum err e;
+
+	*out = 1;
+	while ((e = txn_after(t, QUEUE, key, &key, &value)) == OK) {
+		if (key.n != PLACE_BYTES)
+			return ERR_CORRUPT;
+		memcpy(at.b, key.p, PLACE_BYTES);
+		key = place_span(&at);
+		if (key64_value(span(at.b + 1, 8)) >= *out)
+			*out = key64_value(span(at.b + 1, 8)) + 1;
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* What was held when the last run ended is due now. */
+static enum err held_release(struct outfile *f, struct txn *t)
+{
+	struct span key, value;
+	enum err e;
+
+	while ((e = txn_seek(t, HELD, span(NULL, 0), &key, &value)) == OK) {
+		struct op op = { .work = WORK_RELEASE, .seq = f->next_seq++ };
+
+		if (key.n != ID_BYTES)
+			return ERR_CORRUPT;
+		memcpy(op.id.b, key.p, ID_BYTES);
+		e = do_release(f, t, &op);
+		free(op.record);
+		TRY(e);
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static enum err counts_load(struct outfile *f, struct txn *t)
+{
+	uint64_t queue, seen, aside;
+	struct span key, value;
+	enum err e = txn_last(t, SEEN_ORDER, &key, &value);
+
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	f->next_seen = e == OK ? key64_value(key) + 1 : 1;
+	TRY(txn_count(t, QUEUE, &queue));
+	TRY(txn_count(t, SEEN, &seen));
+	TRY(txn_count(t, ASIDE, &aside));
+	f->have = (struct counts){ (int64_t)queue, (int64_t)seen, (int64_t)aside };
+	return OK;
+}
+
+static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
+{
+	CLEANUP(vault_clear) struct vault wrap = { 0 };
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	vault_init(&wrap, root, "outbox keys");
+	vault_init(&f->seen_key, root, "outbox seen");
+	TRY(txn_begin_write(f->store, &t));
+	TRY(keys_load(f, t, &wrap));
+	TRY(find_next_seq(t, &f->next_seq));
+	TRY(held_release(f, t));
+	TRY(keys_prune(f, t));
+	TRY(counts_load(f, t));
+	return txn_commit(&t);
+}
+
+enum err outfile_read(struct outfile *f, const struct flight_item *at, struct outbox_scratch *scratch,
+			    struct outbox_message *out)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct place p = place(at->tier, at->seq);
+	struct span value, clear;
+	struct id id;
+
+	TRY(txn_begin_read(f->store, &t));
+	TRY(txn_get(t, QUEUE, place_span(&p), &value));
+	TRY(value_open(f, QUEUE, place_span(&p), value, &id, scratch->b, &clear));
+	TRY(outbox_record_read(clear, out));
+	out->id = id;
+	return OK;
+}
+
+enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span key = span(NULL, 0), value;
+	struct place at;
+	enum err e;
+
+	TRY(txn_begin_read(f->store, &t));
+	while ((e = txn_after(t, QUEUE, key, &key, &value)) == OK) {
+		struct flight_item item = { 0 };
+
+		if (key.n != PLACE_BYTES || value.n < HEAD_BYTES || key.p[0] >= FLIGHT_TIERS)
+			return ERR_CORRUPT;
+		memcpy(at.b, key.p, PLACE_BYTES);
+		key = place_span(&at);
+		memcpy(item.id.b, value.p + 4, ID_BYTES);
+		item.seq = key64_value(span(at.b + 1, 8));
+		item.tier = at.b[0];
+		TRY(visit(ctx, &item));
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static bool open_alert_of(const struct outbox_message *m, const struct id *id, struct open_alert *out)
+{
+	*out = (struct open_alert){ .id = *id, .at_ms = id_ms(id) };
+	memcpy(out->key, m->key, OPEN_KEY);
+	return span_text(m->input, out->input, sizeof(out->input)) &&
+	       span_text(m->source, out->source, sizeof(out->source)) &&
+	       span_text(m->source_id, out->source_id, sizeof(out->source_id));
+}
+
+/* One that cannot be read is left out: an alert's answer that goes astray must not keep the gateway from starting. */
+enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a), void *ctx)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	CLEANUP(free_cleanup) uint8_t *clear = malloc(OUTBOX_RECORD_MAX);
+	struct span key = span(NULL, 0), value, record;
+	uint8_t at[OPEN_KEY];
+	enum err e;
+
+	if (!clear)
+		return ERR_FULL;
+	TRY(txn_begin_read(f->store, &t));
+	while ((e = txn_after(t, OPEN, key, &key, &value)) == OK) {
+		struct outbox_message m;
+		struct open_alert a;
+		struct id id;
+
+		if (key.n != OPEN_KEY)
+			return ERR_CORRUPT;
+		memcpy(at, key.p, OPEN_KEY);
+		key = span(at, OPEN_KEY);
+		if (value_open(f, OPEN, key, value, &id, clear, &record) == OK &&
+		    outbox_record_read(record, &m) == OK && open_alert_of(&m, &id, &a))
+			visit(ctx, &a);
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+uint64_t outfile_aside_count(struct outfile *f)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	uint64_t n = 0;
+
+	return txn_begin_read(f->store, &t) == OK && txn_count(t, ASIDE, &n) == OK ? n : 0;
+}
+
+uint32_t outfile_most(const struct outfile *f) { return f->most; }
+uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
+
+void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, uint8_t out[OUTFILE_SEEN_KEY])
+{
+	uint8_t digest[SHA256_BYTES];
+	const uint8_t n[2] = { (uint8_t)(source.n >> 8), (uint8_t)source.n };
+
+	HMAC256(digest, span(f->seen_key.key, AEAD_KEY_BYTES), span(n, sizeof(n)), source, source_id);
+	memcpy(out, digest, OUTFILE_SEEN_KEY);
+}
+
+bool outfile_tidies(enum outbox_work work) { return works[work].tidy; }
+
+bool outfile_tight(struct outfile *f)
+{
+	return f->have.messages >= f->most || store_tight(f->store);
+}
+
+size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct place at = place(tier, 0);
+	struct span key, value;
+	size_t n = 0;
+	enum err e = txn_begin_read(f->store, &t);
+
+	if (e == OK)
+		e = txn_seek(t, QUEUE, place_span(&at), &key, &value);
+	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier && value.n >= HEAD_BYTES) {
+		memcpy(out[n++].b, value.p + 4, ID_BYTES);
+		memcpy(at.b, key.p, PLACE_BYTES);
+		e = txn_after(t, QUEUE, place_span(&at), &key, &value);
+	}
+	return n;
+}
+
+bool outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span value;
+
+	return txn_begin_read(f->store, &t) == OK && txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK;
+}
+
+enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes, struct outfile **out)
+{
+	const struct store_spec spec = { "outbox", 1, map_bytes, tables, false };
+	CLEANUP(outfile_close) struct outfile *f = calloc(1, sizeof(*f));
+
+	if (!f)
+		return ERR_FULL;
+	f->most = (uint32_t)(map_bytes / 1024);
+	TRY(store_open(path, &spec, &f->store));
+	TRY(prepare(f, root));
+	*out = f;
+	f = NULL;
+	return OK;
+}
+
+void outfile_close(struct outfile **out)
+{
+	struct outfile *f = *out;
+
+	if (!f)
+		return;
+	for (size_t i = 0; i < f->key_count; i++)
+		vault_clear(&f->keys[i].vault);
+	free(f->keys);
+	vault_clear(&f->seen_key);
+	crypt_wipe(f->clear, sizeof(f->clear));
+	store_close(&f->store);
+	free(f);
+	*out = NULL;
+}

@@ -1,0 +1,57 @@
+/* outfile: the file behind the outbox: its tables, what is sealed how, and what each piece of work does to them in one
+ * transaction. outfile_commit() is called by one thread, everything else by any; each call is one transaction. */
+#ifndef PULLCORD_OUTFILE_H
+#define PULLCORD_OUTFILE_H
+
+#include "cur.h"
+#include "outbox.h"
+
+#define OUTFILE_SEEN_KEY 16         /* keyed hash of (source, source_id) */
+
+struct outfile;
+
+/* One piece of work, and afterwards its result. */
+struct op {
+	struct op *next;
+	enum outbox_work work;
+	enum err err;
+	struct id id;
+	uint64_t seq;
+	bool queued;
+	bool refused;                   /* for want of room: passed over */
+	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];
+	struct outbox_message m;        /* its spans point into `record` */
+	uint8_t *record;                /* malloc */
+	size_t n;
+};
+
+enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes,
+		      struct outfile **out) MUST_USE;
+void outfile_close(struct outfile **f);
+
+/* All ops from `first` up to `end` (NULL: to the last) or none; each op's err says what became of it. */
+enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end) MUST_USE;
+bool outfile_tidies(enum outbox_work work);     /* brings nothing: must succeed sooner or later */
+bool outfile_answers(enum err e);               /* is about one message; anything else spoils a transaction */
+
+bool outfile_tight(struct outfile *f);
+/* The ids of the oldest messages of a tier. */
+size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max);
+
+void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id,
+		      uint8_t out[OUTFILE_SEEN_KEY]);
+bool outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
+
+enum err outfile_read(struct outfile *f, const struct flight_item *at, struct outbox_scratch *scratch,
+		      struct outbox_message *out) MUST_USE;
+enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const struct flight_item *at),
+		      void *ctx) MUST_USE;
+enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a),
+			   void *ctx) MUST_USE;
+uint64_t outfile_aside_count(struct outfile *f);
+uint32_t outfile_most(const struct outfile *f);
+uint64_t outfile_next_seq(const struct outfile *f);
+
+enum err outfile_record_write(const struct outbox_message *m, struct put *b) MUST_USE;
+
+#endif

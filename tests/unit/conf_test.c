@@ -1,0 +1,213 @@
+/* conf: every setting by its limits, faults that name line and remedy, and the manual that says the same. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "conf.h"
+
+static struct conf c;
+static struct conf_fault fault;
+
+static enum err parse(const char *text)
+{
+	memset(&c, 0, sizeof(c));
+	return conf_parse(span_str(text), &c, &fault);
+}
+
+#define INPUT "\n[input m]\nkind = mllp\n"
+
+static void assert_fault(const char *text, unsigned line, const char *says)
+{
+	assert_int_equal(parse(text), ERR_SYNTAX);
+	if (fault.line != line || strcmp(fault.text, says) != 0)
+		print_error("line %u: %s\n", fault.line, fault.text);
+	assert_int_equal(fault.line, line);
+	assert_string_equal(fault.text, says);
+}
+
+static void what_is_not_said_has_its_default(void **state)
+{
+	(void)state;
+	assert_int_equal(parse(INPUT), OK);
+	assert_int_equal(c.uplink_port, 8883);
+	assert_string_equal(c.gateway_unit, "default");
+	assert_int_equal(c.inputs, 1);
+	assert_string_equal(c.input[0].name, "m");
+	assert_string_equal(c.input[0].address, "127.0.0.1:2575");
+	assert_string_equal(conf_input_kind(&c.input[0]), "mllp");
+}
+
+static void what_is_said_is_taken(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("# a comment\n[gateway]\ndevice = nc-1\nunit: icu3 ; inline\nlog = warning\n[uplink]\r\n"
+			       "port=1\n[input a]\nkind=local\naddress = /run/a b.sock\nzone_minutes = -300\n"
+			       "[units]\nICU 3 = icu3\nW^4 = ward4\n[input b]\nkind=replay\naddress=f\n"
+			       "speed_percent=0"), OK);
+	assert_string_equal(c.gateway_device, "nc-1");
+	assert_string_equal(c.gateway_unit, "icu3");
+	assert_int_equal(c.gateway_log, 2);
+	assert_int_equal(c.uplink_port, 1);
+	assert_int_equal(c.inputs, 2);
+	assert_string_equal(c.input[0].address, "/run/a b.sock");
+	assert_int_equal(c.input[0].zone_minutes, -300);
+	assert_int_equal(c.input[1].speed_percent, 0);
+	assert_string_equal(conf_unit_of(&c, SPAN_LIT("ICU 3")), "icu3");
+	assert_string_equal(conf_unit_of(&c, SPAN_LIT("W^4")), "ward4");
+	assert_string_equal(conf_unit_of(&c, SPAN_LIT("elsewhere")), "icu3");
+}
+
+static void faults_name_the_line_and_the_remedy(void **state)
+{
+	(void)state;
+	assert_fault("[uplink]\nprot = 1\n" INPUT, 2,
+		     "there is no setting \"prot\" in [uplink]; did you mean \"port\"?");
+	assert_fault("[upling]\nport = 1\n" INPUT, 2, "there is no section [upling]; did you mean [uplink]?");
+	assert_fault("port = 1\n" INPUT, 1, "a setting must stand in a section, such as [gateway]");
+	assert_fault("[uplink]\nport = 0\n" INPUT, 2, "port must be a whole number from 1 to 65535");
+	assert_fault("[uplink]\nport = 12x\n" INPUT, 2, "port must be a whole number from 1 to 65535");
+	assert_fault("[uplink]\nport = 99999999999999999999\n" INPUT, 2, "port must be a whole number from 1 to 65535");
+	assert_fault("[throttle]\nfold_window_ms = -1\n" INPUT, 2,
+		     "fold_window_ms must be a whole number from 0 to 600000 ms");
+	assert_fault("[gateway]\nunit = a/b\n" INPUT, 2, "unit must be 1 to 64 of A-Z a-z 0-9 . _ : -");
+	assert_fault("[gateway]\nlog = loud\n" INPUT, 2, "log must be one of debug|info|warning|error");
+	assert_fault("[uplink]\nhost =\n" INPUT, 2, "host must be a text of 1 to 250 bytes");
+	assert_fault("[uplink]\nport = 1\n\nport = 2\n" INPUT, 4, "port is given twice, first in line 2");
+	assert_fault("[units]\nA = icu3\nA = icu4\n" INPUT, 3, "A is given twice");
+	assert_fault("[units]\nA = icu 3\n" INPUT, 2, "the unit of A must be 1 to 64 of A-Z a-z 0-9 . _ : -");
+	assert_fault("[uplink\nport = 1\n" INPUT, 1, "this is neither [section] nor name = value");
+	assert_fault("[uplink]\nwhat is this\n" INPUT, 2, "this is neither [section] nor name = value");
+	assert_fault("[input a b]\nkind = mllp\n", 2, "the name of [input a b] must be 1 to 64 of A-Z a-z 0-9 . _ : -");
+	assert_fault("[input a]\nkind = local\n", 0, "[input a] of kind local needs an address");
+	assert_fault("[uplink]\nport = 1\n", 0,
+		     "there is no input: add a section such as [input monitors] with kind and address");
+	assert_fault("[uplink]\n\x1b[2J_what = 1\n" INPUT, 2,
+		     "there is no setting \"?[2J_what\" in [uplink]; pullcord-gateway --print-conf lists them");
+	assert_fault("[something]\nport = 1\n" INPUT, 2,
+		     "there is no section [something]; pullcord-gateway --print-conf lists them");
+}
+
+static void of_several_faults_the_first_is_named(void **state)
+{
+	(void)state;
+	assert_fault("[uplink]\nport = x\nnonsense\nport = y\n" INPUT, 2,
+		     "port must be a whole number from 1 to 65535");
+	assert_fault("[uplink]\nnonsense\nport = x\n" INPUT, 2, "this is neither [section] nor name = value");
+}
+
+static void a_line_and_a_file_are_bounded(void **state)
+{
+	char *big = malloc(CONF_BYTES_MAX + 2), line[300];
+
+	(void)state;
+	memset(line, 'a', sizeof(line));
+	memcpy(line, "[uplink]\nhost = ", 16);
+	line[sizeof(line) - 1] = '\0';
+	assert_int_equal(parse(line), ERR_SYNTAX);
+	assert_int_equal(fault.line, 2);
+	assert_non_null(strstr(fault.text, "a line may have at most"));
+	memset(big, '\n', CONF_BYTES_MAX + 1);
+	assert_int_equal(conf_parse(span(big, CONF_BYTES_MAX + 1), &c, &fault), ERR_TOO_LARGE);
+	free(big);
+	assert_int_equal(conf_parse(SPAN_LIT("[uplink]\nho\0st = 1\n"), &c, &fault), ERR_SYNTAX);
+	assert_int_equal(fault.line, 2);
+}
+
+static void a_fault_leaves_the_settings_as_they_were(void **state)
+{
+	struct conf before;
+
+	(void)state;
+	assert_int_equal(parse(INPUT "[uplink]\nport = 77\n"), OK);
+	before = c;
+	assert_int_equal(conf_parse(SPAN_LIT("[uplink]\nport = 78\nx = 1\n" INPUT), &c, &fault), ERR_SYNTAX);
+	assert_memory_equal(&before, &c, sizeof(c));
+}
+
+static char *printed(void (*print)(FILE *))
+{
+	char *text = NULL;
+	size_t n;
+	FILE *f = open_memstream(&text, &n);
+
+	print(f);
+	fclose(f);
+	return text;
+}
+
+static void the_sample_says_the_defaults_and_is_accepted(void **state)
+{
+	char *text = printed(conf_print_sample);
+	struct conf defaults;
+
+	(void)state;
+	conf_init(&defaults);
+	assert_int_equal(parse(text), OK);
+	assert_string_equal(c.input[0].name, "monitors");
+	memset(c.input, 0, sizeof(c.input));
+	c.inputs = 0;
+	assert_memory_equal(&defaults, &c, sizeof(c));
+	free(text);
+}
+
+static char *file_text(const char *path)
+{
+	char *text = calloc(1, CONF_BYTES_MAX + 1);
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	assert_true(fread(text, 1, CONF_BYTES_MAX, f) > 0);
+	fclose(f);
+	return text;
+}
+
+/* The pieces between SECTIONS and the next heading are what --print-man prints. */
+static void the_manual_says_what_conf_def_says(void **state)
+{
+	char *man = file_text("tools/man/pullcord-gateway.conf.5"), *piece = printed(conf_print_man);
+
+	(void)state;
+	assert_non_null(strstr(man, piece));
+	free(man);
+	free(piece);
+}
+
+static void the_files_we_ship_are_accepted(void **state)
+{
+	static const char *const ours[] = { "configs/nursecall.ini", "configs/telemetry.ini", "configs/tablet.ini" };
+
+	(void)state;
+	for (size_t i = 0; i < countof(ours); i++) {
+		enum err e = conf_load(ours[i], &c, &fault);
+
+		if (e != OK)
+			print_error("%s, line %u: %s\n", ours[i], fault.line, fault.text);
+		assert_int_equal(e, OK);
+	}
+	assert_int_equal(conf_load("configs/none.ini", &c, &fault), ERR_NOT_FOUND);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_not_said_has_its_default),
+		cmocka_unit_test(what_is_said_is_taken),
+		cmocka_unit_test(faults_name_the_line_and_the_remedy),
+		cmocka_unit_test(of_several_faults_the_first_is_named),
+		cmocka_unit_test(a_line_and_a_file_are_bounded),
+		cmocka_unit_test(a_fault_leaves_the_settings_as_they_were),
+		cmocka_unit_test(the_sample_says_the_defaults_and_is_accepted),
+		cmocka_unit_test(the_manual_says_what_conf_def_says),
+		cmocka_unit_test(the_files_we_ship_are_accepted),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

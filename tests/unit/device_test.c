@@ -1,0 +1,175 @@
+/* device: the folder that is made for a machine, and whether the gateway can use it where it ends up. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "cert.h"
+#include "cmd.h"
+#include "conf.h"
+#include "crypt.h"
+#include "install.h"
+#include "report.h"
+#include "scratch.h"
+
+static struct scratch scratch;
+static FILE *quiet;
+
+static int run(int (*command)(int, char **), char **argv)
+{
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	return command(argc, argv);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	must(crypt_init() == OK);
+	scratch_make(&scratch);
+	quiet = fopen("/dev/null", "w");
+	must(quiet);
+	report_to(quiet, quiet);
+	return run(cmd_init, (char *[]){ "init", (char *)scratch_path(&scratch, "house"), "--tenant", "mercy", "--host",
+					 "broker.example", "--broker-user", "root", NULL });
+}
+
+static void remove_in(const char *folder, const char *const *name, size_t n)
+{
+	char path[512];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", scratch_path(&scratch, folder), name[i]);
+		(void)remove(path);
+	}
+	(void)rmdir(scratch_path(&scratch, folder));
+}
+
+static void remove_kit(const char *folder)
+{
+	static const char *const name[] = { "device.crt", "device.key", "ca.crt", "gateway.ini" };
+
+	remove_in(folder, name, countof(name));
+}
+
+static int unmake(void **state)
+{
+	static const char *const key[] = { "ca.key", "server.key", "root.key", "record.seed" };
+	static const char *const file[] = { "ca.crt", "server.crt", "ca.crl", "record.vkey", "directory.mdb",
+					    "directory.mdb-lock", "pullcord.policy", "mosquitto.conf" };
+
+	(void)state;
+	remove_in("house/keys", key, countof(key));
+	remove_in("house", file, countof(file));
+	scratch_remove(&scratch);
+	fclose(quiet);
+	return 0;
+}
+
+/* `at` NULL: not said. */
+static int enroll(const char *id, const char *out, const char *at)
+{
+	return run(cmd_device, (char *[]){ "device", "enroll", (char *)id, "--dir",
+					   (char *)scratch_path(&scratch, "house"), "--unit", "icu3", "--role",
+					   "nursecall-device", "--out", (char *)scratch_path(&scratch, out),
+					   at ? "--at" : NULL, (char *)at, NULL });
+}
+
+/* The settings in a folder with an input added, as the gateway reads them. */
+static void read_settings(const char *folder, struct conf *out)
+{
+	char path[512];
+	struct conf_fault fault;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/gateway.ini", scratch_path(&scratch, folder));
+	f = fopen(path, "a");
+	must(f && fputs("[input station]\nkind = mllp\n", f) >= 0 && fclose(f) == 0);
+	assert_int_equal(conf_load(path, out, &fault), OK);
+	assert_string_equal(out->gateway_unit, "icu3");
+	assert_string_equal(out->uplink_host, "broker.example");
+}
+
+static void a_folder_that_was_moved_is_good_where_it_lies(void **state)
+{
+	char there[128];
+	struct conf c, plain;
+	struct cert cert;
+
+	(void)state;
+	snprintf(there, sizeof(there), "%s/device/pullcord", scratch.dir);
+	assert_int_equal(enroll("nc1", "nc1", there), CMD_DONE);
+	must(mkdir(scratch_path(&scratch, "device"), 0700) == 0);
+	must(rename(scratch_path(&scratch, "nc1"), there) == 0);
+	read_settings("device/pullcord", &c);
+	assert_int_equal(access(c.uplink_cafile, R_OK), 0);
+	assert_int_equal(cert_read(c.uplink_certfile, &cert), OK);
+	assert_int_equal(cert_check_key(c.uplink_certfile, c.uplink_keyfile), OK);
+	conf_init(&plain);
+	assert_string_equal(c.gateway_outbox, plain.gateway_outbox);
+	assert_string_equal(c.gateway_root_key, plain.gateway_root_key);
+	remove_kit("device/pullcord");
+}
+
+static void a_folder_for_the_usual_place_names_no_path(void **state)
+{
+	struct conf c, plain;
+
+	(void)state;
+	assert_int_equal(enroll("nc2", "nc2", "/etc/pullcord"), CMD_DONE);
+	read_settings("nc2", &c);
+	conf_init(&plain);
+	assert_string_equal(c.uplink_cafile, plain.uplink_cafile);
+	assert_string_equal(c.uplink_certfile, plain.uplink_certfile);
+	assert_string_equal(c.uplink_keyfile, plain.uplink_keyfile);
+	assert_string_equal(c.gateway_outbox, plain.gateway_outbox);
+	assert_string_equal(c.gateway_root_key, plain.gateway_root_key);
+	remove_kit("nc2");
+}
+
+static void a_folder_that_stays_keeps_everything_in_it(void **state)
+{
+	struct conf c;
+	char here[128];
+	size_t n = (size_t)snprintf(here, sizeof(here), "%s/nc3/", scratch.dir);
+
+	(void)state;
+	assert_int_equal(enroll("nc3", "nc3", NULL), CMD_DONE);
+	read_settings("nc3", &c);
+	assert_int_equal(strncmp(c.gateway_outbox, here, n), 0);
+	assert_int_equal(strncmp(c.gateway_root_key, here, n), 0);
+	assert_int_equal(strncmp(c.uplink_keyfile, here, n), 0);
+	remove_kit("nc3");
+}
+
+static void a_refused_enrolment_leaves_no_folder(void **state)
+{
+	(void)state;
+	assert_int_equal(enroll("nc4", "nc4", NULL), CMD_DONE);
+	assert_int_equal(enroll("nc4", "again", NULL), CMD_NO);
+	assert_int_not_equal(access(scratch_path(&scratch, "again"), F_OK), 0);
+	assert_int_equal(access(scratch_path(&scratch, "nc4"), F_OK), 0);
+	must(mkdir(scratch_path(&scratch, "mine"), 0700) == 0);
+	assert_int_equal(enroll("nc4", "mine", NULL), CMD_NO);
+	assert_int_equal(access(scratch_path(&scratch, "mine"), F_OK), 0);
+	remove_kit("nc4");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_folder_that_was_moved_is_good_where_it_lies),
+		cmocka_unit_test(a_folder_for_the_usual_place_names_no_path),
+		cmocka_unit_test(a_folder_that_stays_keeps_everything_in_it),
+		cmocka_unit_test(a_refused_enrolment_leaves_no_folder),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make, unmake);
+}

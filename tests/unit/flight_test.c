@@ -1,0 +1,292 @@
+/* flight: order, window, what an answer means, and that nothing is forgotten that was not safe. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "crypt.h"
+#include "flight.h"
+#include "seed.h"
+
+#define WINDOW 4
+#define MOST 64
+
+static struct flight *f;
+
+static int make(void **state)
+{
+	(void)state;
+	return crypt_init() == OK && flight_make(MOST, WINDOW, &f) == OK ? 0 : -1;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	flight_free(&f);
+	return 0;
+}
+
+static struct id id_of_number(uint32_t n)
+{
+	struct id id = { { 0 } };
+
+	memcpy(id.b + 4, &n, sizeof(n));
+	return id;
+}
+
+static void add(uint32_t n, unsigned tier)
+{
+	struct flight_item i = { id_of_number(n), n, tier };
+
+	assert_int_equal(flight_add(f, &i), OK);
+}
+
+/* The number of the next; -1: none. */
+static int take(int64_t now)
+{
+	struct flight_item i;
+
+	return flight_take(f, now, &i) ? (int)i.seq : -1;
+}
+
+static enum flight_answer acked(uint32_t n, int reason, int64_t now)
+{
+	struct id id = id_of_number(n);
+
+	return flight_acked(f, &id, reason, now);
+}
+
+static bool dropped(uint32_t n)
+{
+	struct id id = id_of_number(n);
+
+	return flight_drop(f, &id);
+}
+
+static void important_ones_first_and_each_tier_in_order(void **state)
+{
+	static const int want[] = { 5, 3, 6, 1, 2, 4 };
+
+	(void)state;
+	add(1, 3);
+	add(2, 3);
+	add(3, 1);
+	add(4, 4);
+	add(5, 0);
+	add(6, 1);
+	for (size_t i = 0; i < countof(want); i++) {
+		assert_int_equal(take(0), want[i]);
+		acked((uint32_t)want[i], 0, 0);
+	}
+	assert_int_equal(take(0), -1);
+}
+
+static void no_more_than_the_window_is_unanswered(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 10; i++)
+		add(i, 2);
+	for (int i = 0; i < WINDOW; i++)
+		assert_int_equal(take(0), i);
+	assert_int_equal(take(0), -1);
+	assert_int_equal(acked(1, 0, 0), FLIGHT_DELIVERED);
+	assert_int_equal(take(0), WINDOW);
+	assert_int_equal(take(0), -1);
+}
+
+static void below_high_the_acknowledgement_is_enough(void **state)
+{
+	(void)state;
+	add(1, 2);
+	take(0);
+	assert_int_equal(acked(1, 0x10, 0), FLIGHT_DELIVERED);   /* nobody subscribed: still the broker's now */
+	assert_int_equal(acked(1, 0, 0), FLIGHT_NOTHING);
+	assert_int_equal(flight_count(f), 0);
+}
+
+static void high_and_code_wait_for_the_receipt_and_are_sent_again(void **state)
+{
+	int64_t now = 0;
+
+	(void)state;
+	add(1, 1);
+	for (int64_t wait = FLIGHT_RECEIPT_MS, i = 0; i < 8; i++) {
+		assert_int_equal(take(now), 1);
+		assert_int_equal(acked(1, 0, now), FLIGHT_HALF);
+		assert_int_equal(take(now), -1);
+		assert_int_equal(flight_next_ms(f, now), now + wait);
+		assert_int_equal(take(now + wait - 1), -1);
+		now += wait;
+		wait = wait * 2 < FLIGHT_AGAIN_MAX_MS ? wait * 2 : FLIGHT_AGAIN_MAX_MS;
+	}
+	assert_true(dropped(1));
+	assert_false(dropped(1));
+	assert_int_equal(take(now * 10), -1);
+}
+
+static void refusals_mean_what_the_table_says(void **state)
+{
+	static const struct { int reason; enum flight_answer answer; } row[] = {
+		{ 0x80, FLIGHT_AGAIN }, { 0x83, FLIGHT_AGAIN }, { 0x87, FLIGHT_ASIDE }, { 0x90, FLIGHT_ASIDE },
+		{ 0x91, FLIGHT_AGAIN }, { 0x95, FLIGHT_ASIDE }, { 0x97, FLIGHT_AGAIN }, { 0x99, FLIGHT_ASIDE },
+	};
+
+	(void)state;
+	for (unsigned tier = 0; tier < FLIGHT_TIERS; tier++)
+		for (uint32_t i = 0; i < countof(row); i++) {
+			add(i, tier);
+			assert_int_equal(take(1000000), i);
+			assert_int_equal(acked(i, row[i].reason, 0), row[i].answer);
+			assert_int_equal(dropped(i), row[i].answer == FLIGHT_AGAIN);
+		}
+}
+
+static void a_quota_makes_everything_wait(void **state)
+{
+	(void)state;
+	add(1, 2);
+	add(2, 0);
+	assert_int_equal(take(0), 2);
+	assert_int_equal(acked(2, 0x97, 0), FLIGHT_AGAIN);
+	assert_int_equal(take(FLIGHT_PAUSE_MS - 1), -1);
+	assert_int_equal(flight_next_ms(f, 0), FLIGHT_PAUSE_MS);
+	assert_int_equal(take(FLIGHT_PAUSE_MS), 1);
+}
+
+static void after_a_lost_connection_all_is_sent_again_in_order(void **state)
+{
+	(void)state;
+	add(1, 1);
+	add(2, 1);
+	add(3, 2);
+	add(4, 1);
+	take(0);
+	take(0);
+	acked(2, 0, 0);
+	take(0);
+	flight_lost(f);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(take(0), 2);
+	assert_int_equal(take(0), 4);
+	assert_int_equal(take(0), 3);
+	assert_int_equal(acked(1, 0, 0), FLIGHT_HALF);
+}
+
+static void what_could_not_be_sent_is_next_again(void **state)
+{
+	struct id id = id_of_number(1);
+
+	(void)state;
+	add(1, 2);
+	add(2, 2);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(take(0), 2);
+	flight_untake(f, &id);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(acked(2, 0x80, 0), FLIGHT_AGAIN);
+	assert_int_equal(take(FLIGHT_RECEIPT_MS), 2);
+}
+
+static void it_is_bounded_and_takes_an_id_once(void **state)
+{
+	struct flight_item i = { id_of_number(0), 0, 0 };
+
+	(void)state;
+	for (uint32_t n = 0; n < MOST; n++)
+		add(n, n % FLIGHT_TIERS);
+	assert_int_equal(flight_add(f, &i), ERR_EXISTS);
+	i.id = id_of_number(MOST);
+	assert_int_equal(flight_add(f, &i), ERR_FULL);
+}
+
+static void its_age_is_that_of_the_oldest(void **state)
+{
+	struct id_maker m;
+	struct flight_item i = { .tier = 3 };
+
+	(void)state;
+	id_init(&m, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 1);
+	assert_int_equal(flight_oldest_ms(f, 5000), 0);
+	i.id = id_next(&m, 1000);
+	assert_int_equal(flight_add(f, &i), OK);
+	i.tier = 0;
+	i.id = id_next(&m, 3000);
+	assert_int_equal(flight_add(f, &i), OK);
+	assert_int_equal(flight_oldest_ms(f, 5000), 4000);
+}
+
+/* A broker of whims: every message it was ever given ends safe or set aside, and in no other way. */
+static struct { bool added, aside, safe, half; unsigned tier; } fate[MOST];
+
+static void whim(int64_t now)
+{
+	struct flight_item i;
+
+	if (!flight_take(f, now, &i)) {
+		if (seed_below(8) == 0)
+			flight_lost(f);
+		return;
+	}
+	if (seed_below(10) == 0) {
+		flight_untake(f, &i.id);
+		return;
+	}
+	switch (flight_acked(f, &i.id, seed_below(4) ? 0 : seed_below(2) ? 0x87 : 0x97, now)) {
+	case FLIGHT_DELIVERED:
+		assert_true(i.tier >= FLIGHT_TIER_SAFE);
+		fate[i.seq].safe = true;
+		break;
+	case FLIGHT_ASIDE:
+		fate[i.seq].aside = true;
+		break;
+	case FLIGHT_HALF:
+		assert_true(i.tier < FLIGHT_TIER_SAFE);
+		if (seed_below(2)) {
+			assert_true(flight_drop(f, &i.id));
+			fate[i.seq].safe = true;
+		}
+		break;
+	default:
+		break;
+	}
+}
+
+static void nothing_is_forgotten_that_is_not_safe(void **state)
+{
+	int64_t now = 0;
+
+	(void)state;
+	memset(fate, 0, sizeof(fate));
+	for (uint32_t n = 0; n < MOST; n++) {
+		add(n, (unsigned)seed_below(FLIGHT_TIERS));
+		whim(now++);
+	}
+	for (int i = 0; i < 200000 && flight_count(f); i++)
+		whim(now += 1000);
+	assert_int_equal(flight_count(f), 0);
+	for (uint32_t n = 0; n < MOST; n++)
+		assert_int_equal(fate[n].safe + fate[n].aside, 1);
+}
+
+#define WITH_FLIGHT(test) cmocka_unit_test_setup_teardown(test, make, drop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),
+		WITH_FLIGHT(no_more_than_the_window_is_unanswered),
+		WITH_FLIGHT(below_high_the_acknowledgement_is_enough),
+		WITH_FLIGHT(high_and_code_wait_for_the_receipt_and_are_sent_again),
+		WITH_FLIGHT(refusals_mean_what_the_table_says),
+		WITH_FLIGHT(a_quota_makes_everything_wait),
+		WITH_FLIGHT(after_a_lost_connection_all_is_sent_again_in_order),
+		WITH_FLIGHT(what_could_not_be_sent_is_next_again),
+		WITH_FLIGHT(it_is_bounded_and_takes_an_id_once),
+		WITH_FLIGHT(its_age_is_that_of_the_oldest),
+		WITH_FLIGHT(nothing_is_forgotten_that_is_not_safe),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

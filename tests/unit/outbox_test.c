@@ -1,0 +1,516 @@
+/* outbox: what comes back after a restart, in which order, and what yields when there is no room. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "outbox.h"
+#include "scratch.h"
+#include "seed.h"
+#include "store.h"
+
+#define MAP (1u << 20)
+#define AT_ONCE 16
+
+static struct scratch scratch;
+static struct outbox *o;
+static uint8_t root[AEAD_KEY_BYTES] = "a root key of thirty-two bytes!!";
+static struct id_maker ids;
+static struct outbox_scratch room;
+
+static void no_wake(void *ctx) { (void)ctx; }
+
+static struct outbox_spec spec_of(size_t map)
+{
+	return (struct outbox_spec){ scratch_path(&scratch, "outbox.mdb"), root, map, no_wake, NULL };
+}
+
+static void open_it(void)
+{
+	struct outbox_spec spec = spec_of(MAP);
+
+	assert_int_equal(outbox_open(&spec, &o), OK);
+}
+
+static void reopen(void)
+{
+	outbox_close(&o);
+	open_it();
+}
+
+static int make(void **state)
+{
+	(void)state;
+	if (crypt_init() != OK)
+		return -1;
+	scratch_make(&scratch);
+	id_init(&ids, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 0);
+	open_it();
+	return 0;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	outbox_close(&o);
+	scratch_remove(&scratch);
+	return 0;
+}
+
+/* A message whose envelope says its number; the source_id, too, so that no two are the same. */
+static struct outbox_message message(unsigned tier, unsigned n)
+{
+	static char text[2][32];
+	static uint8_t body[300];
+
+	snprintf(text[0], sizeof(text[0]), "message %u", n);
+	snprintf(text[1], sizeof(text[1]), "id-%u", n);
+	memset(body, 'x', sizeof(body));
+	memcpy(body, text[0], sizeof(text[0]));
+	return (struct outbox_message){
+		.id = id_next(&ids, 1000), .tier = tier, .topic = SPAN_LIT("mercy/unit/icu3/alert/high/nc-1"),
+		.input = SPAN_LIT("monitors"), .source = SPAN_LIT("MON412B"), .source_id = span_str(text[1]),
+		.envelope = span(body, sizeof(body)),
+	};
+}
+
+static struct id put_one(unsigned tier, unsigned n)
+{
+	struct outbox_message m = message(tier, n);
+
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	return m.id;
+}
+
+/* The next result, waited for. */
+static struct outbox_done done(enum outbox_work work, enum err err)
+{
+	struct outbox_done d;
+
+	outbox_sync(o);
+	assert_true(outbox_next(o, &d));
+	assert_int_equal(d.work, work);
+	assert_string_equal(err_name(d.err), err_name(err));
+	return d;
+}
+
+struct all {
+	unsigned n;
+	struct flight_item item[8192];
+};
+
+static enum err collect(void *ctx, const struct flight_item *at)
+{
+	struct all *a = ctx;
+
+	a->item[a->n++] = *at;
+	return OK;
+}
+
+static struct all *all(void)
+{
+	static struct all a;
+
+	a.n = 0;
+	assert_int_equal(outbox_each(o, collect, &a), OK);
+	return &a;
+}
+
+static unsigned number_at(const struct flight_item *at)
+{
+	struct outbox_message m;
+	unsigned n;
+
+	assert_int_equal(outbox_read(o, at, &room, &m), OK);
+	assert_int_equal(sscanf((const char *)m.envelope.p, "message %u", &n), 1);
+	assert_true(span_is(m.topic, "mercy/unit/icu3/alert/high/nc-1"));
+	return n;
+}
+
+static void what_was_put_is_there_after_a_restart_in_order(void **state)
+{
+	static const unsigned tier[] = { 3, 1, 4, 0, 1, 3 }, want[] = { 3, 1, 4, 0, 5, 2 };
+
+	(void)state;
+	for (unsigned i = 0; i < countof(tier); i++) {
+		put_one(tier[i], i);
+		done(WORK_PUT, OK);
+	}
+	for (int round = 0; round < 3; round++) {
+		assert_int_equal(all()->n, countof(tier));
+		for (unsigned i = 0; i < countof(tier); i++)
+			assert_int_equal(number_at(&all()->item[i]), want[i]);
+		reopen();
+	}
+}
+
+static void a_message_can_be_read_before_its_commit(void **state)
+{
+	struct outbox_message m = message(0, 7), back;
+	struct flight_item at = { .id = m.id };
+
+	(void)state;
+	assert_int_equal(outbox_put(o, &m, &at.seq), OK);
+	assert_int_equal(outbox_read(o, &at, &room, &back), OK);
+	assert_true(span_eq(back.envelope, m.envelope));
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_read(o, &at, &room, &back), OK);
+	assert_true(span_eq(back.envelope, m.envelope));
+	assert_true(span_is(back.source, "MON412B"));
+}
+
+static void delivered_is_gone_and_says_whose_it_was(void **state)
+{
+	struct id id = put_one(1, 1);
+	struct outbox_done d;
+
+	(void)state;
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_delivered(o, &id), OK);
+	d = done(WORK_DELIVERED, OK);
+	assert_true(span_is(d.m.source_id, "id-1"));
+	assert_true(span_is(d.m.input, "monitors"));
+	assert_int_equal(outbox_delivered(o, &id), OK);
+	done(WORK_DELIVERED, ERR_NOT_FOUND);
+	reopen();
+	assert_int_equal(all()->n, 0);
+}
+
+static void what_was_set_aside_is_counted_and_not_sent(void **state)
+{
+	struct id id = put_one(1, 1);
+
+	(void)state;
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_aside(o, &id), OK);
+	done(WORK_ASIDE, OK);
+	reopen();
+	assert_int_equal(all()->n, 0);
+	assert_int_equal(outbox_aside_count(o), 1);
+}
+
+static void a_source_id_is_taken_once_also_after_a_restart(void **state)
+{
+	struct outbox_message m = message(1, 1);
+	struct id first = m.id;
+	struct outbox_done d;
+
+	(void)state;
+	assert_false(outbox_seen(o, m.source, m.source_id));
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	assert_true(outbox_seen(o, m.source, m.source_id));
+	done(WORK_PUT, OK);
+	reopen();
+	assert_true(outbox_seen(o, m.source, m.source_id));
+	assert_false(outbox_seen(o, SPAN_LIT("MON412Bi"), SPAN_LIT("d-1")));
+	m.id = id_next(&ids, 1000);
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, ERR_EXISTS);
+	assert_int_equal(outbox_recall(o, m.input, m.source, m.source_id), OK);
+	d = done(WORK_RECALL, OK);
+	assert_memory_equal(&d.id, &first, sizeof(first));
+	assert_true(d.queued);
+	assert_int_equal(outbox_delivered(o, &first), OK);
+	done(WORK_DELIVERED, OK);
+	assert_int_equal(outbox_recall(o, m.input, m.source, m.source_id), OK);
+	assert_false(done(WORK_RECALL, OK).queued);
+}
+
+static struct outbox_message hold_one(struct id id, unsigned n)
+{
+	struct outbox_message m = message(2, n);
+
+	m.id = id;
+	assert_int_equal(outbox_hold(o, &m), OK);
+	done(WORK_HOLD, OK);
+	return m;
+}
+
+static void what_is_held_is_due_when_released_or_after_a_restart(void **state)
+{
+	struct id id = id_next(&ids, 1000), other = id_next(&ids, 1000);
+
+	(void)state;
+	hold_one(id, 1);
+	hold_one(id, 2);
+	hold_one(other, 3);
+	assert_int_equal(all()->n, 0);
+	assert_int_equal(outbox_release(o, &id), OK);
+	done(WORK_RELEASE, OK);
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(number_at(&all()->item[0]), 2);   /* the last count counts */
+	reopen();
+	assert_int_equal(all()->n, 2);
+	assert_int_equal(number_at(&all()->item[1]), 3);
+	assert_int_equal(outbox_release(o, &id), OK);
+	done(WORK_RELEASE, ERR_NOT_FOUND);
+}
+
+static void put_takes_the_place_of_what_was_held(void **state)
+{
+	struct id id = id_next(&ids, 1000);
+	struct outbox_message m;
+
+	(void)state;
+	hold_one(id, 1);
+	m = message(2, 2);
+	m.id = id;
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, OK);
+	reopen();
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(number_at(&all()->item[0]), 2);
+}
+
+static unsigned opened;
+static struct open_alert last_open;
+
+static void count_open(void *ctx, const struct open_alert *a)
+{
+	(void)ctx;
+	opened++;
+	last_open = *a;
+}
+
+static void open_alerts_survive_until_forgotten(void **state)
+{
+	struct outbox_message m = message(1, 1);
+
+	(void)state;
+	m.opens = true;
+	memset(m.key, 7, sizeof(m.key));
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, OK);
+	reopen();
+	opened = 0;
+	assert_int_equal(outbox_each_open(o, count_open, NULL), OK);
+	assert_int_equal(opened, 1);
+	assert_string_equal(last_open.source_id, "id-1");
+	assert_string_equal(last_open.input, "monitors");
+	assert_memory_equal(&last_open.id, &m.id, sizeof(m.id));
+	assert_int_equal(outbox_forget(o, m.key), OK);
+	done(WORK_FORGET, OK);
+	opened = 0;
+	assert_int_equal(outbox_each_open(o, count_open, NULL), OK);
+	assert_int_equal(opened, 0);
+}
+
+static void swap(struct txn *t, const struct key64 key[2], const uint8_t tier)
+{
+	uint8_t place[2][9], value[2][1024];
+	struct span v[2];
+
+	for (int i = 0; i < 2; i++) {
+		place[i][0] = tier;
+		memcpy(place[i] + 1, key[i].b, 8);
+		assert_int_equal(txn_get(t, 0, span(place[i], 9), &v[i]), OK);
+		memcpy(value[i], v[i].p, v[i].n);
+		v[i].p = value[i];
+	}
+	assert_int_equal(txn_put(t, 0, span(place[0], 9), v[1]), OK);
+	assert_int_equal(txn_put(t, 0, span(place[1], 9), v[0]), OK);
+}
+
+/* Whoever can write the file cannot change the order of what is in it. */
+static void a_record_is_bound_to_its_place(void **state)
+{
+	static const char *const tables[] = {
+		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
+	};
+	const struct store_spec spec = { "outbox", 1, MAP, tables, false };
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	struct key64 key[2];
+	struct outbox_message m;
+
+	(void)state;
+	put_one(1, 1);
+	put_one(1, 2);
+	outbox_sync(o);
+	for (int i = 0; i < 2; i++)
+		key[i] = key64(all()->item[i].seq);
+	outbox_close(&o);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	swap(t, key, 1);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+	open_it();
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(outbox_read(o, &all()->item[i], &room, &m), ERR_KEY);
+}
+
+static void another_key_opens_nothing(void **state)
+{
+	struct outbox_spec spec;
+	uint8_t other[AEAD_KEY_BYTES] = "another key of thirty-two bytes!";
+
+	(void)state;
+	put_one(1, 1);
+	outbox_close(&o);
+	spec = spec_of(MAP);
+	spec.root = other;
+	assert_int_equal(outbox_open(&spec, &o), ERR_KEY);
+	open_it();
+	assert_int_equal(all()->n, 1);
+}
+
+/* Nothing of a message is in the file as it is. */
+static void the_file_is_sealed(void **state)
+{
+	CLEANUP(free_cleanup) uint8_t *file = malloc(MAP);
+	FILE *f;
+	size_t n;
+
+	(void)state;
+	put_one(1, 1);
+	done(WORK_PUT, OK);
+	f = fopen(scratch_path(&scratch, "outbox.mdb"), "r");
+	n = fread(file, 1, MAP, f);
+	fclose(f);
+	assert_null(memmem(file, n, "MON412B", 7));
+	assert_null(memmem(file, n, "message 1", 9));
+	assert_null(memmem(file, n, "icu3", 4));
+}
+
+/* Fills with `tier` until one is refused; observations until more than a hundred have yielded. How many were taken. */
+static unsigned fill(unsigned tier, unsigned *n, unsigned *evicted)
+{
+	unsigned taken = 0;
+
+	for (bool full = false; !full;) {
+		struct outbox_done d;
+
+		for (int i = 0; i < AT_ONCE; i++)
+			put_one(tier, (*n)++);
+		outbox_sync(o);
+		for (bool more = outbox_next(o, &d); more; more = outbox_next(o, &d)) {
+			if (d.work == WORK_EVICT) {
+				assert_int_equal(d.err, OK);
+				assert_true(d.m.tier > tier || d.m.tier == FLIGHT_TIERS - 1);
+				assert_true(d.m.tier >= FLIGHT_TIER_SAFE);
+				++*evicted;
+			} else if (d.err == OK) {
+				taken++;
+			} else {
+				assert_int_equal(d.err, ERR_FULL);
+				full = true;
+			}
+		}
+		full = full || (tier == FLIGHT_TIERS - 1 && *evicted > 100);
+	}
+	return taken;
+}
+
+static void the_least_important_yield_and_urgent_ones_never(void **state)
+{
+	unsigned n = 0, evicted = 0, low, high, high_before;
+
+	(void)state;
+	fill(4, &n, &evicted);
+	assert_true(evicted > 100);   /* observations to observations */
+	low = fill(3, &n, &evicted);
+	assert_true(low > 100);
+	assert_int_equal(all()->item[0].tier, 3);   /* no observation left */
+	high = fill(1, &n, &evicted);
+	assert_true(high > 100);
+	for (unsigned i = 0; i < all()->n; i++)
+		assert_int_equal(all()->item[i].tier, 1);
+	high_before = all()->n;
+	assert_int_equal(fill(0, &n, &evicted), 0);   /* code does not push out high: the source is told no */
+	reopen();
+	assert_int_equal(all()->n, high_before);
+	for (unsigned i = 0; i < 64; i++) {   /* full as it is, it can still be emptied */
+		struct id id = all()->item[0].id;
+
+		assert_int_equal(outbox_delivered(o, &id), OK);
+		done(WORK_DELIVERED, OK);
+	}
+	put_one(1, n++);
+	done(WORK_PUT, OK);
+}
+
+static void a_second_gateway_is_refused(void **state)
+{
+	struct outbox_spec spec = spec_of(MAP);
+	struct outbox *second = NULL;
+
+	(void)state;
+	assert_int_equal(outbox_open(&spec, &second), ERR_BUSY);
+}
+
+static void too_large_is_refused_at_once(void **state)
+{
+	static uint8_t big[OUTBOX_ENVELOPE_MAX + 1];
+	struct outbox_message m = message(1, 1);
+
+	(void)state;
+	m.envelope = span(big, sizeof(big));
+	assert_int_equal(outbox_put(o, &m, NULL), ERR_TOO_LARGE);
+	m.envelope.n--;
+	assert_int_equal(outbox_put(o, &m, NULL), OK);
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_read(o, &all()->item[0], &room, &m), OK);
+	assert_int_equal(m.envelope.n, OUTBOX_ENVELOPE_MAX);
+}
+
+/* Whatever is asked in whatever order: what a plain list would hold is what the file holds after each restart. */
+static void behaves_as_a_list_would(void **state)
+{
+	static struct { struct id id; unsigned n, tier; bool there; } list[600];
+	unsigned n = 0;
+
+	(void)state;
+	for (int step = 0; step < 600; step++) {
+		unsigned i = (unsigned)seed_below(n);
+
+		if (n == 0 || seed_below(3)) {
+			list[n].tier = (unsigned)seed_below(FLIGHT_TIERS);
+			list[n].id = put_one(list[n].tier, n);
+			list[n].there = true;
+			n++;
+		} else if (list[i].there) {
+			assert_int_equal((seed_below(2) ? outbox_delivered : outbox_aside)(o, &list[i].id), OK);
+			list[i].there = false;
+		}
+		if (seed_below(100) == 0)
+			reopen();
+	}
+	reopen();
+	for (unsigned tier = 0, at = 0; tier < FLIGHT_TIERS; tier++)
+		for (unsigned i = 0; i < n; i++)
+			if (list[i].there && list[i].tier == tier) {
+				assert_memory_equal(&all()->item[at].id, &list[i].id, sizeof(list[i].id));
+				assert_int_equal(number_at(&all()->item[at++]), i);
+			}
+}
+
+#define WITH_OUTBOX(test) cmocka_unit_test_setup_teardown(test, make, drop)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_OUTBOX(what_was_put_is_there_after_a_restart_in_order),
+		WITH_OUTBOX(a_message_can_be_read_before_its_commit),
+		WITH_OUTBOX(delivered_is_gone_and_says_whose_it_was),
+		WITH_OUTBOX(what_was_set_aside_is_counted_and_not_sent),
+		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
+		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
+		WITH_OUTBOX(put_takes_the_place_of_what_was_held),
+		WITH_OUTBOX(open_alerts_survive_until_forgotten),
+		WITH_OUTBOX(a_record_is_bound_to_its_place),
+		WITH_OUTBOX(another_key_opens_nothing),
+		WITH_OUTBOX(the_file_is_sealed),
+		WITH_OUTBOX(the_least_important_yield_and_urgent_ones_never),
+		WITH_OUTBOX(a_second_gateway_is_refused),
+		WITH_OUTBOX(too_large_is_refused_at_once),
+		WITH_OUTBOX(behaves_as_a_list_would),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
