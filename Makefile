@@ -45,9 +45,9 @@ gateway_obj := $(foreach d,gateway gateway/core,$(call obj,$(d)))
 tools_obj := $(call obj,tools)
 
 crypto_libs := -lprotobuf-c -llmdb -lcrypto -lpthread
-plugin_libs := -largon2 $(crypto_libs)
+plugin_libs := -largon2 -ljansson $(crypto_libs)
 gateway_libs := -luv -linih -ljansson -lpaho-mqtt3as -lssl $(crypto_libs)
-tools_libs := -lmosquitto -ljansson -lssl $(plugin_libs)
+tools_libs := -lmosquitto -lssl $(plugin_libs)
 
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 

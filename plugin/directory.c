@@ -10,20 +10,28 @@
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
-#define NOBODY PULLCORD__V1__PARTY__PARTY_NONE
 
 #define JOURNAL_TIGHT 1024      /* lines kept when there is no room */
 #define JOURNAL_DROPS 64        /* lines removed for each one written, at most: a bounded transaction */
-#define ACCOUNT_BYTES_MAX (128 << 10)   /* as stored; the largest has about 75,000. protobuf-c takes 30 times as much */
 #define SMALL_MAX 128           /* bytes of a binding or journal line, before it is sealed */
+#define DENIAL_BYTES_MAX 512
 
-enum { ACCOUNT, OWNER, JOURNAL, CHECK };
-static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
+enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION };
+static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
+static const char *const first_tables[] = { "account", "owner", "journal", "check", NULL };
 static const struct span check_key = SPAN_LIT("root"), check_text = SPAN_LIT("pullcord directory v1");
 
 struct directory {
 	struct store *store;
 	struct vault vault;
+	uint64_t seen;              /* the last commit directory_changes() saw */
+	bool first;                 /* read-only, of before there were denials and editions */
+};
+
+struct batch {
+	struct directory *d;
+	struct txn *t;
+	bool tight;
 };
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
@@ -91,199 +99,6 @@ static enum err open_sealed(struct directory *d, unsigned table, struct span key
 	return vault_open(&d->vault, place(&p, table, key), sealed, out) == OK ? OK : ERR_CORRUPT;
 }
 
-/* ---- accounts as text -------------------------------------------------------------------------------------------- */
-
-static enum err account_check(const struct account *a)
-{
-	const struct subject *s = &a->subject;
-	size_t phc = strnlen(a->password, sizeof(a->password));
-
-	if (!party_ok(s->party) || !word_ok(s->id) || !word_ok(s->tenant) || s->roles > DIRECTORY_ROLES_MAX ||
-	    s->attributes > DIRECTORY_ATTRIBUTES_MAX)
-		return ERR_RANGE;
-	for (size_t i = 0; i < s->roles; i++)
-		if (!word_ok(s->role[i]))
-			return ERR_RANGE;
-	for (size_t i = 0; i < s->attributes; i++)
-		if (!word_ok(s->attribute[i].name) || !word_ok(s->attribute[i].value))
-			return ERR_RANGE;
-	if (phc == sizeof(a->password) ||
-	    (phc > 0 && (s->party != USER || strncmp(a->password, "$argon2id$", 10) != 0)))
-		return ERR_RANGE;
-	if (a->name.n > DIRECTORY_NAME_MAX)
-		return ERR_TOO_LARGE;
-	return span_utf8(a->name) ? OK : ERR_UTF8;
-}
-
-/* Bytes handed out of one block, front to back. */
-struct block {
-	uint8_t *p;
-	size_t n, cap;
-};
-
-static void *block_take(struct block *b, size_t n)
-{
-	void *p = b->p + b->n;
-
-	n = (n + 15) / 16 * 16;
-	must(n <= b->cap - b->n);
-	b->n += n;
-	return p;
-}
-
-static char *block_text(struct block *b, struct span s)
-{
-	char *text = block_take(b, s.n + 1);
-
-	must(span_text(s, text, s.n + 1));
-	return text;
-}
-
-static size_t text_room(size_t n)
-{
-	return (n + 1 + 15) / 16 * 16;
-}
-
-/* Room for a protobuf-c message of this account: its strings want a NUL, ours have none. */
-static size_t message_room(const struct account *a)
-{
-	const struct subject *s = &a->subject;
-	size_t n = text_room(s->id.n) + text_room(s->tenant.n) + text_room(a->name.n) + 32;
-
-	n += s->roles * sizeof(char *) + s->attributes * (sizeof(void *) + sizeof(Pullcord__V1__AccountAttribute) + 16);
-	for (size_t i = 0; i < s->roles; i++)
-		n += text_room(s->role[i].n);
-	for (size_t i = 0; i < s->attributes; i++)
-		n += text_room(s->attribute[i].name.n) + text_room(s->attribute[i].value.n);
-	return n;
-}
-
-static void message_fill(Pullcord__V1__Account *m, const struct account *a, struct block *b)
-{
-	const struct subject *s = &a->subject;
-
-	m->version = 1;
-	m->party = s->party;
-	m->id = block_text(b, s->id);
-	m->tenant = block_text(b, s->tenant);
-	m->suspended = s->suspended;
-	m->password = (char *)(uintptr_t)a->password;
-	m->name = block_text(b, a->name);
-	m->changed_us = a->changed_us;
-	m->n_role = s->roles;
-	m->role = block_take(b, s->roles * sizeof(*m->role));
-	for (size_t i = 0; i < s->roles; i++)
-		m->role[i] = block_text(b, s->role[i]);
-	m->n_attribute = s->attributes;
-	m->attribute = block_take(b, s->attributes * sizeof(*m->attribute));
-	for (size_t i = 0; i < s->attributes; i++) {
-		m->attribute[i] = block_take(b, sizeof(**m->attribute));
-		pullcord__v1__account_attribute__init(m->attribute[i]);
-		m->attribute[i]->name = block_text(b, s->attribute[i].name);
-		m->attribute[i]->value = block_text(b, s->attribute[i].value);
-	}
-}
-
-enum err account_write(const struct account *a, uint8_t **out, size_t *n)
-{
-	Pullcord__V1__Account m = PULLCORD__V1__ACCOUNT__INIT;
-	struct block b = { 0 };
-	CLEANUP(free_cleanup) uint8_t *room = NULL;
-
-	TRY(account_check(a));
-	b.cap = message_room(a);
-	b.p = room = calloc(1, b.cap);
-	if (!room)
-		return ERR_FULL;
-	message_fill(&m, a, &b);
-	*n = pullcord__v1__account__get_packed_size(&m);
-	*out = malloc(*n);
-	if (!*out)
-		return ERR_FULL;
-	pullcord__v1__account__pack(&m, *out);
-	return OK;
-}
-
-static void message_free(Pullcord__V1__Account **m)
-{
-	if (*m)
-		pullcord__v1__account__free_unpacked(*m, NULL);
-	*m = NULL;
-}
-
-static size_t account_room(const Pullcord__V1__Account *m)
-{
-	size_t n = text_room(sizeof(struct account)) + text_room(strlen(m->id)) + text_room(strlen(m->tenant)) +
-		   text_room(strlen(m->name)) + 32;
-
-	n += m->n_role * sizeof(struct span) + m->n_attribute * sizeof(struct attribute);
-	for (size_t i = 0; i < m->n_role; i++)
-		n += text_room(strlen(m->role[i]));
-	for (size_t i = 0; i < m->n_attribute; i++)
-		n += text_room(strlen(m->attribute[i]->name)) + text_room(strlen(m->attribute[i]->value));
-	return n;
-}
-
-static struct span block_copy(struct block *b, const char *text)
-{
-	return span_str(block_text(b, span_str(text)));
-}
-
-static void account_fill(struct account *a, const Pullcord__V1__Account *m, struct block *b)
-{
-	struct span *role = block_take(b, m->n_role * sizeof(*role));
-	struct attribute *attribute = block_take(b, m->n_attribute * sizeof(*attribute));
-
-	for (size_t i = 0; i < m->n_role; i++)
-		role[i] = block_copy(b, m->role[i]);
-	for (size_t i = 0; i < m->n_attribute; i++)
-		attribute[i] = (struct attribute){ block_copy(b, m->attribute[i]->name),
-						   block_copy(b, m->attribute[i]->value) };
-	a->subject = (struct subject){
-		.party = (Pullcord__V1__Party)m->party,
-		.tenant = block_copy(b, m->tenant),
-		.id = block_copy(b, m->id),
-		.role = role,
-		.roles = m->n_role,
-		.attribute = attribute,
-		.attributes = m->n_attribute,
-		.suspended = m->suspended,
-	};
-	a->name = block_copy(b, m->name);
-	a->changed_us = m->changed_us;
-}
-
-enum err account_read(struct span raw, struct account **out)
-{
-	CLEANUP(message_free) Pullcord__V1__Account *m = NULL;
-	CLEANUP(account_free) struct account *a = NULL;
-	struct block b = { 0 };
-
-	if (raw.n > ACCOUNT_BYTES_MAX)
-		return ERR_CORRUPT;
-	m = pullcord__v1__account__unpack(NULL, raw.n, raw.p);
-	if (!m || m->version != 1)
-		return m ? ERR_VERSION : ERR_CORRUPT;
-	b.cap = account_room(m);
-	b.p = calloc(1, b.cap);
-	if (!b.p)
-		return ERR_FULL;
-	a = block_take(&b, sizeof(*a));
-	account_fill(a, m, &b);
-	if (!span_text(span_str(m->password), a->password, sizeof(a->password)) || account_check(a) != OK)
-		return ERR_CORRUPT;
-	*out = a;
-	a = NULL;
-	return OK;
-}
-
-void account_free(struct account **a)
-{
-	if (*a)
-		crypt_wipe((*a)->password, sizeof((*a)->password));
-	free_cleanup(a);
-}
-
 /* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 static enum err check_root(struct directory *d, struct txn *t, bool may_write)
@@ -304,14 +119,21 @@ static enum err check_root(struct directory *d, struct txn *t, bool may_write)
 
 enum err directory_open(const char *path, const uint8_t root[32], bool read_only, struct directory **out)
 {
-	const struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, read_only };
+	struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, read_only };
 	CLEANUP(directory_close) struct directory *d = calloc(1, sizeof(*d));
 	CLEANUP(txn_abort) struct txn *t = NULL;
+	enum err e;
 
 	if (!d)
 		return ERR_FULL;
 	vault_init(&d->vault, root, "directory");
-	TRY(store_open(path, &spec, &d->store));
+	e = store_open(path, &spec, &d->store);
+	if (e == ERR_CORRUPT && read_only) {   /* a writer would have made the tables that are new since */
+		d->first = true;
+		spec.table = first_tables;
+		e = store_open(path, &spec, &d->store);
+	}
+	TRY(e);
 	TRY(read_only ? txn_begin_read(d->store, &t) : txn_begin_write(d->store, &t));
 	TRY(check_root(d, t, !read_only));
 	if (!read_only)
@@ -336,6 +158,11 @@ uint64_t directory_generation(const struct directory *d)
 	return store_generation(d->store);
 }
 
+bool directory_moved(const struct directory *d)
+{
+	return directory_generation(d) != d->seen;
+}
+
 /* ---- reading accounts -------------------------------------------------------------------------------------------- */
 
 static enum err open_account(struct directory *d, struct span key, struct span sealed, struct account **out)
@@ -348,17 +175,24 @@ static enum err open_account(struct directory *d, struct span key, struct span s
 	return account_read(span(text, sealed.n - VAULT_EXTRA), out);
 }
 
-enum err directory_find(struct directory *d, Pullcord__V1__Party party, struct span id, struct account **out)
+static enum err find_account(struct directory *d, struct txn *t, Pullcord__V1__Party party, struct span id,
+			     struct account **out)
 {
-	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct span sealed;
 	struct key key;
 
 	if (!key_of(party, id, &key))
 		return ERR_NOT_FOUND;
-	TRY(txn_begin_read(d->store, &t));
 	TRY(txn_get(t, ACCOUNT, key_span(&key), &sealed));
 	return open_account(d, key_span(&key), sealed, out);
+}
+
+enum err directory_find(struct directory *d, Pullcord__V1__Party party, struct span id, struct account **out)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	TRY(txn_begin_read(d->store, &t));
+	return find_account(d, t, party, id, out);
 }
 
 enum err directory_each(struct directory *d, bool (*visit)(void *ctx, const struct account *a), void *ctx)
@@ -437,32 +271,47 @@ static enum err journal_trim(struct txn *t, uint64_t last, uint64_t keep)
 	return OK;
 }
 
-static enum err journal_line(struct directory *d, struct txn *t, const struct key *changed, uint64_t keep)
+/* When there is no room, changes take the place of old lines. */
+static uint64_t journal_keep(bool tight)
 {
-	Pullcord__V1__AccountChange m = PULLCORD__V1__ACCOUNT_CHANGE__INIT;
-	char id[WORD_BYTES_MAX + 1];
+	return tight ? JOURNAL_TIGHT : DIRECTORY_JOURNAL_MAX;
+}
+
+static enum err journal_line(struct batch *b, Pullcord__V1__AccountChange *m)
+{
 	uint8_t raw[SMALL_MAX];
 	struct span at, unused;
 	struct key64 line;
 	uint64_t last = 0;
-	enum err e = txn_last(t, JOURNAL, &at, &unused);
+	enum err e = txn_last(b->t, JOURNAL, &at, &unused);
 
 	if (e == OK)
 		last = key64_value(at);
 	else if (e != ERR_NOT_FOUND)
 		return e;
+	line = key64(last + 1);
+	must(pullcord__v1__account_change__get_packed_size(m) <= sizeof(raw));
+	TRY(put_sealed(b->d, b->t, JOURNAL, key64_span(&line), span(raw, pullcord__v1__account_change__pack(m, raw))));
+	return journal_trim(b->t, last + 1, journal_keep(b->tight));
+}
+
+static enum err journal_account(struct batch *b, const struct key *changed)
+{
+	Pullcord__V1__AccountChange m = PULLCORD__V1__ACCOUNT_CHANGE__INIT;
+	char id[WORD_BYTES_MAX + 1];
+
 	must(span_text(span(changed->b + 1, changed->n - 1), id, sizeof(id)));
 	m.party = changed->b[0];
 	m.id = id;
-	line = key64(last + 1);
-	TRY(put_sealed(d, t, JOURNAL, key64_span(&line), span(raw, pullcord__v1__account_change__pack(&m, raw))));
-	return journal_trim(t, last + 1, keep);
+	return journal_line(b, &m);
 }
 
-/* When there is no room, changes take the place of old lines. */
-static uint64_t journal_keep(bool tight)
+static enum err journal_certificate(struct batch *b, const uint8_t fingerprint[32])
 {
-	return tight ? JOURNAL_TIGHT : DIRECTORY_JOURNAL_MAX;
+	Pullcord__V1__AccountChange m = PULLCORD__V1__ACCOUNT_CHANGE__INIT;
+
+	m.fingerprint = (ProtobufCBinaryData){ 32, (uint8_t *)(uintptr_t)fingerprint };
+	return journal_line(b, &m);
 }
 
 static void change_free(Pullcord__V1__AccountChange **m)
@@ -483,8 +332,8 @@ static enum err open_line(struct directory *d, struct span line, struct span sea
 	return *out ? OK : ERR_CORRUPT;
 }
 
-enum err directory_changes(struct directory *d, uint64_t *since,
-			   void (*visit)(void *ctx, Pullcord__V1__Party party, struct span id), void *ctx)
+enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(void *ctx, const struct change *c),
+			   void *ctx)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct key64 from = key64(*since);
@@ -493,6 +342,7 @@ enum err directory_changes(struct directory *d, uint64_t *since,
 	enum err e;
 
 	TRY(txn_begin_read(d->store, &t));
+	d->seen = txn_generation(t);
 	e = txn_seek(t, JOURNAL, span(NULL, 0), &first, &sealed);
 	last = 0;
 	if (e == OK) {
@@ -502,7 +352,7 @@ enum err directory_changes(struct directory *d, uint64_t *since,
 		return e;
 	}
 	if (*since > last || (last > 0 && *since + 1 < key64_value(first))) {
-		visit(ctx, NOBODY, span(NULL, 0));
+		visit(ctx, &(struct change){ 0 });
 		*since = last;
 		return OK;
 	}
@@ -511,7 +361,8 @@ enum err directory_changes(struct directory *d, uint64_t *since,
 		CLEANUP(change_free) Pullcord__V1__AccountChange *m = NULL;
 
 		TRY(open_line(d, at, sealed, &m));
-		visit(ctx, (Pullcord__V1__Party)m->party, span_str(m->id));
+		visit(ctx, &(struct change){ (Pullcord__V1__Party)m->party, span_str(m->id),
+					     span(m->fingerprint.data, m->fingerprint.len) });
 		*since = key64_value(at);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
@@ -531,35 +382,278 @@ static enum err may_save(struct txn *t, const struct subject *s, bool create, bo
 	return tight ? ERR_FULL : OK;
 }
 
-enum err directory_save(struct directory *d, const struct account *a, bool create)
+enum err batch_save(struct batch *b, const struct account *a, bool create)
 {
 	CLEANUP(free_cleanup) uint8_t *raw = NULL;
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	bool tight = store_tight(d->store);
 	struct key key;
 	size_t n;
 
 	TRY(account_write(a, &raw, &n));
 	must(key_of(a->subject.party, a->subject.id, &key));
-	TRY(txn_begin_write(d->store, &t));
-	TRY(may_save(t, &a->subject, create, tight));
-	TRY(put_sealed(d, t, ACCOUNT, key_span(&key), span(raw, n)));
-	TRY(journal_line(d, t, &key, journal_keep(tight)));
-	return txn_commit(&t);
+	TRY(may_save(b->t, &a->subject, create, b->tight));
+	TRY(put_sealed(b->d, b->t, ACCOUNT, key_span(&key), span(raw, n)));
+	return journal_account(b, &key);
 }
 
-enum err directory_remove(struct directory *d, Pullcord__V1__Party party, struct span id)
+enum err batch_remove(struct batch *b, Pullcord__V1__Party party, struct span id)
 {
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	bool tight = store_tight(d->store);
 	struct key key;
 
 	if (!key_of(party, id, &key))
 		return ERR_NOT_FOUND;
-	TRY(txn_begin_write(d->store, &t));
-	TRY(txn_del(t, ACCOUNT, key_span(&key)));
-	TRY(journal_line(d, t, &key, journal_keep(tight)));
-	return txn_commit(&t);
+	TRY(txn_del(b->t, ACCOUNT, key_span(&key)));
+	return journal_account(b, &key);
+}
+
+enum err batch_find(struct batch *b, Pullcord__V1__Party party, struct span id, struct account **out)
+{
+	return find_account(b->d, b->t, party, id, out);
+}
+
+enum err directory_begin(struct directory *d, struct batch **out)
+{
+	CLEANUP(free_cleanup) struct batch *b = calloc(1, sizeof(*b));
+
+	if (!b)
+		return ERR_FULL;
+	b->d = d;
+	b->tight = store_tight(d->store);
+	TRY(txn_begin_write(d->store, &b->t));
+	*out = b;
+	b = NULL;
+	return OK;
+}
+
+void batch_abort(struct batch **b)
+{
+	if (*b)
+		txn_abort(&(*b)->t);
+	free_cleanup(b);
+}
+
+enum err batch_commit(struct batch **b)
+{
+	enum err e = txn_commit(&(*b)->t);
+
+	batch_abort(b);
+	return e;
+}
+
+enum err directory_save(struct directory *d, const struct account *a, bool create)
+{
+	CLEANUP(batch_abort) struct batch *b = NULL;
+
+	TRY(account_check(a));   /* without the writer's lock */
+	TRY(directory_begin(d, &b));
+	TRY(batch_save(b, a, create));
+	return batch_commit(&b);
+}
+
+enum err directory_remove(struct directory *d, Pullcord__V1__Party party, struct span id)
+{
+	CLEANUP(batch_abort) struct batch *b = NULL;
+
+	TRY(directory_begin(d, &b));
+	TRY(batch_remove(b, party, id));
+	return batch_commit(&b);
+}
+
+/* ---- revoked certificates ---------------------------------------------------------------------------------------- */
+
+static struct span fingerprint_span(const uint8_t fingerprint[32])
+{
+	return span(fingerprint, 32);
+}
+
+static void denial_free(Pullcord__V1__Denial **m)
+{
+	if (*m)
+		pullcord__v1__denial__free_unpacked(*m, NULL);
+	*m = NULL;
+}
+
+static enum err open_denial(struct directory *d, struct span key, struct span sealed, struct denial *out)
+{
+	CLEANUP(denial_free) Pullcord__V1__Denial *m = NULL;
+	struct denial x = { .at_us = 0 };
+	uint8_t raw[DENIAL_BYTES_MAX];
+
+	if (sealed.n > sizeof(raw) + VAULT_EXTRA || key.n != sizeof(x.fingerprint))
+		return ERR_CORRUPT;
+	TRY(open_sealed(d, DENIAL, key, sealed, raw));
+	m = pullcord__v1__denial__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
+	if (!m || m->version != 1)
+		return m ? ERR_VERSION : ERR_CORRUPT;
+	memcpy(x.fingerprint, key.p, key.n);
+	x.at_us = m->at_us;
+	if (!span_text(span_str(m->reason), x.reason, sizeof(x.reason)) || !span_text(span_str(m->by), x.by, sizeof(x.by)))
+		return ERR_CORRUPT;
+	*out = x;
+	return OK;
+}
+
+enum err directory_denial(struct directory *d, const uint8_t fingerprint[32], struct denial *out)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span sealed;
+
+	if (d->first)
+		return ERR_NOT_FOUND;
+	TRY(txn_begin_read(d->store, &t));
+	TRY(txn_get(t, DENIAL, fingerprint_span(fingerprint), &sealed));
+	return open_denial(d, fingerprint_span(fingerprint), sealed, out);
+}
+
+enum err directory_denials(struct directory *d, bool (*visit)(void *ctx, const struct denial *x), void *ctx)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span key = { NULL, 0 }, sealed;
+	struct denial x;
+	enum err e;
+
+	if (d->first)
+		return OK;
+	TRY(txn_begin_read(d->store, &t));
+	while ((e = txn_after(t, DENIAL, key, &key, &sealed)) == OK) {
+		TRY(open_denial(d, key, sealed, &x));
+		if (!visit(ctx, &x))
+			return OK;
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err batch_deny(struct batch *b, const struct denial *x)
+{
+	Pullcord__V1__Denial m = PULLCORD__V1__DENIAL__INIT;
+	struct span key = fingerprint_span(x->fingerprint), unused;
+	uint8_t raw[DENIAL_BYTES_MAX];
+	enum err e = txn_get(b->t, DENIAL, key, &unused);
+
+	TRY(none(e));
+	if (b->tight)
+		return ERR_FULL;
+	if (!span_utf8(span_str(x->reason)) || (x->by[0] && !word_ok(span_str(x->by))))
+		return ERR_RANGE;
+	m.version = 1;
+	m.reason = (char *)(uintptr_t)x->reason;
+	m.by = (char *)(uintptr_t)x->by;
+	m.at_us = x->at_us;
+	must(pullcord__v1__denial__get_packed_size(&m) <= sizeof(raw));
+	TRY(put_sealed(b->d, b->t, DENIAL, key, span(raw, pullcord__v1__denial__pack(&m, raw))));
+	return journal_certificate(b, x->fingerprint);
+}
+
+enum err batch_allow(struct batch *b, const uint8_t fingerprint[32])
+{
+	TRY(txn_del(b->t, DENIAL, fingerprint_span(fingerprint)));
+	return journal_certificate(b, fingerprint);
+}
+
+/* ---- policies ---------------------------------------------------------------------------------------------------- */
+
+void edition_clear(struct edition *e)
+{
+	free(e->text);
+	*e = (struct edition){ 0 };
+}
+
+static void row_free(Pullcord__V1__PolicyVersion **m)
+{
+	if (*m)
+		pullcord__v1__policy_version__free_unpacked(*m, NULL);
+	*m = NULL;
+}
+
+static enum err edition_fill(struct edition *out, const Pullcord__V1__PolicyVersion *m, uint64_t number)
+{
+	struct edition e = { .number = number, .at_us = m->at_us, .rollback_of = m->rollback_of };
+
+	if (m->version != 1)
+		return ERR_VERSION;
+	if (m->hash.len != sizeof(e.hash) || !span_text(span_str(m->by), e.by, sizeof(e.by)))
+		return ERR_CORRUPT;
+	memcpy(e.hash, m->hash.data, sizeof(e.hash));
+	if (m->text[0]) {
+		e.text = strdup(m->text);
+		if (!e.text)
+			return ERR_FULL;
+	}
+	*out = e;
+	return OK;
+}
+
+static enum err open_edition(struct directory *d, struct span key, struct span sealed, struct edition *out)
+{
+	CLEANUP(row_free) Pullcord__V1__PolicyVersion *m = NULL;
+	CLEANUP(free_cleanup) uint8_t *raw = NULL;
+
+	if (sealed.n < VAULT_EXTRA || sealed.n > EDITION_TEXT_MAX + SMALL_MAX * 2 + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	raw = malloc(sealed.n);
+	if (!raw)
+		return ERR_FULL;
+	TRY(open_sealed(d, EDITION, key, sealed, raw));
+	m = pullcord__v1__policy_version__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
+	return m ? edition_fill(out, m, key64_value(key)) : ERR_CORRUPT;
+}
+
+enum err directory_edition(struct directory *d, uint64_t number, struct edition *out)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct key64 want = key64(number);
+	struct span key = key64_span(&want), sealed;
+
+	if (d->first)
+		return ERR_NOT_FOUND;
+	TRY(txn_begin_read(d->store, &t));
+	TRY(number ? txn_get(t, EDITION, key, &sealed) : txn_last(t, EDITION, &key, &sealed));
+	return open_edition(d, key, sealed, out);
+}
+
+static enum err editions_trim(struct txn *t)
+{
+	struct span key, unused;
+	uint64_t n;
+
+	TRY(txn_count(t, EDITION, &n));
+	for (; n > EDITIONS_MAX; n--) {
+		TRY(txn_seek(t, EDITION, span(NULL, 0), &key, &unused));
+		TRY(txn_del(t, EDITION, key));
+	}
+	return OK;
+}
+
+static enum err put_edition(struct batch *b, const struct edition *e, uint64_t number)
+{
+	Pullcord__V1__PolicyVersion m = PULLCORD__V1__POLICY_VERSION__INIT;
+	CLEANUP(free_cleanup) uint8_t *raw = NULL;
+	struct key64 key = key64(number);
+	char none_kept[] = "";
+
+	m.version = 1;
+	m.hash = (ProtobufCBinaryData){ sizeof(e->hash), (uint8_t *)(uintptr_t)e->hash };
+	m.by = (char *)(uintptr_t)e->by;
+	m.at_us = e->at_us;
+	m.rollback_of = e->rollback_of;
+	m.text = e->text && strlen(e->text) <= EDITION_TEXT_MAX && span_utf8(span_str(e->text)) ? e->text : none_kept;
+	raw = malloc(pullcord__v1__policy_version__get_packed_size(&m));
+	if (!raw)
+		return ERR_FULL;
+	return put_sealed(b->d, b->t, EDITION, key64_span(&key), span(raw, pullcord__v1__policy_version__pack(&m, raw)));
+}
+
+enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *number)
+{
+	struct span key, unused;
+	enum err found = txn_last(b->t, EDITION, &key, &unused);
+
+	if (found != OK && found != ERR_NOT_FOUND)
+		return found;
+	if (b->tight)
+		return ERR_FULL;
+	*number = found == OK ? key64_value(key) + 1 : 1;
+	TRY(put_edition(b, e, *number));
+	return editions_trim(b->t);
 }
 
 /* ---- client ids -------------------------------------------------------------------------------------------------- */

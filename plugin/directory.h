@@ -1,4 +1,5 @@
-/* directory: who exists and what they hold: accounts of people and devices, and which client id belongs to whom.
+/* directory: who exists and what they hold: accounts of people and devices, which client id belongs to whom, which
+ * certificates are revoked, and which policies were in force.
  * LMDB, values sealed. One process writes at a time, others (the operator's tool beside the broker) may read and write
  * between; a look at directory_generation() tells whether anything was committed since. Every change of an account is
  * also a line in the change journal, so that a reader learns which accounts changed without reading them all.
@@ -6,26 +7,14 @@
 #ifndef PULLCORD_DIRECTORY_H
 #define PULLCORD_DIRECTORY_H
 
+#include "account.h"
 #include "err.h"
-#include "subject.h"
 
-#define DIRECTORY_PHC_MAX 160
-#define DIRECTORY_ROLES_MAX 64
-#define DIRECTORY_ATTRIBUTES_MAX 512
-#define DIRECTORY_NAME_MAX 200          /* bytes */
 #define DIRECTORY_CLIENTS_MAX 1024      /* client ids of one person: nobody fills the store with names of terminals */
 #define DIRECTORY_JOURNAL_MAX 65536     /* lines */
 #define DIRECTORY_MAP_BYTES (64u << 20) /* about 100,000 accounts; reserved on disk when the file is made */
 
 struct directory;
-
-/* One account, one block. `password` is an argon2id PHC string, "" for devices and whoever may not log in with one. */
-struct account {
-	struct subject subject;
-	char password[DIRECTORY_PHC_MAX];
-	struct span name;           /* for people to read; no PHI */
-	uint64_t changed_us;
-};
 
 /* Root key: vault_root(). ERR_KEY: another root sealed it. Creates the file unless read_only. */
 enum err directory_open(const char *path, const uint8_t root[32], bool read_only, struct directory **out) MUST_USE;
@@ -33,12 +22,10 @@ void directory_close(struct directory **d);
 
 /* A copy the caller owns (account_free). ERR_NOT_FOUND. */
 enum err directory_find(struct directory *d, Pullcord__V1__Party party, struct span id, struct account **out) MUST_USE;
-void account_free(struct account **a);
 
-/* Creates or replaces. Durable when OK. ERR_RANGE: an id, role or attribute is not a word, or there are too many, or
- * the password is no argon2id PHC string, or is a device's; ERR_UTF8, ERR_TOO_LARGE: the name; ERR_EXISTS: `create` and
- * there is one, or the id belongs to the other party (people and devices share one name space, and no device may be
- * called "<user>.<anything>"); ERR_FULL: no room for one more (changing and removing still work then). */
+/* Creates or replaces. Durable when OK. Errors: account_check(); ERR_EXISTS: `create` and there is one, or the id
+ * belongs to the other party (people and devices share one name space, and no device may be called
+ * "<user>.<anything>"); ERR_FULL: no room for one more (changing and removing still work then). */
 enum err directory_save(struct directory *d, const struct account *a, bool create) MUST_USE;
 enum err directory_remove(struct directory *d, Pullcord__V1__Party party, struct span id) MUST_USE;
 /* In order of party and id, until `visit` returns false. The account is the visitor's for the call. */
@@ -57,17 +44,69 @@ enum err directory_bind(struct directory *d, struct span client_id, const struct
 enum err directory_owners(struct directory *d, void (*visit)(void *ctx, struct span client_id, const struct owner *o),
 			  void *ctx) MUST_USE;
 
+/* ---- certificates that are not let in any more ---- */
+
+struct denial {
+	uint8_t fingerprint[32];    /* SHA-256 of the certificate */
+	uint64_t at_us;
+	char reason[ACCOUNT_TEXT_MAX + 1], by[65];
+};
+/* OK: it is revoked. ERR_NOT_FOUND: it is not; anything else: nobody knows. */
+enum err directory_denial(struct directory *d, const uint8_t fingerprint[32], struct denial *out) MUST_USE;
+/* In order of fingerprint, until `visit` returns false. */
+enum err directory_denials(struct directory *d, bool (*visit)(void *ctx, const struct denial *x), void *ctx) MUST_USE;
+
+/* ---- policies that were put in force ---- */
+
+#define EDITIONS_MAX 32                 /* kept; the oldest goes */
+#define EDITION_TEXT_MAX (512 << 10)    /* bytes; of a longer one only the hash is kept */
+
+/* Numbers rise by one for ever. `text` is a block of its own, NULL when it was too long; see edition_clear(). */
+struct edition {
+	uint64_t number;
+	uint8_t hash[32];           /* SHA-256 of the text */
+	uint64_t at_us;
+	uint64_t rollback_of;       /* the edition whose text was put back; 0: none */
+	char by[65];                /* user id; "": found in the file */
+	char *text;
+};
+/* number 0: the newest. ERR_NOT_FOUND. */
+enum err directory_edition(struct directory *d, uint64_t number, struct edition *out) MUST_USE;
+void edition_clear(struct edition *e);
+
+/* ---- many changes, all or nothing ---- */
+
+/* One transaction of the thread that began it; others wait to write meanwhile, nobody waits to read. After an error it
+ * can only be aborted. */
+struct batch;
+enum err directory_begin(struct directory *d, struct batch **out) MUST_USE;
+enum err batch_find(struct batch *b, Pullcord__V1__Party party, struct span id, struct account **out) MUST_USE;
+enum err batch_save(struct batch *b, const struct account *a, bool create) MUST_USE;
+enum err batch_remove(struct batch *b, Pullcord__V1__Party party, struct span id) MUST_USE;
+/* ERR_EXISTS: it is revoked already; ERR_NOT_FOUND: it is not. */
+enum err batch_deny(struct batch *b, const struct denial *x) MUST_USE;
+enum err batch_allow(struct batch *b, const uint8_t fingerprint[32]) MUST_USE;
+/* Gives it the next number. */
+enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *number) MUST_USE;
+enum err batch_commit(struct batch **b) MUST_USE;   /* durable when OK; *b is NULL after it in any case */
+void batch_abort(struct batch **b);
+
+/* ---- what changed ---- */
+
 /* A number that rises with every commit; memory only. */
 uint64_t directory_generation(const struct directory *d);
-/* Accounts changed (or removed) after journal line *since (0: none read yet), which is moved to the last line; one may
- * be named more than once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines. Who is further behind, or ahead of
- * it (the file was put back from a copy), is called once with PARTY_NONE and no id: read all. */
-enum err directory_changes(struct directory *d, uint64_t *since,
-			   void (*visit)(void *ctx, Pullcord__V1__Party party, struct span id), void *ctx) MUST_USE;
+/* Was anything committed since the last directory_changes()? Memory only; of one thread, the one that calls that. */
+bool directory_moved(const struct directory *d);
 
-/* The stored form of an account, before it is sealed. Write returns a block of its own (free()). Read checks everything
- * directory_save() checks; ERR_CORRUPT. */
-enum err account_write(const struct account *a, uint8_t **out, size_t *n) MUST_USE;
-enum err account_read(struct span raw, struct account **out) MUST_USE;
+/* An account, or with a fingerprint a certificate. All empty: more than the journal remembers, so it may be any. */
+struct change {
+	Pullcord__V1__Party party;
+	struct span id, fingerprint;
+};
+/* Changes after journal line *since (0: none read yet), which is moved to the last line; one may be named more than
+ * once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines. Who is further behind, or ahead of it (the file was
+ * put back from a copy), is called once with an empty change: read all. */
+enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(void *ctx, const struct change *c),
+			   void *ctx) MUST_USE;
 
 #endif

@@ -22,7 +22,11 @@ static struct session *who(struct guard *g, const struct client *c, bool *known)
 	struct session *s = session_of(&g->sessions, c->context);
 
 	*known = s && c->client && strcmp(s->client, c->client) == 0;
-	return *known ? s : guard_restored(g, c);
+	if (!*known)
+		s = guard_restored(g, c);
+	if (s)
+		guard_refresh(g, s);
+	return s;
 }
 
 static void report_bypass(struct guard *g, const struct client *c, const char *topic)
@@ -76,7 +80,7 @@ static const char *check_sender(const struct guard *g, const struct session *s, 
 /* Topics only the broker itself speaks on. */
 static bool is_ours_alone(enum topic_kind kind)
 {
-	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT || kind == TOPIC_CONTROL;
+	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT;
 }
 
 static bool may_be_retained(enum topic_kind kind)
@@ -134,6 +138,21 @@ static bool is_in_rate(struct session *s, enum voice voice, const struct decisio
 	       session_count_message(s, most->rate_per_h, most->burst, guard_mono_us());
 }
 
+/* Whoever may give some command may speak here; each command is decided again, alone (admin.c). */
+static struct decision decide_control(const struct guard *g, const struct session *s, const struct publish *p)
+{
+	struct decision d = deny(NULL);
+
+	d.verdict.why = WHY_NO_RULE;
+	if (p->retain)
+		d.detail = "nothing may be retained on this topic";
+	else if (!control_allowed_any(g->policy, s->holder))
+		d.detail = "no role of theirs permits any command";
+	else
+		d.answer = GATE_ALLOW;
+	return d;
+}
+
 static struct decision decide_publish(struct guard *g, struct session *s, enum voice voice, const char *topic,
 				      const struct publish *p, struct envelope *e)
 {
@@ -151,6 +170,8 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.detail = "only the broker speaks on this topic";
 	if (d.detail)
 		return d;
+	if (d.topic.kind == TOPIC_CONTROL)
+		return decide_control(g, s, p);
 	d.verdict = policy_decide(g->policy, s->holder, ACCESS_PUBLISH, &d.topic);
 	if (!d.verdict.allow)
 		return d;
@@ -237,6 +258,8 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
+	if (span_is(filter, CONTROL_RESPONSE))
+		return decide_control(g, s, &(struct publish){ 0 });   /* answers are sent to one client, not to a topic */
 	if (filter_parse(filter, &d.topic) != OK)
 		return d;
 	d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);

@@ -5,11 +5,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "edition.h"
 #include "log.h"
 #include "policy_file.h"
 #include "vault.h"
 
-#define POLICY_FILE "pullcord.policy"
 #define CATCH_UP_SESSIONS 16    /* in one tick */
 
 /* ---- clocks and happenings ---- */
@@ -117,18 +117,18 @@ static const char *in_dir(struct opening *o, const char *name)
 	return o->path;
 }
 
-static void skip_change(void *ctx, Pullcord__V1__Party party, struct span id)
+static void skip_change(void *ctx, const struct change *c)
 {
-	(void)ctx, (void)party, (void)id;   /* nobody is logged in yet */
+	(void)ctx, (void)c;   /* nobody is logged in yet */
 }
 
 static enum err open_directory(struct opening *o)
 {
 	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
 	TRY(directory_open(in_dir(o, "directory.mdb"), o->root, false, &o->g->directory));
-	o->g->directory_seen = directory_generation(o->g->directory);
 	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
-	return owners_open(o->g->directory, &o->g->owners);
+	TRY(owners_open(o->g->directory, &o->g->owners));
+	return control_open(o->g->directory, o->spec->dir, &o->g->control);
 }
 
 /* The verifier's key is public and names the tree; the seed must be its other half. */
@@ -195,6 +195,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		return ERR_TOO_LARGE;
 	}
 	strcpy(g->dir, spec->dir);
+	g->until_us = INT64_MAX;
 	g->host = spec->host;
 	TRY(crypt_init());
 	TRY(read_policy(g->dir, &g->policy, what, cap));
@@ -209,6 +210,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
+	control_keep_file(g->control);
 	*out = g;
 	g = NULL;
 	return OK;
@@ -227,6 +229,7 @@ void guard_close(struct guard **gp)
 	history_close(&g->history);
 	record_close(&g->record);
 	owners_close(&g->owners);
+	control_close(&g->control);
 	directory_close(&g->directory);
 	if (g->sessions.buckets)
 		sessions_clear(&g->sessions);
@@ -237,16 +240,36 @@ void guard_close(struct guard **gp)
 
 /* ---- sessions and their rights ---- */
 
+/* A session that came with a certificate which is revoked by now, or of which nobody can tell. */
+static bool is_revoked(const struct guard *g, const struct session *s)
+{
+	static const uint8_t none[32];
+	struct denial x;
+
+	return memcmp(s->fingerprint, none, sizeof(none)) != 0 &&
+	       directory_denial(g->directory, s->fingerprint, &x) != ERR_NOT_FOUND;
+}
+
+enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out, int64_t *until_us)
+{
+	struct subject now = account_subject(a, guard_real_us(), until_us);
+
+	*out = NULL;
+	now.address = span_str(address);
+	if (*until_us < g->until_us)
+		g->until_us = *until_us;
+	return now.suspended ? OK : policy_bind(g->policy, &now, out);
+}
+
 void guard_rebind(struct guard *g, struct session *s)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	struct holder *h = NULL;
-	enum err e = directory_find(g->directory, s->party, span_str(s->id), &a);
+	enum err e = is_revoked(g, s) ? ERR_NOT_FOUND : directory_find(g->directory, s->party, span_str(s->id), &a);
 
-	if (e == OK && !a->subject.suspended) {
-		a->subject.address = span_str(s->address);
-		e = policy_bind(g->policy, &a->subject, &h);
-	}
+	s->until_us = INT64_MAX;
+	if (e == OK)
+		e = guard_bind(g, a, s->address, &h, &s->until_us);
 	if (e != OK && e != ERR_NOT_FOUND)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 	session_hold(s, h);
@@ -292,20 +315,75 @@ static void renew(struct guard *g, struct session *s)
 	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s));
 }
 
-/* PARTY_NONE: more changed than the journal remembers, so it may have been any. */
-static void account_changed(void *ctx, Pullcord__V1__Party party, struct span id)
+void guard_refresh(struct guard *g, struct session *s)
+{
+	if (s->until_us && s->until_us < INT64_MAX && s->until_us <= guard_real_us())
+		renew(g, s);
+}
+
+/* Rights that end by themselves do so at the latest here; a session that asks before sees to it itself. */
+static void end_rights(struct guard *g)
+{
+	int64_t now = guard_real_us();
+
+	if (now < g->until_us)
+		return;
+	g->until_us = INT64_MAX;
+	for (struct session *s = g->sessions.all; s; s = s->all_next) {
+		if (s->until_us && s->until_us <= now)
+			renew(g, s);
+		if (s->until_us && s->until_us < g->until_us)
+			g->until_us = s->until_us;
+	}
+}
+
+static void record_change(struct guard *g, const struct change *c)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY, true, NULL);
+
+	h.party = c->party;
+	h.actor = c->id;
+	h.detail = c->party ? SPAN_LIT("the account was changed") :
+		   c->fingerprint.n ? SPAN_LIT("the list of revoked certificates was changed") :
+				      SPAN_LIT("many accounts were changed");
+	record_push(g->record, &h);
+}
+
+static bool concerns(const struct change *c, const struct session *s)
+{
+	if (c->fingerprint.n)
+		return span_eq(c->fingerprint, span(s->fingerprint, sizeof(s->fingerprint)));
+	return !c->party || (s->party == c->party && span_is(c->id, s->id));
+}
+
+static void directory_changed(void *ctx, const struct change *c)
 {
 	struct guard *g = ctx;
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY, true, NULL);
-	bool any = party == PULLCORD__V1__PARTY__PARTY_NONE;
 
-	h.party = party;
-	h.actor = id;
-	h.detail = any ? SPAN_LIT("many accounts were changed") : SPAN_LIT("the account was changed");
-	record_push(g->record, &h);
+	record_change(g, c);
 	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		if (any || (s->party == party && span_is(id, s->id)))
+		if (concerns(c, s))
 			renew(g, s);
+}
+
+static void say_trouble(enum log_event ev, enum err now, enum err *was)
+{
+	if (now != *was)
+		log_say(ev, KV_STR("state", err_name(now)));
+	*was = now;
+}
+
+/* Not to be read for a moment: tried again at the next tick, so that no change is missed. Damaged: any may have changed. */
+static void follow_directory(struct guard *g)
+{
+	enum err e;
+
+	if (!directory_moved(g->directory))
+		return;
+	e = directory_changes(g->directory, &g->journal, directory_changed, g);
+	if ((e == ERR_CORRUPT || e == ERR_KEY) && e != g->directory_was)
+		directory_changed(g, &(struct change){ 0 });
+	say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
 }
 
 /* ---- reloading ---- */
@@ -315,12 +393,28 @@ void guard_misconfigured(struct guard *g)
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, "the broker was told to use an option we forbid");
 }
 
+void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
+{
+	char version[33];
+
+	for (struct session *s = g->sessions.all; s; s = s->all_next)
+		session_hold(s, NULL);   /* holders do not outlive their policy */
+	control_retire(g->control, g->policy);
+	g->policy = fresh;
+	for (struct session *s = g->sessions.all; s; s = s->all_next)
+		renew(g, s);
+	hex_encode(span(policy_version(g->policy), 16), version);
+	log_say(EV_POLICY_LOADED, KV_STR("version", version));
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
+}
+
 void guard_reload(struct guard *g)
 {
 	struct policy *fresh = NULL;
-	char what[1024], version[33];
+	char what[1024];
 
 	g->reloading = true;
+	guard_control_tick(g, control_results(g->control));   /* what was set before must not come after */
 	if (read_policy(g->dir, &fresh, what, sizeof(what)) == OK && !span_is(policy_tenant(fresh), g->tenant)) {
 		snprintf(what, sizeof(what), "%s/%s: the tenant must stay %s", g->dir, POLICY_FILE, g->tenant);
 		policy_close(&fresh);
@@ -334,15 +428,8 @@ void guard_reload(struct guard *g)
 		policy_close(&fresh);
 		return;
 	}
-	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		session_hold(s, NULL);   /* holders do not outlive their policy */
-	policy_close(&g->policy);
-	g->policy = fresh;
-	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		renew(g, s);
-	hex_encode(span(policy_version(g->policy), 16), version);
-	log_say(EV_POLICY_LOADED, KV_STR("version", version));
-	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, "in force");
+	guard_put_policy(g, fresh, "in force");
+	control_keep_file(g->control);
 }
 
 /* ---- the broker's idle moments ---- */
@@ -461,7 +548,7 @@ static void tend_sessions(struct guard *g, bool idle_too)
 		if (s->state != SESSION_LIVE)
 			continue;
 		if (s->kick) {
-			end_session(g, s, "lost a right it was using");
+			end_session(g, s, is_revoked(g, s) ? "its certificate is revoked" : "lost a right it was using");
 			continue;
 		}
 		if (s->fresh)
@@ -486,13 +573,6 @@ static void publish_checkpoint(struct guard *g)
 		g->host.publish(NULL, topic, span_str(note), 1, true);
 }
 
-static void say_trouble(enum log_event ev, enum err now, enum err *was)
-{
-	if (now != *was)
-		log_say(ev, KV_STR("state", err_name(now)));
-	*was = now;
-}
-
 /* The threads do not log: the broker's log is for its own thread. */
 static void watch_threads(struct guard *g)
 {
@@ -510,32 +590,20 @@ static void watch_threads(struct guard *g)
 	g->evicted_was = history_evicted(g->history);
 	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
 	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
-}
-
-/* Not to be read for a moment: tried again at the next tick, so that no change is missed. Damaged: any may have changed. */
-static void follow_directory(struct guard *g)
-{
-	uint64_t seen = directory_generation(g->directory);
-	enum err e;
-
-	if (seen == g->directory_seen)
-		return;
-	e = directory_changes(g->directory, &g->journal, account_changed, g);
-	if (e == ERR_CORRUPT || e == ERR_KEY)
-		account_changed(g, PULLCORD__V1__PARTY__PARTY_NONE, SPAN_LIT(""));
-	if (e == OK || e == ERR_CORRUPT || e == ERR_KEY)
-		g->directory_seen = seen;
-	say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
+	say_trouble(EV_EDITION_NOT_KEPT, control_trouble(g->control), &g->control_was);
 }
 
 void guard_tick(struct guard *g)
 {
 	int64_t second = guard_mono_us() / 1000000;
 	bool once_a_second = second != g->second;
+	struct control_result *done = control_results(g->control);
 
 	g->reloading = false;
 	g->second = second;
-	follow_directory(g);
+	follow_directory(g);    /* what is done is in force before it is answered */
+	guard_control_tick(g, done);
+	end_rights(g);
 	record_tick(g->record);
 	send_receipts(g);
 	tend_sessions(g, once_a_second);

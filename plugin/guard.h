@@ -3,6 +3,7 @@
  *
  *     login.c   who is this?                    guard_login(), guard_logoff()
  *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
+ *     desk.c    administration                  guard_control()
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one a
@@ -10,6 +11,7 @@
 #ifndef PULLCORD_GUARD_H
 #define PULLCORD_GUARD_H
 
+#include "control.h"
 #include "envelope.h"
 #include "history.h"
 #include "owners.h"
@@ -42,10 +44,12 @@ struct guard {
 	struct topic topic;             /* the last one delivered, parsed and prepared: a message's deliveries come in a row */
 	struct policy_topic prepared;
 	char topic_text[TOPIC_BYTES_MAX + 1];
-	uint64_t directory_seen, journal, checkpoint;
+	struct control *control;
+	uint64_t journal, checkpoint;
+	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
-	enum err history_was, owners_was, directory_was;
+	enum err history_was, owners_was, directory_was, control_was;
 	uint64_t evicted_was;
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };
@@ -92,6 +96,9 @@ struct publish {
 	bool retain;
 };
 
+/* A payload on $CONTROL/pullcord/v1, which guard_publish() let through. */
+void guard_control(struct guard *g, const struct client *c, struct span payload);
+
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
@@ -106,6 +113,15 @@ struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType 
 				 const struct session *s);
 /* Reads the account anew and binds it to the policy; without one the session may do nothing. */
 void guard_rebind(struct guard *g, struct session *s);
+/* What this account holds now (NULL: it may do nothing) and when that changes by itself, which the guard remembers. */
+enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out,
+		    int64_t *until_us) MUST_USE;
+/* To be called before a session's rights are asked for: some may have ended since. */
+void guard_refresh(struct guard *g, struct session *s);
+/* Puts another policy in force; takes it. `detail` is for the record. */
+void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
+/* What came of administrators' commands is recorded, put in force and answered. */
+void guard_control_tick(struct guard *g, struct control_result *first);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,
  * and for the source of a retained message (a struct on its stack). Known only if the client id is bound to the stored
  * username: then whatever session that client id has, or a closed one made for it; NULL otherwise. */

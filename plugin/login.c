@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <time.h>
 
 #include "guard.h"
@@ -24,6 +25,8 @@ enum fault {
 	LOGIN_BUSY,
 	LOGIN_RECORD,
 	LOGIN_SESSIONS,
+	LOGIN_REVOKED,
+	LOGIN_WIPED,
 };
 
 static const struct { const char *text; enum gate answer; } faults[] = {
@@ -43,6 +46,8 @@ static const struct { const char *text; enum gate answer; } faults[] = {
 	[LOGIN_BUSY] = { "too many passwords to check", GATE_CLOSE },
 	[LOGIN_RECORD] = { "the record is behind", GATE_CLOSE },
 	[LOGIN_SESSIONS] = { "limit sessions: as many as the roles allow are there already", GATE_DENY },
+	[LOGIN_REVOKED] = { "the certificate is revoked", GATE_DENY },
+	[LOGIN_WIPED] = { "wiped", GATE_DENY },
 };
 
 /* Who a connection says it is, while that is being found out. */
@@ -50,7 +55,9 @@ struct claim {
 	Pullcord__V1__Party party;
 	char id[WORD_BYTES_MAX + 1];
 	struct account *account;
+	uint8_t fingerprint[32];
 	const char *detail;
+	char text[ACCOUNT_TEXT_MAX + 1];    /* where `detail` may stand */
 };
 
 static void claim_clear(struct claim *k)
@@ -68,7 +75,29 @@ static enum fault find_account(struct guard *g, struct claim *k)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 		return LOGIN_MEMORY;
 	}
+	if (k->account->state == ACCOUNT_WIPED)
+		return LOGIN_WIPED;
 	return k->account->subject.suspended ? LOGIN_SUSPENDED : LOGIN_GOOD;
+}
+
+/* Refused with the reason its revoker gave; also when the list cannot be read. */
+static enum fault check_certificate(struct guard *g, struct claim *k)
+{
+	struct denial x;
+	enum err e = directory_denial(g->directory, k->fingerprint, &x);
+	int n;
+
+	if (e == ERR_NOT_FOUND)
+		return LOGIN_GOOD;
+	if (e != OK) {
+		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
+		return LOGIN_MEMORY;
+	}
+	if (x.reason[0]) {
+		n = snprintf(k->text, sizeof(k->text), "%s: %s", faults[LOGIN_REVOKED].text, x.reason);
+		k->detail = n > 0 && (size_t)n < sizeof(k->text) ? k->text : NULL;   /* cut text may be no UTF-8 */
+	}
+	return LOGIN_REVOKED;
 }
 
 /* A device: its certificate is its identity, the client id must be the same, a username may repeat it. */
@@ -76,6 +105,7 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 {
 	struct identity who;
 	enum certificate_fault f = identity_read(x509, time(NULL), &who);
+	enum fault fault;
 
 	k->party = PULLCORD__V1__PARTY__PARTY_DEVICE;
 	if (f != CERTIFICATE_GOOD) {
@@ -83,6 +113,10 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 		return LOGIN_CERTIFICATE;
 	}
 	strcpy(k->id, who.id);
+	memcpy(k->fingerprint, who.fingerprint, sizeof(k->fingerprint));
+	fault = check_certificate(g, k);
+	if (fault != LOGIN_GOOD)
+		return fault;
 	if (strcmp(who.tenant, g->tenant) != 0)
 		return LOGIN_TENANT;
 	if (c->username && strcmp(c->username, who.id) != 0)
@@ -164,9 +198,9 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	struct holder *h;
 	struct session *s;
 	uint32_t most;
+	int64_t until;
 
-	k->account->subject.address = span_str(c->address);
-	if (policy_bind(g->policy, &k->account->subject, &h) != OK)
+	if (guard_bind(g, k->account, c->address, &h, &until) != OK)
 		return LOGIN_MEMORY;
 	most = policy_limits(g->policy, h).sessions;
 	if (most != POLICY_NO_LIMIT && sessions_beside(&g->sessions, k->party, k->id, c->client) >= most) {
@@ -180,8 +214,10 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	}
 	session_hold(s, h);
 	s->fresh = true;
+	s->until_us = until;
 	s->party = k->party;
 	strcpy(s->id, k->id);
+	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));

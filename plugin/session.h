@@ -38,6 +38,8 @@ struct session {
 	size_t filters;
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
 	int64_t full_ns;            /* when its allowance of messages will be whole again; past: it is */
+	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */
+	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
 	bool fresh;                 /* logged in since the last tick */

@@ -99,6 +99,17 @@ static int on_acl_check(int event, void *event_data, void *data)
 	}
 }
 
+/* Always 0: anything else ends the connection; what is wrong is said in the response. */
+static int on_control(int event, void *event_data, void *data)
+{
+	struct mosquitto_evt_control *ed = event_data;
+	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
+
+	(void)event;
+	guard_control(data, &c, span(ed->payload, ed->payload ? ed->payloadlen : 0));
+	return MOSQ_ERR_SUCCESS;
+}
+
 static int on_disconnect(int event, void *event_data, void *data)
 {
 	struct mosquitto_evt_disconnect *ed = event_data;
@@ -152,13 +163,14 @@ static int on_reload(int event, void *event_data, void *data)
 /* Mosquitto 2.1 says so of a durable session instead of DISCONNECT; its data begin alike. Earlier ones have no such. */
 #define EVT_CLIENT_OFFLINE 28
 
-static const struct { int event; MOSQ_FUNC_generic_callback call; bool optional; } callbacks[] = {
-	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth, false },
-	{ MOSQ_EVT_ACL_CHECK, on_acl_check, false },
-	{ MOSQ_EVT_DISCONNECT, on_disconnect, false },
-	{ MOSQ_EVT_TICK, on_tick, false },
-	{ MOSQ_EVT_RELOAD, on_reload, false },
-	{ EVT_CLIENT_OFFLINE, on_disconnect, true },
+static const struct { int event; MOSQ_FUNC_generic_callback call; const char *topic; bool optional; } callbacks[] = {
+	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL, false },
+	{ MOSQ_EVT_ACL_CHECK, on_acl_check, NULL, false },
+	{ MOSQ_EVT_CONTROL, on_control, CONTROL_TOPIC, false },
+	{ MOSQ_EVT_DISCONNECT, on_disconnect, NULL, false },
+	{ MOSQ_EVT_TICK, on_tick, NULL, false },
+	{ MOSQ_EVT_RELOAD, on_reload, NULL, false },
+	{ EVT_CLIENT_OFFLINE, on_disconnect, NULL, true },
 };
 
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
@@ -237,7 +249,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	plugin_id = id;
 	*data = g;
 	for (size_t i = 0; i < countof(callbacks); i++) {
-		if (mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, NULL, g) != MOSQ_ERR_SUCCESS &&
+		if (mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, callbacks[i].topic, g) !=
+			    MOSQ_ERR_SUCCESS &&
 		    !callbacks[i].optional) {
 			log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "the broker does not take a callback"),
 				KV_NUM("event", callbacks[i].event));
@@ -255,7 +268,7 @@ EXPORT int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n
 
 	(void)opt, (void)n;
 	for (size_t i = 0; i < countof(callbacks); i++)
-		mosquitto_callback_unregister(plugin_id, callbacks[i].event, callbacks[i].call, NULL);
+		mosquitto_callback_unregister(plugin_id, callbacks[i].event, callbacks[i].call, callbacks[i].topic);
 	log_say(EV_PLUGIN_STOP, KV_NUM("sessions", g ? g->sessions.n : 0));
 	guard_close(&g);
 	return MOSQ_ERR_SUCCESS;

@@ -1,9 +1,11 @@
 #include "accounts.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 #include "cmd.h"
+#include "live.h"
 #include "policy_file.h"
 #include "report.h"
 
@@ -11,86 +13,7 @@
 
 void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id)
 {
-	d->account = (struct account){
-		.subject = { .party = kind->party, .tenant = span_str(tenant), .id = span_str(id),
-			     .role = d->role, .attribute = d->attribute },
-	};
-}
-
-void draft_of(struct draft *d, const struct account *a)
-{
-	d->account = *a;
-	memcpy(d->role, a->subject.role, a->subject.roles * sizeof(d->role[0]));
-	memcpy(d->attribute, a->subject.attribute, a->subject.attributes * sizeof(d->attribute[0]));
-	d->account.subject.role = d->role;
-	d->account.subject.attribute = d->attribute;
-}
-
-static size_t role_at(const struct draft *d, struct span role)
-{
-	size_t i = 0;
-
-	while (i < d->account.subject.roles && !span_eq(d->role[i], role))
-		i++;
-	return i;
-}
-
-static size_t attribute_at(const struct draft *d, struct attribute want)
-{
-	size_t i = 0;
-
-	while (i < d->account.subject.attributes &&
-	       !(span_eq(d->attribute[i].name, want.name) && span_eq(d->attribute[i].value, want.value)))
-		i++;
-	return i;
-}
-
-/* False: there is no room. */
-static bool add_role(struct draft *d, struct span role)
-{
-	struct subject *s = &d->account.subject;
-
-	if (role_at(d, role) < s->roles)
-		return true;
-	if (s->roles == DIRECTORY_ROLES_MAX)
-		return false;
-	d->role[s->roles++] = role;
-	return true;
-}
-
-static bool add_attribute(struct draft *d, struct attribute a)
-{
-	struct subject *s = &d->account.subject;
-
-	if (attribute_at(d, a) < s->attributes)
-		return true;
-	if (s->attributes == DIRECTORY_ATTRIBUTES_MAX)
-		return false;
-	d->attribute[s->attributes++] = a;
-	return true;
-}
-
-/* False: it was not held. */
-static bool drop_role(struct draft *d, struct span role)
-{
-	struct subject *s = &d->account.subject;
-	size_t at = role_at(d, role);
-
-	if (at == s->roles)
-		return false;
-	d->role[at] = d->role[--s->roles];
-	return true;
-}
-
-static bool drop_attribute(struct draft *d, struct attribute a)
-{
-	struct subject *s = &d->account.subject;
-	size_t at = attribute_at(d, a);
-
-	if (at == s->attributes)
-		return false;
-	d->attribute[at] = d->attribute[--s->attributes];
-	return true;
+	draft_new(d, kind->party, span_str(tenant), span_str(id));
 }
 
 /* ---- what options say -------------------------------------------------------------------------------------------- */
@@ -149,8 +72,17 @@ static int check_roles(const struct install *in, const struct holding *h)
 	return CMD_DONE;
 }
 
+static uint64_t now_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h)
 {
+	const struct grant g = { .at_us = now_us() };
 	int code = check_words(page, h);
 	bool room = true;
 
@@ -159,13 +91,13 @@ int draft_add(struct draft *d, const struct opt_page *page, const struct install
 	if (code != CMD_DONE)
 		return code;
 	for (size_t i = 0; i < h->role.n; i++)
-		room &= add_role(d, span_str(h->role.text[i]));
+		room &= draft_add_role(d, span_str(h->role.text[i]), g);
 	for (size_t i = 0; i < held_attributes(h); i++)
-		room &= add_attribute(d, held_attribute(h, i));
+		room &= draft_add_attribute(d, held_attribute(h, i), g);
 	if (room)
 		return CMD_DONE;
-	return report_fail(ERR_FULL, "hold more than %d roles or %d attributes", DIRECTORY_ROLES_MAX,
-			   DIRECTORY_ATTRIBUTES_MAX);
+	return report_fail(ERR_FULL, "hold more than %d roles or %d attributes", ACCOUNT_ROLES_MAX,
+			   ACCOUNT_ATTRIBUTES_MAX);
 }
 
 static int draft_drop(struct draft *d, const struct opt_page *page, const struct holding *h)
@@ -175,7 +107,7 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 	if (code != CMD_DONE)
 		return code;
 	for (size_t i = 0; i < h->role.n; i++) {
-		if (drop_role(d, span_str(h->role.text[i])))
+		if (draft_drop_role(d, span_str(h->role.text[i])))
 			continue;
 		report_error("%.*s does not hold the role %s", SPAN_FMT(d->account.subject.id), h->role.text[i]);
 		return CMD_NO;
@@ -183,7 +115,7 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 	for (size_t i = 0; i < held_attributes(h); i++) {
 		struct attribute a = held_attribute(h, i);
 
-		if (drop_attribute(d, a))
+		if (draft_drop_attribute(d, a))
 			continue;
 		report_error("%.*s does not hold %.*s=%.*s", SPAN_FMT(d->account.subject.id), SPAN_FMT(a.name),
 			     SPAN_FMT(a.value));
@@ -193,14 +125,6 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 }
 
 /* ---- the directory ----------------------------------------------------------------------------------------------- */
-
-static uint64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 enum err accounts_find(const struct accounts *kind, struct directory *dir, const char *id, struct account **out)
 {
@@ -242,7 +166,7 @@ void accounts_print(const struct account *a)
 		CELL_SPAN("id", s->id),
 		CELL_SPAN("tenant", s->tenant),
 		CELL_SPAN("name", a->name),
-		CELL_STR("state", s->suspended ? "suspended" : "active"),
+		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", s->role, s->roles),
 		CELL_PAIRS("attributes", s->attribute, s->attributes),
 		CELL_BOOL("password", a->password[0] != '\0'),
@@ -262,7 +186,7 @@ static bool list_one(void *ctx, const struct account *a)
 	struct listing *l = ctx;
 	struct cell row[] = {
 		CELL_SPAN("id", a->subject.id),
-		CELL_STR("state", a->subject.suspended ? "suspended" : "active"),
+		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", a->subject.role, a->subject.roles),
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
 	};
@@ -270,7 +194,7 @@ static bool list_one(void *ctx, const struct account *a)
 	if (a->subject.party != l->party)
 		return true;
 	row[0].width = 20;
-	row[1].width = 9;
+	row[1].width = 11;
 	row[2].width = 24;
 	if (l->n++ == 0)
 		report_head(row, countof(row));
@@ -320,6 +244,8 @@ struct work {
 	const struct accounts *kind;
 	const struct opt_page *page;
 	const struct holding *holding;
+	const char *until, *reason;
+	int64_t until_us;
 	struct install in;
 	struct directory *directory;
 	struct account *account;        /* as it was */
@@ -329,8 +255,9 @@ struct work {
 struct deed {
 	const char *verb, *text;
 	const char *example;            /* options of the example */
-	bool holding, show;             /* takes --role, --unit, --attr; takes --json and writes nothing */
+	bool holding, show, terms;      /* takes --role, --unit, --attr; --json and writes nothing; --reason */
 	int (*run)(struct work *w);
+	const char *command;            /* of the running broker; NULL: it depends (ask_holding()) */
 };
 
 static void work_end(struct work *w)
@@ -356,43 +283,76 @@ static int do_show(struct work *w)
 	return CMD_DONE;
 }
 
-static int check_some(const struct work *w)
+/* How what is named is held from now on. */
+static void set_terms(struct work *w)
 {
-	const struct holding *h = w->holding;
+	const struct grant g = { .until_us = w->until_us, .at_us = now_us(), .reason = span_str(w->reason) };
 
-	if (h->role.n + h->unit.n + h->attr.n == 0)
-		return opt_wrong(w->page, "what? give --role, --unit or --attr");
-	return CMD_DONE;
+	for (size_t i = 0; i < w->holding->role.n; i++)
+		must(draft_add_role(&w->draft, span_str(w->holding->role.text[i]), g));
+	for (size_t i = 0; i < held_attributes(w->holding); i++)
+		must(draft_add_attribute(&w->draft, held_attribute(w->holding, i), g));
 }
 
 static int do_grant(struct work *w)
 {
-	int code = check_some(w);
+	int code = draft_add(&w->draft, w->page, &w->in, w->holding);
 
-	if (code == CMD_DONE)
-		code = draft_add(&w->draft, w->page, &w->in, w->holding);
-	return code == CMD_DONE ? save(w, "holds it from now on") : code;
+	if (code != CMD_DONE)
+		return code;
+	set_terms(w);
+	return save(w, w->until ? "holds it from now on, until then" : "holds it from now on");
 }
 
 static int do_revoke(struct work *w)
 {
-	int code = check_some(w);
+	int code = draft_drop(&w->draft, w->page, w->holding);
 
-	if (code == CMD_DONE)
-		code = draft_drop(&w->draft, w->page, w->holding);
 	return code == CMD_DONE ? save(w, "does not hold it any more") : code;
 }
 
+static int move(struct work *w, enum account_state to, unsigned from, const char *done)
+{
+	struct span id = w->account->subject.id;
+
+	if (!(from & 1u << w->account->state)) {
+		report_error("%.*s is %s", SPAN_FMT(id), account_state_name(w->account->state));
+		if (w->account->state == ACCOUNT_WIPED)
+			report_hint("for good: pullcord %s remove %.*s, and make a new one", w->kind->noun, SPAN_FMT(id));
+		return CMD_NO;
+	}
+	draft_state(&w->draft, to, (struct grant){ .at_us = now_us(), .reason = span_str(w->reason) });
+	return save(w, done);
+}
+
+#define FROM(state) 1u << ACCOUNT_##state
+
 static int do_suspend(struct work *w)
 {
-	w->draft.account.subject.suspended = true;
-	return save(w, "is suspended: it may do nothing, and is cut off");
+	return move(w, ACCOUNT_SUSPENDED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED),
+		    "is suspended: it may do nothing, and is cut off");
 }
 
 static int do_resume(struct work *w)
 {
-	w->draft.account.subject.suspended = false;
-	return save(w, "is active again");
+	return move(w, ACCOUNT_ACTIVE, FROM(ACTIVE) | FROM(SUSPENDED), "is active again");
+}
+
+static int do_quarantine(struct work *w)
+{
+	return move(w, ACCOUNT_QUARANTINED, FROM(ACTIVE) | FROM(SUSPENDED),
+		    "is in quarantine: it may do what the policy says under `quarantine`");
+}
+
+static int do_release(struct work *w)
+{
+	return move(w, ACCOUNT_ACTIVE, FROM(QUARANTINED), "is active again");
+}
+
+static int do_wipe(struct work *w)
+{
+	memset(w->draft.account.password, 0, sizeof(w->draft.account.password));
+	return move(w, ACCOUNT_WIPED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), "is wiped, for good");
 }
 
 static int do_remove(struct work *w)
@@ -407,25 +367,36 @@ static int do_remove(struct work *w)
 }
 
 static const struct deed deed_show = {
-	"show", "Shows what an account holds.", "", false, true, do_show,
+	"show", "Shows what an account holds.", "", false, true, false, do_show, "get",
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",
-	" --role ROLE --unit UNIT", true, false, do_grant,
+	" --role ROLE --unit UNIT", true, false, true, do_grant, NULL,
 };
 static const struct deed deed_revoke = {
 	"revoke", "Takes roles and attributes from an account. A running broker decides by what is left at once, also "
-	"for subscriptions that stand.", " --role ROLE", true, false, do_revoke,
+	"for subscriptions that stand.", " --role ROLE", true, false, false, do_revoke, NULL,
 };
 static const struct deed deed_suspend = {
 	"suspend", "Suspends an account: it keeps what it holds but may do nothing, and its connections are cut.", "",
-	false, false, do_suspend,
+	false, false, true, do_suspend, "suspend",
 };
 static const struct deed deed_resume = {
-	"resume", "Makes a suspended account active again.", "", false, false, do_resume,
+	"resume", "Makes a suspended account active again.", "", false, false, true, do_resume, "resume",
+};
+static const struct deed deed_quarantine = {
+	"quarantine", "Puts an account in quarantine: until released it may do what the policy says under "
+	"`quarantine`, and nothing else.", "", false, false, true, do_quarantine, "quarantine",
+};
+static const struct deed deed_release = {
+	"release", "Ends the quarantine of an account.", "", false, false, true, do_release, "release",
+};
+static const struct deed deed_wipe = {
+	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe",
 };
 static const struct deed deed_remove = {
-	"remove", "Removes an account. Its client ids stay bound to its name for good.", "", false, false, do_remove,
+	"remove", "Removes an account. Its client ids stay bound to its name for good.", "", false, false, false, do_remove,
+	"delete",
 };
 
 static int on_account(struct work *w, const struct deed *deed, const char *where, const char *id)
@@ -438,26 +409,120 @@ static int on_account(struct work *w, const struct deed *deed, const char *where
 	return deed->run(w);
 }
 
+/* ---- the same, of the running broker ----------------------------------------------------------------------------- */
+
+static void order_begin(const struct work *w, struct reply *r, const char *command, const char *id)
+{
+	reply_object(r, NULL);
+	reply_text(r, "command", span_str(command));
+	reply_text(r, w->kind->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "username", span_str(id));
+	if (w->until)
+		reply_text(r, "expires", span_str(w->until));
+	if (w->reason)
+		reply_text(r, "reason", span_str(w->reason));
+}
+
+static void ask_holding(const struct work *w, struct reply *r, bool give, const char *id)
+{
+	reply_object(r, NULL);
+	reply_text(r, "command", SPAN_LIT("batch"));
+	reply_array(r, "commands");
+	for (size_t i = 0; i < w->holding->role.n; i++) {
+		order_begin(w, r, give ? "grantRole" : "revokeRole", id);
+		reply_text(r, "rolename", span_str(w->holding->role.text[i]));
+		reply_end(r);
+	}
+	for (size_t i = 0; i < held_attributes(w->holding); i++) {
+		struct attribute a = held_attribute(w->holding, i);
+
+		order_begin(w, r, give ? "setAttribute" : "clearAttribute", id);
+		reply_text(r, "name", a.name);
+		reply_text(r, "value", a.value);
+		reply_end(r);
+	}
+	reply_end(r);
+	reply_end(r);
+}
+
+/* "get" of a device is getDevice; "suspend" is the same for both. */
+static void ask_plainly(const struct work *w, struct reply *r, const char *command, const char *id)
+{
+	bool own = strcmp(command, "get") == 0 || strcmp(command, "delete") == 0;
+	char word[32];
+
+	snprintf(word, sizeof(word), "%s%s", command,
+		 !own ? "" : w->kind->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "Device" : "User");
+	order_begin(w, r, word, id);
+	reply_end(r);
+}
+
+static int on_broker(struct work *w, const struct deed *deed, struct live *live, const char *where, const char *id)
+{
+	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(free_cleanup) char *request = NULL;
+	int code = deed->holding ? check_words(w->page, w->holding) : CMD_DONE;
+
+	if (code != CMD_DONE)
+		return code;
+	if (r) {
+		reply_array(r, "commands");
+		if (deed->command)
+			ask_plainly(w, r, deed->command, id);
+		else
+			ask_holding(w, r, deed == &deed_grant, id);
+		reply_end(r);
+		request = reply_finish(r);
+	}
+	if (!request)
+		return report_fail(ERR_FULL, "write the request");
+	code = live_open(live, w->page, where);
+	if (code == CMD_DONE)
+		code = live_ask(live, request, NULL);
+	live_close(live);
+	return code;
+}
+
+static int check_terms(struct work *w, const struct deed *deed)
+{
+	if (deed->holding && w->holding->role.n + w->holding->unit.n + w->holding->attr.n == 0)
+		return opt_wrong(w->page, "what? give --role, --unit or --attr");
+	if (w->until && (!command_time_read(span_str(w->until), &w->until_us) || w->until_us <= (int64_t)now_us()))
+		return opt_wrong(w->page, "--until is a time to come in UTC, as 2026-11-23T07:00:00Z, not \"%s\"", w->until);
+	if (w->reason && (strlen(w->reason) > ACCOUNT_TEXT_MAX || !span_utf8(span_str(w->reason))))
+		return opt_wrong(w->page, "--reason has at most %d bytes of UTF-8", ACCOUNT_TEXT_MAX);
+	return CMD_DONE;
+}
+
 static int run_deed(const struct accounts *kind, const struct deed *deed, int argc, char **argv)
 {
 	CLEANUP(work_end) struct work w = { .kind = kind };
 	struct holding holding = { 0 };
+	struct live live = { 0 };
 	struct opt_list id = { 0 };
 	const char *where = NULL;
 	char command[32], example[96];
 	bool json = false;
-	const struct opt opt[] = {
-		OPT_TEXT("dir", "DIR", &where, INSTALL_DIR_TEXT),
-		OPT_FLAG("json", &json, "one JSON object"),
-		HOLDING_OPTS(&holding),
-	};
-	const struct opt_page page = {
+	const struct opt dir_opt = OPT_TEXT("dir", "DIR", &where, INSTALL_DIR_TEXT), json_opt = OPT_FLAG("json", &json, "as JSON"),
+			 reason_opt = OPT_TEXT("reason", "TEXT", &w.reason, "why, at most 200 bytes; no PHI"),
+			 until_opt = OPT_TEXT("until", "TIME", &w.until, "when it ends, in UTC, as 2026-11-23T07:00:00Z");
+	const struct opt holding_opt[] = { HOLDING_OPTS(&holding) }, live_opt[] = { LIVE_OPTS(&live) };
+	struct opt opt[4 + countof(holding_opt) + countof(live_opt)];
+	struct opt_page page = {
 		.command = command, .operands = kind->operand, .least = 1, .most = 1,
-		.text = deed->text, .example = example,
-		.opt = opt, .opts = deed->holding ? countof(opt) : deed->show ? 2 : 1,
+		.text = deed->text, .example = example, .opt = opt,
 	};
 	int code;
 
+	opt[page.opts++] = dir_opt;
+	opt[page.opts++] = json_opt;
+	for (size_t i = 0; deed->holding && i < countof(holding_opt); i++)
+		opt[page.opts++] = holding_opt[i];
+	if (deed == &deed_grant)
+		opt[page.opts++] = until_opt;
+	if (deed->terms)
+		opt[page.opts++] = reason_opt;
+	for (size_t i = 0; i < countof(live_opt); i++)
+		opt[page.opts++] = live_opt[i];
 	snprintf(command, sizeof(command), "%s %s", kind->noun, deed->verb);
 	snprintf(example, sizeof(example), "pullcord %s %s%s", command, kind->sample, deed->example);
 	code = opt_read(&page, argc, argv, &id);
@@ -466,7 +531,10 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	report_json(json);
 	w.page = &page;
 	w.holding = &holding;
-	return on_account(&w, deed, where, id.text[0]);
+	code = check_terms(&w, deed);
+	if (code != CMD_DONE)
+		return code;
+	return live.on ? on_broker(&w, deed, &live, where, id.text[0]) : on_account(&w, deed, where, id.text[0]);
 }
 
 #define DEED(verb)                                                                                                     \
@@ -479,4 +547,7 @@ DEED(grant)
 DEED(revoke)
 DEED(suspend)
 DEED(resume)
+DEED(quarantine)
+DEED(release)
+DEED(wipe)
 DEED(remove)

@@ -4,6 +4,7 @@
 #ifndef PULLCORD_ACCOUNTS_H
 #define PULLCORD_ACCOUNTS_H
 
+#include "draft.h"
 #include "install.h"
 #include "opt.h"
 
@@ -21,6 +22,9 @@ int accounts_grant(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_revoke(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_suspend(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_resume(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_quarantine(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_release(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_wipe(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_remove(const struct accounts *kind, int argc, char **argv) MUST_USE;
 
 /* What is to be held, as options say it. */
@@ -32,14 +36,7 @@ struct holding {
 	OPT_LIST("unit", "UNIT", &(h)->unit, "short for --attr unit=UNIT"),                                            \
 	OPT_LIST("attr", "NAME=VALUE", &(h)->attr, "an attribute, as the policy's {name} asks for")
 
-/* An account that can be changed; all texts borrow. */
-struct draft {
-	struct account account;
-	struct span role[DIRECTORY_ROLES_MAX];
-	struct attribute attribute[DIRECTORY_ATTRIBUTES_MAX];
-};
 void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id);
-void draft_of(struct draft *d, const struct account *a);
 /* Adds it; what is held already stays once. CMD_DONE, or what is wrong was said: a word that is none, no such role in
  * the installation's policy, too many. */
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;

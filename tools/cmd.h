@@ -10,7 +10,9 @@ enum cmd_code {
 };
 
 #define CMD(name, text) int cmd_##name(int argc, char **argv);
+#define CMD_AS(name, word, text) CMD(name, text)
 #include "cmd.def"
 #undef CMD
+#undef CMD_AS
 
 #endif

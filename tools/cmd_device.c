@@ -266,6 +266,9 @@ static int device_grant(int argc, char **argv) { return accounts_grant(&devices,
 static int device_revoke(int argc, char **argv) { return accounts_revoke(&devices, argc, argv); }
 static int device_suspend(int argc, char **argv) { return accounts_suspend(&devices, argc, argv); }
 static int device_resume(int argc, char **argv) { return accounts_resume(&devices, argc, argv); }
+static int device_quarantine(int argc, char **argv) { return accounts_quarantine(&devices, argc, argv); }
+static int device_release(int argc, char **argv) { return accounts_release(&devices, argc, argv); }
+static int device_wipe(int argc, char **argv) { return accounts_wipe(&devices, argc, argv); }
 static int device_remove(int argc, char **argv) { return accounts_remove(&devices, argc, argv); }
 
 static const struct opt_verb verbs[] = {
@@ -277,6 +280,9 @@ static const struct opt_verb verbs[] = {
 	{ "revoke", device_revoke, "take roles and attributes away" },
 	{ "suspend", device_suspend, "lock out, keep the account" },
 	{ "resume", device_resume, "undo suspend" },
+	{ "quarantine", device_quarantine, "let it speak on the quarantine topics only" },
+	{ "release", device_release, "undo quarantine" },
+	{ "wipe", device_wipe, "shut out for good" },
 	{ "remove", device_remove, "remove the account; its certificate is worth nothing then" },
 };
 

@@ -126,6 +126,9 @@ static int user_grant(int argc, char **argv) { return accounts_grant(&people, ar
 static int user_revoke(int argc, char **argv) { return accounts_revoke(&people, argc, argv); }
 static int user_suspend(int argc, char **argv) { return accounts_suspend(&people, argc, argv); }
 static int user_resume(int argc, char **argv) { return accounts_resume(&people, argc, argv); }
+static int user_quarantine(int argc, char **argv) { return accounts_quarantine(&people, argc, argv); }
+static int user_release(int argc, char **argv) { return accounts_release(&people, argc, argv); }
+static int user_wipe(int argc, char **argv) { return accounts_wipe(&people, argc, argv); }
 static int user_remove(int argc, char **argv) { return accounts_remove(&people, argc, argv); }
 
 static const struct opt_verb verbs[] = {
@@ -137,6 +140,9 @@ static const struct opt_verb verbs[] = {
 	{ "passwd", user_passwd, "give a new password" },
 	{ "suspend", user_suspend, "lock out, keep the account" },
 	{ "resume", user_resume, "undo suspend" },
+	{ "quarantine", user_quarantine, "let it speak on the quarantine topics only" },
+	{ "release", user_release, "undo quarantine" },
+	{ "wipe", user_wipe, "shut out for good" },
 	{ "remove", user_remove, "remove the account" },
 };
 

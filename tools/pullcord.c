@@ -10,9 +10,11 @@
 static const char about[] = "One tool for operators of Pullcord, alerts and messages for hospitals.";
 
 static const struct opt_verb commands[] = {
-#define CMD(name, text) { #name, cmd_##name, text },
+#define CMD(name, text) CMD_AS(name, #name, text)
+#define CMD_AS(name, word, text) { word, cmd_##name, text },
 #include "cmd.def"
 #undef CMD
+#undef CMD_AS
 };
 
 int cmd_help(int argc, char **argv)

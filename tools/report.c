@@ -266,6 +266,12 @@ void report_object(const struct cell *cell, size_t n)
 	fflush(out());
 }
 
+void report_raw(const char *json)
+{
+	fprintf(out(), "%s\n", json);
+	fflush(out());
+}
+
 static int put_hex(FILE *f, struct span s)
 {
 	for (size_t i = 0; i < s.n; i++)

@@ -60,6 +60,8 @@ struct cell {
 
 /* One JSON object on a line, whatever the mode. */
 void report_object(const struct cell *cell, size_t n);
+/* A line of JSON that is ASCII already. */
+void report_raw(const char *json);
 /* A row of a table: columns for people, an object in JSON. The heading (the keys) is printed for people only. */
 void report_head(const struct cell *cell, size_t n);
 void report_row(const struct cell *cell, size_t n);

@@ -257,6 +257,11 @@ uint64_t store_generation(const struct store *s)
 	return mdb_env_info(s->env, &info) == 0 ? info.me_last_txnid : 0;
 }
 
+uint64_t txn_generation(const struct txn *t)
+{
+	return mdb_txn_id(t->mdb);
+}
+
 static enum err begin(struct store *s, bool read_only, struct txn **out)
 {
 	CLEANUP(free_cleanup) struct txn *t = calloc(1, sizeof(*t));

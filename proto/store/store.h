@@ -47,6 +47,10 @@ enum err txn_begin_write(struct store *s, struct txn **out) MUST_USE;
 enum err txn_commit(struct txn **t) MUST_USE;     /* durable when OK; *t is NULL after it in any case */
 void txn_abort(struct txn **t);                   /* also how a read ends; fits CLEANUP(txn_abort) */
 
+/* The number of the last commit a reading transaction sees. It may be below a store_generation() asked for before: LMDB
+ * shows a commit there before readers get it, for as long as its last flush takes. */
+uint64_t txn_generation(const struct txn *t);
+
 /* Values borrow from the map until the transaction ends or writes. */
 enum err txn_get(struct txn *t, unsigned table, struct span key, struct span *value) MUST_USE;
 enum err txn_put(struct txn *t, unsigned table, struct span key, struct span value) MUST_USE;

@@ -7,10 +7,13 @@ A line is `who what -> outcome`; comments begin with '#'; a line beginning with 
 may be said is the table of @step patterns below. --keep shows every log also when all went well.
 """
 import argparse
+import hashlib
 import json
 import re
+import shlex
 import shutil
 import signal
+import ssl
 import sys
 import time
 import traceback
@@ -378,6 +381,93 @@ def _(stage, who, topic):
                                           topic, "--will-payload", "from the grave", "--will-qos", "1"])
     wait_for(f"{who} is connected", 10 * house.patience, lambda: "Subscribed" in process.text())
     process.end(signal.SIGKILL)
+
+
+# ---- administration while the broker runs ----
+
+def commands_of(stage, text):
+    """`{"command": ...}`, `[{...}, ...]`; FINGERPRINT(device) is that of the device's certificate, IN(5s) a time."""
+    def fingerprint(found):
+        pem = certificate_files(stage.house.folder(found[1]))[0].read_text()
+        return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+
+    def soon(found):
+        return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + seconds_of(found[1])))
+    text = re.sub(r"FINGERPRINT\(([\w-]+)\)", fingerprint, text)
+    text = re.sub(r"IN\((\d+s)\)", soon, text)
+    found = json.loads(text)
+    return found if isinstance(found, list) else [found]
+
+
+def administer(stage, who, commands):
+    """What the tool prints: one response a command; None when the broker refuses to listen at all."""
+    path = stage.house.root / "request.json"
+    path.write_text(json.dumps({"commands": commands}))
+    house = stage.house
+    done = house.tool("control", "--file", path, "--json", "--dir", house.dir, "--user", who, "--password-file",
+                      house.password_file(who), check=False)
+    stage.response = [json.loads(line) for line in done.stdout.splitlines()]
+    return stage.response or None, done.stdout + done.stderr
+
+
+@step("{who} commands {what...} -> {outcome...}")
+def _(stage, who, what, outcome):
+    """done, refused (not heard at all), or words that an error must hold."""
+    responses, text = administer(stage, who, commands_of(stage, what))
+    if not responses:
+        expect(f"{who} commands", outcome, "refused", text)
+        return
+    errors = [r["error"] for r in responses if "error" in r]
+    if outcome == "done":
+        expect(f"{who} commands", [], errors, text)
+    elif not any(outcome in error for error in errors):
+        raise Trouble(f"no error says {outcome!r}:\n{text}")
+
+
+@step("{who} tells the broker {what...} -> {outcome...}")
+def _(stage, who, what, outcome):
+    house = stage.house
+    done = house.tool(*shlex.split(what), "--live", "--dir", house.dir, "--user", who, "--login-password-file",
+                      house.password_file(who), check=False)
+    text = done.stdout + done.stderr
+    if outcome == "done":
+        expect(f"exit status of pullcord {what}", 0, done.returncode, text)
+    elif outcome not in text:
+        raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")
+
+
+@step("who-can {access} {topic} -> {who}")
+def _(stage, access, topic, who):
+    """Of the installation's folder."""
+    text = stage.house.tool("who-can", access, topic, "--dir", stage.house.dir).stdout
+    expect(f"who can {access} {topic}", who, text.strip())
+
+
+@step("{who} grants {role} to {count} users at once -> {outcome}")
+def _(stage, who, role, count, outcome):
+    """The users are made by the same kind of command, and are not told apart from others."""
+    names = [f"u{number:04}" for number in range(int(count))]
+    for what in ([{"command": "createUser", "username": name} for name in names],
+                 [{"command": "grantRole", "username": name, "rolename": role} for name in names]):
+        responses, text = administer(stage, who, [{"command": "batch", "commands": what}])
+        expect("responses", 1, len(responses or []), text)
+        got = "refused" if "error" in responses[0] else "done"
+        if got != "done":
+            break
+    expect(f"{who} grants {role} to {count} users", outcome, got, text)
+
+
+@step("response shows {what...}")
+def _(stage, what):
+    if what not in json.dumps(stage.response):
+        raise Trouble(f"no {what} in {json.dumps(stage.response)}")
+
+
+@step("{user} is still watching")
+def _(stage, user):
+    lost = [o for _, o in stage.watchers[user].fresh + stage.watchers[user].seen if o.get("event") == "lost"]
+    if lost or not stage.watchers[user].process.alive():
+        raise Trouble(f"{user} was interrupted: {lost}")
 
 
 # ---- connecting under wrong colours ----

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <sys/wait.h>
+#include <time.h>
 
 #include "crypt.h"
 #include "cur.h"
@@ -96,9 +97,9 @@ static struct span random_word(char *room)
 /* The largest accounts too. */
 static void an_account_comes_back_as_it_was_saved(void **state)
 {
-	static char words[2 + DIRECTORY_ROLES_MAX + 2 * DIRECTORY_ATTRIBUTES_MAX][64];
-	static struct span role[DIRECTORY_ROLES_MAX];
-	static struct attribute attribute[DIRECTORY_ATTRIBUTES_MAX];
+	static char words[2 + ACCOUNT_ROLES_MAX + 2 * ACCOUNT_ATTRIBUTES_MAX][64];
+	static struct span role[ACCOUNT_ROLES_MAX];
+	static struct attribute attribute[ACCOUNT_ATTRIBUTES_MAX];
 	struct directory *d = fresh();
 
 	(void)state;
@@ -113,8 +114,8 @@ static void an_account_comes_back_as_it_was_saved(void **state)
 		id[WORD_BYTES_MAX] = '\0';   /* no two begin alike: else one could be called like another's client id */
 		a.subject.id = span_str(id);
 		a.subject.tenant = random_word(words[w++]);
-		a.subject.roles = round == 0 ? DIRECTORY_ROLES_MAX : seed_below(8);
-		a.subject.attributes = round == 0 ? DIRECTORY_ATTRIBUTES_MAX : seed_below(20);
+		a.subject.roles = round == 0 ? ACCOUNT_ROLES_MAX : seed_below(8);
+		a.subject.attributes = round == 0 ? ACCOUNT_ATTRIBUTES_MAX : seed_below(20);
 		for (size_t i = 0; i < a.subject.roles; i++)
 			role[i] = random_word(words[w++]);
 		for (size_t i = 0; i < a.subject.attributes; i++) {
@@ -236,7 +237,7 @@ static void what_is_no_account_is_not_saved(void **state)
 	struct account good = account_of(USER, "ana"), a;
 	struct span role;
 	struct attribute attribute;
-	char long_name[DIRECTORY_NAME_MAX + 1];
+	char long_name[ACCOUNT_TEXT_MAX + 1];
 
 	(void)state;
 	for (size_t i = 0; i < countof(no_words); i++) {
@@ -260,10 +261,10 @@ static void what_is_no_account_is_not_saved(void **state)
 	assert_int_equal(save(d, NOBODY, "ana", true), ERR_RANGE);
 	assert_int_equal(save(d, PULLCORD__V1__PARTY__PARTY_BROKER, "ana", true), ERR_RANGE);
 	a = good;
-	a.subject.roles = DIRECTORY_ROLES_MAX + 1;
+	a.subject.roles = ACCOUNT_ROLES_MAX + 1;
 	assert_int_equal(directory_save(d, &a, true), ERR_RANGE);
 	a = good;
-	a.subject.attributes = DIRECTORY_ATTRIBUTES_MAX + 1;
+	a.subject.attributes = ACCOUNT_ATTRIBUTES_MAX + 1;
 	assert_int_equal(directory_save(d, &a, true), ERR_RANGE);
 	a = good;
 	memcpy(a.password, "open sesame", 12);
@@ -337,11 +338,14 @@ static bool see_account(void *ctx, const struct account *a)
 	return ++s->calls < s->stop_after;
 }
 
-static void see_change(void *ctx, Pullcord__V1__Party party, struct span id)
+static void see_change(void *ctx, const struct change *c)
 {
 	struct seen *s = ctx;
 
-	put_fmt(&s->put, "%d:%.*s ", party, SPAN_FMT(id));
+	if (c->fingerprint.n)
+		put_fmt(&s->put, "%02x ", c->fingerprint.p[0]);
+	else
+		put_fmt(&s->put, "%d:%.*s ", c->party, SPAN_FMT(c->id));
 	s->calls++;
 }
 
@@ -566,6 +570,59 @@ static void another_process_is_noticed_without_reading(void **state)
 	close(go[1]);
 }
 
+static pid_t child_that_saves(const char *path, const int ends[2])
+{
+	int go = ends[0];
+	struct directory *d = NULL;
+	pid_t pid = fork();
+	char byte;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	close(ends[1]);
+	if (directory_open(path, root, false, &d) != OK)
+		_exit(1);
+	while (read(go, &byte, 1) == 1)
+		if (save(d, USER, "ana", false) != OK)
+			_exit(1);
+	directory_close(&d);
+	_exit(0);
+}
+
+/* LMDB shows a commit's number before readers get what was committed, for as long as its last flush takes: who looks in
+ * between must look again. */
+static void no_change_is_missed_by_who_looks_while_it_is_flushed(void **state)
+{
+	struct directory *d;
+	uint64_t since = 0;
+	struct seen s;
+	int go[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(go), 0);
+	pid = child_that_saves(path_of("flush.mdb"), go);
+	close(go[0]);
+	d = open_at("flush.mdb");
+	for (int i = 0; i < 200; i++) {
+		time_t end = time(NULL) + 3;
+
+		assert_int_equal(write(go[1], "x", 1), 1);
+		for (s.calls = 0; s.calls == 0 && time(NULL) < end;)
+			if (directory_moved(d))
+				assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
+		if (s.calls != 1)
+			break;
+	}
+	close(go[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_int_equal(s.calls, 1);
+	assert_false(directory_moved(d));
+	directory_close(&d);
+}
+
 static void a_stored_account_is_checked_when_read(void **state)
 {
 	struct account a = account_of(USER, "ana"), *back = NULL;
@@ -586,11 +643,169 @@ static void a_stored_account_is_checked_when_read(void **state)
 		account_free(&back);
 	}
 	assert_int_equal(account_read(span(NULL, 0), &back), ERR_VERSION);
-	assert_int_equal(account_read(SPAN_LIT("\x08\x02"), &back), ERR_VERSION);
+	assert_int_equal(account_read(SPAN_LIT("\x08\x03"), &back), ERR_VERSION);
 	assert_int_equal(account_read(SPAN_LIT("\x08\x01"), &back), ERR_CORRUPT);
 	assert_int_equal(account_read(SPAN_LIT("\xff"), &back), ERR_CORRUPT);
 	assert_null(back);
 	free(raw);
+}
+
+/* ---- many at once, certificates, editions ------------------------------------------------------------------------ */
+
+static void a_batch_that_is_not_committed_never_was(void **state)
+{
+	struct account ana = account_of(USER, "ana"), bob = account_of(USER, "bob"), *found = NULL;
+	struct directory *d = fresh();
+	struct batch *b = NULL;
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(save(d, USER, "carl", true), OK);
+	before = directory_generation(d);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_save(b, &ana, true), OK);
+	assert_int_equal(batch_find(b, USER, SPAN_LIT("ana"), &found), OK);
+	assert_int_equal(batch_remove(b, USER, SPAN_LIT("carl")), OK);
+	assert_int_equal(batch_save(b, &ana, true), ERR_EXISTS);
+	assert_false(is_there(d, USER, "ana"));
+	batch_abort(&b);
+	assert_null(b);
+	assert_false(is_there(d, USER, "ana"));
+	assert_true(is_there(d, USER, "carl"));
+	assert_true(directory_generation(d) == before);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_save(b, &ana, true), OK);
+	assert_int_equal(batch_save(b, &bob, true), OK);
+	assert_int_equal(batch_commit(&b), OK);
+	assert_null(b);
+	assert_true(is_there(d, USER, "ana") && is_there(d, USER, "bob"));
+	account_free(&found);
+	directory_close(&d);
+}
+
+static bool count_denial(void *ctx, const struct denial *x)
+{
+	(void)x;
+	return ++*(int *)ctx < 2;
+}
+
+static void a_revoked_certificate_is_on_the_list_until_it_is_allowed(void **state)
+{
+	struct denial lost = { .fingerprint = { 0xaa }, .at_us = 9, .reason = "lost", .by = "root" }, other = { .fingerprint = { 0xbb } }, x;
+	struct directory *d = fresh();
+	struct batch *b = NULL;
+	uint64_t since = 0;
+	struct seen s;
+	int n = 0;
+
+	(void)state;
+	assert_int_equal(directory_denial(d, lost.fingerprint, &x), ERR_NOT_FOUND);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_deny(b, &lost), OK);
+	assert_int_equal(batch_deny(b, &other), OK);
+	assert_int_equal(batch_deny(b, &lost), ERR_EXISTS);
+	assert_int_equal(batch_commit(&b), OK);
+	directory_close(&d);
+	d = open_at("d.mdb");
+	assert_int_equal(directory_denial(d, lost.fingerprint, &x), OK);
+	assert_memory_equal(&x, &lost, sizeof(x));
+	assert_int_equal(directory_denials(d, count_denial, &n), OK);
+	assert_int_equal(n, 2);
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_allow(b, lost.fingerprint), OK);
+	assert_int_equal(batch_allow(b, lost.fingerprint), ERR_NOT_FOUND);
+	assert_int_equal(batch_commit(&b), OK);
+	assert_int_equal(directory_denial(d, lost.fingerprint, &x), ERR_NOT_FOUND);
+	assert_int_equal(directory_denial(d, other.fingerprint, &x), OK);
+	assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
+	assert_string_equal(s.text, "aa bb aa ");
+	directory_close(&d);
+}
+
+static uint64_t add_edition(struct directory *d, const char *text)
+{
+	struct edition e = { .at_us = 1, .by = "root", .text = (char *)(uintptr_t)text };
+	struct batch *b = NULL;
+	uint64_t number = 0;
+
+	SHA256(e.hash, span_str(text));
+	assert_int_equal(directory_begin(d, &b), OK);
+	assert_int_equal(batch_edition(b, &e, &number), OK);
+	assert_int_equal(batch_commit(&b), OK);
+	return number;
+}
+
+static void editions_are_numbered_for_ever_and_the_last_are_kept(void **state)
+{
+	static char huge[EDITION_TEXT_MAX + 2];
+	struct directory *d = fresh();
+	struct edition e = { 0 };
+
+	(void)state;
+	assert_int_equal(directory_edition(d, 0, &e), ERR_NOT_FOUND);
+	for (uint64_t i = 1; i <= EDITIONS_MAX + 3; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "text %d", (int)i);
+		assert_int_equal(add_edition(d, text), i);
+	}
+	assert_int_equal(directory_edition(d, 3, &e), ERR_NOT_FOUND);
+	assert_int_equal(directory_edition(d, 4, &e), OK);
+	assert_string_equal(e.text, "text 4");
+	edition_clear(&e);
+	directory_close(&d);
+	d = open_at("d.mdb");
+	memset(huge, 'x', sizeof(huge) - 1);
+	assert_int_equal(add_edition(d, huge), EDITIONS_MAX + 4);
+	assert_int_equal(directory_edition(d, 0, &e), OK);
+	assert_int_equal(e.number, EDITIONS_MAX + 4);
+	assert_null(e.text);
+	assert_string_equal(e.by, "root");
+	edition_clear(&e);
+	directory_close(&d);
+}
+
+static void copy_first_tables(const char *from, const char *to)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
+	const struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, false };
+	struct store *a = NULL, *b = NULL;
+	struct txn *r = NULL, *w = NULL;
+	struct span key, value;
+
+	assert_int_equal(store_open(path_of(from), &spec, &a), OK);
+	assert_int_equal(store_open(path_of(to), &spec, &b), OK);
+	assert_int_equal(txn_begin_read(a, &r), OK);
+	assert_int_equal(txn_begin_write(b, &w), OK);
+	for (unsigned t = 0; t < 4; t++)
+		for (key = span(NULL, 0); txn_after(r, t, key, &key, &value) == OK;)
+			assert_int_equal(txn_put(w, t, key, value), OK);
+	assert_int_equal(txn_commit(&w), OK);
+	txn_abort(&r);
+	store_close(&a);
+	store_close(&b);
+}
+
+/* As it was before there were denials and editions. */
+static void a_store_of_the_first_version_still_opens(void **state)
+{
+	struct directory *d = fresh();
+	struct edition e = { 0 };
+	struct denial x;
+
+	(void)state;
+	assert_int_equal(save(d, USER, "ana", true), OK);
+	directory_close(&d);
+	copy_first_tables("d.mdb", "old.mdb");
+	assert_int_equal(directory_open(path_of("old.mdb"), root, true, &d), OK);
+	assert_true(is_there(d, USER, "ana"));
+	assert_int_equal(directory_denial(d, root, &x), ERR_NOT_FOUND);
+	assert_int_equal(directory_edition(d, 0, &e), ERR_NOT_FOUND);
+	directory_close(&d);
+	d = open_at("old.mdb");
+	assert_true(is_there(d, USER, "ana"));
+	assert_int_equal(add_edition(d, "text"), 1);
+	directory_close(&d);
 }
 
 static int set_up(void **state)
@@ -625,7 +840,12 @@ int main(void)
 		cmocka_unit_test(a_reader_ahead_of_the_journal_reads_all),
 		cmocka_unit_test(a_reader_too_far_behind_reads_all),
 		cmocka_unit_test(another_process_is_noticed_without_reading),
+		cmocka_unit_test(no_change_is_missed_by_who_looks_while_it_is_flushed),
 		cmocka_unit_test(a_stored_account_is_checked_when_read),
+		cmocka_unit_test(a_batch_that_is_not_committed_never_was),
+		cmocka_unit_test(a_revoked_certificate_is_on_the_list_until_it_is_allowed),
+		cmocka_unit_test(editions_are_numbered_for_ever_and_the_last_are_kept),
+		cmocka_unit_test(a_store_of_the_first_version_still_opens),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

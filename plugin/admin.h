@@ -1,0 +1,44 @@
+/* admin: carries out what an administrator asked for: permission, change, answer, and what is to be recorded. May take
+ * long (it hashes passwords, flushes, reads the whole directory): never on the broker's thread. */
+#ifndef PULLCORD_ADMIN_H
+#define PULLCORD_ADMIN_H
+
+#include "command.h"
+#include "directory.h"
+#include "policy.h"
+#include "record.pb-c.h"
+
+#define ADMIN_PASSWORDS_MAX 64          /* in one request: each costs 25 ms */
+
+/* May whoever holds `h` give this command? The one place that says so: it asks the policy whether they may publish on
+ * {tenant}/control/{permission}, which is no topic anybody can reach. */
+struct verdict control_allowed(const struct policy *p, const struct holder *h, enum command c);
+/* Any command at all? Then they may speak on $CONTROL/pullcord/v1. */
+bool control_allowed_any(const struct policy *p, const struct holder *h);
+
+/* What happened, for the record: `command` by the request's author. */
+struct admin_note {
+	struct admin_note *next;
+	enum command command;
+	Pullcord__V1__AuditOutcome outcome;
+	uint32_t why, line;         /* of the verdict */
+	char detail[ACCOUNT_TEXT_MAX + 1];
+};
+
+struct admin {
+	struct directory *directory;
+	const char *dir;            /* where the policy's file lies */
+	const struct policy *policy;    /* in force */
+	Pullcord__V1__Party party;  /* whose request it is */
+	const char *id;
+	int64_t now_us;
+	/* out: */
+	struct admin_note *note, **last_note;
+	struct policy *fresh;       /* to be put in force; the caller's */
+};
+
+/* The answer as JSON text, a block of its own; NULL: no memory. */
+char *admin_run(struct admin *a, struct span payload);
+void admin_notes_free(struct admin_note **n);
+
+#endif

@@ -1,0 +1,509 @@
+#include "deed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "crypt.h"
+#include "edition.h"
+#include "topic.h"
+
+#define USER PULLCORD__V1__PARTY__PARTY_USER
+#define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
+
+/* ---- what deeds have in common --------------------------------------------------------------------------------------- */
+
+static struct grant grant_of(const struct work *w, const struct order *o)
+{
+	return (struct grant){ o->until_us, (uint64_t)w->a->now_us, o->text[FIELD_REASON], span_str(w->a->id) };
+}
+
+/* How something is held, for the record. */
+struct held {
+	char text[48];
+};
+
+static struct held held(const struct grant *g, int64_t now_us)
+{
+	struct held h;
+	char time[COMMAND_TIME];
+
+	if (!g)
+		snprintf(h.text, sizeof(h.text), "not held");
+	else if (!g->until_us)
+		snprintf(h.text, sizeof(h.text), "for good");
+	else
+		snprintf(h.text, sizeof(h.text), "%s %s", g->until_us > now_us ? "until" : "ended", command_time(g->until_us, time));
+	return h;
+}
+
+Pullcord__V1__Party order_party(const struct order *o)
+{
+	return order_has(o, FIELD_DEVICE) ? DEVICE : USER;
+}
+
+struct span order_id(const struct order *o)
+{
+	return o->text[order_has(o, FIELD_DEVICE) ? FIELD_DEVICE : FIELD_USER];
+}
+
+const char *party_noun(Pullcord__V1__Party party)
+{
+	return party == DEVICE ? "device" : "user";
+}
+
+/* Takes the account up for changing. */
+static bool take(struct work *w, Pullcord__V1__Party party, struct span id)
+{
+	enum err e;
+
+	account_free(&w->account);
+	e = batch_find(w->b, party, id, &w->account);
+	if (e == ERR_NOT_FOUND)
+		work_fail(w, "there is no %s %.*s", party_noun(party), SPAN_FMT(id));
+	else if (e != OK)
+		work_fail_err(w, e, "read the account");
+	else
+		draft_of(&w->draft, w->account);
+	return e == OK;
+}
+
+static bool store(struct work *w, bool create)
+{
+	enum err e;
+
+	w->draft.account.changed_us = (uint64_t)w->a->now_us;
+	e = batch_save(w->b, &w->draft.account, create);
+	if (e == ERR_EXISTS)
+		work_fail(w, "the name is taken: people and devices share one name space, and no device is called USER.ANYTHING");
+	else if (e != OK)
+		work_fail_err(w, e, "save the account");
+	return e == OK;
+}
+
+static bool role_exists(struct work *w, struct span role)
+{
+	if (policy_has_role(w->a->policy, role))
+		return true;
+	work_fail(w, "the policy has no role %.*s", SPAN_FMT(role));
+	return false;
+}
+
+static bool may_end_then(struct work *w, const struct order *o)
+{
+	if (!o->until_us || o->until_us > w->a->now_us)
+		return true;
+	work_fail(w, "\"expires\" is over already");
+	return false;
+}
+
+/* ---- accounts ---------------------------------------------------------------------------------------------------- */
+
+static bool give_roles(struct work *w, const struct order *o)
+{
+	for (size_t i = 0; i < o->roles; i++) {
+		if (draft_role(&w->draft, o->role[i]))
+			continue;
+		if (!role_exists(w, o->role[i]))
+			return false;
+		if (!draft_add_role(&w->draft, o->role[i], grant_of(w, o))) {
+			work_fail(w, "an account holds at most %d roles", ACCOUNT_ROLES_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool give_attributes(struct work *w, const struct order *o)
+{
+	for (size_t i = 0; i < o->attributes; i++) {
+		if (draft_attribute(&w->draft, o->attribute[i]))
+			continue;
+		if (!draft_add_attribute(&w->draft, o->attribute[i], grant_of(w, o))) {
+			work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool names_role(const struct order *o, struct span role)
+{
+	for (size_t i = 0; i < o->roles; i++)
+		if (span_eq(o->role[i], role))
+			return true;
+	return false;
+}
+
+static bool names_attribute(const struct order *o, struct attribute a)
+{
+	for (size_t i = 0; i < o->attributes; i++)
+		if (span_eq(o->attribute[i].name, a.name) && span_eq(o->attribute[i].value, a.value))
+			return true;
+	return false;
+}
+
+static void deed_create(struct work *w, const struct order *o)
+{
+	draft_new(&w->draft, order_party(o), policy_tenant(w->a->policy), order_id(o));
+	w->draft.account.name = o->text[FIELD_TEXTNAME];
+	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
+	if (give_roles(w, o) && give_attributes(w, o) && store(w, true))
+		work_tell(w, "%s:%.*s: none -> %zu roles, %zu attributes%s", party_noun(order_party(o)), SPAN_FMT(order_id(o)), o->roles,
+		     o->attributes, o->phc[0] ? ", a password" : "");
+	crypt_wipe(w->draft.account.password, sizeof(w->draft.account.password));
+}
+
+/* Roles and attributes that are named become the whole set; what stays is held as before. */
+static void deed_modify(struct work *w, const struct order *o)
+{
+	const struct subject *s = &w->draft.account.subject;
+	size_t roles, attributes;
+
+	if (!take(w, order_party(o), order_id(o)))
+		return;
+	roles = s->roles;
+	attributes = s->attributes;
+	if (order_has(o, FIELD_TEXTNAME))
+		w->draft.account.name = o->text[FIELD_TEXTNAME];
+	for (size_t i = s->roles; order_has(o, FIELD_ROLES) && i-- > 0;)
+		if (!names_role(o, s->role[i]))
+			draft_drop_role(&w->draft, s->role[i]);
+	for (size_t i = s->attributes; order_has(o, FIELD_ATTRIBUTES) && i-- > 0;)
+		if (!names_attribute(o, s->attribute[i]))
+			draft_drop_attribute(&w->draft, s->attribute[i]);
+	if (give_roles(w, o) && give_attributes(w, o) && store(w, false))
+		work_tell(w, "%s:%.*s: %zu roles, %zu attributes -> %zu roles, %zu attributes", party_noun(order_party(o)), SPAN_FMT(order_id(o)),
+		     roles, attributes, s->roles, s->attributes);
+}
+
+static void deed_delete(struct work *w, const struct order *o)
+{
+	enum err e;
+
+	if (!take(w, order_party(o), order_id(o)))
+		return;
+	e = batch_remove(w->b, order_party(o), order_id(o));
+	if (e != OK)
+		work_fail_err(w, e, "remove the account");
+	work_tell(w, "%s:%.*s: %s -> removed", party_noun(order_party(o)), SPAN_FMT(order_id(o)), account_state_name(w->account->state));
+}
+
+static void deed_password(struct work *w, const struct order *o)
+{
+	if (!take(w, USER, order_id(o)))
+		return;
+	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
+	if (store(w, false))
+		work_tell(w, "user:%.*s password: %s -> another", SPAN_FMT(order_id(o)), w->account->password[0] ? "one" : "none");
+	crypt_wipe(w->draft.account.password, sizeof(w->draft.account.password));
+}
+
+/* ---- what accounts hold ------------------------------------------------------------------------------------------ */
+
+static void deed_grant_role(struct work *w, const struct order *o)
+{
+	const struct grant fresh = grant_of(w, o);
+	struct span role = o->text[FIELD_ROLE];
+	struct held before;
+
+	if (!may_end_then(w, o) || !role_exists(w, role) || !take(w, order_party(o), order_id(o)))
+		return;
+	before = held(draft_role(&w->draft, role), w->a->now_us);
+	if (!draft_add_role(&w->draft, role, fresh))
+		work_fail(w, "an account holds at most %d roles", ACCOUNT_ROLES_MAX);
+	else if (store(w, false))
+		work_tell(w, "%s:%.*s role %.*s: %s -> %s", party_noun(order_party(o)), SPAN_FMT(order_id(o)), SPAN_FMT(role), before.text,
+		     held(&fresh, w->a->now_us).text);
+}
+
+static void deed_revoke_role(struct work *w, const struct order *o)
+{
+	struct span role = o->text[FIELD_ROLE];
+	struct held before;
+
+	if (!take(w, order_party(o), order_id(o)))
+		return;
+	before = held(draft_role(&w->draft, role), w->a->now_us);
+	if (!draft_drop_role(&w->draft, role))
+		work_fail(w, "%.*s does not hold the role %.*s", SPAN_FMT(order_id(o)), SPAN_FMT(role));
+	else if (store(w, false))
+		work_tell(w, "%s:%.*s role %.*s: %s -> not held", party_noun(order_party(o)), SPAN_FMT(order_id(o)), SPAN_FMT(role), before.text);
+}
+
+static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__Party party, struct span id,
+			  struct attribute a)
+{
+	const struct grant fresh = grant_of(w, o);
+	struct held before;
+
+	if (!may_end_then(w, o) || !take(w, party, id))
+		return false;
+	before = held(draft_attribute(&w->draft, a), w->a->now_us);
+	if (!draft_add_attribute(&w->draft, a, fresh)) {
+		work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
+		return false;
+	}
+	if (!store(w, false))
+		return false;
+	work_tell(w, "%s:%.*s %.*s=%.*s: %s -> %s", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), SPAN_FMT(a.value), before.text,
+	     held(&fresh, w->a->now_us).text);
+	return true;
+}
+
+/* Of one value, or without one of all. */
+static bool clear_attribute(struct work *w, Pullcord__V1__Party party, struct span id, struct attribute a)
+{
+	const struct subject *s = &w->draft.account.subject;
+	size_t dropped = 0;
+
+	if (!take(w, party, id))
+		return false;
+	for (size_t i = s->attributes; i-- > 0;)
+		if (span_eq(s->attribute[i].name, a.name) && (!a.value.n || span_eq(s->attribute[i].value, a.value)))
+			dropped += draft_drop_attribute(&w->draft, s->attribute[i]);
+	if (!dropped) {
+		work_fail(w, "%.*s does not hold %.*s%s%.*s", SPAN_FMT(id), SPAN_FMT(a.name), a.value.n ? "=" : "", SPAN_FMT(a.value));
+		return false;
+	}
+	if (!store(w, false))
+		return false;
+	work_tell(w, "%s:%.*s %.*s%s%.*s: %zu held -> not held", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), a.value.n ? "=" : "",
+	     SPAN_FMT(a.value), dropped);
+	return true;
+}
+
+static struct attribute named_attribute(const struct order *o)
+{
+	return (struct attribute){ o->text[FIELD_NAME], o->text[FIELD_VALUE] };
+}
+
+static void deed_set_attribute(struct work *w, const struct order *o)
+{
+	(void)set_attribute(w, o, order_party(o), order_id(o), named_attribute(o));
+}
+
+static void deed_clear_attribute(struct work *w, const struct order *o)
+{
+	(void)clear_attribute(w, order_party(o), order_id(o), named_attribute(o));
+}
+
+/* ---- teams: who holds channel=NAME or patient=NAME --------------------------------------------------------------- */
+
+struct attribute order_team(const struct order *o)
+{
+	return order_has(o, FIELD_PATIENT) ? (struct attribute){ SPAN_LIT("patient"), o->text[FIELD_PATIENT] }
+					   : (struct attribute){ SPAN_LIT("channel"), o->text[FIELD_CHANNEL] };
+}
+
+/* Each member is recorded alone, in the words of the attribute. */
+static void deed_team(struct work *w, const struct order *o)
+{
+	bool add = o->command == COMMAND_ADD_TEAM_MEMBER;
+
+	for (size_t i = 0; i < o->members; i++) {
+		if (i > 0)
+			work_note(w, o->command);
+		if (!(add ? set_attribute(w, o, USER, o->member[i], order_team(o))
+			  : clear_attribute(w, USER, o->member[i], order_team(o))))
+			return;
+	}
+}
+
+/* ---- states ------------------------------------------------------------------------------------------------------ */
+
+#define FROM(state) 1u << ACCOUNT_##state
+
+static const struct {
+	enum command command;
+	unsigned from;
+	enum account_state to;
+} moves[] = {
+	{ COMMAND_SUSPEND, FROM(ACTIVE) | FROM(QUARANTINED), ACCOUNT_SUSPENDED },
+	{ COMMAND_RESUME, FROM(SUSPENDED), ACCOUNT_ACTIVE },
+	{ COMMAND_QUARANTINE, FROM(ACTIVE) | FROM(SUSPENDED), ACCOUNT_QUARANTINED },
+	{ COMMAND_RELEASE, FROM(QUARANTINED), ACCOUNT_ACTIVE },
+	{ COMMAND_WIPE, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), ACCOUNT_WIPED },
+};
+
+static void deed_move(struct work *w, const struct order *o)
+{
+	size_t i = 0;
+
+	if (!take(w, order_party(o), order_id(o)))
+		return;
+	while (moves[i].command != o->command)
+		i++;
+	if (!(moves[i].from & 1u << w->account->state)) {
+		work_fail(w, "%.*s is %s%s", SPAN_FMT(order_id(o)), account_state_name(w->account->state),
+		     w->account->state == ACCOUNT_WIPED ? ", for good: remove it and make a new one" : "");
+		return;
+	}
+	draft_state(&w->draft, moves[i].to, grant_of(w, o));
+	w->draft.account.state_since.until_us = 0;
+	if (moves[i].to == ACCOUNT_WIPED)
+		crypt_wipe(w->draft.account.password, sizeof(w->draft.account.password));
+	if (store(w, false))
+		work_tell(w, "%s:%.*s: %s -> %s", party_noun(order_party(o)), SPAN_FMT(order_id(o)), account_state_name(w->account->state),
+		     account_state_name(moves[i].to));
+}
+
+/* ---- certificates ------------------------------------------------------------------------------------------------ */
+
+static void deed_revoke_certificate(struct work *w, const struct order *o)
+{
+	struct denial x = { .at_us = (uint64_t)w->a->now_us };
+	char hex[65];
+	enum err e;
+
+	memcpy(x.fingerprint, o->fingerprint, sizeof(x.fingerprint));
+	if (!span_text(o->text[FIELD_REASON], x.reason, sizeof(x.reason)) || !span_text(span_str(w->a->id), x.by, sizeof(x.by)))
+		e = ERR_RANGE;
+	else
+		e = batch_deny(w->b, &x);
+	hex_encode(span(o->fingerprint, 32), hex);
+	if (e == ERR_EXISTS)
+		work_fail(w, "it is revoked already");
+	else if (e != OK)
+		work_fail_err(w, e, "revoke it");
+	work_tell(w, "certificate:%s: allowed -> revoked", hex);
+}
+
+static void deed_allow_certificate(struct work *w, const struct order *o)
+{
+	enum err e = batch_allow(w->b, o->fingerprint);
+	char hex[65];
+
+	hex_encode(span(o->fingerprint, 32), hex);
+	if (e == ERR_NOT_FOUND)
+		work_fail(w, "it is not revoked");
+	else if (e != OK)
+		work_fail_err(w, e, "allow it");
+	work_tell(w, "certificate:%s: revoked -> allowed", hex);
+}
+
+/* ---- policies ---------------------------------------------------------------------------------------------------- */
+
+static struct edition edition_of(const struct work *w, const char *text)
+{
+	struct edition e = { .at_us = (uint64_t)w->a->now_us, .text = strdup(text) };
+
+	SHA256(e.hash, span_str(text));
+	(void)!span_text(span_str(w->a->id), e.by, sizeof(e.by));
+	return e;
+}
+
+/* Compiled, of our tenant, and its author told where it is wrong. */
+static bool compile(struct work *w, const char *text, struct policy **out)
+{
+	struct policy_error where = { 0 };
+	enum err e = policy_load(span_str(text), out, &where);
+
+	if (e == ERR_SYNTAX)
+		work_fail(w, "line %u, column %u: %s", where.line, where.column, where.text);
+	else if (e != OK)
+		work_fail_err(w, e, "read the policy");
+	else if (!span_eq(policy_tenant(*out), policy_tenant(w->a->policy)))
+		work_fail(w, "the tenant must stay %.*s", SPAN_FMT(policy_tenant(w->a->policy)));
+	return !w->why[0];
+}
+
+/* Is it newer than what is in force, or meant as a step back? */
+static bool check_newer(struct work *w, const struct order *o, struct edition *e)
+{
+	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
+
+	if (directory_edition(w->a->directory, 0, &newest) != OK)
+		return true;   /* the first */
+	if (memcmp(newest.hash, e->hash, sizeof(e->hash)) == 0)
+		work_fail(w, "it is in force already, as version %llu", (unsigned long long)newest.number);
+	else if (o->version && !o->rollback && o->version != newest.number + 1)
+		work_fail(w, "version %llu is not the next: %llu is in force", (unsigned long long)o->version,
+		     (unsigned long long)newest.number);
+	else if (edition_find(w->a->directory, e->hash, &same) == OK && !o->rollback)
+		work_fail(w, "it is the text of version %llu: to go back to it, say \"rollback\": true",
+		     (unsigned long long)same.number);
+	e->rollback_of = same.number;
+	return !w->why[0];
+}
+
+/* The text that is to be in force; a block of its own. */
+static char *text_to_set(struct work *w, const struct order *o)
+{
+	CLEANUP(edition_clear) struct edition old = { 0 };
+	enum err e;
+	char *text;
+
+	if (order_has(o, FIELD_POLICY)) {
+		text = strndup((const char *)o->text[FIELD_POLICY].p, o->text[FIELD_POLICY].n);
+		if (!text)
+			work_fail_err(w, ERR_FULL, "set the policy");
+		return text;
+	}
+	if (!o->rollback || !o->version) {
+		work_fail(w, "it needs \"policy\", or \"version\" and \"rollback\": true");
+		return NULL;
+	}
+	e = directory_edition(w->a->directory, o->version, &old);
+	if (e != OK || !old.text) {
+		work_fail(w, "there is no text of version %llu", (unsigned long long)o->version);
+		return NULL;
+	}
+	text = old.text;
+	old.text = NULL;
+	return text;
+}
+
+static void deed_set_policy(struct work *w, const struct order *o)
+{
+	CLEANUP(policy_close) struct policy *fresh = NULL;
+	CLEANUP(edition_clear) struct edition edition = { 0 }, was = { 0 };
+	CLEANUP(free_cleanup) char *text = text_to_set(w, o);
+	uint64_t number;
+	enum err e;
+
+	if (!text)
+		return;
+	edition = edition_of(w, text);
+	if (!edition.text || !compile(w, text, &fresh) || !check_newer(w, o, &edition))
+		return;
+	(void)!directory_edition(w->a->directory, 0, &was);
+	e = edition_put(w->a->directory, w->a->dir, &edition, &number);
+	if (e != OK) {
+		work_fail_err(w, e, "keep the policy");
+		return;
+	}
+	policy_close(&w->a->fresh);
+	w->a->fresh = fresh;
+	w->a->policy = fresh;
+	fresh = NULL;
+	reply_number(w->r, "version", number);
+	reply_hash(w->r, edition.hash);
+	work_tell(w, "policy: version %llu -> %llu%s", (unsigned long long)was.number, (unsigned long long)number,
+	     edition.rollback_of ? ", a step back" : "");
+}
+
+/* ---- which command is which ------------------------------------------------------------------------------------------- */
+
+static void (*const deeds[])(struct work *w, const struct order *o) = {
+	[COMMAND_CREATE_USER] = deed_create, [COMMAND_CREATE_DEVICE] = deed_create,
+	[COMMAND_MODIFY_USER] = deed_modify, [COMMAND_MODIFY_DEVICE] = deed_modify,
+	[COMMAND_DELETE_USER] = deed_delete, [COMMAND_DELETE_DEVICE] = deed_delete,
+	[COMMAND_GET_USER] = deed_get, [COMMAND_GET_DEVICE] = deed_get,
+	[COMMAND_LIST_USERS] = deed_list, [COMMAND_LIST_DEVICES] = deed_list,
+	[COMMAND_SET_USER_PASSWORD] = deed_password,
+	[COMMAND_GRANT_ROLE] = deed_grant_role, [COMMAND_REVOKE_ROLE] = deed_revoke_role,
+	[COMMAND_SET_ATTRIBUTE] = deed_set_attribute, [COMMAND_CLEAR_ATTRIBUTE] = deed_clear_attribute,
+	[COMMAND_ADD_TEAM_MEMBER] = deed_team, [COMMAND_REMOVE_TEAM_MEMBER] = deed_team, [COMMAND_GET_TEAM] = deed_get_team,
+	[COMMAND_SUSPEND] = deed_move, [COMMAND_RESUME] = deed_move, [COMMAND_QUARANTINE] = deed_move,
+	[COMMAND_RELEASE] = deed_move, [COMMAND_WIPE] = deed_move,
+	[COMMAND_REVOKE_CERTIFICATE] = deed_revoke_certificate, [COMMAND_ALLOW_CERTIFICATE] = deed_allow_certificate,
+	[COMMAND_LIST_CERTIFICATES] = deed_list_certificates,
+	[COMMAND_SET_POLICY] = deed_set_policy, [COMMAND_GET_POLICY] = deed_get_policy,
+	[COMMAND_GET_POLICY_VERSION] = deed_get_policy, [COMMAND_LIST_POLICY_VERSIONS] = deed_list_policies,
+	[COMMAND_WHO_CAN] = deed_who_can,
+};
+
+void deed_do(struct work *w, const struct order *o)
+{
+	deeds[o->command](w, o);
+}

@@ -1,0 +1,47 @@
+/* deed: what each command of an administrator does. Internal to admin.c, deed.c (what changes), look.c (what only looks).
+ * A deed says by work_fail() why it cannot be done, by work_tell() what it did, and answers into work.r. */
+#ifndef PULLCORD_DEED_H
+#define PULLCORD_DEED_H
+
+#include "admin.h"
+#include "draft.h"
+
+/* What one request works with. */
+struct work {
+	struct admin *a;
+	struct holder *holder;      /* of who asks */
+	struct batch *b;            /* of commands that change */
+	struct reply *r;
+	struct draft draft;
+	struct account *account;    /* as it was */
+	struct verdict verdict;     /* that permits the command under way */
+	char why[256];              /* it cannot be done; "": it was */
+	char detail[ACCOUNT_TEXT_MAX + 1];
+};
+
+void work_fail(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void work_fail_err(struct work *w, enum err e, const char *what);       /* "cannot <what>: ..." */
+/* "user:ana role nurse: not held -> for good", in our own words: what the record keeps. */
+void work_tell(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Puts what was told on record, and forgets it. */
+void work_note(struct work *w, enum command c);
+
+/* Whom a command is about, and in which words. */
+Pullcord__V1__Party order_party(const struct order *o);
+struct span order_id(const struct order *o);
+struct attribute order_team(const struct order *o);     /* who holds channel=NAME or patient=NAME */
+const char *party_noun(Pullcord__V1__Party party);
+
+void deed_do(struct work *w, const struct order *o);
+
+/* ---- look.c ---- */
+void deed_get(struct work *w, const struct order *o);
+void deed_list(struct work *w, const struct order *o);
+void deed_get_team(struct work *w, const struct order *o);
+void deed_list_certificates(struct work *w, const struct order *o);
+void deed_get_policy(struct work *w, const struct order *o);
+void deed_list_policies(struct work *w, const struct order *o);
+void deed_who_can(struct work *w, const struct order *o);
+void reply_hash(struct reply *r, const uint8_t hash[32]);
+
+#endif

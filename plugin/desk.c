@@ -1,0 +1,95 @@
+#include <stdio.h>
+
+#include "guard.h"
+#include "log.h"
+
+/* ---- taking requests --------------------------------------------------------------------------------------------- */
+
+static void refuse(struct guard *g, const char *client, const char *why)
+{
+	char text[200];
+	int n = snprintf(text, sizeof(text), "{\"responses\":[{\"command\":\"\",\"error\":\"%s\"}]}", why);
+
+	must(n > 0 && (size_t)n < sizeof(text));
+	g->host.publish(client, CONTROL_RESPONSE, span(text, (size_t)n), 1, false);
+}
+
+static bool author_of(const struct session *s, struct control_author *out)
+{
+	*out = (struct control_author){ .party = s->party };
+	return span_text(span_str(s->id), out->id, sizeof(out->id)) &&
+	       span_text(span_str(s->client), out->client, sizeof(out->client)) &&
+	       span_text(span_str(s->address), out->address, sizeof(out->address));
+}
+
+/* Changes are recorded, so nothing is changed while the record cannot keep up. */
+void guard_control(struct guard *g, const struct client *c, struct span payload)
+{
+	struct session *s = session_of(&g->sessions, c->context);
+	struct control_author author;
+	enum err e;
+
+	if (!s || s->state != SESSION_LIVE || !c->client || strcmp(s->client, c->client) != 0)
+		return;   /* guard_publish() refused it, or should have been asked */
+	if (record_state(g->record) != RECORD_FLOWING) {
+		refuse(g, s->client, "the record is behind: try again");
+		return;
+	}
+	must(author_of(s, &author));
+	e = control_ask(g->control, &author, payload, g->policy);
+	if (e != OK)
+		refuse(g, s->client, e == ERR_BUSY ? "too many requests wait: try again" : err_text(e));
+}
+
+/* ---- giving answers ---------------------------------------------------------------------------------------------- */
+
+static void record_notes(struct guard *g, const struct control_result *r)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+
+	for (const struct admin_note *n = r->note; n; n = n->next) {
+		struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
+
+		snprintf(topic, sizeof(topic), "%s/control/%s", g->tenant, command_permission(n->command));
+		h.outcome = n->outcome;
+		h.party = r->author.party;
+		h.actor = span_str(r->author.id);
+		h.client = span_str(r->author.client);
+		h.address = span_str(r->author.address);
+		h.topic = span_str(topic);
+		h.why = n->why;
+		h.line = n->line;
+		h.detail = span_str(n->detail);
+		record_push(g->record, &h);
+	}
+}
+
+/* Only to the connection that is that person's still. */
+static void answer(struct guard *g, const struct control_result *r)
+{
+	const struct session *s = session_client(&g->sessions, r->author.client);
+
+	if (!s || s->state != SESSION_LIVE || s->party != r->author.party || strcmp(s->id, r->author.id) != 0)
+		return;
+	if (r->response)
+		g->host.publish(s->client, CONTROL_RESPONSE, span_str(r->response), 1, false);
+	else
+		refuse(g, s->client, err_text(ERR_FULL));
+}
+
+void guard_control_tick(struct guard *g, struct control_result *first)
+{
+	struct control_result *next;
+
+	for (struct control_result *r = first; r; r = next) {
+		next = r->next;
+		record_notes(g, r);
+		if (r->fresh && memcmp(policy_version(r->fresh), policy_version(g->policy), 16) != 0) {
+			guard_put_policy(g, r->fresh, "in force, set by an administrator");
+			r->fresh = NULL;
+		}
+		if (r->author.party != PULLCORD__V1__PARTY__PARTY_NONE)
+			answer(g, r);
+		control_result_free(&r);
+	}
+}

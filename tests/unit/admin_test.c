@@ -1,0 +1,419 @@
+/* What administrators' commands do to the directory, what is answered, and what goes on record. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "admin.h"
+#include "crypt.h"
+#include "draft.h"
+#include "edition.h"
+#include "scratch.h"
+
+#define USER PULLCORD__V1__PARTY__PARTY_USER
+#define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
+#define NOW 1000000000000000
+
+static const char policy_text[] =
+	"tenant mercy\n"
+	"role nurse\n"
+	"  allow subscribe mercy/unit/{unit}/alert/+/+\n"
+	"role admin\n"
+	"  allow control *\n"
+	"role clerk\n"
+	"  allow control role.grant\n"
+	"  allow control user.get\n";
+
+static const uint8_t root[32] = { 1 };
+static struct scratch scratch;
+static struct directory *d;
+static struct policy *policy;
+static struct admin_note *notes;
+static char *response;
+
+static void save(const char *id, const char *role)
+{
+	static struct draft draft;
+
+	draft_new(&draft, USER, SPAN_LIT("mercy"), span_str(id));
+	if (role)
+		assert_true(draft_add_role(&draft, span_str(role), (struct grant){ 0 }));
+	assert_int_equal(directory_save(d, &draft.account, false), OK);
+}
+
+static void write_policy(const char *text)
+{
+	FILE *f = fopen(scratch_path(&scratch, POLICY_FILE), "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static void forget(void)
+{
+	free(response);
+	response = NULL;
+	admin_notes_free(&notes);
+}
+
+static int begin(void **state)
+{
+	struct policy_error where;
+
+	(void)state;
+	remove(scratch_path(&scratch, "d.mdb"));
+	remove(scratch_path(&scratch, "d.mdb-lock"));
+	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+	assert_int_equal(policy_load(SPAN_LIT(policy_text), &policy, &where), OK);
+	write_policy(policy_text);
+	save("root", "admin");
+	save("cora", "clerk");
+	save("ana", "nurse");
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	forget();
+	policy_close(&policy);
+	directory_close(&d);
+	return 0;
+}
+
+/* Asks in somebody's name, with ' for "; a policy that was set is in force from then on. */
+static const char *ask(const char *who, const char *text)
+{
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .now_us = NOW };
+	char *request = strdup(text);
+
+	for (char *p = request; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	forget();
+	response = admin_run(&a, span_str(request));
+	notes = a.note;
+	if (a.fresh) {
+		policy_close(&policy);
+		policy = a.fresh;
+	}
+	free(request);
+	assert_non_null(response);
+	return response;
+}
+
+static void assert_says(const char *want)
+{
+	if (!strstr(response, want))
+		fail_msg("no %s in %s", want, response);
+}
+
+static void assert_done(const char *who, const char *text)
+{
+	if (strstr(ask(who, text), "\"error\""))
+		fail_msg("%s: %s", text, response);
+}
+
+static void assert_refused(const char *who, const char *text, const char *why)
+{
+	ask(who, text);
+	assert_says("\"error\"");
+	assert_says(why);
+}
+
+static void assert_note(size_t at, Pullcord__V1__AuditOutcome outcome, const char *detail)
+{
+	const struct admin_note *n = notes;
+
+	while (n && at--)
+		n = n->next;
+	assert_non_null(n);
+	assert_int_equal(n->outcome, outcome);
+	assert_string_equal(n->detail, detail);
+}
+
+#define ALLOWED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED
+#define DENIED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED
+#define FAILED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED
+#define ONE(command) "{'commands':[{'command':" command "}]}"
+
+static struct account *account_at(const char *id)
+{
+	struct account *a = NULL;
+
+	assert_int_equal(directory_find(d, USER, span_str(id), &a), OK);
+	return a;
+}
+
+static void a_role_is_granted_and_taken_with_before_and_after(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	assert_done("root", ONE("'grantRole','username':'ana','rolename':'clerk','expires':2000000000,'reason':'leave'"));
+	assert_string_equal(response, "{\"responses\":[{\"command\":\"grantRole\"}]}");
+	assert_note(0, ALLOWED, "user:ana role clerk: not held -> until 2033-05-18T03:33:20Z");
+	a = account_at("ana");
+	assert_int_equal(a->subject.roles, 2);
+	assert_true(a->role_grant[1].until_us == 2000000000000000 && span_is(a->role_grant[1].by, "root"));
+	assert_true(span_is(a->role_grant[1].reason, "leave"));
+	account_free(&a);
+	assert_done("root", ONE("'grantRole','username':'ana','rolename':'clerk'"));
+	assert_note(0, ALLOWED, "user:ana role clerk: until 2033-05-18T03:33:20Z -> for good");
+	assert_done("root", ONE("'revokeRole','username':'ana','rolename':'clerk'"));
+	assert_note(0, ALLOWED, "user:ana role clerk: for good -> not held");
+	assert_refused("root", ONE("'revokeRole','username':'ana','rolename':'clerk'"), "ana does not hold the role clerk");
+	assert_note(0, FAILED, "ana does not hold the role clerk");
+}
+
+static void what_is_not_permitted_is_not_done_and_on_record(void **state)
+{
+	static const char *const words[] = { "'grantRole','rolename':'nurse'", "'suspend'", "'wipe'", "'deleteUser'" };
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < countof(words); i++) {
+		snprintf(text, sizeof(text), ONE("%s,'username':'root'"), words[i]);
+		assert_refused("ana", text, "not permitted: it takes ");
+		assert_note(0, DENIED, "no role of theirs permits it");
+		if (i > 0)
+			assert_refused("cora", text, "not permitted: it takes ");
+	}
+	assert_done("cora", ONE("'grantRole','username':'ana','rolename':'nurse'"));
+	assert_refused("nobody", ONE("'getUser','username':'ana'"), "who you are cannot be told any more");
+	save("root", NULL);   /* lost since the request was sent */
+	assert_refused("root", ONE("'getUser','username':'ana'"), "not permitted: it takes user/get");
+}
+
+static void a_batch_is_all_or_nothing(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	assert_refused("root", "{'commands':[{'command':'batch','commands':["
+		"{'command':'grantRole','username':'ana','rolename':'clerk'},"
+		"{'command':'revokeRole','username':'ana','rolename':'nurse'},"
+		"{'command':'grantRole','username':'nobody','rolename':'nurse'}]}]}",
+		"nothing was done: command 3 of 3 (grantRole): there is no user nobody");
+	assert_note(0, FAILED, "nothing was done: command 3 of 3 (grantRole): there is no user nobody");
+	assert_null(notes->next);
+	a = account_at("ana");
+	assert_true(a->subject.roles == 1 && span_is(a->subject.role[0], "nurse"));
+	account_free(&a);
+	assert_refused("cora", "{'commands':[{'command':'batch','commands':["
+		"{'command':'grantRole','username':'ana','rolename':'clerk'},{'command':'suspend','username':'root'}]}]}",
+		"command 2 of 2 (suspend): not permitted");
+	assert_done("root", "{'commands':[{'command':'batch','correlationData':'x','commands':["
+		"{'command':'grantRole','username':'ana','rolename':'clerk'},"
+		"{'command':'revokeRole','username':'ana','rolename':'clerk'},"
+		"{'command':'grantRole','username':'ana','rolename':'admin'}]}]}");
+	assert_says("\"correlationData\":\"x\"");
+	assert_note(1, ALLOWED, "user:ana role clerk: for good -> not held");
+	assert_note(2, ALLOWED, "user:ana role admin: not held -> for good");
+}
+
+static void accounts_are_made_changed_shown_listed_and_removed(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	assert_done("root", ONE("'createUser','username':'bo','password':'correct horse','textname':'Bo',"
+		"'roles':['nurse'],'attributes':{'unit':['icu3','med4'],'channel':'c1'}"));
+	assert_note(0, ALLOWED, "user:bo: none -> 1 roles, 3 attributes, a password");
+	a = account_at("bo");
+	assert_int_equal(strncmp(a->password, "$argon2id$", 10), 0);
+	account_free(&a);
+	assert_refused("root", ONE("'createUser','username':'bo'"), "the name is taken");
+	assert_refused("root", ONE("'createDevice','device':'bo.x'"), "the name is taken");
+	assert_refused("root", ONE("'createUser','username':'cy','roles':['nurze']"), "the policy has no role nurze");
+	assert_refused("root", ONE("'createUser','username':'cy','password':'short'"), "is to have 8 to 256 bytes");
+	assert_done("root", ONE("'modifyUser','username':'bo','roles':['clerk'],'attributes':{'unit':'icu3'}"));
+	assert_note(0, ALLOWED, "user:bo: 1 roles, 3 attributes -> 1 roles, 1 attributes");
+	assert_done("root", ONE("'getUser','username':'bo'"));
+	assert_says("\"rolename\":\"clerk\"");
+	assert_says("\"password\":true");
+	assert_null(strstr(response, "argon2"));
+	assert_done("root", ONE("'listUsers','count':2,'after':'ana'"));
+	assert_says("\"users\":[\"bo\",\"cora\"],\"more\":true");
+	assert_done("root", ONE("'deleteUser','username':'bo'"));
+	assert_refused("root", ONE("'getUser','username':'bo'"), "there is no user bo");
+}
+
+static void teams_are_attributes_of_many(void **state)
+{
+	(void)state;
+	assert_done("root", ONE("'addTeamMember','usernames':['ana','cora'],'channel':'c1'"));
+	assert_note(0, ALLOWED, "user:ana channel=c1: not held -> for good");
+	assert_note(1, ALLOWED, "user:cora channel=c1: not held -> for good");
+	assert_done("root", ONE("'getTeam','channel':'c1'"));
+	assert_says("\"users\":[\"ana\",\"cora\"]");
+	assert_refused("root", ONE("'removeTeamMember','usernames':['ana','root'],'channel':'c1'"), "root does not hold channel=c1");
+	assert_null(notes->next);
+	assert_done("root", ONE("'getTeam','channel':'c1'"));
+	assert_says("\"users\":[\"ana\",\"cora\"]");
+	assert_done("root", ONE("'removeTeamMember','usernames':['ana'],'channel':'c1'"));
+	assert_done("root", ONE("'getTeam','channel':'c1'"));
+	assert_says("\"users\":[\"cora\"]");
+}
+
+static void states_change_only_as_they_may(void **state)
+{
+	static const struct { const char *command, *why; } row[] = {
+		{ "resume", "ana is active" }, { "release", "ana is active" }, { "quarantine", NULL }, { "resume", "ana is quarantined" },
+		{ "quarantine", "ana is quarantined" }, { "suspend", NULL }, { "release", "ana is suspended" }, { "resume", NULL },
+		{ "wipe", NULL }, { "wipe", "for good" }, { "resume", "for good" }, { "quarantine", "for good" },
+	};
+	char text[100];
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		snprintf(text, sizeof(text), ONE("'%s','username':'ana','reason':'so'"), row[i].command);
+		if (row[i].why)
+			assert_refused("root", text, row[i].why);
+		else
+			assert_done("root", text);
+	}
+}
+
+static void certificates_are_revoked_and_allowed(void **state)
+{
+	char hex[65], text[200];
+	uint8_t print[32] = { 0xab };
+	struct denial x;
+
+	(void)state;
+	hex_encode(span(print, 32), hex);
+	snprintf(text, sizeof(text), ONE("'revokeCertificate','fingerprint':'%s','reason':'lost'"), hex);
+	assert_done("root", text);
+	assert_int_equal(directory_denial(d, print, &x), OK);
+	assert_string_equal(x.reason, "lost");
+	assert_refused("root", text, "it is revoked already");
+	assert_done("root", ONE("'listRevokedCertificates'"));
+	assert_says(hex);
+	snprintf(text, sizeof(text), ONE("'allowCertificate','fingerprint':'%s'"), hex);
+	assert_done("root", text);
+	assert_refused("root", text, "it is not revoked");
+	assert_refused("root", ONE("'revokeCertificate','fingerprint':'abc'"), "SHA-256 of the certificate");
+}
+
+static void a_policy_becomes_file_and_edition_only_when_it_is_newer(void **state)
+{
+	static const char next[] = "tenant mercy\\nrole admin\\n  allow control *\\n";
+	char text[400], *file = NULL;
+	size_t n = 0;
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(edition_keep_file(d, scratch.dir, NOW), OK);
+	assert_int_equal(edition_keep_file(d, scratch.dir, NOW), OK);   /* the same text is no new edition */
+	assert_refused("root", ONE("'setPolicy','policy':'tenant mercy\\nrol x'"), "line 2, column 1");
+	assert_refused("root", ONE("'setPolicy','policy':'tenant other\\nrole x'"), "the tenant must stay mercy");
+	assert_refused("root", ONE("'setPolicy','version':1,'rollback':true"), "it is in force already, as version 1");
+	snprintf(text, sizeof(text), ONE("'setPolicy','policy':'%s','version':7"), next);
+	assert_refused("root", text, "version 7 is not the next: 1 is in force");
+	snprintf(text, sizeof(text), ONE("'setPolicy','policy':'%s','version':2"), next);
+	assert_done("root", text);
+	assert_says("\"version\":2");
+	assert_note(0, ALLOWED, "policy: version 1 -> 2");
+	f = fopen(scratch_path(&scratch, POLICY_FILE), "r");
+	assert_true(f && getdelim(&file, &n, 0, f) > 0);
+	assert_string_equal(file, "tenant mercy\nrole admin\n  allow control *\n");
+	fclose(f);
+	free(file);
+	assert_refused("root", ONE("'grantRole','username':'ana','rolename':'nurse'"), "the policy has no role nurse");
+	assert_refused("root", ONE("'setPolicy','version':1"), "it needs");
+	assert_done("root", ONE("'setPolicy','version':1,'rollback':true"));
+	assert_note(0, ALLOWED, "policy: version 2 -> 3, a step back");
+	assert_refused("root", text, "not the next");
+	snprintf(text, sizeof(text), ONE("'setPolicy','policy':'%s'"), next);
+	assert_refused("root", text, "it is the text of version 2");
+	assert_done("root", ONE("'listPolicyVersions'"));
+	assert_says("\"rollbackOf\":1");
+	assert_done("root", ONE("'getPolicy','version':2"));
+	assert_says("allow control *");
+}
+
+/* The next command of the same request is decided by the policy that was just set. */
+static void a_request_goes_on_under_the_policy_it_set(void **state)
+{
+	(void)state;
+	assert_refused("root", "{'commands':[{'command':'setPolicy','policy':"
+		"'tenant mercy\\nrole admin\\n  allow control policy.*\\n'},"
+		"{'command':'getUser','username':'ana'},{'command':'getPolicyVersion'}]}", "not permitted: it takes user/get");
+	assert_says("\"command\":\"getPolicyVersion\",\"data\"");
+}
+
+static void who_can_is_everybody_the_policy_lets(void **state)
+{
+	(void)state;
+	assert_done("root", ONE("'setAttribute','username':'ana','name':'unit','value':'icu3'"));
+	assert_done("root", ONE("'whoCan','access':'receive','topic':'mercy/unit/icu3/alert/high/x'"));
+	assert_says("\"ids\":[\"user:ana\"],\"more\":false");
+	assert_done("root", ONE("'suspend','username':'ana'"));
+	assert_done("root", ONE("'whoCan','access':'receive','topic':'mercy/unit/icu3/alert/high/x'"));
+	assert_says("\"ids\":[]");
+	assert_refused("root", ONE("'whoCan','access':'eat','topic':'a'"), "publish, subscribe or receive");
+	assert_refused("root", ONE("'whoCan','access':'receive','topic':'a/+'"), "is to be a topic");
+}
+
+static void what_is_not_understood_names_what_would_be_right(void **state)
+{
+	static const struct { const char *text, *why; } row[] = {
+		{ "", "well-formed JSON" }, { "{}", "an object {" }, { "{'commands':[]}", "an object {" }, { "{'commands':7}", "an object {" },
+		{ "{'commands':[7]}", "there is no such command" }, { ONE("'fly'"), "there is no such command" },
+		{ ONE("'grantRole','username':'ana'"), "it needs \\\"rolename\\\"" },
+		{ ONE("'grantRole','rolename':'nurse'"), "exactly one of \\\"username\\\", \\\"device\\\"" },
+		{ ONE("'grantRole','rolename':'nurse','username':'a','device':'b'"), "exactly one of" },
+		{ ONE("'grantRole','rolename':'a b','username':'a'"), "\\\"rolename\\\" is to be one word" },
+		{ ONE("'grantRole','rolename':'nurse','username':'ana','expires':'tomorrow'"), "a time in UTC" },
+		{ ONE("'grantRole','rolename':'nurse','username':'ana','expires':5"), "is over already" },
+		{ ONE("'getUser','username':'a','x':1"), "it takes no other fields than \\\"username\\\"" },
+		{ ONE("'batch','commands':[{'command':'batch','commands':[]}]"), "it has no place in a batch" },
+		{ ONE("'getUser','username':'a','correlationData':7"), "correlationData" },
+		{ ONE("'addTeamMember','usernames':[],'channel':'c'"), "a list of 1 to 1024" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++)
+		assert_refused("root", row[i].text, row[i].why);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	return crypt_init() == OK ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_role_is_granted_and_taken_with_before_and_after),
+		TEST(what_is_not_permitted_is_not_done_and_on_record),
+		TEST(a_batch_is_all_or_nothing),
+		TEST(accounts_are_made_changed_shown_listed_and_removed),
+		TEST(teams_are_attributes_of_many),
+		TEST(states_change_only_as_they_may),
+		TEST(certificates_are_revoked_and_allowed),
+		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
+		TEST(a_request_goes_on_under_the_policy_it_set),
+		TEST(who_can_is_everybody_the_policy_lets),
+		TEST(what_is_not_understood_names_what_would_be_right),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make, unmake);
+}

@@ -1,0 +1,273 @@
+#include "guarded.h"
+
+/* ---- what ends by itself, states, certificates ---- */
+
+static void save_until(const char *id, const char *role, int64_t until_us)
+{
+	struct span roles[1] = { span_str(role) };
+	struct grant grants[1] = { { .until_us = until_us } };
+	struct attribute attributes[1] = { { SPAN_LIT("unit"), SPAN_LIT("icu3") } };
+	struct account *was = NULL, a;
+
+	assert_int_equal(directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_USER, span_str(id), &was), OK);
+	a = *was;
+	a.subject.role = roles;
+	a.subject.roles = 1;
+	a.role_grant = grants;
+	a.subject.attribute = attributes;
+	a.subject.attributes = 1;
+	assert_int_equal(directory_save(g->directory, &a, false), OK);
+	account_free(&was);
+}
+
+static void save_state(Pullcord__V1__Party party, const char *id, enum account_state state)
+{
+	struct account *was = NULL, a;
+
+	assert_int_equal(directory_find(g->directory, party, span_str(id), &was), OK);
+	a = *was;
+	a.state = state;
+	a.subject.suspended = state == ACCOUNT_SUSPENDED || state == ACCOUNT_WIPED;
+	assert_int_equal(directory_save(g->directory, &a, false), OK);
+	account_free(&was);
+}
+
+static void a_right_that_ends_is_gone_at_the_very_next_delivery(void **state)
+{
+	int64_t until = guard_real_us() + 300000;
+
+	(void)state;
+	save_until("ana", "nurse", until);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	while (guard_real_us() < until)
+		usleep(1000);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);   /* no tick between */
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+	assert_string_equal(asked.kicked[0], "ana.t1");
+}
+
+static void a_right_that_ends_is_gone_at_the_next_tick_without_being_asked(void **state)
+{
+	int64_t until = guard_real_us() + 300000;
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	person_login(1, "bea", "bea.t1", "battery staple");
+	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	subscribes(1, "bea.t1", "mercy/unit/med4/alert/+/+");
+	save_until("ana", "nurse", until);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 0);
+	while (guard_real_us() < until)
+		usleep(1000);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+	assert_string_equal(asked.kicked[0], "ana.t1");
+	guard_tick(g);
+	assert_true(g->until_us == INT64_MAX);
+}
+
+static void in_quarantine_a_device_speaks_on_quarantine_topics_only(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), empty = { .n = 0 };
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(subscribes(0, "nc-1", "mercy/unit/icu3/ack/nc-1"), GATE_ALLOW);
+	save_state(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", ACCOUNT_QUARANTINED);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+	guard_logoff(g, &ctx[0], 0);
+	assert_int_equal(device_login(1, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	assert_int_equal(publishes(1, "nc-1", ALERT, &m, false), GATE_DENY);
+	assert_int_equal(subscribes(1, "nc-1", "mercy/unit/icu3/ack/nc-1"), GATE_DENY);
+	assert_int_equal(publishes(1, "nc-1", "mercy/device/nc-1/state", &empty, true), GATE_ALLOW);
+	save_state(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", ACCOUNT_ACTIVE);
+	guard_tick(g);
+	assert_int_equal(publishes(1, "nc-1", ALERT, &m, false), GATE_ALLOW);
+}
+
+static void whoever_is_suspended_or_wiped_is_cut_off_and_stays_out(void **state)
+{
+	static const enum account_state out[] = { ACCOUNT_SUSPENDED, ACCOUNT_WIPED };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		save_state(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", ACCOUNT_ACTIVE);
+		guard_tick(g);
+		assert_int_equal(device_login(i, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+		save_state(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", out[i]);
+		guard_tick(g);
+		assert_int_equal(asked.kicks, i + 1);
+		guard_logoff(g, &ctx[i], 0);
+		assert_int_equal(device_login(3, "mercy", "nc-1", "nc-1", NULL), GATE_DENY);
+	}
+}
+
+static void a_revoked_certificate_is_cut_off_and_stays_out(void **state)
+{
+	struct client c = client_at(0, "nc-1", NULL);
+	X509 *x = certificate("mercy", "nc-1");
+	struct denial denial = { .reason = "lost" };
+	struct batch *b = NULL;
+	const char *mapped;
+
+	(void)state;
+	X509_digest(x, EVP_sha256(), denial.fingerprint, NULL);
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_ALLOW);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	assert_int_equal(directory_begin(g->directory, &b), OK);
+	assert_int_equal(batch_deny(b, &denial), OK);
+	assert_int_equal(batch_commit(&b), OK);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+	assert_string_equal(asked.kicked[0], "nc-1");
+	guard_logoff(g, &ctx[0], 0);
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_DENY);
+	guard_reload(g);
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_DENY);   /* nor is it recognised */
+	guard_tick(g);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);   /* another one */
+	X509_free(x);
+}
+
+/* ---- administration ---- */
+
+static enum gate commands(int at, const char *client, const char *text)
+{
+	struct client c = client_at(at, client, NULL);
+	enum gate answer = guard_publish(g, &c, CONTROL_TOPIC, &(struct publish){ span_str(text), 1, false });
+
+	if (answer == GATE_ALLOW)
+		guard_control(g, &c, span_str(text));
+	return answer;
+}
+
+static const char *answered(const char *client)
+{
+	int before = times_published(CONTROL_RESPONSE, client);
+
+	for (int i = 0; i < 500 && times_published(CONTROL_RESPONSE, client) == before; i++) {
+		guard_tick(g);
+		usleep(2000);
+	}
+	return asked.payload;
+}
+
+static void an_administrators_change_is_in_force_when_it_is_answered(void **state)
+{
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	person_login(1, "bea", "bea.t1", "battery staple");
+	assert_int_equal(receives(1, "bea.t1", ALERT), GATE_DENY);
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setAttribute\",\"username\":\"bea\","
+			 "\"name\":\"unit\",\"value\":\"icu3\"}]}"), GATE_ALLOW);
+	assert_string_equal(answered("ana.t1"), "{\"responses\":[{\"command\":\"setAttribute\"}]}");
+	assert_int_equal(receives(1, "bea.t1", ALERT), GATE_ALLOW);
+	assert_int_equal(asked.kicks, 0);
+}
+
+static void a_policy_that_is_set_replaces_the_one_that_decides(void **state)
+{
+	uint8_t before[16];
+
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	person_login(1, "bea", "bea.t1", "battery staple");
+	subscribes(1, "bea.t1", "mercy/unit/med4/alert/+/+");
+	memcpy(before, policy_version(g->policy), 16);
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setPolicy\",\"policy\":"
+			 "\"tenant mercy\\nrole administrator\\n  allow control *\\n\"}]}"), GATE_ALLOW);
+	assert_non_null(strstr(answered("ana.t1"), "\"version\":2"));
+	assert_memory_not_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(asked.kicks, 1);
+	assert_string_equal(asked.kicked[0], "bea.t1");
+	guard_close(&g);
+	guard_start();
+	assert_memory_not_equal(policy_version(g->policy), before, 16);
+}
+
+static void who_is_no_administrator_is_not_heard(void **state)
+{
+	struct client c = client_at(0, "ana.t1", NULL);
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[]}"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", CONTROL_RESPONSE), GATE_DENY);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	assert_int_equal(subscribes(0, "ana.t1", CONTROL_RESPONSE), GATE_ALLOW);
+	assert_int_equal(subscribes(0, "ana.t1", CONTROL_TOPIC), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "$CONTROL/#"), GATE_DENY);
+	assert_int_equal(guard_publish(g, &c, CONTROL_TOPIC, &(struct publish){ SPAN_LIT("x"), 1, true }), GATE_DENY);
+	assert_int_equal(guard_publish(g, &c, CONTROL_RESPONSE, &(struct publish){ SPAN_LIT("x"), 1, false }), GATE_DENY);
+	assert_int_equal(guard_publish(g, &c, "mercy/control/user/create", &(struct publish){ SPAN_LIT("x"), 1, false }), GATE_DENY);
+	guard_logoff(g, &ctx[0], 7);
+	assert_int_equal(commands(0, "ana.t1", "{}"), GATE_DENY);   /* a will */
+}
+
+static void an_answer_goes_to_nobody_who_took_the_client_id(void **state)
+{
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"getUser\",\"username\":\"bea\"}]}"), GATE_ALLOW);
+	guard_logoff(g, &ctx[0], 0);
+	for (int i = 0; i < 50; i++) {
+		guard_tick(g);
+		usleep(1000);
+	}
+	assert_int_equal(times_published(CONTROL_RESPONSE, "ana.t1"), 0);
+}
+
+static void requests_past_the_limit_are_told_to_wait(void **state)
+{
+	static char large[COMMAND_REQUEST_MAX + 2];
+
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	memset(large, ' ', sizeof(large) - 1);
+	commands(0, "ana.t1", large);
+	assert_non_null(strstr(asked.payload, "it is larger than the limit"));
+	for (int i = 0; i < CONTROL_WAITING_MAX + 2; i++)
+		commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setUserPassword\",\"username\":\"bea\",\"password\":\"12345678\"}]}");
+	assert_non_null(strstr(asked.payload, "too many requests wait"));
+	for (int i = 0; i < 3000 && times_published(CONTROL_RESPONSE, "ana.t1") < CONTROL_WAITING_MAX; i++) {
+		guard_tick(g);
+		usleep(2000);
+	}
+	assert_non_null(strstr(answered("ana.t1"), "responses"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_right_that_ends_is_gone_at_the_very_next_delivery),
+		TEST(a_right_that_ends_is_gone_at_the_next_tick_without_being_asked),
+		TEST(in_quarantine_a_device_speaks_on_quarantine_topics_only),
+		TEST(whoever_is_suspended_or_wiped_is_cut_off_and_stays_out),
+		TEST(a_revoked_certificate_is_cut_off_and_stays_out),
+		TEST(an_administrators_change_is_in_force_when_it_is_answered),
+		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
+		TEST(who_is_no_administrator_is_not_heard),
+		TEST(an_answer_goes_to_nobody_who_took_the_client_id),
+		TEST(requests_past_the_limit_are_told_to_wait),
+	};
+	int failed;
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	EVP_PKEY_free(key);
+	return failed;
+}

@@ -1,0 +1,77 @@
+#include "live.h"
+
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "control.h"
+#include "report.h"
+
+#define WAIT_MS 60000           /* a large batch, or many passwords */
+
+int live_open(struct live *l, const struct opt_page *page, const char *dir)
+{
+	if (!l->login.user)
+		return opt_wrong(page, "--live asks in somebody's name: --user ADMINISTRATOR");
+	l->login.dir = dir;
+	return login_open(&l->login, page, "control", 0, &l->client);
+}
+
+void live_close(struct live *l)
+{
+	client_close(&l->client);
+}
+
+struct saying {
+	const char *done;
+	unsigned errors;
+};
+
+static void say(void *ctx, const struct answer *a)
+{
+	struct saying *s = ctx;
+
+	s->errors += a->error[0] != '\0';
+	if (report_is_json())
+		report_raw(a->json);
+	else if (a->error[0])
+		report_error("%s%s%s", a->command, a->command[0] ? ": " : "", a->error);
+	else if (a->data)
+		report_raw(a->data);
+	else
+		report_line(TONE_GOOD, "%s", s->done ? s->done : "done");
+}
+
+static int say_refused(const struct live *l)
+{
+	report_error("%s may not administer this broker", l->login.user);
+	report_hint("it takes a role with `allow control`; see pullcord-control(5)");
+	return CMD_NO;
+}
+
+static enum err await_response(struct client *c, struct client_message *m)
+{
+	do
+		TRY(client_next(c, WAIT_MS, m));
+	while (strcmp(m->topic, CONTROL_RESPONSE) != 0);
+	return OK;
+}
+
+int live_ask(struct live *l, const char *request, const char *done)
+{
+	struct saying s = { .done = done };
+	struct client_message m;
+	enum err e;
+
+	if (strlen(request) > COMMAND_REQUEST_MAX)
+		return report_fail(ERR_TOO_LARGE, "ask for so much at once (%d bytes at most)", COMMAND_REQUEST_MAX);
+	e = client_publish(l->client, CONTROL_TOPIC, span_str(request), 1, false);
+	if (e == ERR_DENIED)
+		return say_refused(l);
+	if (e == OK)
+		e = await_response(l->client, &m);
+	if (e == OK)
+		e = answer_read(m.payload, say, &s);
+	if (e != OK)
+		return report_fail(e, "hear the broker's answer (%s); look before you ask again", client_why(l->client));
+	return s.errors ? CMD_NO : CMD_DONE;
+}
