@@ -225,7 +225,7 @@ static void ask_one(const struct imported *i, const struct model *m, const char 
 
 static void random_files_decide_as_before_or_narrower(void **state)
 {
-	size_t want = importing_cases(100000), counts[3] = { 0 }, asked = 0;
+	size_t want = importing_cases(), counts[3] = { 0 }, asked = 0;
 	struct policy_error where;
 	struct imported i;
 	struct model m;
