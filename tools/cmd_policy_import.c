@@ -159,6 +159,18 @@ static int refused(const struct output *out, enum err e, const struct policy_err
 	return CMD_NO;
 }
 
+/* What is written is to be loaded: a policy of more than POLICY_BYTES_MAX would not be. */
+static enum err check_policy(const struct output *out)
+{
+	CLEANUP(policy_close) struct policy *p = NULL;
+	struct policy_error where;
+	enum err e = policy_load(span(out->text[0], out->n[0]), &p, &where);
+
+	if (e != OK)
+		(void)report_fail(e, "load the policy made of %s%s%s", out->path, e == ERR_SYNTAX ? ": " : "", where.text);
+	return e;
+}
+
 static int run(const struct options *o)
 {
 	CLEANUP(output_close) struct output out = { .o = o, .path = o->acl_file ? o->acl_file : o->dynsec };
@@ -178,6 +190,8 @@ static int run(const struct options *o)
 	e = output_end(&out);
 	if (e != OK)
 		return report_fail(e, "import %s", out.path);
+	if (check_policy(&out) != OK)
+		return CMD_NO;
 	if (put_file(o->out, &out, 0, 2, 0644) != OK || (o->subjects && put_file(o->subjects, &out, 2, 3, 0600) != OK))
 		return CMD_NO;
 	say_done(&out);

@@ -8,6 +8,7 @@
 
 #include "crypt.h"
 #include "importing.h"
+#include "peer.h"
 
 #define PUB ACCESS_PUBLISH
 #define SUB ACCESS_SUBSCRIBE
@@ -352,6 +353,82 @@ static void the_limits_of_topics_are_met_exactly(void **state)
 	imported_close(&i);
 }
 
+/* ---- the broker itself ---------------------------------------------------------------------------------------------- */
+
+
+struct asked {
+	size_t n, exact, allowed;
+};
+
+static void compare(const struct imported *i, const struct subject *who, const char *client, enum access a, const char *topic,
+		    bool theirs, const char *file, struct asked *asked)
+{
+	bool ours = imported_allows(i, who, a, topic), exact = !i->im.notes[LOSS_NARROWER];
+	char user[65];
+
+	must(span_text(who->id, user, sizeof(user)));
+	if (ref_allows(user, client, a, topic) != theirs)
+		fail_msg("the reference is wrong: %s %s %s: the broker says %d\n%s", client, access_name(a), topic, theirs, file);
+	if (ours != theirs && (ours || exact))
+		fail_msg("%s %s %s: ours %d, the broker's %d\n%s----\n%s----\n%s", client, access_name(a), topic, ours, theirs, file,
+			 i->text, i->notes);
+	asked->n++;
+	asked->exact += exact;
+	asked->allowed += theirs;
+}
+
+/* Publishing: by each; receiving: everybody may ask for everything, and gets what may be read. */
+static void ask_broker(const struct peer *p, const struct imported *i, const char *file, struct asked *asked)
+{
+	char topic[PEER_TOPICS][256], client[80], user[65];
+	struct peer_client root, c;
+
+	peer_connect(p, &root, "root", "root", NULL);
+	for (size_t k = 0; k < i->people; k++) {
+		struct subject who = random_party(&i->who[k].s, client);
+
+		must(span_text(who.id, user, sizeof(user)));
+		for (size_t t = 0; t < PEER_TOPICS; t++)
+			random_topic(topic[t]);
+		peer_connect(p, &c, client, user, NULL);
+		peer_publish(&c, topic, PEER_TOPICS);
+		for (size_t t = 0; t < PEER_TOPICS; t++)
+			compare(i, &who, client, PUB, topic[t], peer_accepted(&c, t), file, asked);
+		must(peer_subscribe(&c, "mercy/#"));
+		peer_publish(&root, topic, PEER_TOPICS);
+		peer_catch_up(&c);
+		for (size_t t = 0; t < PEER_TOPICS; t++)
+			compare(i, &who, client, GET, topic[t], c.got[t], file, asked);
+		peer_close(&c);
+	}
+	peer_close(&root);
+}
+
+static void the_broker_decides_so_itself(void **state)
+{
+	struct asked asked = { 0 };
+	struct policy_error where;
+	static struct peer p;
+	struct imported i;
+	char file[8192];
+
+	(void)state;
+	if (!peer_present())
+		skip();
+	for (size_t n = 0; n < PEER_FILES(10); n++) {
+		random_file(file, n % 3 == 2);
+		ref_read(file);
+		assert_int_equal(importing(&i, import_acl, span_str(file), &where), OK);
+		strcat(file, "user root\ntopic write #\n");        /* who sends what others may get */
+		peer_start(&p, "acl_file %s", file);
+		ask_broker(&p, &i, file, &asked);
+		peer_stop(&p);
+		imported_close(&i);
+	}
+	print_message("# %zu decisions of the broker, %zu of them exact; %zu allowed\n", asked.n, asked.exact, asked.allowed);
+	assert_true(asked.n > 1000 && asked.allowed > asked.n / 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,9 +439,10 @@ int main(void)
 		cmocka_unit_test(lines_are_read_as_the_broker_reads_them),
 		cmocka_unit_test(a_role_of_patterns_takes_no_users_name),
 		cmocka_unit_test(the_limits_of_topics_are_met_exactly),
+		cmocka_unit_test(the_broker_decides_so_itself),
 	};
 
-	must(crypt_init() == OK);
+	must(crypt_init() == OK && mosquitto_lib_init() == MOSQ_ERR_SUCCESS);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

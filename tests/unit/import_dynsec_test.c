@@ -1,14 +1,17 @@
 /* import_dynsec: an imported dynamic-security file allows nothing that the plugin did not, and decides as it did where
- * nothing is said to be narrower. The reference works on the model the file is printed from; tests/scene/acl_peer asks
- * the plugin itself. */
+ * nothing is said to be narrower. The reference works on the model the file is printed from; the last test asks the
+ * plugin itself. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <openssl/evp.h>
+
 #include "crypt.h"
 #include "importing.h"
+#include "peer.h"
 
 #define PUB ACCESS_PUBLISH
 #define SUB ACCESS_SUBSCRIBE
@@ -161,7 +164,8 @@ static char *print_links(char *at, const char *list_name, const char *name, char
 	return stpcpy(at, "]");
 }
 
-static void print_model(char *at, const struct model *m)
+/* `login`: more members of every client; then there is one more, root, who sends what others may get. */
+static void print_model(char *at, const struct model *m, const char *login)
 {
 	static const char *const yes[] = { "false", "true" };
 
@@ -177,11 +181,17 @@ static void print_model(char *at, const struct model *m)
 		}
 		at = stpcpy(at, "]}");
 	}
+	if (*login)
+		at = stpcpy(at, ",\n{\"rolename\":\"root\",\"acls\":[{\"acltype\":\"publishClientSend\",\"topic\":\"#\","
+			    "\"allow\":true}]}");
 	at = stpcpy(at, "],\n\"clients\":[");
 	for (int c = 0; c < m->clients; c++) {
 		at += sprintf(at, "%s{\"username\":\"c%d\"", c ? ",\n" : "", c);
-		at = stpcpy(print_links(at, "roles", "rolename", 'r', m->client[c].role, m->client[c].n), "}");
+		at = print_links(at, "roles", "rolename", 'r', m->client[c].role, m->client[c].n);
+		at += sprintf(at, "%s}", login);
 	}
+	if (*login)
+		at += sprintf(at, ",\n{\"username\":\"root\",\"roles\":[{\"rolename\":\"root\"}]%s}", login);
 	at = stpcpy(at, "],\n\"groups\":[");
 	for (int g = 0; g < m->groups; g++) {
 		at += sprintf(at, "%s{\"groupname\":\"g%d\"", g ? ",\n" : "", g);
@@ -209,7 +219,7 @@ static void ask_one(const struct imported *i, const struct model *m, const char 
 	bool exact = !i->im.notes[LOSS_NARROWER], ours, theirs;
 	enum access a = all[seed_below(countof(all))];
 	int client = (int)seed_below((uint64_t)m->clients);
-	char topic[256], id[8];
+	char topic[256], id[16];
 
 	snprintf(id, sizeof(id), "c%d", client);
 	random_question(topic, a);
@@ -234,7 +244,7 @@ static void random_files_decide_as_before_or_narrower(void **state)
 	(void)state;
 	for (size_t n = 0; counts[0] < want; n++) {
 		random_model(&m, n % 4);
-		print_model(file, &m);
+		print_model(file, &m, "");
 		if (importing(&i, import_dynsec, span_str(file), &where) != OK)
 			fail_msg("line %u: %s\n%s", where.line, where.text, file);
 		for (unsigned k = 0; k < 200; k++, asked++)
@@ -382,6 +392,106 @@ static void more_roles_than_an_account_holds_give_none(void **state)
 	imported_close(&i);
 }
 
+/* ---- the plugin itself ---------------------------------------------------------------------------------------------- */
+
+#define PEER_FILTERS 16
+
+/* The password "x", as the plugin keeps one. */
+static void print_login(char *at)
+{
+	static const uint8_t salt[12] = { 1 };
+	char salt_text[32], hash_text[128];
+	uint8_t hash[64];
+
+	must(PKCS5_PBKDF2_HMAC("x", 1, salt, sizeof(salt), 1, EVP_sha512(), sizeof(hash), hash));
+	base64_encode(span(salt, sizeof(salt)), salt_text);
+	base64_encode(span(hash, sizeof(hash)), hash_text);
+	sprintf(at, ",\"password\":\"%s\",\"salt\":\"%s\",\"iterations\":1", hash_text, salt_text);
+}
+
+struct asking {
+	const struct imported *i;
+	const struct model *m;
+	const char *file;
+	size_t n, exact, allowed;
+};
+
+static void compare(struct asking *q, int client, enum access a, const char *topic, bool theirs)
+{
+	bool exact = !q->i->im.notes[LOSS_NARROWER], ours;
+	char id[16];
+
+	snprintf(id, sizeof(id), "c%d", client);
+	ours = imported_allows(q->i, imported_who(q->i, id), a, topic);
+	if (ref_allows(q->m, client, a, topic) != theirs)
+		fail_msg("the reference is wrong: %s %s %s: the plugin says %d\n%s", id, access_name(a), topic, theirs, q->file);
+	if (ours != theirs && (ours || exact))
+		fail_msg("%s %s %s: ours %d, the plugin's %d\n%s----\n%s----\n%s", id, access_name(a), topic, ours, theirs, q->file,
+			 q->i->text, q->i->notes);
+	q->n++;
+	q->exact += exact;
+	q->allowed += theirs;
+}
+
+static void ask_client(struct asking *q, const struct peer *p, struct peer_client *root, int client)
+{
+	char topic[PEER_TOPICS][256], filter[256], id[16];
+	struct peer_client c;
+
+	snprintf(id, sizeof(id), "c%d", client);
+	for (size_t t = 0; t < PEER_TOPICS; t++)
+		random_question(topic[t], PUB);
+	peer_connect(p, &c, id, id, "x");
+	peer_publish(&c, topic, PEER_TOPICS);
+	for (size_t t = 0; t < PEER_TOPICS; t++)
+		compare(q, client, PUB, topic[t], peer_accepted(&c, t));
+	for (size_t k = 0; k < PEER_FILTERS; k++) {
+		random_question(filter, SUB);
+		compare(q, client, SUB, filter, peer_subscribe(&c, filter));
+	}
+	if (peer_subscribe(&c, "mercy/#")) {
+		peer_publish(root, topic, PEER_TOPICS);
+		peer_catch_up(&c);
+		for (size_t t = 0; t < PEER_TOPICS; t++)
+			compare(q, client, GET, topic[t], c.got[t]);
+	}
+	peer_close(&c);
+}
+
+static void the_plugin_decides_so_itself(void **state)
+{
+	struct asking q = { 0 };
+	struct policy_error where;
+	struct peer_client root;
+	static struct peer p;
+	struct imported i;
+	struct model m;
+	char file[16384], login[256];
+
+	(void)state;
+	if (!peer_present())
+		skip();
+	print_login(login);
+	for (size_t n = 0; n < PEER_FILES(12); n++) {
+		random_model(&m, n % 4);
+		m.otherwise[2] |= n % 2;
+		print_model(file, &m, login);
+		assert_int_equal(importing(&i, import_dynsec, span_str(file), &where), OK);
+		q.i = &i;
+		q.m = &m;
+		q.file = file;
+		peer_start(&p, "plugin " PEER_DYNSEC "\nplugin_opt_config_file %s", file);
+		peer_connect(&p, &root, "root", "root", "x");
+		for (int c = 0; c < m.clients; c++)
+			ask_client(&q, &p, &root, c);
+		peer_close(&root);
+		peer_stop(&p);
+		imported_close(&i);
+	}
+	print_message("# %zu decisions of the plugin, %zu of them exact; %zu allowed\n", q.n, q.exact, q.allowed);
+	assert_true(q.n > 1000 && q.allowed > q.n / 50);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,9 +501,10 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_understood_is_refused),
 		cmocka_unit_test(disabled_clients_are_suspended),
 		cmocka_unit_test(more_roles_than_an_account_holds_give_none),
+		cmocka_unit_test(the_plugin_decides_so_itself),
 	};
 
-	must(crypt_init() == OK);
+	must(crypt_init() == OK && mosquitto_lib_init() == MOSQ_ERR_SUCCESS);
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
