@@ -319,13 +319,12 @@ bool json_true(const struct json *j, const char *key)
 int json_int(const struct json *j, const char *key, int otherwise)
 {
 	const struct json *m = json_of(j, key, JSON_NUMBER);
-	char text[32];
+	char text[64] = "";             /* as much of it as that reader takes */
 	double v;
 
 	if (!m)
 		return otherwise;
-	if (!span_text(m->text, text, sizeof(text)))
-		return otherwise;
+	memcpy(text, m->text.p, m->text.n < sizeof(text) ? m->text.n : sizeof(text) - 1);
 	v = strtod(text, NULL);
 	return v >= INT_MAX ? INT_MAX : v <= INT_MIN ? INT_MIN : (int)v;
 }
