@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "cmd.h"
+#include "cmd_policy.h"
 #include "install.h"
 #include "opt.h"
 #include "policy.h"
@@ -58,6 +59,13 @@ static bool find_policy(const char *named, const char *dir, struct install_path 
 		return false;
 	*out = install_path(&in, POLICY_FILE);
 	return true;
+}
+
+enum err cmd_policy_load(const char *named, const char *dir, struct policy **out)
+{
+	struct install_path path;
+
+	return find_policy(named, dir, &path) ? load(path.text, out) : ERR_NOT_FOUND;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
@@ -153,15 +161,22 @@ static int read_subject(const struct opt_page *page, const char *text, struct su
 	return opt_wrong(page, "\"%s\" is nobody; right would be user:ID or device:ID", text);
 }
 
-static int read_access(const struct opt_page *page, const char *text, enum access *out)
+bool cmd_policy_access(const char *text, enum access *out)
 {
 	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (!strcmp(text, access_name(all[i]))) {
 			*out = all[i];
-			return OPT_RUN;
+			return true;
 		}
+	return false;
+}
+
+static int read_access(const struct opt_page *page, const char *text, enum access *out)
+{
+	if (cmd_policy_access(text, out))
+		return OPT_RUN;
 	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe or receive", text);
 }
 
@@ -322,8 +337,11 @@ int cmd_policy(int argc, char **argv)
 	static const struct opt_verb verb[] = {
 		{ "check", check, "is a policy well formed, and is anything odd about it" },
 		{ "explain", explain, "why somebody may or may not, and what would have to change" },
+		{ "who-can", policy_who_can, "everybody who may, and by which rule" },
+		{ "diff", policy_diff, "who gains or loses what between two policies" },
+		{ "import", policy_import, "make a policy of an ACL file or of dynamic-security's" },
 	};
 
-	return opt_verb("policy", "Checks a policy and explains decisions. The language: pullcord-policy(5).", verb,
+	return opt_verb("policy", "Checks, compares and imports policies, and explains decisions. The language: pullcord-policy(5).", verb,
 			countof(verb), argc, argv);
 }

@@ -1,0 +1,44 @@
+#include "listing.h"
+
+#include "compiled.h"
+
+uint32_t policy_listed(const struct policy *p)
+{
+	return p->rules.n;
+}
+
+struct listed policy_list(const struct policy *p, uint32_t i)
+{
+	const struct rule *r;
+
+	must(i < p->rules.n);
+	r = &p->rules.rule[i];
+	return (struct listed){ p->rules.role[r->role].name, r->effect, r->accesses, r->pattern, r->line };
+}
+
+uint32_t policy_roles(const struct policy *p)
+{
+	return p->rules.roles;
+}
+
+struct span policy_role(const struct policy *p, uint32_t i)
+{
+	must(i < p->rules.roles);
+	return p->rules.role[i + 1].name;
+}
+
+struct span policy_role_at(const struct policy *p, uint32_t line)
+{
+	uint32_t low = 0, high = p->rules.n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (p->rules.rule[mid].line < line)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < p->rules.n && p->rules.rule[low].line == line ? p->rules.role[p->rules.rule[low].role].name
+								   : span(NULL, 0);
+}
