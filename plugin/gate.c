@@ -42,6 +42,8 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const
 {
 	struct happening h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
 
+	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_OFF)
+		return;
 	h.topic = topic;
 	h.message = d->message;
 	h.why = d->verdict.why;
@@ -82,6 +84,13 @@ static bool may_be_retained(enum topic_kind kind)
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
 }
 
+/* How a message comes to be asked about. */
+enum voice {
+	VOICE_LIVE,                 /* sent now */
+	VOICE_WILL,                 /* its connection is over */
+	VOICE_RETAINED,             /* sent long ago: may its source still? */
+};
+
 /* What may still be said when a connection is over: its will, and what it retained, both only of itself. */
 static bool is_of_itself(const struct topic *t, const struct session *s)
 {
@@ -106,15 +115,35 @@ static const char *check_payload(struct guard *g, const struct session *s, const
 	return check_sender(g, s, e);
 }
 
-static struct decision decide_publish(struct guard *g, const struct session *s, bool live, const char *topic,
+/* The limit of its roles that a message goes beyond. */
+static const char *check_limits(const struct policy_limits *most, enum voice voice, const struct publish *p)
+{
+	if (p->payload.n > most->bytes)
+		return "limit size: the payload is larger than the roles allow";
+	if (p->qos > most->qos)
+		return "limit qos: the quality of service is higher than the roles allow";
+	if (p->retain && !most->retain)
+		return "no retain: a role forbids retained messages";
+	return voice == VOICE_WILL && !most->will ? "no will: a role forbids a will" : NULL;
+}
+
+/* What is not counted: what saves lives, and what is not sent now. */
+static bool is_in_rate(struct session *s, enum voice voice, const struct decision *d, const struct policy_limits *most)
+{
+	return voice != VOICE_LIVE || d->verdict.life_critical || most->rate_per_h == POLICY_NO_LIMIT ||
+	       session_count_message(s, most->rate_per_h, most->burst, guard_mono_us());
+}
+
+static struct decision decide_publish(struct guard *g, struct session *s, enum voice voice, const char *topic,
 				      const struct publish *p, struct envelope *e)
 {
+	struct policy_limits most = policy_limits(g->policy, s->holder);
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
 	if (topic_parse(span_str(topic), &d.topic) != OK)
 		return d;
-	if (!live && !is_of_itself(&d.topic, s))
+	if (voice != VOICE_LIVE && !is_of_itself(&d.topic, s))
 		d.detail = "a will is for one's own state or presence";
 	else if (d.topic.kind == TOPIC_OTHER)
 		d.detail = "not one of our topics";   /* what is not known cannot be checked */
@@ -125,7 +154,9 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 	d.verdict = policy_decide(g->policy, s->holder, ACCESS_PUBLISH, &d.topic);
 	if (!d.verdict.allow)
 		return d;
-	d.detail = check_payload(g, s, &d.topic, p, e);
+	d.detail = check_limits(&most, voice, p);
+	if (!d.detail)
+		d.detail = check_payload(g, s, &d.topic, p, e);
 	if (d.detail)
 		return d;
 	if (e->head)
@@ -134,6 +165,9 @@ static struct decision decide_publish(struct guard *g, const struct session *s, 
 	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical) {
 		d.detail = "the record has stopped";
 		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
+	} else if (!is_in_rate(s, voice, &d, &most)) {
+		d.detail = "limit rate: more messages than the roles allow";
+		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
 	}
 	return d;
 }
@@ -183,7 +217,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		return GATE_DENY;
 	}
 	live = known && s->state == SESSION_LIVE;
-	d = decide_publish(g, s, live, topic, p, &e);
+	d = decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
 	if (!known && d.answer == GATE_CLOSE)
 		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
 	if (known || d.answer != GATE_ALLOW)   /* asking whether a retained message's source still may is no publish */
@@ -248,24 +282,27 @@ enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char 
 
 /* ---- receive ---- */
 
-/* One message goes to many: its topic is parsed once. */
-static const struct topic *delivered_topic(struct guard *g, const char *text)
+/* One message goes to many: its topic is looked at once. */
+static const struct policy_topic *delivered_topic(struct guard *g, const char *text)
 {
 	size_t n = strlen(text);
 
-	if (n == g->topic.text.n && n && memcmp(text, g->topic_text, n) == 0)
-		return &g->topic;
+	if (n == g->topic.text.n && n && memcmp(text, g->topic_text, n) == 0 && policy_is_prepared(g->policy, &g->prepared))
+		return &g->prepared;
 	g->topic = (struct topic){ 0 };
 	if (n > TOPIC_BYTES_MAX)
 		return NULL;
 	memcpy(g->topic_text, text, n + 1);
-	return topic_parse(span(g->topic_text, n), &g->topic) == OK ? &g->topic : NULL;
+	if (topic_parse(span(g->topic_text, n), &g->topic) != OK)
+		return NULL;
+	policy_prepare(g->policy, ACCESS_RECEIVE, &g->topic, &g->prepared);
+	return &g->prepared;
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
 {
 	struct decision d = deny(NULL);
-	const struct topic *t = delivered_topic(g, topic);
+	const struct policy_topic *t = delivered_topic(g, topic);
 	struct id message;
 	bool known;
 	struct session *s = who(g, c, &known);
@@ -276,7 +313,7 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 	}
 	d.verdict.why = WHY_GRAMMAR;
 	if (t)
-		d.verdict = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, t);
+		d.verdict = policy_decide_prepared(g->policy, s->holder, ACCESS_RECEIVE, t);
 	if (envelope_peek_id(p->payload, &message) == OK)
 		d.message = &message;
 	if (d.verdict.allow && !d.verdict.life_critical && record_state(g->record) == RECORD_STOPPED)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "policy_file.h"
 #include "vault.h"
 
 #define POLICY_FILE "pullcord.policy"
@@ -90,20 +91,14 @@ static enum err read_file(const char *path, size_t max, char **out, size_t *n)
 
 static enum err read_policy(const char *dir, struct policy **out, char *what, size_t cap)
 {
-	CLEANUP(free_cleanup) char *text = NULL;
-	struct policy_error where = { 0 };
+	struct policy_error where;
 	char path[600];
-	size_t n;
 	enum err e;
 
 	path_in(dir, POLICY_FILE, path, sizeof(path));
-	e = read_file(path, POLICY_BYTES_MAX, &text, &n);
-	if (e == OK)
-		e = policy_load(span(text, n), out, &where);
-	if (e == ERR_SYNTAX)
-		snprintf(what, cap, "%s:%u:%u: %s", path, where.line, where.column, where.text);
-	else if (e != OK)
-		snprintf(what, cap, "%s: %s", path, err_text(e));
+	e = policy_file_load(path, out, &where);
+	if (e != OK)
+		policy_error_write(&where, what, cap);
 	return e;
 }
 
@@ -248,8 +243,10 @@ void guard_rebind(struct guard *g, struct session *s)
 	struct holder *h = NULL;
 	enum err e = directory_find(g->directory, s->party, span_str(s->id), &a);
 
-	if (e == OK && !a->subject.suspended)
+	if (e == OK && !a->subject.suspended) {
+		a->subject.address = span_str(s->address);
 		e = policy_bind(g->policy, &a->subject, &h);
+	}
 	if (e != OK && e != ERR_NOT_FOUND)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 	session_hold(s, h);
@@ -393,6 +390,8 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	if (!v.allow || (!v.life_critical && record_state(g->record) == RECORD_STOPPED))
 		return;
 	g->host.publish(s->client, k->text, span(k->payload, k->n), 1, false);
+	if (v.record == POLICY_RECORD_OFF)
+		return;
 	h.topic = span_str(k->text);
 	h.message = &k->id;
 	h.why = v.why;

@@ -39,7 +39,8 @@ struct guard {
 	struct sessions sessions;
 	struct arena arena;
 	struct id_maker ids;
-	struct topic topic;             /* the last one delivered, parsed: a message's deliveries come in a row */
+	struct topic topic;             /* the last one delivered, parsed and prepared: a message's deliveries come in a row */
+	struct policy_topic prepared;
 	char topic_text[TOPIC_BYTES_MAX + 1];
 	uint64_t directory_seen, journal, checkpoint;
 	int64_t second;                 /* of the last once-a-second work, monotonic */

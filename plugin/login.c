@@ -23,6 +23,7 @@ enum fault {
 	LOGIN_WAIT,
 	LOGIN_BUSY,
 	LOGIN_RECORD,
+	LOGIN_SESSIONS,
 };
 
 static const struct { const char *text; enum gate answer; } faults[] = {
@@ -41,6 +42,7 @@ static const struct { const char *text; enum gate answer; } faults[] = {
 	[LOGIN_WAIT] = { "the password is being checked", GATE_CLOSE },
 	[LOGIN_BUSY] = { "too many passwords to check", GATE_CLOSE },
 	[LOGIN_RECORD] = { "the record is behind", GATE_CLOSE },
+	[LOGIN_SESSIONS] = { "limit sessions: as many as the roles allow are there already", GATE_DENY },
 };
 
 /* Who a connection says it is, while that is being found out. */
@@ -157,17 +159,24 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 }
 
 /* Binds first: a session that cannot be had must not supersede one that is. */
-static enum gate open_session(struct guard *g, const struct client *c, const struct claim *k)
+static enum fault open_session(struct guard *g, const struct client *c, const struct claim *k)
 {
 	struct holder *h;
 	struct session *s;
+	uint32_t most;
 
+	k->account->subject.address = span_str(c->address);
 	if (policy_bind(g->policy, &k->account->subject, &h) != OK)
-		return GATE_CLOSE;
+		return LOGIN_MEMORY;
+	most = policy_limits(g->policy, h).sessions;
+	if (most != POLICY_NO_LIMIT && sessions_beside(&g->sessions, k->party, k->id, c->client) >= most) {
+		holder_close(&h);
+		return LOGIN_SESSIONS;
+	}
 	s = session_add(&g->sessions, c->context, c->client, !c->clean);
 	if (!s) {
 		holder_close(&h);
-		return GATE_CLOSE;
+		return LOGIN_MEMORY;
 	}
 	session_hold(s, h);
 	s->fresh = true;
@@ -176,7 +185,7 @@ static enum gate open_session(struct guard *g, const struct client *c, const str
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
-	return GATE_ALLOW;
+	return LOGIN_GOOD;
 }
 
 /* Mosquitto asks every session again after SIGHUP, offline ones too, with the stored password and the username we gave
@@ -194,7 +203,6 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 {
 	CLEANUP(claim_clear) struct claim k = { 0 };
 	struct session *s = session_of(&g->sessions, c->context);
-	enum gate answer;
 	enum fault f;
 
 	*username = NULL;
@@ -204,15 +212,14 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 	if (g->reloading && s && c->client && strcmp(s->client, c->client) == 0)
 		return recognise(g, c, s);
 	f = prove(g, c, x509, password, &k);
+	if (f == LOGIN_GOOD)
+		f = open_session(g, c, &k);
 	record_login(g, c, &k, f,
 		     f == LOGIN_OWNER || f == LOGIN_CLIENT_ID ? PULLCORD__V1__AUDIT_TYPE__AUDIT_TAKEOVER
 							      : PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN);
-	if (f != LOGIN_GOOD)
-		return faults[f].answer;
-	answer = open_session(g, c, &k);
-	if (answer == GATE_ALLOW && x509)
+	if (f == LOGIN_GOOD && x509)
 		*username = session_of(&g->sessions, c->context)->id;
-	return answer;
+	return faults[f].answer;
 }
 
 /* Mosquitto 2.0.11 gives -1 for every end; later versions tell a goodbye from a broken connection. */

@@ -170,9 +170,11 @@ static void insert(struct sessions *t, struct session *s)
 struct session *session_add(struct sessions *t, const void *context, const char *client, bool resume)
 {
 	struct session *s = session_new(context, client, SESSION_LIVE), *old = session_of(t, context);
+	const struct session *before = session_client(t, client);
 
 	if (!s)
 		return NULL;
+	s->full_ns = before ? before->full_ns : 0;
 	if (old && strcmp(old->client, client) != 0)
 		session_drop(t, old);   /* the pointer is somebody else's by now */
 	supersede(t, client, resume ? s : NULL);
@@ -201,6 +203,27 @@ void sessions_reap(struct sessions *t, int64_t now_ms)
 		if (s->state != SESSION_LIVE && now_ms - s->active_ms > SESSION_LINGER_MS)
 			session_drop(t, s);
 	}
+}
+
+size_t sessions_beside(const struct sessions *t, Pullcord__V1__Party party, const char *id, const char *client)
+{
+	size_t n = 0;
+
+	for (const struct session *s = t->all; s; s = s->all_next)
+		n += s->state == SESSION_LIVE && s->party == party && strcmp(s->id, id) == 0 && strcmp(s->client, client) != 0;
+	return n;
+}
+
+/* A token bucket told by the one time at which it is full (GCRA, ITU-T I.371 annex A): each message moves it on. */
+bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, int64_t now_us)
+{
+	int64_t each_ns = INT64_C(3600000000000) / per_h, now_ns = now_us * 1000;
+	int64_t full_ns = s->full_ns > now_ns ? s->full_ns : now_ns;
+
+	if (full_ns - now_ns > (int64_t)(burst - 1) * each_ns)
+		return false;
+	s->full_ns = full_ns + each_ns;
+	return true;
 }
 
 void session_hold(struct session *s, struct holder *h)

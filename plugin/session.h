@@ -37,6 +37,7 @@ struct session {
 	struct session_filter *filter;
 	size_t filters;
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
+	int64_t full_ns;            /* when its allowance of messages will be whole again; past: it is */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
 	bool fresh;                 /* logged in since the last tick */
@@ -61,13 +62,20 @@ struct session *session_of(const struct sessions *t, const void *context);
 struct session *session_client(const struct sessions *t, const char *client);
 
 /* A new live entry; an older one of the same pointer goes, a live one of the same client id becomes SUPERSEDED, closed
- * ones of it go. `resume`: the filters of the one before pass to it, as MQTT's session does. NULL: out of memory. */
+ * ones of it go. `resume`: the filters of the one before pass to it, as MQTT's session does. What it used of its allowance
+ * passes in any case: connecting again gives nobody more. NULL: out of memory. */
 struct session *session_add(struct sessions *t, const void *context, const char *client, bool resume);
 /* A closed entry for a session nobody is connected to, keyed by a pointer of the caller's that is no context. */
 struct session *session_add_offline(struct sessions *t, const void *key, const char *client);
 void session_drop(struct sessions *t, struct session *s);
 /* Drops entries not live that did nothing for SESSION_LINGER_MS. */
 void sessions_reap(struct sessions *t, int64_t now_ms);
+
+/* Live sessions of somebody under other client ids than this. */
+size_t sessions_beside(const struct sessions *t, Pullcord__V1__Party party, const char *id, const char *client);
+
+/* Counts one message, unless it is more than `per_h` (from 1) allows on average and `burst` (from 1) at once. */
+bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, int64_t now_us) MUST_USE;
 
 /* Takes the holder. */
 void session_hold(struct session *s, struct holder *h);

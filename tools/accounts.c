@@ -4,7 +4,7 @@
 #include <time.h>
 
 #include "cmd.h"
-#include "policy.h"
+#include "policy_file.h"
 #include "report.h"
 
 /* ---- drafts ------------------------------------------------------------------------------------------------------ */
@@ -131,13 +131,10 @@ static int check_words(const struct opt_page *page, const struct holding *h)
 static int check_roles(const struct install *in, const struct holding *h)
 {
 	CLEANUP(policy_close) struct policy *policy = NULL;
-	CLEANUP(free_cleanup) char *text = NULL;
 	const struct install_path path = install_path(in, "pullcord.policy");
 	struct policy_error where;
-	size_t n;
 
-	if (install_read(path.text, POLICY_BYTES_MAX, &text, &n) != OK ||
-	    policy_load(span(text, n), &policy, &where) != OK) {
+	if (policy_file_load(path.text, &policy, &where) != OK) {
 		report_hint("note: %s cannot be read, so the role is not checked; see pullcord policy check",
 			    path.text);
 		return CMD_DONE;

@@ -1,53 +1,56 @@
 /* policy: is it well formed, and why may or may not somebody? The plugin's own code decides. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "install.h"
 #include "opt.h"
-#include "policy.h"
 #include "report.h"
 
 #define POLICY_FILE "pullcord.policy"
-#define OPT_JSON(out) OPT_FLAG("json", out, "one JSON object a line")
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
-/* As compilers say it, so that editors can jump there. */
-static void say_refused(const char *path, enum err e, const struct policy_error *where)
+void policy_refused(const struct policy_error *where)
 {
 	const struct cell cell[] = {
-		CELL_STR("file", path), CELL_BOOL("ok", false), CELL_NUM("line", where->line),
+		CELL_STR("file", where->file), CELL_BOOL("ok", false), CELL_NUM("line", where->line),
 		CELL_NUM("column", where->column), CELL_STR("error", where->text),
 	};
+	char text[1024];
 
-	if (e != ERR_SYNTAX)
-		(void)report_fail(e, "load the policy %s", path);
-	else if (report_is_json())
+	policy_error_write(where, text, sizeof(text));
+	if (report_is_json())
 		report_object(cell, countof(cell));
+	else if (where->line)
+		report_error("%s", text);
 	else
-		report_error("%s:%u:%u: %s", path, where->line, where->column, where->text);
+		report_error("cannot read the policy %s", text);
 }
 
-static enum err load(const char *path, struct policy **out)
+enum err policy_open(const char *path, struct policy **out)
 {
-	CLEANUP(free_cleanup) char *text = NULL;
 	struct policy_error where;
-	size_t n;
-	enum err e = install_read(path, POLICY_BYTES_MAX, &text, &n);
+	enum err e = policy_file_load(path, out, &where);
 
-	if (e != OK) {
-		(void)report_fail(e, "read the policy %s", path);
-		return e;
-	}
-	e = policy_load(span(text, n), out, &where);
 	if (e != OK)
-		say_refused(path, e, &where);
+		policy_refused(&where);
 	return e;
 }
 
-/* The file that is named, else the installation's. False: there is none, which was said. */
-static bool find_policy(const char *named, const char *dir, struct install_path *out)
+struct install_path policy_path(const struct policy *p, const char *path, uint32_t *line)
+{
+	const struct policy_place at = policy_place(p, *line);
+	struct install_path out;
+
+	if (!span_text(at.file.n ? at.file : span_str(path), out.text, sizeof(out.text)))
+		out.text[0] = '\0';
+	*line = at.line;
+	return out;
+}
+
+bool policy_find(const char *named, const char *dir, struct install_path *out)
 {
 	struct install in;
 
@@ -65,25 +68,120 @@ enum err cmd_policy_load(const char *named, const char *dir, struct policy **out
 {
 	struct install_path path;
 
-	return find_policy(named, dir, &path) ? load(path.text, out) : ERR_NOT_FOUND;
+	return policy_find(named, dir, &path) ? policy_open(path.text, out) : ERR_NOT_FOUND;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
 
 struct checking {
+	const struct policy *policy;
 	const char *path;
 	unsigned warnings;
+	struct span *held;          /* roles somebody has; their texts are ours */
+	size_t n, cap;
+	enum err failed;
 };
 
 static void say_warning(void *ctx, uint32_t line, const char *text)
 {
-	const struct cell cell[] = { CELL_NUM("line", line), CELL_STR("warning", text) };
 	struct checking *c = ctx;
+	const struct install_path path = policy_path(c->policy, c->path, &line);
+	const struct cell cell[] = { CELL_STR("file", path.text), CELL_NUM("line", line), CELL_STR("warning", text) };
 
 	c->warnings++;
 	if (report_is_json())
 		report_object(cell, countof(cell));
-	report_line(TONE_WARN, "%s:%u: %s", c->path, line, text);
+	report_line(TONE_WARN, "%s:%u: %s", path.text, line, text);
+}
+
+static bool is_held(const struct checking *c, struct span role)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (span_eq(c->held[i], role))
+			return true;
+	return false;
+}
+
+static enum err keep_held(struct checking *c, struct span role)
+{
+	struct span *more;
+	char *copy;
+
+	if (is_held(c, role))
+		return OK;
+	if (c->n == c->cap) {
+		c->cap = c->cap ? 2 * c->cap : 64;
+		more = realloc(c->held, c->cap * sizeof(*more));
+		if (!more)
+			return ERR_FULL;
+		c->held = more;
+	}
+	copy = malloc(role.n + 1);
+	if (!copy)
+		return ERR_FULL;
+	memcpy(copy, role.p, role.n);
+	c->held[c->n++] = span(copy, role.n);
+	return OK;
+}
+
+static void checking_clear(struct checking *c)
+{
+	while (c->n)
+		free((void *)(uintptr_t)c->held[--c->n].p);
+	free(c->held);
+}
+
+static bool visit_account(void *ctx, const struct account *a)
+{
+	struct checking *c = ctx;
+
+	for (size_t i = 0; i < a->subject.roles && c->failed == OK; i++)
+		c->failed = keep_held(c, a->subject.role[i]);
+	return c->failed == OK;
+}
+
+static void hear_role(void *ctx, uint32_t line, struct span name, bool held)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "nobody has role %.*s", SPAN_FMT(name));
+	if (!held)
+		say_warning(ctx, line, text);
+}
+
+/* A role that was given and is not in the policy gives nothing, silently. */
+static void say_strangers(struct checking *c)
+{
+	for (size_t i = 0; i < c->n; i++) {
+		const struct cell cell[] = { CELL_STR("file", c->path), CELL_SPAN("unknown_role", c->held[i]) };
+
+		if (policy_has_role(c->policy, c->held[i]))
+			continue;
+		c->warnings++;
+		if (report_is_json())
+			report_object(cell, countof(cell));
+		report_line(TONE_WARN, "%s: somebody has role %.*s, which is not in it", c->path, SPAN_FMT(c->held[i]));
+	}
+}
+
+static enum err check_held(struct checking *c, const char *dir)
+{
+	CLEANUP(directory_close) struct directory *d = NULL;
+	struct install in;
+	enum err e;
+
+	TRY(install_open(dir, &in));
+	TRY(install_directory(&in, true, &d));
+	e = directory_each(d, visit_account, c);
+	if (e == OK)
+		e = c->failed;
+	if (e != OK) {
+		(void)report_fail(e, "read the directory of %s", in.dir);
+		return e;
+	}
+	policy_each_role(c->policy, c->held, c->n, hear_role, c);
+	say_strangers(c);
+	return OK;
 }
 
 static void say_good(const struct checking *c, const struct policy *p)
@@ -112,20 +210,26 @@ static int check(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "policy check", .operands = "[FILE]", .most = 1,
 		.text = "Says whether a policy is well formed, and where not: file, line, column and what would be right. Warns of "
-			"roles that allow nothing, rules that repeat others or are denied entirely, and life-critical marks on topics "
-			"nobody may publish.\n"
+			"roles that allow nothing; rules that repeat others, are denied entirely or deny what nobody may do; "
+			"subscriptions to other people's units, channels and patients; words that look like a person's number or name; "
+			"and life-critical marks on topics nobody may publish. A comment that begins with \"meant:\" at the end of a "
+			"line, with the reason, keeps it from being warned of. With --dir also of roles nobody has, and of roles "
+			"somebody has that the policy does not know.\n"
 			"Without FILE, the policy of the installation. Exit code 0: well formed, also with warnings; 1: not.",
 		.example = "pullcord policy check configs/hospital.policy", .opt = opt, .opts = countof(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);
-	struct checking c = { .path = path.text };
+	CLEANUP(checking_clear) struct checking c = { .path = path.text };
 
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
-	if (!find_policy(file.n ? file.text[0] : NULL, dir, &path) || load(path.text, &p) != OK)
+	if (!policy_find(file.n ? file.text[0] : NULL, dir, &path) || policy_open(path.text, &p) != OK)
 		return CMD_NO;
+	c.policy = p;
 	policy_lint(p, say_warning, &c);
+	if (dir && check_held(&c, dir) != OK)
+		return CMD_NO;
 	say_good(&c, p);
 	return CMD_DONE;
 }
@@ -134,7 +238,7 @@ static int check(int argc, char **argv)
 
 /* What the command line says; the subject's words borrow from it. */
 struct question {
-	const char *dir, *policy;
+	const char *dir, *policy, *from;
 	struct opt_list role, unit, attr;
 	struct span role_of[OPT_LIST_MAX];
 	struct attribute attribute_of[2 * OPT_LIST_MAX];
@@ -163,7 +267,7 @@ static int read_subject(const struct opt_page *page, const char *text, struct su
 
 bool cmd_policy_access(const char *text, enum access *out)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (!strcmp(text, access_name(all[i]))) {
@@ -177,7 +281,7 @@ static int read_access(const struct opt_page *page, const char *text, enum acces
 {
 	if (cmd_policy_access(text, out))
 		return OPT_RUN;
-	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe or receive", text);
+	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe, receive or control", text);
 }
 
 /* What is no topic is still a question: the answer is no. Enough of it is kept to say why. */
@@ -186,7 +290,8 @@ static struct topic read_topic(const char *text, enum access a)
 	struct topic t = { .text = span_str(text) };
 	struct span rest;
 
-	if ((a == ACCESS_SUBSCRIBE ? filter_parse(t.text, &t) : topic_parse(t.text, &t)) == OK)
+	if (a == ACCESS_CONTROL ? control_parse(t.text, &t) == OK :
+	    (a == ACCESS_SUBSCRIBE ? filter_parse(t.text, &t) : topic_parse(t.text, &t)) == OK)
 		return t;
 	t = (struct topic){ .n = text[0] == '$', .text = span_str(text) };
 	t.level[0] = span_cut(t.text, '/', &rest);
@@ -244,30 +349,42 @@ static enum err find_account(const struct question *q, struct account **out)
 	return e;
 }
 
+struct telling {
+	const struct policy *policy;
+	bool allow;
+};
+
 static void say_rule(void *ctx, uint32_t line, const char *text)
 {
-	const struct cell cell[] = { CELL_NUM("line", line), CELL_STR("text", text) };
+	const struct telling *t = ctx;
+	const struct policy_place at = policy_place(t->policy, line);
+	const struct cell cell[] = { CELL_SPAN("file", at.file), CELL_NUM("line", at.line), CELL_STR("text", text) };
 
 	if (report_is_json())
-		report_object(cell, countof(cell));
+		report_object(at.file.n ? cell : cell + 1, countof(cell) - !at.file.n);
+	else if (at.file.n)
+		report_line(TONE_DIM, "%.*s:%u %s", SPAN_FMT(at.file), at.line, text);
 	else if (line)
 		report_line(TONE_DIM, "line %-4u %s", line, text);
 	else if (span_is(span_cut(span_str(text), ':', &(struct span){ 0 }), "allowed"))
 		report_line(TONE_GOOD, "%s", text);
 	else
-		report_line(*(bool *)ctx ? TONE_PLAIN : TONE_STRONG, "%s", text);
+		report_line(t->allow ? TONE_PLAIN : TONE_STRONG, "%s", text);
 }
 
-static int explain_subject(const struct policy *p, const struct subject *s, const struct question *q)
+static int explain_subject(const struct policy *p, struct subject *s, const struct question *q)
 {
 	CLEANUP(holder_close) struct holder *h = NULL;
-	enum err e = policy_bind(p, s, &h);
 	struct verdict v;
+	enum err e;
+
+	s->address = span_str(q->from);
+	e = policy_bind(p, s, &h);
 
 	if (e != OK)
 		return report_fail(e, "explain it");
 	v = policy_decide(p, h, q->access, &q->topic);
-	policy_explain(p, s, q->access, &q->topic, say_rule, &v.allow);
+	policy_explain(p, s, q->access, &q->topic, say_rule, &(struct telling){ p, v.allow });
 	if (report_is_json()) {
 		const struct cell cell[] = {
 			CELL_BOOL("allow", v.allow), CELL_STR("why", why_text(v.why)), CELL_NUM("line", v.line),
@@ -287,7 +404,7 @@ static int answer(struct question *q)
 	CLEANUP(account_free) struct account *account = NULL;
 	struct install_path path;
 
-	if (!find_policy(q->policy, q->dir, &path) || load(path.text, &p) != OK)
+	if (!policy_find(q->policy, q->dir, &path) || policy_open(path.text, &p) != OK)
 		return CMD_NO;
 	if (q->role.n || q->subject.attributes) {
 		q->subject.tenant = policy_tenant(p);
@@ -309,12 +426,13 @@ static int explain(int argc, char **argv)
 		OPT_LIST("role", "ROLE", &q.role, "ask for somebody who holds this role, not for the one in the directory"),
 		OPT_LIST("unit", "UNIT", &q.unit, "short for --attr unit=UNIT"),
 		OPT_LIST("attr", "NAME=VALUE", &q.attr, "and this attribute"),
+		OPT_TEXT("from", "ADDRESS", &q.from, "where the subject connects from; without it, roles bound to networks give nothing"),
 		OPT_JSON(&json),
 	};
 	const struct opt_page page = {
 		.command = "policy explain", .operands = "SUBJECT ACCESS TOPIC", .least = 3, .most = 3,
-		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC: every rule that was "
-			"considered, the verdict, and what would have to change. What the subject holds is read from the directory, or "
+		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC, or control a command "
+			"such as user.create: every rule that was considered, the verdict, and what would have to change. What the subject holds is read from the directory, or "
 			"said by --role and --attr.\n"
 			"Exit code 0: allowed; 1: denied.",
 		.example = "pullcord policy explain user:ana receive mercy/unit/icu3/alert/high/icu3-nc1\n"
@@ -336,6 +454,8 @@ int cmd_policy(int argc, char **argv)
 {
 	static const struct opt_verb verb[] = {
 		{ "check", check, "is a policy well formed, and is anything odd about it" },
+		{ "fmt", policy_fmt, "the same policy in its columns" },
+		{ "test", policy_test, "does a policy decide as a file expects" },
 		{ "explain", explain, "why somebody may or may not, and what would have to change" },
 		{ "who-can", policy_who_can, "everybody who may, and by which rule" },
 		{ "diff", policy_diff, "who gains or loses what between two policies" },

@@ -1,14 +1,28 @@
-/* cmd_policy: the subcommands of `policy` that live in files of their own, and what they share. */
+/* cmd_policy: what the subcommands of `pullcord policy` share; most live in files of their own. */
 #ifndef PULLCORD_CMD_POLICY_H
 #define PULLCORD_CMD_POLICY_H
 
-#include "policy.h"
+#include "install.h"
+#include "policy_file.h"
 
-/* The policy that is named, else that of the installation in `dir`. What was wrong was said. */
+#define OPT_JSON(out) OPT_FLAG("json", out, "one JSON object a line")
+
+/* The policy that is named, else the installation's. False: there is none, which was said. */
+bool policy_find(const char *named, const char *dir, struct install_path *out);
+/* Loads it; what is wrong with it was said. */
+enum err policy_open(const char *path, struct policy **out) MUST_USE;
+/* As compilers say it, so that editors can jump there. */
+void policy_refused(const struct policy_error *where);
+/* The path a line of a policy stands in: of an included file, or `path`. */
+struct install_path policy_path(const struct policy *p, const char *path, uint32_t *line);
+
+/* Finds and loads in one. What was wrong was said. */
 enum err cmd_policy_load(const char *named, const char *dir, struct policy **out) MUST_USE;
 /* False: `text` is no access. */
 bool cmd_policy_access(const char *text, enum access *out) MUST_USE;
 
+int policy_fmt(int argc, char **argv);
+int policy_test(int argc, char **argv);
 int policy_import(int argc, char **argv);
 int policy_diff(int argc, char **argv);
 int policy_who_can(int argc, char **argv);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "line.h"
 #include "rules.h"
 
 /* A role or group (`what`) of a client or group (`of`). */

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #include "dynsec.h"
-#include "rules.h"
+#include "line.h"
 
 struct work {
 	struct import *im;

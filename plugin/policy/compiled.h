@@ -9,20 +9,22 @@ struct policy {
 	uint8_t version[16];
 	struct rules rules;
 	struct trie trie;
-	uint32_t marks;             /* root of the life-critical patterns; 0: none */
+	uint32_t marks, records;    /* roots of the life-critical and the record patterns; 0: none */
 };
 
 /* One block: this, then roles, values and their texts. A value is in the table once, with a bit for each attribute
  * whose set it is in; own ids are values of own attributes. */
 struct holder {
 	const struct policy *policy;
-	bool suspended;
+	bool suspended, quarantined;
 	uint32_t idle_s;
+	struct policy_limits limits;
 	uint64_t attributes;        /* whose set is not empty */
 	struct words value;
 	uint64_t *of_value;         /* by value: its attributes */
-	uint32_t *role;
-	uint32_t roles;
+	uint32_t *role;             /* held, then those that would be, were they not bound to other networks */
+	uint32_t roles, away;
+	unsigned depths;            /* a bit for each level at which a rule of theirs asks for an attribute */
 };
 
 /* What a subject would have if somebody gave it more; for explaining. */
@@ -30,16 +32,15 @@ struct wish {
 	struct span role;           /* empty: none */
 	struct attribute attribute[TOPIC_LEVELS_MAX];
 	size_t attributes;
-	bool resumed;               /* not suspended any more */
+	bool resumed, released;     /* not suspended, not quarantined any more */
 };
 
 /* A rule's pattern as the trie wants it; how many levels. */
 uint32_t policy_steps(const struct policy *p, const struct rule *rule, struct step step[TOPIC_LEVELS_MAX]);
 
-/* A topic as this holder sees it, each level hashed once. ERR_SYNTAX: none of ours, or it holds a wildcard and is no
- * filter. */
-enum err holder_resolve(const struct holder *h, const struct topic *topic, bool filter,
-			struct step step[TOPIC_LEVELS_MAX]) MUST_USE;
+/* A topic as this holder sees it: the attributes of each level in `depths`. */
+void holder_resolve(const struct holder *h, const struct policy_topic *topic, unsigned depths,
+		    struct step step[TOPIC_LEVELS_MAX]);
 
 /* policy_bind() for the subject with the wish fulfilled. */
 enum err holder_make(const struct policy *p, const struct subject *s, const struct wish *w, struct holder **out) MUST_USE;

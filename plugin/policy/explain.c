@@ -1,5 +1,5 @@
 #include "compiled.h"
-#include "cur.h"
+#include "line.h"
 
 #define EXPLAIN_TEXT_MAX 1024
 #define EXPLAIN_VALUES_MAX 8
@@ -30,6 +30,11 @@ static void tell(struct teller *t, uint32_t line)
 	t->say(t->ctx, line, t->text);
 }
 
+static struct place_text place(const struct teller *t, uint32_t line)
+{
+	return rules_place_text(&t->p->rules, line);
+}
+
 static void put_name(struct put *b, struct span s)
 {
 	if (word_ok(s))
@@ -41,11 +46,11 @@ static void put_name(struct put *b, struct span s)
 /* "publish to mercy/unit/icu3/ack/nc1" */
 static void put_deed(struct teller *t)
 {
-	put_fmt(&t->b, "%s%s ", access_name(t->access), t->access == ACCESS_RECEIVE ? "" : " to");
+	put_fmt(&t->b, "%s%s ", access_name(t->access), t->access & (ACCESS_RECEIVE | ACCESS_CONTROL) ? "" : " to");
 	for (uint32_t i = 0; i < t->topic->n; i++) {
 		struct span level = t->topic->level[i];
 
-		put_str(&t->b, i ? "/" : "");
+		put_str(&t->b, !i ? "" : t->access == ACCESS_CONTROL ? "." : "/");
 		if (span_is(level, "+") || span_is(level, "#"))
 			put_bytes(&t->b, level);
 		else
@@ -172,14 +177,14 @@ static void put_values(struct teller *t, struct span name)
 static void put_misfit(struct teller *t, const struct rule *rule, const struct fit *f)
 {
 	struct span want = { 0 }, have = f->level < t->topic->n ? t->topic->level[f->level] : want;
-	struct pattern pattern;
-	size_t bad;
+	const struct pattern pattern = rule_pattern(rule);
 
-	must(!pattern_read(rule->pattern, &pattern, &bad));
 	if (f->level < pattern.n)
 		want = pattern.level[f->level].text;
 	if (f->kind == FIT_LONGER || f->kind == FIT_ENDS) {
-		put_fmt(&t->b, "has %u levels, not %u", pattern.n, t->topic->n);
+		bool more = pattern.level[pattern.n - 1].kind == STEP_HASH;
+
+		put_fmt(&t->b, "has %u levels%s, not %u", pattern.n - more, more ? " or more" : "", t->topic->n);
 		return;
 	}
 	put_fmt(&t->b, "level %u is %s, ", f->level + 1, quote(have).text);
@@ -232,7 +237,7 @@ static void tell_rules(struct teller *t)
 	const struct rules *r = &t->p->rules;
 
 	for (uint32_t i = 0; i < r->n; i++)
-		if (r->rule[i].effect != EFFECT_MARK && holds(t->h, r->rule[i].role))
+		if (r->rule[i].effect <= EFFECT_DENY && holds(t->h, r->rule[i].role))
 			tell_rule(t, &r->rule[i]);
 }
 
@@ -247,10 +252,10 @@ static void tell_verdict(struct teller *t, const struct verdict *v)
 	put_deed(t);
 	switch (v->why) {
 	case WHY_ALLOWED:
-		put_fmt(&t->b, ", by line %u%s", v->line, v->life_critical ? "; it is life-critical" : "");
+		put_fmt(&t->b, ", by %s%s", place(t, v->line).text, v->life_critical ? "; it is life-critical" : "");
 		break;
 	case WHY_DENIED:
-		put_fmt(&t->b, ": line %u denies it, and deny beats allow", v->line);
+		put_fmt(&t->b, ": %s denies it, and deny beats allow", place(t, v->line).text);
 		break;
 	case WHY_NO_RULE:
 		put_fmt(&t->b, ": no role of ");
@@ -291,7 +296,7 @@ static void tell_wish(struct teller *t, const struct wish *w, uint32_t line)
 		put_str(&t->b, " had ");
 		put_name(&t->b, w->attribute[i].value);
 	}
-	put_fmt(&t->b, " (line %u)", line);
+	put_fmt(&t->b, " (%s)", place(t, line).text);
 	tell(t, 0);
 }
 
@@ -346,7 +351,8 @@ static void tell_parts(struct teller *t)
 		    !meets_rule(t, rule))
 			continue;
 		begin(t);
-		put_fmt(&t->b, "a part of it is granted: subscribe within %.*s (line %u)", SPAN_FMT(rule->pattern), rule->line);
+		put_fmt(&t->b, "a part of it is granted: subscribe within %.*s (%s)", SPAN_FMT(rule->pattern),
+			place(t, rule->line).text);
 		tell(t, 0);
 		told++;
 	}
@@ -370,11 +376,11 @@ static void tell_deny(struct teller *t, uint32_t line)
 	}
 	must(deny);
 	begin(t);
-	put_fmt(&t->b, "line %u would have to be narrowed or go, or ", line);
+	put_fmt(&t->b, "%s would have to be narrowed or go, or ", place(t, line).text);
 	put_name(&t->b, t->s->id);
 	put_fmt(&t->b, " lose role %.*s; ", SPAN_FMT(r->role[deny->role].name));
 	if (allow)
-		put_fmt(&t->b, "without it line %u would allow it", allow->line);
+		put_fmt(&t->b, "without it %s would allow it", place(t, allow->line).text);
 	else
 		put_str(&t->b, "and even then no rule allows it");
 	tell(t, 0);
@@ -391,6 +397,15 @@ static void tell_grammar(struct teller *t)
 	else
 		put_fmt(&t->b, "a topic has 1 to %d levels of letters, digits and . _ : -, and wildcards only in a subscription",
 			TOPIC_LEVELS_MAX);
+	tell(t, 0);
+}
+
+static void tell_quarantined(struct teller *t)
+{
+	begin(t);
+	put_name(&t->b, t->s->id);
+	put_fmt(&t->b, " would have to be released from quarantine%s",
+		would_allow(t, &(struct wish){ .released = true }) ? "" : "; and even then no rule allows it");
 	tell(t, 0);
 }
 
@@ -423,8 +438,37 @@ static void tell_change(struct teller *t, const struct verdict *v)
 	case WHY_SUSPENDED:
 		tell_suspended(t);
 		break;
+	case WHY_QUARANTINED:
+		tell_quarantined(t);
+		break;
 	default:
 		break;
+	}
+}
+
+static void put_networks(struct teller *t, const struct role *role)
+{
+	char text[NETWORK_TEXT_MAX];
+
+	for (uint32_t i = 0; i < role->networks && i < EXPLAIN_VALUES_MAX; i++)
+		put_fmt(&t->b, "%s%s", i ? ", " : "", network_write(&t->p->rules.network[role->network + i], text));
+	put_str(&t->b, role->networks > EXPLAIN_VALUES_MAX ? ", ..." : "");
+}
+
+/* Roles that count for nothing here, because of where the subject is. */
+static void tell_away(struct teller *t)
+{
+	for (uint32_t i = t->h->roles; i < t->h->roles + t->h->away; i++) {
+		const struct role *role = &t->p->rules.role[t->h->role[i]];
+
+		begin(t);
+		put_fmt(&t->b, "role %.*s is for ", SPAN_FMT(role->name));
+		put_networks(t, role);
+		put_str(&t->b, t->s->address.n ? " only, not for " : " only, and from where is not known");
+		if (t->s->address.n)
+			put_str(&t->b, quote(t->s->address).text);
+		put_str(&t->b, ": it gives nothing");
+		tell(t, role->line);
 	}
 }
 
@@ -455,6 +499,7 @@ void policy_explain(const struct policy *p, const struct subject *s, enum access
 {
 	CLEANUP(holder_close) struct holder *h = NULL;
 	struct teller t = { .p = p, .s = s, .topic = topic, .access = a, .say = say, .ctx = ctx };
+	struct policy_topic prepared;
 	struct verdict v;
 
 	if (policy_bind(p, s, &h) != OK) {
@@ -463,8 +508,11 @@ void policy_explain(const struct policy *p, const struct subject *s, enum access
 	}
 	t.h = h;
 	v = policy_decide(p, h, a, topic);
-	if (holder_resolve(h, topic, a == ACCESS_SUBSCRIBE, t.step) == OK) {
+	policy_prepare(p, a, topic, &prepared);
+	if (prepared.n) {
+		holder_resolve(h, &prepared, UINT32_MAX, t.step);
 		tell_strangers(&t);
+		tell_away(&t);
 		tell_rules(&t);
 	}
 	tell_verdict(&t, &v);

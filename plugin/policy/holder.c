@@ -49,7 +49,11 @@ struct holder_size {
 
 static struct holder_size measure(const struct policy *p, const struct subject *s, const struct wish *w)
 {
-	struct holder_size size = { .roles = s->roles + 1, .gifts = 1 + s->attributes + w->attributes };
+	struct holder_size size = { .gifts = 1 + s->attributes + w->attributes };
+
+	for (size_t i = 0; i <= s->roles; i++)
+		size.roles += p->rules.role[rules_role(&p->rules, i < s->roles ? s->role[i] : w->role)].reach;
+	size.roles += 1;        /* the quarantined's */
 
 	for (size_t i = 0; i < size.gifts; i++) {
 		struct gift g = gift_at(p, s, w, i);
@@ -84,17 +88,100 @@ static void give(struct holder *h, struct gift g, uint8_t **text)
 	h->attributes |= g.bit;
 }
 
-/* The shortest time of any role counts. Unknown roles give nothing. */
-static void take_role(struct holder *h, struct span name)
+static uint32_t larger(uint32_t a, uint32_t b)
 {
-	uint32_t role = rules_role(&h->policy->rules, name);
-	uint32_t idle_s = h->policy->rules.role[role].idle_s;
+	return a > b ? a : b;
+}
 
-	if (!role)
-		return;
-	h->role[h->roles++] = role;
-	if (idle_s && (!h->idle_s || idle_s < h->idle_s))
-		h->idle_s = idle_s;
+/* The limits a role states widen what other roles stated; before the first, nothing is stated. */
+static void take_limits(struct holder *h, const struct role *role, unsigned *stated)
+{
+	struct policy_limits *have = &h->limits;
+	const struct policy_limits *more = &role->limits;
+	unsigned states = 0;
+
+	for (enum said s = 0; s < SAID_COUNT; s++)
+		states |= role->said[s] ? 1u << s : 0;
+	if (states & 1u << SAID_RATE) {
+		have->rate_per_h = *stated & 1u << SAID_RATE ? larger(have->rate_per_h, more->rate_per_h) : more->rate_per_h;
+		have->burst = *stated & 1u << SAID_RATE ? larger(have->burst, more->burst) : more->burst;
+	}
+	if (states & 1u << SAID_SIZE)
+		have->bytes = *stated & 1u << SAID_SIZE ? larger(have->bytes, more->bytes) : more->bytes;
+	if (states & 1u << SAID_SESSIONS)
+		have->sessions = *stated & 1u << SAID_SESSIONS ? larger(have->sessions, more->sessions) : more->sessions;
+	if (states & 1u << SAID_QOS)
+		have->qos = (uint8_t)(*stated & 1u << SAID_QOS ? larger(have->qos, more->qos) : more->qos);
+	have->will &= more->will;
+	have->retain &= more->retain;
+	*stated |= states;
+}
+
+static bool has_role(const struct holder *h, uint32_t role)
+{
+	for (uint32_t i = 0; i < h->roles; i++)
+		if (h->role[i] == role)
+			return true;
+	return false;
+}
+
+/* With what it includes, as far as that may come from where the subject is. Unknown roles give nothing. */
+static void take_role(struct holder *h, uint32_t role, const struct network *address)
+{
+	const struct rules *r = &h->policy->rules;
+	uint32_t with[RULES_REACH_MAX];
+	size_t n = role ? rules_closure(r, role, address, with) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!has_role(h, with[i]))
+			h->role[h->roles++] = with[i];
+}
+
+/* The roles given that are bound to other networks, behind the held ones. */
+static void keep_away(struct holder *h, const struct subject *s, const struct network *address)
+{
+	const struct rules *r = &h->policy->rules;
+
+	for (size_t i = 0; i < s->roles; i++) {
+		uint32_t role = rules_role(r, s->role[i]);
+
+		if (role && !role_is_from(r, role, address))
+			h->role[h->roles + h->away++] = role;
+	}
+}
+
+/* The shortest time of any role counts. */
+static void sum_up(struct holder *h)
+{
+	unsigned stated = 0;
+
+	h->limits = (struct policy_limits){ POLICY_NO_LIMIT, POLICY_NO_LIMIT, POLICY_NO_LIMIT, POLICY_NO_LIMIT, 2, true, true };
+	for (uint32_t i = 0; i < h->roles; i++) {
+		const struct role *role = &h->policy->rules.role[h->role[i]];
+
+		if (role->idle_s && (!h->idle_s || role->idle_s < h->idle_s))
+			h->idle_s = role->idle_s;
+		h->depths |= role->depths;
+		take_limits(h, role, &stated);
+	}
+}
+
+static void take_roles(struct holder *h, const struct subject *s, const struct wish *w)
+{
+	const struct rules *r = &h->policy->rules;
+	struct network address;
+
+	if (!address_read(s->address, &address))
+		address = (struct network){ 0 };
+	if (h->quarantined) {
+		take_role(h, r->quarantine, &address);
+	} else {
+		for (size_t i = 0; i < s->roles; i++)
+			take_role(h, rules_role(r, s->role[i]), &address);
+		take_role(h, rules_role(r, w->role), &address);
+		keep_away(h, s, &address);
+	}
+	sum_up(h);
 }
 
 static void fill(struct holder *h, uint8_t *text, const struct subject *s, const struct wish *w, size_t gifts)
@@ -105,9 +192,7 @@ static void fill(struct holder *h, uint8_t *text, const struct subject *s, const
 	/* Nobody, and nobody of another tenant, holds anything here. */
 	if (!own_bits(s->party) || !span_eq(s->tenant, p->rules.tenant))
 		return;
-	for (size_t i = 0; i < s->roles; i++)
-		take_role(h, s->role[i]);
-	take_role(h, w->role);
+	take_roles(h, s, w);
 	for (size_t i = 0; i < gifts; i++) {
 		g = gift_at(p, s, w, i);
 		if (g.bit)
@@ -130,6 +215,7 @@ enum err holder_make(const struct policy *p, const struct subject *s, const stru
 	text = lay_out(&b, h, &size);
 	h->policy = p;
 	h->suspended = s->suspended && !w->resumed;
+	h->quarantined = s->quarantined && !w->released;
 	memcpy(h->value.key, p->rules.words.key, sizeof(h->value.key));
 	fill(h, text, s, w, size.gifts);
 	*out = h;
@@ -139,6 +225,27 @@ enum err holder_make(const struct policy *p, const struct subject *s, const stru
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out)
 {
 	return holder_make(p, s, &(struct wish){ 0 }, out);
+}
+
+struct policy_limits policy_limits(const struct policy *p, const struct holder *h)
+{
+	must(!h || h->policy == p);
+	return h ? h->limits : (struct policy_limits){ 0 };
+}
+
+bool policy_from(const struct policy *p, const struct holder *h, struct span address)
+{
+	struct network from;
+
+	if (!h)
+		return false;
+	must(h->policy == p);
+	if (!address_read(address, &from))
+		from = (struct network){ 0 };
+	for (uint32_t i = 0; i < h->roles + h->away; i++)
+		if (role_is_from(&p->rules, h->role[i], &from))
+			return true;
+	return h->roles + h->away == 0;
 }
 
 void holder_close(struct holder **h)

@@ -2,21 +2,40 @@
 
 #include <stdio.h>
 
-#define LINT_TEXT_MAX 384
+#define LINT_TEXT_MAX 512
+#define NUMBER_DIGITS 6         /* a medical record number has at least so many */
+
+static const enum access accesses[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
+
+static struct place_text place(const struct policy *p, uint32_t line)
+{
+	return rules_place_text(&p->rules, line);
+}
+
+/* ---- rules among each other -------------------------------------------------------------------------------------- */
+
+/* The least line by which one access was said, by the role or one it includes. */
+static uint32_t covered_access(const struct policy *p, const struct rule *rule, enum effect by, const struct step *step,
+			       uint32_t n, enum access a)
+{
+	uint32_t with[RULES_REACH_MAX], line = 0;
+
+	for (size_t i = rules_closure(&p->rules, rule->role, NULL, with); i; i--)
+		line = line_first(line, trie_covers(&p->trie, p->rules.role[with[i - 1]].root[by], step, n, a));
+	return line;
+}
 
 /* The line by which all accesses of a rule have been said; 0: one of them never is. A pattern is walked as if it were a
  * topic of somebody who holds exactly what it asks for: so {unit} is covered by {unit} and by '+'. */
 static uint32_t covered(const struct policy *p, const struct rule *rule, enum effect by)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
-	uint32_t root = p->rules.role[rule->role].root[by], line = 0, one, n;
 	struct step step[TOPIC_LEVELS_MAX];
+	uint32_t n = policy_steps(p, rule, step), line = 0, one;
 
-	n = policy_steps(p, rule, step);
-	for (size_t i = 0; i < countof(all); i++) {
-		if (!(rule->accesses & (unsigned)all[i]))
+	for (size_t i = 0; i < countof(accesses); i++) {
+		if (!(rule->accesses & (unsigned)accesses[i]))
 			continue;
-		one = trie_covers(&p->trie, root, step, n, all[i]);
+		one = covered_access(p, rule, by, step, n, accesses[i]);
 		if (!one)
 			return 0;
 		line = one > line ? one : line;
@@ -24,46 +43,149 @@ static uint32_t covered(const struct policy *p, const struct rule *rule, enum ef
 	return line;
 }
 
-static bool publishable(const struct policy *p, const struct rule *mark)
+/* Does anybody's allow rule meet one of these accesses? */
+static bool is_allowed(const struct policy *p, const struct rule *rule, unsigned bits)
 {
 	struct step step[TOPIC_LEVELS_MAX];
-	uint32_t n = policy_steps(p, mark, step);
+	uint32_t n = policy_steps(p, rule, step);
 
 	for (uint32_t i = 1; i <= p->rules.roles; i++)
-		if (trie_meets(&p->trie, p->rules.role[i].root[EFFECT_ALLOW], step, n, ACCESS_PUBLISH, UINT64_MAX))
-			return true;
+		for (size_t k = 0; k < countof(accesses); k++)
+			if (bits & (unsigned)accesses[k] &&
+			    trie_meets(&p->trie, p->rules.role[i].root[EFFECT_ALLOW], step, n, accesses[k], UINT64_MAX))
+				return true;
 	return false;
 }
 
-/* What is odd about one rule; false: nothing. */
-static bool lint_rule(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+static bool lint_sense(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
 {
-	const char *what = accesses_name(rule->accesses);
-	uint32_t line;
+	const char *what = accesses_name(rule->accesses), *effect = effect_name(rule->effect);
+	uint32_t line = rule->effect == EFFECT_ALLOW ? covered(p, rule, EFFECT_DENY) : 0;
 
-	if (rule->effect == EFFECT_MARK) {
-		if (publishable(p, rule))
-			return false;
-		snprintf(text, LINT_TEXT_MAX, "life-critical %.*s: no role may publish there", SPAN_FMT(rule->pattern));
-		return true;
-	}
-	line = rule->effect == EFFECT_ALLOW ? covered(p, rule, EFFECT_DENY) : 0;
 	if (line) {
-		snprintf(text, LINT_TEXT_MAX, "allow %s %.*s can never allow anything: line %u denies all of it", what,
-			 SPAN_FMT(rule->pattern), line);
+		snprintf(text, LINT_TEXT_MAX, "allow %s %.*s can never allow anything: %s denies all of it", what,
+			 SPAN_FMT(rule->pattern), place(p, line).text);
 		return true;
 	}
 	line = covered(p, rule, rule->effect);
-	if (line == rule->line)
+	if (line != rule->line) {
+		snprintf(text, LINT_TEXT_MAX, "%s %s %.*s adds nothing: %s says it already", effect, what,
+			 SPAN_FMT(rule->pattern), place(p, line).text);
+		return true;
+	}
+	if (rule->effect == EFFECT_ALLOW || is_allowed(p, rule, rule->accesses))
 		return false;
-	snprintf(text, LINT_TEXT_MAX, "%s %s %.*s adds nothing: line %u says it already", effect_name(rule->effect), what,
-		 SPAN_FMT(rule->pattern), line);
+	snprintf(text, LINT_TEXT_MAX, "deny %s %.*s denies nothing: no role allows any of it", what, SPAN_FMT(rule->pattern));
 	return true;
+}
+
+/* ---- what a rule reaches ----------------------------------------------------------------------------------------- */
+
+/* Topics that belong to a circle of people: the level behind these words says whose they are. */
+static bool is_scope(const struct level *l)
+{
+	return l->kind == STEP_WORD && (span_is(l->text, "unit") || span_is(l->text, "channel") || span_is(l->text, "patient"));
+}
+
+static bool is_wild(const struct level *l)
+{
+	return l->kind == STEP_PLUS || l->kind == STEP_HASH;
+}
+
+static bool lint_width(const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	const struct pattern p = rule_pattern(rule);
+	const struct level *kind = &p.level[1], *whose = &p.level[2];
+
+	if (rule->effect != EFFECT_ALLOW || !(rule->accesses & ACCESS_RECEIVE) || p.n < 2)
+		return false;
+	if (is_wild(kind)) {
+		snprintf(text, LINT_TEXT_MAX, "allow %s %.*s reaches topics of every kind", accesses_name(rule->accesses),
+			 SPAN_FMT(rule->pattern));
+		return true;
+	}
+	if (p.n < 3 || !is_scope(kind) || !is_wild(whose))
+		return false;
+	snprintf(text, LINT_TEXT_MAX, "allow %s %.*s reaches every %.*s; {%.*s} in its place would reach the holder's own",
+		 accesses_name(rule->accesses), SPAN_FMT(rule->pattern), SPAN_FMT(kind->text), SPAN_FMT(kind->text));
+	return true;
+}
+
+/* ---- words that should not be in a topic ------------------------------------------------------------------------- */
+
+static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
+static bool is_upper(uint8_t c) { return c >= 'A' && c <= 'Z'; }
+static bool is_lower(uint8_t c) { return c >= 'a' && c <= 'z'; }
+
+/* "MRN0048213", "19540712", "1954-07-12": digits, and at most the signs that part them in a date. */
+static bool has_number(struct span word)
+{
+	size_t digits = 0;
+
+	for (size_t i = 0; i < word.n; i++) {
+		if (is_digit(word.p[i]))
+			digits++;
+		else if (word.p[i] != '-' && word.p[i] != '.')
+			digits = 0;
+		if (digits == NUMBER_DIGITS)
+			return true;
+	}
+	return false;
+}
+
+/* "Smith.John", "Mary_Jones": two words in capitals and small letters. */
+static bool has_name(struct span word)
+{
+	size_t names = 0;
+
+	for (size_t i = 0; i + 1 < word.n; i++) {
+		bool begins = i == 0 || !(is_upper(word.p[i - 1]) || is_lower(word.p[i - 1]) || is_digit(word.p[i - 1]));
+
+		names += begins && is_upper(word.p[i]) && is_lower(word.p[i + 1]);
+	}
+	return names > 1;
+}
+
+static bool lint_words(const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	const struct pattern p = rule_pattern(rule);
+
+	for (uint32_t i = 1; i < p.n; i++) {
+		struct span word = p.level[i].text;
+
+		if (p.level[i].kind != STEP_WORD || !(has_number(word) || has_name(word)))
+			continue;
+		snprintf(text, LINT_TEXT_MAX, "'%.*s' looks like a person's %s: topics are not encrypted and hold no names, record "
+			 "numbers or dates of birth", SPAN_FMT(word), has_number(word) ? "number or date" : "name");
+		return true;
+	}
+	return false;
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------ */
+
+static bool lint_mark(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	if (is_allowed(p, rule, ACCESS_PUBLISH))
+		return false;
+	snprintf(text, LINT_TEXT_MAX, "life-critical %.*s: no role may publish there", SPAN_FMT(rule->pattern));
+	return true;
+}
+
+static bool lint_rule(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	if (rule->meant)
+		return false;
+	if (rule->effect == EFFECT_MARK && lint_mark(p, rule, text))
+		return true;
+	if (rule->effect <= EFFECT_DENY && (lint_sense(p, rule, text) || lint_width(rule, text)))
+		return true;
+	return rule->accesses != ACCESS_CONTROL && lint_words(rule, text);
 }
 
 static bool lint_role(const struct role *role, char text[LINT_TEXT_MAX])
 {
-	if (role->root[EFFECT_ALLOW])
+	if (role->root[EFFECT_ALLOW] || role->includes)
 		return false;
 	snprintf(text, LINT_TEXT_MAX, "role %.*s allows nothing%s", SPAN_FMT(role->name),
 		 role->root[EFFECT_DENY] ? ", it only denies" : ": it has no rules");

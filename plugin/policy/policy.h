@@ -8,11 +8,13 @@
 #ifndef PULLCORD_POLICY_H
 #define PULLCORD_POLICY_H
 
-#include "err.h"
+#include "cur.h"
 #include "subject.h"
 #include "topic.h"
 
-#define POLICY_BYTES_MAX (16 << 20)
+#define POLICY_BYTES_MAX (64 << 20)     /* with everything it includes: a million rules */
+#define POLICY_FILES_MAX 64             /* with the first */
+#define POLICY_DEPTH_MAX 8              /* of includes in includes */
 
 struct policy;
 struct holder;
@@ -20,14 +22,38 @@ struct holder;
 /* Where and why a text was refused: what was read there and what would be right. */
 struct policy_error {
 	uint32_t line, column;      /* from 1 */
+	char file[256];             /* "": the text that was given; else the name of an included one */
 	char text[256];
 };
 
-/* ERR_SYNTAX with *where filled in; ERR_TOO_LARGE; ERR_FULL. Copies the text. */
+struct policy_file {
+	struct span name, text;     /* the name as it may stand in a message */
+};
+
+/* Brings the file that `from` (its name) includes as `path`: relative, without "." and "..". Name and text must last
+ * until the policy is loaded. */
+struct policy_reader {
+	enum err (*bring)(void *ctx, struct span from, struct span path, struct policy_file *out);
+	void *ctx;
+};
+
+/* ERR_SYNTAX with *where filled in; ERR_TOO_LARGE; ERR_FULL. Copies the texts. policy_load(): a text that includes
+ * nothing. */
 enum err policy_load(struct span text, struct policy **out, struct policy_error *where) MUST_USE;
+enum err policy_load_files(const struct policy_file *first, const struct policy_reader *reader, struct policy **out,
+			   struct policy_error *where) MUST_USE;
 void policy_close(struct policy **p);
 
-/* The first 16 bytes of SHA-256 of the text: which policy decided, in every record. */
+/* Where a line of a verdict stands. Lines are counted through all files: the first file's are its own, those of included
+ * ones go on from there in the order they are read. file "": the first. */
+struct policy_place {
+	struct span file;
+	uint32_t line;
+};
+struct policy_place policy_place(const struct policy *p, uint32_t line);
+
+/* The first 16 bytes of SHA-256 of the text: which policy decided, in every record. Of several texts, of their SHA-256
+ * in the order they are read. */
 const uint8_t *policy_version(const struct policy *p);
 struct span policy_tenant(const struct policy *p);
 /* Seconds after which an idle subject of these roles is logged off (the least of its roles); 0: never. */
@@ -35,18 +61,42 @@ uint32_t policy_idle_s(const struct policy *p, const struct holder *h);
 bool policy_has_role(const struct policy *p, struct span role);
 
 struct policy_counts {
-	uint32_t roles, rules, marks;   /* marks: life-critical lines */
+	uint32_t roles, rules, marks, files;    /* marks: life-critical lines */
 };
 struct policy_counts policy_count(const struct policy *p);
-/* What is allowed to stand there but probably was not meant: roles without rules, rules that repeat another or can
- * never allow anything because of a deny, marks on topics nobody may publish. In order of lines. */
+/* Every role and whether one of `held` is or includes it; every rule that allows or denies, as it may be written. In
+ * order of lines. */
+void policy_each_role(const struct policy *p, const struct span *held, size_t n,
+		      void (*say)(void *ctx, uint32_t line, struct span name, bool is_held), void *ctx);
+void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
+/* What is allowed to stand there but probably was not meant: roles without rules; rules that repeat another, can never
+ * allow anything because of a deny, or deny what nobody is allowed; subscriptions to more than one's own units, channels
+ * or patients; words that look like a patient's number or name; marks on topics nobody may publish. A line whose comment
+ * begins with "meant:" is believed. In order of lines. */
 void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
 
-/* The subject may go away after the call; the holder must not outlive the policy. ERR_FULL. */
+/* The subject may go away after the call; the holder must not outlive the policy. Roles that may not come from the
+ * subject's address are not held, nor what only they include. ERR_FULL. */
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out) MUST_USE;
 void holder_close(struct holder **h);
 
-enum access { ACCESS_PUBLISH = 1, ACCESS_SUBSCRIBE = 2, ACCESS_RECEIVE = 4 };
+#define POLICY_NO_LIMIT UINT32_MAX
+
+/* What a session of this holder may use. Of several roles that state a limit the most generous counts, each number for
+ * itself; "no will" and "no retain" are denials: one role that says so is enough. All zero (nothing) for nobody. */
+struct policy_limits {
+	uint32_t rate_per_h, burst;     /* messages published */
+	uint32_t bytes;                 /* of one payload */
+	uint32_t sessions;              /* at one time */
+	uint8_t qos;                    /* highest */
+	bool will, retain;
+};
+struct policy_limits policy_limits(const struct policy *p, const struct holder *h);
+/* May somebody who was given these roles come from that address at all? No when every one of the roles is bound to
+ * networks and none holds the address. */
+bool policy_from(const struct policy *p, const struct holder *h, struct span address);
+
+enum access { ACCESS_PUBLISH = 1, ACCESS_SUBSCRIBE = 2, ACCESS_RECEIVE = 4, ACCESS_CONTROL = 8 };
 
 enum why {
 	WHY_NO_RULE,                /* default deny: no rule of a held role speaks of this topic */
@@ -54,13 +104,18 @@ enum why {
 	WHY_DENIED,                 /* by the rule at `line` */
 	WHY_NOT_HELD,               /* a filter is wider than what is granted by any one rule */
 	WHY_SUSPENDED,
-	WHY_GRAMMAR,                /* not a topic or filter of ours, or one beginning with '$' */
+	WHY_GRAMMAR,                /* not a topic, filter or command of ours, or one beginning with '$' */
+	WHY_QUARANTINED,            /* only what stands under `quarantine` counts, and no rule there speaks of this topic */
 	WHY_COUNT
 };
+
+/* How much of a message goes on record. Denials are always recorded in full. */
+enum policy_record { POLICY_RECORD_FULL, POLICY_RECORD_DIGEST, POLICY_RECORD_OFF, POLICY_RECORDS };
 
 struct verdict {
 	bool allow;
 	bool life_critical;         /* the topic is marked so (for publish and receive) */
+	enum policy_record record;  /* of the topic (for publish and receive) */
 	enum why why;
 	uint32_t line;              /* of the rule that decided; 0: none did */
 };
@@ -68,6 +123,36 @@ struct verdict {
 /* `topic` is a parsed filter for ACCESS_SUBSCRIBE (granted only if one allow rule contains every topic it can match and
  * no deny rule meets it), else a parsed topic. h == NULL: nobody, denied. */
 struct verdict policy_decide(const struct policy *p, const struct holder *h, enum access a, const struct topic *topic);
+
+/* A topic as a policy sees it, looked at once for all who are asked about it: what does not depend on who asks is in it.
+ * Borrows the topic's text. Prepared for ACCESS_SUBSCRIBE it answers for that alone, as it is a filter. */
+struct policy_topic {
+	const struct policy *policy;
+	uint64_t key;               /* of that policy: another may come to lie where it was */
+	bool filter, life_critical;
+	enum policy_record record;
+	uint32_t n;                 /* levels; 0: not understood */
+	struct {
+		struct span text;
+		uint64_t hash;
+		uint32_t word;      /* number in the policy; 0: no rule speaks of it */
+		uint8_t kind;       /* enum step_kind */
+	} level[TOPIC_LEVELS_MAX];
+};
+void policy_prepare(const struct policy *p, enum access a, const struct topic *topic, struct policy_topic *out);
+/* Was it prepared for this very policy? */
+bool policy_is_prepared(const struct policy *p, const struct policy_topic *topic);
+struct verdict policy_decide_prepared(const struct policy *p, const struct holder *h, enum access a,
+				      const struct policy_topic *topic);
+
+/* "user.create" as levels, for policy_decide(), policy_explain() with ACCESS_CONTROL. ERR_SYNTAX, ERR_TOO_LARGE. */
+enum err control_parse(struct span command, struct topic *out) MUST_USE;
+struct verdict policy_control(const struct policy *p, const struct holder *h, struct span command);
+
+/* The most specific `record` line that matches the topic; full when none does. */
+enum policy_record policy_record_class(const struct policy *p, const struct topic *topic);
+const char *policy_record_name(enum policy_record r);
+
 const char *why_text(enum why w);
 const char *access_name(enum access a);
 
@@ -75,5 +160,10 @@ const char *access_name(enum access a);
  * what came of it; then what would have to change. Slow; never on the broker's thread. */
 void policy_explain(const struct policy *p, const struct subject *s, enum access a, const struct topic *topic,
 		    void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
+
+/* The same statements, words and comments in the house's columns. ERR_TOO_LARGE: `out` is too small, or a line has too
+ * many words to be a policy's. */
+#define POLICY_FORMAT_CAP(text_bytes, lines) ((text_bytes) + 160 * ((lines) + 1))
+enum err policy_format(struct span text, struct put *out) MUST_USE;
 
 #endif

@@ -1,132 +1,59 @@
 #include "rules.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 
-#define TOKENS_MAX 5            /* one more than the longest statement has */
-#define LISTED(words) words, countof(words)
+#include "line.h"
 
 const char *const own_names[OWN_COUNT] = { "user", "device", "client" };
 
-struct token {
-	struct span text;
-	uint32_t column;
-};
-
 struct reader {
 	struct rules *r;
-	struct policy_error *where;
-	uint32_t line, end;         /* end: the column behind the last token */
-	struct token token[TOKENS_MAX];
-	size_t n;
+	struct line line;
+	size_t source;
+	uint32_t role;              /* that is open; 0: none */
 };
 
-/* ---- what went wrong -------------------------------------------------------------------------------------------- */
-
-struct quoted quote(struct span s)
+static uint32_t line_now(const struct reader *rd)
 {
-	struct quoted q = { "'" };
-	size_t room = sizeof(q.text) - sizeof("'...'"), n = s.n <= room ? s.n : room;
-
-	for (size_t i = 0; i < n; i++)
-		q.text[1 + i] = s.p[i] > ' ' && s.p[i] < 0x7f ? (char)s.p[i] : '?';
-	strcpy(q.text + 1 + n, n < s.n ? "...'" : "'");
-	return q;
+	return rd->r->source[rd->source].base + rd->line.number;
 }
 
-static PRINTF_LIKE(3, 4) enum err refuse(struct reader *rd, uint32_t column, const char *fmt, ...)
-{
-	va_list args;
+/* ---- places ----------------------------------------------------------------------------------------------------- */
 
-	rd->where->line = rd->line;
-	rd->where->column = column;
-	va_start(args, fmt);
-	vsnprintf(rd->where->text, sizeof(rd->where->text), fmt, args);
-	va_end(args);
-	return ERR_SYNTAX;
+static size_t source_at(const struct rules *r, uint32_t line)
+{
+	size_t i = r->sources - 1;
+
+	while (i && r->source[i].base >= line)
+		i--;
+	return i;
 }
 
-static int lower(int c)
+struct policy_place rules_place(const struct rules *r, uint32_t line)
 {
-	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
+	size_t i = source_at(r, line);
+
+	return (struct policy_place){ i ? r->source[i].file.name : span(NULL, 0), line - r->source[i].base };
 }
 
-/* How many letters to insert, drop or change (Levenshtein), not looking at case; words are short. */
-static unsigned distance(struct span a, struct span b)
+struct place_text rules_place_text(const struct rules *r, uint32_t line)
 {
-	unsigned row[WORD_BYTES_MAX + 1], diagonal, above;
+	struct policy_place at = rules_place(r, line);
+	struct place_text t;
 
-	if (a.n > WORD_BYTES_MAX || b.n > WORD_BYTES_MAX)
-		return WORD_BYTES_MAX;
-	for (unsigned k = 0; k <= b.n; k++)
-		row[k] = k;
-	for (unsigned i = 0; i < a.n; i++) {
-		diagonal = row[0]++;
-		for (unsigned k = 0; k < b.n; k++) {
-			above = row[k + 1];
-			diagonal += lower(a.p[i]) != lower(b.p[k]);
-			if (above + 1 < diagonal)
-				diagonal = above + 1;
-			if (row[k] + 1 < diagonal)
-				diagonal = row[k] + 1;
-			row[k + 1] = diagonal;
-			diagonal = above;
-		}
-	}
-	return row[b.n];
+	if (at.file.n)
+		snprintf(t.text, sizeof(t.text), "line %u of %s", at.line, quote(at.file).text);
+	else
+		snprintf(t.text, sizeof(t.text), "line %u", at.line);
+	return t;
 }
 
-/* What was probably meant; NULL when nothing is near. */
-static const char *nearest(struct span word, const char *const *list, size_t n)
+enum err rules_refuse(const struct rules *r, uint32_t line, uint32_t column, struct policy_error *where, const char *text)
 {
-	const char *best = NULL;
-	unsigned least = 3;
+	struct policy_place at = rules_place(r, line);
+	struct line l = { .file = at.file, .number = at.line, .where = where };
 
-	for (size_t i = 0; i < n; i++) {
-		unsigned d = distance(word, span_str(list[i]));
-
-		if (d < least && d < word.n) {
-			least = d;
-			best = list[i];
-		}
-	}
-	return best;
-}
-
-/* "'alow' is no statement; did you mean 'allow'?", or else what there is to choose from. */
-static enum err refuse_word(struct reader *rd, const struct token *t, const char *what, const char *choices,
-			    const char *const *list, size_t n)
-{
-	const char *meant = nearest(t->text, list, n);
-
-	if (meant)
-		return refuse(rd, t->column, "%s is no %s; did you mean '%s'?", quote(t->text).text, what, meant);
-	return refuse(rd, t->column, "%s is no %s; right would be %s", quote(t->text).text, what, choices);
-}
-
-/* ---- words of a line -------------------------------------------------------------------------------------------- */
-
-static bool is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-/* A '#' begins a comment where a word would begin; inside a pattern it follows a '/'. */
-static void cut_line(struct reader *rd, struct span line)
-{
-	size_t i = 0, start;
-
-	rd->n = 0;
-	while (rd->n < TOKENS_MAX) {
-		while (i < line.n && is_blank(line.p[i]))
-			i++;
-		if (i == line.n || line.p[i] == '#')
-			return;
-		for (start = i; i < line.n && !is_blank(line.p[i]); i++)
-			;
-		rd->token[rd->n++] = (struct token){ span(line.p + start, i - start), (uint32_t)start + 1 };
-		rd->end = (uint32_t)i + 1;
-	}
+	return line_refuse(&l, column, "%s", text);
 }
 
 /* ---- names ------------------------------------------------------------------------------------------------------ */
@@ -161,100 +88,102 @@ static bool attribute_add(struct rules *r, struct span name)
 
 /* ---- patterns --------------------------------------------------------------------------------------------------- */
 
-static const char *level_read(struct span text, bool last, struct level *out)
-{
-	bool opens = text.n && text.p[0] == '{', closes = text.n && text.p[text.n - 1] == '}';
-	struct span name = opens && closes ? span(text.p + 1, text.n - 2) : text;
-
-	*out = (struct level){ STEP_WORD, name };
-	if (text.n == 0)
-		return "is empty: a pattern has no '//', and no '/' at its ends";
-	if (span_is(text, "+") || span_is(text, "#"))
-		out->kind = text.p[0] == '+' ? STEP_PLUS : STEP_HASH;
-	else if (opens && closes)
-		out->kind = STEP_ATTRIBUTE;
-	if (out->kind == STEP_HASH && !last)
-		return "stands for all that follow, so it must be the last level";
-	if (out->kind == STEP_PLUS || out->kind == STEP_HASH || word_ok(name))
-		return NULL;
-	if (name.n > WORD_BYTES_MAX)
-		return "is longer than 64 bytes";
-	if (opens != closes)
-		return "must be one whole level when it is an {attribute}: '{name}'";
-	if (memchr(text.p, '+', text.n) || memchr(text.p, '#', text.n))
-		return "mixes a wildcard with other letters: '+' and '#' are whole levels";
-	return "may hold letters, digits and . _ : - only, or be an {attribute}, '+' or a last '#'";
-}
-
-const char *pattern_read(struct span text, struct pattern *out, size_t *bad)
-{
-	struct span rest = text, level;
-	const char *wrong;
-
-	out->n = 0;
-	do {
-		level = span_cut(rest, '/', &rest);
-		*bad = (size_t)(level.p - text.p);
-		if (out->n == TOPIC_LEVELS_MAX)
-			return "is the thirteenth: a topic has at most 12";
-		wrong = level_read(level, !rest.p, &out->level[out->n++]);
-	} while (!wrong && rest.p);
-	return wrong;
-}
-
 /* Up to the next '/': the level as it stands in the file. */
-static struct span level_at(struct span text, size_t at)
+static struct span level_at(struct span text, size_t at, char sep)
 {
 	struct span rest;
 
-	return span_cut(span(text.p + at, text.n - at), '/', &rest);
+	return span_cut(span(text.p + at, text.n - at), sep, &rest);
 }
 
-static enum err read_first_level(struct reader *rd, const struct token *t, const struct level *first)
+static enum err read_first_level(struct reader *rd, const struct line_word *w, const struct level *first)
 {
 	if (first->kind == STEP_WORD && span_eq(first->text, rd->r->tenant))
 		return OK;
-	return refuse(rd, t->column, "a pattern begins with the tenant: '%.*s/...', not %s", SPAN_FMT(rd->r->tenant),
-		      quote(level_at(t->text, 0)).text);
+	return line_refuse(&rd->line, w->column, "a pattern begins with the tenant: '%.*s/...', not %s",
+			   SPAN_FMT(rd->r->tenant), quote(level_at(w->text, 0, '/')).text);
 }
 
 static enum err read_attribute(struct reader *rd, uint32_t column, enum effect effect, struct span name)
 {
 	if (effect == EFFECT_DENY && span_is(name, own_names[OWN_CLIENT]))
-		return refuse(rd, column, "a deny rule cannot use {client}: a person's client id is not known when rules are "
-			      "decided; use {user} or {device}");
+		return line_refuse(&rd->line, column, "a deny rule cannot use {client}: a person's client id is not known when "
+				   "rules are decided; use {user} or {device}");
 	if (!attribute_add(rd->r, name))
-		return refuse(rd, column, "too many different {attributes}: a policy may use %d beside {user}, {device} and "
-			      "{client}", TRIE_ATTRIBUTES - OWN_COUNT);
+		return line_refuse(&rd->line, column, "too many different {attributes}: a policy may use %d beside {user}, "
+				   "{device} and {client}", TRIE_ATTRIBUTES - OWN_COUNT);
 	return OK;
 }
 
-static enum err read_pattern(struct reader *rd, const struct token *t, enum effect effect, unsigned accesses)
+/* A comment that begins so says that an oddity is meant; see policy_lint(). */
+static bool is_meant(struct span comment)
+{
+	static const char sign[] = "meant:";
+	struct span text = comment.n ? span_trim(span(comment.p + 1, comment.n - 1)) : comment;
+
+	return text.n > strlen(sign) && memcmp(text.p, sign, strlen(sign)) == 0;
+}
+
+static enum err add_rule(struct reader *rd, const struct line_word *w, enum effect effect, unsigned accesses,
+			 const struct pattern *p)
 {
 	struct rules *r = rd->r;
+
+	for (uint32_t i = 0; i < p->n; i++)
+		if (p->level[i].kind == STEP_ATTRIBUTE)
+			TRY(read_attribute(rd, w->column + (uint32_t)(p->level[i].text.p - w->text.p) - 1, effect, p->level[i].text));
+		else if (p->level[i].kind == STEP_WORD)
+			words_add(&r->words, p->level[i].text);
+	r->rule[r->n++] = (struct rule){ line_now(rd), effect <= EFFECT_DENY ? rd->role : 0, effect,
+					 is_meant(rd->line.comment), (uint8_t)accesses, w->text };
+	return OK;
+}
+
+static enum err read_pattern(struct reader *rd, const struct line_word *w, enum effect effect, unsigned accesses)
+{
+	struct line *l = &rd->line;
 	struct pattern p;
 	const char *wrong;
 	size_t bad;
 
-	if (t->text.p[0] == '$')
-		return refuse(rd, t->column, "topics that begin with '$' cannot be granted by a rule; a pattern begins with "
-			      "the tenant: '%.*s/...'", SPAN_FMT(r->tenant));
-	if (t->text.n > TOPIC_BYTES_MAX)
-		return refuse(rd, t->column, "the pattern has %zu bytes; a topic has at most %d", t->text.n, TOPIC_BYTES_MAX);
-	wrong = pattern_read(t->text, &p, &bad);
+	if (w->text.p[0] == '$')
+		return line_refuse(l, w->column, "topics that begin with '$' cannot be granted by a rule; a pattern begins with "
+				   "the tenant: '%.*s/...'", SPAN_FMT(rd->r->tenant));
+	if (w->text.n > TOPIC_BYTES_MAX)
+		return line_refuse(l, w->column, "the pattern has %zu bytes; a topic has at most %d", w->text.n, TOPIC_BYTES_MAX);
+	wrong = pattern_read(w->text, &p, &bad);
 	if (wrong)
-		return refuse(rd, t->column + (uint32_t)bad, "level %s %s", quote(level_at(t->text, bad)).text, wrong);
-	TRY(read_first_level(rd, t, &p.level[0]));
-	for (uint32_t i = 0; i < p.n; i++)
-		if (p.level[i].kind == STEP_ATTRIBUTE)
-			TRY(read_attribute(rd, t->column + (uint32_t)(p.level[i].text.p - t->text.p) - 1, effect, p.level[i].text));
-		else if (p.level[i].kind == STEP_WORD)
-			words_add(&r->words, p.level[i].text);
-	r->rule[r->n++] = (struct rule){ rd->line, r->roles, effect, accesses, t->text };
-	return OK;
+		return line_refuse(l, w->column + (uint32_t)bad, "level %s %s", quote(level_at(w->text, bad, '/')).text, wrong);
+	TRY(read_first_level(rd, w, &p.level[0]));
+	return add_rule(rd, w, effect, accesses, &p);
 }
 
-/* ---- statements ------------------------------------------------------------------------------------------------- */
+static enum err read_command(struct reader *rd, const struct line_word *w, enum effect effect)
+{
+	struct pattern p;
+	const char *wrong;
+	size_t bad;
+
+	if (w->text.n > TOPIC_BYTES_MAX)
+		return line_refuse(&rd->line, w->column, "the command has %zu bytes; one has at most %d", w->text.n,
+				   TOPIC_BYTES_MAX);
+	wrong = pattern_read_command(w->text, &p, &bad);
+	if (wrong)
+		return line_refuse(&rd->line, w->column + (uint32_t)bad, "%s %s", quote(level_at(w->text, bad, '.')).text, wrong);
+	return add_rule(rd, w, effect, ACCESS_CONTROL, &p);
+}
+
+struct pattern rule_pattern(const struct rule *rule)
+{
+	bool command = rule->effect <= EFFECT_DENY && rule->accesses == ACCESS_CONTROL;
+	struct pattern p;
+	size_t bad;
+
+	must(!(command ? pattern_read_command : pattern_read)(rule->pattern, &p, &bad));
+	return p;
+}
+
+/* ---- statements about topics ------------------------------------------------------------------------------------ */
 
 #define SUBSCRIBES (ACCESS_SUBSCRIBE | ACCESS_RECEIVE)
 
@@ -263,6 +192,8 @@ static const struct { const char *word; unsigned accesses; } accesses[] = {
 	{ "subscribe", SUBSCRIBES },
 	{ "receive", ACCESS_RECEIVE },
 	{ "both", ACCESS_PUBLISH | SUBSCRIBES },
+	{ "control", ACCESS_CONTROL },
+	{ "publish, receive", ACCESS_PUBLISH | ACCESS_RECEIVE },
 };
 
 const char *accesses_name(unsigned bits)
@@ -275,65 +206,215 @@ const char *accesses_name(unsigned bits)
 
 const char *effect_name(enum effect e)
 {
-	static const char *const name[EFFECTS] = { "allow", "deny", "life-critical" };
+	static const char *const name[EFFECTS] = { "allow", "deny", "life-critical", "record" };
 
 	return name[e];
 }
 
-static enum err read_name(struct reader *rd, const char *what)
+static enum err read_access(struct reader *rd, const struct line_word *w, unsigned *bits)
 {
-	const struct token *t = &rd->token[1];
+	static const char *const word[] = { "publish", "subscribe", "receive", "both", "control" };
 
-	if (word_ok(t->text))
-		return OK;
-	return refuse(rd, t->column, "%s cannot be the name of a %s: letters, digits and . _ : - only, at most 64",
-		      quote(t->text).text, what);
+	for (size_t i = 0; i < countof(accesses); i++)
+		if (span_is(w->text, accesses[i].word)) {
+			*bits |= accesses[i].accesses;
+			return OK;
+		}
+	return line_refuse_word(&rd->line, w, "access", "publish, subscribe, receive, both or control", LISTED(word));
 }
 
+/* The word that must stand at `at`, and nothing behind it. */
+static enum err last_word(struct reader *rd, size_t at, const char *shape)
+{
+	const struct line *l = &rd->line;
+
+	if (at >= l->n)
+		return line_refuse(&rd->line, l->end, "the line ends too early; right would be: %s", shape);
+	if (at + 1 < l->n)
+		return line_refuse(&rd->line, l->word[at + 1].column, "%s is too much; right would be: %s",
+				   quote(l->word[at + 1].text).text, shape);
+	return OK;
+}
+
+static enum err read_rule(struct reader *rd, enum effect effect, const char *shape)
+{
+	const struct line_word *w;
+	unsigned bits = 0;
+	size_t at = 1;
+	bool more;
+
+	do {
+		w = line_item(&rd->line, &at, &more);
+		if (!w)
+			return line_refuse(&rd->line, at < rd->line.n ? rd->line.word[at].column : rd->line.end,
+					   "an access is missing; right would be: %s", shape);
+		TRY(read_access(rd, w, &bits));
+	} while (more);
+	TRY(last_word(rd, at, shape));
+	if (bits & ACCESS_CONTROL && bits != ACCESS_CONTROL)
+		return line_refuse(&rd->line, w->column, "'control' is about commands, not topics: it stands alone in its rule");
+	w = &rd->line.word[at];
+	return bits == ACCESS_CONTROL ? read_command(rd, w, effect) : read_pattern(rd, w, effect, bits);
+}
+
+static enum err read_allow(struct reader *rd)
+{
+	return read_rule(rd, EFFECT_ALLOW, "allow publish|subscribe|receive|both[, ...] PATTERN");
+}
+
+static enum err read_deny(struct reader *rd)
+{
+	return read_rule(rd, EFFECT_DENY, "deny publish|subscribe|receive|both[, ...] PATTERN");
+}
+
+static enum err read_mark(struct reader *rd)
+{
+	return read_pattern(rd, &rd->line.word[1], EFFECT_MARK, ACCESS_PUBLISH | ACCESS_RECEIVE);
+}
+
+static const char *const record_names[POLICY_RECORDS] = { "full", "digest", "off" };
+
+const char *policy_record_name(enum policy_record r)
+{
+	return (unsigned)r < POLICY_RECORDS ? record_names[r] : "unknown";
+}
+
+static enum err read_record(struct reader *rd)
+{
+	const struct line_word *w = &rd->line.word[1];
+
+	for (unsigned i = 0; i < POLICY_RECORDS; i++)
+		if (span_is(w->text, record_names[i]))
+			return read_pattern(rd, &rd->line.word[2], EFFECT_RECORD, 1u << i);
+	return line_refuse_word(&rd->line, w, "way to record", "full, digest or off", LISTED(record_names));
+}
+
+/* ---- statements about roles ------------------------------------------------------------------------------------- */
+
+static enum err read_name(struct reader *rd, const struct line_word *w, const char *what)
+{
+	if (word_ok(w->text))
+		return OK;
+	return line_refuse(&rd->line, w->column, "%s cannot be the name of a %s: letters, digits and . _ : - only, at most 64",
+			   quote(w->text).text, what);
+}
+
+/* A file that is included may say whose it is, so that it can be looked at alone. */
 static enum err read_tenant(struct reader *rd)
 {
-	if (rd->r->tenant_line)
-		return refuse(rd, rd->token[0].column, "the tenant was named in line %u already; a policy has one",
-			      rd->r->tenant_line);
-	TRY(read_name(rd, "tenant"));
-	rd->r->tenant = rd->token[1].text;
-	rd->r->tenant_line = rd->line;
-	words_add(&rd->r->words, rd->r->tenant);
+	const struct line_word *w = &rd->line.word[1];
+	struct rules *r = rd->r;
+
+	TRY(read_name(rd, w, "tenant"));
+	if (r->tenant_line && rd->source && span_eq(w->text, r->tenant))
+		return OK;
+	if (r->tenant_line)
+		return line_refuse(&rd->line, rd->line.word[0].column, "the tenant was named in %s already; a policy has one",
+				   rules_place_text(r, r->tenant_line).text);
+	r->tenant = w->text;
+	r->tenant_line = line_now(rd);
+	words_add(&r->words, r->tenant);
 	return OK;
+}
+
+static void open_role(struct reader *rd, struct span name)
+{
+	struct rules *r = rd->r;
+
+	rd->role = ++r->roles;
+	r->role[rd->role] = (struct role){
+		.name = name, .line = line_now(rd), .network = r->networks, .include = r->includes,
+		.limits = { POLICY_NO_LIMIT, POLICY_NO_LIMIT, POLICY_NO_LIMIT, POLICY_NO_LIMIT, 2, true, true },
+	};
+}
+
+static enum err read_includes(struct reader *rd)
+{
+	struct rules *r = rd->r;
+	const struct line *l = &rd->line;
+	const struct line_word *w;
+	size_t at = 3;
+	bool more;
+
+	if (!span_is(l->word[2].text, "includes"))
+		return line_refuse(&rd->line, l->word[2].column, "%s should be 'includes': role NAME includes ROLE, ROLE",
+				   quote(l->word[2].text).text);
+	do {
+		w = line_item(l, &at, &more);
+		if (!w)
+			return line_refuse(&rd->line, at < l->n ? l->word[at].column : l->end,
+					   "a role is missing; right would be: role NAME includes ROLE, ROLE");
+		TRY(read_name(rd, w, "role"));
+		r->include[r->includes++] = (struct include){ w->text, 0, line_now(rd), w->column };
+		r->role[rd->role].includes++;
+	} while (more);
+	return last_word(rd, at - 1, "role NAME includes ROLE, ROLE");
 }
 
 static enum err read_role(struct reader *rd)
 {
+	const struct line_word *w = &rd->line.word[1];
 	struct rules *r = rd->r;
 	uint32_t word;
 
-	TRY(read_name(rd, "role"));
-	word = words_add(&r->words, rd->token[1].text);
+	TRY(read_name(rd, w, "role"));
+	word = words_add(&r->words, w->text);
 	if (r->role_of[word])
-		return refuse(rd, rd->token[1].column, "role %s stands in line %u already; put its rules there",
-			      quote(rd->token[1].text).text, r->role[r->role_of[word]].line);
-	r->role_of[word] = ++r->roles;
-	r->role[r->roles] = (struct role){ .name = rd->token[1].text, .line = rd->line };
+		return line_refuse(&rd->line, w->column, "role %s stands in %s already; put its rules there", quote(w->text).text,
+				   rules_place_text(r, r->role[r->role_of[word]].line).text);
+	open_role(rd, w->text);
+	r->role_of[word] = rd->role;
+	return rd->line.n > 2 ? read_includes(rd) : OK;
+}
+
+/* A role nobody can be given: it has no name to give. */
+static enum err read_quarantine(struct reader *rd)
+{
+	struct rules *r = rd->r;
+
+	if (r->quarantine)
+		return line_refuse(&rd->line, rd->line.word[0].column, "quarantine stands in %s already; put its rules there",
+				   rules_place_text(r, r->role[r->quarantine].line).text);
+	open_role(rd, rd->line.word[0].text);
+	r->quarantine = rd->role;
 	return OK;
 }
 
-static enum err read_rule(struct reader *rd, enum effect effect)
-{
-	static const char *const word[] = { "publish", "subscribe", "receive", "both" };
-	const struct token *t = &rd->token[1];
 
-	for (size_t i = 0; i < countof(accesses); i++)
-		if (span_is(t->text, accesses[i].word))
-			return read_pattern(rd, &rd->token[2], effect, accesses[i].accesses);
-	return refuse_word(rd, t, "access", "publish, subscribe, receive or both", LISTED(word));
+static enum err say_once(struct reader *rd, enum said what, const char *name)
+{
+	uint32_t *said = &rd->r->role[rd->role].said[what];
+
+	if (*said)
+		return line_refuse(&rd->line, rd->line.word[0].column, "%s was said for this role in %s already", name,
+				   rules_place_text(rd->r, *said).text);
+	*said = line_now(rd);
+	return OK;
 }
 
-static enum err read_allow(struct reader *rd) { return read_rule(rd, EFFECT_ALLOW); }
-static enum err read_deny(struct reader *rd) { return read_rule(rd, EFFECT_DENY); }
-
-static enum err read_mark(struct reader *rd)
+static enum err read_from(struct reader *rd)
 {
-	return read_pattern(rd, &rd->token[1], EFFECT_MARK, ACCESS_PUBLISH | ACCESS_RECEIVE);
+	struct role *role = &rd->r->role[rd->role];
+	const struct line *l = &rd->line;
+	const struct line_word *w;
+	const char *wrong;
+	size_t at = 1;
+	bool more;
+
+	do {
+		w = line_item(l, &at, &more);
+		if (!w)
+			return line_refuse(&rd->line, at < l->n ? l->word[at].column : l->end,
+					   "a network is missing; right would be: from NETWORK, NETWORK");
+		if (role->networks == RULES_NETWORKS_MAX)
+			return line_refuse(&rd->line, w->column, "too many networks: a role has at most %d", RULES_NETWORKS_MAX);
+		wrong = network_read(w->text, &rd->r->network[rd->r->networks]);
+		if (wrong)
+			return line_refuse(&rd->line, w->column, "%s %s", quote(w->text).text, wrong);
+		rd->r->networks++;
+		role->networks++;
+	} while (more);
+	return last_word(rd, at - 1, "from NETWORK, NETWORK");
 }
 
 /* "15m" -> 900; 0 when it is none. */
@@ -350,36 +431,175 @@ static uint32_t duration_s(struct span text)
 
 static enum err read_logoff(struct reader *rd)
 {
-	struct role *role = &rd->r->role[rd->r->roles];
+	struct role *role = &rd->r->role[rd->role];
 	static const struct { size_t at; const char *word; } fixed[] = { { 1, "after" }, { 3, "idle" } };
-	const struct token *t = &rd->token[2];
+	const struct line_word *w = rd->line.word;
 
 	for (size_t i = 0; i < countof(fixed); i++)
-		if (!span_is(rd->token[fixed[i].at].text, fixed[i].word))
-			return refuse(rd, rd->token[fixed[i].at].column, "%s should be '%s': logoff after 15m idle",
-				      quote(rd->token[fixed[i].at].text).text, fixed[i].word);
-	if (role->idle_line)
-		return refuse(rd, rd->token[0].column, "logoff was said for this role in line %u already", role->idle_line);
-	role->idle_s = duration_s(t->text);
+		if (!span_is(w[fixed[i].at].text, fixed[i].word))
+			return line_refuse(&rd->line, w[fixed[i].at].column, "%s should be '%s': logoff after 15m idle",
+					   quote(w[fixed[i].at].text).text, fixed[i].word);
+	TRY(say_once(rd, SAID_IDLE, "logoff"));
+	role->idle_s = duration_s(w[2].text);
 	if (!role->idle_s)
-		return refuse(rd, t->column, "%s is no duration; right would be 90s, 15m or 2h, from 1s to 168h",
-			      quote(t->text).text);
-	role->idle_line = rd->line;
+		return line_refuse(&rd->line, w[2].column, "%s is no duration; right would be 90s, 15m or 2h, from 1s to 168h",
+				   quote(w[2].text).text);
+	return OK;
+}
+
+/* ---- limits ----------------------------------------------------------------------------------------------------- */
+
+#define RATE_MAX_PER_S 1000000u
+#define SIZE_MAX_BYTES 268435455u       /* MQTT 5 §1.5.5: no packet is larger */
+
+/* "10/s" -> *n 10, *per_h 36000. */
+static bool rate_read(struct span text, uint64_t *n, uint32_t *per_h)
+{
+	static const struct { const char *unit; uint32_t s; } units[] = { { "s", 1 }, { "m", 60 }, { "h", 3600 } };
+	struct span unit, number = span_cut(text, '/', &unit);
+
+	for (size_t i = 0; i < countof(units); i++)
+		if (span_is(unit, units[i].unit)) {
+			if (!span_u64(number, (uint64_t)RATE_MAX_PER_S, n) || *n == 0)
+				return false;
+			*per_h = (uint32_t)*n * (3600 / units[i].s);
+			return true;
+		}
+	return false;
+}
+
+static enum err read_rate(struct reader *rd)
+{
+	struct policy_limits *limits = &rd->r->role[rd->role].limits;
+	const struct line_word *w = rd->line.word;
+	uint64_t n;
+
+	if (!rate_read(w[2].text, &n, &limits->rate_per_h))
+		return line_refuse(&rd->line, w[2].column, "%s is no rate; right would be 10/s, 600/m or 50/h, from 1 to %u",
+				   quote(w[2].text).text, RATE_MAX_PER_S);
+	if (rd->line.n > 3 && !span_is(w[3].text, "burst"))
+		return line_refuse(&rd->line, w[3].column, "%s should be 'burst': limit rate 10/s burst 50", quote(w[3].text).text);
+	if (rd->line.n == 4)
+		return line_refuse(&rd->line, rd->line.end, "a number is missing; right would be: limit rate 10/s burst 50");
+	if (rd->line.n > 4 && (!span_u64(w[4].text, RATE_MAX_PER_S, &n) || n == 0))
+		return line_refuse(&rd->line, w[4].column, "%s is no number of messages; right would be 1 to %u",
+				   quote(w[4].text).text, RATE_MAX_PER_S);
+	limits->burst = (uint32_t)n;
+	return OK;
+}
+
+static enum err read_size(struct reader *rd)
+{
+	static const struct { const char *unit; uint32_t bytes; } units[] = { { "KiB", 1 << 10 }, { "MiB", 1 << 20 }, { "B", 1 } };
+	const struct line_word *w = &rd->line.word[2];
+	size_t unit = strlen("KiB");
+	uint64_t n;
+
+	for (size_t i = 0; i < countof(units); i++) {
+		unit = strlen(units[i].unit);
+		if (w->text.n > unit && memcmp(w->text.p + w->text.n - unit, units[i].unit, unit) == 0 &&
+		    span_u64(span(w->text.p, w->text.n - unit), SIZE_MAX_BYTES / units[i].bytes, &n) && n > 0) {
+			rd->r->role[rd->role].limits.bytes = (uint32_t)n * units[i].bytes;
+			return OK;
+		}
+	}
+	return line_refuse(&rd->line, w->column, "%s is no size; right would be 500B, 64KiB or 1MiB, below 256MiB",
+			   quote(w->text).text);
+}
+
+static enum err read_qos(struct reader *rd)
+{
+	const struct line_word *w = &rd->line.word[2];
+	uint64_t n;
+
+	if (!span_u64(w->text, 2, &n) || w->text.n != 1)
+		return line_refuse(&rd->line, w->column, "%s is no QoS; right would be 0, 1 or 2", quote(w->text).text);
+	rd->r->role[rd->role].limits.qos = (uint8_t)n;
+	return OK;
+}
+
+static enum err read_sessions(struct reader *rd)
+{
+	const struct line_word *w = &rd->line.word[2];
+	uint64_t n;
+
+	if (!span_u64(w->text, 1000, &n) || n == 0)
+		return line_refuse(&rd->line, w->column, "%s is no number of sessions; right would be 1 to 1000",
+				   quote(w->text).text);
+	rd->r->role[rd->role].limits.sessions = (uint32_t)n;
+	return OK;
+}
+
+static enum err read_limit(struct reader *rd)
+{
+	static const struct {
+		const char *word, *shape;
+		size_t most;
+		enum said said;
+		enum err (*read)(struct reader *rd);
+	} limit[] = {
+		{ "rate", "limit rate 10/s burst 50", 5, SAID_RATE, read_rate },
+		{ "size", "limit size 64KiB", 3, SAID_SIZE, read_size },
+		{ "qos", "limit qos 1", 3, SAID_QOS, read_qos },
+		{ "sessions", "limit sessions 3", 3, SAID_SESSIONS, read_sessions },
+	};
+	static const char *const word[] = { "rate", "size", "qos", "sessions" };
+	const struct line *l = &rd->line;
+
+	for (size_t i = 0; i < countof(limit); i++)
+		if (span_is(l->word[1].text, limit[i].word)) {
+			TRY(say_once(rd, limit[i].said, limit[i].word));
+			if (l->n < 3 || l->n > limit[i].most)
+				TRY(last_word(rd, l->n < 3 ? 2 : limit[i].most - 1, limit[i].shape));
+			return limit[i].read(rd);
+		}
+	return line_refuse_word(&rd->line, &l->word[1], "limit", "rate, size, qos or sessions", LISTED(word));
+}
+
+static enum err read_no(struct reader *rd)
+{
+	static const char *const word[] = { "will", "retain" };
+	struct policy_limits *limits = &rd->r->role[rd->role].limits;
+	const struct line_word *w = &rd->line.word[1];
+
+	if (span_is(w->text, "will")) {
+		limits->will = false;
+		return say_once(rd, SAID_WILL, "no will");
+	}
+	if (span_is(w->text, "retain")) {
+		limits->retain = false;
+		return say_once(rd, SAID_RETAIN, "no retain");
+	}
+	return line_refuse_word(&rd->line, w, "thing to forbid", "will or retain", LISTED(word));
+}
+
+/* ---- lines ------------------------------------------------------------------------------------------------------ */
+
+/* What was gathered before; here it only ends a role. */
+static enum err read_include(struct reader *rd)
+{
+	rd->role = 0;
 	return OK;
 }
 
 static const struct statement {
 	const char *word, *shape;
-	size_t words;
+	size_t least, most;         /* words */
 	bool in_role;
 	enum err (*read)(struct reader *rd);
 } statements[] = {
-	{ "tenant", "tenant NAME", 2, false, read_tenant },
-	{ "role", "role NAME", 2, false, read_role },
-	{ "allow", "allow publish|subscribe|receive|both PATTERN", 3, true, read_allow },
-	{ "deny", "deny publish|subscribe|receive|both PATTERN", 3, true, read_deny },
-	{ "life-critical", "life-critical PATTERN", 2, false, read_mark },
-	{ "logoff", "logoff after DURATION idle", 4, true, read_logoff },
+	{ "tenant", "tenant NAME", 2, 2, false, read_tenant },
+	{ "include", "include FILE", 2, 2, false, read_include },
+	{ "role", "role NAME [includes ROLE, ROLE]", 2, LINE_WORDS_MAX, false, read_role },
+	{ "quarantine", "quarantine", 1, 1, false, read_quarantine },
+	{ "allow", "allow publish|subscribe|receive|both[, ...] PATTERN", 3, LINE_WORDS_MAX, true, read_allow },
+	{ "deny", "deny publish|subscribe|receive|both[, ...] PATTERN", 3, LINE_WORDS_MAX, true, read_deny },
+	{ "from", "from NETWORK, NETWORK", 2, LINE_WORDS_MAX, true, read_from },
+	{ "limit", "limit rate|size|qos|sessions NUMBER", 2, LINE_WORDS_MAX, true, read_limit },
+	{ "no", "no will|retain", 2, 2, true, read_no },
+	{ "logoff", "logoff after DURATION idle", 4, 4, true, read_logoff },
+	{ "life-critical", "life-critical PATTERN", 2, 2, false, read_mark },
+	{ "record", "record full|digest|off PATTERN", 3, 3, false, read_record },
 };
 
 static enum err refuse_statement(struct reader *rd)
@@ -388,61 +608,208 @@ static enum err refuse_statement(struct reader *rd)
 
 	for (size_t i = 0; i < countof(statements); i++)
 		word[i] = statements[i].word;
-	return refuse_word(rd, &rd->token[0], "statement", "tenant, role, allow, deny, life-critical or logoff",
-			   LISTED(word));
+	return line_refuse_word(&rd->line, &rd->line.word[0], "statement", "tenant, include, role, quarantine, allow, deny, from, "
+				"limit, no, logoff, life-critical or record", LISTED(word));
 }
 
 static enum err read_statement(struct reader *rd, const struct statement *s)
 {
-	const struct token *t = rd->token;
+	const struct line_word *w = rd->line.word;
+	struct line *l = &rd->line;
 
 	if (!rd->r->tenant_line && s->read != read_tenant)
-		return refuse(rd, t[0].column, "the first statement must be 'tenant NAME', not '%s'", s->word);
-	if (s->in_role && !rd->r->roles)
-		return refuse(rd, t[0].column, "'%s' belongs to a role: put a line 'role NAME' before it", s->word);
-	if (rd->n < s->words)
-		return refuse(rd, rd->end, "the line ends too early; right would be: %s", s->shape);
-	if (rd->n > s->words)
-		return refuse(rd, t[s->words].column, "%s is too much; right would be: %s", quote(t[s->words].text).text,
-			      s->shape);
+		return line_refuse(l, w[0].column, "the first statement must be 'tenant NAME', not '%s'", s->word);
+	if (s->in_role && !rd->role)
+		return line_refuse(l, w[0].column, "'%s' belongs to a role: put a line 'role NAME' before it", s->word);
+	if (l->n < s->least)
+		return line_refuse(l, l->end, "the line ends too early; right would be: %s", s->shape);
+	if (l->n > s->most)
+		return line_refuse(l, w[s->most].column, "%s is too much; right would be: %s", quote(w[s->most].text).text,
+				   s->shape);
+	if (l->n == LINE_WORDS_MAX)
+		return line_refuse(l, w[l->n - 1].column, "the line has too many words: at most %d", LINE_WORDS_MAX - 1);
 	return s->read(rd);
 }
 
-static enum err read_line(struct reader *rd, struct span line)
+static enum err read_line(struct reader *rd, struct span text)
 {
-	cut_line(rd, line);
-	if (rd->n == 0)
+	line_cut(&rd->line, text);
+	if (rd->line.n == 0)
 		return OK;
 	for (size_t i = 0; i < countof(statements); i++)
-		if (span_is(rd->token[0].text, statements[i].word))
+		if (span_is(rd->line.word[0].text, statements[i].word))
 			return read_statement(rd, &statements[i]);
 	return refuse_statement(rd);
 }
 
-struct rules_size rules_measure(struct span text)
+static enum err read_source(struct rules *r, size_t source, struct policy_error *where)
 {
-	struct rules_size s = { 1, 1 };
+	struct reader rd = { .r = r, .source = source };
+	struct span rest = r->source[source].file.text, text;
 
-	for (size_t i = 0; i < text.n; i++) {
-		s.lines += text.p[i] == '\n';
-		s.levels += text.p[i] == '\n' || text.p[i] == '/';
+	rd.line.file = source ? r->source[source].file.name : span(NULL, 0);
+	rd.line.where = where;
+	do {
+		rd.line.number++;
+		text = span_cut(rest, '\n', &rest);
+		TRY(read_line(&rd, text));
+	} while (rest.p);
+	if (!r->tenant_line)
+		return line_refuse(&rd.line, 1, "there is no statement in it; the first must be 'tenant NAME'");
+	return OK;
+}
+
+/* ---- roles that include roles ------------------------------------------------------------------------------------ */
+
+static enum err find_includes(struct rules *r, struct policy_error *where)
+{
+	char text[160];
+
+	for (uint32_t i = 0; i < r->includes; i++) {
+		struct include *in = &r->include[i];
+
+		in->to = rules_role(r, in->name);
+		if (in->to)
+			continue;
+		snprintf(text, sizeof(text), "there is no role %s: some line must be 'role %.*s'", quote(in->name).text,
+			 SPAN_FMT(in->name));
+		return rules_refuse(r, in->line, in->column, where, text);
 	}
+	return OK;
+}
+
+static enum err refuse_cycle(const struct rules *r, const struct include *const *path, size_t depth,
+			     struct policy_error *where)
+{
+	const struct include *last = path[depth - 1];
+	struct put b;
+	char text[200];
+	size_t from = 0;
+
+	while (!span_eq(path[from]->name, last->name))
+		from++;
+	from = from + 1 < depth ? from + 1 : 0;     /* else it is the one we began with */
+	b = put(text, sizeof(text) - 1);
+	put_fmt(&b, "role %s includes itself: ", quote(last->name).text);
+	put_bytes(&b, last->name);
+	for (size_t i = from; i < depth; i++)
+		put_fmt(&b, " > %.*s", SPAN_FMT(path[i]->name));
+	text[b.n] = '\0';
+	return rules_refuse(r, last->line, last->column, where, text);
+}
+
+/* Depth first; a role met again while it is open includes itself. `path` is how we came here. */
+static enum err link_role(struct rules *r, uint32_t role, const struct include **path, size_t depth,
+			  struct policy_error *where)
+{
+	struct role *at = &r->role[role];
+	uint32_t held[RULES_REACH_MAX];
+
+	if (at->link == LINK_OPEN)
+		return refuse_cycle(r, path, depth, where);
+	if (at->link == LINK_DONE)
+		return OK;
+	at->link = LINK_OPEN;
+	for (uint32_t i = at->include; i < at->include + at->includes; i++) {
+		path[depth] = &r->include[i];
+		if (depth + 1 == RULES_REACH_MAX)
+			return rules_refuse(r, r->include[i].line, r->include[i].column, where, "roles include roles too deep: at most 64");
+		TRY(link_role(r, r->include[i].to, path, depth + 1, where));
+	}
+	at->link = LINK_DONE;
+	at->reach = (uint16_t)rules_closure(r, role, NULL, held);
+	if (at->reach > RULES_REACH_MAX)
+		return rules_refuse(r, at->line, 1, where, "this role includes more than 63 others, directly or not");
+	return OK;
+}
+
+bool role_is_from(const struct rules *r, uint32_t role, const struct network *address)
+{
+	const struct role *at = &r->role[role];
+
+	for (uint32_t i = 0; i < at->networks; i++)
+		if (network_holds(&r->network[at->network + i], address))
+			return true;
+	return at->networks == 0;
+}
+
+static bool is_in(const uint32_t *list, size_t n, uint32_t role)
+{
+	for (size_t i = 0; i < n; i++)
+		if (list[i] == role)
+			return true;
+	return false;
+}
+
+size_t rules_closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out)
+{
+	size_t n = 0;
+
+	if (address && !role_is_from(r, role, address))
+		return 0;
+	out[n++] = role;
+	for (size_t at = 0; at < n; at++)
+		for (uint32_t i = 0; i < r->role[out[at]].includes; i++) {
+			uint32_t to = r->include[r->role[out[at]].include + i].to;
+
+			if (is_in(out, n, to) || (address && !role_is_from(r, to, address)))
+				continue;
+			if (n == RULES_REACH_MAX)
+				return RULES_REACH_MAX + 1;
+			out[n++] = to;
+		}
+	return n;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
+
+static size_t count_of(struct span text, uint8_t c)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < text.n; i++)
+		n += text.p[i] == c;
+	return n;
+}
+
+static void measure_line(struct rules_size *s, struct span text)
+{
+	struct span word = line_head(text);
+	bool role = span_is(word, "role"), from = span_is(word, "from");
+
+	if (role || from || span_is(word, "quarantine")) {
+		s->roles += !from;
+		s->items += count_of(text, ',') + 1;
+	} else if (span_is(word, "allow") || span_is(word, "deny") || span_is(word, "life-critical") || span_is(word, "record")) {
+		s->rules++;
+		s->levels += count_of(text, '/') + count_of(text, '.') + 2;
+	}
+}
+
+struct rules_size rules_measure(const struct source *source, size_t n)
+{
+	struct rules_size s = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		struct span rest = source[i].file.text;
+
+		while (rest.p)
+			measure_line(&s, span_cut(rest, '\n', &rest));
+	}
+	s.words = OWN_COUNT + 1 + s.roles + s.levels;
 	return s;
 }
 
-enum err rules_read(struct rules *r, struct span text, struct policy_error *where)
+enum err rules_read(struct rules *r, struct policy_error *where)
 {
-	struct reader rd = { .r = r, .where = where };
-	struct span rest = text, line;
+	const struct include *path[RULES_REACH_MAX];
 
 	for (size_t i = 0; i < OWN_COUNT; i++)
 		must(attribute_add(r, span_str(own_names[i])));
-	do {
-		rd.line++;
-		line = span_cut(rest, '\n', &rest);
-		TRY(read_line(&rd, line));
-	} while (rest.p);
-	if (!r->tenant_line)
-		return refuse(&rd, 1, "there is no statement in it; the first must be 'tenant NAME'");
+	for (size_t i = 0; i < r->sources; i++)
+		TRY(read_source(r, i, where));
+	TRY(find_includes(r, where));
+	for (uint32_t i = 1; i <= r->roles; i++)
+		TRY(link_role(r, i, path, 0, where));
 	return OK;
 }

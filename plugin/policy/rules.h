@@ -1,11 +1,15 @@
-/* rules: the text of a policy as a list of roles and rules in order of lines. The language is pullcord-policy(5). */
+/* rules: the texts of a policy as a list of roles and rules in order of lines. The language is pullcord-policy(5). */
 #ifndef PULLCORD_RULES_H
 #define PULLCORD_RULES_H
 
-#include "trie.h"
+#include "network.h"
+#include "pattern.h"
+#include "sources.h"
 #include "words.h"
 
 #define RULES_IDLE_MAX_S (7 * 86400)
+#define RULES_REACH_MAX 64      /* roles one role brings by inclusion, with itself */
+#define RULES_NETWORKS_MAX 64   /* of one role */
 
 /* The subject's own ids are attributes nobody can be given: the first numbers are theirs. {user} is the id of a person,
  * {device} that of a device. {client} is a device's client id, which is its id; a person's is not known here, so a
@@ -13,33 +17,39 @@
 enum own { OWN_USER, OWN_DEVICE, OWN_CLIENT, OWN_COUNT };
 extern const char *const own_names[OWN_COUNT];
 
-struct level {
-	enum step_kind kind;
-	struct span text;           /* the word, or the attribute without its braces */
-};
-
-struct pattern {
-	uint32_t n;
-	struct level level[TOPIC_LEVELS_MAX];
-};
-
-enum effect { EFFECT_ALLOW, EFFECT_DENY, EFFECT_MARK, EFFECTS };
+/* The first two belong to roles, the others to nobody. */
+enum effect { EFFECT_ALLOW, EFFECT_DENY, EFFECT_MARK, EFFECT_RECORD, EFFECTS };
 
 struct rule {
-	uint32_t line, role;        /* role 0: none, at top level */
+	uint32_t line, role;        /* role 0: none */
 	enum effect effect;
-	unsigned accesses;          /* enum access bits, or'ed */
+	bool meant;                 /* its comment says that it is meant so */
+	uint8_t accesses;           /* enum access bits, or'ed; of EFFECT_RECORD 1 << enum policy_record */
 	struct span pattern;
 };
 
+/* What may be said once in a role. */
+enum said { SAID_IDLE, SAID_RATE, SAID_SIZE, SAID_QOS, SAID_SESSIONS, SAID_WILL, SAID_RETAIN, SAID_COUNT };
+
 struct role {
 	struct span name;
-	uint32_t line;
-	uint32_t idle_line, idle_s; /* 0: never */
-	uint32_t root[EFFECTS];     /* in the trie; 0: no rules */
+	uint32_t line, idle_s;      /* idle_s 0: never */
+	uint32_t said[SAID_COUNT];  /* in which line; 0: not */
+	struct policy_limits limits;
+	uint32_t network, networks; /* the first, how many; none: from everywhere */
+	uint32_t include, includes;
+	uint32_t root[EFFECT_DENY + 1];     /* in the trie; 0: no rules */
+	uint16_t reach;             /* roles held through it, with itself, at most */
+	uint16_t depths;            /* a bit for each level at which a rule asks for an attribute */
+	enum { LINK_NEW, LINK_OPEN, LINK_DONE } link;
 };
 
-/* Spans borrow from the text; the arrays are the caller's, sized by rules_measure(). */
+struct include {
+	struct span name;
+	uint32_t to, line, column;
+};
+
+/* Spans borrow from the texts; the arrays are the caller's, sized by rules_measure(). */
 struct rules {
 	struct span tenant;
 	uint32_t tenant_line;
@@ -50,33 +60,45 @@ struct rules {
 	uint32_t attributes;
 	struct role *role;          /* from 1 */
 	struct rule *rule;
-	uint32_t roles, n;
+	struct include *include;
+	struct network *network;
+	struct source *source;
+	uint32_t roles, n, includes, networks, sources;
+	uint32_t quarantine;        /* the role of the quarantined; 0: they may do nothing */
 };
 
-/* More than a text can need: lines (roles and rules), and levels of patterns. */
+/* More than the texts can need: roles, rules, items of lists, levels of patterns; words is the sum of what has one. */
 struct rules_size {
-	size_t lines, levels;
+	size_t roles, rules, items, levels, words;
 };
-struct rules_size rules_measure(struct span text);
+struct rules_size rules_measure(const struct source *source, size_t n);
 
-/* ERR_SYNTAX with *where filled in. */
-enum err rules_read(struct rules *r, struct span text, struct policy_error *where) MUST_USE;
+/* r->source: copied in by the caller. ERR_SYNTAX with *where filled in. */
+enum err rules_read(struct rules *r, struct policy_error *where) MUST_USE;
+/* line_refuse() for a line that was read before. */
+enum err rules_refuse(const struct rules *r, uint32_t line, uint32_t column, struct policy_error *where, const char *text)
+	MUST_USE;
 
-/* Takes a pattern apart. NULL when well formed, else what is wrong with the level at *bad (bytes into the text). */
-const char *pattern_read(struct span text, struct pattern *out, size_t *bad);
 /* The role of that name; 0: none. */
 uint32_t rules_role(const struct rules *r, struct span name);
 /* Its number plus 1; 0: no rule speaks of it. */
 uint32_t rules_attribute(const struct rules *r, struct span name);
+/* The role and those it includes, near ones first, into out[RULES_REACH_MAX]; how many. With an address: only those that
+ * may come from there. More than fit: RULES_REACH_MAX + 1. */
+size_t rules_closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out);
+bool role_is_from(const struct rules *r, uint32_t role, const struct network *address);
+/* A rule's pattern, which was read before. */
+struct pattern rule_pattern(const struct rule *rule);
 
-/* "publish and subscribe": how a rule says these accesses. */
+struct policy_place rules_place(const struct rules *r, uint32_t line);
+/* "line 12", "line 3 of wards/icu.policy" */
+struct place_text {
+	char text[96];
+};
+struct place_text rules_place_text(const struct rules *r, uint32_t line);
+
+/* "publish, receive": how a rule says these accesses. */
 const char *accesses_name(unsigned accesses);
 const char *effect_name(enum effect e);
-
-/* A text from outside as it may stand in a message: in quotes, short, printable. */
-struct quoted {
-	char text[48];
-};
-struct quoted quote(struct span s);
 
 #endif

@@ -18,6 +18,8 @@ struct subject {
 	const struct attribute *attribute;
 	size_t attributes;
 	bool suspended;             /* may do nothing at all */
+	bool quarantined;           /* may do what the policy says under `quarantine`, and nothing else */
+	struct span address;        /* where it comes from, e.g. "10.1.2.3"; empty: not known, so in no network */
 };
 
 #endif

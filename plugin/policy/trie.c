@@ -11,10 +11,10 @@ size_t trie_edges(size_t n)
 	return words_slots(n);
 }
 
-/* 1, 2, 4 -> 0, 1, 2 */
+/* 1, 2, 4, 8 -> 0, 1, 2, 3 */
 static unsigned access_index(enum access a)
 {
-	return (unsigned)a >> 1;
+	return (unsigned)__builtin_ctz((unsigned)a);
 }
 
 static uint32_t edge_at(const struct trie *t, uint32_t from, uint32_t label)
@@ -25,15 +25,15 @@ static uint32_t edge_at(const struct trie *t, uint32_t from, uint32_t label)
 	h *= 0x9e3779b97f4a7c15u;   /* 2^64 / golden ratio: spreads neighbouring numbers (Knuth, TAOCP 3, §6.4) */
 	h ^= h >> 32;
 	h *= 0x9e3779b97f4a7c15u;
-	for (i = (uint32_t)(h >> 32) & t->mask; t->edge[i].to; i = (i + 1) & t->mask)
-		if (t->edge[i].from == from && t->edge[i].label == label)
+	for (i = (uint32_t)(h >> 32) & t->mask; t->edge[i]; i = (i + 1) & t->mask)
+		if (t->node[t->edge[i]].from == from && t->node[t->edge[i]].label == label)
 			break;
 	return i;
 }
 
 static uint32_t child(const struct trie *t, uint32_t from, uint32_t label)
 {
-	return t->edge[edge_at(t, from, label)].to;
+	return t->edge[edge_at(t, from, label)];
 }
 
 uint32_t trie_root(struct trie *t)
@@ -43,15 +43,16 @@ uint32_t trie_root(struct trie *t)
 
 static uint32_t grow(struct trie *t, uint32_t from, uint32_t label)
 {
-	struct trie_edge *e = &t->edge[edge_at(t, from, label)];
+	uint32_t *to = &t->edge[edge_at(t, from, label)];
 
-	if (!e->to) {
-		*e = (struct trie_edge){ from, label, ++t->nodes };
-		t->node[e->to].label = label;
-		t->node[e->to].next = t->node[from].first;
-		t->node[from].first = e->to;
+	if (!*to) {
+		*to = ++t->nodes;
+		t->node[*to].from = from;
+		t->node[*to].label = label;
+		t->node[*to].next = t->node[from].first;
+		t->node[from].first = *to;
 	}
-	return e->to;
+	return *to;
 }
 
 static uint32_t grow_step(struct trie *t, uint32_t from, const struct step *s)
@@ -74,18 +75,47 @@ static uint32_t grow_step(struct trie *t, uint32_t from, const struct step *s)
 	return 0;
 }
 
-void trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses, uint32_t line)
+uint32_t trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses,
+		  uint32_t line)
 {
-	uint32_t at = root;
+	uint32_t at = root, before = 0;
 
 	t->node[at].accesses |= accesses;
 	for (uint32_t i = 0; i < n; i++) {
 		at = grow_step(t, at, &pattern[i]);
 		t->node[at].accesses |= accesses;
 	}
-	for (unsigned k = 0; k < TRIE_ACCESSES; k++)
+	for (unsigned k = 0; k < TRIE_ACCESSES; k++) {
+		before = line_first(before, t->node[at].line[k]);
 		if (accesses & 1u << k && !t->node[at].line[k])
 			t->node[at].line[k] = line;
+	}
+	return before;
+}
+
+static unsigned ends_here(const struct trie_node *n)
+{
+	unsigned accesses = 0;
+
+	for (unsigned k = 0; k < TRIE_ACCESSES; k++)
+		accesses |= n->line[k] ? 1u << k : 0;
+	return accesses;
+}
+
+unsigned trie_closest(const struct trie *t, uint32_t root, const struct step *step, uint32_t n)
+{
+	const struct trie_node *at = &t->node[root];
+	unsigned found = 0;
+
+	if (!root)
+		return 0;
+	if (n == 0)
+		found = ends_here(at);
+	if (n && step->kind == STEP_WORD && step->number)
+		found = trie_closest(t, child(t, root, step->number), step + 1, n - 1);
+	if (n && !found)
+		found = trie_closest(t, at->plus, step + 1, n - 1);
+	return found ? found : ends_here(&t->node[at->hash]);
 }
 
 /* Recursion is as deep as a topic has levels. */

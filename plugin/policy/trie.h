@@ -7,26 +7,22 @@
 
 #include "policy.h"
 
-#define TRIE_ACCESSES 3
+#define TRIE_ACCESSES 4
 #define TRIE_ATTRIBUTES 64      /* a level's attributes are one bit each */
 
 struct trie_node {
 	uint64_t attributes;        /* which attribute edges leave here */
 	uint32_t plus, hash;        /* the '+' and '#' edges */
 	uint32_t line[TRIE_ACCESSES];   /* the first rule that ends here and speaks of that access; 0: none */
-	uint32_t label;             /* of the edge that leads here */
+	uint32_t from, label;       /* the edge that leads here */
 	uint32_t first, next;       /* children but '#', and siblings */
 	uint32_t accesses;          /* enum access bits that occur here or below */
-};
-
-struct trie_edge {
-	uint32_t from, label, to;   /* to 0: free */
 };
 
 struct trie {
 	uint64_t key;
 	struct trie_node *node;
-	struct trie_edge *edge;
+	uint32_t *edge;             /* the nodes edges lead to, where (from, label) hashes to; 0: free */
 	uint32_t nodes, mask;
 };
 
@@ -46,8 +42,10 @@ size_t trie_edges(size_t n);
 
 /* Nodes are numbered from 1. */
 uint32_t trie_root(struct trie *t);
-/* `accesses`: enum access bits, or'ed. Lines must come in rising order. */
-void trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses, uint32_t line);
+/* `accesses`: enum access bits (or whatever four bits are looked for), or'ed. Lines must come in rising order. The line
+ * that ended with this pattern before; 0: none did. */
+uint32_t trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses,
+		  uint32_t line);
 
 /* The least line of a rule that matches the topic, or contains the whole filter; 0: none. Visits no node twice, and of
  * a topic only those its words lead to. */
@@ -56,6 +54,10 @@ uint32_t trie_covers(const struct trie *t, uint32_t root, const struct step *ste
  * empty. A wide filter costs a look at every rule below it. */
 uint32_t trie_meets(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a,
 		    uint64_t held);
+
+/* The accesses of the most specific pattern that matches the topic: level by level from the left a word goes before '+',
+ * and '+' before '#'. 0: none matches. */
+unsigned trie_closest(const struct trie *t, uint32_t root, const struct step *step, uint32_t n);
 
 /* The lesser of two lines, where 0 is none. */
 static inline uint32_t line_first(uint32_t a, uint32_t b)

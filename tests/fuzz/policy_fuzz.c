@@ -3,6 +3,8 @@
 #include "crypt.h"
 #include "policy.h"
 
+#include <stdlib.h>
+
 #define WORDS_MAX 8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -11,6 +13,50 @@ static void hear(void *ctx, uint32_t line, const char *text)
 {
 	must(text[0] && strlen(text) < 1024);
 	*(uint32_t *)ctx += line + 1;
+}
+
+/* A file of the same text, whatever is included. */
+static enum err bring(void *ctx, struct span from, struct span path, struct policy_file *out)
+{
+	(void)from;
+	*out = (struct policy_file){ path, *(struct span *)ctx };
+	return path.n % 2 ? OK : ERR_NOT_FOUND;
+}
+
+/* Formatting loses no byte that is not a blank, and settles. */
+static void check_format(struct span text)
+{
+	size_t lines = 1, cap, a = 0, b = 0;
+	struct put one, two;
+
+	for (size_t i = 0; i < text.n; i++)
+		lines += text.p[i] == '\n';
+	cap = POLICY_FORMAT_CAP(text.n, lines);
+	one = put(malloc(cap), cap);
+	two = put(malloc(cap), cap);
+	must(one.p && two.p);
+	if (policy_format(text, &one) == OK) {
+		must(policy_format(put_span(&one), &two) == OK && span_eq(put_span(&one), put_span(&two)));
+		for (; a < text.n; a++) {
+			if (strchr(" \t\r\n", text.p[a]) && text.p[a])
+				continue;
+			while (b < one.n && strchr(" \t\r\n", one.p[b]) && one.p[b])
+				b++;
+			must(b < one.n && one.p[b++] == text.p[a]);
+		}
+	}
+	free(one.p);
+	free(two.p);
+}
+
+static void check_limits(const struct policy *p, const struct holder *h)
+{
+	struct policy_limits l = policy_limits(p, h);
+
+	must(l.qos <= 2);
+	must(!policy_from(p, NULL, SPAN_LIT("::1")) && !policy_limits(p, NULL).will);
+	must(!policy_control(p, h, SPAN_LIT("user..create")).allow);
+	(void)policy_from(p, h, SPAN_LIT("10.1.2.3"));
 }
 
 static size_t cut_words(struct span line, struct span word[WORDS_MAX])
@@ -36,11 +82,20 @@ static void check(const struct policy *p, struct subject *s, enum access a, cons
 	must(v.allow == (v.why == WHY_ALLOWED) && (v.line != 0) == (v.why == WHY_ALLOWED || v.why == WHY_DENIED));
 	must(!v.allow || span_eq(t->level[0], policy_tenant(p)));
 	must(!v.allow || s->party != PULLCORD__V1__PARTY__PARTY_NONE);
+	must(v.record < POLICY_RECORDS);
+	check_limits(p, h);
 	policy_explain(p, s, a, t, hear, &heard);
 	must(heard > 0);
 	holder_close(&h);
 	s->suspended = true;
 	must(policy_bind(p, s, &h) == OK && !policy_decide(p, h, a, t).allow);
+	holder_close(&h);
+	s->suspended = false;
+	s->quarantined = true;
+	s->address = SPAN_LIT("10.1.2.3");
+	must(policy_bind(p, s, &h) == OK);
+	v = policy_decide(p, h, a, t);
+	must(v.allow || v.why == WHY_QUARANTINED || v.why == WHY_DENIED || v.why == WHY_GRAMMAR);
 	holder_close(&h);
 }
 
@@ -83,7 +138,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	enum err e;
 
 	must(crypt_init() == OK);
-	e = policy_load(text, &p, &where);
+	check_format(text);
+	e = policy_load_files(&(struct policy_file){ SPAN_LIT("main"), text },
+			      &(struct policy_reader){ bring, &rest }, &p, &where);
 	if (e != OK) {
 		must(!p && (e == ERR_TOO_LARGE || (where.line && where.column && where.column <= size + 1 && where.text[0])));
 		for (const char *c = where.text; *c; c++)

@@ -62,10 +62,63 @@ static void an_explanation_names_rules_verdict_and_remedy(void **state)
 	}
 }
 
+static void an_explanation_names_networks_quarantine_and_commands(void **state)
+{
+	static const char text[] =
+		"tenant mercy\n"                            /* 1 */
+		"role office\n"                             /* 2 */
+		"  from 10.20.0.0/16, ::1\n"                /* 3 */
+		"  allow control user.*\n"                  /* 4 */
+		"role nurse\n"                              /* 5 */
+		"  allow publish mercy/x\n"                 /* 6 */
+		"role chief includes nurse\n"               /* 7 */
+		"quarantine\n"                              /* 8 */
+		"  allow publish mercy/state\n";            /* 9 */
+	static const struct { const char *roles, *address; bool quarantined; enum access a; const char *what, *page; } row[] = {
+		{ "office", "10.21.0.1", false, ACCESS_CONTROL, "user.create",
+		  "2 role office is for 10.20.0.0/16, 0:0:0:0:0:0:0:1 only, not for '10.21.0.1': it gives nothing\n"
+		  "0 denied: ana may not control user.create: no role of ana allows control there\n"
+		  "0 no role of mercy would do, whatever values were added: the policy would need another rule\n" },
+		{ "office", "10.20.0.1", false, ACCESS_CONTROL, "user.create",
+		  "4 role office, allow control user.*: allows it\n"
+		  "0 allowed: ana may control user.create, by line 4\n" },
+		{ "office", "10.20.0.1", false, ACCESS_CONTROL, "user",
+		  "4 role office, allow control user.*: has 2 levels or more, not 1\n"
+		  "0 denied: ana may not control user: no role of ana allows control there\n"
+		  "0 no role of mercy would do, whatever values were added: the policy would need another rule\n" },
+		{ "chief", "", false, PUB, "mercy/x",
+		  "6 role nurse, allow publish mercy/x: allows it\n"
+		  "0 allowed: ana may publish to mercy/x, by line 6\n" },
+		{ "chief", "", true, PUB, "mercy/x",
+		  "9 role quarantine, allow publish mercy/state: level 2 is 'x', not 'state'\n"
+		  "0 denied: ana may not publish to mercy/x: in quarantine, and what may be reached from there does not include it\n"
+		  "0 ana would have to be released from quarantine\n" },
+	};
+	CLEANUP(policy_close) struct policy *p = load(span_str(text));
+	struct person who;
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		struct subject *s = person(&who, USER, "ana", row[i].roles, "");
+		struct topic t;
+		struct page page = { 0 };
+
+		s->address = span_str(row[i].address);
+		s->quarantined = row[i].quarantined;
+		if (row[i].a == ACCESS_CONTROL)
+			assert_int_equal(control_parse(span_str(row[i].what), &t), OK);
+		else
+			t = parse(row[i].a, row[i].what);
+		policy_explain(p, s, row[i].a, &t, write_down, &page);
+		assert_string_equal(page.text, row[i].page);
+	}
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_explanation_names_rules_verdict_and_remedy),
+		cmocka_unit_test(an_explanation_names_networks_quarantine_and_commands),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -649,6 +649,154 @@ static void without_a_record_only_what_saves_lives_goes_on(void **state)
 	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
 }
 
+/* ---- what the policy limits ---- */
+
+/* The policy of all tests, with more lines for nurses and for devices. */
+static void limit(const char *device, const char *nurse)
+{
+	static const char nurses[] = "role nurse\n", devices[] = "role nursecall-device\n";
+	const char *n = strstr(policy_text, nurses) + strlen(nurses), *d = strstr(policy_text, devices) + strlen(devices);
+	char text[2048];
+
+	snprintf(text, sizeof(text), "%.*s%s%.*s%s%s", (int)(n - policy_text), policy_text, nurse, (int)(d - n), n, device, d);
+	write_file("pullcord.policy", text);
+	guard_reload(g);
+	guard_tick(g);
+}
+
+static void limit_devices(const char *lines) { limit(lines, ""); }
+
+static enum gate says(int at, const char *topic, const struct message *m, uint8_t qos, bool retain)
+{
+	struct client c = client_at(at, "nc-1", NULL);
+
+	return guard_publish(g, &c, topic, &(struct publish){ span(m->raw, m->n), qos, retain });
+}
+
+static uint64_t entries(void)
+{
+	uint64_t before, now = record_durable(g->record);
+
+	do {   /* the writer commits in groups */
+		before = now;
+		usleep(100000);
+		now = record_durable(g->record);
+	} while (now != before);
+	return now;
+}
+
+static void a_payload_over_the_size_is_refused(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	char lines[64];
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	snprintf(lines, sizeof(lines), "  limit size %zuB\n", m.n - 1);
+	limit_devices(lines);
+	assert_int_equal(says(0, ALERT, &m, 1, false), GATE_DENY);
+	snprintf(lines, sizeof(lines), "  limit size %zuB\n", m.n);
+	limit_devices(lines);
+	assert_int_equal(says(0, ALERT, &m, 1, false), GATE_ALLOW);
+}
+
+static void a_quality_of_service_over_the_limit_is_refused(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	limit_devices("  limit qos 1\n");
+	assert_int_equal(says(0, ALERT, &m, 2, false), GATE_DENY);
+	assert_int_equal(says(0, ALERT, &m, 1, false), GATE_ALLOW);
+}
+
+static void no_retain_is_refused_and_no_will_is_not_sent(void **state)
+{
+	static const char mine[] = "mercy/device/nc-1/state";
+	struct message empty = { .n = 0 };
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	limit_devices("  no retain\n");
+	assert_int_equal(says(0, mine, &empty, 1, true), GATE_DENY);
+	limit_devices("  no will\n");
+	assert_int_equal(says(0, mine, &empty, 1, true), GATE_ALLOW);
+	guard_logoff(g, &ctx[0], 7);
+	assert_int_equal(says(0, mine, &empty, 1, true), GATE_DENY);
+	limit_devices("");
+	assert_int_equal(says(0, mine, &empty, 1, true), GATE_ALLOW);
+}
+
+static void over_the_rate_a_device_is_closed_and_keeps_its_message(void **state)
+{
+	static const char code[] = "mercy/unit/icu3/alert/code/nc-1";
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       life = alert_of("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_CODE);
+
+	(void)state;
+	limit_devices("  limit rate 2/h burst 2\n");
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(says(0, code, &life, 1, false), GATE_ALLOW);   /* not counted */
+	assert_int_equal(says(0, ALERT, &m, 1, false), GATE_ALLOW);
+	assert_int_equal(says(0, ALERT, &m, 1, false), GATE_ALLOW);
+	assert_int_equal(says(0, ALERT, &m, 1, false), GATE_CLOSE);
+	assert_int_equal(says(0, ALERT, &m, 0, false), GATE_DENY);
+	assert_int_equal(says(0, code, &life, 1, false), GATE_ALLOW);
+	guard_logoff(g, &ctx[0], 7);
+	device_login(1, "mercy", "nc-1", "nc-1", NULL);                         /* which gives it no more */
+	assert_int_equal(says(1, ALERT, &m, 1, false), GATE_CLOSE);
+	session_of(&g->sessions, &ctx[1])->full_ns -= INT64_C(1800000000000);   /* half an hour later: one more */
+	assert_int_equal(says(1, ALERT, &m, 1, false), GATE_ALLOW);
+	assert_int_equal(says(1, ALERT, &m, 1, false), GATE_CLOSE);
+}
+
+static void over_the_rate_a_person_is_refused(void **state)
+{
+	(void)state;
+	limit("", "  limit rate 1/h\n");
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(answers(0, "ana.t1", "ana", 1), GATE_ALLOW);
+	assert_int_equal(answers(0, "ana.t1", "ana", 2), GATE_DENY);
+}
+
+static void more_sessions_than_the_limit_are_not_let_in(void **state)
+{
+	(void)state;
+	limit("", "  limit sessions 2\n");
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(1, "ana", "ana.t2", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(2, "ana", "ana.t3", "correct horse"), GATE_DENY);
+	assert_null(session_of(&g->sessions, &ctx[2]));
+	assert_int_equal(person_login(3, "ana", "ana.t2", "correct horse"), GATE_ALLOW);   /* takes over */
+	guard_logoff(g, &ctx[0], 0);
+	assert_int_equal(person_login(2, "ana", "ana.t3", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(4, "bea", "bea.t1", "battery staple"), GATE_ALLOW);
+}
+
+static void what_is_off_the_record_is_not_on_it_unless_denied(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct client ana = client_at(1, "ana.t1", NULL), bea = client_at(2, "bea.t1", NULL);
+	struct publish empty = { .retain = true };
+	uint64_t n;
+
+	(void)state;
+	limit_devices("  record off mercy/user/+/presence\n");
+	person_login(1, "ana", "ana.t1", "correct horse");
+	person_login(2, "bea", "bea.t1", "battery staple");
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	n = entries();
+	assert_int_equal(guard_publish(g, &ana, "mercy/user/ana/presence", &empty), GATE_ALLOW);
+	assert_int_equal(guard_receive(g, &ana, "mercy/user/ana/presence", &empty), GATE_ALLOW);
+	assert_int_equal(entries(), n);
+	assert_int_equal(guard_publish(g, &bea, "mercy/user/ana/presence", &empty), GATE_DENY);
+	assert_int_equal(entries(), n + 1);
+	assert_int_equal(says(0, ALERT, &m, 0, false), GATE_ALLOW);
+	assert_true(entries() > n + 1);
+}
+
 /* ---- contexts BASIC_AUTH never saw, wills ---- */
 
 static void presence_that_was_retained_may_be_shown(void **state)
@@ -741,6 +889,13 @@ int main(void)
 		TEST(a_resumed_session_is_shown_what_is_open),
 		TEST(a_resumed_session_that_may_use_what_it_lost_is_ended),
 		TEST(without_a_record_only_what_saves_lives_goes_on),
+		TEST(a_payload_over_the_size_is_refused),
+		TEST(a_quality_of_service_over_the_limit_is_refused),
+		TEST(no_retain_is_refused_and_no_will_is_not_sent),
+		TEST(over_the_rate_a_device_is_closed_and_keeps_its_message),
+		TEST(over_the_rate_a_person_is_refused),
+		TEST(more_sessions_than_the_limit_are_not_let_in),
+		TEST(what_is_off_the_record_is_not_on_it_unless_denied),
 		TEST(presence_that_was_retained_may_be_shown),
 		TEST(a_client_that_never_logged_in_gets_nothing),
 		TEST(a_session_from_before_a_restart_is_known_by_its_owner),

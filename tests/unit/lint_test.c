@@ -40,15 +40,111 @@ static void lint_finds_what_was_probably_not_meant(void **state)
 			    "4 role idle allows nothing: it has no rules\n"
 			    "5 role only-no allows nothing, it only denies\n"
 			    "9 allow publish m/{u}/x adds nothing: line 8 says it already\n"
+			    "11 allow both m/+/+ reaches topics of every kind\n"
 			    "12 allow receive m/{v}/y adds nothing: line 11 says it already\n"
 			    "14 allow publish m/z/{u} can never allow anything: line 13 denies all of it\n"
 			    "16 deny publish m/z/z adds nothing: line 13 says it already\n");
+}
+
+static void lint_knows_what_reaches_too_far(void **state)
+{
+	static const char text[] =
+		"tenant m\n"                                            /* 1 */
+		"role r\n"                                              /* 2 */
+		"  allow subscribe m/unit/+/alert/+/+\n"                /* 3 */
+		"  allow subscribe m/channel/#\n"                       /* 4 */
+		"  allow receive   m/patient/+/msg\n"                   /* 5 */
+		"  allow subscribe m/#\n"                               /* 6 */
+		"  allow publish   m/unit/+/broadcast\n"                /* 7: sends, hears nothing */
+		"  allow subscribe m/user/+/presence\n"                 /* 8: is no circle */
+		"  allow subscribe m/unit/{unit}/#\n"                   /* 9: line 6 says it */
+		"  deny  subscribe m/unit/+/vitals/+\n"                 /* 10 */
+		"role s\n"                                              /* 11 */
+		"  allow subscribe m/unit/+/alert/code/+ # meant: all come running\n"
+		"  allow subscribe m/unit/+/alert/high/+ # meant\n";    /* 13: no reason given */
+	CLEANUP(policy_close) struct policy *p = load(span_str(text));
+	struct page page = { 0 };
+
+	(void)state;
+	policy_lint(p, write_down, &page);
+	assert_string_equal(page.text,
+			    "3 allow subscribe m/unit/+/alert/+/+ reaches every unit; {unit} in its place would reach the "
+			    "holder's own\n"
+			    "4 allow subscribe m/channel/# reaches every channel; {channel} in its place would reach the "
+			    "holder's own\n"
+			    "5 allow receive m/patient/+/msg reaches every patient; {patient} in its place would reach the "
+			    "holder's own\n"
+			    "6 allow subscribe m/# reaches topics of every kind\n"
+			    "8 allow subscribe m/user/+/presence adds nothing: line 6 says it already\n"
+			    "9 allow subscribe m/unit/{unit}/# adds nothing: line 6 says it already\n"
+			    "13 allow subscribe m/unit/+/alert/high/+ reaches every unit; {unit} in its place would reach the "
+			    "holder's own\n");
+}
+
+static void lint_knows_denies_and_roles_of_included_roles(void **state)
+{
+	static const char text[] =
+		"tenant m\n"                                            /* 1 */
+		"role a\n"                                              /* 2 */
+		"  allow publish m/x\n"                                 /* 3 */
+		"  deny  publish m/y\n"                                 /* 4 */
+		"  deny  publish m/nothing/#\n"                         /* 5 */
+		"  deny  receive m/x\n"                                 /* 6 */
+		"  deny  control user.delete\n"                         /* 7 */
+		"role b includes a\n"                                   /* 8 */
+		"  allow publish m/x\n"                                 /* 9 */
+		"  allow publish m/y\n"                                 /* 10 */
+		"role c includes b\n"                                   /* 11 */
+		"quarantine\n"                                          /* 12 */
+		"role d\n"                                              /* 13 */
+		"  allow control user.*\n"                              /* 14 */
+		"  allow control user.create\n";                        /* 15 */
+	CLEANUP(policy_close) struct policy *p = load(span_str(text));
+	struct page page = { 0 };
+
+	(void)state;
+	policy_lint(p, write_down, &page);
+	assert_string_equal(page.text,
+			    "5 deny publish m/nothing/# denies nothing: no role allows any of it\n"
+			    "6 deny receive m/x denies nothing: no role allows any of it\n"
+			    "9 allow publish m/x adds nothing: line 3 says it already\n"
+			    "10 allow publish m/y can never allow anything: line 4 denies all of it\n"
+			    "12 role quarantine allows nothing: it has no rules\n"
+			    "15 allow control user.create adds nothing: line 14 says it already\n");
+}
+
+static void lint_sees_people_in_topics(void **state)
+{
+	static const char *const odd[] = {
+		"MRN0048213", "19540712", "1954-07-12", "12.07.1954", "Smith.John", "Mary_Jones", "p-004821", "Ann-Lee:x",
+	};
+	static const char *const fine[] = {
+		"icu3", "v1", "12-lead", "Alert", "ICU3", "MedSurg", "bed-12-345", "w1954", "HL7", "a.b.c", "v2.0.11",
+	};
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < countof(odd) + countof(fine); i++) {
+		bool is_odd = i < countof(odd);
+		const char *word = is_odd ? odd[i] : fine[i - countof(odd)];
+		CLEANUP(policy_close) struct policy *p = NULL;
+		struct page page = { 0 };
+
+		snprintf(text, sizeof(text), "tenant m\nrole r\n allow publish m/x/%s\n", word);
+		p = load(span_str(text));
+		policy_lint(p, write_down, &page);
+		if (is_odd != (strstr(page.text, "looks like a person's") != NULL))
+			fail_msg("%s: %s", word, page.text);
+	}
 }
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lint_finds_what_was_probably_not_meant),
+		cmocka_unit_test(lint_knows_what_reaches_too_far),
+		cmocka_unit_test(lint_knows_denies_and_roles_of_included_roles),
+		cmocka_unit_test(lint_sees_people_in_topics),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,0 +1,125 @@
+/* policy fmt: the same policy in the house's columns. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cmd.h"
+#include "cmd_policy.h"
+#include "opt.h"
+#include "report.h"
+
+static enum err format(struct span text, char **out, size_t *n)
+{
+	size_t lines = 1, cap;
+	struct put b;
+
+	for (size_t i = 0; i < text.n; i++)
+		lines += text.p[i] == '\n';
+	cap = POLICY_FORMAT_CAP(text.n, lines);
+	*out = malloc(cap);
+	if (!*out)
+		return ERR_FULL;
+	b = put(*out, cap);
+	TRY(policy_format(text, &b));
+	*n = b.n;
+	return OK;
+}
+
+/* A new file takes the old one's name: whoever reads it meanwhile has one or the other. */
+static enum err replace(const char *path, struct span text)
+{
+	struct install_path fresh;
+	struct stat st;
+	enum err e;
+
+	if (snprintf(fresh.text, sizeof(fresh.text), "%s.new", path) >= (int)sizeof(fresh.text))
+		return ERR_TOO_LARGE;
+	if (stat(path, &st) != 0)
+		return ERR_IO;
+	e = install_write(fresh.text, text, st.st_mode & 0777);
+	if (e != OK)
+		return e;
+	if (getuid() == 0 && chown(fresh.text, st.st_uid, st.st_gid) != 0)
+		e = ERR_IO;
+	if (e == OK && rename(fresh.text, path) != 0)
+		e = ERR_IO;
+	if (e != OK)
+		(void)unlink(fresh.text);
+	return e;
+}
+
+/* Before its columns, its mistakes: a file that is no policy is not touched. An included one may lack its tenant. */
+static bool is_policy(struct span text, const char *path)
+{
+	CLEANUP(policy_close) struct policy *p = NULL;
+	struct policy_error where;
+
+	return policy_file_load(path, &p, &where) == OK || text.n == 0 || strstr(where.text, "the first statement must be");
+}
+
+static void say(const char *path, bool changed, bool written)
+{
+	const struct cell cell[] = { CELL_STR("file", path), CELL_BOOL("changed", changed), CELL_BOOL("written", written) };
+
+	if (report_is_json())
+		report_object(cell, countof(cell));
+	else if (!changed)
+		report_line(TONE_GOOD, "%s: is in its columns", path);
+	else
+		report_line(written ? TONE_GOOD : TONE_WARN, "%s: %s", path, written ? "written" : "would change");
+}
+
+static int finish(const char *path, struct span old, struct span fresh, bool write, bool check)
+{
+	bool changed = !span_eq(old, fresh);
+	enum err e;
+
+	if (!write && !check) {
+		fwrite(fresh.p, 1, fresh.n, stdout);
+		return fflush(stdout) == 0 ? CMD_DONE : CMD_NO;
+	}
+	e = write && changed ? replace(path, fresh) : OK;
+	if (e != OK)
+		return report_fail(e, "write %s", path);
+	say(path, changed, write && changed);
+	return check && changed && !write ? CMD_NO : CMD_DONE;
+}
+
+int policy_fmt(int argc, char **argv)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+	CLEANUP(free_cleanup) char *fresh = NULL;
+	struct opt_list file = { 0 };
+	bool write = false, check = false, json = false;
+	const struct opt opt[] = {
+		OPT_FLAG("write", &write, "change the file"),
+		OPT_FLAG("check", &check, "only say whether it would change; exit code 1 if so"),
+		OPT_JSON(&json),
+	};
+	const struct opt_page page = {
+		.command = "policy fmt", .operands = "FILE", .least = 1, .most = 1,
+		.text = "Writes a policy in its columns to standard output: what belongs to a role is set in, patterns and comments "
+			"stand below each other, no more than one empty line. Statements, words and comments stay as they are.",
+		.example = "pullcord policy fmt --write configs/hospital.policy", .opt = opt, .opts = countof(opt),
+	};
+	int code = opt_read(&page, argc, argv, &file);
+	const char *path = file.text[0];
+	size_t n, m;
+	enum err e;
+
+	if (code != OPT_RUN)
+		return code;
+	report_json(json);
+	e = install_read(path, POLICY_BYTES_MAX, &text, &n);
+	if (e != OK)
+		return report_fail(e, "read the policy %s", path);
+	if (!is_policy(span(text, n), path)) {
+		CLEANUP(policy_close) struct policy *p = NULL;
+
+		return policy_open(path, &p) == OK ? CMD_DONE : CMD_NO;
+	}
+	e = format(span(text, n), &fresh, &m);
+	return e == OK ? finish(path, span(text, n), span(fresh, m), write, check) : report_fail(e, "format %s", path);
+}
