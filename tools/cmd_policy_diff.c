@@ -37,9 +37,10 @@ static void say_whose(struct comparing *c)
 static void say_text(struct comparing *c, bool gain, const struct span *access, size_t n, const char *pattern,
 		     uint32_t line)
 {
+	const struct install_path file = policy_path(c->differ.policy[gain], c->file[gain], &line);
 	struct cell cell[] = {
 		CELL_SPAN(c->noun, c->name), CELL_STR("change", gain ? "gained" : "lost"), CELL_WORDS("access", access, n),
-		CELL_STR("pattern", pattern), CELL_STR("file", c->file[gain]), CELL_NUM("line", line),
+		CELL_STR("pattern", pattern), CELL_STR("file", file.text), CELL_NUM("line", line),
 	};
 
 	say_whose(c);
@@ -50,7 +51,7 @@ static void say_text(struct comparing *c, bool gain, const struct span *access, 
 		report_say(gain ? TONE_GOOD : TONE_BAD, " %.*s", SPAN_FMT(access[i]));
 	report_say(TONE_PLAIN, "  %s", pattern);
 	if (line)
-		report_say(TONE_DIM, "  %s:%u", c->file[gain], line);
+		report_say(TONE_DIM, "  %s:%u", file.text, line);
 	report_end();
 }
 
@@ -111,6 +112,17 @@ static enum err compare_role(struct comparing *c, struct span role)
 	return OK;
 }
 
+static enum err compare_quarantine(struct comparing *c)
+{
+	c->noun = "role";
+	c->name = SPAN_LIT("quarantine");
+	c->said = false;
+	TRY(differ_quarantine(&c->differ, say_change, c));
+	say_cut(c);
+	c->roles += c->said;
+	return OK;
+}
+
 static enum err compare_roles(struct comparing *c)
 {
 	const struct policy *old = c->differ.policy[0], *new = c->differ.policy[1];
@@ -120,7 +132,7 @@ static enum err compare_roles(struct comparing *c)
 	for (uint32_t i = 0; i < policy_roles(new); i++)
 		if (!policy_has_role(old, policy_role(new, i)))
 			TRY(compare_role(c, policy_role(new, i)));
-	return OK;
+	return compare_quarantine(c);
 }
 
 static bool has_mark(const struct policy *p, struct span pattern)
@@ -164,7 +176,7 @@ static bool same_roles(const struct comparing *c, const struct subject *s)
 
 static enum err compare_subject(struct comparing *c, const struct subject *s)
 {
-	if (same_roles(c, s))
+	if (!s->quarantined && same_roles(c, s))
 		return OK;
 	c->noun = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user";
 	c->name = s->id;

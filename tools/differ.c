@@ -318,17 +318,23 @@ static bool try_shape(struct run *r, const struct shape *s)
 
 /* ---- rules ------------------------------------------------------------------------------------------------------- */
 
-static bool holds(const struct subject *s, struct span role)
+/* The role the rule stands in: by itself, or with one that includes it. */
+static bool holds(const struct policy *p, const struct subject *s, const struct listed *l)
 {
+	struct span with[RULES_REACH_MAX];
+
+	if (s->quarantined || l->quarantine)
+		return s->quarantined && l->quarantine;
 	for (size_t i = 0; i < s->roles; i++)
-		if (span_eq(s->role[i], role))
-			return true;
+		for (size_t k = policy_reach(p, s->role[i], with); k-- > 0;)
+			if (span_eq(with[k], l->role))
+				return true;
 	return false;
 }
 
-static bool speaks(const struct run *r, const struct listed *l, enum effect effect)
+static bool speaks(const struct run *r, const struct policy *p, const struct listed *l, enum effect effect)
 {
-	return l->effect == effect && l->accesses & (unsigned)r->access && holds(r->s, l->role);
+	return l->effect == effect && l->accesses & (unsigned)r->access && holds(p, r->s, l);
 }
 
 static void try_rule(struct run *r, const struct listed *allow)
@@ -343,7 +349,7 @@ static void try_rule(struct run *r, const struct listed *allow)
 	for (uint32_t i = 0; i < policy_listed(other); i++) {
 		const struct listed l = policy_list(other, i);
 
-		if (!speaks(r, &l, EFFECT_DENY))
+		if (!speaks(r, other, &l, EFFECT_DENY))
 			continue;
 		shape_read(l.pattern, &theirs);
 		if (shape_meet(&mine, &theirs, &both))
@@ -358,7 +364,7 @@ static void try_rules(struct run *r)
 	for (uint32_t i = 0; i < policy_listed(p); i++) {
 		const struct listed l = policy_list(p, i);
 
-		if (speaks(r, &l, EFFECT_ALLOW))
+		if (speaks(r, p, &l, EFFECT_ALLOW))
 			try_rule(r, &l);
 	}
 }
@@ -428,13 +434,11 @@ void differ_init(struct differ *d, const struct policy *old, const struct policy
 	choose_fresh(d, &(struct subject){ 0 });
 }
 
-bool differ_role_same(const struct differ *d, struct span role)
+/* The role's own lines, without what it includes. */
+static bool same_rules(const struct differ *d, struct span role)
 {
 	uint32_t i[2] = { 0, 0 };
 
-	if (policy_has_role(d->policy[0], role) != policy_has_role(d->policy[1], role) ||
-	    !span_eq(policy_tenant(d->policy[0]), policy_tenant(d->policy[1])))
-		return false;
 	for (;; i[0]++, i[1]++) {
 		struct listed l[2] = { 0 };
 
@@ -453,16 +457,42 @@ bool differ_role_same(const struct differ *d, struct span role)
 	}
 }
 
-enum err differ_role(struct differ *d, struct span role, void (*say)(void *ctx, const struct change *c), void *ctx)
+bool differ_role_same(const struct differ *d, struct span role)
 {
+	struct span with[2][RULES_REACH_MAX];
+	size_t n = policy_reach(d->policy[0], role, with[0]);
+
+	if (policy_reach(d->policy[1], role, with[1]) != n ||
+	    !span_eq(policy_tenant(d->policy[0]), policy_tenant(d->policy[1])))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!span_eq(with[0][i], with[1][i]) || !same_rules(d, with[0][i]) ||
+		    policy_role_bound(d->policy[0], with[0][i]) != policy_role_bound(d->policy[1], with[0][i]))
+			return false;
+	return true;
+}
+
+/* Somebody who has whatever values are asked for. */
+static enum err run_any(struct differ *d, struct subject *s, void (*say)(void *ctx, const struct change *c), void *ctx)
+{
+	CLEANUP(run_end) struct run r = { .d = d, .s = s, .any = true };
 	char id[32];
-	struct subject s = { .party = PULLCORD__V1__PARTY__PARTY_USER, .role = &role, .roles = 1,
-			     .tenant = policy_tenant(d->policy[1]) };
-	CLEANUP(run_end) struct run r = { .d = d, .s = &s, .any = true };
 
 	snprintf(id, sizeof(id), "%sz", d->fresh);
-	s.id = span_str(id);
+	s->id = span_str(id);
+	s->party = PULLCORD__V1__PARTY__PARTY_USER;
+	s->tenant = policy_tenant(d->policy[1]);
 	return run_all(&r, say, ctx);
+}
+
+enum err differ_role(struct differ *d, struct span role, void (*say)(void *ctx, const struct change *c), void *ctx)
+{
+	return run_any(d, &(struct subject){ .role = &role, .roles = 1 }, say, ctx);
+}
+
+enum err differ_quarantine(struct differ *d, void (*say)(void *ctx, const struct change *c), void *ctx)
+{
+	return run_any(d, &(struct subject){ .quarantined = true }, say, ctx);
 }
 
 enum err differ_subject(struct differ *d, const struct subject *s, void (*say)(void *ctx, const struct change *c),

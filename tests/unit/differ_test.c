@@ -73,6 +73,60 @@ static void a_role_changes_by_what_its_holders_may(void **state)
 	}
 }
 
+#define BASE "role base\nallow publish mercy/a\n"
+
+static const struct { const char *old, *new, *said; } included[] = {
+	{ "role r includes base\n" BASE, "role r includes base\n" BASE, "" },
+	{ "role r\n" BASE, "role r includes base\n" BASE, "+p mercy/a 4\n" },
+	{ "role r includes base\n" BASE, "role r includes base\nrole base\n", "-p mercy/a 4\n" },
+	{ "role r includes base\n" BASE, "role r includes base\n" BASE "deny publish mercy/+\n", "-p mercy/a 4\n" },
+	{ "role r includes mid\nrole mid includes base\n" BASE, "role r includes mid\nrole mid\n" BASE, "-p mercy/a 5\n" },
+	{ "role r includes base\n" BASE, "role r includes base\n" BASE "from 10.0.0.0/8\n", "-p mercy/a 4\n" },
+};
+
+static void a_role_changes_with_those_it_includes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < countof(included); i++) {
+		char text[2][256];
+		struct heard h = { 0 };
+		struct policy *p[2];
+		struct differ d;
+
+		snprintf(text[0], sizeof(text[0]), "tenant mercy\n%s", included[i].old);
+		snprintf(text[1], sizeof(text[1]), "tenant mercy\n%s", included[i].new);
+		p[0] = load(span_str(text[0]));
+		p[1] = load(span_str(text[1]));
+		differ_init(&d, p[0], p[1]);
+		assert_int_equal(differ_role_same(&d, SPAN_LIT("r")), included[i].said[0] == '\0');
+		assert_int_equal(differ_role(&d, SPAN_LIT("r"), hear, &h), OK);
+		assert_string_equal(h.text, included[i].said);
+		policy_close(&p[0]);
+		policy_close(&p[1]);
+	}
+}
+
+static void the_quarantined_change_by_what_stands_under_quarantine(void **state)
+{
+	struct policy *old = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\nrole r\nallow publish mercy/b\n")),
+		      *new = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/{user}\nrole r\n"));
+	struct heard any = { 0 }, one = { 0 };
+	struct person who;
+	struct subject s;
+	struct differ d;
+
+	(void)state;
+	differ_init(&d, old, new);
+	assert_int_equal(differ_quarantine(&d, hear, &any), OK);
+	assert_string_equal(any.text, "-p mercy/a 3\n+p mercy/{user} 3\n");
+	s = *person(&who, USER, "ana", "r", "");
+	s.quarantined = true;
+	assert_int_equal(differ_subject(&d, &s, hear, &one), OK);
+	assert_string_equal(one.text, "-p mercy/a 3\n+p mercy/ana 3\n");
+	policy_close(&old);
+	policy_close(&new);
+}
+
 static void what_is_said_of_one_holder_has_a_limit(void **state)
 {
 	char *text = grow_text(1500, HEAD, "allow publish mercy/%zu/x\nallow publish mercy/%zu/y\n");
@@ -198,6 +252,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_role_changes_by_what_its_holders_may),
+		cmocka_unit_test(a_role_changes_with_those_it_includes),
+		cmocka_unit_test(the_quarantined_change_by_what_stands_under_quarantine),
 		cmocka_unit_test(what_is_said_of_one_holder_has_a_limit),
 		cmocka_unit_test(words_nobody_uses_are_found_whatever_is_used),
 		cmocka_unit_test(differences_are_found_exactly_when_there_are_some),
