@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "cmd_policy.h"
+#include "install.h"
 #include "opt.h"
 #include "report.h"
 
@@ -61,6 +62,13 @@ bool policy_find(const char *named, const char *dir, struct install_path *out)
 		return false;
 	*out = install_path(&in, POLICY_FILE);
 	return true;
+}
+
+enum err cmd_policy_load(const char *named, const char *dir, struct policy **out)
+{
+	struct install_path path;
+
+	return policy_find(named, dir, &path) ? policy_open(path.text, out) : ERR_NOT_FOUND;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */
@@ -257,15 +265,22 @@ static int read_subject(const struct opt_page *page, const char *text, struct su
 	return opt_wrong(page, "\"%s\" is nobody; right would be user:ID or device:ID", text);
 }
 
-static int read_access(const struct opt_page *page, const char *text, enum access *out)
+bool cmd_policy_access(const char *text, enum access *out)
 {
 	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (!strcmp(text, access_name(all[i]))) {
 			*out = all[i];
-			return OPT_RUN;
+			return true;
 		}
+	return false;
+}
+
+static int read_access(const struct opt_page *page, const char *text, enum access *out)
+{
+	if (cmd_policy_access(text, out))
+		return OPT_RUN;
 	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe, receive or control", text);
 }
 
@@ -442,8 +457,11 @@ int cmd_policy(int argc, char **argv)
 		{ "fmt", policy_fmt, "the same policy in its columns" },
 		{ "test", policy_test, "does a policy decide as a file expects" },
 		{ "explain", explain, "why somebody may or may not, and what would have to change" },
+		{ "who-can", policy_who_can, "everybody who may, and by which rule" },
+		{ "diff", policy_diff, "who gains or loses what between two policies" },
+		{ "import", policy_import, "make a policy of an ACL file or of dynamic-security's" },
 	};
 
-	return opt_verb("policy", "Checks a policy and explains decisions. The language: pullcord-policy(5).", verb,
+	return opt_verb("policy", "Checks, compares and imports policies, and explains decisions. The language: pullcord-policy(5).", verb,
 			countof(verb), argc, argv);
 }

@@ -1,4 +1,4 @@
-/* cmd_policy: what the subcommands of `pullcord policy` share. */
+/* cmd_policy: what the subcommands of `pullcord policy` share; most live in files of their own. */
 #ifndef PULLCORD_CMD_POLICY_H
 #define PULLCORD_CMD_POLICY_H
 
@@ -16,7 +16,15 @@ void policy_refused(const struct policy_error *where);
 /* The path a line of a policy stands in: of an included file, or `path`. */
 struct install_path policy_path(const struct policy *p, const char *path, uint32_t *line);
 
+/* Finds and loads in one. What was wrong was said. */
+enum err cmd_policy_load(const char *named, const char *dir, struct policy **out) MUST_USE;
+/* False: `text` is no access. */
+bool cmd_policy_access(const char *text, enum access *out) MUST_USE;
+
 int policy_fmt(int argc, char **argv);
 int policy_test(int argc, char **argv);
+int policy_import(int argc, char **argv);
+int policy_diff(int argc, char **argv);
+int policy_who_can(int argc, char **argv);
 
 #endif

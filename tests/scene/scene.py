@@ -167,6 +167,41 @@ def _(stage, block):
     path.write_text(path.read_text() + "\n".join(block) + "\n")
 
 
+@step("policy imports an acl_file")
+def _(stage, block):
+    """In place of the policy there is; its people are added, with the roles made for them."""
+    house = stage.made()
+    acl, who, policy = house.root / "acl", house.root / "who.json", house.dir / "pullcord.policy"
+    acl.write_text("\n".join(block) + "\n")
+    policy.unlink()
+    house.tool("policy", "import", "--acl-file", acl, "--tenant", house.tenant, "--out", policy, "--subjects", who)
+    for user in map(json.loads, who.read_text().splitlines()):
+        house.tool("user", "add", user["id"], "--dir", house.dir, "--password-file", house.password_file(user["id"]),
+                   *(word for role in user["roles"] for word in ("--role", role)))
+
+
+@step("policy says who may {access} {topic} -> {who...}")
+def _(stage, access, topic, who):
+    done = stage.house.tool("policy", "who-can", access, topic, "--dir", stage.house.dir, "--json", check=False)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    got = " ".join(f"{row['id']}({row['role']}:{row['line']})" for row in rows) or "nobody"
+    expect(f"who may {access} {topic}", who, got, done.stderr)
+    expect("exit status of who-can", 0 if rows else 1, done.returncode, done.stderr)
+
+
+@step("policy changes {old} to {new} -> {changes...}")
+def _(stage, old, new, changes):
+    """A text in it; what that means for those in the directory, without making it so."""
+    house = stage.house
+    path, draft = house.dir / "pullcord.policy", house.root / "draft.policy"
+    draft.write_text(path.read_text().replace(old, new))
+    done = house.tool("policy", "diff", path, draft, "--dir", house.dir, "--json", check=False)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    got = ", ".join(f"{row['user']} {row['change']} {'+'.join(row['access'])} {row['pattern']}" for row in rows if "user" in row)
+    expect(f"{old} becomes {new}", changes, got or "nothing", done.stdout + done.stderr)
+    expect("exit status of diff", 1 if got else 0, done.returncode, done.stderr)
+
+
 # ---- gateways ----
 
 @step("gateway {device} start")

@@ -1,0 +1,60 @@
+#include "listing.h"
+
+#include "compiled.h"
+
+uint32_t policy_listed(const struct policy *p)
+{
+	return p->rules.n;
+}
+
+struct listed policy_list(const struct policy *p, uint32_t i)
+{
+	const struct rule *r;
+
+	must(i < p->rules.n);
+	r = &p->rules.rule[i];
+	return (struct listed){ p->rules.role[r->role].name, r->effect, r->accesses, r->pattern, r->line,
+				r->role && r->role == p->rules.quarantine };
+}
+
+uint32_t policy_roles(const struct policy *p)
+{
+	return p->rules.roles;
+}
+
+struct span policy_role(const struct policy *p, uint32_t i)
+{
+	must(i < p->rules.roles);
+	return p->rules.role[i + 1].name;
+}
+
+size_t policy_reach(const struct policy *p, struct span role, struct span *out)
+{
+	uint32_t with[RULES_REACH_MAX], number = rules_role(&p->rules, role);
+	size_t n = number ? rules_closure(&p->rules, number, NULL, with) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = p->rules.role[with[i]].name;
+	return n;
+}
+
+bool policy_role_bound(const struct policy *p, struct span role)
+{
+	return p->rules.role[rules_role(&p->rules, role)].networks > 0;
+}
+
+struct span policy_role_at(const struct policy *p, uint32_t line)
+{
+	uint32_t low = 0, high = p->rules.n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (p->rules.rule[mid].line < line)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < p->rules.n && p->rules.rule[low].line == line ? p->rules.role[p->rules.rule[low].role].name
+								   : span(NULL, 0);
+}

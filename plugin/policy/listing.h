@@ -1,0 +1,28 @@
+/* listing: the rules of a policy one by one, for tools that compare policies or name the role a rule stands in. */
+#ifndef PULLCORD_LISTING_H
+#define PULLCORD_LISTING_H
+
+#include "rules.h"
+
+/* In order of lines. Spans borrow from the policy. */
+struct listed {
+	struct span role;           /* empty: none */
+	enum effect effect;
+	unsigned accesses;          /* enum access bits */
+	struct span pattern;
+	uint32_t line;
+	bool quarantine;            /* for the quarantined, who hold no role */
+};
+uint32_t policy_listed(const struct policy *p);
+struct listed policy_list(const struct policy *p, uint32_t i);      /* i < policy_listed(p) */
+/* Roles, in order of lines; also those without rules. */
+uint32_t policy_roles(const struct policy *p);
+struct span policy_role(const struct policy *p, uint32_t i);
+/* The role and those it includes, near ones first, into out[RULES_REACH_MAX]; how many. No such role: none. */
+size_t policy_reach(const struct policy *p, struct span role, struct span *out);
+/* Is it bound to networks? Then nobody holds it of whom no address is known. */
+bool policy_role_bound(const struct policy *p, struct span role);
+/* The role whose rule stands in that line; empty: none. */
+struct span policy_role_at(const struct policy *p, uint32_t line);
+
+#endif

@@ -1,0 +1,356 @@
+/* policy diff: who gains or loses what between two policies. */
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "cmd_policy.h"
+#include "differ.h"
+#include "install.h"
+#include "json.h"
+#include "listing.h"
+#include "opt.h"
+#include "report.h"
+
+#define SUBJECTS_BYTES_MAX (64 << 20)
+#define SUBJECT_WORDS_MAX 1024          /* roles or attributes of one line */
+
+struct comparing {
+	struct differ differ;
+	const char *file[2];            /* as they were named */
+	const char *noun;               /* who is at work, and whether it was said yet */
+	struct span name;
+	bool said;
+	size_t roles, subjects, marks;  /* that differ */
+	size_t limits;                  /* looked at in part */
+	enum err e;
+};
+
+/* ---- saying ------------------------------------------------------------------------------------------------------ */
+
+/* The name of whose changes they are, before the first. */
+static void say_whose(struct comparing *c)
+{
+	if (!c->said)
+		report_line(TONE_STRONG, "%s %.*s", c->noun, SPAN_FMT(c->name));
+	c->said = true;
+}
+
+static void say_text(struct comparing *c, bool gain, const struct span *access, size_t n, const char *pattern,
+		     uint32_t line)
+{
+	const struct install_path file = policy_path(c->differ.policy[gain], c->file[gain], &line);
+	struct cell cell[] = {
+		CELL_SPAN(c->noun, c->name), CELL_STR("change", gain ? "gained" : "lost"), CELL_WORDS("access", access, n),
+		CELL_STR("pattern", pattern), CELL_STR("file", file.text), CELL_NUM("line", line),
+	};
+
+	say_whose(c);
+	if (report_is_json())
+		report_object(cell, countof(cell));
+	report_say(gain ? TONE_GOOD : TONE_BAD, gain ? "  +" : "  -");
+	for (size_t i = 0; i < n; i++)
+		report_say(gain ? TONE_GOOD : TONE_BAD, " %.*s", SPAN_FMT(access[i]));
+	report_say(TONE_PLAIN, "  %s", pattern);
+	if (line)
+		report_say(TONE_DIM, "  %s:%u", file.text, line);
+	report_end();
+}
+
+static void say_change(void *ctx, const struct gain *change)
+{
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
+	struct span word[countof(all)];
+	size_t n = 0;
+
+	for (size_t i = 0; i < countof(all); i++)
+		if (change->accesses & (unsigned)all[i])
+			word[n++] = span_str(access_name(all[i]));
+	say_text(ctx, change->gain, word, n, change->pattern, change->line);
+}
+
+static void say_cut(struct comparing *c)
+{
+	if (!c->differ.cut)
+		return;
+	c->limits++;
+	report_hint("%s %.*s: there is more; %d patterns, or %d combinations of values of one, are looked at", c->noun,
+		    SPAN_FMT(c->name), DIFFER_CHANGES_MAX, DIFFER_VALUES_MAX);
+}
+
+/* ---- roles and marks --------------------------------------------------------------------------------------------- */
+
+static enum err compare_idle(struct comparing *c, struct span role)
+{
+	char text[2][48];
+	uint32_t idle[2];
+
+	for (unsigned k = 0; k < 2; k++) {
+		CLEANUP(holder_close) struct holder *h = NULL;
+		const struct policy *p = c->differ.policy[k];
+		const struct subject s = { .party = PULLCORD__V1__PARTY__PARTY_USER, .tenant = policy_tenant(p),
+					   .id = SPAN_LIT("x"), .role = &role, .roles = 1 };
+
+		TRY(policy_bind(p, &s, &h));
+		idle[k] = policy_idle_s(p, h);
+		snprintf(text[k], sizeof(text[k]), idle[k] ? "after %us idle" : "never", idle[k]);
+	}
+	for (unsigned k = 0; idle[0] != idle[1] && k < 2; k++)
+		if (policy_has_role(c->differ.policy[k], role))
+			say_text(c, k, &SPAN_LIT("logoff"), 1, text[k], 0);
+	return OK;
+}
+
+static enum err compare_role(struct comparing *c, struct span role)
+{
+	c->noun = "role";
+	c->name = role;
+	c->said = false;
+	if (!differ_role_same(&c->differ, role))
+		TRY(differ_role(&c->differ, role, say_change, c));
+	say_cut(c);
+	TRY(compare_idle(c, role));
+	c->roles += c->said;
+	return OK;
+}
+
+static enum err compare_quarantine(struct comparing *c)
+{
+	c->noun = "role";
+	c->name = SPAN_LIT("quarantine");
+	c->said = false;
+	TRY(differ_quarantine(&c->differ, say_change, c));
+	say_cut(c);
+	c->roles += c->said;
+	return OK;
+}
+
+static enum err compare_roles(struct comparing *c)
+{
+	const struct policy *old = c->differ.policy[0], *new = c->differ.policy[1];
+
+	for (uint32_t i = 0; i < policy_roles(old); i++)
+		TRY(compare_role(c, policy_role(old, i)));
+	for (uint32_t i = 0; i < policy_roles(new); i++)
+		if (!policy_has_role(old, policy_role(new, i)))
+			TRY(compare_role(c, policy_role(new, i)));
+	return compare_quarantine(c);
+}
+
+static bool has_mark(const struct policy *p, struct span pattern)
+{
+	for (uint32_t i = 0; i < policy_listed(p); i++) {
+		const struct listed l = policy_list(p, i);
+
+		if (l.effect == EFFECT_MARK && span_eq(l.pattern, pattern))
+			return true;
+	}
+	return false;
+}
+
+static void compare_marks(struct comparing *c)
+{
+	c->noun = "tenant";
+	c->name = policy_tenant(c->differ.policy[1]);
+	c->said = false;
+	for (unsigned k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < policy_listed(c->differ.policy[k]); i++) {
+			const struct listed l = policy_list(c->differ.policy[k], i);
+			char pattern[TOPIC_BYTES_MAX + 1];
+
+			if (l.effect != EFFECT_MARK || has_mark(c->differ.policy[!k], l.pattern) ||
+			    !span_text(l.pattern, pattern, sizeof(pattern)))
+				continue;
+			say_text(c, k, &SPAN_LIT("life-critical"), 1, pattern, l.line);
+			c->marks++;
+		}
+}
+
+/* ---- subjects ---------------------------------------------------------------------------------------------------- */
+
+static bool same_roles(const struct comparing *c, const struct subject *s)
+{
+	for (size_t i = 0; i < s->roles; i++)
+		if (!differ_role_same(&c->differ, s->role[i]))
+			return false;
+	return true;
+}
+
+static enum err compare_subject(struct comparing *c, const struct subject *s)
+{
+	if (!s->quarantined && same_roles(c, s))
+		return OK;
+	c->noun = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user";
+	c->name = s->id;
+	c->said = false;
+	TRY(differ_subject(&c->differ, s, say_change, c));
+	say_cut(c);
+	c->subjects += c->said;
+	return OK;
+}
+
+static bool compare_account(void *ctx, const struct account *a)
+{
+	struct comparing *c = ctx;
+
+	c->e = compare_subject(c, &a->subject);
+	return c->e == OK && !report_broken();
+}
+
+static int compare_directory(struct comparing *c, const char *dir)
+{
+	CLEANUP(directory_close) struct directory *d = NULL;
+	struct install in;
+	enum err e;
+
+	if (install_open(dir, &in) != OK || install_directory(&in, true, &d) != OK)
+		return CMD_NO;
+	e = directory_each(d, compare_account, c);
+	if (e == OK)
+		e = c->e;
+	return e == OK ? CMD_DONE : report_fail(e, "compare everybody in the directory of %s", in.dir);
+}
+
+/* One line, as `policy import --subjects` and `user list --json` write it. */
+static enum err read_subject(const struct json *j, struct subject *s, struct span role[SUBJECT_WORDS_MAX],
+			     struct attribute attribute[SUBJECT_WORDS_MAX])
+{
+	const struct json *roles = json_of(j, "roles", JSON_ARRAY), *sets = json_of(j, "attributes", JSON_OBJECT);
+
+	s->id = json_text(j, "id");
+	s->party = span_is(json_text(j, "party"), "device") ? PULLCORD__V1__PARTY__PARTY_DEVICE : PULLCORD__V1__PARTY__PARTY_USER;
+	s->suspended = span_is(json_text(j, "state"), "suspended");
+	s->role = role;
+	s->attribute = attribute;
+	for (const struct json *r = roles ? roles->child : NULL; r; r = r->next) {
+		if (s->roles == SUBJECT_WORDS_MAX)
+			return ERR_TOO_LARGE;
+		role[s->roles++] = r->text;
+	}
+	for (const struct json *a = sets ? sets->child : NULL; a; a = a->next)
+		for (const struct json *v = a->child; v; v = v->next) {
+			if (s->attributes == SUBJECT_WORDS_MAX)
+				return ERR_TOO_LARGE;
+			attribute[s->attributes++] = (struct attribute){ a->key, v->text };
+		}
+	return word_ok(s->id) ? OK : ERR_SYNTAX;
+}
+
+static enum err compare_line(struct comparing *c, struct span line, struct policy_error *where)
+{
+	CLEANUP(json_close) struct json *j = NULL;
+	struct attribute attribute[SUBJECT_WORDS_MAX];
+	struct span role[SUBJECT_WORDS_MAX];
+	struct subject s = { .tenant = policy_tenant(c->differ.policy[1]) };
+
+	if (!span_trim(line).n)
+		return OK;
+	TRY(json_load(line, &j, where));
+	snprintf(where->text, sizeof(where->text), "right would be {\"id\":WORD,\"roles\":[WORD,...],\"attributes\":"
+		 "{NAME:[WORD,...]}}, with at most %d of each", SUBJECT_WORDS_MAX);
+	if (read_subject(j, &s, role, attribute) != OK)
+		return ERR_SYNTAX;
+	return compare_subject(c, &s);
+}
+
+static int compare_file(struct comparing *c, const char *path)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+	struct policy_error where = { 0 };
+	struct span rest, line;
+	uint32_t number = 0;
+	size_t n;
+	enum err e = install_read(path, SUBJECTS_BYTES_MAX, &text, &n);
+
+	if (e != OK)
+		return report_fail(e, "read %s", path);
+	rest = span(text, n);
+	do {
+		number++;
+		line = span_cut(rest, '\n', &rest);
+		e = compare_line(c, line, &where);
+	} while (e == OK && rest.p && !report_broken());
+	if (e == ERR_SYNTAX)
+		report_error("%s:%u: %s", path, number, where.text);
+	else if (e != OK)
+		(void)report_fail(e, "compare the subjects of %s", path);
+	return e == OK ? CMD_DONE : CMD_NO;
+}
+
+/* ---- the command ------------------------------------------------------------------------------------------------- */
+
+static int say_done(const struct comparing *c, bool subjects)
+{
+	bool same = !c->roles && !c->subjects && !c->marks;
+	const struct cell cell[] = {
+		CELL_BOOL("same", same), CELL_NUM("roles", c->roles), CELL_NUM("subjects", c->subjects),
+		CELL_NUM("life_critical", c->marks), CELL_NUM("in_part", c->limits),
+	};
+
+	if (report_is_json())
+		report_object(cell, countof(cell));
+	if (same)
+		report_line(TONE_GOOD, "The same for everybody: both answer alike wherever a rule of either speaks.");
+	else if (subjects)
+		report_line(TONE_STRONG, "%zu roles, %zu subjects, %zu life-critical patterns differ", c->roles, c->subjects, c->marks);
+	else
+		report_line(TONE_STRONG, "%zu roles, %zu life-critical patterns differ, by pattern: {name} is any value of a holder",
+			    c->roles, c->marks);
+	return same ? CMD_DONE : CMD_NO;
+}
+
+static int run(struct comparing *c, const char *dir, const char *subjects)
+{
+	CLEANUP(policy_close) struct policy *old = NULL;
+	CLEANUP(policy_close) struct policy *new = NULL;
+	int code = CMD_DONE;
+	enum err e;
+
+	if (cmd_policy_load(c->file[0], NULL, &old) != OK || cmd_policy_load(c->file[1], NULL, &new) != OK)
+		return CMD_NO;
+	if (!span_eq(policy_tenant(old), policy_tenant(new))) {
+		report_error("the tenant of one is %.*s, of the other %.*s: they have nothing in common", SPAN_FMT(policy_tenant(old)),
+			     SPAN_FMT(policy_tenant(new)));
+		return CMD_NO;
+	}
+	differ_init(&c->differ, old, new);
+	compare_marks(c);
+	e = compare_roles(c);
+	if (e != OK)
+		return report_fail(e, "compare the policies");
+	if (dir)
+		code = compare_directory(c, dir);
+	if (code == CMD_DONE && subjects)
+		code = compare_file(c, subjects);
+	return code == CMD_DONE ? say_done(c, dir || subjects) : code;
+}
+
+int policy_diff(int argc, char **argv)
+{
+	const char *dir = NULL, *subjects = NULL;
+	struct opt_list file = { 0 };
+	struct comparing c = { 0 };
+	bool json = false;
+	const struct opt opt[] = {
+		OPT_TEXT("dir", "DIR", &dir, "and what it means for everybody in the directory of this installation"),
+		OPT_TEXT("subjects", "FILE", &subjects, "or for those in this file, as user list --json writes it"),
+		OPT_FLAG("json", &json, "one JSON object a line"),
+	};
+	const struct opt_page page = {
+		.command = "policy diff", .operands = "OLD NEW", .least = 2, .most = 2,
+		.text = "Says which roles, and which accounts, gain or lose what between two policies. Both are asked, with the code "
+			"that decides in the broker, wherever a rule of either speaks: so it shows what changes, not how the text does. "
+			"Of a role alone, {name} in a pattern stands for any value of a holder; of an account, its own values are put "
+			"in.\n"
+			"Exit code 0: the same for everybody; 1: different.",
+		.example = "pullcord policy diff /etc/pullcord/pullcord.policy new.policy --dir /etc/pullcord", OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, &file);
+
+	if (code != OPT_RUN)
+		return code;
+	if (dir && subjects)
+		return opt_wrong(&page, "--dir and --subjects are two lists; give one of them");
+	report_json(json);
+	c.file[0] = file.text[0];
+	c.file[1] = file.text[1];
+	return run(&c, dir, subjects);
+}
