@@ -26,14 +26,14 @@ static enum err refuse(struct reader *r, uint32_t line, struct span name, const 
 	return ERR_SYNTAX;
 }
 
-static const struct json *items(const struct json *j, const char *key)
+static const struct value *items(const struct value *j, const char *key)
 {
-	const struct json *array = json_of(j, key, JSON_ARRAY);
+	const struct value *array = value_of(j, key, VALUE_ARRAY);
 
 	return array ? array->child : NULL;
 }
 
-static size_t count(const struct json *j)
+static size_t count(const struct value *j)
 {
 	size_t n = 0;
 
@@ -101,16 +101,16 @@ static bool fit(struct reader *r, struct dynsec_entry *e, struct span topic)
 	return false;
 }
 
-static bool read_entry(struct reader *r, const struct json *j, struct dynsec_entry *e)
+static bool read_entry(struct reader *r, const struct value *j, struct dynsec_entry *e)
 {
-	const struct json *topic = json_of(j, "topic", JSON_TEXT);
-	struct span type = json_text(j, "acltype");
+	const struct value *topic = value_of(j, "topic", VALUE_TEXT);
+	struct span type = value_text(j, "acltype");
 
 	if (!topic)
 		return false;
 	e->line = j->line;
-	e->priority = json_int(j, "priority", 0);
-	e->allow = json_true(j, "allow");
+	e->priority = value_int(j, "priority", 0);
+	e->allow = value_true(j, "allow");
 	if (list_of(type, e))
 		return fit(r, e, topic->text);
 	import_note(r->im, j->line, LOSS_NONE, "%s: %s", quote(type).text, type_is(type, "unsubscribeLiteral") ||
@@ -145,11 +145,11 @@ static enum err check_literals(struct reader *r, const struct dynsec_role *role)
 	return OK;
 }
 
-static enum err read_entries(struct reader *r, const struct json *j, struct dynsec_role *role)
+static enum err read_entries(struct reader *r, const struct value *j, struct dynsec_role *role)
 {
 	struct dynsec_entry *first = r->d->entry + r->d->entries, *end = first;
 
-	for (const struct json *acl = items(j, "acls"); acl; acl = acl->next) {
+	for (const struct value *acl = items(j, "acls"); acl; acl = acl->next) {
 		*end = (struct dynsec_entry){ .order = (uint32_t)(end - first) };
 		end += read_entry(r, acl, end);
 	}
@@ -166,9 +166,9 @@ static enum err read_entries(struct reader *r, const struct json *j, struct dyns
 /* ---- roles, clients, groups -------------------------------------------------------------------------------------- */
 
 /* The number of a new thing; 0: it has no name, and the plugin leaves it out as well. */
-static enum err read_name(struct reader *r, const struct json *j, const char *key, struct words *names, uint32_t *number)
+static enum err read_name(struct reader *r, const struct value *j, const char *key, struct words *names, uint32_t *number)
 {
-	const struct json *name = json_of(j, key, JSON_TEXT);
+	const struct value *name = value_of(j, key, VALUE_TEXT);
 
 	*number = 0;
 	if (!name)
@@ -181,7 +181,7 @@ static enum err read_name(struct reader *r, const struct json *j, const char *ke
 	return OK;
 }
 
-static enum err read_role(struct reader *r, const struct json *j)
+static enum err read_role(struct reader *r, const struct value *j)
 {
 	uint32_t number;
 
@@ -189,12 +189,12 @@ static enum err read_role(struct reader *r, const struct json *j)
 	if (!number)
 		return OK;
 	r->d->roles = number;
-	r->d->role[number].name = json_text(j, "rolename");
+	r->d->role[number].name = value_text(j, "rolename");
 	r->d->role[number].line = j->line;
 	return read_entries(r, j, &r->d->role[number]);
 }
 
-static enum err read_client(struct reader *r, const struct json *j)
+static enum err read_client(struct reader *r, const struct value *j)
 {
 	struct dynsec_client *c;
 	uint32_t number;
@@ -204,31 +204,31 @@ static enum err read_client(struct reader *r, const struct json *j)
 		return OK;
 	r->d->clients = number;
 	c = &r->d->client[number];
-	c->name = json_text(j, "username");
+	c->name = value_text(j, "username");
 	c->line = j->line;
-	c->disabled = json_true(j, "disabled");
-	c->password = json_get(j, "password");
-	c->client_id = json_text(j, "clientid");
+	c->disabled = value_true(j, "disabled");
+	c->password = value_get(j, "password");
+	c->client_id = value_text(j, "clientid");
 	return OK;
 }
 
-static void join(struct reader *r, const struct json *j, uint32_t group)
+static void join(struct reader *r, const struct value *j, uint32_t group)
 {
-	uint32_t client = find(&r->d->client_names, json_text(j, "username"));
+	uint32_t client = find(&r->d->client_names, value_text(j, "username"));
 
 	if (client && r->d->client[client].seen != group) {
 		r->d->client[client].seen = group;
 		r->d->joined[r->d->joins] = (struct dynsec_place){
-			.of = client, .what = group, .order = (uint32_t)r->d->joins, .priority = json_int(j, "priority", -1),
+			.of = client, .what = group, .order = (uint32_t)r->d->joins, .priority = value_int(j, "priority", -1),
 			.name = r->d->group_names.text[group],
 		};
 		r->d->joins++;
 	}
 	if (!client)
-		import_note(r->im, j->line, LOSS_NONE, "%s: there is no such client", quote(json_text(j, "username")).text);
+		import_note(r->im, j->line, LOSS_NONE, "%s: there is no such client", quote(value_text(j, "username")).text);
 }
 
-static enum err read_group(struct reader *r, const struct json *j)
+static enum err read_group(struct reader *r, const struct value *j)
 {
 	uint32_t number;
 
@@ -239,14 +239,14 @@ static enum err read_group(struct reader *r, const struct json *j)
 	r->d->group[number] = j;
 	import_note(r->im, j->line, LOSS_NONE, "group %s: there are no groups here; its members hold its roles",
 		    quote(r->d->group_names.text[number]).text);
-	for (const struct json *member = items(j, "clients"); member; member = member->next)
+	for (const struct value *member = items(j, "clients"); member; member = member->next)
 		join(r, member, number);
 	return OK;
 }
 
-static enum err read_each(struct reader *r, const char *key, enum err (*read)(struct reader *r, const struct json *j))
+static enum err read_each(struct reader *r, const char *key, enum err (*read)(struct reader *r, const struct value *j))
 {
-	for (const struct json *j = items(r->d->json, key); j; j = j->next)
+	for (const struct value *j = items(r->d->json, key); j; j = j->next)
 		TRY(read(r, j));
 	return OK;
 }
@@ -254,11 +254,11 @@ static enum err read_each(struct reader *r, const char *key, enum err (*read)(st
 static void read_defaults(struct reader *r)
 {
 	static const char *const key[LISTS] = { "publishClientSend", "publishClientReceive", "subscribe" };
-	const struct json *j = json_of(r->d->json, "defaultACLAccess", JSON_OBJECT);
+	const struct value *j = value_of(r->d->json, "defaultACLAccess", VALUE_OBJECT);
 
 	r->d->otherwise_line = j ? j->line : 0;
 	for (unsigned l = 0; l < LISTS; l++)
-		r->d->otherwise[l] = json_true(j, key[l]);
+		r->d->otherwise[l] = value_true(j, key[l]);
 }
 
 /* ---- stacks ------------------------------------------------------------------------------------------------------ */
@@ -289,20 +289,20 @@ static void push_role(struct dynsec *d, struct dynsec_stack *s, uint32_t role)
 }
 
 /* The roles of a client or a group, below those it has. Of a role named twice, the first counts. */
-static void push_roles(struct reader *r, struct dynsec_stack *s, const struct json *holder)
+static void push_roles(struct reader *r, struct dynsec_stack *s, const struct value *holder)
 {
 	struct dynsec_place *place = r->d->place;
 	size_t n = 0;
 
 	r->d->holders++;
-	for (const struct json *j = items(holder, "roles"); j; j = j->next) {
-		struct span name = json_text(j, "rolename");
+	for (const struct value *j = items(holder, "roles"); j; j = j->next) {
+		struct span name = value_text(j, "rolename");
 		uint32_t role = find(&r->d->role_names, name);
 
 		if (!role || r->d->role[role].seen == r->d->holders)
 			continue;
 		r->d->role[role].seen = r->d->holders;
-		place[n] = (struct dynsec_place){ 0, role, (uint32_t)n, json_int(j, "priority", -1), name };
+		place[n] = (struct dynsec_place){ 0, role, (uint32_t)n, value_int(j, "priority", -1), name };
 		n++;
 	}
 	qsort(place, n, sizeof(*place), place_order);
@@ -310,11 +310,11 @@ static void push_roles(struct reader *r, struct dynsec_stack *s, const struct js
 		push_role(r->d, s, place[i].what);
 }
 
-static void note_missing(struct reader *r, const struct json *holder)
+static void note_missing(struct reader *r, const struct value *holder)
 {
-	for (const struct json *j = items(holder, "roles"); j; j = j->next)
-		if (!find(&r->d->role_names, json_text(j, "rolename")))
-			import_note(r->im, j->line, LOSS_NONE, "%s: there is no such role", quote(json_text(j, "rolename")).text);
+	for (const struct value *j = items(holder, "roles"); j; j = j->next)
+		if (!find(&r->d->role_names, value_text(j, "rolename")))
+			import_note(r->im, j->line, LOSS_NONE, "%s: there is no such role", quote(value_text(j, "rolename")).text);
 }
 
 static void make_stacks(struct reader *r)
@@ -323,8 +323,8 @@ static void make_stacks(struct reader *r)
 	const struct dynsec_place *join = d->joined, *end = join + d->joins;
 
 	qsort(d->joined, d->joins, sizeof(*d->joined), place_order);
-	for (const struct json *j = items(d->json, "clients"); j; j = j->next) {
-		uint32_t number = find(&d->client_names, json_text(j, "username"));
+	for (const struct value *j = items(d->json, "clients"); j; j = j->next) {
+		uint32_t number = find(&d->client_names, value_text(j, "username"));
 		struct dynsec_stack *s = &d->client[number].stack;
 
 		if (!number)
@@ -363,7 +363,7 @@ static enum err mark_same(struct dynsec *d)
 
 /* ---- the whole --------------------------------------------------------------------------------------------------- */
 
-static size_t count_below(const struct json *j, const char *key, size_t *most)
+static size_t count_below(const struct value *j, const char *key, size_t *most)
 {
 	size_t sum = 0, n;
 
@@ -388,7 +388,7 @@ static bool make_words(struct words *w, size_t n)
 
 static enum err make_room(struct dynsec *d)
 {
-	const struct json *role = items(d->json, "roles"), *client = items(d->json, "clients"),
+	const struct value *role = items(d->json, "roles"), *client = items(d->json, "clients"),
 			  *group = items(d->json, "groups");
 	size_t roles = count(role), clients = count(client), groups = count(group), most = 0, any = 0;
 	size_t entries = count_below(role, "acls", &any), joins = count_below(group, "clients", &any);
@@ -397,7 +397,7 @@ static enum err make_room(struct dynsec *d)
 	count_below(group, "roles", &most);
 	d->role = calloc(roles + 1, sizeof(*d->role));
 	d->client = calloc(clients + 1, sizeof(*d->client));
-	d->group = calloc(groups + 1, sizeof(struct json *));
+	d->group = calloc(groups + 1, sizeof(struct value *));
 	d->entry = calloc(entries + 1, sizeof(*d->entry));
 	d->place = calloc(most + 1, sizeof(*d->place));
 	d->joined = calloc(joins + 1, sizeof(*d->joined));
@@ -413,8 +413,8 @@ enum err dynsec_read(struct dynsec *d, struct import *im, struct span text, stru
 {
 	struct reader r = { d, im, where };
 
-	TRY(json_load(text, &d->json, where));
-	if (d->json->kind != JSON_OBJECT)
+	TRY(value_load(text, &d->json, where));
+	if (d->json->kind != VALUE_OBJECT)
 		return refuse(&r, 1, span(NULL, 0), "is no file of dynamic-security: that is one {object}");
 	TRY(make_room(d));
 	read_defaults(&r);
@@ -443,5 +443,5 @@ void dynsec_close(struct dynsec *d)
 	free(d->place);
 	free(d->joined);
 	free(d->member);
-	json_close(&d->json);
+	value_close(&d->json);
 }

@@ -6,7 +6,7 @@
 #define PULLCORD_DYNSEC_H
 
 #include "import.h"
-#include "json.h"
+#include "value.h"
 #include "words.h"
 
 enum dynsec_list { LIST_SEND, LIST_RECEIVE, LIST_SUBSCRIBE, LISTS };
@@ -51,11 +51,11 @@ struct dynsec_client {
 };
 
 struct dynsec {
-	struct json *json;
+	struct value *json;
 	struct words role_names, client_names, group_names;
 	struct dynsec_role *role;       /* from 1, as in role_names */
 	struct dynsec_client *client;   /* from 1 */
-	const struct json **group;      /* from 1 */
+	const struct value **group;      /* from 1 */
 	struct dynsec_entry *entry;
 	size_t roles, clients, groups, entries;
 	bool otherwise[LISTS];          /* what is decided when nothing matches */

@@ -74,8 +74,8 @@ const char *fit_reason(enum fit fit)
 		[FIT_SAME] = "it fits",
 		[FIT_DOLLAR] = "topics that begin with '$' are denied to everybody here",
 		[FIT_TENANT] = "it lies outside the tenant, where everything is denied",
-		[FIT_NEVER] = "no topic here can match it: at most 12 levels and 200 bytes, each level 1 to 64 of "
-			      "A-Z a-z 0-9 . _ : -",
+		[FIT_NEVER] = ("no topic here can match it: at most 12 levels and 200 bytes, each level 1 to 64 of "
+			       "A-Z a-z 0-9 . _ : -"),
 	};
 
 	return reason[fit];

