@@ -107,8 +107,8 @@ static void find_split(struct work *w, const struct dynsec_stack *s)
 
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
-/* The filter that matches what both match; they meet. */
-static void intersect(const struct topic *a, const struct topic *b, char out[FIT_TEXT_MAX])
+/* The filter that matches what both match; they meet. False: it is too long for any topic. */
+static bool intersect(const struct topic *a, const struct topic *b, char out[FIT_TEXT_MAX])
 {
 	size_t n = 0;
 
@@ -121,8 +121,9 @@ static void intersect(const struct topic *a, const struct topic *b, char out[FIT
 			break;
 		n += (size_t)snprintf(out + n, FIT_TEXT_MAX - n, "%s%.*s", i ? "/" : "", SPAN_FMT(level));
 		if (n >= FIT_TEXT_MAX)
-			n = FIT_TEXT_MAX - 1;
+			return false;
 	}
+	return true;
 }
 
 /* What of a subscription the role itself lets receive: its holders may at least that. */
@@ -137,8 +138,8 @@ static void write_split(struct work *w, const struct dynsec_role *r, const struc
 
 		if (!may->allow || !filter_meets(&may->topic, &e->topic))
 			continue;
-		intersect(&may->topic, &e->topic, text);
-		import_rule(w->im, "allow", "subscribe", text);
+		if (intersect(&may->topic, &e->topic, text))
+			import_rule(w->im, "allow", "subscribe", text);
 	}
 }
 

@@ -492,6 +492,24 @@ static void the_plugin_decides_so_itself(void **state)
 	assert_true(q.n > 0 && q.allowed > q.n / 50);
 }
 
+/* What two filters share may be longer than a topic: then it is nothing, and not its beginning. */
+static void what_is_too_long_for_a_topic_is_not_cut(void **state)
+{
+	char file[2048], word[65], cut[256];
+	struct policy_error where;
+	struct imported i;
+
+	(void)state;
+	snprintf(word, sizeof(word), "%064d", 7);
+	snprintf(file, sizeof(file), ONE("", ACL("subscribePattern", "mercy/+/+/%s/%s", "0", "true") ","
+						 ACL("publishClientReceive", "mercy/%s/%s/+/+", "0", "true")), word, word, word, word);
+	assert_int_equal(importing(&i, import_dynsec, span_str(file), &where), OK);
+	snprintf(cut, sizeof(cut), "mercy/%s/%s/%s", word, word, word);
+	assert_false(imported_allows(&i, imported_who(&i, "ana"), SUB, cut));
+	assert_null(strstr(i.text, "subscribe"));
+	imported_close(&i);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -501,6 +519,7 @@ int main(void)
 		cmocka_unit_test(what_cannot_be_understood_is_refused),
 		cmocka_unit_test(disabled_clients_are_suspended),
 		cmocka_unit_test(more_roles_than_an_account_holds_give_none),
+		cmocka_unit_test(what_is_too_long_for_a_topic_is_not_cut),
 		cmocka_unit_test(the_plugin_decides_so_itself),
 	};
 
