@@ -5,7 +5,7 @@
 #include "cmd_policy.h"
 #include "differ.h"
 #include "install.h"
-#include "json.h"
+#include "value.h"
 #include "listing.h"
 #include "opt.h"
 #include "report.h"
@@ -210,23 +210,23 @@ static int compare_directory(struct comparing *c, const char *dir)
 }
 
 /* One line, as `policy import --subjects` and `user list --json` write it. */
-static enum err read_subject(const struct json *j, struct subject *s, struct span role[SUBJECT_WORDS_MAX],
+static enum err read_subject(const struct value *j, struct subject *s, struct span role[SUBJECT_WORDS_MAX],
 			     struct attribute attribute[SUBJECT_WORDS_MAX])
 {
-	const struct json *roles = json_of(j, "roles", JSON_ARRAY), *sets = json_of(j, "attributes", JSON_OBJECT);
+	const struct value *roles = value_of(j, "roles", VALUE_ARRAY), *sets = value_of(j, "attributes", VALUE_OBJECT);
 
-	s->id = json_text(j, "id");
-	s->party = span_is(json_text(j, "party"), "device") ? PULLCORD__V1__PARTY__PARTY_DEVICE : PULLCORD__V1__PARTY__PARTY_USER;
-	s->suspended = span_is(json_text(j, "state"), "suspended");
+	s->id = value_text(j, "id");
+	s->party = span_is(value_text(j, "party"), "device") ? PULLCORD__V1__PARTY__PARTY_DEVICE : PULLCORD__V1__PARTY__PARTY_USER;
+	s->suspended = span_is(value_text(j, "state"), "suspended");
 	s->role = role;
 	s->attribute = attribute;
-	for (const struct json *r = roles ? roles->child : NULL; r; r = r->next) {
+	for (const struct value *r = roles ? roles->child : NULL; r; r = r->next) {
 		if (s->roles == SUBJECT_WORDS_MAX)
 			return ERR_TOO_LARGE;
 		role[s->roles++] = r->text;
 	}
-	for (const struct json *a = sets ? sets->child : NULL; a; a = a->next)
-		for (const struct json *v = a->child; v; v = v->next) {
+	for (const struct value *a = sets ? sets->child : NULL; a; a = a->next)
+		for (const struct value *v = a->child; v; v = v->next) {
 			if (s->attributes == SUBJECT_WORDS_MAX)
 				return ERR_TOO_LARGE;
 			attribute[s->attributes++] = (struct attribute){ a->key, v->text };
@@ -236,14 +236,14 @@ static enum err read_subject(const struct json *j, struct subject *s, struct spa
 
 static enum err compare_line(struct comparing *c, struct span line, struct policy_error *where)
 {
-	CLEANUP(json_close) struct json *j = NULL;
+	CLEANUP(value_close) struct value *j = NULL;
 	struct attribute attribute[SUBJECT_WORDS_MAX];
 	struct span role[SUBJECT_WORDS_MAX];
 	struct subject s = { .tenant = policy_tenant(c->differ.policy[1]) };
 
 	if (!span_trim(line).n)
 		return OK;
-	TRY(json_load(line, &j, where));
+	TRY(value_load(line, &j, where));
 	snprintf(where->text, sizeof(where->text), "right would be {\"id\":WORD,\"roles\":[WORD,...],\"attributes\":"
 		 "{NAME:[WORD,...]}}, with at most %d of each", SUBJECT_WORDS_MAX);
 	if (read_subject(j, &s, role, attribute) != OK)
