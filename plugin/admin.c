@@ -13,14 +13,9 @@
 
 struct verdict control_allowed(const struct policy *p, const struct holder *h, enum command c)
 {
-	char dotted[64];
-	size_t n = strlen(command_permission(c));
+	const char *permission = command_permission(c);
 
-	must(n < sizeof(dotted));
-	memcpy(dotted, command_permission(c), n);
-	for (char *at = dotted; (at = memchr(at, '/', (size_t)(dotted + n - at))); at++)
-		*at = '.';
-	return n ? policy_control(p, h, span(dotted, n)) : (struct verdict){ .why = WHY_NO_RULE };
+	return permission[0] ? policy_control(p, h, span_str(permission)) : (struct verdict){ .why = WHY_NO_RULE };
 }
 
 bool control_allowed_any(const struct policy *p, const struct holder *h)

@@ -10,8 +10,8 @@
 
 #define ADMIN_PASSWORDS_MAX 64          /* in one request: each costs 25 ms */
 
-/* May whoever holds `h` give this command? The one place that says so: it asks the policy whether they may publish on
- * {tenant}/control/{permission}, which is no topic anybody can reach. */
+/* May whoever holds `h` give this command? The one place that says so, by the policy's `allow control` and
+ * `deny control` (pullcord-policy(5)). What is only a bracket around others needs no permission and gets none. */
 struct verdict control_allowed(const struct policy *p, const struct holder *h, enum command c);
 /* Any command at all? Then they may speak on $CONTROL/pullcord/v1. */
 bool control_allowed_any(const struct policy *p, const struct holder *h);

@@ -22,7 +22,7 @@ enum command {
 	COMMANDS
 };
 const char *command_name(enum command c);
-const char *command_permission(enum command c);   /* "user/create"; "": none of its own */
+const char *command_permission(enum command c);   /* "user.create"; "": none of its own */
 bool command_changes(enum command c);
 
 /* FIELD(name, word in JSON, kind) */

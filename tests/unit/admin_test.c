@@ -186,7 +186,7 @@ static void what_is_not_permitted_is_not_done_and_on_record(void **state)
 	assert_done("cora", ONE("'grantRole','username':'ana','rolename':'nurse'"));
 	assert_refused("nobody", ONE("'getUser','username':'ana'"), "who you are cannot be told any more");
 	save("root", NULL);   /* lost since the request was sent */
-	assert_refused("root", ONE("'getUser','username':'ana'"), "not permitted: it takes user/get");
+	assert_refused("root", ONE("'getUser','username':'ana'"), "not permitted: it takes user.get");
 }
 
 static void a_batch_is_all_or_nothing(void **state)
@@ -343,7 +343,7 @@ static void a_request_goes_on_under_the_policy_it_set(void **state)
 	(void)state;
 	assert_refused("root", "{'commands':[{'command':'setPolicy','policy':"
 		"'tenant mercy\\nrole admin\\n  allow control policy.*\\n'},"
-		"{'command':'getUser','username':'ana'},{'command':'getPolicyVersion'}]}", "not permitted: it takes user/get");
+		"{'command':'getUser','username':'ana'},{'command':'getPolicyVersion'}]}", "not permitted: it takes user.get");
 	assert_says("\"command\":\"getPolicyVersion\",\"data\"");
 }
 

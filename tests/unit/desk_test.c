@@ -209,7 +209,7 @@ static void who_is_no_administrator_is_not_heard(void **state)
 	assert_int_equal(subscribes(0, "ana.t1", "$CONTROL/#"), GATE_DENY);
 	assert_int_equal(guard_publish(g, &c, CONTROL_TOPIC, &(struct publish){ SPAN_LIT("x"), 1, true }), GATE_DENY);
 	assert_int_equal(guard_publish(g, &c, CONTROL_RESPONSE, &(struct publish){ SPAN_LIT("x"), 1, false }), GATE_DENY);
-	assert_int_equal(guard_publish(g, &c, "mercy/control/user/create", &(struct publish){ SPAN_LIT("x"), 1, false }), GATE_DENY);
+	assert_int_equal(guard_publish(g, &c, "mercy/control/user.create", &(struct publish){ SPAN_LIT("x"), 1, false }), GATE_DENY);
 	guard_logoff(g, &ctx[0], 7);
 	assert_int_equal(commands(0, "ana.t1", "{}"), GATE_DENY);   /* a will */
 }
