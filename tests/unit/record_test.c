@@ -925,6 +925,7 @@ static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 /* A crash in the middle of a line. */
 static void an_unfinished_line_of_the_sizes_file_is_no_harm(void **state)
 {
+	uint64_t before;
 	FILE *f;
 
 	(void)state;
@@ -934,9 +935,11 @@ static void an_unfinished_line_of_the_sizes_file_is_no_harm(void **state)
 	fputs("99 AAAA", f);
 	fclose(f);
 	assert_good();
+	before = report.checkpoints;   /* how many a run signs depends on how long it takes */
 	record_some(10);
 	assert_good();
-	assert_int_equal(report.checkpoints, 2);
+	assert_true(report.checkpoints > before);
+	assert_int_equal(report.signed_size, report.entries);
 }
 
 int main(void)
