@@ -6,228 +6,18 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "install.h"
+#include "event.h"
 #include "opt.h"
-#include "policy.h"
 #include "reader.h"
 #include "report.h"
+#include "source.h"
 #include "vault.h"
 #include "verify.h"
 
 #define FOLLOW_MS 200
-#define RECIPIENTS_SHOWN 4
 #define VKEY_BYTES_MAX 1024
 
-#define OPT_DIR(out) OPT_TEXT("dir", "DIR", out, INSTALL_DIR_TEXT)
-#define OPT_RECORD(out) OPT_TEXT("record", "FILE", out, "a record's store, instead of an installation's")
-#define OPT_KEY(out) OPT_TEXT("key", "FILE", out, "root key that opens its entries (default: the installation's)")
-
-/* ---- which record -------------------------------------------------------------------------------------------------- */
-
-struct source {
-	const char *dir, *record, *key, *sizes, *vkey;     /* options; NULL: not given */
-	struct install_path record_path, key_path, sizes_path, vkey_path;
-};
-
-/* What was not named is the installation's, unless a record was named: then nothing is guessed. */
-static enum err source_fill(struct source *s)
-{
-	struct install in;
-
-	if (s->record)
-		return OK;
-	TRY(install_open(s->dir, &in));
-	install_enter(&in);   /* for good: nothing but reading follows, and LMDB's lock file must stay the broker's */
-	s->record_path = install_path(&in, "record.mdb");
-	s->key_path = install_path(&in, "keys/root.key");
-	s->sizes_path = install_path(&in, "record.sizes");
-	s->vkey_path = install_path(&in, "record.vkey");
-	s->record = s->record_path.text;
-	s->key = s->key ? s->key : s->key_path.text;
-	s->sizes = s->sizes ? s->sizes : s->sizes_path.text;
-	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
-	return OK;
-}
-
-static int say_key(enum err e, const char *path)
-{
-	(void)report_fail(e, "use the root key %s", path);
-	report_hint("it is 64 hex digits in a file that only its owner may read (mode 0600)");
-	return CMD_NO;
-}
-
-static int say_record(enum err e, const char *path)
-{
-	(void)report_fail(e, "read the record %s", path);
-	if (e == ERR_NOT_FOUND)
-		report_hint("the broker makes it at its first start; name the installation by --dir or a file by --record");
-	if (e == ERR_DENIED)
-		report_hint("it belongs to the broker's user");
-	if (e == ERR_KEY)
-		report_hint("another root key sealed it");
-	return CMD_NO;
-}
-
-/* ---- tail: one line for each event --------------------------------------------------------------------------------- */
-
-static const struct { const char *name; bool by_policy; } types[] = {
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_NONE] = { "none", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_START] = { "start", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP] = { "stop", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN] = { "login", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH] = { "reauth", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF] = { "logoff", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_TAKEOVER] = { "takeover", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE] = { "subscribe", true },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_UNSUBSCRIBE] = { "unsubscribe", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH] = { "publish", true },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL] = { "will", true },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER] = { "deliver", true },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY] = { "policy", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY] = { "directory", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_KICK] = { "kick", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION] = { "configuration", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP] = { "gap", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED] = { "stored", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK] = { "clock", false },
-	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN] = { "admin", false },
-};
-
-static const struct { const char *name; enum tone tone; } outcomes[] = {
-	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_NONE] = { "", TONE_PLAIN },
-	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED] = { "allowed", TONE_GOOD },
-	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED] = { "denied", TONE_WARN },
-	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED] = { "failed", TONE_BAD },
-};
-
-static const char *const parties[] = { "", "device", "user", "broker" };
-
-static const char *type_name(const Pullcord__V1__AuditEvent *e)
-{
-	return (size_t)e->type < countof(types) ? types[e->type].name : "unknown";
-}
-
-static const char *outcome_name(const Pullcord__V1__AuditEvent *e)
-{
-	return (size_t)e->outcome < countof(outcomes) ? outcomes[e->outcome].name : "unknown";
-}
-
-/* Only where the policy decided does `why` number its reasons. */
-static const char *event_why(const Pullcord__V1__AuditEvent *e)
-{
-	bool by_policy = (size_t)e->type < countof(types) && types[e->type].by_policy;
-
-	return by_policy && e->outcome && e->why < WHY_COUNT ? why_text((enum why)e->why) : NULL;
-}
-
-static void say_one(const char *actor, const char *client)
-{
-	report_say(TONE_STRONG, "%s", *actor ? actor : *client ? "-" : "");
-	if (*client && strcmp(actor, client) != 0)
-		report_say(TONE_DIM, " (%s)", client);
-}
-
-static void say_who(const Pullcord__V1__AuditEvent *e)
-{
-	if (*e->actor || *e->client || *e->address) {
-		say_one(e->actor, e->client);
-		report_say(TONE_DIM, "%s%s", *e->address ? " " : "", e->address);
-		report_say(TONE_PLAIN, "  ");
-	}
-}
-
-static void say_recipients(const Pullcord__V1__AuditEvent *e)
-{
-	for (size_t i = 0; i < e->n_recipient && i < RECIPIENTS_SHOWN; i++) {
-		report_say(TONE_PLAIN, i ? ", " : " to ");
-		say_one(e->recipient[i]->actor, e->recipient[i]->client);
-	}
-	if (e->n_recipient > RECIPIENTS_SHOWN)
-		report_say(TONE_PLAIN, " and %zu more", e->n_recipient - RECIPIENTS_SHOWN);
-}
-
-static void say_reason(const Pullcord__V1__AuditEvent *e)
-{
-	const char *why = event_why(e);
-	uint32_t line = e->n_recipient == 1 ? e->recipient[0]->line : e->line;
-
-	if (*outcome_name(e))
-		report_say(outcomes[(size_t)e->outcome < countof(outcomes) ? e->outcome : 0].tone, "  %s", outcome_name(e));
-	if (*e->detail)
-		report_say(TONE_PLAIN, "%s %s", *outcome_name(e) ? ":" : " ", e->detail);
-	else if (why)
-		report_say(TONE_DIM, ": %s", why);
-	if (line)
-		report_say(TONE_DIM, " (line %u)", line);
-	if (e->count > 1 || e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
-		report_say(TONE_DIM, "  [%llu events]", (unsigned long long)e->count);
-	if (e->life_critical)
-		report_say(TONE_CODE, "  life-critical");
-}
-
-static void say_event(uint64_t index, const Pullcord__V1__AuditEvent *e)
-{
-	char when[REPORT_TIME];
-
-	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, report_date((int64_t)e->at_us, when));
-	say_who(e);
-	report_say(e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP ? TONE_BAD : TONE_PLAIN, "%s", type_name(e));
-	if (*e->topic)
-		report_say(TONE_PLAIN, " %s", e->topic);
-	say_recipients(e);
-	say_reason(e);
-	report_end();
-}
-
-static struct cell hex_cell(const char *key, const ProtobufCBinaryData *b)
-{
-	return b->len ? CELL_HEX(key, span(b->data, b->len)) : CELL_NULL(key);
-}
-
-static void say_event_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
-{
-	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
-	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
-	const char *why = event_why(e);
-
-	must(client && actor);
-	for (size_t i = 0; i < e->n_recipient; i++) {
-		client[i] = span_str(e->recipient[i]->client);
-		actor[i] = span_str(e->recipient[i]->actor);
-	}
-	const struct cell cell[] = {
-		CELL_NUM("index", index), CELL_STR("type", type_name(e)), CELL_STR("outcome", outcome_name(e)),
-		CELL_NUM("at_us", e->at_us), CELL_NUM("mono_us", e->mono_us),
-		CELL_STR("party", e->party < countof(parties) ? parties[e->party] : "unknown"),
-		CELL_STR("actor", e->actor), CELL_STR("client", e->client), CELL_STR("address", e->address),
-		CELL_STR("topic", e->topic), hex_cell("message", &e->message), hex_cell("policy", &e->policy),
-		why ? CELL_STR("why", why) : CELL_NULL("why"), CELL_NUM("line", e->line), CELL_NUM("qos", e->qos),
-		CELL_BOOL("retain", e->retain), CELL_BOOL("life_critical", e->life_critical), CELL_STR("detail", e->detail),
-		CELL_NUM("count", e->count ? e->count : 1),
-		e->until_us ? CELL_NUM("until_us", e->until_us) : CELL_NULL("until_us"),
-		CELL_WORDS("recipient_clients", client, e->n_recipient),
-		CELL_WORDS("recipient_actors", actor, e->n_recipient),
-	};
-	report_object(cell, countof(cell));
-}
-
-static void say_control(uint64_t index, const struct entry *e)
-{
-	const char *type = e->type == CONTROL_GENESIS ? "genesis" : "segment-open";
-	char when[REPORT_TIME];
-
-	if (report_is_json()) {
-		report_object((const struct cell[]){ CELL_NUM("index", index), CELL_STR("type", type),
-						     CELL_NUM("at_us", e->at_us), CELL_NUM("segment", e->segment) }, 4);
-		return;
-	}
-	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, report_date(e->at_us, when));
-	if (e->type == CONTROL_GENESIS)
-		report_say(TONE_DIM, "the record begins: %.*s", SPAN_FMT(e->vkey));
-	else
-		report_say(TONE_DIM, "segment %u opens", e->segment);
-	report_end();
-}
+/* ---- tail ---------------------------------------------------------------------------------------------------------- */
 
 static int say_entries(struct reader *r, const char *path, uint64_t from, uint64_t to)
 {
@@ -238,16 +28,11 @@ static int say_entries(struct reader *r, const char *path, uint64_t from, uint64
 		enum err e = reader_get(r, i, &entry, &event);
 
 		if (e != OK) {
-			(void)say_record(e, path);
+			(void)source_no_record(e, path);
 			report_hint("entry %llu; pullcord audit verify says more", (unsigned long long)i);
 			return CMD_NO;
 		}
-		if (!event)
-			say_control(i, &entry);
-		else if (report_is_json())
-			say_event_json(i, event);
-		else
-			say_event(i, event);
+		event_say(i, &entry, event);
 	}
 	return CMD_DONE;
 }
@@ -265,7 +50,7 @@ static int tail_follow(struct reader *r, const char *path, uint64_t at)
 		}
 		generation = reader_generation(r);
 		if (reader_size(r, &size) != OK)
-			return say_record(ERR_IO, path);
+			return source_no_record(ERR_IO, path);
 		code = say_entries(r, path, at, size);
 		at = size;
 	}
@@ -281,13 +66,13 @@ static int tail_read(const struct source *s, uint64_t count, bool follow)
 	int code;
 
 	if (e != OK)
-		return say_key(e, s->key);
+		return source_no_key(e, s->key);
 	e = reader_open(s->record, root, &r);
 	crypt_wipe(root, sizeof(root));
 	if (e == OK)
 		e = reader_size(r, &size);
 	if (e != OK)
-		return say_record(e, s->record);
+		return source_no_record(e, s->record);
 	from = size > count ? size - count : 0;
 	code = say_entries(r, s->record, from, size);
 	return code == CMD_DONE && follow ? tail_follow(r, s->record, size) : code;
@@ -401,7 +186,7 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 	enum err e = verify_record(spec, &report);
 
 	if (e != OK && !report.part) {
-		(void)say_record(e, s->record);
+		(void)source_no_record(e, s->record);
 		if (e == ERR_NOT_FOUND && *spec->sizes_path)
 			report_hint("or its sizes file %s is missing: a record without it may have been set back", spec->sizes_path);
 		return CMD_NO;
@@ -432,7 +217,7 @@ static int verify_with_keys(const struct source *s, bool key_given)
 		return CMD_NO;
 	}
 	if (key != OK && key_given)
-		return say_key(key, s->key);
+		return source_no_key(key, s->key);
 	if (key != OK && !report_is_json())
 		report_hint("without the root key the seals of the entries are not opened");
 	code = verify_run(s, &(struct verify_spec){

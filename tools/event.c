@@ -1,0 +1,182 @@
+#include "event.h"
+
+#include <stdlib.h>
+
+#include "policy.h"
+#include "report.h"
+
+#define RECIPIENTS_SHOWN 4
+
+static const struct { const char *name; bool by_policy; } types[] = {
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_NONE] = { "none", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_START] = { "start", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP] = { "stop", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN] = { "login", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH] = { "reauth", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF] = { "logoff", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_TAKEOVER] = { "takeover", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE] = { "subscribe", true },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_UNSUBSCRIBE] = { "unsubscribe", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH] = { "publish", true },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL] = { "will", true },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER] = { "deliver", true },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY] = { "policy", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY] = { "directory", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_KICK] = { "kick", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION] = { "configuration", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP] = { "gap", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED] = { "stored", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK] = { "clock", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN] = { "admin", false },
+};
+
+static const struct { const char *name; enum tone tone; } outcomes[] = {
+	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_NONE] = { "", TONE_PLAIN },
+	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED] = { "allowed", TONE_GOOD },
+	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED] = { "denied", TONE_WARN },
+	[PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED] = { "failed", TONE_BAD },
+};
+
+static const char *const parties[] = { "", "device", "user", "broker" };
+
+const char *event_type(const Pullcord__V1__AuditEvent *e)
+{
+	return (size_t)e->type < countof(types) ? types[e->type].name : "unknown";
+}
+
+const char *event_outcome(const Pullcord__V1__AuditEvent *e)
+{
+	return (size_t)e->outcome < countof(outcomes) ? outcomes[e->outcome].name : "unknown";
+}
+
+/* Only where the policy decided does `why` number its reasons. */
+const char *event_why(const Pullcord__V1__AuditEvent *e)
+{
+	bool by_policy = (size_t)e->type < countof(types) && types[e->type].by_policy;
+
+	return by_policy && e->outcome && e->why < WHY_COUNT ? why_text((enum why)e->why) : NULL;
+}
+
+static void say_one(const char *actor, const char *client)
+{
+	report_say(TONE_STRONG, "%s", *actor ? actor : *client ? "-" : "");
+	if (*client && strcmp(actor, client) != 0)
+		report_say(TONE_DIM, " (%s)", client);
+}
+
+static void say_who(const Pullcord__V1__AuditEvent *e)
+{
+	if (*e->actor || *e->client || *e->address) {
+		say_one(e->actor, e->client);
+		report_say(TONE_DIM, "%s%s", *e->address ? " " : "", e->address);
+		report_say(TONE_PLAIN, "  ");
+	}
+}
+
+static void say_recipients(const Pullcord__V1__AuditEvent *e)
+{
+	for (size_t i = 0; i < e->n_recipient && i < RECIPIENTS_SHOWN; i++) {
+		report_say(TONE_PLAIN, i ? ", " : " to ");
+		say_one(e->recipient[i]->actor, e->recipient[i]->client);
+	}
+	if (e->n_recipient > RECIPIENTS_SHOWN)
+		report_say(TONE_PLAIN, " and %zu more", e->n_recipient - RECIPIENTS_SHOWN);
+}
+
+static void say_reason(const Pullcord__V1__AuditEvent *e)
+{
+	const char *why = event_why(e);
+	uint32_t line = e->n_recipient == 1 ? e->recipient[0]->line : e->line;
+
+	if (*event_outcome(e))
+		report_say(outcomes[(size_t)e->outcome < countof(outcomes) ? e->outcome : 0].tone, "  %s", event_outcome(e));
+	if (*e->detail)
+		report_say(TONE_PLAIN, "%s %s", *event_outcome(e) ? ":" : " ", e->detail);
+	else if (why)
+		report_say(TONE_DIM, ": %s", why);
+	if (line)
+		report_say(TONE_DIM, " (line %u)", line);
+	if (e->count > 1 || e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
+		report_say(TONE_DIM, "  [%llu events]", (unsigned long long)e->count);
+	if (e->life_critical)
+		report_say(TONE_CODE, "  life-critical");
+}
+
+static void say_line(uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	char when[REPORT_TIME];
+
+	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, report_date((int64_t)e->at_us, when));
+	say_who(e);
+	report_say(e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP ? TONE_BAD : TONE_PLAIN, "%s", event_type(e));
+	if (*e->topic)
+		report_say(TONE_PLAIN, " %s", e->topic);
+	say_recipients(e);
+	say_reason(e);
+	report_end();
+}
+
+const char *event_party(const Pullcord__V1__AuditEvent *e)
+{
+	return e->party < countof(parties) ? parties[e->party] : "unknown";
+}
+
+static struct cell hex_cell(const char *key, const ProtobufCBinaryData *b)
+{
+	return b->len ? CELL_HEX(key, span(b->data, b->len)) : CELL_NULL(key);
+}
+
+static void say_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
+	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
+	const char *why = event_why(e);
+
+	must(client && actor);
+	for (size_t i = 0; i < e->n_recipient; i++) {
+		client[i] = span_str(e->recipient[i]->client);
+		actor[i] = span_str(e->recipient[i]->actor);
+	}
+	const struct cell cell[] = {
+		CELL_NUM("index", index), CELL_STR("type", event_type(e)), CELL_STR("outcome", event_outcome(e)),
+		CELL_NUM("at_us", e->at_us), CELL_NUM("mono_us", e->mono_us),
+		CELL_STR("party", event_party(e)),
+		CELL_STR("actor", e->actor), CELL_STR("client", e->client), CELL_STR("address", e->address),
+		CELL_STR("topic", e->topic), hex_cell("message", &e->message), hex_cell("policy", &e->policy),
+		why ? CELL_STR("why", why) : CELL_NULL("why"), CELL_NUM("line", e->line), CELL_NUM("qos", e->qos),
+		CELL_BOOL("retain", e->retain), CELL_BOOL("life_critical", e->life_critical), CELL_STR("detail", e->detail),
+		CELL_NUM("count", e->count ? e->count : 1),
+		e->until_us ? CELL_NUM("until_us", e->until_us) : CELL_NULL("until_us"),
+		CELL_WORDS("recipient_clients", client, e->n_recipient),
+		CELL_WORDS("recipient_actors", actor, e->n_recipient),
+	};
+	report_object(cell, countof(cell));
+}
+
+static void say_control(uint64_t index, const struct entry *e)
+{
+	const char *type = e->type == CONTROL_GENESIS ? "genesis" : "segment-open";
+	char when[REPORT_TIME];
+
+	if (report_is_json()) {
+		report_object((const struct cell[]){ CELL_NUM("index", index), CELL_STR("type", type),
+						     CELL_NUM("at_us", e->at_us), CELL_NUM("segment", e->segment) }, 4);
+		return;
+	}
+	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, report_date(e->at_us, when));
+	if (e->type == CONTROL_GENESIS)
+		report_say(TONE_DIM, "the record begins: %.*s", SPAN_FMT(e->vkey));
+	else
+		report_say(TONE_DIM, "segment %u opens", e->segment);
+	report_end();
+}
+
+void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
+{
+	if (!e)
+		say_control(index, entry);
+	else if (report_is_json())
+		say_json(index, e);
+	else
+		say_line(index, e);
+}

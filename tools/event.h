@@ -1,0 +1,18 @@
+/* event: what an entry of the record says, in words: for people, and as JSON. */
+#ifndef PULLCORD_EVENT_H
+#define PULLCORD_EVENT_H
+
+#include "record.pb-c.h"
+#include "seal.h"
+
+/* "deliver", "denied", "user"; "unknown" for what a later program wrote. */
+const char *event_type(const Pullcord__V1__AuditEvent *e);
+const char *event_outcome(const Pullcord__V1__AuditEvent *e);
+const char *event_party(const Pullcord__V1__AuditEvent *e);
+/* Why the policy decided so; NULL where it did not decide. */
+const char *event_why(const Pullcord__V1__AuditEvent *e);
+
+/* One line, or one JSON object. `e` is NULL for a control entry. */
+void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e);
+
+#endif

@@ -1,0 +1,24 @@
+/* source: which record a command reads, and the keys that belong to it: an installation's, or files named one by one. */
+#ifndef PULLCORD_SOURCE_H
+#define PULLCORD_SOURCE_H
+
+#include "install.h"
+
+#define OPT_DIR(out) OPT_TEXT("dir", "DIR", out, INSTALL_DIR_TEXT)
+#define OPT_RECORD(out) OPT_TEXT("record", "FILE", out, "a record's store, instead of an installation's")
+#define OPT_KEY(out) OPT_TEXT("key", "FILE", out, "root key that opens its entries (default: the installation's)")
+
+struct source {
+	const char *dir, *record, *key, *sizes, *vkey;     /* options; NULL: not given */
+	struct install_path record_path, key_path, sizes_path, vkey_path;
+};
+
+/* What was not named is the installation's, unless a record was named: then nothing is guessed. Root becomes whose the
+ * installation is, for good. Failures are said. */
+enum err source_fill(struct source *s) MUST_USE;
+
+/* Why the root key, or the record, cannot be read, and what to do. CMD_NO. */
+int source_no_key(enum err e, const char *path);
+int source_no_record(enum err e, const char *path);
+
+#endif
