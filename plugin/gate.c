@@ -6,6 +6,7 @@ struct decision {
 	struct verdict verdict;
 	struct topic topic;
 	const struct id *message;
+	struct span patient;        /* whom the message is about */
 	const char *detail;         /* why not, when it was not the policy */
 	enum gate answer;
 };
@@ -50,6 +51,7 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const
 		return;
 	h.topic = topic;
 	h.message = d->message;
+	h.patient = d->patient;
 	h.why = d->verdict.why;
 	h.line = d->verdict.line;
 	h.qos = p->qos;
@@ -153,6 +155,14 @@ static struct decision decide_control(const struct guard *g, const struct sessio
 	return d;
 }
 
+/* Whom it is about: what its payload says, else the topic. */
+static struct span patient_of(const struct topic *t, struct span payload)
+{
+	struct span s = envelope_peek_patient(payload);
+
+	return s.n ? s : topic_word(t, "patient");
+}
+
 static struct decision decide_publish(struct guard *g, struct session *s, enum voice voice, const char *topic,
 				      const struct publish *p, struct envelope *e)
 {
@@ -182,6 +192,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		return d;
 	if (e->head)
 		d.message = &e->id;
+	d.patient = patient_of(&d.topic, p->payload);
 	d.answer = GATE_ALLOW;
 	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical) {
 		d.detail = "the record has stopped";
@@ -237,6 +248,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		report_bypass(g, c, topic);
 		return GATE_DENY;
 	}
+	g->about.known = false;   /* an id may come again with another payload */
 	live = known && s->state == SESSION_LIVE;
 	d = decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
 	if (!known && d.answer == GATE_CLOSE)
@@ -322,6 +334,23 @@ static const struct policy_topic *delivered_topic(struct guard *g, const char *t
 	return &g->prepared;
 }
 
+/* ... and so is whom it is about. */
+static struct span delivered_patient(struct guard *g, const struct id *message, struct span payload)
+{
+	struct subject_seen *about = &g->about;
+	struct span s;
+
+	if (!about->known || memcmp(about->message.b, message->b, sizeof(message->b)) != 0) {
+		s = patient_of(&g->topic, payload);
+		about->message = *message;
+		about->n = s.n;
+		about->known = true;
+		if (s.n)
+			memcpy(about->text, s.p, s.n);
+	}
+	return span(about->text, about->n);
+}
+
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
 {
 	struct decision d = deny(NULL);
@@ -337,8 +366,10 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 	d.verdict.why = WHY_GRAMMAR;
 	if (t)
 		d.verdict = policy_decide_prepared(g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (envelope_peek_id(p->payload, &message) == OK)
+	if (envelope_peek_id(p->payload, &message) == OK) {
 		d.message = &message;
+		d.patient = delivered_patient(g, &message, p->payload);
+	}
 	if (d.verdict.allow && !d.verdict.life_critical && record_state(g->record) == RECORD_STOPPED)
 		d.detail = "the record has stopped";
 	else if (d.verdict.allow)

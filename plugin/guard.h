@@ -44,6 +44,12 @@ struct guard {
 	struct topic topic;             /* the last one delivered, parsed and prepared: a message's deliveries come in a row */
 	struct policy_topic prepared;
 	char topic_text[TOPIC_BYTES_MAX + 1];
+	struct subject_seen {           /* and whom it is about, as its payload says */
+		struct id message;
+		size_t n;
+		char text[WORD_BYTES_MAX];
+		bool known;
+	} about;
 	struct control *control;
 	uint64_t journal, checkpoint;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */

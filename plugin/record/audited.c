@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cur.h"
+#include "vault.h"
 
 /* ---- the ring's form: this struct, then the texts one after another; both ends are one process ---- */
 
@@ -13,7 +14,7 @@ struct head {
 	uint8_t policy[16];
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n;
-	uint8_t outcome, party, actor_n, client_n, address_n, qos;
+	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, qos;
 	bool retain, life_critical, has_message, has_policy;
 };
 
@@ -45,12 +46,13 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->address_n = (uint8_t)text[2].n;
 	to->topic_n = (uint16_t)text[3].n;
 	to->detail_n = (uint16_t)text[4].n;
+	to->patient_n = (uint8_t)text[5].n;
 }
 
 bool audited_push(struct ring *r, const struct gap *before, const struct happening *h)
 {
 	struct head head = { .before = *before };
-	struct span piece[6] = { span(&head, sizeof(head)) };
+	struct span piece[7] = { span(&head, sizeof(head)) };
 
 	if (h) {
 		piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
@@ -58,6 +60,7 @@ bool audited_push(struct ring *r, const struct gap *before, const struct happeni
 		piece[3] = cut(h->address, AUDITED_ADDRESS_MAX);
 		piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
 		piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
+		piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
 		head_fill(&head, h, piece + 1);
 	}
 	return ring_push(r, piece, countof(piece));
@@ -86,7 +89,27 @@ void audited_read(struct span raw, struct audited *out)
 	out->h.address = cur_take(&c, head.address_n);
 	out->h.topic = cur_take(&c, head.topic_n);
 	out->h.detail = cur_take(&c, head.detail_n);
+	out->h.patient = cur_take(&c, head.patient_n);
 	must(cur_end(&c) == OK);
+}
+
+/* ---- patients ---- */
+
+void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES])
+{
+	struct vault v;
+
+	vault_init(&v, root, "record patients");
+	memcpy(p->key, v.key, sizeof(p->key));
+	vault_clear(&v);
+}
+
+void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES])
+{
+	uint8_t all[SHA256_BYTES];
+
+	HMAC256(all, span(p->key, sizeof(p->key)), cut(id, AUDITED_PATIENT_MAX));
+	memcpy(out, all, PATIENT_PSEUDONYM_BYTES);
 }
 
 /* ---- folding ---- */
@@ -100,19 +123,25 @@ struct fold {
 	uint64_t asked;         /* happenings that became this delivery */
 	size_t text_n;
 	struct id message;
-	uint8_t policy[16];
+	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES];
+	struct patients patients;
 	char text[TEXT_BYTES];
 	uint8_t packed[AUDITED_BYTES_MAX];
 };
 
-enum err fold_open(struct fold **out)
+enum err fold_open(const struct patients *p, struct fold **out)
 {
 	*out = calloc(1, sizeof(**out));
-	return *out ? OK : ERR_FULL;
+	if (!*out)
+		return ERR_FULL;
+	(*out)->patients = *p;
+	return OK;
 }
 
 void fold_close(struct fold **f)
 {
+	if (*f)
+		crypt_wipe(&(*f)->patients, sizeof((*f)->patients));
 	free(*f);
 	*f = NULL;
 }
@@ -175,6 +204,10 @@ static void begin(struct fold *f, const struct happening *h)
 	e.life_critical = h->life_critical;
 	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
 	e.recipient = f->pointer;
+	if (h->patient.n) {
+		patient_pseudonym(&f->patients, h->patient, f->patient);
+		e.patient = (ProtobufCBinaryData){ sizeof(f->patient), f->patient };
+	}
 	f->event = e;
 	f->some = true;
 }

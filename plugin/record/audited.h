@@ -14,6 +14,7 @@
 #define AUDITED_ADDRESS_MAX 64
 #define AUDITED_TOPIC_MAX 200
 #define AUDITED_DETAIL_MAX 200
+#define AUDITED_PATIENT_MAX 64
 #define AUDITED_RECIPIENTS_MAX 256   /* of one event; more make another event */
 #define AUDITED_BYTES_MAX 49152      /* packed; 256 recipients of 146 bytes at most, and what is above */
 
@@ -35,9 +36,18 @@ struct audited {
 /* What audited_push() wrote; spans borrow from the ring, and *out must stay where it is. */
 void audited_read(struct span raw, struct audited *out);
 
+/* What stands for a patient in the record: the first 16 bytes of an HMAC under a key derived from the root key. Without
+ * that key nobody can tell who it is, not even by trying all ids there are; who has it finds a patient by the id. */
+#define PATIENT_PSEUDONYM_BYTES 16
+struct patients {
+	uint8_t key[SHA256_BYTES];
+};
+void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
+void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
+
 /* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
 struct fold;
-enum err fold_open(struct fold **out) MUST_USE;
+enum err fold_open(const struct patients *p, struct fold **out) MUST_USE;   /* copies */
 void fold_close(struct fold **f);
 /* False: it does not belong to what is gathered; take that first. */
 bool fold_add(struct fold *f, const struct happening *h);

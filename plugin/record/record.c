@@ -502,6 +502,8 @@ static void record_free(struct record **r)
 enum err record_open(const struct record_spec *spec, struct record **out)
 {
 	CLEANUP(record_free) struct record *r = calloc(1, sizeof(*r));
+	struct patients patients;
+	enum err e;
 
 	if (!r)
 		return ERR_FULL;
@@ -512,7 +514,10 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	vault_init(&r->vault, spec->root, "record");
 	seal_init(&r->seal, origin(r));
 	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
-	TRY(fold_open(&r->fold));
+	patients_init(&patients, spec->root);
+	e = fold_open(&patients, &r->fold);
+	crypt_wipe(&patients, sizeof(patients));
+	TRY(e);
 	TRY(ring_open(spec->ring_bytes, &r->ring));
 	TRY(open_files(r, spec));
 	atomic_store(&r->durable, trail_tree(r->trail)->size);

@@ -310,29 +310,71 @@ enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_u
 	return OK;
 }
 
+/* One field: its number and, by its wire type, its number or its bytes. False at the end, and at what is none. */
+struct field {
+	uint64_t number, value;
+	struct span bytes;
+};
+
+static bool next_field(struct cur *c, struct field *out)
+{
+	uint64_t tag;
+
+	if (c->left.n == 0)
+		return false;
+	tag = take_varint(c);
+	*out = (struct field){ .number = tag >> 3 };
+	switch (tag & 7) {
+	case WIRE_VARINT: out->value = take_varint(c); break;
+	case WIRE_64: (void)cur_take(c, 8); break;
+	case WIRE_32: (void)cur_take(c, 4); break;
+	case WIRE_BYTES: out->bytes = cur_take(c, (size_t)take_varint(c)); break;
+	default: c->bad = true;
+	}
+	return !c->bad;
+}
+
 enum err envelope_peek_id(struct span raw, struct id *out)
 {
 	struct cur c = cur(raw);
+	struct field f;
 
-	while (c.left.n) {
-		uint64_t tag = take_varint(&c);
-		struct span s = { NULL, 0 };
-
-		switch (tag & 7) {
-		case WIRE_VARINT: (void)take_varint(&c); break;
-		case WIRE_64: (void)cur_take(&c, 8); break;
-		case WIRE_32: (void)cur_take(&c, 4); break;
-		case WIRE_BYTES: s = cur_take(&c, (size_t)take_varint(&c)); break;
-		default: return ERR_SYNTAX;
-		}
-		if (c.bad)
-			return ERR_SHORT;
-		if (tag >> 3 == 2 && s.n == ID_BYTES) {
-			memcpy(out->b, s.p, ID_BYTES);
+	while (next_field(&c, &f))
+		if (f.number == 2 && f.bytes.n == ID_BYTES) {
+			memcpy(out->b, f.bytes.p, ID_BYTES);
 			return OK;
 		}
+	return c.bad ? ERR_SHORT : ERR_NOT_FOUND;
+}
+
+/* Which field of the body names a patient; 0: none does. */
+static const uint64_t patient_field[] = {
+	[PULLCORD__V1__KIND__KIND_ALERT] = 8,
+	[PULLCORD__V1__KIND__KIND_OBSERVATIONS] = 2,
+};
+
+struct span envelope_peek_patient(struct span raw)
+{
+	struct cur c = cur(raw);
+	struct span body = { 0 };
+	uint64_t kind = 0;
+	struct field f;
+
+	while (next_field(&c, &f)) {
+		if (f.number == 8)
+			kind = f.value;
+		if (f.number == 9)
+			body = f.bytes;
+		if (f.number == 10 && f.bytes.n)
+			return span(NULL, 0);
 	}
-	return ERR_NOT_FOUND;
+	if (kind >= countof(patient_field) || patient_field[kind] == 0)
+		return span(NULL, 0);
+	c = cur(body);
+	while (next_field(&c, &f))
+		if (f.number == patient_field[kind])
+			return span(f.bytes.p, f.bytes.n < WORD_BYTES_MAX ? f.bytes.n : WORD_BYTES_MAX);
+	return span(NULL, 0);
 }
 
 /* ---- writing ---- */

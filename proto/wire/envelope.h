@@ -59,6 +59,9 @@ enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_u
 /* Only the id of an envelope that was opened before: for delivery records, where the payload is not looked at again. */
 enum err envelope_peek_id(struct span raw, struct id *out) MUST_USE;
 
+/* Only the patient its body names, cut at 64 bytes; empty when there is none, or the body is sealed. As cheap. */
+struct span envelope_peek_patient(struct span raw);
+
 /* What the envelope of a new message says beside its body. */
 struct envelope_from {
 	const char *tenant, *sender;

@@ -27,11 +27,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	scanned_is_what_protobuf_c_takes(raw, &pullcord__v1__envelope__descriptor);
 	scanned_is_what_protobuf_c_takes(raw, &pullcord__v1__alert__descriptor);
 	scanned_is_what_protobuf_c_takes(raw, &pullcord__v1__observations__descriptor);
+	must(envelope_peek_patient(raw).n <= WORD_BYTES_MAX);
 	(void)!envelope_peek_id(raw, &id);
 	if (envelope_open(raw, NULL, 0, &arena, &e) == OK) {
 		must(word_ok(span_str(e.head->sender)) && e.head->version == 1 && kind_name(e.head->kind));
 		must(e.head->seal.len || e.body.any);
 		must(envelope_peek_id(raw, &id) == OK && memcmp(&id, &e.id, sizeof(id)) == 0);
+		if (e.body.any && e.head->kind == PULLCORD__V1__KIND__KIND_ALERT && strlen(e.body.alert->patient) <= WORD_BYTES_MAX)
+			must(span_is(envelope_peek_patient(raw), e.body.alert->patient));
 	}
 	return 0;
 }

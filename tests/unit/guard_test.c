@@ -1,4 +1,6 @@
 #include "guarded.h"
+#include "audited.h"
+#include "reader.h"
 
 /* ---- who are you ---- */
 
@@ -552,6 +554,74 @@ static void a_taken_over_connection_does_not_end_the_new_one(void **state)
 	assert_int_equal(subscribes(1, "nc-1", "mercy/unit/icu3/ack/nc-1"), GATE_ALLOW);
 }
 
+/* ---- whom a message was about ---- */
+
+static struct message alert_about(const char *patient)
+{
+	struct message m;
+	struct put b = put(m.raw, sizeof(m.raw));
+	uint8_t key16[ID_BYTES] = { 1 };
+	int64_t now = guard_real_us();
+	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
+	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0 };
+
+	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
+	a.priority = PULLCORD__V1__PRIORITY__PRIORITY_HIGH;
+	a.phase = PULLCORD__V1__PHASE__PHASE_START;
+	a.count = 1;
+	a.patient = strdup(patient);
+	assert_int_equal(envelope_write(&from, &a.base, &b), OK);
+	free(a.patient);
+	m.n = b.n;
+	m.id = from.id;
+	return m;
+}
+
+/* How many entries of that type are about that patient. */
+static int recorded_about(Pullcord__V1__AuditType type, const char *patient)
+{
+	const Pullcord__V1__AuditEvent *e;
+	uint8_t root[32], pseudonym[PATIENT_PSEUDONYM_BYTES];
+	struct reader *r = NULL;
+	struct patients p;
+	struct entry entry;
+	int n = 0;
+
+	assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
+	patients_init(&p, root);
+	patient_pseudonym(&p, span_str(patient), pseudonym);
+	assert_int_equal(reader_open(in_dir("record.mdb"), root, &r), OK);
+	for (uint64_t i = 0; reader_get(r, i, &entry, &e) == OK; i++)
+		n += e && e->type == type && e->patient.len == sizeof(pseudonym) &&
+		     memcmp(e->patient.data, pseudonym, sizeof(pseudonym)) == 0;
+	reader_close(&r);
+	return n;
+}
+
+static void whom_a_message_is_about_is_recorded_as_a_pseudonym(void **state)
+{
+	struct client ana = client_at(1, "ana.t1", NULL);
+	struct message one, two;
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(person_login(1, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	one = alert_about("MRN-1");
+	assert_int_equal(publishes(0, "nc-1", ALERT, &one, false), GATE_ALLOW);
+	assert_int_equal(guard_receive(g, &ana, ALERT, &(struct publish){ span(one.raw, one.n), 1, false }), GATE_ALLOW);
+	two = alert_about("MRN-2");
+	assert_int_equal(publishes(0, "nc-1", ALERT, &two, false), GATE_ALLOW);
+	assert_int_equal(guard_receive(g, &ana, ALERT, &(struct publish){ span(two.raw, two.n), 1, false }), GATE_ALLOW);
+	assert_int_equal(guard_receive(g, &ana, ALERT, &(struct publish){ span(one.raw, one.n), 1, false }), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH, "MRN-1"), 1);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH, "MRN-2"), 1);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, "MRN-1"), 2);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, "MRN-2"), 1);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, ""), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -584,6 +654,7 @@ int main(void)
 		TEST(more_sessions_than_the_limit_are_not_let_in),
 		TEST(what_is_off_the_record_is_not_on_it_unless_denied),
 		TEST(presence_that_was_retained_may_be_shown),
+		TEST(whom_a_message_is_about_is_recorded_as_a_pseudonym),
 		TEST(a_client_that_never_logged_in_gets_nothing),
 		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
 		TEST(a_will_speaks_only_of_its_own_device),
