@@ -9,35 +9,30 @@
 
 #include "crypt.h"
 #include "edition.h"
+#include "policy_file.h"
 
-/* A request without an author is ours: keep the file. `result` is made with it, so that what was done can always be told. */
+enum work { WORK_REQUEST, WORK_RELOAD, WORK_KEEP };
+
+/* `result` is made with it, so that what was done can always be told. */
 struct job {
 	struct job *next;
-	const struct policy *policy;
+	enum work work;
 	struct control_result *result;
 	uint8_t *payload;
 	size_t n;
 };
 
-struct retired {
-	struct retired *next;
-	struct policy *policy;
-	uint64_t after;             /* closed when so many jobs are done */
-};
-
 struct control {
 	struct directory *directory;
 	char dir[512];
+	const struct policy *policy;    /* the newest; the thread's, and the broker's to close */
 	_Atomic int trouble;
-	uint64_t asked;             /* jobs ever; the broker's thread's */
-	struct retired *retired;
 	pthread_mutex_t lock;       /* guards what follows */
 	pthread_cond_t more;
 	struct job *head, **tail;
 	struct control_result *done, **done_tail;
-	uint64_t finished;
-	size_t waiting;
-	bool stop;
+	size_t waiting;             /* requests */
+	bool busy, stop;
 	pthread_t thread;
 };
 
@@ -51,20 +46,61 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static void carry_out(struct control *c, const struct job *j)
+/* Takes it. */
+static void make_newest(struct control *c, struct policy *fresh, struct control_result *r)
+{
+	if (fresh && memcmp(policy_version(fresh), policy_version(c->policy), 16) == 0) {
+		policy_close(&fresh);
+	} else if (fresh) {
+		r->fresh = fresh;
+		c->policy = fresh;
+	}
+}
+
+static void keep(struct control *c, const struct policy *p)
+{
+	atomic_store(&c->trouble, (int)edition_keep(c->directory, p, now_us()));
+}
+
+static void request(struct control *c, const struct job *j)
 {
 	struct control_result *r = j->result;
-	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = j->policy, .party = r->author.party,
+	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .party = r->author.party,
 			   .id = r->author.id, .now_us = now_us() };
 
-	if (r->author.party == PULLCORD__V1__PARTY__PARTY_NONE) {
-		atomic_store(&c->trouble, (int)edition_keep_file(c->directory, c->dir, a.now_us));
-		return;
-	}
 	r->response = admin_run(&a, span(j->payload, j->n));
 	r->note = a.note;
-	r->fresh = a.fresh;
+	make_newest(c, a.fresh, r);
 }
+
+static void reload(struct control *c, const struct job *j)
+{
+	struct policy_error where = { 0 };
+	struct policy *fresh = NULL;
+	struct span tenant = policy_tenant(c->policy);
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", c->dir, POLICY_FILE);
+	if (policy_file_load(path, &fresh, &where) != OK) {
+		policy_error_write(&where, j->result->refused, sizeof(j->result->refused));
+	} else if (!span_eq(policy_tenant(fresh), tenant)) {
+		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the tenant must stay %.*s", path, SPAN_FMT(tenant));
+		policy_close(&fresh);
+	} else {
+		keep(c, fresh);
+		make_newest(c, fresh, j->result);
+	}
+}
+
+static void keep_first(struct control *c, const struct job *j)
+{
+	(void)j;
+	keep(c, c->policy);
+}
+
+static void (*const works[])(struct control *c, const struct job *j) = {
+	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_KEEP] = keep_first,
+};
 
 /* The payload may hold passwords. */
 static void job_free(struct job **j)
@@ -83,8 +119,8 @@ static void finish(struct control *c, struct job *j)
 	*c->done_tail = j->result;
 	c->done_tail = &j->result->next;
 	j->result = NULL;
-	c->finished++;
-	c->waiting--;
+	c->waiting -= j->work == WORK_REQUEST;
+	c->busy = false;
 }
 
 static void *work(void *arg)
@@ -102,8 +138,9 @@ static void *work(void *arg)
 		c->head = j->next;
 		if (!c->head)
 			c->tail = &c->head;
+		c->busy = true;
 		pthread_mutex_unlock(&c->lock);
-		carry_out(c, j);
+		works[j->work](c, j);
 		pthread_mutex_lock(&c->lock);
 		finish(c, j);
 		job_free(&j);
@@ -112,10 +149,49 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* ---- the queue ---------------------------------------------------------------------------------------------------- */
+
+/* Under the lock. A reload that waits will read what lies there then. */
+static bool has_place(const struct control *c, enum work work, enum err *e)
+{
+	const struct job *j = c->head;
+
+	*e = work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX ? ERR_BUSY : OK;
+	while (work == WORK_RELOAD && j && j->work != WORK_RELOAD)
+		j = j->next;
+	return *e == OK && (work != WORK_RELOAD || !j);
+}
+
+static enum err post(struct control *c, enum work work, const struct control_author *who, struct span payload)
+{
+	CLEANUP(job_free) struct job *j = calloc(1, sizeof(*j));
+	enum err e;
+
+	if (!j || !(j->payload = malloc(payload.n + 1)) || !(j->result = calloc(1, sizeof(*j->result))))
+		return ERR_FULL;
+	if (payload.n)
+		memcpy(j->payload, payload.p, payload.n);
+	j->n = payload.n;
+	j->work = work;
+	if (who)
+		j->result->author = *who;
+	pthread_mutex_lock(&c->lock);
+	if (has_place(c, work, &e)) {
+		*c->tail = j;
+		c->tail = &j->next;
+		c->waiting += work == WORK_REQUEST;
+		j = NULL;
+		pthread_cond_signal(&c->more);
+	}
+	pthread_mutex_unlock(&c->lock);
+	return e;
+}
+
 /* ---- opening and closing ----------------------------------------------------------------------------------------- */
 
-enum err control_open(struct directory *d, const char *dir, struct control **out)
+enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out)
 {
+	CLEANUP(control_close) struct control *opened = NULL;
 	struct control *c = calloc(1, sizeof(*c));
 	sigset_t all, before;
 	int rc;
@@ -125,6 +201,7 @@ enum err control_open(struct directory *d, const char *dir, struct control **out
 		return c ? ERR_TOO_LARGE : ERR_FULL;
 	}
 	c->directory = d;
+	c->policy = policy;
 	c->tail = &c->head;
 	c->done_tail = &c->done;
 	pthread_mutex_init(&c->lock, NULL);
@@ -137,23 +214,11 @@ enum err control_open(struct directory *d, const char *dir, struct control **out
 		free(c);
 		return ERR_FULL;
 	}
+	opened = c;
+	TRY(post(c, WORK_KEEP, NULL, SPAN_LIT("")));
 	*out = c;
+	opened = NULL;          /* given away */
 	return OK;
-}
-
-static void close_retired(struct control *c, uint64_t finished)
-{
-	struct retired **at = &c->retired, *r;
-
-	while ((r = *at)) {
-		if (r->after > finished) {
-			at = &r->next;
-			continue;
-		}
-		*at = r->next;
-		policy_close(&r->policy);
-		free(r);
-	}
 }
 
 void control_close(struct control **cp)
@@ -173,7 +238,6 @@ void control_close(struct control **cp)
 		next = r->next;
 		control_result_free(&r);
 	}
-	close_retired(c, UINT64_MAX);
 	pthread_cond_destroy(&c->more);
 	pthread_mutex_destroy(&c->lock);
 	free(c);
@@ -191,70 +255,36 @@ void control_result_free(struct control_result **r)
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
-static enum err post(struct control *c, struct job **j)
+enum err control_ask(struct control *c, const struct control_author *who, struct span payload)
 {
-	enum err e = OK;
-
-	pthread_mutex_lock(&c->lock);
-	if (c->waiting == CONTROL_WAITING_MAX) {
-		e = ERR_BUSY;
-	} else {
-		*c->tail = *j;
-		c->tail = &(*j)->next;
-		c->waiting++;
-		*j = NULL;
-		pthread_cond_signal(&c->more);
-	}
-	pthread_mutex_unlock(&c->lock);
-	c->asked += e == OK;
-	return e;
+	return payload.n > COMMAND_REQUEST_MAX ? ERR_TOO_LARGE : post(c, WORK_REQUEST, who, payload);
 }
 
-enum err control_ask(struct control *c, const struct control_author *who, struct span payload, const struct policy *policy)
+enum err control_reload(struct control *c)
 {
-	CLEANUP(job_free) struct job *j = calloc(1, sizeof(*j));
-
-	if (payload.n > COMMAND_REQUEST_MAX)
-		return ERR_TOO_LARGE;
-	if (!j || !(j->payload = malloc(payload.n + 1)) || !(j->result = calloc(1, sizeof(*j->result))))
-		return ERR_FULL;
-	memcpy(j->payload, payload.p, payload.n);
-	j->n = payload.n;
-	j->policy = policy;
-	j->result->author = *who;
-	return post(c, &j);
-}
-
-void control_keep_file(struct control *c)
-{
-	if (control_ask(c, &(struct control_author){ 0 }, SPAN_LIT(""), NULL) != OK)
-		atomic_store(&c->trouble, (int)ERR_BUSY);
+	return post(c, WORK_RELOAD, NULL, SPAN_LIT(""));
 }
 
 struct control_result *control_results(struct control *c)
 {
 	struct control_result *r;
-	uint64_t finished;
 
 	pthread_mutex_lock(&c->lock);
 	r = c->done;
 	c->done = NULL;
 	c->done_tail = &c->done;
-	finished = c->finished;
 	pthread_mutex_unlock(&c->lock);
-	close_retired(c, finished);
 	return r;
 }
 
-/* Whoever runs out of memory here keeps the old policy for good, rather than have it read after its end. */
-void control_retire(struct control *c, struct policy *old)
+bool control_idle(struct control *c)
 {
-	struct retired *r = calloc(1, sizeof(*r));
+	bool idle;
 
-	if (!r)
-		return;
-	*r = (struct retired){ c->retired, old, c->asked };
-	c->retired = r;
+	pthread_mutex_lock(&c->lock);
+	idle = !c->head && !c->busy;
+	pthread_mutex_unlock(&c->lock);
+	return idle;
 }
 
 enum err control_trouble(const struct control *c)

@@ -1,9 +1,10 @@
-/* control: administration while the broker runs. Requests from $CONTROL/pullcord/v1 are carried out one after another by a
- * thread of its own (admin.h), because each change is durable before it is answered and the broker's thread waits for no
- * disk; what came of them is fetched at the broker's next idle moment. Broker's thread only, but for that thread.
+/* control: administration while the broker runs. Requests from $CONTROL/pullcord/v1, and reading the policy's file again,
+ * are carried out one after another by a thread of its own (admin.h), because each change is durable before it is answered,
+ * a large policy takes seconds to compile, and the broker's thread waits for neither; what came of them is fetched at the
+ * broker's next idle moment. Broker's thread only, but for that thread.
  *
- * The thread reads the policy that was in force when a request was taken: policies are given back here, and closed when
- * no request can be using them. */
+ * The thread goes by the newest policy it made, in force already or about to be. So one that was followed by another here
+ * may be closed by whoever took both. */
 #ifndef PULLCORD_CONTROL_H
 #define PULLCORD_CONTROL_H
 
@@ -21,31 +22,33 @@ struct control_author {
 	char id[65], client[65], address[64];
 };
 
-/* What came of a request, in order of asking. */
+/* What came of a request, or of a reload, in order of asking. */
 struct control_result {
-	struct control_author author;
+	struct control_author author;   /* PARTY_NONE: nobody's, a reload */
 	char *response;             /* JSON; NULL: there was no memory for one */
 	struct admin_note *note;
-	struct policy *fresh;       /* to be put in force, NULL: none; the caller's to take */
+	struct policy *fresh;       /* to be put in force, NULL: none; the caller must take it, in this order */
+	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */
 	struct control_result *next;
 };
 
-/* `dir` is where the policy's file lies. The directory must outlive it. */
-enum err control_open(struct directory *d, const char *dir, struct control **out) MUST_USE;
+/* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
+ * The directory must outlive it. */
+enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out) MUST_USE;
 void control_close(struct control **c);   /* waits until everything asked for is done */
 
 /* Copies the payload. ERR_BUSY: too many wait; ERR_TOO_LARGE; ERR_FULL. */
-enum err control_ask(struct control *c, const struct control_author *who, struct span payload,
-		     const struct policy *policy) MUST_USE;
-/* The policy's file was read and is in force: it becomes an edition if it is none. */
-void control_keep_file(struct control *c);
+enum err control_ask(struct control *c, const struct control_author *who, struct span payload) MUST_USE;
+/* The policy's file is to be read again, after what was asked before. One that is good becomes an edition and, if it is
+ * another than the newest, `fresh`. A reload that has not begun stands for all that are asked for meanwhile. ERR_FULL. */
+enum err control_reload(struct control *c) MUST_USE;
 
 /* All that is done by now, oldest first; NULL: nothing. The caller's: control_result_free() each. */
 struct control_result *control_results(struct control *c);
 void control_result_free(struct control_result **r);
 
-/* Takes a policy that is no longer in force. */
-void control_retire(struct control *c, struct policy *old);
+/* Is all that was asked for done? */
+bool control_idle(struct control *c);
 
 /* Why the last edition could not be kept; OK when it could. */
 enum err control_trouble(const struct control *c);

@@ -36,7 +36,7 @@ void guard_control(struct guard *g, const struct client *c, struct span payload)
 		return;
 	}
 	must(author_of(s, &author));
-	e = control_ask(g->control, &author, payload, g->policy);
+	e = control_ask(g->control, &author, payload);
 	if (e != OK)
 		refuse(g, s->client, e == ERR_BUSY ? "too many requests wait: try again" : err_text(e));
 }
@@ -82,13 +82,16 @@ void guard_control_tick(struct guard *g, struct control_result *first)
 	struct control_result *next;
 
 	for (struct control_result *r = first; r; r = next) {
+		bool asked = r->author.party != PULLCORD__V1__PARTY__PARTY_NONE;
+
 		next = r->next;
 		record_notes(g, r);
-		if (r->fresh && memcmp(policy_version(r->fresh), policy_version(g->policy), 16) != 0) {
-			guard_put_policy(g, r->fresh, "in force, set by an administrator");
-			r->fresh = NULL;
-		}
-		if (r->author.party != PULLCORD__V1__PARTY__PARTY_NONE)
+		if (r->refused[0])
+			guard_refuse_policy(g, r->refused);
+		if (r->fresh)
+			guard_put_policy(g, r->fresh, asked ? "in force, set by an administrator" : "in force");
+		r->fresh = NULL;
+		if (asked)
 			answer(g, r);
 		control_result_free(&r);
 	}

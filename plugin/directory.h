@@ -59,16 +59,23 @@ enum err directory_denials(struct directory *d, bool (*visit)(void *ctx, const s
 /* ---- policies that were put in force ---- */
 
 #define EDITIONS_MAX 32                 /* kept; the oldest goes */
-#define EDITION_TEXT_MAX (512 << 10)    /* bytes; of a longer one only the hash is kept */
+#define EDITION_TEXT_MAX (512 << 10)    /* bytes of all its files; of a longer one only the hash is kept */
+
+/* What a policy includes; in the order it was read, one that is included twice stands twice. */
+struct edition_file {
+	char *name, *text;          /* blocks of their own; the path below the policy's folder */
+};
 
 /* Numbers rise by one for ever. `text` is a block of its own, NULL when it was too long; see edition_clear(). */
 struct edition {
 	uint64_t number;
-	uint8_t hash[32];           /* SHA-256 of the text */
+	uint8_t hash[32];           /* policy_hash() */
 	uint64_t at_us;
 	uint64_t rollback_of;       /* the edition whose text was put back; 0: none */
 	char by[65];                /* user id; "": found in the file */
 	char *text;
+	struct edition_file *file;  /* a block of its own, too */
+	size_t files;
 };
 /* number 0: the newest. ERR_NOT_FOUND. */
 enum err directory_edition(struct directory *d, uint64_t number, struct edition *out) MUST_USE;

@@ -7,8 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "crypt.h"
-#include "policy.h"
 
 enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out)
 {
@@ -92,28 +90,93 @@ enum err edition_put(struct directory *d, const char *dir, const struct edition 
 	return move_in_place(dir);
 }
 
-enum err edition_keep_file(struct directory *d, const char *dir, int64_t now_us)
+enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us)
 {
-	CLEANUP(edition_clear) struct edition newest = { 0 }, e = { .at_us = (uint64_t)now_us };
+	CLEANUP(edition_clear) struct edition newest = { 0 }, e = { 0 };
 	CLEANUP(batch_abort) struct batch *b = NULL;
-	char path[600];
 	uint64_t number;
-	FILE *f;
-	size_t n;
 
-	if (!path_of(dir, POLICY_FILE, path, sizeof(path)))
-		return ERR_TOO_LARGE;
-	e.text = malloc(POLICY_BYTES_MAX + 1);
-	f = e.text ? fopen(path, "re") : NULL;
-	if (!f)
-		return e.text ? ERR_NOT_FOUND : ERR_FULL;
-	n = fread(e.text, 1, POLICY_BYTES_MAX, f);
-	fclose(f);
-	e.text[n] = '\0';
-	SHA256(e.hash, span(e.text, n));
+	TRY(edition_of_policy(p, &e));
+	e.at_us = (uint64_t)now_us;
 	if (directory_edition(d, 0, &newest) == OK && memcmp(newest.hash, e.hash, sizeof(e.hash)) == 0)
 		return OK;
 	TRY(directory_begin(d, &b));
 	TRY(batch_edition(b, &e, &number));
 	return batch_commit(&b);
+}
+
+/* ---- editions and policies --------------------------------------------------------------------------------------- */
+
+/* With what is before the last '/'. */
+static size_t folder_of(struct span name)
+{
+	const uint8_t *slash = name.n ? memrchr(name.p, '/', name.n) : NULL;
+
+	return slash ? (size_t)(slash + 1 - name.p) : 0;
+}
+
+static char *copy(struct span s)
+{
+	return strndup(s.n ? (const char *)s.p : "", s.n);
+}
+
+enum err edition_of_policy(const struct policy *p, struct edition *out)
+{
+	CLEANUP(edition_clear) struct edition e = { 0 };
+	struct policy_file first = policy_source(p, 0), f;
+	size_t above = folder_of(first.name);
+	uint32_t files = policy_count(p).files;
+
+	policy_hash(p, e.hash);
+	e.text = copy(first.text);
+	e.file = calloc(files, sizeof(*e.file));
+	if (!e.text || !e.file)
+		return ERR_FULL;
+	for (uint32_t i = 1; i < files; i++) {
+		struct edition_file *to = &e.file[e.files++];
+
+		f = policy_source(p, i);
+		to->name = copy(span(f.name.p + above, f.name.n - above));
+		to->text = copy(f.text);
+		if (!to->name || !to->text)
+			return ERR_FULL;
+	}
+	*out = e;
+	e = (struct edition){ 0 };   /* given away */
+	return OK;
+}
+
+static enum err bring(void *ctx, struct span from, struct span path, struct policy_file *out)
+{
+	const struct edition *e = ctx;
+	size_t above = folder_of(from);
+
+	for (size_t i = 0; i < e->files; i++) {
+		struct span name = span_str(e->file[i].name);
+
+		if (name.n == above + path.n && (!above || memcmp(name.p, from.p, above) == 0) &&
+		    memcmp(name.p + above, path.p, path.n) == 0) {
+			*out = (struct policy_file){ name, span_str(e->file[i].text) };
+			return OK;
+		}
+	}
+	return ERR_NOT_FOUND;
+}
+
+enum err edition_policy(const struct edition *e, struct policy **out, struct policy_error *where)
+{
+	const struct policy_reader reader = { bring, (void *)(uintptr_t)e };
+	CLEANUP(policy_close) struct policy *p = NULL;
+	uint8_t hash[32];
+
+	*where = (struct policy_error){ 0 };
+	if (!e->text)
+		return ERR_NOT_FOUND;
+	TRY(policy_load_files(&(struct policy_file){ .text = span_str(e->text) }, &reader, &p, where));
+	policy_hash(p, hash);
+	if (memcmp(hash, e->hash, sizeof(hash)) != 0)
+		return ERR_CORRUPT;
+	*out = p;
+	p = NULL;               /* given away */
+	return OK;
 }

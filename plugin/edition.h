@@ -3,6 +3,7 @@
 #define PULLCORD_EDITION_H
 
 #include "directory.h"
+#include "policy.h"
 
 #define POLICY_FILE "pullcord.policy"
 
@@ -10,7 +11,11 @@
 enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out) MUST_USE;
 /* Makes it the newest edition and the policy's file. */
 enum err edition_put(struct directory *d, const char *dir, const struct edition *e, uint64_t *number) MUST_USE;
-/* Keeps the policy's file as an edition, when it is another text than the newest. */
-enum err edition_keep_file(struct directory *d, const char *dir, int64_t now_us) MUST_USE;
+/* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */
+enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us) MUST_USE;
+/* What a policy is made of, as an edition has it: hash, text and files. */
+enum err edition_of_policy(const struct policy *p, struct edition *out) MUST_USE;
+/* The policy an edition was. ERR_NOT_FOUND: its text was not kept; ERR_CORRUPT: what is kept is another policy. */
+enum err edition_policy(const struct edition *e, struct policy **out, struct policy_error *where) MUST_USE;
 
 #endif

@@ -11,6 +11,7 @@
 #include "vault.h"
 
 #define CATCH_UP_SESSIONS 16    /* in one tick */
+#define REBIND_SESSIONS 128     /* the same; each takes some microseconds */
 
 /* ---- clocks and happenings ---- */
 
@@ -128,7 +129,7 @@ static enum err open_directory(struct opening *o)
 	TRY(directory_open(in_dir(o, "directory.mdb"), o->root, false, &o->g->directory));
 	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
 	TRY(owners_open(o->g->directory, &o->g->owners));
-	return control_open(o->g->directory, o->spec->dir, &o->g->control);
+	return control_open(o->g->directory, o->spec->dir, o->g->policy, &o->g->control);
 }
 
 /* The verifier's key is public and names the tree; the seed must be its other half. */
@@ -210,7 +211,6 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
-	control_keep_file(g->control);
 	*out = g;
 	g = NULL;
 	return OK;
@@ -268,6 +268,7 @@ void guard_rebind(struct guard *g, struct session *s)
 	enum err e = is_revoked(g, s) ? ERR_NOT_FOUND : directory_find(g->directory, s->party, span_str(s->id), &a);
 
 	s->until_us = INT64_MAX;
+	s->bound = g->policies;
 	if (e == OK)
 		e = guard_bind(g, a, s->address, &h, &s->until_us);
 	if (e != OK && e != ERR_NOT_FOUND)
@@ -317,7 +318,7 @@ static void renew(struct guard *g, struct session *s)
 
 void guard_refresh(struct guard *g, struct session *s)
 {
-	if (s->until_us && s->until_us < INT64_MAX && s->until_us <= guard_real_us())
+	if (s->bound != g->policies || (s->until_us && s->until_us < INT64_MAX && s->until_us <= guard_real_us()))
 		renew(g, s);
 }
 
@@ -397,39 +398,27 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 {
 	char version[33];
 
-	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		session_hold(s, NULL);   /* holders do not outlive their policy */
-	control_retire(g->control, g->policy);
+	policy_close(&g->policy);
 	g->policy = fresh;
-	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		renew(g, s);
+	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), tend_sessions() */
 	hex_encode(span(policy_version(g->policy), 16), version);
 	log_say(EV_POLICY_LOADED, KV_STR("version", version));
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
 }
 
+void guard_refuse_policy(struct guard *g, const char *why)
+{
+	log_say(EV_POLICY_REFUSED, KV_STR("reason", why));
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, false, "not loaded; the one before stays in force");
+}
+
 void guard_reload(struct guard *g)
 {
-	struct policy *fresh = NULL;
-	char what[1024];
+	enum err e = control_reload(g->control);
 
 	g->reloading = true;
-	guard_control_tick(g, control_results(g->control));   /* what was set before must not come after */
-	if (read_policy(g->dir, &fresh, what, sizeof(what)) == OK && !span_is(policy_tenant(fresh), g->tenant)) {
-		snprintf(what, sizeof(what), "%s/%s: the tenant must stay %s", g->dir, POLICY_FILE, g->tenant);
-		policy_close(&fresh);
-	}
-	if (!fresh) {
-		log_say(EV_POLICY_REFUSED, KV_STR("reason", what));
-		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, false, "not loaded; the one before stays in force");
-		return;
-	}
-	if (memcmp(policy_version(fresh), policy_version(g->policy), 16) == 0) {
-		policy_close(&fresh);
-		return;
-	}
-	guard_put_policy(g, fresh, "in force");
-	control_keep_file(g->control);
+	if (e != OK)
+		guard_refuse_policy(g, err_text(e));
 }
 
 /* ---- the broker's idle moments ---- */
@@ -536,21 +525,25 @@ static void end_session(struct guard *g, struct session *s, const char *detail)
 	g->host.kick(s->client);
 }
 
-/* Kicking calls back into guard_logoff(), which leaves the list as it is. After a crash everybody comes back at once:
- * so many catch up in one tick, the others in the next ones. */
+/* Kicking calls back into guard_logoff(), which leaves the list as it is. After a crash everybody comes back at once, and
+ * under another policy everybody is bound anew: so many in one tick, the others in the next ones. */
 static void tend_sessions(struct guard *g, bool idle_too)
 {
 	int64_t now_ms = guard_mono_us() / 1000;
-	unsigned catching_up = 0;
+	unsigned catching_up = 0, rebinding = 0;
 	uint32_t idle_s;
 
 	for (struct session *s = g->sessions.all; s; s = s->all_next) {
 		if (s->state != SESSION_LIVE)
 			continue;
+		if (s->bound != g->policies && rebinding++ < REBIND_SESSIONS)
+			renew(g, s);
 		if (s->kick) {
 			end_session(g, s, is_revoked(g, s) ? "its certificate is revoked" : "lost a right it was using");
 			continue;
 		}
+		if (s->bound != g->policies)
+			continue;
 		if (s->fresh)
 			look_at_fresh(g, s);
 		if (s->catch_up && catching_up++ < CATCH_UP_SESSIONS)

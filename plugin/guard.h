@@ -6,8 +6,9 @@
  *     desk.c    administration                  guard_control()
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
- * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one a
- * minute to a session that is offline since before a restart, whose rights are looked up then. */
+ * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
+ * session after its rights ended or another policy came, and one a minute to a session that is offline since before a
+ * restart: rights are looked up then. */
 #ifndef PULLCORD_GUARD_H
 #define PULLCORD_GUARD_H
 
@@ -33,6 +34,7 @@ struct guard {
 	struct guard_host host;
 	char dir[512], tenant[WORD_BYTES_MAX + 1];
 	struct policy *policy;
+	uint64_t policies;              /* that were in force so far; session.bound */
 	struct directory *directory;
 	struct record *record;
 	struct history *history;
@@ -84,7 +86,8 @@ struct guard_spec {
 /* On failure `what` says what was being read and what would be right. */
 enum err guard_open(const struct guard_spec *spec, struct guard **out, char *what, size_t cap) MUST_USE;
 void guard_close(struct guard **g);
-/* Reads the policy again. A bad one is refused with file, line and remedy in the log, and the old one stays. */
+/* Asks for the policy to be read again and returns at once: a later tick puts it in force. A bad one is refused with
+ * file, line and remedy in the log, and the old one stays. */
 void guard_reload(struct guard *g);
 /* The broker read its configuration again and found a forbidden option there: goes on record. We still decide first. */
 void guard_misconfigured(struct guard *g);
@@ -122,10 +125,13 @@ void guard_rebind(struct guard *g, struct session *s);
 /* What this account holds now (NULL: it may do nothing) and when that changes by itself, which the guard remembers. */
 enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out,
 		    int64_t *until_us) MUST_USE;
-/* To be called before a session's rights are asked for: some may have ended since. */
+/* To be called before a session's rights are asked for: some may have ended since, or be those of an earlier policy. */
 void guard_refresh(struct guard *g, struct session *s);
-/* Puts another policy in force; takes it. `detail` is for the record. */
+/* Puts another policy in force; takes it. `detail` is for the record. Sessions are bound to it before they are asked
+ * about next, and a few in each tick. */
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
+/* The policy's file is no good: `why`, with file, line and remedy, is logged. */
+void guard_refuse_policy(struct guard *g, const char *why);
 /* What came of administrators' commands is recorded, put in force and answered. */
 void guard_control_tick(struct guard *g, struct control_result *first);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,

@@ -213,6 +213,7 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 		return LOGIN_MEMORY;
 	}
 	session_hold(s, h);
+	s->bound = g->policies;
 	s->fresh = true;
 	s->until_us = until;
 	s->party = k->party;
@@ -230,6 +231,7 @@ static enum gate recognise(struct guard *g, const struct client *c, struct sessi
 {
 	struct claim k = { .party = s->party };
 
+	guard_refresh(g, s);
 	strcpy(k.id, s->id);
 	record_login(g, c, &k, s->holder ? LOGIN_GOOD : LOGIN_UNKNOWN, PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH);
 	return s->holder ? GATE_ALLOW : GATE_DENY;

@@ -34,6 +34,8 @@ struct session {
 	Pullcord__V1__Party party;
 	char id[WORD_BYTES_MAX + 1];
 	struct holder *holder;      /* NULL: may do nothing */
+	uint64_t bound;             /* which of the policies that were in force it is of, see guard_refresh(): of an earlier one
+	                             * it is not to be asked */
 	struct session_filter *filter;
 	size_t filters;
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */

@@ -185,6 +185,18 @@ const uint8_t *policy_version(const struct policy *p)
 	return p->version;
 }
 
+void policy_hash(const struct policy *p, uint8_t out[32])
+{
+	memcpy(out, p->version, sizeof(p->version));
+	memcpy(out + sizeof(p->version), p->rules.words.key, sizeof(p->rules.words.key));
+}
+
+struct policy_file policy_source(const struct policy *p, uint32_t i)
+{
+	must(i < p->rules.sources);
+	return p->rules.source[i].file;
+}
+
 struct span policy_tenant(const struct policy *p)
 {
 	return p->rules.tenant;

@@ -52,9 +52,14 @@ struct policy_place {
 };
 struct policy_place policy_place(const struct policy *p, uint32_t line);
 
+/* The texts it was made of, in the order they were read; i < policy_count(p).files. Names are cut at 255 bytes. */
+struct policy_file policy_source(const struct policy *p, uint32_t i);
+
 /* The first 16 bytes of SHA-256 of the text: which policy decided, in every record. Of several texts, of their SHA-256
  * in the order they are read. */
 const uint8_t *policy_version(const struct policy *p);
+/* All 32 bytes of it. */
+void policy_hash(const struct policy *p, uint8_t out[32]);
 struct span policy_tenant(const struct policy *p);
 /* Seconds after which an idle subject of these roles is logged off (the least of its roles); 0: never. */
 uint32_t policy_idle_s(const struct policy *p, const struct holder *h);
@@ -75,7 +80,7 @@ void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t li
  * begins with "meant:" is believed. In order of lines. */
 void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
 
-/* The subject may go away after the call; the holder must not outlive the policy. Roles that may not come from the
+/* The subject may go away after the call. After the policy's end the holder may be closed and nothing else. Roles that may not come from the
  * subject's address are not held, nor what only they include. ERR_FULL. */
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out) MUST_USE;
 void holder_close(struct holder **h);

@@ -308,8 +308,8 @@ static void a_policy_becomes_file_and_edition_only_when_it_is_newer(void **state
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(edition_keep_file(d, scratch.dir, NOW), OK);
-	assert_int_equal(edition_keep_file(d, scratch.dir, NOW), OK);   /* the same text is no new edition */
+	assert_int_equal(edition_keep(d, policy, NOW), OK);
+	assert_int_equal(edition_keep(d, policy, NOW), OK);   /* the same text is no new edition */
 	assert_refused("root", ONE("'setPolicy','policy':'tenant mercy\\nrol x'"), "line 2, column 1");
 	assert_refused("root", ONE("'setPolicy','policy':'tenant other\\nrole x'"), "the tenant must stay mercy");
 	assert_refused("root", ONE("'setPolicy','version':1,'rollback':true"), "it is in force already, as version 1");

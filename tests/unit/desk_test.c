@@ -1,5 +1,7 @@
 #include "guarded.h"
 
+#include "edition.h"
+
 /* ---- what ends by itself, states, certificates ---- */
 
 static void save_until(const char *id, const char *role, int64_t until_us)
@@ -51,11 +53,12 @@ static void a_right_that_ends_is_gone_at_the_very_next_delivery(void **state)
 
 static void a_right_that_ends_is_gone_at_the_next_tick_without_being_asked(void **state)
 {
-	int64_t until = guard_real_us() + 300000;
+	int64_t until;
 
 	(void)state;
 	person_login(0, "ana", "ana.t1", "correct horse");
 	person_login(1, "bea", "bea.t1", "battery staple");
+	until = guard_real_us() + 1000000;
 	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
 	subscribes(1, "bea.t1", "mercy/unit/med4/alert/+/+");
 	save_until("ana", "nurse", until);
@@ -194,6 +197,33 @@ static void a_policy_that_is_set_replaces_the_one_that_decides(void **state)
 	assert_memory_not_equal(policy_version(g->policy), before, 16);
 }
 
+/* What is asked for later comes later: the file read on SIGHUP, then the command given after it. */
+static void a_reload_and_commands_are_done_in_the_order_they_were_asked_for(void **state)
+{
+	CLEANUP(edition_clear) struct edition newest = { 0 };
+
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	write_file("pullcord.policy", "tenant mercy\nrole administrator\n  allow control policy.*\n");
+	guard_reload(g);
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":["
+			 "{\"command\":\"getUser\",\"username\":\"bea\"},"   /* not by the file's policy */
+			 "{\"command\":\"setPolicy\",\"policy\":\"tenant mercy\\nrole administrator\\n  allow control *\\n\"}]}"),
+			 GATE_ALLOW);
+	assert_non_null(strstr(answered("ana.t1"), "not permitted: it takes user.get"));
+	assert_non_null(strstr(asked.payload, "\"version\":3"));
+	assert_int_equal(directory_edition(g->directory, 0, &newest), OK);
+	assert_string_equal(newest.by, "ana");
+	assert_memory_equal(newest.hash, policy_version(g->policy), 16);
+	edition_clear(&newest);
+	assert_int_equal(directory_edition(g->directory, 2, &newest), OK);
+	assert_string_equal(newest.by, "");
+	reload();
+	assert_int_equal(directory_edition(g->directory, 4, &newest), ERR_NOT_FOUND);   /* nothing new lies there */
+}
+
 static void who_is_no_administrator_is_not_heard(void **state)
 {
 	struct client c = client_at(0, "ana.t1", NULL);
@@ -260,6 +290,7 @@ int main(void)
 		TEST(a_revoked_certificate_is_cut_off_and_stays_out),
 		TEST(an_administrators_change_is_in_force_when_it_is_answered),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
+		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
 		TEST(who_is_no_administrator_is_not_heard),
 		TEST(an_answer_goes_to_nobody_who_took_the_client_id),
 		TEST(requests_past_the_limit_are_told_to_wait),

@@ -215,19 +215,98 @@ static void a_bad_policy_keeps_the_old_and_a_good_one_takes_over(void **state)
 	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
 	memcpy(before, policy_version(g->policy), 16);
 	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  alow subscribe mercy/#\n");
-	guard_reload(g);
-	guard_tick(g);
+	reload();
 	assert_memory_equal(policy_version(g->policy), before, 16);
 	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
 	write_file("pullcord.policy", "tenant other\nrole nurse\n");
-	guard_reload(g);
+	reload();
 	assert_memory_equal(policy_version(g->policy), before, 16);
 	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  deny both mercy/#\n");
-	guard_reload(g);
-	guard_tick(g);
+	reload();
 	assert_memory_not_equal(policy_version(g->policy), before, 16);
 	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
 	assert_int_equal(asked.kicks, 1);
+}
+
+static void a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick(void **state)
+{
+	FILE *f = fopen(in_dir("pullcord.policy"), "w");
+	uint8_t before[16];
+
+	(void)state;
+	assert_non_null(f);
+	fputs("tenant mercy\nrole nurse\n", f);
+	for (int i = 0; i < 100000; i++)
+		fprintf(f, "  allow subscribe mercy/unit/w%d/vitals/d%d\n", i % 1000, i);
+	fclose(f);
+	memcpy(before, policy_version(g->policy), 16);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	guard_reload(g);   /* nothing else is called until it is compiled: so it was not this thread */
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	for (int i = 0; i < 30000 && !control_idle(g->control); i++)
+		usleep(1000);
+	assert_true(control_idle(g->control));
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	guard_tick(g);
+	assert_memory_not_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
+}
+
+static size_t bound_now(void)
+{
+	size_t n = 0;
+
+	for (const struct session *s = g->sessions.all; s; s = s->all_next)
+		n += s->bound == g->policies;
+	return n;
+}
+
+static size_t to_be_ended(void)
+{
+	size_t n = 0;
+
+	for (const struct session *s = g->sessions.all; s; s = s->all_next)
+		n += s->kick;
+	return n;
+}
+
+/* Whoever is asked about is bound before; the others a few in each tick; whoever lost something goes. */
+static void many_sessions_are_bound_to_a_new_policy_a_few_at_a_time(void **state)
+{
+	enum { MANY = 300 };
+	static int many[MANY];
+	struct client c = { .address = "127.0.0.1", .username = "ana", .protocol = 5, .keepalive_s = 60, .clean = true };
+	struct publish p = { SPAN_LIT("x"), 1, false };
+	char name[32];
+	const char *mapped;
+	size_t before;
+	int ticks;
+
+	(void)state;
+	person_login(0, "ana", "ana.t0", "correct horse");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "ana.m%d", i);
+		c.context = &many[i];
+		c.client = name;
+		assert_int_equal(guard_login(g, &c, NULL, "correct horse", &mapped), GATE_ALLOW);
+		assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/alert/+/+", 1), GATE_ALLOW);
+	}
+	guard_tick(g);
+	assert_int_equal(bound_now(), MANY + 1);
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  allow both mercy/unit/icu3/broadcast\n");
+	reload();
+	before = bound_now();
+	assert_true(before > 0 && before < MANY / 2);
+	c.context = &many[0];                                /* the last in the list */
+	c.client = "ana.m0";
+	assert_true(session_of(&g->sessions, c.context)->bound != g->policies);
+	assert_int_equal(guard_receive(g, &c, ALERT, &p), GATE_DENY);
+	assert_int_equal(bound_now(), before + 1);
+	for (ticks = 0; ticks < 20 && bound_now() < MANY + 1; ticks++)
+		guard_tick(g);
+	assert_true(ticks > 1 && ticks < 5);
+	assert_int_equal(to_be_ended(), MANY);               /* all but the one that uses nothing */
 }
 
 static void a_reload_asks_again_and_needs_no_password(void **state)
@@ -351,8 +430,7 @@ static void limit(const char *device, const char *nurse)
 
 	snprintf(text, sizeof(text), "%.*s%s%.*s%s%s", (int)(n - policy_text), policy_text, nurse, (int)(d - n), n, device, d);
 	write_file("pullcord.policy", text);
-	guard_reload(g);
-	guard_tick(g);
+	reload();
 }
 
 static void limit_devices(const char *lines) { limit(lines, ""); }
@@ -640,6 +718,8 @@ int main(void)
 		TEST(a_change_that_takes_nothing_kicks_nobody),
 		TEST(the_idle_are_logged_off),
 		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
+		TEST(a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick),
+		TEST(many_sessions_are_bound_to_a_new_policy_a_few_at_a_time),
 		TEST(a_reload_asks_again_and_needs_no_password),
 		TEST(a_reload_lets_no_new_connection_in),
 		TEST(a_login_proves_itself_each_time),

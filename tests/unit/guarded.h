@@ -175,6 +175,16 @@ static int uninstall(void **state)
 	return system(command);
 }
 
+/* SIGHUP, until what lies there was read and put in force, or refused. */
+static void reload(void)
+{
+	guard_reload(g);
+	for (int i = 0; i < 5000 && !control_idle(g->control); i++)
+		usleep(1000);
+	assert_true(control_idle(g->control));
+	guard_tick(g);
+}
+
 /* ---- clients ---- */
 
 static void name_put(X509_NAME *n, const char *cn)
