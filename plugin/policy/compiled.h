@@ -16,6 +16,7 @@ struct policy {
  * whose set it is in; own ids are values of own attributes. */
 struct holder {
 	const struct policy *policy;
+	uint32_t tenant;            /* 0: nobody's, and holds nothing */
 	bool suspended, quarantined;
 	uint32_t idle_s;
 	struct policy_limits limits;

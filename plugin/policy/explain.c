@@ -332,7 +332,7 @@ static void tell_wishes(struct teller *t)
 		put_fmt(&t->b, "so would %u more roles", found - EXPLAIN_HINTS_MAX);
 	else if (found == 0)
 		put_fmt(&t->b, "no role of %.*s would do, whatever values were added: the policy would need another rule",
-			SPAN_FMT(t->p->rules.tenant));
+			SPAN_FMT(t->s->tenant));
 	else
 		return;
 	tell(t, 0);
@@ -418,6 +418,28 @@ static void tell_suspended(struct teller *t)
 	tell(t, 0);
 }
 
+/* Which of the two sides has not said so. */
+static void tell_foreign(struct teller *t)
+{
+	const struct tenant *own = &t->p->rules.tenant[t->h->tenant];
+	const struct topic *topic = t->topic;
+	struct span owner = topic->level[0], channel = topic->n > 2 ? topic->level[2] : owner;
+
+	begin(t);
+	if (topic->n < 3 || !span_is(topic->level[1], "channel") || !word_ok(channel)) {
+		put_fmt(&t->b, "between tenants only channels can be shared, each by name: %.*s/channel/NAME/...", SPAN_FMT(owner));
+		tell(t, 0);
+		return;
+	}
+	if (!trie_covers(&t->p->trie, own->shared, t->step, topic->n, t->access))
+		put_fmt(&t->b, "tenant %.*s would have to say: share channel %.*s with %.*s", SPAN_FMT(owner), SPAN_FMT(channel),
+			SPAN_FMT(own->name));
+	else
+		put_fmt(&t->b, "tenant %.*s would have to say: join channel %.*s of %.*s", SPAN_FMT(own->name), SPAN_FMT(channel),
+			SPAN_FMT(owner));
+	tell(t, 0);
+}
+
 static void tell_change(struct teller *t, const struct verdict *v)
 {
 	switch (v->why) {
@@ -426,8 +448,11 @@ static void tell_change(struct teller *t, const struct verdict *v)
 		tell_wishes(t);
 		break;
 	case WHY_NO_RULE:
-		if (span_eq(t->s->tenant, t->p->rules.tenant))
+		if (t->h->tenant)
 			tell_wishes(t);
+		break;
+	case WHY_FOREIGN:
+		tell_foreign(t);
 		break;
 	case WHY_DENIED:
 		tell_deny(t, v->line);
@@ -475,21 +500,24 @@ static void tell_away(struct teller *t)
 /* Roles and a tenant this policy knows nothing of: the usual slips. */
 static void tell_strangers(struct teller *t)
 {
-	if (!span_eq(t->s->tenant, t->p->rules.tenant)) {
+	if (!rules_tenant(&t->p->rules, t->s->tenant)) {
 		begin(t);
 		put_name(&t->b, t->s->id);
 		put_str(&t->b, " belongs to tenant ");
 		put_name(&t->b, t->s->tenant);
-		put_fmt(&t->b, "; this policy is for %.*s", SPAN_FMT(t->p->rules.tenant));
+		put_fmt(&t->b, "; this policy is for %.*s%s", SPAN_FMT(policy_tenant(t->p)),
+			t->p->rules.tenants > 1 ? " and others" : "");
 		tell(t, 0);
 	}
 	for (size_t i = 0; i < t->s->roles; i++) {
-		if (policy_has_role(t->p, t->s->role[i]))
+		bool known = policy_has_role(t->p, t->s->role[i]);
+
+		if (known && span_eq(policy_role_tenant(t->p, t->s->role[i]), t->s->tenant))
 			continue;
 		begin(t);
 		put_str(&t->b, "role ");
 		put_name(&t->b, t->s->role[i]);
-		put_str(&t->b, " is not in this policy: it gives nothing");
+		put_fmt(&t->b, " is %s: it gives nothing", known ? "another tenant's" : "not in this policy");
 		tell(t, 0);
 	}
 }

@@ -28,6 +28,12 @@ static bool is_top(struct span first)
 	return opens_role(first) || span_is(first, "tenant") || span_is(first, "include");
 }
 
+/* These grant nothing to the role they may stand in. */
+static bool is_anywhere(struct span first)
+{
+	return span_is(first, "life-critical") || span_is(first, "record") || span_is(first, "share") || span_is(first, "join");
+}
+
 /* Statements that may stand anywhere, and comments, keep the place they were given. */
 static bool is_set_in(const struct layout *f, struct span text)
 {
@@ -35,7 +41,7 @@ static bool is_set_in(const struct layout *f, struct span text)
 
 	if (!f->in_role || is_top(first))
 		return false;
-	if (first.n && first.p[0] != '#' && !span_is(first, "life-critical") && !span_is(first, "record"))
+	if (first.n && first.p[0] != '#' && !is_anywhere(first))
 		return true;
 	return text.n && (text.p[0] == ' ' || text.p[0] == '\t');
 }

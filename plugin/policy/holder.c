@@ -125,12 +125,13 @@ static bool has_role(const struct holder *h, uint32_t role)
 	return false;
 }
 
-/* With what it includes, as far as that may come from where the subject is. Unknown roles give nothing. */
+/* With what it includes, as far as that may come from where the subject is. Roles unknown or of another tenant give
+ * nothing. */
 static void take_role(struct holder *h, uint32_t role, const struct network *address)
 {
 	const struct rules *r = &h->policy->rules;
 	uint32_t with[RULES_REACH_MAX];
-	size_t n = role ? rules_closure(r, role, address, with) : 0;
+	size_t n = role && r->role[role].tenant == h->tenant ? rules_closure(r, role, address, with) : 0;
 
 	for (size_t i = 0; i < n; i++)
 		if (!has_role(h, with[i]))
@@ -145,7 +146,7 @@ static void keep_away(struct holder *h, const struct subject *s, const struct ne
 	for (size_t i = 0; i < s->roles; i++) {
 		uint32_t role = rules_role(r, s->role[i]);
 
-		if (role && !role_is_from(r, role, address))
+		if (role && r->role[role].tenant == h->tenant && !role_is_from(r, role, address))
 			h->role[h->roles + h->away++] = role;
 	}
 }
@@ -174,7 +175,7 @@ static void take_roles(struct holder *h, const struct subject *s, const struct w
 	if (!address_read(s->address, &address))
 		address = (struct network){ 0 };
 	if (h->quarantined) {
-		take_role(h, r->quarantine, &address);
+		take_role(h, r->tenant[h->tenant].quarantine, &address);
 	} else {
 		for (size_t i = 0; i < s->roles; i++)
 			take_role(h, rules_role(r, s->role[i]), &address);
@@ -189,8 +190,9 @@ static void fill(struct holder *h, uint8_t *text, const struct subject *s, const
 	const struct policy *p = h->policy;
 	struct gift g;
 
-	/* Nobody, and nobody of another tenant, holds anything here. */
-	if (!own_bits(s->party) || !span_eq(s->tenant, p->rules.tenant))
+	/* Nobody, and nobody of a tenant that is not here, holds anything. */
+	h->tenant = rules_tenant(&p->rules, s->tenant);
+	if (!own_bits(s->party) || !h->tenant)
 		return;
 	take_roles(h, s, w);
 	for (size_t i = 0; i < gifts; i++) {

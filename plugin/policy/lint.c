@@ -183,6 +183,23 @@ static bool lint_rule(const struct policy *p, const struct rule *rule, char text
 	return rule->accesses != ACCESS_CONTROL && lint_words(rule, text);
 }
 
+/* One side alone opens nothing. */
+static bool lint_share(const struct policy *p, const struct share *s, char text[LINT_TEXT_MAX])
+{
+	const struct tenant *t = p->rules.tenant, *other = &t[s->other];
+
+	for (uint32_t i = 0; i < p->rules.shares; i++) {
+		const struct share *q = &p->rules.share[i];
+
+		if (q->side != s->side && q->tenant == s->other && q->other == s->tenant && span_eq(q->channel, s->channel))
+			return false;
+	}
+	snprintf(text, LINT_TEXT_MAX, "channel %.*s stays closed: %.*s does not say '%s channel %.*s %s %.*s'", SPAN_FMT(s->channel),
+		 SPAN_FMT(other->name), s->side == SIDE_OWNER ? "join" : "share", SPAN_FMT(s->channel),
+		 s->side == SIDE_OWNER ? "of" : "with", SPAN_FMT(t[s->tenant].name));
+	return true;
+}
+
 static bool lint_role(const struct role *role, char text[LINT_TEXT_MAX])
 {
 	if (role->root[EFFECT_ALLOW] || role->includes)
@@ -196,12 +213,18 @@ void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, c
 {
 	const struct rules *r = &p->rules;
 	char text[LINT_TEXT_MAX];
-	uint32_t role = 1;
+	uint32_t role = 1, share = 0, line;
 
 	for (uint32_t i = 0; i <= r->n; i++) {
-		for (; role <= r->roles && (i == r->n || r->role[role].line < r->rule[i].line); role++)
-			if (lint_role(&r->role[role], text))
-				say(ctx, r->role[role].line, text);
+		line = i < r->n ? r->rule[i].line : UINT32_MAX;
+		while ((role <= r->roles && r->role[role].line < line) || (share < r->shares && r->share[share].line < line)) {
+			bool role_next = role <= r->roles && (share == r->shares || r->role[role].line < r->share[share].line);
+
+			if (role_next ? lint_role(&r->role[role], text) : lint_share(p, &r->share[share], text))
+				say(ctx, role_next ? r->role[role].line : r->share[share].line, text);
+			role += role_next;
+			share += !role_next;
+		}
 		if (i < r->n && lint_rule(p, &r->rule[i], text))
 			say(ctx, r->rule[i].line, text);
 	}

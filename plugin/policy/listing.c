@@ -14,7 +14,7 @@ struct listed policy_list(const struct policy *p, uint32_t i)
 	must(i < p->rules.n);
 	r = &p->rules.rule[i];
 	return (struct listed){ p->rules.role[r->role].name, r->effect, r->accesses, r->pattern, r->line,
-				r->role && r->role == p->rules.quarantine };
+				rules_is_quarantine(&p->rules, r->role) };
 }
 
 uint32_t policy_roles(const struct policy *p)

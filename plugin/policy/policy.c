@@ -6,7 +6,8 @@
 #include "compiled.h"
 #include "crypt.h"
 
-/* A role makes at most two roots, the policy two; a node and an edge for each level of a pattern; node 0 is nowhere. */
+/* A role makes at most two roots, and so do a tenant and the policy; a node and an edge for each level of a pattern; node
+ * 0 is nowhere. */
 static uint8_t *lay_out(struct block *b, struct policy *p, const struct rules_size *size, const struct sources *from)
 {
 	size_t slots = words_slots(size->words), edges = trie_edges(size->levels);
@@ -18,12 +19,14 @@ static uint8_t *lay_out(struct block *b, struct policy *p, const struct rules_si
 	r->words.text = block_take(b, size->words + 1, sizeof(*r->words.text));
 	r->role_of = block_take(b, size->words + 1, sizeof(*r->role_of));
 	r->attribute_of = block_take(b, size->words + 1, sizeof(*r->attribute_of));
+	r->tenant_of = block_take(b, size->words + 1, sizeof(*r->tenant_of));
 	r->role = block_take(b, size->roles + 1, sizeof(*r->role));
 	r->rule = block_take(b, size->rules, sizeof(*r->rule));
 	r->include = block_take(b, size->items, sizeof(*r->include));
 	r->network = block_take(b, size->items, sizeof(*r->network));
+	r->share = block_take(b, size->shares, sizeof(*r->share));
 	r->source = block_take(b, from->n, sizeof(*r->source));
-	p->trie.node = block_take(b, 2 * size->roles + size->levels + 3, sizeof(*p->trie.node));
+	p->trie.node = block_take(b, 2 * (size->roles + size->tenants) + size->levels + 3, sizeof(*p->trie.node));
 	p->trie.edge = block_take(b, edges, sizeof(*p->trie.edge));
 	p->trie.mask = (uint32_t)edges - 1;
 	return block_take(b, from->bytes + from->n * sizeof(((struct policy_error *)0)->file), 1);
@@ -109,6 +112,24 @@ static uint32_t *root_of(struct policy *p, const struct rule *rule)
 	}
 }
 
+/* A guest reaches OWNER/channel/NAME/# where both sides say so: each side is a root of its own. */
+static void compile_share(struct policy *p, const struct share *s)
+{
+	struct rules *r = &p->rules;
+	uint32_t owner = s->side == SIDE_OWNER ? s->tenant : s->other, guest = s->side == SIDE_OWNER ? s->other : s->tenant;
+	uint32_t *root = s->side == SIDE_OWNER ? &r->tenant[guest].shared : &r->tenant[guest].joined;
+	const struct level level[SHARE_LEVELS] = {
+		{ STEP_WORD, r->tenant[owner].name }, { STEP_WORD, SPAN_LIT("channel") }, { STEP_WORD, s->channel }, { .kind = STEP_HASH },
+	};
+	struct step step[SHARE_LEVELS];
+
+	for (size_t i = 0; i < SHARE_LEVELS; i++)
+		step[i] = compile_level(r, &level[i], EFFECT_ALLOW);
+	if (!*root)
+		*root = trie_root(&p->trie);
+	trie_add(&p->trie, *root, step, SHARE_LEVELS, ACCESS_PUBLISH | ACCESS_SUBSCRIBE | ACCESS_RECEIVE, s->line);
+}
+
 static enum err refuse_record(const struct policy *p, const struct rule *rule, uint32_t before, struct policy_error *where)
 {
 	char text[160];
@@ -122,6 +143,8 @@ static enum err compile(struct policy *p, struct policy_error *where)
 {
 	struct step step[TOPIC_LEVELS_MAX];
 
+	for (uint32_t i = 0; i < p->rules.shares; i++)
+		compile_share(p, &p->rules.share[i]);
 	for (uint32_t i = 0; i < p->rules.n; i++) {
 		const struct rule *rule = &p->rules.rule[i];
 		uint32_t *root = root_of(p, rule), n = policy_steps(p, rule, step), before;
@@ -199,7 +222,17 @@ struct policy_file policy_source(const struct policy *p, uint32_t i)
 
 struct span policy_tenant(const struct policy *p)
 {
-	return p->rules.tenant;
+	return p->rules.tenant[1].name;
+}
+
+bool policy_has_tenant(const struct policy *p, struct span tenant)
+{
+	return rules_tenant(&p->rules, tenant) != 0;
+}
+
+struct span policy_role_tenant(const struct policy *p, struct span role)
+{
+	return p->rules.tenant[p->rules.role[rules_role(&p->rules, role)].tenant].name;
 }
 
 uint32_t policy_idle_s(const struct policy *p, const struct holder *h)
@@ -232,7 +265,7 @@ void policy_each_role(const struct policy *p, const struct span *held, size_t n,
 		      void (*say)(void *ctx, uint32_t line, struct span name, bool is_held), void *ctx)
 {
 	for (uint32_t i = 1; i <= p->rules.roles; i++) {
-		bool is_held = i == p->rules.quarantine;
+		bool is_held = rules_is_quarantine(&p->rules, i);
 
 		for (size_t k = 0; k < n && !is_held; k++)
 			is_held = brings(p, held[k], i);
@@ -257,7 +290,7 @@ void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t li
 
 struct policy_counts policy_count(const struct policy *p)
 {
-	struct policy_counts c = { .roles = p->rules.roles, .files = p->rules.sources };
+	struct policy_counts c = { .tenants = p->rules.tenants, .roles = p->rules.roles, .files = p->rules.sources };
 
 	for (uint32_t i = 0; i < p->rules.n; i++) {
 		c.marks += p->rules.rule[i].effect == EFFECT_MARK;
@@ -276,6 +309,7 @@ const char *why_text(enum why w)
 		[WHY_SUSPENDED] = "the account is suspended",
 		[WHY_GRAMMAR] = "it is not one of our topics or filters",
 		[WHY_QUARANTINED] = "in quarantine, and what may be reached from there does not include it",
+		[WHY_FOREIGN] = "it is another tenant's, and not a channel both sides share",
 	};
 
 	return (unsigned)w < WHY_COUNT ? text[w] : "unknown";

@@ -60,13 +60,17 @@ struct policy_file policy_source(const struct policy *p, uint32_t i);
 const uint8_t *policy_version(const struct policy *p);
 /* All 32 bytes of it. */
 void policy_hash(const struct policy *p, uint8_t out[32]);
+/* The first tenant: the house, whose administrators see to what is not one tenant's alone, such as the policy. */
 struct span policy_tenant(const struct policy *p);
+bool policy_has_tenant(const struct policy *p, struct span tenant);
+/* Whose role it is; empty: there is no such role. */
+struct span policy_role_tenant(const struct policy *p, struct span role);
 /* Seconds after which an idle subject of these roles is logged off (the least of its roles); 0: never. */
 uint32_t policy_idle_s(const struct policy *p, const struct holder *h);
 bool policy_has_role(const struct policy *p, struct span role);
 
 struct policy_counts {
-	uint32_t roles, rules, marks, files;    /* marks: life-critical lines */
+	uint32_t tenants, roles, rules, marks, files;   /* marks: life-critical lines */
 };
 struct policy_counts policy_count(const struct policy *p);
 /* Every role and whether one of `held` is or includes it; every rule that allows or denies, as it may be written. In
@@ -111,6 +115,7 @@ enum why {
 	WHY_SUSPENDED,
 	WHY_GRAMMAR,                /* not a topic, filter or command of ours, or one beginning with '$' */
 	WHY_QUARANTINED,            /* only what stands under `quarantine` counts, and no rule there speaks of this topic */
+	WHY_FOREIGN,                /* another tenant's topic, and not a channel that one shares and the other has joined */
 	WHY_COUNT
 };
 

@@ -10,6 +10,7 @@ struct reader {
 	struct rules *r;
 	struct line line;
 	size_t source;
+	uint32_t tenant;            /* whose statements follow; 0: not said in this file yet */
 	uint32_t role;              /* that is open; 0: none */
 };
 
@@ -63,6 +64,16 @@ static uint32_t word_number(const struct rules *r, struct span text)
 	return words_find(&r->words, words_hash(r->words.key, text), text);
 }
 
+uint32_t rules_tenant(const struct rules *r, struct span name)
+{
+	return r->tenant_of[word_number(r, name)];
+}
+
+bool rules_is_quarantine(const struct rules *r, uint32_t role)
+{
+	return role && r->tenant[r->role[role].tenant].quarantine == role;
+}
+
 uint32_t rules_role(const struct rules *r, struct span name)
 {
 	return r->role_of[word_number(r, name)];
@@ -96,12 +107,39 @@ static struct span level_at(struct span text, size_t at, char sep)
 	return span_cut(span(text.p + at, text.n - at), sep, &rest);
 }
 
-static enum err read_first_level(struct reader *rd, const struct line_word *w, const struct level *first)
+static struct span tenant_now(const struct reader *rd)
 {
-	if (first->kind == STEP_WORD && span_eq(first->text, rd->r->tenant))
+	return rd->r->tenant[rd->tenant].name;
+}
+
+static bool has_joined(const struct reader *rd, struct span owner)
+{
+	for (uint32_t i = 0; i < rd->r->shares; i++)
+		if (rd->r->share[i].side == SIDE_GUEST && rd->r->share[i].tenant == rd->tenant &&
+		    span_eq(rd->r->share[i].name, owner))
+			return true;
+	return false;
+}
+
+/* A pattern is about its tenant's own topics; a rule may also be about channels of another tenant that were joined. */
+static enum err read_whose(struct reader *rd, const struct line_word *w, enum effect effect, const struct pattern *p)
+{
+	const struct level *first = &p->level[0];
+	uint32_t tenant = first->kind == STEP_WORD ? rules_tenant(rd->r, first->text) : 0;
+	bool channel = p->n > 2 && p->level[1].kind == STEP_WORD && span_is(p->level[1].text, "channel");
+
+	if (tenant == rd->tenant)
 		return OK;
-	return line_refuse(&rd->line, w->column, "a pattern begins with the tenant: '%.*s/...', not %s",
-			   SPAN_FMT(rd->r->tenant), quote(level_at(w->text, 0, '/')).text);
+	if (effect > EFFECT_DENY || first->kind != STEP_WORD || (!tenant && !has_joined(rd, first->text)))
+		return line_refuse(&rd->line, w->column, "a pattern begins with the tenant: '%.*s/...', not %s",
+				   SPAN_FMT(tenant_now(rd)), quote(level_at(w->text, 0, '/')).text);
+	if (!channel)
+		return line_refuse(&rd->line, w->column, "of another tenant only channels can be reached: '%.*s/channel/NAME/...'",
+				   SPAN_FMT(first->text));
+	if (!has_joined(rd, first->text))
+		return line_refuse(&rd->line, w->column, "%.*s has joined no channel of %.*s: put 'join channel NAME of %.*s' "
+				   "before its roles", SPAN_FMT(tenant_now(rd)), SPAN_FMT(first->text), SPAN_FMT(first->text));
+	return OK;
 }
 
 static enum err read_attribute(struct reader *rd, uint32_t column, enum effect effect, struct span name)
@@ -148,13 +186,13 @@ static enum err read_pattern(struct reader *rd, const struct line_word *w, enum 
 
 	if (w->text.p[0] == '$')
 		return line_refuse(l, w->column, "topics that begin with '$' cannot be granted by a rule; a pattern begins with "
-				   "the tenant: '%.*s/...'", SPAN_FMT(rd->r->tenant));
+				   "the tenant: '%.*s/...'", SPAN_FMT(tenant_now(rd)));
 	if (w->text.n > TOPIC_BYTES_MAX)
 		return line_refuse(l, w->column, "the pattern has %zu bytes; a topic has at most %d", w->text.n, TOPIC_BYTES_MAX);
 	wrong = pattern_read(w->text, &p, &bad);
 	if (wrong)
 		return line_refuse(l, w->column + (uint32_t)bad, "level %s %s", quote(level_at(w->text, bad, '/')).text, wrong);
-	TRY(read_first_level(rd, w, &p.level[0]));
+	TRY(read_whose(rd, w, effect, &p));
 	return add_rule(rd, w, effect, accesses, &p);
 }
 
@@ -299,22 +337,74 @@ static enum err read_name(struct reader *rd, const struct line_word *w, const ch
 			   quote(w->text).text, what);
 }
 
-/* A file that is included may say whose it is, so that it can be looked at alone. */
+/* What follows is this tenant's, also when it was named before. */
 static enum err read_tenant(struct reader *rd)
 {
 	const struct line_word *w = &rd->line.word[1];
 	struct rules *r = rd->r;
+	uint32_t word;
 
 	TRY(read_name(rd, w, "tenant"));
-	if (r->tenant_line && rd->source && span_eq(w->text, r->tenant))
-		return OK;
-	if (r->tenant_line)
-		return line_refuse(&rd->line, rd->line.word[0].column, "the tenant was named in %s already; a policy has one",
-				   rules_place_text(r, r->tenant_line).text);
-	r->tenant = w->text;
-	r->tenant_line = line_now(rd);
-	words_add(&r->words, r->tenant);
+	word = words_add(&r->words, w->text);
+	if (!r->tenant_of[word]) {
+		if (r->tenants == RULES_TENANTS_MAX)
+			return line_refuse(&rd->line, w->column, "too many tenants: a policy has at most %d", RULES_TENANTS_MAX);
+		r->tenant[++r->tenants] = (struct tenant){ .name = w->text, .line = line_now(rd) };
+		r->tenant_of[word] = (uint8_t)r->tenants;
+	}
+	rd->tenant = r->tenant_of[word];
+	rd->role = 0;
 	return OK;
+}
+
+/* "share channel NAME, NAME with TENANT", "join channel NAME, NAME of TENANT" */
+static enum err read_share(struct reader *rd, enum side side, const char *before, const char *shape)
+{
+	const struct line *l = &rd->line;
+	const struct line_word *w;
+	struct rules *r = rd->r;
+	uint32_t from = r->shares;
+	size_t at = 2;
+	bool more;
+
+	if (!span_is(l->word[1].text, "channel"))
+		return line_refuse(&rd->line, l->word[1].column, "%s should be 'channel': %s", quote(l->word[1].text).text, shape);
+	words_add(&r->words, l->word[1].text);
+	do {
+		w = line_item(l, &at, &more);
+		if (!w)
+			return line_refuse(&rd->line, at < l->n ? l->word[at].column : l->end,
+					   "a channel is missing; right would be: %s", shape);
+		TRY(read_name(rd, w, "channel"));
+		words_add(&r->words, w->text);
+		r->share[r->shares++] = (struct share){ .side = side, .tenant = rd->tenant, .channel = w->text, .line = line_now(rd) };
+	} while (more);
+	TRY(last_word(rd, at + 1, shape));
+	if (!span_is(l->word[at].text, before))
+		return line_refuse(&rd->line, l->word[at].column, "%s should be '%s': %s", quote(l->word[at].text).text, before, shape);
+	w = &l->word[at + 1];
+	TRY(read_name(rd, w, "tenant"));
+	if (span_eq(w->text, tenant_now(rd)))
+		return line_refuse(&rd->line, w->column, "%.*s has its own channels anyway: name the other tenant",
+				   SPAN_FMT(w->text));
+	for (; from < r->shares; from++) {
+		r->share[from].name = w->text;
+		r->share[from].column = w->column;
+	}
+	return OK;
+}
+
+#define SHARE_SHAPE "share channel NAME[, ...] with TENANT"
+#define JOIN_SHAPE "join channel NAME[, ...] of TENANT"
+
+static enum err read_owner(struct reader *rd)
+{
+	return read_share(rd, SIDE_OWNER, "with", SHARE_SHAPE);
+}
+
+static enum err read_guest(struct reader *rd)
+{
+	return read_share(rd, SIDE_GUEST, "of", JOIN_SHAPE);
 }
 
 static void open_role(struct reader *rd, struct span name)
@@ -323,7 +413,7 @@ static void open_role(struct reader *rd, struct span name)
 
 	rd->role = ++r->roles;
 	r->role[rd->role] = (struct role){
-		.name = name, .line = line_now(rd), .network = r->networks, .include = r->includes,
+		.name = name, .tenant = rd->tenant, .line = line_now(rd), .network = r->networks, .include = r->includes,
 		.limits = { POLICY_NO_LIMIT, POLICY_NO_LIMIT, POLICY_NO_LIMIT, POLICY_NO_LIMIT, 2, true, true },
 	};
 }
@@ -345,7 +435,7 @@ static enum err read_includes(struct reader *rd)
 			return line_refuse(&rd->line, at < l->n ? l->word[at].column : l->end,
 					   "a role is missing; right would be: role NAME includes ROLE, ROLE");
 		TRY(read_name(rd, w, "role"));
-		r->include[r->includes++] = (struct include){ w->text, 0, line_now(rd), w->column };
+		r->include[r->includes++] = (struct include){ w->text, 0, rd->tenant, line_now(rd), w->column };
 		r->role[rd->role].includes++;
 	} while (more);
 	return last_word(rd, at - 1, "role NAME includes ROLE, ROLE");
@@ -371,12 +461,13 @@ static enum err read_role(struct reader *rd)
 static enum err read_quarantine(struct reader *rd)
 {
 	struct rules *r = rd->r;
+	uint32_t *quarantine = &r->tenant[rd->tenant].quarantine;
 
-	if (r->quarantine)
+	if (*quarantine)
 		return line_refuse(&rd->line, rd->line.word[0].column, "quarantine stands in %s already; put its rules there",
-				   rules_place_text(r, r->role[r->quarantine].line).text);
+				   rules_place_text(r, r->role[*quarantine].line).text);
 	open_role(rd, rd->line.word[0].text);
-	r->quarantine = rd->role;
+	*quarantine = rd->role;
 	return OK;
 }
 
@@ -589,6 +680,8 @@ static const struct statement {
 	enum err (*read)(struct reader *rd);
 } statements[] = {
 	{ "tenant", "tenant NAME", 2, 2, false, read_tenant },
+	{ "share", SHARE_SHAPE, 5, LINE_WORDS_MAX, false, read_owner },
+	{ "join", JOIN_SHAPE, 5, LINE_WORDS_MAX, false, read_guest },
 	{ "include", "include FILE", 2, 2, false, read_include },
 	{ "role", "role NAME [includes ROLE, ROLE]", 2, LINE_WORDS_MAX, false, read_role },
 	{ "quarantine", "quarantine", 1, 1, false, read_quarantine },
@@ -608,8 +701,8 @@ static enum err refuse_statement(struct reader *rd)
 
 	for (size_t i = 0; i < countof(statements); i++)
 		word[i] = statements[i].word;
-	return line_refuse_word(&rd->line, &rd->line.word[0], "statement", "tenant, include, role, quarantine, allow, deny, from, "
-				"limit, no, logoff, life-critical or record", LISTED(word));
+	return line_refuse_word(&rd->line, &rd->line.word[0], "statement", "tenant, share, join, include, role, quarantine, allow, "
+				"deny, from, limit, no, logoff, life-critical or record", LISTED(word));
 }
 
 static enum err read_statement(struct reader *rd, const struct statement *s)
@@ -617,8 +710,11 @@ static enum err read_statement(struct reader *rd, const struct statement *s)
 	const struct line_word *w = rd->line.word;
 	struct line *l = &rd->line;
 
-	if (!rd->r->tenant_line && s->read != read_tenant)
+	if (!rd->r->tenants && s->read != read_tenant)
 		return line_refuse(l, w[0].column, "the first statement must be 'tenant NAME', not '%s'", s->word);
+	if (!rd->tenant && s->read != read_tenant && s->read != read_include)
+		return line_refuse(l, w[0].column, "whose is this? In a policy of several tenants an included file begins with "
+				   "'tenant NAME'");
 	if (s->in_role && !rd->role)
 		return line_refuse(l, w[0].column, "'%s' belongs to a role: put a line 'role NAME' before it", s->word);
 	if (l->n < s->least)
@@ -644,7 +740,7 @@ static enum err read_line(struct reader *rd, struct span text)
 
 static enum err read_source(struct rules *r, size_t source, struct policy_error *where)
 {
-	struct reader rd = { .r = r, .source = source };
+	struct reader rd = { .r = r, .source = source, .tenant = r->tenants == 1 };
 	struct span rest = r->source[source].file.text, text;
 
 	rd.line.file = source ? r->source[source].file.name : span(NULL, 0);
@@ -654,7 +750,7 @@ static enum err read_source(struct rules *r, size_t source, struct policy_error 
 		text = span_cut(rest, '\n', &rest);
 		TRY(read_line(&rd, text));
 	} while (rest.p);
-	if (!r->tenant_line)
+	if (!r->tenants)
 		return line_refuse(&rd.line, 1, "there is no statement in it; the first must be 'tenant NAME'");
 	return OK;
 }
@@ -663,17 +759,38 @@ static enum err read_source(struct rules *r, size_t source, struct policy_error 
 
 static enum err find_includes(struct rules *r, struct policy_error *where)
 {
-	char text[160];
+	char text[240];
 
 	for (uint32_t i = 0; i < r->includes; i++) {
 		struct include *in = &r->include[i];
 
 		in->to = rules_role(r, in->name);
-		if (in->to)
+		if (!in->to)
+			snprintf(text, sizeof(text), "there is no role %s: some line must be 'role %.*s'", quote(in->name).text,
+				 SPAN_FMT(in->name));
+		else if (r->role[in->to].tenant != in->tenant)
+			snprintf(text, sizeof(text), "role %s is another tenant's, see %s: a role includes roles of its own tenant",
+				 quote(in->name).text, rules_place_text(r, r->role[in->to].line).text);
+		else
 			continue;
-		snprintf(text, sizeof(text), "there is no role %s: some line must be 'role %.*s'", quote(in->name).text,
-			 SPAN_FMT(in->name));
 		return rules_refuse(r, in->line, in->column, where, text);
+	}
+	return OK;
+}
+
+static enum err find_shares(struct rules *r, struct policy_error *where)
+{
+	char text[160];
+
+	for (uint32_t i = 0; i < r->shares; i++) {
+		struct share *s = &r->share[i];
+
+		s->other = rules_tenant(r, s->name);
+		if (s->other)
+			continue;
+		snprintf(text, sizeof(text), "there is no tenant %s: some line must be 'tenant %.*s'", quote(s->name).text,
+			 SPAN_FMT(s->name));
+		return rules_refuse(r, s->line, s->column, where, text);
 	}
 	return OK;
 }
@@ -775,11 +892,15 @@ static size_t count_of(struct span text, uint8_t c)
 static void measure_line(struct rules_size *s, struct span text)
 {
 	struct span word = line_head(text);
-	bool role = span_is(word, "role"), from = span_is(word, "from");
+	bool role = span_is(word, "role") || span_is(word, "quarantine");
 
-	if (role || from || span_is(word, "quarantine")) {
-		s->roles += !from;
+	if (role || span_is(word, "from")) {
+		s->roles += role;
 		s->items += count_of(text, ',') + 1;
+	} else if (span_is(word, "tenant")) {
+		s->tenants++;
+	} else if (span_is(word, "share") || span_is(word, "join")) {
+		s->shares += count_of(text, ',') + 1;
 	} else if (span_is(word, "allow") || span_is(word, "deny") || span_is(word, "life-critical") || span_is(word, "record")) {
 		s->rules++;
 		s->levels += count_of(text, '/') + count_of(text, '.') + 2;
@@ -796,7 +917,8 @@ struct rules_size rules_measure(const struct source *source, size_t n)
 		while (rest.p)
 			measure_line(&s, span_cut(rest, '\n', &rest));
 	}
-	s.words = OWN_COUNT + 1 + s.roles + s.levels;
+	s.levels += SHARE_LEVELS * s.shares;
+	s.words = OWN_COUNT + 1 + s.tenants + s.roles + s.levels;
 	return s;
 }
 
@@ -809,6 +931,7 @@ enum err rules_read(struct rules *r, struct policy_error *where)
 	for (size_t i = 0; i < r->sources; i++)
 		TRY(read_source(r, i, where));
 	TRY(find_includes(r, where));
+	TRY(find_shares(r, where));
 	for (uint32_t i = 1; i <= r->roles; i++)
 		TRY(link_role(r, i, path, 0, where));
 	return OK;

@@ -10,6 +10,7 @@
 #define RULES_IDLE_MAX_S (7 * 86400)
 #define RULES_REACH_MAX 64      /* roles one role brings by inclusion, with itself */
 #define RULES_NETWORKS_MAX 64   /* of one role */
+#define RULES_TENANTS_MAX 32
 
 /* The subject's own ids are attributes nobody can be given: the first numbers are theirs. {user} is the id of a person,
  * {device} that of a device. {client} is a device's client id, which is its id; a person's is not known here, so a
@@ -33,6 +34,7 @@ enum said { SAID_IDLE, SAID_RATE, SAID_SIZE, SAID_QOS, SAID_SESSIONS, SAID_WILL,
 
 struct role {
 	struct span name;
+	uint32_t tenant;
 	uint32_t line, idle_s;      /* idle_s 0: never */
 	uint32_t said[SAID_COUNT];  /* in which line; 0: not */
 	struct policy_limits limits;
@@ -44,16 +46,35 @@ struct role {
 	enum { LINK_NEW, LINK_OPEN, LINK_DONE } link;
 };
 
+struct tenant {
+	struct span name;
+	uint32_t line;
+	uint32_t quarantine;        /* the role of the quarantined; 0: they may do nothing */
+	uint32_t shared, joined;    /* in the trie: others' channels their owners share with it, and those it joined */
+};
+
+/* One channel across tenants, as one of the two sides puts it: `share` by its owner, `join` by its guest. */
+enum side { SIDE_OWNER, SIDE_GUEST, SIDES };
+
+struct share {
+	enum side side;
+	uint32_t tenant;            /* that says it */
+	uint32_t other;
+	struct span channel, name;  /* of the other tenant */
+	uint32_t line, column;      /* of the other tenant's name */
+};
+
 struct include {
 	struct span name;
-	uint32_t to, line, column;
+	uint32_t to, tenant, line, column;
 };
 
 /* Spans borrow from the texts; the arrays are the caller's, sized by rules_measure(). */
 struct rules {
-	struct span tenant;
-	uint32_t tenant_line;
-	struct words words;         /* words of patterns, names of roles and attributes */
+	struct tenant tenant[RULES_TENANTS_MAX + 1];    /* from 1: the first is the house */
+	uint32_t tenants;
+	struct words words;         /* words of patterns, names of tenants, roles and attributes */
+	uint8_t *tenant_of;         /* by word: the tenant of that name; 0: none */
 	uint32_t *role_of;          /* by word: the role of that name; 0: none */
 	uint8_t *attribute_of;      /* by word: number of the attribute of that name, plus 1; 0: none */
 	struct span attribute[TRIE_ATTRIBUTES];
@@ -62,14 +83,16 @@ struct rules {
 	struct rule *rule;
 	struct include *include;
 	struct network *network;
+	struct share *share;
 	struct source *source;
-	uint32_t roles, n, includes, networks, sources;
-	uint32_t quarantine;        /* the role of the quarantined; 0: they may do nothing */
+	uint32_t roles, n, includes, networks, shares, sources;
 };
+
+#define SHARE_LEVELS 4          /* TENANT/channel/NAME/# */
 
 /* More than the texts can need: roles, rules, items of lists, levels of patterns; words is the sum of what has one. */
 struct rules_size {
-	size_t roles, rules, items, levels, words;
+	size_t tenants, shares, roles, rules, items, levels, words;
 };
 struct rules_size rules_measure(const struct source *source, size_t n);
 
@@ -79,6 +102,10 @@ enum err rules_read(struct rules *r, struct policy_error *where) MUST_USE;
 enum err rules_refuse(const struct rules *r, uint32_t line, uint32_t column, struct policy_error *where, const char *text)
 	MUST_USE;
 
+/* The tenant of that name; 0: none. */
+uint32_t rules_tenant(const struct rules *r, struct span name);
+/* Is it the role of a tenant's quarantined, which nobody can be given? */
+bool rules_is_quarantine(const struct rules *r, uint32_t role);
 /* The role of that name; 0: none. */
 uint32_t rules_role(const struct rules *r, struct span name);
 /* Its number plus 1; 0: no rule speaks of it. */
