@@ -81,6 +81,19 @@ void admin_notes_free(struct admin_note **n)
 
 /* ---- a request --------------------------------------------------------------------------------------------------- */
 
+bool work_sees(const struct work *w, const struct account *a)
+{
+	return span_is(a->subject.tenant, w->tenant);
+}
+
+/* Policies and certificates are no one tenant's: the house's administrators see to them. */
+static bool is_house_matter(enum command c)
+{
+	struct span rest, permission = span_str(command_permission(c)), about = span_cut(permission, '.', &rest);
+
+	return (span_is(about, "policy") && c != COMMAND_WHO_CAN) || span_is(about, "certificate");
+}
+
 /* Understood, and permitted; a refusal is on record. */
 static bool may(struct work *w, const struct order *o)
 {
@@ -89,10 +102,16 @@ static bool may(struct work *w, const struct order *o)
 		return false;
 	}
 	w->verdict = control_allowed(w->a->policy, w->holder, o->command);
-	if (w->verdict.allow)
+	if (!w->verdict.allow) {
+		work_fail(w, "not permitted: it takes %s", command_permission(o->command));
+		put_on_record(w, o->command, PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED, "no role of theirs permits it");
+		return false;
+	}
+	if (!is_house_matter(o->command) || span_is(policy_tenant(w->a->policy), w->tenant))
 		return true;
-	work_fail(w, "not permitted: it takes %s", command_permission(o->command));
-	put_on_record(w, o->command, PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED, "no role of theirs permits it");
+	work_fail(w, "not permitted: %s is for administrators of %.*s", command_name(o->command),
+		  SPAN_FMT(policy_tenant(w->a->policy)));
+	put_on_record(w, o->command, PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED, "they are of another tenant");
 	return false;
 }
 
@@ -196,6 +215,8 @@ static enum err bind_author(struct work *w)
 	TRY(directory_find(w->a->directory, w->a->party, span_str(w->a->id), &a));
 	holder_close(&w->holder);
 	s = account_subject(a, w->a->now_us, &until);
+	if (!span_text(s.tenant, w->tenant, sizeof(w->tenant)))
+		return ERR_RANGE;
 	return policy_bind(w->a->policy, &s, &w->holder);
 }
 

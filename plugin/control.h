@@ -19,6 +19,7 @@ struct control;
 /* Whose request it is; copied. */
 struct control_author {
 	Pullcord__V1__Party party;
+	char tenant[65];
 	char id[65], client[65], address[64];
 };
 

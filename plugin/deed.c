@@ -58,6 +58,8 @@ static bool take(struct work *w, Pullcord__V1__Party party, struct span id)
 
 	account_free(&w->account);
 	e = batch_find(w->b, party, id, &w->account);
+	if (e == OK && !work_sees(w, w->account))
+		e = ERR_NOT_FOUND;
 	if (e == ERR_NOT_FOUND)
 		work_fail(w, "there is no %s %.*s", party_noun(party), SPAN_FMT(id));
 	else if (e != OK)
@@ -82,7 +84,7 @@ static bool store(struct work *w, bool create)
 
 static bool role_exists(struct work *w, struct span role)
 {
-	if (policy_has_role(w->a->policy, role))
+	if (policy_has_role(w->a->policy, role) && span_is(policy_role_tenant(w->a->policy, role), w->tenant))
 		return true;
 	work_fail(w, "the policy has no role %.*s", SPAN_FMT(role));
 	return false;
@@ -144,7 +146,7 @@ static bool names_attribute(const struct order *o, struct attribute a)
 
 static void deed_create(struct work *w, const struct order *o)
 {
-	draft_new(&w->draft, order_party(o), policy_tenant(w->a->policy), order_id(o));
+	draft_new(&w->draft, order_party(o), span_str(w->tenant), order_id(o));
 	w->draft.account.name = o->text[FIELD_TEXTNAME];
 	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
 	if (give_roles(w, o) && give_attributes(w, o) && store(w, true))
@@ -392,7 +394,7 @@ static struct edition edition_of(const struct work *w, const char *text)
 	return e;
 }
 
-/* Compiled, of our tenant, and its author told where it is wrong. */
+/* Compiled, of the same house, and its author told where it is wrong. */
 static bool compile(struct work *w, const char *text, struct policy **out)
 {
 	struct policy_error where = { 0 };
@@ -403,7 +405,7 @@ static bool compile(struct work *w, const char *text, struct policy **out)
 	else if (e != OK)
 		work_fail_err(w, e, "read the policy");
 	else if (!span_eq(policy_tenant(*out), policy_tenant(w->a->policy)))
-		work_fail(w, "the tenant must stay %.*s", SPAN_FMT(policy_tenant(w->a->policy)));
+		work_fail(w, "the first tenant must stay %.*s", SPAN_FMT(policy_tenant(w->a->policy)));
 	return !w->why[0];
 }
 

@@ -10,6 +10,7 @@
 struct work {
 	struct admin *a;
 	struct holder *holder;      /* of who asks */
+	char tenant[WORD_BYTES_MAX + 1];    /* theirs: no other's accounts are seen */
 	struct batch *b;            /* of commands that change */
 	struct reply *r;
 	struct draft draft;
@@ -31,6 +32,9 @@ Pullcord__V1__Party order_party(const struct order *o);
 struct span order_id(const struct order *o);
 struct attribute order_team(const struct order *o);     /* who holds channel=NAME or patient=NAME */
 const char *party_noun(Pullcord__V1__Party party);
+
+/* Somebody of another tenant is nobody here. */
+bool work_sees(const struct work *w, const struct account *a);
 
 void deed_do(struct work *w, const struct order *o);
 

@@ -17,7 +17,8 @@ static void refuse(struct guard *g, const char *client, const char *why)
 static bool author_of(const struct session *s, struct control_author *out)
 {
 	*out = (struct control_author){ .party = s->party };
-	return span_text(span_str(s->id), out->id, sizeof(out->id)) &&
+	return span_text(span_str(s->tenant), out->tenant, sizeof(out->tenant)) &&
+	       span_text(span_str(s->id), out->id, sizeof(out->id)) &&
 	       span_text(span_str(s->client), out->client, sizeof(out->client)) &&
 	       span_text(span_str(s->address), out->address, sizeof(out->address));
 }
@@ -50,7 +51,7 @@ static void record_notes(struct guard *g, const struct control_result *r)
 	for (const struct admin_note *n = r->note; n; n = n->next) {
 		struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
 
-		snprintf(topic, sizeof(topic), "%s/control/%s", g->tenant, command_permission(n->command));
+		snprintf(topic, sizeof(topic), "%s/control/%s", r->author.tenant[0] ? r->author.tenant : g->tenant, command_permission(n->command));
 		h.outcome = n->outcome;
 		h.party = r->author.party;
 		h.actor = span_str(r->author.id);

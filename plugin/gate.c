@@ -72,9 +72,9 @@ static const char *const envelope_faults[ERR_COUNT] = {
 };
 
 /* What the envelope says must be what the connection proved. */
-static const char *check_sender(const struct guard *g, const struct session *s, const struct envelope *e)
+static const char *check_sender(const struct session *s, const struct envelope *e)
 {
-	if (e->head->party != s->party || strcmp(e->head->sender, s->id) != 0 || strcmp(e->head->tenant, g->tenant) != 0)
+	if (e->head->party != s->party || strcmp(e->head->sender, s->id) != 0 || strcmp(e->head->tenant, s->tenant) != 0)
 		return envelope_faults[ERR_SENDER];
 	return NULL;
 }
@@ -118,7 +118,7 @@ static const char *check_payload(struct guard *g, const struct session *s, const
 	err = envelope_open(p->payload, t, guard_real_us(), &g->arena, e);
 	if (err != OK)
 		return envelope_faults[err] ? envelope_faults[err] : "the payload is not a valid envelope";
-	return check_sender(g, s, e);
+	return check_sender(s, e);
 }
 
 /* The limit of its roles that a message goes beyond. */
@@ -227,7 +227,7 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 		return;
 	if (t->kind == TOPIC_ACK && (size_t)u->state < countof(answers))
 		history_answer(g->history, u->key.data, t, answers[u->state]);
-	if (t->kind != TOPIC_ALERT || TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, s->id) != OK)
+	if (t->kind != TOPIC_ALERT || TOPIC_BUILD(receipt, TOPIC_STORED, s->tenant, s->id) != OK)
 		return;
 	kept.key = a->key.data;
 	kept.over = a->phase == PULLCORD__V1__PHASE__PHASE_END;

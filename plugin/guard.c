@@ -269,6 +269,8 @@ void guard_rebind(struct guard *g, struct session *s)
 
 	s->until_us = INT64_MAX;
 	s->bound = g->policies;
+	if (e == OK && !span_text(a->subject.tenant, s->tenant, sizeof(s->tenant)))
+		e = ERR_RANGE;
 	if (e == OK)
 		e = guard_bind(g, a, s->address, &h, &s->until_us);
 	if (e != OK && e != ERR_NOT_FOUND)
@@ -423,14 +425,19 @@ void guard_reload(struct guard *g)
 
 /* ---- the broker's idle moments ---- */
 
+/* In the name of the topic's tenant. */
 static void say_envelope(struct guard *g, const char *topic, const ProtobufCMessage *body)
 {
 	uint8_t raw[4096];
+	char tenant[WORD_BYTES_MAX + 1];
+	struct span rest;
 	struct put b = put(raw, sizeof(raw));
 	int64_t now = guard_real_us();
-	struct envelope_from from = { g->tenant, GUARD_SENDER, PULLCORD__V1__PARTY__PARTY_BROKER,
-				      id_next(&g->ids, now / 1000), now, 0 };
+	struct envelope_from from = { tenant, GUARD_SENDER, PULLCORD__V1__PARTY__PARTY_BROKER, { { 0 } }, now, 0 };
 
+	must(span_text(span_cut(span_str(topic), '/', &rest), tenant, sizeof(tenant)));
+	id_tag(span_str(tenant), from.party, SPAN_LIT(GUARD_SENDER), g->ids.tag);
+	from.id = id_next(&g->ids, now / 1000);
 	must(envelope_write(&from, body, &b) == OK);   /* 64 ids fit */
 	g->host.publish(NULL, topic, put_span(&b), 0, false);   /* a lost receipt is owed again: the sender asks by sending */
 }

@@ -32,7 +32,7 @@ struct guard_host {
 
 struct guard {
 	struct guard_host host;
-	char dir[512], tenant[WORD_BYTES_MAX + 1];
+	char dir[512], tenant[WORD_BYTES_MAX + 1];      /* the policy's first tenant */
 	struct policy *policy;
 	uint64_t policies;              /* that were in force so far; session.bound */
 	struct directory *directory;

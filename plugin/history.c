@@ -250,7 +250,8 @@ enum err history_put(struct history *h, const struct alert *a)
 
 static bool same_place(const struct topic *a, const struct topic *b)
 {
-	return span_eq(topic_word(a, "unit"), topic_word(b, "unit")) && span_eq(topic_word(a, "device"), topic_word(b, "device"));
+	return span_eq(a->level[0], b->level[0]) && span_eq(topic_word(a, "unit"), topic_word(b, "unit")) &&
+	       span_eq(topic_word(a, "device"), topic_word(b, "device"));
 }
 
 void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct topic *topic, enum history_answer what)

@@ -117,13 +117,16 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 	fault = check_certificate(g, k);
 	if (fault != LOGIN_GOOD)
 		return fault;
-	if (strcmp(who.tenant, g->tenant) != 0)
+	if (!policy_has_tenant(g->policy, span_str(who.tenant)))
 		return LOGIN_TENANT;
 	if (c->username && strcmp(c->username, who.id) != 0)
 		return LOGIN_USERNAME;
 	if (strcmp(c->client, who.id) != 0)
 		return LOGIN_CLIENT_ID;
-	return find_account(g, k);
+	fault = find_account(g, k);
+	if (fault == LOGIN_GOOD && !span_is(k->account->subject.tenant, who.tenant))
+		return LOGIN_TENANT;
+	return fault;
 }
 
 /* A person: "<user>.<terminal>" with a password. An unknown name costs the same hash as a known one. */
@@ -217,6 +220,7 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	s->fresh = true;
 	s->until_us = until;
 	s->party = k->party;
+	(void)!span_text(k->account->subject.tenant, s->tenant, sizeof(s->tenant));   /* a word */
 	strcpy(s->id, k->id);
 	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
 	s->active_ms = guard_mono_us() / 1000;

@@ -53,7 +53,7 @@ void deed_get(struct work *w, const struct order *o)
 
 	account_free(&w->account);
 	e = directory_find(w->a->directory, order_party(o), order_id(o), &w->account);
-	if (e != OK) {
+	if (e != OK || !work_sees(w, w->account)) {
 		work_fail(w, "there is no %s %.*s", party_noun(order_party(o)), SPAN_FMT(order_id(o)));
 		return;
 	}
@@ -94,7 +94,7 @@ static bool list_one(void *ctx, const struct account *a)
 	struct listing *l = ctx;
 	struct span after = l->o->text[FIELD_AFTER];
 
-	if ((l->party && a->subject.party != l->party) || (after.n && span_cmp(a->subject.id, after) <= 0) ||
+	if (!work_sees(l->w, a) || (l->party && a->subject.party != l->party) || (after.n && span_cmp(a->subject.id, after) <= 0) ||
 	    (l->wanted && !l->wanted(l, a)))
 		return true;
 	l->more = l->n == l->most;

@@ -32,6 +32,7 @@ struct session {
 	enum session_state state;
 	char client[WORD_BYTES_MAX + 1], address[64];
 	Pullcord__V1__Party party;
+	char tenant[WORD_BYTES_MAX + 1];
 	char id[WORD_BYTES_MAX + 1];
 	struct holder *holder;      /* NULL: may do nothing */
 	uint64_t bound;             /* which of the policies that were in force it is of, see guard_refresh(): of an earlier one

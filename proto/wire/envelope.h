@@ -50,7 +50,7 @@ enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema
 
 /* Without a topic: kind is not checked against one. now_us <= 0: times are not checked (reading the past).
  * Errors: those of the scan; ERR_VERSION; ERR_SENDER (id without the sender's tag, broken names, a person's update in
- * another's name); ERR_TIME (sent more than ENVELOPE_SKEW_US in the future, expires before it was sent); ERR_KIND (not
+ * another's name; a tenant that is not the topic's, but on a channel); ERR_TIME (sent more than ENVELOPE_SKEW_US in the future, expires before it was sent); ERR_KIND (not
  * the body of this topic, or an alert whose priority is not its topic's); ERR_RANGE (a length or count of the body);
  * ERR_FULL (arena). That it has expired is no error: what to do then is the reader's decision. */
 enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,

@@ -26,7 +26,12 @@ static const char policy_text[] =
 	"  allow control *\n"
 	"role clerk\n"
 	"  allow control role.grant\n"
-	"  allow control user.get\n";
+	"  allow control user.get\n"
+	"tenant lakeside\n"
+	"role lake-admin\n"
+	"  allow control *\n"
+	"role lake-nurse\n"
+	"  allow subscribe lakeside/unit/{unit}/alert/+/+\n";
 
 static const uint8_t root[32] = { 1 };
 static struct scratch scratch;
@@ -35,14 +40,19 @@ static struct policy *policy;
 static struct admin_note *notes;
 static char *response;
 
-static void save(const char *id, const char *role)
+static void save_at(const char *tenant, const char *id, const char *role)
 {
 	static struct draft draft;
 
-	draft_new(&draft, USER, SPAN_LIT("mercy"), span_str(id));
+	draft_new(&draft, USER, span_str(tenant), span_str(id));
 	if (role)
 		assert_true(draft_add_role(&draft, span_str(role), (struct grant){ 0 }));
 	assert_int_equal(directory_save(d, &draft.account, false), OK);
+}
+
+static void save(const char *id, const char *role)
+{
+	save_at("mercy", id, role);
 }
 
 static void write_policy(const char *text)
@@ -311,7 +321,7 @@ static void a_policy_becomes_file_and_edition_only_when_it_is_newer(void **state
 	assert_int_equal(edition_keep(d, policy, NOW), OK);
 	assert_int_equal(edition_keep(d, policy, NOW), OK);   /* the same text is no new edition */
 	assert_refused("root", ONE("'setPolicy','policy':'tenant mercy\\nrol x'"), "line 2, column 1");
-	assert_refused("root", ONE("'setPolicy','policy':'tenant other\\nrole x'"), "the tenant must stay mercy");
+	assert_refused("root", ONE("'setPolicy','policy':'tenant other\\nrole x'"), "the first tenant must stay mercy");
 	assert_refused("root", ONE("'setPolicy','version':1,'rollback':true"), "it is in force already, as version 1");
 	snprintf(text, sizeof(text), ONE("'setPolicy','policy':'%s','version':7"), next);
 	assert_refused("root", text, "version 7 is not the next: 1 is in force");
@@ -398,6 +408,37 @@ static int unmake(void **state)
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+static void an_administrator_sees_their_own_tenant_only(void **state)
+{
+	(void)state;
+	save_at("lakeside", "lena", "lake-admin");
+	save_at("lakeside", "lars", "lake-nurse");
+	assert_refused("lena", "{'commands':[{'command':'grantRole','username':'ana','rolename':'lake-nurse'}]}", "there is no user ana");
+	assert_refused("lena", "{'commands':[{'command':'getUser','username':'ana'}]}", "there is no user ana");
+	assert_refused("lena", "{'commands':[{'command':'suspend','username':'root'}]}", "there is no user root");
+	assert_refused("root", "{'commands':[{'command':'deleteUser','username':'lars'}]}", "there is no user lars");
+	assert_refused("lena", "{'commands':[{'command':'grantRole','username':'lars','rolename':'nurse'}]}", "the policy has no role nurse");
+	assert_refused("lena", "{'commands':[{'command':'addTeamMember','channel':'c1','usernames':['lars','ana']}]}", "there is no user ana");
+	assert_refused("lena", "{'commands':[{'command':'createUser','username':'ana'}]}", "the name is taken");
+	ask("lena", "{'commands':[{'command':'listUsers'}]}");
+	assert_says("\"users\":[\"lars\",\"lena\"]");
+	ask("lena", "{'commands':[{'command':'whoCan','topic':'lakeside/unit/icu3/alert/+/+','access':'subscribe'}]}");
+	assert_says("\"ids\":[]");
+	assert_done("lena", "{'commands':[{'command':'createUser','username':'lori','roles':['lake-nurse']}]}");
+	assert_refused("root", "{'commands':[{'command':'getUser','username':'lori'}]}", "there is no user lori");
+}
+
+static void what_is_no_one_tenants_is_for_the_house(void **state)
+{
+	(void)state;
+	save_at("lakeside", "lena", "lake-admin");
+	assert_refused("lena", "{'commands':[{'command':'setPolicy','policy':'tenant lakeside'}]}", "is for administrators of mercy");
+	assert_note(0, DENIED, "they are of another tenant");
+	assert_refused("lena", "{'commands':[{'command':'getPolicy'}]}", "is for administrators of mercy");
+	assert_refused("lena", "{'commands':[{'command':'listRevokedCertificates'}]}", "is for administrators of mercy");
+	assert_done("root", "{'commands':[{'command':'listRevokedCertificates'}]}");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -412,6 +453,8 @@ int main(void)
 		TEST(a_request_goes_on_under_the_policy_it_set),
 		TEST(who_can_is_everybody_the_policy_lets),
 		TEST(what_is_not_understood_names_what_would_be_right),
+		TEST(an_administrator_sees_their_own_tenant_only),
+		TEST(what_is_no_one_tenants_is_for_the_house),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -53,7 +53,7 @@ static struct id_maker ids;
 static int ctx[16];                 /* addresses that stand for the broker's contexts */
 
 /* What the guard asked of the broker. */
-static struct { char kicked[4][65]; int kicks; char topic[64][201], client[64][65], payload[512]; int published; } asked;
+static struct { char kicked[4][65]; int kicks; char topic[64][201], client[64][65], payload[512]; size_t bytes; int published; } asked;
 
 static void host_kick(const char *client)
 {
@@ -64,6 +64,7 @@ static void host_publish(const char *client, const char *topic, struct span payl
 {
 	(void)qos, (void)retain;
 	memset(asked.payload, 0, sizeof(asked.payload));
+	asked.bytes = payload.n;
 	memcpy(asked.payload, payload.p, payload.n < sizeof(asked.payload) ? payload.n : sizeof(asked.payload) - 1);
 	strcpy(asked.client[asked.published % 64], client ? client : "");
 	strcpy(asked.topic[asked.published++ % 64], topic);
