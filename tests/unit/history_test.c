@@ -233,7 +233,7 @@ static void a_full_file_recovers(void **state)
 	assert_int_equal(put_as(&id, 0, HOUR_US, TOPIC, false, SPAN_LIT("again")), OK);
 	for (size_t i = 0; i + 1 < asked; i++)
 		answer((uint8_t)i, HISTORY_DONE);
-	for (int i = 0; i < 40 && history_trouble(h) != OK; i++)
+	for (int i = 0; i < 300 && history_trouble(h) != OK; i++)
 		usleep(100000);
 	assert_int_equal(history_trouble(h), OK);
 	for (size_t n; (n = wait_owed(owed, 64)) > 0; got += n)
