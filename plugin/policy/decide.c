@@ -1,4 +1,5 @@
 #include "compiled.h"
+#include "shares.h"
 
 /* ---- topics ------------------------------------------------------------------------------------------------------ */
 
@@ -93,17 +94,6 @@ static uint32_t search(const struct holder *h, enum effect e, bool cover, const 
 	return line;
 }
 
-/* Another tenant's topic: both sides must have it that its channel is shared. For a filter that means all of it. */
-static bool is_beyond(const struct holder *h, enum access a, const struct step *step, uint32_t n)
-{
-	const struct policy *p = h->policy;
-	const struct tenant *own = &p->rules.tenant[h->tenant];
-	uint32_t tenant = p->rules.tenant_of[step->number];
-
-	return a != ACCESS_CONTROL && h->tenant && tenant && tenant != h->tenant &&
-	       !(trie_covers(&p->trie, own->shared, step, n, a) && trie_covers(&p->trie, own->joined, step, n, a));
-}
-
 /* A filter is denied by any deny rule it meets; for a topic, meeting and covering are the same. */
 static struct verdict judge(const struct holder *h, enum access a, const struct step *step, uint32_t n)
 {
@@ -112,7 +102,7 @@ static struct verdict judge(const struct holder *h, enum access a, const struct 
 
 	if (line)
 		return (struct verdict){ .why = WHY_DENIED, .line = line };
-	if (is_beyond(h, a, step, n))
+	if (a != ACCESS_CONTROL && shares_refuse(h, a, step, n))
 		return (struct verdict){ .why = WHY_FOREIGN };
 	line = search(h, EFFECT_ALLOW, true, step, n, a);
 	if (line)

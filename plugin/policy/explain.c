@@ -1,5 +1,6 @@
 #include "compiled.h"
 #include "line.h"
+#include "shares.h"
 
 #define EXPLAIN_TEXT_MAX 1024
 #define EXPLAIN_VALUES_MAX 8
@@ -431,7 +432,7 @@ static void tell_foreign(struct teller *t)
 		tell(t, 0);
 		return;
 	}
-	if (!trie_covers(&t->p->trie, own->shared, t->step, topic->n, t->access))
+	if (!shares_has(t->p, SIDE_OWNER, t->h->tenant, t->access, t->step, topic->n))
 		put_fmt(&t->b, "tenant %.*s would have to say: share channel %.*s with %.*s", SPAN_FMT(owner), SPAN_FMT(channel),
 			SPAN_FMT(own->name));
 	else

@@ -5,6 +5,7 @@
 
 #include "compiled.h"
 #include "crypt.h"
+#include "shares.h"
 
 /* A role makes at most two roots, and so do a tenant and the policy; a node and an edge for each level of a pattern; node
  * 0 is nowhere. */
@@ -112,24 +113,6 @@ static uint32_t *root_of(struct policy *p, const struct rule *rule)
 	}
 }
 
-/* A guest reaches OWNER/channel/NAME/# where both sides say so: each side is a root of its own. */
-static void compile_share(struct policy *p, const struct share *s)
-{
-	struct rules *r = &p->rules;
-	uint32_t owner = s->side == SIDE_OWNER ? s->tenant : s->other, guest = s->side == SIDE_OWNER ? s->other : s->tenant;
-	uint32_t *root = s->side == SIDE_OWNER ? &r->tenant[guest].shared : &r->tenant[guest].joined;
-	const struct level level[SHARE_LEVELS] = {
-		{ STEP_WORD, r->tenant[owner].name }, { STEP_WORD, SPAN_LIT("channel") }, { STEP_WORD, s->channel }, { .kind = STEP_HASH },
-	};
-	struct step step[SHARE_LEVELS];
-
-	for (size_t i = 0; i < SHARE_LEVELS; i++)
-		step[i] = compile_level(r, &level[i], EFFECT_ALLOW);
-	if (!*root)
-		*root = trie_root(&p->trie);
-	trie_add(&p->trie, *root, step, SHARE_LEVELS, ACCESS_PUBLISH | ACCESS_SUBSCRIBE | ACCESS_RECEIVE, s->line);
-}
-
 static enum err refuse_record(const struct policy *p, const struct rule *rule, uint32_t before, struct policy_error *where)
 {
 	char text[160];
@@ -143,8 +126,7 @@ static enum err compile(struct policy *p, struct policy_error *where)
 {
 	struct step step[TOPIC_LEVELS_MAX];
 
-	for (uint32_t i = 0; i < p->rules.shares; i++)
-		compile_share(p, &p->rules.share[i]);
+	shares_compile(p);
 	for (uint32_t i = 0; i < p->rules.n; i++) {
 		const struct rule *rule = &p->rules.rule[i];
 		uint32_t *root = root_of(p, rule), n = policy_steps(p, rule, step), before;

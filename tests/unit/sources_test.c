@@ -79,7 +79,7 @@ static void a_mistake_names_the_file_it_is_in(void **state)
 		{ "tenant mercy\nrole good\ninclude good\n", "good", 1, 6, "role 'good' stands in line 2 already" },
 		{ "tenant mercy\ninclude good\ninclude good\n", "good", 1, 6, "role 'good' stands in line 1 of 'good' already" },
 		{ "include good\ntenant mercy\n", "", 1, 1, "the first statement must be 'tenant NAME', not 'include'" },
-		{ "tenant mercy\ninclude other\n", "other", 1, 1, "the tenant was named in line 1 already" },
+		{ "tenant mercy\ninclude other\ninclude good\n", "good", 1, 1, "an included file begins with 'tenant NAME'" },
 		{ "tenant mercy\ninclude self\n", "self", 3, 9, "'self' includes itself" },
 		{ "tenant mercy\ninclude ring1\n", "ring2", 1, 9, "'ring1' includes itself" },
 		{ "tenant mercy\ninclude wants\n", "wants", 2, 17, "there is no role 'ghost'" },
