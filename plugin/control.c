@@ -84,7 +84,7 @@ static void reload(struct control *c, const struct job *j)
 	if (policy_file_load(path, &fresh, &where) != OK) {
 		policy_error_write(&where, j->result->refused, sizeof(j->result->refused));
 	} else if (!span_eq(policy_tenant(fresh), tenant)) {
-		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the tenant must stay %.*s", path, SPAN_FMT(tenant));
+		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the first tenant must stay %.*s", path, SPAN_FMT(tenant));
 		policy_close(&fresh);
 	} else {
 		keep(c, fresh);
