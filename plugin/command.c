@@ -76,8 +76,14 @@ static struct span text_of(const json_t *v)
 	return span(json_string_value(v), json_string_length(v));
 }
 
+/* "nurse", or as the dynamic-security plugin has it {"rolename": "nurse"}. */
+static struct span word_of(const json_t *v, enum field one)
+{
+	return text_of(json_is_object(v) && json_object_size(v) == 1 ? json_object_get(v, fields[one].word) : v);
+}
+
 /* What is wrong with the value of a field; NULL: nothing. */
-static const char *read_words(const json_t *v, struct span **out, size_t *n)
+static const char *read_words(const json_t *v, enum field one, struct span **out, size_t *n)
 {
 	size_t count = json_array_size(v);
 	struct span *word;
@@ -89,7 +95,7 @@ static const char *read_words(const json_t *v, struct span **out, size_t *n)
 		return "read when there is memory again";
 	*out = word;
 	for (size_t i = 0; i < count; i++) {
-		word[i] = text_of(json_array_get(v, i));
+		word[i] = word_of(json_array_get(v, i), one);
 		if (!word_ok(word[i]))
 			return "a list of words of A-Z a-z 0-9 . _ : -";
 	}
@@ -163,7 +169,8 @@ static const char *read_field(struct order *o, enum field f, json_t *v)
 		return json_string_length(v) == 64 && hex_decode(text_of(v), o->fingerprint, sizeof(o->fingerprint))
 			? NULL : "the SHA-256 of the certificate in 64 hexadecimal digits";
 	case KIND_WORDS:
-		return f == FIELD_USERS ? read_words(v, &o->member, &o->members) : read_words(v, &o->role, &o->roles);
+		return f == FIELD_USERS ? read_words(v, FIELD_USER, &o->member, &o->members)
+					: read_words(v, FIELD_ROLE, &o->role, &o->roles);
 	case KIND_PAIRS: return read_pairs(v, o);
 	case KIND_ORDERS: return json_is_array(v) ? NULL : "a list of commands";
 	}

@@ -496,6 +496,7 @@ static void (*const deeds[])(struct work *w, const struct order *o) = {
 	[COMMAND_GRANT_ROLE] = deed_grant_role, [COMMAND_REVOKE_ROLE] = deed_revoke_role,
 	[COMMAND_SET_ATTRIBUTE] = deed_set_attribute, [COMMAND_CLEAR_ATTRIBUTE] = deed_clear_attribute,
 	[COMMAND_ADD_TEAM_MEMBER] = deed_team, [COMMAND_REMOVE_TEAM_MEMBER] = deed_team, [COMMAND_GET_TEAM] = deed_get_team,
+	[COMMAND_LIST_TEAMS] = deed_list_teams, [COMMAND_LIST_GRANTS] = deed_list_grants,
 	[COMMAND_SUSPEND] = deed_move, [COMMAND_RESUME] = deed_move, [COMMAND_QUARANTINE] = deed_move,
 	[COMMAND_RELEASE] = deed_move, [COMMAND_WIPE] = deed_move,
 	[COMMAND_REVOKE_CERTIFICATE] = deed_revoke_certificate, [COMMAND_ALLOW_CERTIFICATE] = deed_allow_certificate,

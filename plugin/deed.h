@@ -42,6 +42,8 @@ void deed_do(struct work *w, const struct order *o);
 void deed_get(struct work *w, const struct order *o);
 void deed_list(struct work *w, const struct order *o);
 void deed_get_team(struct work *w, const struct order *o);
+void deed_list_teams(struct work *w, const struct order *o);
+void deed_list_grants(struct work *w, const struct order *o);
 void deed_list_certificates(struct work *w, const struct order *o);
 void deed_get_policy(struct work *w, const struct order *o);
 void deed_list_policies(struct work *w, const struct order *o);

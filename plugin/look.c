@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "deed.h"
 #include "edition.h"
@@ -75,6 +76,7 @@ struct listing {
 	const struct order *o;
 	Pullcord__V1__Party party;  /* NONE: all, each with its party before it */
 	bool (*wanted)(struct listing *l, const struct account *a);
+	void (*tell)(struct listing *l, const struct account *a);       /* NULL: its id */
 	struct topic topic;
 	enum access access;
 	uint64_t most, n;
@@ -89,28 +91,48 @@ static void name_one(const struct listing *l, const struct account *a)
 	reply_text(l->w->r, NULL, l->party ? a->subject.id : span_str(text));
 }
 
+/* Was it on a page before? "after" is an id, or in a list of people and devices "user:ID" or "device:ID", which come in
+ * the directory's order: by party, then by id. */
+static bool is_before(const struct listing *l, const struct account *a)
+{
+	struct span after = l->o->text[FIELD_AFTER], id, noun = span_cut(after, ':', &id);
+	Pullcord__V1__Party party = span_is(noun, party_noun(USER)) ? USER : DEVICE;
+
+	if (!after.n)
+		return false;
+	if (l->party)
+		return span_cmp(a->subject.id, after) <= 0;
+	return a->subject.party < party || (a->subject.party == party && span_cmp(a->subject.id, id) <= 0);
+}
+
 static bool list_one(void *ctx, const struct account *a)
 {
 	struct listing *l = ctx;
-	struct span after = l->o->text[FIELD_AFTER];
 
-	if (!work_sees(l->w, a) || (l->party && a->subject.party != l->party) || (after.n && span_cmp(a->subject.id, after) <= 0) ||
+	if (!work_sees(l->w, a) || (l->party && a->subject.party != l->party) || is_before(l, a) ||
 	    (l->wanted && !l->wanted(l, a)))
 		return true;
 	l->more = l->n == l->most;
 	if (l->more)
 		return false;
 	l->n++;
-	name_one(l, a);
+	if (l->tell)
+		l->tell(l, a);
+	else
+		name_one(l, a);
 	return true;
+}
+
+static uint64_t most_of(const struct order *o)
+{
+	return o->count && o->count < LIST_MAX ? o->count : LIST_MAX;
 }
 
 static void list_ids(struct listing *l, const char *key)
 {
-	uint64_t count = l->o->count;
 	enum err e;
 
-	l->most = count && count < LIST_MAX ? count : LIST_MAX;
+	l->most = most_of(l->o);
 	reply_array(l->w->r, key);
 	e = directory_each(l->w->a->directory, list_one, l);
 	reply_end(l->w->r);
@@ -141,6 +163,134 @@ static bool in_team(struct listing *l, const struct account *a)
 void deed_get_team(struct work *w, const struct order *o)
 {
 	list_ids(&(struct listing){ .w = w, .o = o, .party = USER, .wanted = in_team }, "users");
+}
+
+/* ---- who holds something, and until when --------------------------------------------------------------------------- */
+
+static bool is_asked(const struct order *o, struct attribute a)
+{
+	return span_eq(a.name, o->text[FIELD_NAME]) && (!order_has(o, FIELD_VALUE) || span_eq(a.value, o->text[FIELD_VALUE]));
+}
+
+static bool holds_it(struct listing *l, const struct account *a)
+{
+	for (size_t i = 0; i < a->subject.roles; i++)
+		if (order_has(l->o, FIELD_ROLE) && span_eq(a->subject.role[i], l->o->text[FIELD_ROLE]))
+			return true;
+	for (size_t i = 0; i < a->subject.attributes; i++)
+		if (is_asked(l->o, a->subject.attribute[i]))
+			return true;
+	return false;
+}
+
+static void tell_grant(const struct listing *l, const struct account *a, struct span value, const struct grant *g)
+{
+	reply_object(l->w->r, NULL);
+	reply_text(l->w->r, a->subject.party == DEVICE ? "device" : "username", a->subject.id);
+	if (value.n)
+		reply_text(l->w->r, "value", value);
+	reply_grant(l->w->r, g);
+	reply_end(l->w->r);
+}
+
+static void tell_grants(struct listing *l, const struct account *a)
+{
+	for (size_t i = 0; order_has(l->o, FIELD_ROLE) && i < a->subject.roles; i++)
+		if (span_eq(a->subject.role[i], l->o->text[FIELD_ROLE]))
+			tell_grant(l, a, span(NULL, 0), a->role_grant ? &a->role_grant[i] : NULL);
+	for (size_t i = 0; i < a->subject.attributes; i++)
+		if (is_asked(l->o, a->subject.attribute[i]))
+			tell_grant(l, a, a->subject.attribute[i].value, a->attribute_grant ? &a->attribute_grant[i] : NULL);
+}
+
+/* Also what has ended, as long as it stands there: why somebody could is a question too. */
+void deed_list_grants(struct work *w, const struct order *o)
+{
+	list_ids(&(struct listing){ .w = w, .o = o, .wanted = holds_it, .tell = tell_grants }, "grants");
+}
+
+/* ---- teams: every value of an attribute, and how many people hold it ------------------------------------------------ */
+
+struct team {
+	char name[WORD_BYTES_MAX + 1];
+};
+
+struct teams {
+	struct work *w;
+	const struct order *o;
+	struct team *team;          /* one for each who holds it */
+	size_t n, room;
+};
+
+static bool collect(void *ctx, const struct account *a)
+{
+	struct teams *t = ctx;
+	int64_t until;
+	struct subject s = account_subject(a, t->w->a->now_us, &until);
+	struct span after = t->o->text[FIELD_AFTER];
+
+	if (a->subject.party != USER || !work_sees(t->w, a))
+		return true;
+	for (size_t i = 0; i < s.attributes; i++) {
+		if (!is_asked(t->o, s.attribute[i]) || (after.n && span_cmp(s.attribute[i].value, after) <= 0))
+			continue;
+		if (t->n == t->room) {
+			size_t room = t->room ? 2 * t->room : 256;
+			struct team *more = reallocarray(t->team, room, sizeof(*more));
+
+			if (!more) {
+				work_fail_err(t->w, ERR_FULL, "list the teams");
+				return false;
+			}
+			t->team = more;
+			t->room = room;
+		}
+		must(span_text(s.attribute[i].value, t->team[t->n++].name, sizeof(t->team->name)));
+	}
+	return true;
+}
+
+static int by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct team *)a)->name, ((const struct team *)b)->name);
+}
+
+static size_t members(const struct teams *t, size_t at)
+{
+	size_t n = 1;
+
+	while (at + n < t->n && by_name(&t->team[at], &t->team[at + n]) == 0)
+		n++;
+	return n;
+}
+
+void deed_list_teams(struct work *w, const struct order *o)
+{
+	struct teams t = { .w = w, .o = o };
+	uint64_t left = most_of(o);
+	size_t at = 0, n;
+	enum err e;
+
+	if (!span_is(o->text[FIELD_NAME], "channel") && !span_is(o->text[FIELD_NAME], "patient")) {
+		work_fail(w, "\"name\" is to be channel or patient");
+		return;
+	}
+	e = directory_each(w->a->directory, collect, &t);
+	if (e != OK)
+		work_fail_err(w, e, "read the directory");
+	if (t.n)
+		qsort(t.team, t.n, sizeof(*t.team), by_name);
+	reply_array(w->r, "teams");
+	for (; at < t.n && left; at += n, left--) {
+		n = members(&t, at);
+		reply_object(w->r, NULL);
+		reply_text(w->r, "name", span_str(t.team[at].name));
+		reply_number(w->r, "members", n);
+		reply_end(w->r);
+	}
+	reply_end(w->r);
+	reply_bool(w->r, "more", at < t.n);
+	free(t.team);
 }
 
 static bool can(struct listing *l, const struct account *a)

@@ -270,6 +270,45 @@ static void teams_are_attributes_of_many(void **state)
 	assert_says("\"users\":[\"cora\"]");
 }
 
+static void teams_are_listed_and_counted(void **state)
+{
+	(void)state;
+	assert_done("root", ONE("'addTeamMember','usernames':['ana','cora'],'channel':'c2'"));
+	assert_done("root", ONE("'addTeamMember','usernames':['ana'],'channel':'c1','expires':2000000000"));
+	assert_done("root", ONE("'addTeamMember','usernames':['cora'],'patient':'p1'"));
+	assert_done("root", ONE("'listTeams','name':'channel'"));
+	assert_says("\"teams\":[{\"name\":\"c1\",\"members\":1},{\"name\":\"c2\",\"members\":2}],\"more\":false");
+	assert_done("root", ONE("'listTeams','name':'channel','count':1"));
+	assert_says("\"teams\":[{\"name\":\"c1\",\"members\":1}],\"more\":true");
+	assert_done("root", ONE("'listTeams','name':'channel','after':'c1'"));
+	assert_says("\"teams\":[{\"name\":\"c2\",\"members\":2}],\"more\":false");
+	assert_done("root", ONE("'listTeams','name':'patient'"));
+	assert_says("\"teams\":[{\"name\":\"p1\",\"members\":1}]");
+	assert_refused("root", ONE("'listTeams','name':'unit'"), "is to be channel or patient");
+	assert_refused("cora", ONE("'listTeams','name':'channel'"), "it takes team.list");
+}
+
+static void grants_are_listed_with_their_ends_and_reasons(void **state)
+{
+	(void)state;
+	assert_done("root", ONE("'createDevice','device':'nc1','roles':[{'rolename':'nurse'}]"));
+	assert_done("root", ONE("'grantRole','username':'cora','rolename':'nurse','expires':2000000000,'reason':'leave'"));
+	assert_done("root", ONE("'listGrants','rolename':'nurse'"));
+	assert_says("{\"device\":\"nc1\",\"by\":\"root\",");
+	assert_says("{\"username\":\"cora\",\"expires\":\"2033-05-18T03:33:20Z\",\"reason\":\"leave\",\"by\":\"root\"");
+	assert_says("{\"username\":\"ana\"}");
+	assert_done("root", ONE("'listGrants','rolename':'nurse','count':1"));
+	assert_says("\"grants\":[{\"device\":\"nc1\"");
+	assert_says("\"more\":true");
+	assert_done("root", ONE("'listGrants','rolename':'nurse','after':'device:nc1','count':1"));
+	assert_says("\"grants\":[{\"username\":\"ana\"}],\"more\":true");
+	assert_done("root", ONE("'setAttribute','username':'ana','name':'unit','value':'icu3'"));
+	assert_done("root", ONE("'listGrants','name':'unit','value':'icu3'"));
+	assert_says("\"grants\":[{\"username\":\"ana\",\"value\":\"icu3\"");
+	assert_done("root", ONE("'listGrants','name':'unit','value':'med4'"));
+	assert_says("\"grants\":[]");
+}
+
 static void states_change_only_as_they_may(void **state)
 {
 	static const struct { const char *command, *why; } row[] = {
@@ -447,6 +486,8 @@ int main(void)
 		TEST(a_batch_is_all_or_nothing),
 		TEST(accounts_are_made_changed_shown_listed_and_removed),
 		TEST(teams_are_attributes_of_many),
+		TEST(teams_are_listed_and_counted),
+		TEST(grants_are_listed_with_their_ends_and_reasons),
 		TEST(states_change_only_as_they_may),
 		TEST(certificates_are_revoked_and_allowed),
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
