@@ -219,6 +219,7 @@ static void message_fill(Pullcord__V1__Account *m, const struct account *a, stru
 	m->password = (char *)(uintptr_t)a->password;
 	m->name = block_text(b, a->name);
 	m->changed_us = a->changed_us;
+	m->unlocked_us = (uint64_t)a->unlocked_us;
 	m->n_role = s->roles;
 	m->role = block_take(b, s->roles * sizeof(*m->role));
 	for (size_t i = 0; i < s->roles; i++)
@@ -364,6 +365,7 @@ static void account_fill(struct account *a, const Pullcord__V1__Account *m, stru
 	a->state_since = (struct grant){ 0, m->state_us, block_copy(b, m->state_reason), block_copy(b, m->state_by) };
 	a->name = block_copy(b, m->name);
 	a->changed_us = m->changed_us;
+	a->unlocked_us = (int64_t)m->unlocked_us;
 }
 
 enum err account_read(struct span raw, struct account **out)

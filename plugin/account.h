@@ -38,6 +38,7 @@ struct account {
 	char password[ACCOUNT_PHC_MAX];
 	struct span name;           /* for people to read; no PHI */
 	uint64_t changed_us;
+	int64_t unlocked_us;        /* wrong passwords of before are forgiven; 0: never */
 };
 
 /* The subject as it counts at now_us: without what has ended; in quarantine with that role only. *until_us is when that

@@ -195,6 +195,7 @@ static void deed_password(struct work *w, const struct order *o)
 	if (!take(w, USER, order_id(o)))
 		return;
 	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
+	w->draft.account.unlocked_us = w->a->now_us;   /* whoever forgot it was locked out by trying */
 	if (store(w, false))
 		work_tell(w, "user:%.*s password: %s -> another", SPAN_FMT(order_id(o)), w->account->password[0] ? "one" : "none");
 	crypt_wipe(w->draft.account.password, sizeof(w->draft.account.password));
@@ -349,6 +350,37 @@ static void deed_move(struct work *w, const struct order *o)
 		     account_state_name(moves[i].to));
 }
 
+/* ---- lock-outs --------------------------------------------------------------------------------------------------- */
+
+struct locked {
+	const struct account *account;
+	int64_t now_us;
+	unsigned n;
+};
+
+static void count_lock(void *ctx, const struct lock *x)
+{
+	struct locked *l = ctx;
+
+	l->n += lock_holds(x, l->account, l->now_us);
+}
+
+static void deed_unlock(struct work *w, const struct order *o)
+{
+	struct locked locked = { .now_us = w->a->now_us };
+	enum err e;
+
+	if (!take(w, USER, order_id(o)))
+		return;
+	locked.account = w->account;
+	e = batch_locks(w->b, count_lock, &locked);
+	if (e != OK)
+		work_fail_err(w, e, "read the directory");
+	w->draft.account.unlocked_us = w->a->now_us;
+	if (!w->why[0] && store(w, false))
+		work_tell(w, "user:%.*s: %u lock-outs -> none", SPAN_FMT(order_id(o)), locked.n);
+}
+
 /* ---- certificates ------------------------------------------------------------------------------------------------ */
 
 static void deed_revoke_certificate(struct work *w, const struct order *o)
@@ -499,6 +531,7 @@ static void (*const deeds[])(struct work *w, const struct order *o) = {
 	[COMMAND_LIST_TEAMS] = deed_list_teams, [COMMAND_LIST_GRANTS] = deed_list_grants,
 	[COMMAND_SUSPEND] = deed_move, [COMMAND_RESUME] = deed_move, [COMMAND_QUARANTINE] = deed_move,
 	[COMMAND_RELEASE] = deed_move, [COMMAND_WIPE] = deed_move,
+	[COMMAND_UNLOCK] = deed_unlock,
 	[COMMAND_REVOKE_CERTIFICATE] = deed_revoke_certificate, [COMMAND_ALLOW_CERTIFICATE] = deed_allow_certificate,
 	[COMMAND_LIST_CERTIFICATES] = deed_list_certificates,
 	[COMMAND_SET_POLICY] = deed_set_policy, [COMMAND_GET_POLICY] = deed_get_policy,

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "crypt.h"
 #include "cur.h"
 #include "directory.pb-c.h"
 #include "store.h"
@@ -18,16 +19,20 @@
 #define EDITION_NAMES_MAX (64 << 10)    /* bytes of an edition beside its texts */
 #define EDITION_BYTES_MAX (EDITION_TEXT_MAX + EDITION_NAMES_MAX)
 
-enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION };
-static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
-static const char *const first_tables[] = { "account", "owner", "journal", "check", NULL };
+#define LOCK_BYTES_MAX 256
+#define LOCK_SEEN_US (2 * 86400 * INT64_C(1000000))     /* who is about is seen once a day */
+
+enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, TABLES };
+static const char *const tables[TABLES + 1] = { "account", "owner", "journal", "check", "denial", "edition", "lock", NULL };
+/* How many of them there were, in stores nobody wrote to since. */
+static const size_t generations[] = { TABLES, LOCK, DENIAL };
 static const struct span check_key = SPAN_LIT("root"), check_text = SPAN_LIT("pullcord directory v1");
 
 struct directory {
 	struct store *store;
 	struct vault vault;
 	uint64_t seen;              /* the last commit directory_changes() saw */
-	bool first;                 /* read-only, of before there were denials and editions */
+	size_t tables;              /* fewer than TABLES: read-only, of before there were the others */
 };
 
 struct batch {
@@ -119,23 +124,35 @@ static enum err check_root(struct directory *d, struct txn *t, bool may_write)
 	return span_eq(span(text, check_text.n), check_text) ? OK : ERR_CORRUPT;
 }
 
+static enum err open_generation(struct directory *d, const char *path, size_t n, bool read_only)
+{
+	const char *name[TABLES + 1] = { NULL };
+	struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, name, read_only };
+
+	memcpy(name, tables, n * sizeof(*name));
+	d->tables = n;
+	return store_open(path, &spec, &d->store);
+}
+
+/* A writer makes the tables that are new; a reader does without them. */
+static enum err open_store(struct directory *d, const char *path, bool read_only)
+{
+	enum err e = open_generation(d, path, TABLES, read_only);
+
+	for (size_t i = 1; e == ERR_CORRUPT && read_only && i < countof(generations); i++)
+		e = open_generation(d, path, generations[i], true);
+	return e;
+}
+
 enum err directory_open(const char *path, const uint8_t root[32], bool read_only, struct directory **out)
 {
-	struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, read_only };
 	CLEANUP(directory_close) struct directory *d = calloc(1, sizeof(*d));
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	enum err e;
 
 	if (!d)
 		return ERR_FULL;
 	vault_init(&d->vault, root, "directory");
-	e = store_open(path, &spec, &d->store);
-	if (e == ERR_CORRUPT && read_only) {   /* a writer would have made the tables that are new since */
-		d->first = true;
-		spec.table = first_tables;
-		e = store_open(path, &spec, &d->store);
-	}
-	TRY(e);
+	TRY(open_store(d, path, read_only));
 	TRY(read_only ? txn_begin_read(d->store, &t) : txn_begin_write(d->store, &t));
 	TRY(check_root(d, t, !read_only));
 	if (!read_only)
@@ -499,7 +516,7 @@ enum err directory_denial(struct directory *d, const uint8_t fingerprint[32], st
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct span sealed;
 
-	if (d->first)
+	if (d->tables <= DENIAL)
 		return ERR_NOT_FOUND;
 	TRY(txn_begin_read(d->store, &t));
 	TRY(txn_get(t, DENIAL, fingerprint_span(fingerprint), &sealed));
@@ -513,7 +530,7 @@ enum err directory_denials(struct directory *d, bool (*visit)(void *ctx, const s
 	struct denial x;
 	enum err e;
 
-	if (d->first)
+	if (d->tables <= DENIAL)
 		return OK;
 	TRY(txn_begin_read(d->store, &t));
 	while ((e = txn_after(t, DENIAL, key, &key, &sealed)) == OK) {
@@ -626,7 +643,7 @@ enum err directory_edition(struct directory *d, uint64_t number, struct edition 
 	struct key64 want = key64(number);
 	struct span key = key64_span(&want), sealed;
 
-	if (d->first)
+	if (d->tables <= EDITION)
 		return ERR_NOT_FOUND;
 	TRY(txn_begin_read(d->store, &t));
 	TRY(number ? txn_get(t, EDITION, key, &sealed) : txn_last(t, EDITION, &key, &sealed));
@@ -837,4 +854,139 @@ enum err directory_owners(struct directory *d, void (*visit)(void *ctx, struct s
 		visit(ctx, client_id, &o);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* ---- lock-outs --------------------------------------------------------------------------------------------------- */
+
+static void lock_free(Pullcord__V1__LockOut **m)
+{
+	if (*m)
+		pullcord__v1__lock_out__free_unpacked(*m, NULL);
+	*m = NULL;
+}
+
+/* The names themselves are sealed. */
+struct lock_key {
+	uint8_t b[1 + 16];
+};
+
+static struct lock_key lock_key(const struct lock *x)
+{
+	uint8_t hash[SHA256_BYTES];
+	struct lock_key k = { { (uint8_t)x->kind } };
+
+	SHA256(hash, span_str(x->name), SPAN_LIT("|"), span_str(x->address));
+	memcpy(k.b + 1, hash, sizeof(k.b) - 1);
+	return k;
+}
+
+static enum err open_lock(struct directory *d, struct span key, struct span sealed, struct lock *out)
+{
+	CLEANUP(lock_free) Pullcord__V1__LockOut *m = NULL;
+	uint8_t raw[LOCK_BYTES_MAX];
+	struct lock x = { 0 };
+
+	if (sealed.n > sizeof(raw) + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	TRY(open_sealed(d, LOCK, key, sealed, raw));
+	m = pullcord__v1__lock_out__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
+	if (!m || m->version != 1)
+		return m ? ERR_VERSION : ERR_CORRUPT;
+	x.kind = (enum lock_kind)m->kind;
+	x.at_us = (int64_t)m->at_us;
+	x.until_us = (int64_t)m->until_us;
+	x.times = m->times;
+	if (m->kind >= LOCK_KINDS || !span_text(span_str(m->name), x.name, sizeof(x.name)) ||
+	    !span_text(span_str(m->address), x.address, sizeof(x.address)))
+		return ERR_CORRUPT;
+	*out = x;
+	return OK;
+}
+
+static enum err each_lock(struct directory *d, struct txn *t, void (*visit)(void *ctx, const struct lock *x), void *ctx)
+{
+	struct span key = { NULL, 0 }, sealed;
+	struct lock x;
+	enum err e;
+
+	while ((e = txn_after(t, LOCK, key, &key, &sealed)) == OK) {
+		TRY(open_lock(d, key, sealed, &x));
+		visit(ctx, &x);
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err directory_locks(struct directory *d, void (*visit)(void *ctx, const struct lock *x), void *ctx)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	if (d->tables <= LOCK)
+		return OK;
+	TRY(txn_begin_read(d->store, &t));
+	return each_lock(d, t, visit, ctx);
+}
+
+enum err batch_locks(struct batch *b, void (*visit)(void *ctx, const struct lock *x), void *ctx)
+{
+	return each_lock(b->d, b->t, visit, ctx);
+}
+
+bool lock_holds(const struct lock *x, const struct account *a, int64_t now_us)
+{
+	return (x->kind == LOCK_PERSON || x->kind == LOCK_ACCOUNT) && a->subject.party == USER && x->until_us > now_us &&
+	       x->at_us > a->unlocked_us && span_is(a->subject.id, x->name);
+}
+
+static bool is_over(const struct lock *x, int64_t now_us)
+{
+	return x->until_us <= now_us || (x->kind == LOCK_KNOWN && now_us - x->at_us > LOCK_SEEN_US);
+}
+
+static enum err trim_locks(struct directory *d, struct txn *t, int64_t now_us)
+{
+	struct span at = { NULL, 0 }, sealed;
+	struct lock_key kept;
+	struct lock x;
+	enum err e;
+
+	while ((e = txn_after(t, LOCK, at, &at, &sealed)) == OK) {
+		TRY(open_lock(d, at, sealed, &x));
+		kept = lock_key(&x);    /* what borrows from the map does not outlast a write */
+		at = span(kept.b, sizeof(kept.b));
+		if (is_over(&x, now_us))
+			TRY(txn_del(t, LOCK, at));
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_us)
+{
+	Pullcord__V1__LockOut m = PULLCORD__V1__LOCK_OUT__INIT;
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct lock_key key = lock_key(x);
+	uint8_t raw[LOCK_BYTES_MAX];
+	uint64_t n, most = x->kind == LOCK_KNOWN ? DIRECTORY_LOCKS_MAX / 2 : DIRECTORY_LOCKS_MAX;
+
+	m.version = 1;
+	m.kind = x->kind;
+	m.name = (char *)(uintptr_t)x->name;
+	m.address = (char *)(uintptr_t)x->address;
+	m.at_us = (uint64_t)x->at_us;
+	m.until_us = (uint64_t)x->until_us;
+	m.times = x->times;
+	if (!span_utf8(span_str(x->name)) || !span_utf8(span_str(x->address)))
+		return ERR_RANGE;
+	must(pullcord__v1__lock_out__get_packed_size(&m) <= sizeof(raw));
+	if (store_tight(d->store))
+		return ERR_FULL;
+	TRY(txn_begin_write(d->store, &t));
+	TRY(txn_count(t, LOCK, &n));
+	if (n >= most) {
+		TRY(trim_locks(d, t, now_us));
+		TRY(txn_count(t, LOCK, &n));
+	}
+	if (n >= most)
+		return ERR_FULL;
+	TRY(put_sealed(d, t, LOCK, span(key.b, sizeof(key.b)), span(raw, pullcord__v1__lock_out__pack(&m, raw))));
+	return txn_commit(&t);
 }

@@ -81,6 +81,26 @@ struct edition {
 enum err directory_edition(struct directory *d, uint64_t number, struct edition *out) MUST_USE;
 void edition_clear(struct edition *e);
 
+/* ---- who is locked out, and who is known where ---- */
+
+#define DIRECTORY_LOCKS_MAX 16384       /* the known take half of them at most */
+
+/* The first three are those of enum lockout_kind. */
+enum lock_kind { LOCK_PERSON, LOCK_ADDRESS, LOCK_ACCOUNT, LOCK_KNOWN, LOCK_KINDS };
+struct lock {
+	enum lock_kind kind;
+	char name[65], address[64]; /* as far as the kind asks; the name need not be anybody's */
+	int64_t at_us, until_us;
+	uint32_t times;             /* in a row */
+};
+/* In place of one of the same kind, name and address; durable when OK. What is over makes room, and who was not
+ * seen for a day. ERR_FULL: it is not enough. */
+enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_us) MUST_USE;
+/* Does it keep this person out, at the time? */
+bool lock_holds(const struct lock *x, const struct account *a, int64_t now_us);
+/* All there are, also those that are over. */
+enum err directory_locks(struct directory *d, void (*visit)(void *ctx, const struct lock *x), void *ctx) MUST_USE;
+
 /* ---- many changes, all or nothing ---- */
 
 /* One transaction of the thread that began it; others wait to write meanwhile, nobody waits to read. After an error it
@@ -90,6 +110,7 @@ enum err directory_begin(struct directory *d, struct batch **out) MUST_USE;
 enum err batch_find(struct batch *b, Pullcord__V1__Party party, struct span id, struct account **out) MUST_USE;
 enum err batch_save(struct batch *b, const struct account *a, bool create) MUST_USE;
 enum err batch_remove(struct batch *b, Pullcord__V1__Party party, struct span id) MUST_USE;
+enum err batch_locks(struct batch *b, void (*visit)(void *ctx, const struct lock *x), void *ctx) MUST_USE;
 /* ERR_EXISTS: it is revoked already; ERR_NOT_FOUND: it is not. */
 enum err batch_deny(struct batch *b, const struct denial *x) MUST_USE;
 enum err batch_allow(struct batch *b, const uint8_t fingerprint[32]) MUST_USE;

@@ -129,6 +129,7 @@ static enum err open_directory(struct opening *o)
 	TRY(directory_open(in_dir(o, "directory.mdb"), o->root, false, &o->g->directory));
 	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
 	TRY(owners_open(o->g->directory, &o->g->owners));
+	TRY(locks_open(o->g->directory, guard_real_us(), &o->g->locks));
 	return control_open(o->g->directory, o->spec->dir, o->g->policy, &o->g->control);
 }
 
@@ -229,6 +230,7 @@ void guard_close(struct guard **gp)
 	history_close(&g->history);
 	record_close(&g->record);
 	owners_close(&g->owners);
+	locks_close(&g->locks);
 	control_close(&g->control);
 	directory_close(&g->directory);
 	if (g->sessions.buckets)
@@ -590,6 +592,7 @@ static void watch_threads(struct guard *g)
 	g->evicted_was = history_evicted(g->history);
 	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
 	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
+	say_trouble(EV_LOCK_NOT_KEPT, locks_trouble(g->locks), &g->locks_was);
 	say_trouble(EV_EDITION_NOT_KEPT, control_trouble(g->control), &g->control_was);
 }
 

@@ -15,6 +15,7 @@
 #include "control.h"
 #include "envelope.h"
 #include "history.h"
+#include "locks.h"
 #include "owners.h"
 #include "password.h"
 #include "record.h"
@@ -39,6 +40,7 @@ struct guard {
 	struct record *record;
 	struct history *history;
 	struct owners *owners;
+	struct locks *locks;
 	struct password_desk *passwords;
 	struct sessions sessions;
 	struct arena arena;
@@ -57,7 +59,7 @@ struct guard {
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
-	enum err history_was, owners_was, directory_was, control_was;
+	enum err history_was, owners_was, directory_was, control_was, locks_was;
 	uint64_t evicted_was;
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };

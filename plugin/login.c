@@ -27,6 +27,7 @@ enum fault {
 	LOGIN_SESSIONS,
 	LOGIN_REVOKED,
 	LOGIN_WIPED,
+	LOGIN_LOCKED,
 };
 
 static const struct { const char *text; enum gate answer; } faults[] = {
@@ -48,6 +49,7 @@ static const struct { const char *text; enum gate answer; } faults[] = {
 	[LOGIN_SESSIONS] = { "limit sessions: as many as the roles allow are there already", GATE_DENY },
 	[LOGIN_REVOKED] = { "the certificate is revoked", GATE_DENY },
 	[LOGIN_WIPED] = { "wiped", GATE_DENY },
+	[LOGIN_LOCKED] = { "locked out", GATE_DENY },
 };
 
 /* Who a connection says it is, while that is being found out. */
@@ -129,10 +131,62 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 	return fault;
 }
 
+/* ---- wrong passwords ---- */
+
+static const char *until_text(int64_t us, char out[COMMAND_TIME])
+{
+	return command_time(us + 999999, out);   /* not before it is over */
+}
+
+/* Once for each lock that begins; what is refused because of it is recorded as a login. */
+static void record_lock(struct guard *g, const struct client *c, const struct claim *k, enum lockout_kind kind,
+			const struct lockout_mark *mark)
+{
+	static const char *const whom[LOCKOUT_KINDS] = {
+		[LOCKOUT_PERSON] = "this name, from this address",
+		[LOCKOUT_ADDRESS] = "newcomers from this address",
+		[LOCKOUT_ACCOUNT] = "this name, wherever it is not known",
+	};
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOCKOUT, true, NULL);
+	char detail[128], until[COMMAND_TIME];
+
+	snprintf(detail, sizeof(detail), "%u wrong passwords: %s is locked out until %s",
+		 (unsigned)policy_lockout(g->policy)[kind].failures, whom[kind], until_text(mark->until_us, until));
+	h.party = PULLCORD__V1__PARTY__PARTY_USER;
+	h.actor = k->account && kind != LOCKOUT_ADDRESS ? span_str(k->id) : span(NULL, 0);
+	h.client = span_str(c->client);
+	h.address = span_str(c->address);
+	h.detail = span_str(detail);
+	record_push(g->record, &h);
+}
+
+static void count_failure(struct guard *g, const struct client *c, const struct claim *k, const struct lockout_who *who)
+{
+	struct lockout_mark mark[LOCKOUT_KINDS];
+	unsigned begun = locks_fail(g->locks, g->policy, who, guard_real_us(), mark);
+
+	for (enum lockout_kind kind = 0; kind < LOCKOUT_KINDS; kind++)
+		if (begun & 1u << kind)
+			record_lock(g, c, k, kind, &mark[kind]);
+}
+
+static enum fault check_lock(struct guard *g, struct claim *k, const struct lockout_who *who)
+{
+	int64_t until = locks_until(g->locks, g->policy, who, guard_real_us());
+	char text[COMMAND_TIME];
+
+	if (!until)
+		return LOGIN_GOOD;
+	snprintf(k->text, sizeof(k->text), "locked out until %s", until_text(until, text));
+	k->detail = k->text;
+	return LOGIN_LOCKED;
+}
+
 /* A person: "<user>.<terminal>" with a password. An unknown name costs the same hash as a known one. */
 static enum fault claim_person(struct guard *g, const struct client *c, const char *password, struct claim *k)
 {
 	size_t n = c->username ? strlen(c->username) : 0;
+	struct lockout_who who;
 	const char *phc;
 	enum fault f;
 
@@ -147,12 +201,16 @@ static enum fault claim_person(struct guard *g, const struct client *c, const ch
 	f = find_account(g, k);
 	if (f == LOGIN_MEMORY)
 		return f;
+	who = (struct lockout_who){ span(c->username, n), span_str(c->address), k->account ? k->account->unlocked_us : 0 };
+	if (check_lock(g, k, &who) != LOGIN_GOOD)
+		return LOGIN_LOCKED;
 	phc = k->account && k->account->password[0] ? k->account->password : NULL;
 	switch (password_ask(g->passwords, span(c->username, n), span_str(password), phc, guard_mono_us() / 1000)) {
-	case PASSWORD_RIGHT: return f;
+	case PASSWORD_RIGHT: locks_pass(g->locks, &who, guard_real_us()); return f;
 	case PASSWORD_WAIT: return LOGIN_WAIT;
 	case PASSWORD_BUSY: return LOGIN_BUSY;
-	case PASSWORD_WRONG: break;
+	case PASSWORD_WRONG: count_failure(g, c, k, &who); break;
+	case PASSWORD_AGAIN: break;
 	}
 	return LOGIN_PASSWORD;
 }

@@ -46,6 +46,31 @@ static void reply_held(struct reply *r, const struct account *a)
 	reply_end(r);
 }
 
+static void reply_lock(void *ctx, const struct lock *x)
+{
+	const struct work *w = ctx;
+	char time[COMMAND_TIME];
+
+	if (!lock_holds(x, w->account, w->a->now_us))
+		return;
+	reply_object(w->r, NULL);
+	if (x->kind == LOCK_PERSON)
+		reply_text(w->r, "address", span_str(x->address));
+	reply_text(w->r, "until", span_str(command_time(x->until_us, time)));
+	reply_end(w->r);
+}
+
+static void reply_locks(struct work *w)
+{
+	enum err e;
+
+	reply_array(w->r, "lockouts");
+	e = directory_locks(w->a->directory, reply_lock, w);
+	reply_end(w->r);
+	if (e != OK)
+		work_fail_err(w, e, "read the directory");
+}
+
 void deed_get(struct work *w, const struct order *o)
 {
 	const struct account *a;
@@ -67,6 +92,8 @@ void deed_get(struct work *w, const struct order *o)
 	reply_bool(w->r, "password", a->password[0] != '\0');
 	reply_text(w->r, "changed", span_str(command_time((int64_t)a->changed_us, time)));
 	reply_held(w->r, a);
+	if (a->subject.party == USER)
+		reply_locks(w);
 	reply_end(w->r);
 }
 

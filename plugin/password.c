@@ -103,7 +103,7 @@ struct question {
 struct answer {
 	struct ticket ticket;
 	int64_t until_ms;             /* 0: none here */
-	bool right;
+	bool right, told;
 };
 
 /* `question` is a ring from `first`; its first is being worked on. `answer` is a ring that forgets the oldest. */
@@ -155,7 +155,7 @@ static enum err judge(const struct question *q, bool *right)
 
 static void remember(struct password_desk *d, const struct ticket *t, bool right)
 {
-	d->answer[d->next_answer] = (struct answer){ *t, d->now_ms + ANSWER_MS, right };
+	d->answer[d->next_answer] = (struct answer){ *t, d->now_ms + ANSWER_MS, right, false };
 	d->next_answer = (d->next_answer + 1) % ANSWERS_MAX;
 }
 
@@ -230,12 +230,20 @@ void password_close(struct password_desk **d)
 	*d = NULL;
 }
 
-static const struct answer *recall(const struct password_desk *d, const struct ticket *t)
+static struct answer *recall(struct password_desk *d, const struct ticket *t)
 {
 	for (size_t i = 0; i < ANSWERS_MAX; i++)
 		if (d->answer[i].until_ms > d->now_ms && ticket_same(&d->answer[i].ticket, t))
 			return &d->answer[i];
 	return NULL;
+}
+
+static enum password_answer tell(struct answer *a)
+{
+	bool told = a->told;
+
+	a->told = true;
+	return a->right ? PASSWORD_RIGHT : told ? PASSWORD_AGAIN : PASSWORD_WRONG;
 }
 
 /* One question for each user: the same again waits with it, another one must come back later. */
@@ -267,16 +275,16 @@ enum password_answer password_ask(struct password_desk *d, struct span user, str
 				  int64_t now_ms)
 {
 	enum password_answer said;
-	const struct answer *known;
+	struct answer *known;
 	struct ticket t;
 
 	if (!word_ok(user) || !length_ok(password))
-		return PASSWORD_WRONG;
+		return PASSWORD_AGAIN;
 	t = ticket_of(d, user, password, phc);
 	pthread_mutex_lock(&d->lock);
 	d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
 	known = recall(d, &t);
-	said = known ? (known->right ? PASSWORD_RIGHT : PASSWORD_WRONG) : enqueue(d, &t, user, password, phc);
+	said = known ? tell(known) : enqueue(d, &t, user, password, phc);
 	pthread_mutex_unlock(&d->lock);
 	return said;
 }

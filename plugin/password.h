@@ -22,7 +22,14 @@ enum err password_check(const char *phc, struct span password) MUST_USE;
 
 struct password_desk;
 
-enum password_answer { PASSWORD_WAIT, PASSWORD_RIGHT, PASSWORD_WRONG, PASSWORD_BUSY };
+enum password_answer {
+	PASSWORD_WAIT,
+	PASSWORD_RIGHT,
+	PASSWORD_WRONG,             /* a guess that failed */
+	PASSWORD_AGAIN,             /* wrong, and no guess more: said before (clients repeat what was typed once), or of a
+	                             * length no password has */
+	PASSWORD_BUSY
+};
 
 enum err password_open(struct password_desk **out) MUST_USE;      /* starts the worker, all its signals blocked */
 void password_close(struct password_desk **d);                    /* waits for the hash under way */

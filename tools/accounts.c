@@ -72,12 +72,17 @@ static int check_roles(const struct install *in, const struct holding *h)
 	return CMD_DONE;
 }
 
-static uint64_t now_us(void)
+int64_t accounts_now_us(void)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static uint64_t now_us(void)
+{
+	return (uint64_t)accounts_now_us();
 }
 
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h)
@@ -179,33 +184,69 @@ void accounts_print(const struct account *a)
 struct listing {
 	Pullcord__V1__Party party;
 	uint64_t n;
+	struct lock *lock;
+	size_t locks, room;
+	int64_t now_us;
 };
+
+static void listing_end(struct listing *l)
+{
+	free(l->lock);
+}
+
+static void list_lock(void *ctx, const struct lock *x)
+{
+	struct listing *l = ctx;
+
+	if (l->locks == l->room) {
+		l->room = l->room ? 2 * l->room : 16;
+		l->lock = realloc(l->lock, l->room * sizeof(*l->lock));
+		must(l->lock);
+	}
+	l->lock[l->locks++] = *x;
+}
+
+/* Until when somewhere; 0: they are not. */
+static int64_t locked_until(const struct listing *l, const struct account *a)
+{
+	int64_t until = 0;
+
+	for (size_t i = 0; i < l->locks; i++)
+		if (lock_holds(&l->lock[i], a, l->now_us) && l->lock[i].until_us > until)
+			until = l->lock[i].until_us;
+	return until;
+}
 
 static bool list_one(void *ctx, const struct account *a)
 {
 	struct listing *l = ctx;
+	int64_t until = locked_until(l, a);
+	char text[REPORT_TIME];
 	struct cell row[] = {
 		CELL_SPAN("id", a->subject.id),
 		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", a->subject.role, a->subject.roles),
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
+		until ? CELL_STR("locked_out_until", report_date(until, text)) : CELL_NULL("locked_out_until"),
 	};
+	size_t n = l->party == PULLCORD__V1__PARTY__PARTY_USER ? countof(row) : countof(row) - 1;
 
 	if (a->subject.party != l->party)
 		return true;
 	row[0].width = 20;
 	row[1].width = 11;
 	row[2].width = 24;
+	row[3].width = n == countof(row) ? 24 : 0;
 	if (l->n++ == 0)
-		report_head(row, countof(row));
-	report_row(row, countof(row));
+		report_head(row, n);
+	report_row(row, n);
 	return !report_broken();
 }
 
 int accounts_list(const struct accounts *kind, int argc, char **argv)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
-	struct listing listing = { kind->party, 0 };
+	CLEANUP(listing_end) struct listing listing = { .party = kind->party, .now_us = accounts_now_us() };
 	struct install in;
 	const char *where = NULL;
 	char command[32], example[64];
@@ -215,8 +256,11 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
 	const struct opt_page page = {
-		.command = command, .text = "Lists the accounts there are, with their roles and attributes.",
-		.example = example, OPTS(opt),
+		.command = command, .example = example, OPTS(opt),
+		.text = kind->party == PULLCORD__V1__PARTY__PARTY_USER
+			? "Lists the accounts there are, with their roles and attributes, and until when somebody is locked out "
+			  "somewhere for wrong passwords."
+			: "Lists the accounts there are, with their roles and attributes.",
 	};
 	enum err e;
 	int code;
@@ -229,7 +273,9 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 	report_json(json);
 	if (install_open(where, &in) != OK || install_directory(&in, true, &dir) != OK)
 		return CMD_NO;
-	e = directory_each(dir, list_one, &listing);
+	e = directory_locks(dir, list_lock, &listing);
+	if (e == OK)
+		e = directory_each(dir, list_one, &listing);
 	if (e != OK)
 		return report_fail(e, "read the directory");
 	if (listing.n == 0)
@@ -338,6 +384,12 @@ static int do_resume(struct work *w)
 	return move(w, ACCOUNT_ACTIVE, FROM(ACTIVE) | FROM(SUSPENDED), "is active again");
 }
 
+static int do_unlock(struct work *w)
+{
+	w->draft.account.unlocked_us = accounts_now_us();
+	return save(w, "is not locked out any more");
+}
+
 static int do_quarantine(struct work *w)
 {
 	return move(w, ACCOUNT_QUARANTINED, FROM(ACTIVE) | FROM(SUSPENDED),
@@ -383,6 +435,10 @@ static const struct deed deed_suspend = {
 };
 static const struct deed deed_resume = {
 	"resume", "Makes a suspended account active again.", "", false, false, true, do_resume, "resume",
+};
+static const struct deed deed_unlock = {
+	"unlock", "Forgives a person the wrong passwords tried in their name: they may log in again at once, from everywhere "
+	"but an address that is locked out itself.", "", false, false, true, do_unlock, "unlock",
 };
 static const struct deed deed_quarantine = {
 	"quarantine", "Puts an account in quarantine: until released it may do what the policy says under "
@@ -547,6 +603,7 @@ DEED(grant)
 DEED(revoke)
 DEED(suspend)
 DEED(resume)
+DEED(unlock)
 DEED(quarantine)
 DEED(release)
 DEED(wipe)

@@ -22,6 +22,7 @@ int accounts_grant(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_revoke(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_suspend(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_resume(const struct accounts *kind, int argc, char **argv) MUST_USE;
+int accounts_unlock(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_quarantine(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_release(const struct accounts *kind, int argc, char **argv) MUST_USE;
 int accounts_wipe(const struct accounts *kind, int argc, char **argv) MUST_USE;
@@ -41,6 +42,7 @@ void draft_init(struct draft *d, const struct accounts *kind, const char *tenant
  * the installation's policy, too many. */
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;
 
+int64_t accounts_now_us(void);
 /* Saves a new or changed account; says what went wrong. */
 int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create) MUST_USE;
 /* ERR_NOT_FOUND and others are said. */

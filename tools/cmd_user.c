@@ -94,6 +94,7 @@ static int change_password(const char *where, const char *password_file, const c
 		return CMD_NO;
 	draft_of(&d, a);
 	code = set_password(&d, password_file);
+	d.account.unlocked_us = accounts_now_us();   /* whoever forgot it was locked out by trying */
 	if (code == CMD_DONE)
 		code = accounts_save(&people, dir, &d, false);
 	crypt_wipe(d.account.password, sizeof(d.account.password));
@@ -126,6 +127,7 @@ static int user_grant(int argc, char **argv) { return accounts_grant(&people, ar
 static int user_revoke(int argc, char **argv) { return accounts_revoke(&people, argc, argv); }
 static int user_suspend(int argc, char **argv) { return accounts_suspend(&people, argc, argv); }
 static int user_resume(int argc, char **argv) { return accounts_resume(&people, argc, argv); }
+static int user_unlock(int argc, char **argv) { return accounts_unlock(&people, argc, argv); }
 static int user_quarantine(int argc, char **argv) { return accounts_quarantine(&people, argc, argv); }
 static int user_release(int argc, char **argv) { return accounts_release(&people, argc, argv); }
 static int user_wipe(int argc, char **argv) { return accounts_wipe(&people, argc, argv); }
@@ -140,6 +142,7 @@ static const struct opt_verb verbs[] = {
 	{ "passwd", user_passwd, "give a new password" },
 	{ "suspend", user_suspend, "lock out, keep the account" },
 	{ "resume", user_resume, "undo suspend" },
+	{ "unlock", user_unlock, "forgive wrong passwords" },
 	{ "quarantine", user_quarantine, "let it speak on the quarantine topics only" },
 	{ "release", user_release, "undo quarantine" },
 	{ "wipe", user_wipe, "shut out for good" },

@@ -28,6 +28,7 @@ static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED] = { "stored", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK] = { "clock", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN] = { "admin", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOCKOUT] = { "lockout", false },
 };
 
 static const struct { const char *name; enum tone tone; } outcomes[] = {

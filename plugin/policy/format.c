@@ -31,7 +31,8 @@ static bool is_top(struct span first)
 /* These grant nothing to the role they may stand in. */
 static bool is_anywhere(struct span first)
 {
-	return span_is(first, "life-critical") || span_is(first, "record") || span_is(first, "share") || span_is(first, "join");
+	return span_is(first, "life-critical") || span_is(first, "record") || span_is(first, "share") || span_is(first, "join") ||
+	       span_is(first, "lock-out");
 }
 
 /* Statements that may stand anywhere, and comments, keep the place they were given. */

@@ -4,6 +4,7 @@
 
 #define LINT_TEXT_MAX 512
 #define NUMBER_DIGITS 6         /* a medical record number has at least so many */
+#define LOCKOUT_S (4 * 3600)    /* a longer one is a nurse's shift */
 
 static const enum access accesses[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
 
@@ -209,8 +210,62 @@ static bool lint_role(const struct role *role, char text[LINT_TEXT_MAX])
 	return true;
 }
 
+static bool lint_lockout(const struct rules *r, enum lockout_kind kind, char text[LINT_TEXT_MAX])
+{
+	const struct policy_lockout *l = &r->lockout[kind];
+
+	if (!r->lockout_line[kind] || r->lockout_meant[kind])
+		return false;
+	if (!l->failures && kind != LOCKOUT_ACCOUNT)
+		snprintf(text, LINT_TEXT_MAX, "lock-out %snever: %s", kind == LOCKOUT_ADDRESS ? "address " : "",
+			 kind == LOCKOUT_ADDRESS ? "one machine may guess the passwords of everybody" : "passwords may be guessed without end");
+	else if (l->for_s > LOCKOUT_S)
+		snprintf(text, LINT_TEXT_MAX, "lock-out for more than %d hours: whoever mistypes misses a shift", LOCKOUT_S / 3600);
+	else
+		return false;
+	return true;
+}
+
+/* The kind said next, from this line on; LOCKOUT_KINDS: none. */
+static enum lockout_kind next_lockout(const struct rules *r, uint32_t from)
+{
+	enum lockout_kind next = LOCKOUT_KINDS;
+
+	for (enum lockout_kind kind = 0; kind < LOCKOUT_KINDS; kind++)
+		if (r->lockout_line[kind] >= from && (next == LOCKOUT_KINDS || r->lockout_line[kind] < r->lockout_line[next]))
+			next = kind;
+	return next;
+}
+
+struct linting {
+	const struct policy *p;
+	void (*say)(void *ctx, uint32_t line, const char *text);
+	void *ctx;
+	uint32_t lockouts;          /* those before this line were looked at */
+};
+
+/* The lock-outs that stand before the line. */
+static void lint_lockouts(struct linting *l, uint32_t line)
+{
+	const struct rules *r = &l->p->rules;
+	char text[LINT_TEXT_MAX];
+
+	for (enum lockout_kind kind; (kind = next_lockout(r, l->lockouts)) < LOCKOUT_KINDS && r->lockout_line[kind] < line;) {
+		l->lockouts = r->lockout_line[kind] + 1;
+		if (lint_lockout(r, kind, text))
+			l->say(l->ctx, r->lockout_line[kind], text);
+	}
+}
+
+static void lint_say(struct linting *l, uint32_t line, const char *text)
+{
+	lint_lockouts(l, line);
+	l->say(l->ctx, line, text);
+}
+
 void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx)
 {
+	struct linting l = { p, say, ctx, 1 };
 	const struct rules *r = &p->rules;
 	char text[LINT_TEXT_MAX];
 	uint32_t role = 1, share = 0, line;
@@ -221,11 +276,12 @@ void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, c
 			bool role_next = role <= r->roles && (share == r->shares || r->role[role].line < r->share[share].line);
 
 			if (role_next ? lint_role(&r->role[role], text) : lint_share(p, &r->share[share], text))
-				say(ctx, role_next ? r->role[role].line : r->share[share].line, text);
+				lint_say(&l, role_next ? r->role[role].line : r->share[share].line, text);
 			role += role_next;
 			share += !role_next;
 		}
 		if (i < r->n && lint_rule(p, &r->rule[i], text))
-			say(ctx, r->rule[i].line, text);
+			lint_say(&l, r->rule[i].line, text);
 	}
+	lint_lockouts(&l, UINT32_MAX);
 }

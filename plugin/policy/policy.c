@@ -202,6 +202,11 @@ struct policy_file policy_source(const struct policy *p, uint32_t i)
 	return p->rules.source[i].file;
 }
 
+const struct policy_lockout *policy_lockout(const struct policy *p)
+{
+	return p->rules.lockout;
+}
+
 struct span policy_tenant(const struct policy *p)
 {
 	return p->rules.tenant[1].name;

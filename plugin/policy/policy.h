@@ -89,6 +89,16 @@ void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, c
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out) MUST_USE;
 void holder_close(struct holder **h);
 
+/* How many wrong passwords within which time keep whom out for how long: by one name from one address; by any names from
+ * one address; by one name from anywhere. failures 0: never. What a policy does not say is 5 in 10m for 15m, 50 in 10m
+ * for 15m, never. */
+enum lockout_kind { LOCKOUT_PERSON, LOCKOUT_ADDRESS, LOCKOUT_ACCOUNT, LOCKOUT_KINDS };
+struct policy_lockout {
+	uint32_t failures, within_s, for_s;
+};
+/* LOCKOUT_KINDS of them, by kind. */
+const struct policy_lockout *policy_lockout(const struct policy *p);
+
 #define POLICY_NO_LIMIT UINT32_MAX
 
 /* What a session of this holder may use. Of several roles that state a limit the most generous counts, each number for

@@ -538,6 +538,65 @@ static enum err read_logoff(struct reader *rd)
 	return OK;
 }
 
+/* ---- lock-out --------------------------------------------------------------------------------------------------- */
+
+static const struct { const char *name, *shape; } lockouts[LOCKOUT_KINDS] = {
+	[LOCKOUT_PERSON] = { "", "lock-out after 5 failures in 10m for 15m" },
+	[LOCKOUT_ADDRESS] = { "address", "lock-out address after 50 failures in 10m for 15m" },
+	[LOCKOUT_ACCOUNT] = { "account", "lock-out account after 100 failures in 1h for 5m" },
+};
+
+static enum err read_lockout_duration(struct reader *rd, const struct line_word *w, uint32_t *s)
+{
+	*s = duration_s(w->text);
+	return *s ? OK : line_refuse(&rd->line, w->column, "%s is no duration; right would be 90s, 15m or 2h, from 1s to 168h",
+				     quote(w->text).text);
+}
+
+/* "after 5 failures in 10m for 15m" from word `at` on. */
+static enum err read_lockout_terms(struct reader *rd, size_t at, const char *shape, struct policy_lockout *out)
+{
+	static const char *const fixed[] = { "after", NULL, "failures", "in", NULL, "for", NULL };
+	const struct line_word *w = rd->line.word + at;
+	uint64_t n;
+
+	for (size_t i = 0; i < countof(fixed) && at + i < rd->line.n; i++)
+		if (fixed[i] && !span_is(w[i].text, fixed[i]))
+			return line_refuse(&rd->line, w[i].column, "%s should be '%s': %s", quote(w[i].text).text, fixed[i], shape);
+	TRY(last_word(rd, at + countof(fixed) - 1, shape));
+	if (!span_u64(w[1].text, RULES_FAILURES_MAX, &n) || n == 0)
+		return line_refuse(&rd->line, w[1].column, "%s is no number of failures; right would be 1 to %d",
+				   quote(w[1].text).text, RULES_FAILURES_MAX);
+	out->failures = (uint32_t)n;
+	TRY(read_lockout_duration(rd, &w[4], &out->within_s));
+	return read_lockout_duration(rd, &w[6], &out->for_s);
+}
+
+static enum err read_lockout(struct reader *rd)
+{
+	struct rules *r = rd->r;
+	const struct line_word *w = rd->line.word;
+	enum lockout_kind kind = LOCKOUT_ADDRESS;
+	size_t at = 2;
+
+	while (kind < LOCKOUT_KINDS && !span_is(w[1].text, lockouts[kind].name))
+		kind++;
+	if (kind == LOCKOUT_KINDS) {
+		kind = LOCKOUT_PERSON;
+		at = 1;
+	}
+	if (r->lockout_line[kind])
+		return line_refuse(&rd->line, w[0].column, "this lock-out was said in %s already",
+				   rules_place_text(r, r->lockout_line[kind]).text);
+	r->lockout_line[kind] = line_now(rd);
+	r->lockout_meant[kind] = is_meant(rd->line.comment);
+	if (at < rd->line.n && span_is(w[at].text, "never")) {
+		r->lockout[kind] = (struct policy_lockout){ 0 };
+		return last_word(rd, at, "lock-out never");
+	}
+	return read_lockout_terms(rd, at, lockouts[kind].shape, &r->lockout[kind]);
+}
+
 /* ---- limits ----------------------------------------------------------------------------------------------------- */
 
 #define RATE_MAX_PER_S 1000000u
@@ -693,6 +752,7 @@ static const struct statement {
 	{ "logoff", "logoff after DURATION idle", 4, 4, true, read_logoff },
 	{ "life-critical", "life-critical PATTERN", 2, 2, false, read_mark },
 	{ "record", "record full|digest|off PATTERN", 3, 3, false, read_record },
+	{ "lock-out", "lock-out [address|account] after 5 failures in 10m for 15m", 2, 9, false, read_lockout },
 };
 
 static enum err refuse_statement(struct reader *rd)
@@ -702,7 +762,7 @@ static enum err refuse_statement(struct reader *rd)
 	for (size_t i = 0; i < countof(statements); i++)
 		word[i] = statements[i].word;
 	return line_refuse_word(&rd->line, &rd->line.word[0], "statement", "tenant, share, join, include, role, quarantine, allow, "
-				"deny, from, limit, no, logoff, life-critical or record", LISTED(word));
+				"deny, from, limit, no, logoff, life-critical, record or lock-out", LISTED(word));
 }
 
 static enum err read_statement(struct reader *rd, const struct statement *s)
@@ -926,6 +986,8 @@ enum err rules_read(struct rules *r, struct policy_error *where)
 {
 	const struct include *path[RULES_REACH_MAX];
 
+	r->lockout[LOCKOUT_PERSON] = (struct policy_lockout){ 5, 600, 900 };
+	r->lockout[LOCKOUT_ADDRESS] = (struct policy_lockout){ 50, 600, 900 };
 	for (size_t i = 0; i < OWN_COUNT; i++)
 		must(attribute_add(r, span_str(own_names[i])));
 	for (size_t i = 0; i < r->sources; i++)

@@ -8,6 +8,7 @@
 #include "words.h"
 
 #define RULES_IDLE_MAX_S (7 * 86400)
+#define RULES_FAILURES_MAX 1000 /* before a lock-out */
 #define RULES_REACH_MAX 64      /* roles one role brings by inclusion, with itself */
 #define RULES_NETWORKS_MAX 64   /* of one role */
 #define RULES_TENANTS_MAX 32
@@ -86,6 +87,9 @@ struct rules {
 	struct share *share;
 	struct source *source;
 	uint32_t roles, n, includes, networks, shares, sources;
+	struct policy_lockout lockout[LOCKOUT_KINDS];
+	uint32_t lockout_line[LOCKOUT_KINDS];   /* 0: not said */
+	bool lockout_meant[LOCKOUT_KINDS];      /* as in struct rule */
 };
 
 #define SHARE_LEVELS 4          /* TENANT/channel/NAME/# */

@@ -96,6 +96,19 @@ def _(stage, user, role):
     stage.house.tool("user", "revoke", user, "--dir", stage.house.dir, "--role", role)
 
 
+@step("user {user} is locked out")
+def _(stage, user):
+    def shown():
+        rows = stage.house.tool("user", "list", "--dir", stage.house.dir, "--json").stdout.splitlines()
+        return {row["id"]: row["locked_out_until"] for row in map(json.loads, rows)}[user]
+    wait_for(f"{user} is listed as locked out", 5 * stage.house.patience, shown, poll=0.2)
+
+
+@step("user {user} is unlocked")
+def _(stage, user):
+    stage.house.tool("user", "unlock", user, "--dir", stage.house.dir)
+
+
 @step("device {device} is suspended")
 def _(stage, device):
     stage.house.tool("device", "suspend", device, "--dir", stage.house.dir)
@@ -550,6 +563,29 @@ def _(stage, user, which, client, outcome):
             break
         time.sleep(0.3)
     expect(f"{user} logs in as {client}", outcome, got, text)
+
+
+@step("{user} logs in with the right password as {client} within {period}")
+def _(stage, user, client, period):
+    options = ["-p", stage.house.app_port, "--cafile", stage.house.dir / "ca.crt", "-u", user, "-P",
+               f"{PASSWORDS['right']} {user}", "-i", client]
+    wait_for(f"{user} is let in", seconds_of(period) * stage.house.patience,
+             lambda: connection(stage, options)[0] == "accepted", poll=0.5)
+
+
+@step("{user} guesses {count} passwords as {client} -> {outcome}")
+def _(stage, user, count, client, outcome):
+    """Another one each time; each is looked at."""
+    for _ in range(int(count)):
+        stage.sequence += 1
+        options = ["-p", stage.house.app_port, "--cafile", stage.house.dir / "ca.crt", "-u", user, "-P",
+                   f"{PASSWORDS['wrong']} {stage.sequence}", "-i", client]
+        for _ in range(20):
+            got, text = connection(stage, options)
+            if got != "closed":
+                break
+            time.sleep(0.3)
+        expect(f"{user} guesses as {client}", outcome, got, text)
 
 
 @step("nobody connects without a {what} -> {outcome}")

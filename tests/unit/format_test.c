@@ -80,7 +80,7 @@ static size_t random_text(char *out, size_t cap)
 	static const char *const piece[] = {
 		"tenant m", "role a", "role b includes a, c", "quarantine", "allow publish m/a", "deny publish,receive m/{unit}/#",
 		"allow both m/#", "allow", "allow ,,,", "from 10.0.0.0/8, ::1", "limit rate 1/s", "no will", "life-critical m/x",
-		"record off m/y", "include a", "logoff after 5m idle", "x , y", "# comment", "#", "\xff\xfe", "", "", "#a\r",
+		"record off m/y", "lock-out never", "include a", "logoff after 5m idle", "x , y", "# comment", "#", "\xff\xfe", "", "", "#a\r",
 		"allow publish, subscribe, receive, both, publish, subscribe m/x",
 	};
 	static const char *const blank[] = { "", " ", "\t", "   ", " \r", "\n", "\n\n\n" };

@@ -46,6 +46,30 @@ static void lint_finds_what_was_probably_not_meant(void **state)
 			    "16 deny publish m/z/z adds nothing: line 13 says it already\n");
 }
 
+static void lint_knows_lock_outs_that_keep_out_nobody_or_everybody(void **state)
+{
+	static const char text[] =
+		"tenant m\n"                                            /* 1 */
+		"lock-out address never\n"                              /* 2 */
+		"role idle\n"                                           /* 3 */
+		"lock-out after 5 failures in 1h for 8h\n"              /* 4 */
+		"lock-out account never\n"                              /* 5: as it is anyway */
+		"life-critical m/x\n";                                  /* 6 */
+	static const char meant[] = "tenant m\nlock-out never # meant: single sign-on does it\n";
+	CLEANUP(policy_close) struct policy *p = load(span_str(text)), *q = load(span_str(meant));
+	struct page page = { 0 }, none = { 0 };
+
+	(void)state;
+	policy_lint(p, write_down, &page);
+	assert_string_equal(page.text,
+			    "2 lock-out address never: one machine may guess the passwords of everybody\n"
+			    "3 role idle allows nothing: it has no rules\n"
+			    "4 lock-out for more than 4 hours: whoever mistypes misses a shift\n"
+			    "6 life-critical m/x: no role may publish there\n");
+	policy_lint(q, write_down, &none);
+	assert_string_equal(none.text, "");
+}
+
 static void lint_knows_what_reaches_too_far(void **state)
 {
 	static const char text[] =
@@ -142,6 +166,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(lint_finds_what_was_probably_not_meant),
+		cmocka_unit_test(lint_knows_lock_outs_that_keep_out_nobody_or_everybody),
 		cmocka_unit_test(lint_knows_what_reaches_too_far),
 		cmocka_unit_test(lint_knows_denies_and_roles_of_included_roles),
 		cmocka_unit_test(lint_sees_people_in_topics),

@@ -135,6 +135,7 @@ static void the_next_try_finds_the_answer(void **state)
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 1500), PASSWORD_RIGHT);
 	assert_int_equal(password_ask(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_WAIT);
 	assert_int_equal(ask_until(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_WRONG);
+	assert_int_equal(password_ask(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_AGAIN);
 	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 1500), PASSWORD_RIGHT);
 	password_close(&d);
 	assert_null(d);
@@ -229,12 +230,12 @@ static void what_can_be_no_login_is_wrong_at_once(void **state)
 
 	(void)state;
 	memset(word, 'w', sizeof(word));
-	assert_int_equal(password_ask(d, ANA, span(NULL, 0), phc, 0), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, ANA, span(word, PASSWORD_BYTES_MIN - 1), phc, 0), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, ANA, span(word, sizeof(word)), phc, 0), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, span(NULL, 0), RIGHT_WORD, phc, 0), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, SPAN_LIT("a b"), RIGHT_WORD, phc, 0), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, span(word, 65), RIGHT_WORD, phc, 0), PASSWORD_WRONG);
+	assert_int_equal(password_ask(d, ANA, span(NULL, 0), phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(password_ask(d, ANA, span(word, PASSWORD_BYTES_MIN - 1), phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(password_ask(d, ANA, span(word, sizeof(word)), phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(password_ask(d, span(NULL, 0), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(password_ask(d, SPAN_LIT("a b"), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(password_ask(d, span(word, 65), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
 	assert_int_equal(password_ask(d, ANA, span(word, PASSWORD_BYTES_MAX), phc, 0), PASSWORD_WAIT);
 	password_close(&d);
 }

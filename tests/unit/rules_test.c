@@ -133,6 +133,18 @@ static void a_bad_line_is_named_with_its_column_and_the_remedy(void **state)
 		{ "tenant m\nrecord some m/x\n", 2, 8, "right would be full, digest or off" },
 		{ "tenant m\nrecord off\n", 2, 11, "record full|digest|off PATTERN" },
 		{ "tenant m\nrecord off m/+/x\nrecord full m/{u}/x\n", 3, 1, "was said in line 2 already" },
+		{ "tenant m\nlock-out\n", 2, 9, "lock-out [address|account] after" },
+		{ "tenant m\nlock-out addres after 5 failures in 1m for 1m\n", 2, 10, "should be 'after'" },
+		{ "tenant m\nlock-out after 5\n", 2, 17, "right would be: lock-out after 5 failures in 10m for 15m" },
+		{ "tenant m\nlock-out address after 5 failures in 1m\n", 2, 40, "lock-out address after 50" },
+		{ "tenant m\nlock-out after 5 tries in 1m for 1m\n", 2, 18, "'tries' should be 'failures'" },
+		{ "tenant m\nlock-out after 0 failures in 1m for 1m\n", 2, 16, "1 to 1000" },
+		{ "tenant m\nlock-out after 1001 failures in 1m for 1m\n", 2, 16, "1 to 1000" },
+		{ "tenant m\nlock-out after 5 failures in 1 for 1m\n", 2, 30, "no duration" },
+		{ "tenant m\nlock-out after 5 failures in 1m for 169h\n", 2, 37, "from 1s to 168h" },
+		{ "tenant m\nlock-out after 5 failures in 1m for 1m now\n", 2, 40, "'now' is too much" },
+		{ "tenant m\nlock-out account never ever\n", 2, 24, "'ever' is too much" },
+		{ "tenant m\nlock-out never\nlock-out after 5 failures in 1m for 1m\n", 3, 1, "said in line 2 already" },
 		{ "tenant m\ninclude\n", 2, 8, "include FILE" },
 		{ "tenant m\ninclude a b\n", 2, 11, "include FILE" },
 		{ "tenant m\ninclude a\n", 2, 9, "files cannot be included here" },
@@ -150,6 +162,31 @@ static void a_bad_line_is_named_with_its_column_and_the_remedy(void **state)
 			fail_msg("row %zu: %u:%u %s; expected %u:%u %s", i, where.line, where.column, where.text, row[i].line,
 				 row[i].column, row[i].says);
 	}
+}
+
+static void check_lockout(const struct policy_lockout *l, uint32_t failures, uint32_t within_s, uint32_t for_s)
+{
+	assert_int_equal(l->failures, failures);
+	assert_int_equal(l->within_s, within_s);
+	assert_int_equal(l->for_s, for_s);
+}
+
+static void a_lock_out_is_as_said_or_sensible(void **state)
+{
+	CLEANUP(policy_close) struct policy *plain = load(SPAN_LIT("tenant m\n")), *said = load(SPAN_LIT(
+		"tenant m\nrole r\n allow both m/x\nlock-out after 3 failures in 90s for 1h\n allow both m/y\n"
+		"lock-out address never\nlock-out account after 100 failures in 1h for 5m # all\n"));
+	const struct policy_lockout *l = policy_lockout(plain);
+
+	(void)state;
+	check_lockout(&l[LOCKOUT_PERSON], 5, 600, 900);
+	check_lockout(&l[LOCKOUT_ADDRESS], 50, 600, 900);
+	check_lockout(&l[LOCKOUT_ACCOUNT], 0, 0, 0);
+	l = policy_lockout(said);
+	check_lockout(&l[LOCKOUT_PERSON], 3, 90, 3600);
+	check_lockout(&l[LOCKOUT_ADDRESS], 0, 0, 0);
+	check_lockout(&l[LOCKOUT_ACCOUNT], 100, 3600, 300);
+	assert_int_equal(policy_count(said).rules, 2);   /* the role goes on behind it */
 }
 
 static void odd_but_right_texts_load(void **state)
@@ -203,6 +240,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_bad_line_is_named_with_its_column_and_the_remedy),
+		cmocka_unit_test(a_lock_out_is_as_said_or_sensible),
 		cmocka_unit_test(odd_but_right_texts_load),
 		cmocka_unit_test(limits_are_said),
 	};

@@ -1,0 +1,45 @@
+/* recorded: what stands in the record of a guard that was closed (guarded.h). */
+#ifndef PULLCORD_RECORDED_H
+#define PULLCORD_RECORDED_H
+
+#include "guarded.h"
+#include "reader.h"
+
+#define RECORDED(name) PULLCORD__V1__AUDIT_TYPE__AUDIT_##name
+
+/* Entries of that type whose detail holds the text, how many events they stand for, and what the last of them says. */
+struct recorded {
+	unsigned entries;
+	uint64_t events;
+	char actor[65], address[65], detail[201];
+};
+
+static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail)
+{
+	struct recorded out = { 0 };
+	struct reader *r = NULL;
+	uint8_t root[32];
+	uint64_t size;
+
+	assert_null(g);
+	assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
+	assert_int_equal(reader_open(in_dir("record.mdb"), root, &r), OK);
+	assert_int_equal(reader_size(r, &size), OK);
+	for (uint64_t i = 0; i < size; i++) {
+		const Pullcord__V1__AuditEvent *e;
+		struct entry entry;
+
+		assert_int_equal(reader_get(r, i, &entry, &e), OK);
+		if (!e || e->type != type || !strstr(e->detail, detail))
+			continue;
+		out.entries++;
+		out.events += e->count ? e->count : 1;
+		snprintf(out.actor, sizeof(out.actor), "%s", e->actor);
+		snprintf(out.address, sizeof(out.address), "%s", e->address);
+		snprintf(out.detail, sizeof(out.detail), "%s", e->detail);
+	}
+	reader_close(&r);
+	return out;
+}
+
+#endif
