@@ -7,6 +7,7 @@
 
 #include "crypt.h"
 #include "cur.h"
+#include "password.h"
 #include "topic.h"
 
 #define F(field) 1u << FIELD_##field
@@ -23,7 +24,7 @@ static const struct {
 };
 
 enum kind {
-	KIND_WORD, KIND_TEXT, KIND_SECRET, KIND_LONG, KIND_TIME, KIND_NUMBER, KIND_BOOL, KIND_HASH, KIND_WORDS, KIND_PAIRS,
+	KIND_WORD, KIND_TEXT, KIND_SECRET, KIND_PHC, KIND_LONG, KIND_TIME, KIND_NUMBER, KIND_BOOL, KIND_HASH, KIND_WORDS, KIND_PAIRS,
 	KIND_ORDERS
 };
 
@@ -152,6 +153,13 @@ static const char *read_time(const json_t *v, int64_t *out)
 	return *out ? NULL : "a time in UTC, as \"2026-11-23T07:00:00Z\", or seconds since 1970";
 }
 
+static const char *read_phc(const json_t *v, struct order *o)
+{
+	o->text[FIELD_PHC] = text_of(v);
+	return password_is_hash(o->text[FIELD_PHC]) && span_text(o->text[FIELD_PHC], o->phc, sizeof(o->phc))
+		? NULL : "an argon2id hash as a PHC string, of at least m=19456,t=2,p=1";
+}
+
 static const char *read_field(struct order *o, enum field f, json_t *v)
 {
 	switch (fields[f].kind) {
@@ -160,10 +168,11 @@ static const char *read_field(struct order *o, enum field f, json_t *v)
 		return word_ok(o->text[f]) ? NULL : "one word of A-Z a-z 0-9 . _ : -";
 	case KIND_TEXT: return read_text(v, ACCOUNT_TEXT_MAX, &o->text[f]);
 	case KIND_SECRET: case KIND_LONG: return read_text(v, COMMAND_REQUEST_MAX, &o->text[f]);
+	case KIND_PHC: return read_phc(v, o);
 	case KIND_TIME: return read_time(v, &o->until_us);
 	case KIND_NUMBER: return read_number(v, f == FIELD_VERSION ? &o->version : &o->count);
 	case KIND_BOOL:
-		o->rollback = json_is_true(v);
+		*(f == FIELD_VERBOSE ? &o->verbose : &o->rollback) = json_is_true(v);
 		return json_is_boolean(v) ? NULL : "true or false";
 	case KIND_HASH:
 		return json_string_length(v) == 64 && hex_decode(text_of(v), o->fingerprint, sizeof(o->fingerprint))
@@ -217,6 +226,8 @@ static void check_given(struct order *o)
 		return;
 	if ((o->given & need) != need)
 		problem(o, "it needs ", need & ~o->given, "");
+	else if (order_has(o, FIELD_PASSWORD) && order_has(o, FIELD_PHC))
+		problem(o, "it takes one of ", F(PASSWORD) | F(PHC), ", not both");
 	else if (either && (!one || (one & (one - 1))))
 		problem(o, "it needs exactly one of ", either, "");
 }
@@ -306,6 +317,7 @@ static void orders_free(struct order *o, size_t n)
 		free(o[i].attribute);
 		orders_free(o[i].part, o[i].parts);
 		crypt_wipe((void *)(uintptr_t)o[i].text[FIELD_PASSWORD].p, o[i].text[FIELD_PASSWORD].n);
+		crypt_wipe((void *)(uintptr_t)o[i].text[FIELD_PHC].p, o[i].text[FIELD_PHC].n);
 		crypt_wipe(o[i].phc, sizeof(o[i].phc));
 	}
 	free(o);

@@ -31,7 +31,8 @@ bool command_changes(enum command c);
 	FIELD(NAME, "name", WORD) FIELD(VALUE, "value", WORD) FIELD(CHANNEL, "channel", WORD)                          \
 	FIELD(PATIENT, "patient", WORD) FIELD(AFTER, "after", WORD) FIELD(TEXTNAME, "textname", TEXT)                  \
 	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ACCESS, "access", TEXT)                        \
-	FIELD(PASSWORD, "password", SECRET) FIELD(POLICY, "policy", LONG) FIELD(EXPIRES, "expires", TIME)              \
+	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
+	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
 	FIELD(VERSION, "version", NUMBER) FIELD(COUNT, "count", NUMBER) FIELD(ROLLBACK, "rollback", BOOL)              \
 	FIELD(FINGERPRINT, "fingerprint", HASH) FIELD(USERS, "usernames", WORDS) FIELD(ROLES, "roles", WORDS)          \
 	FIELD(ATTRIBUTES, "attributes", PAIRS) FIELD(COMMANDS, "commands", ORDERS)
@@ -53,7 +54,7 @@ struct order {
 	struct span text[FIELD_EXPIRES];    /* by field: WORD, TEXT, SECRET, LONG */
 	int64_t until_us;
 	uint64_t version, count;
-	bool rollback;
+	bool rollback, verbose;
 	uint8_t fingerprint[32];
 	struct span *member, *role;
 	size_t members, roles;
@@ -61,7 +62,7 @@ struct order {
 	size_t attributes;
 	struct order *part;         /* of a batch */
 	size_t parts;
-	char phc[ACCOUNT_PHC_MAX];  /* the reader leaves it empty */
+	char phc[ACCOUNT_PHC_MAX];  /* of "passwordHash"; of "password" the reader leaves it empty */
 };
 
 static inline bool order_has(const struct order *o, enum field f)

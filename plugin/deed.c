@@ -84,9 +84,12 @@ static bool store(struct work *w, bool create)
 
 static bool role_exists(struct work *w, struct span role)
 {
+	const struct span near = policy_role_near(w->a->policy, span_str(w->tenant), role);
+
 	if (policy_has_role(w->a->policy, role) && span_is(policy_role_tenant(w->a->policy, role), w->tenant))
 		return true;
-	work_fail(w, "the policy has no role %.*s", SPAN_FMT(role));
+	work_fail(w, "the policy has no role %.*s%s%.*s%s", SPAN_FMT(role), near.n ? "; did you mean " : "", SPAN_FMT(near),
+		  near.n ? "?" : "");
 	return false;
 }
 

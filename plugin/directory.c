@@ -214,10 +214,12 @@ enum err directory_find(struct directory *d, Pullcord__V1__Party party, struct s
 	return find_account(d, t, party, id, out);
 }
 
-enum err directory_each(struct directory *d, bool (*visit)(void *ctx, const struct account *a), void *ctx)
+/* Of all parties, or of one. */
+static enum err visit_from(struct directory *d, unsigned party, struct span key,
+			   bool (*visit)(void *ctx, const struct account *a), void *ctx)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct span key = { NULL, 0 }, sealed;
+	struct span sealed;
 	bool more = true;
 	enum err e;
 
@@ -226,10 +228,28 @@ enum err directory_each(struct directory *d, bool (*visit)(void *ctx, const stru
 		CLEANUP(account_free) struct account *a = NULL;
 
 		TRY(e);
+		if (party && key.p[0] != party)
+			break;
 		TRY(open_account(d, key, sealed, &a));
 		more = visit(ctx, a);
 	}
 	return OK;
+}
+
+enum err directory_each(struct directory *d, bool (*visit)(void *ctx, const struct account *a), void *ctx)
+{
+	return visit_from(d, 0, span(NULL, 0), visit, ctx);
+}
+
+enum err directory_after(struct directory *d, Pullcord__V1__Party party, struct span after,
+			 bool (*visit)(void *ctx, const struct account *a), void *ctx)
+{
+	const uint8_t first = (uint8_t)party;
+	struct key key;
+
+	if (!party_ok(party) || (after.n && !key_of(party, after, &key)))
+		return ERR_RANGE;
+	return visit_from(d, party, after.n ? key_span(&key) : span(&first, 1), visit, ctx);
 }
 
 /* ---- one name space ---------------------------------------------------------------------------------------------- */

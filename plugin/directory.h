@@ -31,6 +31,10 @@ enum err directory_remove(struct directory *d, Pullcord__V1__Party party, struct
 /* In order of party and id, until `visit` returns false. The account is the visitor's for the call. */
 enum err directory_each(struct directory *d, bool (*visit)(void *ctx, const struct account *a), void *ctx) MUST_USE;
 
+/* The same for one party, after an id (empty: from the first). */
+enum err directory_after(struct directory *d, Pullcord__V1__Party party, struct span after,
+			 bool (*visit)(void *ctx, const struct account *a), void *ctx) MUST_USE;
+
 /* A client id belongs to one identity for good. owner: ERR_NOT_FOUND. bind: OK also when it is bound to the same;
  * ERR_EXISTS when it is somebody else's; ERR_RANGE when it is no word; ERR_FULL when a person has
  * DIRECTORY_CLIENTS_MAX already, or there is no room. */

@@ -8,6 +8,7 @@
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
 #define LIST_MAX 1000           /* ids in one answer; "after" goes on */
+#define LIST_VERBOSE_MAX 200    /* with all that they hold */
 
 /* ---- accounts ----------------------------------------------------------------------------------------------------- */
 
@@ -71,10 +72,21 @@ static void reply_locks(struct work *w)
 		work_fail_err(w, e, "read the directory");
 }
 
+static void reply_account(struct reply *r, const struct account *a)
+{
+	char time[COMMAND_TIME];
+
+	reply_text(r, a->subject.party == DEVICE ? "device" : "username", a->subject.id);
+	reply_text(r, "textname", a->name);
+	reply_text(r, "state", span_str(account_state_name(a->state)));
+	reply_grant(r, &a->state_since);
+	reply_bool(r, "password", a->password[0] != '\0');
+	reply_text(r, "changed", span_str(command_time((int64_t)a->changed_us, time)));
+	reply_held(r, a);
+}
+
 void deed_get(struct work *w, const struct order *o)
 {
-	const struct account *a;
-	char time[COMMAND_TIME];
 	enum err e;
 
 	account_free(&w->account);
@@ -83,16 +95,9 @@ void deed_get(struct work *w, const struct order *o)
 		work_fail(w, "there is no %s %.*s", party_noun(order_party(o)), SPAN_FMT(order_id(o)));
 		return;
 	}
-	a = w->account;
-	reply_object(w->r, party_noun(a->subject.party));
-	reply_text(w->r, a->subject.party == DEVICE ? "device" : "username", a->subject.id);
-	reply_text(w->r, "textname", a->name);
-	reply_text(w->r, "state", span_str(account_state_name(a->state)));
-	reply_grant(w->r, &a->state_since);
-	reply_bool(w->r, "password", a->password[0] != '\0');
-	reply_text(w->r, "changed", span_str(command_time((int64_t)a->changed_us, time)));
-	reply_held(w->r, a);
-	if (a->subject.party == USER)
+	reply_object(w->r, party_noun(w->account->subject.party));
+	reply_account(w->r, w->account);
+	if (w->account->subject.party == USER)
 		reply_locks(w);
 	reply_end(w->r);
 }
@@ -114,12 +119,18 @@ static void name_one(const struct listing *l, const struct account *a)
 {
 	char text[80];
 
+	if (l->o->verbose) {
+		reply_object(l->w->r, NULL);
+		reply_account(l->w->r, a);
+		reply_end(l->w->r);
+		return;
+	}
 	snprintf(text, sizeof(text), "%s:%.*s", party_noun(a->subject.party), SPAN_FMT(a->subject.id));
 	reply_text(l->w->r, NULL, l->party ? a->subject.id : span_str(text));
 }
 
-/* Was it on a page before? "after" is an id, or in a list of people and devices "user:ID" or "device:ID", which come in
- * the directory's order: by party, then by id. */
+/* Was it on a page before? In a list of people and devices "after" is "user:ID" or "device:ID", which come in the
+ * directory's order: by party, then by id. */
 static bool is_before(const struct listing *l, const struct account *a)
 {
 	struct span after = l->o->text[FIELD_AFTER], id, noun = span_cut(after, ':', &id);
@@ -127,8 +138,6 @@ static bool is_before(const struct listing *l, const struct account *a)
 
 	if (!after.n)
 		return false;
-	if (l->party)
-		return span_cmp(a->subject.id, after) <= 0;
 	return a->subject.party < party || (a->subject.party == party && span_cmp(a->subject.id, id) <= 0);
 }
 
@@ -136,8 +145,7 @@ static bool list_one(void *ctx, const struct account *a)
 {
 	struct listing *l = ctx;
 
-	if (!work_sees(l->w, a) || (l->party && a->subject.party != l->party) || is_before(l, a) ||
-	    (l->wanted && !l->wanted(l, a)))
+	if (!work_sees(l->w, a) || (!l->party && is_before(l, a)) || (l->wanted && !l->wanted(l, a)))
 		return true;
 	l->more = l->n == l->most;
 	if (l->more)
@@ -152,7 +160,9 @@ static bool list_one(void *ctx, const struct account *a)
 
 static uint64_t most_of(const struct order *o)
 {
-	return o->count && o->count < LIST_MAX ? o->count : LIST_MAX;
+	const uint64_t most = o->verbose ? LIST_VERBOSE_MAX : LIST_MAX;
+
+	return o->count && o->count < most ? o->count : most;
 }
 
 static void list_ids(struct listing *l, const char *key)
@@ -161,7 +171,8 @@ static void list_ids(struct listing *l, const char *key)
 
 	l->most = most_of(l->o);
 	reply_array(l->w->r, key);
-	e = directory_each(l->w->a->directory, list_one, l);
+	e = l->party ? directory_after(l->w->a->directory, l->party, l->o->text[FIELD_AFTER], list_one, l)
+		     : directory_each(l->w->a->directory, list_one, l);
 	reply_end(l->w->r);
 	reply_bool(l->w->r, "more", l->more);
 	if (e != OK)

@@ -55,31 +55,56 @@ enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX])
 }
 
 /* "m=19456": the number after `name`, in 1..most. */
-static bool cost_ok(struct span part, const char *name, uint64_t most)
+static bool cost_ok(struct span part, const char *name, uint64_t least, uint64_t most)
 {
 	struct span value;
 	uint64_t n;
 
-	return span_is(span_cut(part, '=', &value), name) && span_u64(value, most, &n) && n > 0;
+	return span_is(span_cut(part, '=', &value), name) && span_u64(value, most, &n) && n >= least;
 }
 
-/* "$argon2id$v=19$m=..,t=..,p=..$salt$hash": the library does the rest, once we know that it will not take too long. */
-static bool phc_ok(const char *phc)
+/* "$argon2id$v=19$m=..,t=..,p=..$salt$hash": the library does the rest, once we know that it will not take too long.
+ * *tail is "salt$hash". */
+static bool costs_ok(struct span phc, uint64_t least_kib, uint64_t least_passes, struct span *tail)
 {
-	struct span rest = span(phc, strnlen(phc, PASSWORD_PHC_MAX)), costs;
+	struct span costs;
 
-	if (rest.n == PASSWORD_PHC_MAX || span_cut(rest, '$', &rest).n != 0 ||
-	    !span_is(span_cut(rest, '$', &rest), "argon2id") || !span_is(span_cut(rest, '$', &rest), "v=19"))
+	if (phc.n >= PASSWORD_PHC_MAX || span_cut(phc, '$', &phc).n != 0 ||
+	    !span_is(span_cut(phc, '$', &phc), "argon2id") || !span_is(span_cut(phc, '$', &phc), "v=19"))
 		return false;
-	costs = span_cut(rest, '$', &rest);
-	return cost_ok(span_cut(costs, ',', &costs), "m", MOST_KIB) &&
-	       cost_ok(span_cut(costs, ',', &costs), "t", MOST_PASSES) &&
-	       cost_ok(span_cut(costs, ',', &costs), "p", MOST_LANES);
+	costs = span_cut(phc, '$', tail);
+	return cost_ok(span_cut(costs, ',', &costs), "m", least_kib, MOST_KIB) &&
+	       cost_ok(span_cut(costs, ',', &costs), "t", least_passes, MOST_PASSES) &&
+	       cost_ok(span_cut(costs, ',', &costs), "p", 1, MOST_LANES) && !costs.n;
+}
+
+/* Base64 without padding, as PHC strings have it, of so many bytes at least. */
+static bool bytes_ok(struct span text, size_t least)
+{
+	for (size_t i = 0; i < text.n; i++) {
+		uint8_t c = text.p[i];
+
+		if (!((c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' || c == '/'))
+			return false;
+	}
+	return text.n % 4 != 1 && text.n * 3 / 4 >= least;
+}
+
+bool password_is_hash(struct span phc)
+{
+	struct span hash, salt;
+
+	if (!costs_ok(phc, COST_KIB, COST_PASSES, &hash))
+		return false;
+	salt = span_cut(hash, '$', &hash);
+	return bytes_ok(salt, SALT_BYTES) && bytes_ok(hash, HASH_BYTES);
 }
 
 enum err password_check(const char *phc, struct span password)
 {
-	if (!phc_ok(phc))
+	struct span tail;
+
+	if (!costs_ok(span(phc, strnlen(phc, PASSWORD_PHC_MAX)), 1, 1, &tail))
 		return ERR_SYNTAX;
 	return err_of(argon2id_verify(phc, password.p, password.n));
 }
@@ -203,10 +228,11 @@ static void desk_free(struct password_desk *d)
 enum err password_open(struct password_desk **out)
 {
 	struct password_desk *d = calloc(1, sizeof(*d));
+	struct span tail;
 
 	if (!d)
 		return ERR_FULL;
-	must(phc_ok(nobodys_phc));
+	must(costs_ok(span_str(nobodys_phc), COST_KIB, COST_PASSES, &tail));
 	crypt_random(d->key, sizeof(d->key));
 	must(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->wake, NULL) == 0);
 	if (thread_start(&d->worker, work, d) != OK) {

@@ -97,8 +97,7 @@ static int lower(int c)
 	return c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c;
 }
 
-/* How many letters to insert, drop or change (Levenshtein), not looking at case; words are short. */
-static unsigned distance(struct span a, struct span b)
+unsigned line_distance(struct span a, struct span b)
 {
 	unsigned row[WORD_BYTES_MAX + 1], diagonal, above;
 
@@ -126,10 +125,10 @@ static unsigned distance(struct span a, struct span b)
 static const char *nearest(struct span word, const char *const *list, size_t n)
 {
 	const char *best = NULL;
-	unsigned least = 3;
+	unsigned least = LINE_NEAR + 1;
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned d = distance(word, span_str(list[i]));
+		unsigned d = line_distance(word, span_str(list[i]));
 
 		if (d < least && d < word.n) {
 			least = d;

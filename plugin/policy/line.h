@@ -35,6 +35,10 @@ enum err line_refuse(struct line *l, uint32_t column, const char *fmt, ...) PRIN
 enum err line_refuse_word(struct line *l, const struct line_word *w, const char *what, const char *choices,
 			  const char *const *list, size_t n) MUST_USE;
 
+/* How many letters to insert, drop or change (Levenshtein), not looking at case. Up to LINE_NEAR of them are a slip. */
+#define LINE_NEAR 2
+unsigned line_distance(struct span a, struct span b);
+
 /* A text from outside as it may stand in a message: in quotes, short, printable. */
 struct quoted {
 	char text[48];

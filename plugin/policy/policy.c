@@ -5,6 +5,7 @@
 
 #include "compiled.h"
 #include "crypt.h"
+#include "line.h"
 #include "shares.h"
 
 /* A role makes at most two roots, and so do a tenant and the policy; a node and an edge for each level of a pattern; node
@@ -231,6 +232,23 @@ uint32_t policy_idle_s(const struct policy *p, const struct holder *h)
 bool policy_has_role(const struct policy *p, struct span role)
 {
 	return rules_role(&p->rules, role) != 0;
+}
+
+struct span policy_role_near(const struct policy *p, struct span tenant, struct span role)
+{
+	uint32_t whose = rules_tenant(&p->rules, tenant);
+	struct span best = { NULL, 0 };
+	unsigned least = LINE_NEAR + 1;
+
+	for (uint32_t i = 1; i <= p->rules.roles; i++) {
+		unsigned d = line_distance(role, p->rules.role[i].name);
+
+		if (rules_is_quarantine(&p->rules, i) || p->rules.role[i].tenant != whose || d >= least || d >= role.n)
+			continue;
+		least = d;
+		best = p->rules.role[i].name;
+	}
+	return best;
 }
 
 struct policy_place policy_place(const struct policy *p, uint32_t line)

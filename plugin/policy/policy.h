@@ -68,6 +68,8 @@ struct span policy_role_tenant(const struct policy *p, struct span role);
 /* Seconds after which an idle subject of these roles is logged off (the least of its roles); 0: never. */
 uint32_t policy_idle_s(const struct policy *p, const struct holder *h);
 bool policy_has_role(const struct policy *p, struct span role);
+/* The tenant's role that was probably meant; empty: none is like it. */
+struct span policy_role_near(const struct policy *p, struct span tenant, struct span role);
 
 struct policy_counts {
 	uint32_t tenants, roles, rules, marks, files;   /* marks: life-critical lines */

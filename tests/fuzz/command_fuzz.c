@@ -12,7 +12,7 @@ static void check(const struct order *o, bool within)
 	must(o->command < COMMANDS && o->problem[sizeof(o->problem) - 1] == '\0' && span_utf8(span_str(o->problem)));
 	if (o->problem[0])
 		return;
-	must(o->command != COMMAND_NONE && !o->phc[0] && (!within || command_changes(o->command)));
+	must(o->command != COMMAND_NONE && !o->phc[0] == !order_has(o, FIELD_PHC) && (!within || command_changes(o->command)));
 	must(!order_has(o, FIELD_USER) || word_ok(o->text[FIELD_USER]));
 	must(!order_has(o, FIELD_REASON) || (o->text[FIELD_REASON].n <= ACCOUNT_TEXT_MAX && span_utf8(o->text[FIELD_REASON])));
 	must(!order_has(o, FIELD_EXPIRES) || o->until_us > 0);

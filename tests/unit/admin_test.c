@@ -239,7 +239,7 @@ static void accounts_are_made_changed_shown_listed_and_removed(void **state)
 	account_free(&a);
 	assert_refused("root", ONE("'createUser','username':'bo'"), "the name is taken");
 	assert_refused("root", ONE("'createDevice','device':'bo.x'"), "the name is taken");
-	assert_refused("root", ONE("'createUser','username':'cy','roles':['nurze']"), "the policy has no role nurze");
+	assert_refused("root", ONE("'createUser','username':'cy','roles':['nurze']"), "the policy has no role nurze; did you mean nurse?");
 	assert_refused("root", ONE("'createUser','username':'cy','password':'short'"), "is to have 8 to 256 bytes");
 	assert_done("root", ONE("'modifyUser','username':'bo','roles':['clerk'],'attributes':{'unit':'icu3'}"));
 	assert_note(0, ALLOWED, "user:bo: 1 roles, 3 attributes -> 1 roles, 1 attributes");
@@ -251,6 +251,54 @@ static void accounts_are_made_changed_shown_listed_and_removed(void **state)
 	assert_says("\"users\":[\"bo\",\"cora\"],\"more\":true");
 	assert_done("root", ONE("'deleteUser','username':'bo'"));
 	assert_refused("root", ONE("'getUser','username':'bo'"), "there is no user bo");
+}
+
+#define PHC "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" \
+	"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+static void a_password_may_come_as_its_hash_when_that_is_worth_something(void **state)
+{
+	static const char *const no_hash[] = {
+		"correct horse", "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"$argon2id$v=19$m=19456,t=2,p=1$$", "$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAA",
+	};
+	char text[300];
+	struct account *a;
+
+	(void)state;
+	assert_done("root", ONE("'createUser','username':'bo','passwordHash':'" PHC "'"));
+	assert_note(0, ALLOWED, "user:bo: none -> 0 roles, 0 attributes, a password");
+	a = account_at("bo");
+	assert_string_equal(a->password, PHC);
+	account_free(&a);
+	assert_done("root", ONE("'setUserPassword','username':'ana','passwordHash':'" PHC "'"));
+	a = account_at("ana");
+	assert_string_equal(a->password, PHC);
+	account_free(&a);
+	for (size_t i = 0; i < countof(no_hash); i++) {
+		snprintf(text, sizeof(text), ONE("'setUserPassword','username':'ana','passwordHash':'%s'"), no_hash[i]);
+		assert_refused("root", text, "is to be an argon2id hash");
+	}
+	assert_refused("root", ONE("'setUserPassword','username':'ana','password':'correct horse','passwordHash':'" PHC "'"),
+		       "it takes one of \\\"password\\\", \\\"passwordHash\\\", not both");
+	assert_refused("root", ONE("'setUserPassword','username':'ana'"), "it needs exactly one of");
+}
+
+static void a_list_tells_all_when_asked(void **state)
+{
+	(void)state;
+	assert_done("root", ONE("'setAttribute','username':'ana','name':'unit','value':'icu3','reason':'shift'"));
+	assert_done("root", ONE("'listUsers','verbose':true,'count':1"));
+	assert_says("{\"users\":[{\"username\":\"ana\",\"textname\":\"\",\"state\":\"active\"");
+	assert_says("\"name\":\"unit\",\"value\":\"icu3\",\"reason\":\"shift\",\"by\":\"root\"");
+	assert_says("\"more\":true");
+	assert_null(strstr(response, "cora"));
+	assert_done("root", ONE("'listUsers','verbose':true,'after':'cora'"));
+	assert_null(strstr(response, "\"cora\""));
+	assert_says("\"username\":\"root\"");
+	assert_says("\"more\":false");
+	assert_done("root", ONE("'listDevices','after':'cora'"));
+	assert_says("\"devices\":[],\"more\":false");
 }
 
 static void teams_are_attributes_of_many(void **state)
@@ -485,6 +533,7 @@ int main(void)
 		TEST(what_is_not_permitted_is_not_done_and_on_record),
 		TEST(a_batch_is_all_or_nothing),
 		TEST(accounts_are_made_changed_shown_listed_and_removed),
+		TEST(a_password_may_come_as_its_hash_when_that_is_worth_something), TEST(a_list_tells_all_when_asked),
 		TEST(teams_are_attributes_of_many),
 		TEST(teams_are_listed_and_counted),
 		TEST(grants_are_listed_with_their_ends_and_reasons),

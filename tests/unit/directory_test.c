@@ -377,6 +377,29 @@ static void accounts_are_visited_in_order(void **state)
 	directory_close(&d);
 }
 
+static void one_party_is_visited_from_where_one_left_off(void **state)
+{
+	static const struct { unsigned party; const char *after, *want; } row[] = {
+		{ DEVICE, "", "1:nc-10 1:nc-2 " }, { DEVICE, "nc-10", "1:nc-2 " }, { DEVICE, "nc-2", "" },
+		{ USER, "", "2:ana 2:bob " }, { USER, "anna", "2:bob " }, { USER, "a", "2:ana 2:bob " },
+	};
+	struct directory *d = fresh();
+	struct seen s;
+
+	(void)state;
+	assert_int_equal(save(d, USER, "bob", true), OK);
+	assert_int_equal(save(d, USER, "ana", true), OK);
+	assert_int_equal(save(d, DEVICE, "nc-2", true), OK);
+	assert_int_equal(save(d, DEVICE, "nc-10", true), OK);
+	for (size_t i = 0; i < countof(row); i++) {
+		assert_int_equal(directory_after(d, row[i].party, span_str(row[i].after), see_account, seen_start(&s)), OK);
+		assert_string_equal(s.text, row[i].want);
+	}
+	assert_int_equal(directory_after(d, USER, SPAN_LIT("a b"), see_account, seen_start(&s)), ERR_RANGE);
+	assert_int_equal(directory_after(d, PULLCORD__V1__PARTY__PARTY_NONE, SPAN_LIT(""), see_account, seen_start(&s)), ERR_RANGE);
+	directory_close(&d);
+}
+
 static void a_client_id_belongs_to_one_owner_for_good(void **state)
 {
 	struct owner ana = { USER, "ana" }, bob = { USER, "bob" }, nc = { DEVICE, "ana" }, have;
@@ -833,6 +856,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_account_is_not_saved),
 		cmocka_unit_test(people_and_devices_share_one_name_space),
 		cmocka_unit_test(accounts_are_visited_in_order),
+		cmocka_unit_test(one_party_is_visited_from_where_one_left_off),
 		cmocka_unit_test(a_client_id_belongs_to_one_owner_for_good),
 		cmocka_unit_test(what_is_no_client_id_has_no_owner),
 		cmocka_unit_test(one_person_cannot_fill_it_with_client_ids),
