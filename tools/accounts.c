@@ -7,6 +7,7 @@
 #include "cmd.h"
 #include "live.h"
 #include "policy_file.h"
+#include "remote.h"
 #include "report.h"
 
 /* ---- drafts ------------------------------------------------------------------------------------------------------ */
@@ -63,9 +64,12 @@ static int check_roles(const struct install *in, const struct holding *h)
 		return CMD_DONE;
 	}
 	for (size_t i = 0; i < h->role.n; i++) {
-		if (policy_has_role(policy, span_str(h->role.text[i])))
+		const struct span role = span_str(h->role.text[i]), near = policy_role_near(policy, span_str(in->tenant), role);
+
+		if (policy_has_role(policy, role))
 			continue;
-		report_error("the policy has no role %s", h->role.text[i]);
+		report_error("the policy has no role %.*s%s%.*s%s", SPAN_FMT(role), near.n ? "; did you mean " : "", SPAN_FMT(near),
+			     near.n ? "?" : "");
 		report_hint("roles are written in %s, as: role %s", path.text, h->role.text[i]);
 		return CMD_NO;
 	}
@@ -85,14 +89,12 @@ static uint64_t now_us(void)
 	return (uint64_t)accounts_now_us();
 }
 
-int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h)
+int draft_hold(struct draft *d, const struct opt_page *page, const struct holding *h)
 {
 	const struct grant g = { .at_us = now_us() };
 	int code = check_words(page, h);
 	bool room = true;
 
-	if (code == CMD_DONE && h->role.n)
-		code = check_roles(in, h);
 	if (code != CMD_DONE)
 		return code;
 	for (size_t i = 0; i < h->role.n; i++)
@@ -103,6 +105,15 @@ int draft_add(struct draft *d, const struct opt_page *page, const struct install
 		return CMD_DONE;
 	return report_fail(ERR_FULL, "hold more than %d roles or %d attributes", ACCOUNT_ROLES_MAX,
 			   ACCOUNT_ATTRIBUTES_MAX);
+}
+
+int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h)
+{
+	int code = check_words(page, h);
+
+	if (code == CMD_DONE && h->role.n)
+		code = check_roles(in, h);
+	return code == CMD_DONE ? draft_hold(d, page, h) : code;
 }
 
 static int draft_drop(struct draft *d, const struct opt_page *page, const struct holding *h)
@@ -162,12 +173,35 @@ int accounts_save(const struct accounts *kind, struct directory *dir, struct dra
 	return report_fail(e, "save the account %.*s", SPAN_FMT(id));
 }
 
+#define TERMS_MAX (ACCOUNT_ROLES_MAX + ACCOUNT_ATTRIBUTES_MAX)
+
+/* What is held for a time or with a reason: "unit=icu3", and until when or why. */
+struct terms {
+	struct attribute until[TERMS_MAX], reason[TERMS_MAX];
+	size_t untils, reasons, n;
+	char name[TERMS_MAX][2 * WORD_BYTES_MAX + 2], time[TERMS_MAX][COMMAND_TIME];
+};
+
+static void add_terms(struct terms *t, const struct grant *g, struct span name, struct span value)
+{
+	char *text = t->name[t->n], *time = t->time[t->n];
+
+	if (!g->until_us && !g->reason.n)
+		return;
+	t->n++;
+	snprintf(text, sizeof(t->name[0]), "%.*s%s%.*s", SPAN_FMT(name), value.n ? "=" : "", SPAN_FMT(value));
+	if (g->until_us)
+		t->until[t->untils++] = (struct attribute){ span_str(text), span_str(command_time(g->until_us, time)) };
+	if (g->reason.n)
+		t->reason[t->reasons++] = (struct attribute){ span_str(text), g->reason };
+}
+
 void accounts_print(const struct account *a)
 {
 	const struct subject *s = &a->subject;
+	struct terms t = { .n = 0 };
 	char changed[REPORT_TIME];
-
-	report_card((const struct cell[]){
+	struct cell cell[11] = {
 		CELL_SPAN("id", s->id),
 		CELL_SPAN("tenant", s->tenant),
 		CELL_SPAN("name", a->name),
@@ -176,7 +210,20 @@ void accounts_print(const struct account *a)
 		CELL_PAIRS("attributes", s->attribute, s->attributes),
 		CELL_BOOL("password", a->password[0] != '\0'),
 		CELL_STR("changed", report_date((int64_t)a->changed_us, changed)),
-	}, 8);
+	};
+	size_t n = 8;
+
+	for (size_t i = 0; a->role_grant && i < s->roles; i++)
+		add_terms(&t, &a->role_grant[i], s->role[i], span(NULL, 0));
+	for (size_t i = 0; a->attribute_grant && i < s->attributes; i++)
+		add_terms(&t, &a->attribute_grant[i], s->attribute[i].name, s->attribute[i].value);
+	if (report_is_json() || t.untils)
+		cell[n++] = CELL_PAIRS("until", t.until, t.untils);
+	if (report_is_json() || t.reasons)
+		cell[n++] = CELL_PAIRS("reason", t.reason, t.reasons);
+	if (report_is_json() || a->state_since.reason.n)
+		cell[n++] = CELL_SPAN("state_reason", a->state_since.reason);
+	report_card(cell, n);
 }
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
@@ -185,6 +232,7 @@ struct listing {
 	Pullcord__V1__Party party;
 	uint64_t n;
 	struct lock *lock;
+	bool locks_known;           /* the folder tells; of the running broker `show` does, one by one */
 	size_t locks, room;
 	int64_t now_us;
 };
@@ -229,10 +277,8 @@ static bool list_one(void *ctx, const struct account *a)
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
 		until ? CELL_STR("locked_out_until", report_date(until, text)) : CELL_NULL("locked_out_until"),
 	};
-	size_t n = l->party == PULLCORD__V1__PARTY__PARTY_USER ? countof(row) : countof(row) - 1;
+	size_t n = l->locks_known ? countof(row) : countof(row) - 1;
 
-	if (a->subject.party != l->party)
-		return true;
 	row[0].width = 20;
 	row[1].width = 11;
 	row[2].width = 24;
@@ -243,17 +289,43 @@ static bool list_one(void *ctx, const struct account *a)
 	return !report_broken();
 }
 
-int accounts_list(const struct accounts *kind, int argc, char **argv)
+static int list_folder(const char *where, struct listing *listing)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
-	CLEANUP(listing_end) struct listing listing = { .party = kind->party, .now_us = accounts_now_us() };
 	struct install in;
+	enum err e;
+
+	if (install_open(where, &in) != OK || install_directory(&in, true, &dir) != OK)
+		return CMD_NO;
+	listing->locks_known = listing->party == PULLCORD__V1__PARTY__PARTY_USER;
+	e = listing->locks_known ? directory_locks(dir, list_lock, listing) : OK;
+	if (e == OK)
+		e = directory_after(dir, listing->party, span(NULL, 0), list_one, listing);
+	return e == OK ? CMD_DONE : report_fail(e, "read the directory");
+}
+
+static int list_broker(const struct accounts *kind, struct live *live, const struct opt_page *page, const char *where,
+		       struct listing *listing)
+{
+	int code = live_open(live, page, where);
+
+	if (code == CMD_DONE)
+		code = remote_each(live, kind, list_one, listing);
+	live_close(live);
+	return code;
+}
+
+int accounts_list(const struct accounts *kind, int argc, char **argv)
+{
+	CLEANUP(listing_end) struct listing listing = { .party = kind->party, .now_us = accounts_now_us() };
+	struct live live = { 0 };
 	const char *where = NULL;
-	char command[32], example[64];
+	char command[32], example[96];
 	bool json = false;
 	const struct opt opt[] = {
 		OPT_TEXT("dir", "DIR", &where, INSTALL_DIR_TEXT),
 		OPT_FLAG("json", &json, "one JSON object a line"),
+		LIVE_OPTS(&live),
 	};
 	const struct opt_page page = {
 		.command = command, .example = example, OPTS(opt),
@@ -262,25 +334,18 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 			  "somewhere for wrong passwords."
 			: "Lists the accounts there are, with their roles and attributes.",
 	};
-	enum err e;
 	int code;
 
 	snprintf(command, sizeof(command), "%s list", kind->noun);
-	snprintf(example, sizeof(example), "pullcord %s list", kind->noun);
+	snprintf(example, sizeof(example), "pullcord %s list\npullcord %s list --live --user root --json", kind->noun, kind->noun);
 	code = opt_read(&page, argc, argv, NULL);
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
-	if (install_open(where, &in) != OK || install_directory(&in, true, &dir) != OK)
-		return CMD_NO;
-	e = directory_locks(dir, list_lock, &listing);
-	if (e == OK)
-		e = directory_each(dir, list_one, &listing);
-	if (e != OK)
-		return report_fail(e, "read the directory");
-	if (listing.n == 0)
+	code = live.on ? list_broker(kind, &live, &page, where, &listing) : list_folder(where, &listing);
+	if (code == CMD_DONE && listing.n == 0)
 		report_line(TONE_DIM, "There is no %s yet.", kind->noun);
-	return CMD_DONE;
+	return code;
 }
 
 /* ---- commands on one account ------------------------------------------------------------------------------------- */
@@ -303,7 +368,7 @@ struct deed {
 	const char *example;            /* options of the example */
 	bool holding, show, terms;      /* takes --role, --unit, --attr; --json and writes nothing; --reason */
 	int (*run)(struct work *w);
-	const char *command;            /* of the running broker; NULL: it depends (ask_holding()) */
+	const char *command;            /* of the running broker; NULL: it depends (ask_holding(), show_broker()) */
 };
 
 static void work_end(struct work *w)
@@ -419,7 +484,7 @@ static int do_remove(struct work *w)
 }
 
 static const struct deed deed_show = {
-	"show", "Shows what an account holds.", "", false, true, false, do_show, "get",
+	"show", "Shows what an account holds.", "", false, true, false, do_show, NULL,
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",
@@ -500,16 +565,33 @@ static void ask_holding(const struct work *w, struct reply *r, bool give, const 
 	reply_end(r);
 }
 
-/* "get" of a device is getDevice; "suspend" is the same for both. */
+/* "delete" of a device is deleteDevice; "suspend" is the same for both. */
 static void ask_plainly(const struct work *w, struct reply *r, const char *command, const char *id)
 {
-	bool own = strcmp(command, "get") == 0 || strcmp(command, "delete") == 0;
+	bool own = strcmp(command, "delete") == 0;
 	char word[32];
 
 	snprintf(word, sizeof(word), "%s%s", command,
 		 !own ? "" : w->kind->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "Device" : "User");
 	order_begin(w, r, word, id);
 	reply_end(r);
+}
+
+static bool print_found(void *ctx, const struct account *a)
+{
+	(void)ctx;
+	accounts_print(a);
+	return true;
+}
+
+static int show_broker(const struct work *w, struct live *live, const char *where, const char *id)
+{
+	int code = live_open(live, w->page, where);
+
+	if (code == CMD_DONE)
+		code = remote_find(live, w->kind, id, print_found, NULL);
+	live_close(live);
+	return code;
 }
 
 static int on_broker(struct work *w, const struct deed *deed, struct live *live, const char *where, const char *id)
@@ -520,6 +602,8 @@ static int on_broker(struct work *w, const struct deed *deed, struct live *live,
 
 	if (code != CMD_DONE)
 		return code;
+	if (deed->show)
+		return show_broker(w, live, where, id);
 	if (r) {
 		reply_array(r, "commands");
 		if (deed->command)

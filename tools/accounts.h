@@ -38,6 +38,8 @@ struct holding {
 	OPT_LIST("attr", "NAME=VALUE", &(h)->attr, "an attribute, as the policy's {name} asks for")
 
 void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id);
+/* Adds it without asking any policy: the running broker does. */
+int draft_hold(struct draft *d, const struct opt_page *page, const struct holding *h) MUST_USE;
 /* Adds it; what is held already stays once. CMD_DONE, or what is wrong was said: a word that is none, no such role in
  * the installation's policy, too many. */
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;

@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "cur.h"
 #include "pki.h"
+#include "remote.h"
 #include "report.h"
 #include "topic.h"
 
@@ -24,6 +25,7 @@ struct kit {
 	const char *dir, *out, *at;
 	long days;
 	struct holding holding;
+	struct live live;
 	bool made;                      /* the folder is new */
 	char folder[PATH_MAX];
 };
@@ -104,7 +106,10 @@ static enum err write_settings(const struct kit *k, const struct install *in)
 	struct put out = put(text, sizeof(text));
 	enum err e;
 
-	TRY(pki_read(install_path(in, "server.crt").text, &broker));
+	if (k->live.on && k->live.login.host)
+		(void)!span_text(span_str(k->live.login.host), broker.subject, sizeof(broker.subject));
+	else
+		TRY(pki_read(install_path(in, "server.crt").text, &broker));
 	put_fmt(&out, "; Settings of this device, for pullcord-gateway. Add an [input NAME] for what is wired to it.\n"
 		"[gateway]\nunit = %s\n", unit);
 	if (!k->at) {
@@ -173,49 +178,137 @@ static void drop_folder(const struct kit *k)
 		(void)rmdir(k->folder);
 }
 
-static int enroll(struct kit *k, const struct opt_page *page, const char *id)
+/* The folder the CA lies in: an installation, or with --live and --tenant, any that has ca.crt and keys/ca.key. */
+static bool open_ca(const struct kit *k, struct install *in)
+{
+	if (!k->live.on || !k->live.login.tenant || !k->dir)
+		return install_open(k->dir, in) == OK;
+	*in = (struct install){ 0 };
+	if (span_text(span_str(k->dir), in->dir, sizeof(in->dir) - 64) &&
+	    span_text(span_str(k->live.login.tenant), in->tenant, sizeof(in->tenant)) && word_ok(span_str(in->tenant)))
+		return true;
+	report_error("--tenant takes one word, and --dir a path");
+	return false;
+}
+
+static int enroll_folder(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
+	int code = draft_add(d, page, in, &k->holding);
+
+	if (code != CMD_DONE)
+		return code;
+	if (install_directory(in, false, &dir) != OK || make_folder(k) != CMD_DONE)
+		return CMD_NO;
+	code = accounts_save(&devices, dir, d, true);
+	if (code != CMD_DONE) {
+		drop_folder(k);
+		return code;
+	}
+	code = fill_folder(k, in, id);
+	if (code != CMD_DONE && directory_remove(dir, devices.party, span_str(id)) != OK)
+		report_hint("the account stayed: pullcord device remove %s", id);
+	return code;
+}
+
+/* What fill_folder() made, when the broker will not have the device. Settings that were there before stay. */
+static void empty_folder(const struct kit *k)
+{
+	static const char *const made[] = { "ca.crt", "gateway.ini" };
+	char path[PATH_MAX];
+
+	remove_certificate(k);
+	for (size_t i = 0; k->made && i < countof(made); i++) {
+		path_in(k, made[i], path);
+		unlink(path);
+	}
+	drop_folder(k);
+}
+
+/* The key is made here and never leaves; the broker hears only of the account. It hears last: a certificate without an
+ * account is worth nothing. */
+static int enroll_live(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
+{
+	const struct install_path ca = install_path(in, "ca.crt");
+	int code = draft_hold(d, page, &k->holding);
+	bool unsure = false;
+
+	if (code != CMD_DONE)
+		return code;
+	if (!k->live.login.cafile)
+		k->live.login.cafile = ca.text;
+	code = live_open(&k->live, page, k->dir);
+	if (code == CMD_DONE)
+		code = make_folder(k);
+	if (code == CMD_DONE && (code = fill_folder(k, in, id)) != CMD_DONE)
+		drop_folder(k);
+	else if (code == CMD_DONE && (code = remote_create(&k->live, &devices, d, &unsure)) != CMD_DONE && !unsure)
+		empty_folder(k);
+	if (unsure)
+		report_hint("%s stays: pullcord device show %s --live says whether it is enrolled", k->folder, id);
+	live_close(&k->live);
+	return code;
+}
+
+static int enroll(struct kit *k, const struct opt_page *page, const char *id)
+{
 	struct install in;
 	struct draft d;
 	int code;
 
 	if (!word_ok(span_str(id)))
 		return opt_wrong(page, "a device is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
-	if (install_open(k->dir, &in) != OK)
+	if (!open_ca(k, &in))
 		return CMD_NO;
 	draft_init(&d, &devices, in.tenant, id);
-	code = draft_add(&d, page, &in, &k->holding);
-	if (code != CMD_DONE)
-		return code;
-	if (install_directory(&in, false, &dir) != OK || make_folder(k) != CMD_DONE)
-		return CMD_NO;
-	code = accounts_save(&devices, dir, &d, true);
-	if (code != CMD_DONE) {
-		drop_folder(k);
-		return code;
-	}
-	code = fill_folder(k, &in, id);
+	code = k->live.on ? enroll_live(k, page, &in, &d, id) : enroll_folder(k, page, &in, &d, id);
 	if (code == CMD_DONE)
 		say_done(k, id, "is enrolled");
-	else if (directory_remove(dir, devices.party, span_str(id)) != OK)
-		report_hint("the account stayed: pullcord device remove %s", id);
 	return code;
+}
+
+static bool is_there(void *ctx, const struct account *a)
+{
+	(void)ctx;
+	(void)a;
+	return true;
+}
+
+static int find_live(struct kit *k, const struct opt_page *page, const struct install *in, const char *id)
+{
+	const struct install_path ca = install_path(in, "ca.crt");
+	int code;
+
+	if (!k->live.login.cafile)
+		k->live.login.cafile = ca.text;
+	code = live_open(&k->live, page, k->dir);
+	if (code == CMD_DONE)
+		code = remote_find(&k->live, &devices, id, is_there, NULL);
+	live_close(&k->live);
+	return code;
+}
+
+static int find_folder(const struct install *in, const char *id)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+	CLEANUP(directory_close) struct directory *dir = NULL;
+
+	return install_directory(in, true, &dir) == OK && accounts_find(&devices, dir, id, &a) == OK ? CMD_DONE : CMD_NO;
 }
 
 /* The account must exist already, and stays as it is. */
 static int renew(struct kit *k, const struct opt_page *page, const char *id)
 {
-	CLEANUP(account_free) struct account *a = NULL;
-	CLEANUP(directory_close) struct directory *dir = NULL;
 	struct install in;
 	int code;
 
-	(void)page;
-	if (install_open(k->dir, &in) != OK || install_directory(&in, true, &dir) != OK ||
-	    accounts_find(&devices, dir, id, &a) != OK || make_folder(k) != CMD_DONE)
+	if (!open_ca(k, &in))
 		return CMD_NO;
-	code = fill_folder(k, &in, id);
+	code = k->live.on ? find_live(k, page, &in, id) : find_folder(&in, id);
+	if (code == CMD_DONE)
+		code = make_folder(k);
+	if (code == CMD_DONE)
+		code = fill_folder(k, &in, id);
 	if (code == CMD_DONE)
 		say_done(k, id, "has a new key and certificate; the old one works until it ends");
 	return code;
@@ -226,7 +319,8 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 	OPT_NUMBER("days", "DAYS", &(k)->days, 1, PKI_SERVER_DAYS, "the certificate's life (default: 90)"),         \
 	OPT_TEXT("at", "PATH", &(k)->at, "where the folder will lie on the device, e.g. " GATEWAY_HOME                 \
 		 " (default: where it is made)"),                                                                      \
-	OPT_TEXT("dir", "DIR", &(k)->dir, INSTALL_DIR_TEXT)
+	OPT_TEXT("dir", "DIR", &(k)->dir, "the folder of the CA: the installation's (default: $PULLCORD_DIR, else /etc/pullcord)"), \
+	LIVE_OPTS(&(k)->live)
 
 static int device_enroll(int argc, char **argv)
 {
@@ -235,8 +329,11 @@ static int device_enroll(int argc, char **argv)
 	const struct opt opt[] = { HOLDING_OPTS(&k.holding), KIT_OPTS(&k) };
 	const struct opt_page page = {
 		.command = "device enroll", .operands = "DEVICE", .least = 1, .most = 1,
-		.text = "Adds a device: makes its key and certificate and enters what it holds into the directory.",
-		.example = "pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1",
+		.text = "Adds a device: makes its key and certificate and enters what it holds into the directory. "
+			"With --live the certificate is made here, where ca.crt and keys/ca.key lie, and the running broker told.",
+		.example = "pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1\n"
+			   "pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1 --live --user root "
+			   "--host broker.mercy.example",
 		OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &id);

@@ -3,17 +3,19 @@
 #include "cmd.h"
 #include "crypt.h"
 #include "password.h"
+#include "remote.h"
 #include "report.h"
 #include "secret.h"
 #include "topic.h"
 
 static const struct accounts people = { PULLCORD__V1__PARTY__PARTY_USER, "user", "USER", "ana" };
 
-/* Asks for a new password and hashes it into the draft. */
-static int set_password(struct draft *d, const char *file)
+/* Asks for a new password and hashes it into the draft. With --live, $PULLCORD_PASSWORD_FILE holds the administrator's. */
+static int set_password(struct draft *d, const char *file, bool live)
 {
 	CLEANUP(secret_clear) struct secret password;
-	enum err e = secret_get(file, "new password", true, &password);
+	enum err e = live && !file ? secret_ask("new password", true, &password)
+				   : secret_get(file, "new password", true, &password);
 
 	if (e != OK)
 		return CMD_NO;
@@ -29,34 +31,60 @@ static int set_password(struct draft *d, const char *file)
 struct new_user {
 	const char *dir, *password_file, *name;
 	struct holding holding;
+	struct live live;
 };
 
-static int add(const struct new_user *u, const struct opt_page *page, const char *id)
+static int say_added(const struct new_user *u, const char *id)
+{
+	report_line(TONE_GOOD, "user %s may log in", id);
+	if (u->holding.role.n == 0)
+		report_line(TONE_WARN, "but may do nothing yet: pullcord user grant %s --role nurse --unit UNIT", id);
+	return CMD_DONE;
+}
+
+/* The new password is asked for before the connection stands, so that nobody waits on the other side. */
+static int add_live(struct new_user *u, const struct opt_page *page, struct draft *d)
+{
+	bool unsure;
+	int code = draft_hold(d, page, &u->holding);
+
+	if (code == CMD_DONE)
+		code = set_password(d, u->password_file, true);
+	if (code == CMD_DONE)
+		code = live_open(&u->live, page, u->dir);
+	if (code == CMD_DONE)
+		code = remote_create(&u->live, &people, d, &unsure);
+	live_close(&u->live);
+	return code;
+}
+
+static int add_folder(const struct new_user *u, const struct opt_page *page, struct draft *d)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
 	struct install in;
+	int code;
+
+	if (install_open(u->dir, &in) != OK)
+		return CMD_NO;
+	d->account.subject.tenant = span_str(in.tenant);
+	code = draft_add(d, page, &in, &u->holding);
+	if (code != CMD_DONE || (code = set_password(d, u->password_file, false)) != CMD_DONE)
+		return code;
+	return install_directory(&in, false, &dir) == OK ? accounts_save(&people, dir, d, true) : CMD_NO;
+}
+
+static int add(struct new_user *u, const struct opt_page *page, const char *id)
+{
 	struct draft d;
 	int code;
 
 	if (!word_ok(span_str(id)))
 		return opt_wrong(page, "a user is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
-	if (install_open(u->dir, &in) != OK)
-		return CMD_NO;
-	draft_init(&d, &people, in.tenant, id);
+	draft_init(&d, &people, "", id);
 	d.account.name = span_str(u->name);
-	code = draft_add(&d, page, &in, &u->holding);
-	if (code != CMD_DONE || (code = set_password(&d, u->password_file)) != CMD_DONE)
-		return code;
-	if (install_directory(&in, false, &dir) != OK)
-		return CMD_NO;
-	code = accounts_save(&people, dir, &d, true);
+	code = u->live.on ? add_live(u, page, &d) : add_folder(u, page, &d);
 	crypt_wipe(d.account.password, sizeof(d.account.password));
-	if (code != CMD_DONE)
-		return code;
-	report_line(TONE_GOOD, "user %s may log in", id);
-	if (u->holding.role.n == 0)
-		report_line(TONE_WARN, "but may do nothing yet: pullcord user grant %s --role nurse --unit UNIT", id);
-	return CMD_DONE;
+	return code == CMD_DONE ? say_added(u, id) : code;
 }
 
 static int user_add(int argc, char **argv)
@@ -68,12 +96,14 @@ static int user_add(int argc, char **argv)
 		OPT_TEXT("name", "TEXT", &u.name, "for people to read"),
 		OPT_TEXT("password-file", "FILE", &u.password_file, SECRET_OPT_TEXT),
 		OPT_TEXT("dir", "DIR", &u.dir, INSTALL_DIR_TEXT),
+		LIVE_OPTS(&u.live),
 	};
 	const struct opt_page page = {
 		.command = "user add", .operands = "USER", .least = 1, .most = 1,
 		.text = "Adds a person. The password is asked for twice at the terminal, or read from a file; only its "
-			"argon2id hash is kept.",
-		.example = "pullcord user add ana --role nurse --unit icu3 --attr channel=icu3-team",
+			"argon2id hash is kept, and only the hash is sent to a running broker.",
+		.example = "pullcord user add ana --role nurse --unit icu3 --attr channel=icu3-team\n"
+			   "pullcord user add ana --role nurse --unit icu3 --live --user root --host broker.mercy.example",
 		OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &id);
@@ -81,7 +111,7 @@ static int user_add(int argc, char **argv)
 	return code == OPT_RUN ? add(&u, &page, id.text[0]) : code;
 }
 
-static int change_password(const char *where, const char *password_file, const char *id)
+static int passwd_folder(const char *where, const char *password_file, const char *id)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -93,13 +123,28 @@ static int change_password(const char *where, const char *password_file, const c
 	    accounts_find(&people, dir, id, &a) != OK)
 		return CMD_NO;
 	draft_of(&d, a);
-	code = set_password(&d, password_file);
+	code = set_password(&d, password_file, false);
 	d.account.unlocked_us = accounts_now_us();   /* whoever forgot it was locked out by trying */
 	if (code == CMD_DONE)
 		code = accounts_save(&people, dir, &d, false);
 	crypt_wipe(d.account.password, sizeof(d.account.password));
+	return code;
+}
+
+static int passwd_live(struct live *live, const struct opt_page *page, const char *where, const char *password_file,
+		       const char *id)
+{
+	struct draft d;
+	int code;
+
+	draft_init(&d, &people, "", id);
+	code = set_password(&d, password_file, true);
 	if (code == CMD_DONE)
-		report_line(TONE_GOOD, "user %s has a new password", id);
+		code = live_open(live, page, where);
+	if (code == CMD_DONE)
+		code = remote_password(live, id, d.account.password);
+	crypt_wipe(d.account.password, sizeof(d.account.password));
+	live_close(live);
 	return code;
 }
 
@@ -107,18 +152,25 @@ static int user_passwd(int argc, char **argv)
 {
 	const char *dir = NULL, *password_file = NULL;
 	struct opt_list id = { 0 };
+	struct live live = { 0 };
 	const struct opt opt[] = {
 		OPT_TEXT("password-file", "FILE", &password_file, SECRET_OPT_TEXT),
 		OPT_TEXT("dir", "DIR", &dir, INSTALL_DIR_TEXT),
+		LIVE_OPTS(&live),
 	};
 	const struct opt_page page = {
 		.command = "user passwd", .operands = "USER", .least = 1, .most = 1,
 		.text = "Gives a person a new password. The old one stops working at once.",
-		.example = "pullcord user passwd ana", OPTS(opt),
+		.example = "pullcord user passwd ana\npullcord user passwd ana --live --user root", OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &id);
 
-	return code == OPT_RUN ? change_password(dir, password_file, id.text[0]) : code;
+	if (code != OPT_RUN)
+		return code;
+	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0]) : passwd_folder(dir, password_file, id.text[0]);
+	if (code == CMD_DONE)
+		report_line(TONE_GOOD, "user %s has a new password", id.text[0]);
+	return code;
 }
 
 static int user_list(int argc, char **argv) { return accounts_list(&people, argc, argv); }

@@ -56,22 +56,31 @@ static enum err await_response(struct client *c, struct client_message *m)
 	return OK;
 }
 
-int live_ask(struct live *l, const char *request, const char *done)
+int live_send(struct live *l, const char *request, void (*hear)(void *ctx, const struct answer *a), void *ctx)
 {
-	struct saying s = { .done = done };
 	struct client_message m;
 	enum err e;
 
+	l->sent = false;
 	if (strlen(request) > COMMAND_REQUEST_MAX)
 		return report_fail(ERR_TOO_LARGE, "ask for so much at once (%d bytes at most)", COMMAND_REQUEST_MAX);
 	e = client_publish(l->client, CONTROL_TOPIC, span_str(request), 1, false);
 	if (e == ERR_DENIED)
 		return say_refused(l);
+	l->sent = true;
 	if (e == OK)
 		e = await_response(l->client, &m);
 	if (e == OK)
-		e = answer_read(m.payload, say, &s);
+		e = answer_read(m.payload, hear, ctx);
 	if (e != OK)
 		return report_fail(e, "hear the broker's answer (%s); look before you ask again", client_why(l->client));
-	return s.errors ? CMD_NO : CMD_DONE;
+	return CMD_DONE;
+}
+
+int live_ask(struct live *l, const char *request, const char *done)
+{
+	struct saying s = { .done = done };
+	int code = live_send(l, request, say, &s);
+
+	return s.errors ? CMD_NO : code;
 }

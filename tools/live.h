@@ -9,6 +9,7 @@ struct live {
 	bool on;                        /* --live */
 	struct login login;
 	struct client *client;
+	bool sent;                      /* the last request left us: without an answer, nobody knows what became of it */
 };
 
 /* For commands that work on the installation's folder when --live is not given. */
@@ -26,6 +27,8 @@ struct live {
 int live_open(struct live *l, const struct opt_page *page, const char *dir) MUST_USE;
 void live_close(struct live *l);
 
+/* Sends {"commands":[...]} and hears each answer. CMD_NO: it was not sent, or there is no answer, which was said. */
+int live_send(struct live *l, const char *request, void (*hear)(void *ctx, const struct answer *a), void *ctx) MUST_USE;
 /* Sends {"commands":[...]} and says each answer: data as it is, errors on stderr. `done`: what to say when there was
  * none and no data (NULL: "done"). CMD_NO when there was an error. */
 int live_ask(struct live *l, const char *request, const char *done) MUST_USE;

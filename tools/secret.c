@@ -85,7 +85,7 @@ static enum err from_terminal(const char *prompt, bool twice, struct secret *out
 
 	if (tty < 0) {
 		report_error("there is no terminal to ask for the password");
-		report_hint("give --password-file FILE or set PULLCORD_PASSWORD_FILE");
+		report_hint("put it into a file of mode 0600; --help says by which option to name that");
 		return ERR_NOT_FOUND;
 	}
 	e = type_in(tty, prompt, out);
@@ -98,6 +98,12 @@ static enum err from_terminal(const char *prompt, bool twice, struct secret *out
 		e = ERR_KEY;
 	}
 	return e;
+}
+
+enum err secret_ask(const char *prompt, bool twice, struct secret *out)
+{
+	*out = (struct secret){ "" };
+	return from_terminal(prompt, twice, out);
 }
 
 enum err secret_get(const char *file, const char *prompt, bool twice, struct secret *out)

@@ -14,6 +14,8 @@ struct secret {
 
 /* `file` NULL: as above. `twice`: typed again at the terminal, for a new password. Failures are said. */
 enum err secret_get(const char *file, const char *prompt, bool twice, struct secret *out) MUST_USE;
+/* Always of the terminal: where $PULLCORD_PASSWORD_FILE is another's. */
+enum err secret_ask(const char *prompt, bool twice, struct secret *out) MUST_USE;
 void secret_clear(struct secret *s);
 
 #endif

@@ -472,10 +472,22 @@ def _(stage, who, what, outcome):
         raise Trouble(f"no error says {outcome!r}:\n{text}")
 
 
+def filled(house, word):
+    """@password:bo is the file bo's password is in, @folder:nc2 the folder of that device."""
+    kind, _, name = word.partition(":")
+    if kind == "@password":
+        return house.password_file(name)
+    if kind == "@folder":
+        house.folder(name).parent.mkdir(exist_ok=True)
+        return house.folder(name)
+    return word
+
+
 @step("{who} tells the broker {what...} -> {outcome...}")
 def _(stage, who, what, outcome):
+    """@password:WHO and @folder:DEVICE stand for the paths of theirs."""
     house = stage.house
-    done = house.tool(*shlex.split(what), "--live", "--dir", house.dir, "--user", who, "--login-password-file",
+    done = house.tool(*(filled(house, word) for word in shlex.split(what)), "--live", "--dir", house.dir, "--user", who, "--login-password-file",
                       house.password_file(who), check=False)
     text = done.stdout + done.stderr
     if outcome == "done":

@@ -1,0 +1,24 @@
+/* remote: accounts of the running broker: what `user` and `device` ask of it, and its answers as accounts, so that with
+ * --live they look as without. Every call says what went wrong. */
+#ifndef PULLCORD_REMOTE_H
+#define PULLCORD_REMOTE_H
+
+#include "accounts.h"
+#include "live.h"
+
+/* Makes this account. Its password is sent as the hash it is: whoever may hear the administrator's connection, or look
+ * into the broker's memory, learns no password. CMD_DONE, or CMD_NO: it was not made, or nobody knows (*unsure). */
+int remote_create(struct live *live, const struct accounts *kind, const struct draft *d, bool *unsure) MUST_USE;
+int remote_password(struct live *live, const char *id, const char *phc) MUST_USE;
+/* The account, as directory_find() would bring it, for the call of `visit`. CMD_NO: there is none. */
+int remote_find(struct live *live, const struct accounts *kind, const char *id,
+		bool (*visit)(void *ctx, const struct account *a), void *ctx) MUST_USE;
+/* Everybody of a party in order of ids, until `visit` returns false. Asks as often as it takes. */
+int remote_each(struct live *live, const struct accounts *kind, bool (*visit)(void *ctx, const struct account *a),
+		void *ctx) MUST_USE;
+
+/* An account as "data" of an answer has it; borrows from `v`. ERR_SYNTAX: it is none. Pure. */
+struct value;
+enum err remote_account(const struct value *v, const struct accounts *kind, struct span tenant, struct draft *out) MUST_USE;
+
+#endif
