@@ -37,6 +37,17 @@ void work_fail(struct work *w, const char *fmt, ...)
 	va_end(ap);
 }
 
+void work_refuse(struct work *w, struct verdict v, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(w->why, sizeof(w->why), fmt, ap);
+	va_end(ap);
+	w->verdict = v;
+	w->refused = true;
+}
+
 void work_fail_err(struct work *w, enum err e, const char *what)
 {
 	work_fail(w, "cannot %s: %s", what, err_text(e));
@@ -139,6 +150,11 @@ static void forget_since(struct work *w, struct admin_note **last)
 	w->a->last_note = last;
 }
 
+static Pullcord__V1__AuditOutcome outcome_of(const struct work *w)
+{
+	return w->refused ? PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED : PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
+}
+
 static void run_one(struct work *w, const struct order *o)
 {
 	struct admin_note **before = w->a->last_note;
@@ -157,7 +173,7 @@ static void run_one(struct work *w, const struct order *o)
 		return;
 	}
 	forget_since(w, before);
-	put_on_record(w, o->command, PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED, w->why);
+	put_on_record(w, o->command, outcome_of(w), w->why);
 }
 
 static bool may_all(struct work *w, const struct order *o)
@@ -178,6 +194,7 @@ static bool may_all(struct work *w, const struct order *o)
 static void run_batch(struct work *w, const struct order *o)
 {
 	struct admin_note **before = w->a->last_note;
+	enum command at = COMMAND_BATCH;
 	char why[sizeof(w->why)];
 
 	if (o->problem[0])
@@ -192,6 +209,7 @@ static void run_batch(struct work *w, const struct order *o)
 			work_note(w, o->part[i].command);
 			continue;
 		}
+		at = o->part[i].command;
 		snprintf(why, sizeof(why), "%s", w->why);
 		work_fail(w, "nothing was done: command %zu of %zu (%s): %.150s", i + 1, o->parts,
 		     command_name(o->part[i].command), why);
@@ -202,7 +220,7 @@ static void run_batch(struct work *w, const struct order *o)
 	if (!w->why[0])
 		return;
 	forget_since(w, before);
-	put_on_record(w, COMMAND_BATCH, PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED, w->why);
+	put_on_record(w, w->refused ? at : COMMAND_BATCH, outcome_of(w), w->why);
 }
 
 /* Who asks, as the directory knows them now. */
@@ -215,6 +233,7 @@ static enum err bind_author(struct work *w)
 	TRY(directory_find(w->a->directory, w->a->party, span_str(w->a->id), &a));
 	holder_close(&w->holder);
 	s = account_subject(a, w->a->now_us, &until);
+	s.address = span_str(w->a->address);
 	if (!span_text(s.tenant, w->tenant, sizeof(w->tenant)))
 		return ERR_RANGE;
 	return policy_bind(w->a->policy, &s, &w->holder);
@@ -225,6 +244,7 @@ static void answer(struct work *w, const struct order *o)
 	const struct policy *policy = w->a->policy;   /* a command may put another in force */
 
 	w->why[0] = w->detail[0] = '\0';
+	w->refused = false;
 	reply_object(w->r, NULL);
 	reply_text(w->r, "command", span(o->word.p, o->word.n < 64 ? o->word.n : 0));
 	if (o->correlation.n)

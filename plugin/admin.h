@@ -30,7 +30,7 @@ struct admin {
 	const char *dir;            /* where the policy's file lies */
 	const struct policy *policy;    /* in force */
 	Pullcord__V1__Party party;  /* whose request it is */
-	const char *id;
+	const char *id, *address;   /* where they speak from; NULL: not known, so roles bound to networks are not held */
 	int64_t now_us;
 	/* out: */
 	struct admin_note *note, **last_note;

@@ -66,7 +66,7 @@ static void request(struct control *c, const struct job *j)
 {
 	struct control_result *r = j->result;
 	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .party = r->author.party,
-			   .id = r->author.id, .now_us = now_us() };
+			   .id = r->author.id, .address = r->author.address, .now_us = now_us() };
 
 	r->response = admin_run(&a, span(j->payload, j->n));
 	r->note = a.note;

@@ -93,6 +93,54 @@ static bool role_exists(struct work *w, struct span role)
 	return false;
 }
 
+/* ---- what may be handed out -------------------------------------------------------------------------------------------- */
+
+static bool may_role(struct work *w, struct span role)
+{
+	const struct verdict v = policy_grant_role(w->a->policy, w->holder, role);
+
+	if (!v.allow)
+		work_refuse(w, v, "not permitted: role/%.*s is not yours to hand out or take back", SPAN_FMT(role));
+	return v.allow;
+}
+
+static bool may_attribute(struct work *w, struct attribute a)
+{
+	const struct verdict v = policy_grant_attribute(w->a->policy, w->holder, a);
+
+	if (!v.allow)
+		work_refuse(w, v, "not permitted: attribute/%.*s/%.*s is not yours to hand out or take back", SPAN_FMT(a.name),
+			    SPAN_FMT(a.value));
+	return v.allow;
+}
+
+static bool is_self(const struct work *w, Pullcord__V1__Party party, struct span id)
+{
+	return party == w->a->party && span_is(id, w->a->id);
+}
+
+/* Nobody changes what they hold themselves, unless the policy says so. */
+static bool may_about(struct work *w, Pullcord__V1__Party party, struct span id)
+{
+	const struct verdict v = is_self(w, party, id) ? policy_grant_self(w->a->policy, w->holder) : (struct verdict){ .allow = true };
+
+	if (!v.allow)
+		work_refuse(w, v, "not permitted: what you hold yourself is changed by somebody else");
+	return v.allow;
+}
+
+/* Whoever could log in as somebody, or make them anew, would have all that they hold. */
+static bool may_all_of(struct work *w, const struct subject *s)
+{
+	for (size_t i = 0; i < s->roles; i++)
+		if (!may_role(w, s->role[i]))
+			return false;
+	for (size_t i = 0; i < s->attributes; i++)
+		if (!may_attribute(w, s->attribute[i]))
+			return false;
+	return true;
+}
+
 static bool may_end_then(struct work *w, const struct order *o)
 {
 	if (!o->until_us || o->until_us > w->a->now_us)
@@ -108,7 +156,7 @@ static bool give_roles(struct work *w, const struct order *o)
 	for (size_t i = 0; i < o->roles; i++) {
 		if (draft_role(&w->draft, o->role[i]))
 			continue;
-		if (!role_exists(w, o->role[i]))
+		if (!role_exists(w, o->role[i]) || !may_role(w, o->role[i]))
 			return false;
 		if (!draft_add_role(&w->draft, o->role[i], grant_of(w, o))) {
 			work_fail(w, "an account holds at most %d roles", ACCOUNT_ROLES_MAX);
@@ -123,6 +171,8 @@ static bool give_attributes(struct work *w, const struct order *o)
 	for (size_t i = 0; i < o->attributes; i++) {
 		if (draft_attribute(&w->draft, o->attribute[i]))
 			continue;
+		if (!may_attribute(w, o->attribute[i]))
+			return false;
 		if (!draft_add_attribute(&w->draft, o->attribute[i], grant_of(w, o))) {
 			work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
 			return false;
@@ -158,25 +208,42 @@ static void deed_create(struct work *w, const struct order *o)
 	crypt_wipe(w->draft.account.password, sizeof(w->draft.account.password));
 }
 
+/* What is not named any more. */
+static bool drop_others(struct work *w, const struct order *o)
+{
+	const struct subject *s = &w->draft.account.subject;
+
+	for (size_t i = s->roles; order_has(o, FIELD_ROLES) && i-- > 0;) {
+		if (names_role(o, s->role[i]))
+			continue;
+		if (!may_role(w, s->role[i]))
+			return false;
+		draft_drop_role(&w->draft, s->role[i]);
+	}
+	for (size_t i = s->attributes; order_has(o, FIELD_ATTRIBUTES) && i-- > 0;) {
+		if (names_attribute(o, s->attribute[i]))
+			continue;
+		if (!may_attribute(w, s->attribute[i]))
+			return false;
+		draft_drop_attribute(&w->draft, s->attribute[i]);
+	}
+	return true;
+}
+
 /* Roles and attributes that are named become the whole set; what stays is held as before. */
 static void deed_modify(struct work *w, const struct order *o)
 {
 	const struct subject *s = &w->draft.account.subject;
+	bool holding = order_has(o, FIELD_ROLES) || order_has(o, FIELD_ATTRIBUTES);
 	size_t roles, attributes;
 
-	if (!take(w, order_party(o), order_id(o)))
+	if (!take(w, order_party(o), order_id(o)) || (holding && !may_about(w, order_party(o), order_id(o))))
 		return;
 	roles = s->roles;
 	attributes = s->attributes;
 	if (order_has(o, FIELD_TEXTNAME))
 		w->draft.account.name = o->text[FIELD_TEXTNAME];
-	for (size_t i = s->roles; order_has(o, FIELD_ROLES) && i-- > 0;)
-		if (!names_role(o, s->role[i]))
-			draft_drop_role(&w->draft, s->role[i]);
-	for (size_t i = s->attributes; order_has(o, FIELD_ATTRIBUTES) && i-- > 0;)
-		if (!names_attribute(o, s->attribute[i]))
-			draft_drop_attribute(&w->draft, s->attribute[i]);
-	if (give_roles(w, o) && give_attributes(w, o) && store(w, false))
+	if (drop_others(w, o) && give_roles(w, o) && give_attributes(w, o) && store(w, false))
 		work_tell(w, "%s:%.*s: %zu roles, %zu attributes -> %zu roles, %zu attributes", party_noun(order_party(o)), SPAN_FMT(order_id(o)),
 		     roles, attributes, s->roles, s->attributes);
 }
@@ -185,7 +252,8 @@ static void deed_delete(struct work *w, const struct order *o)
 {
 	enum err e;
 
-	if (!take(w, order_party(o), order_id(o)))
+	if (!take(w, order_party(o), order_id(o)) || !may_about(w, order_party(o), order_id(o)) ||
+	    !may_all_of(w, &w->account->subject))
 		return;
 	e = batch_remove(w->b, order_party(o), order_id(o));
 	if (e != OK)
@@ -195,7 +263,7 @@ static void deed_delete(struct work *w, const struct order *o)
 
 static void deed_password(struct work *w, const struct order *o)
 {
-	if (!take(w, USER, order_id(o)))
+	if (!take(w, USER, order_id(o)) || (!is_self(w, USER, order_id(o)) && !may_all_of(w, &w->account->subject)))
 		return;
 	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
 	w->draft.account.unlocked_us = w->a->now_us;   /* whoever forgot it was locked out by trying */
@@ -212,7 +280,8 @@ static void deed_grant_role(struct work *w, const struct order *o)
 	struct span role = o->text[FIELD_ROLE];
 	struct held before;
 
-	if (!may_end_then(w, o) || !role_exists(w, role) || !take(w, order_party(o), order_id(o)))
+	if (!may_end_then(w, o) || !role_exists(w, role) || !take(w, order_party(o), order_id(o)) ||
+	    !may_about(w, order_party(o), order_id(o)) || !may_role(w, role))
 		return;
 	before = held(draft_role(&w->draft, role), w->a->now_us);
 	if (!draft_add_role(&w->draft, role, fresh))
@@ -227,7 +296,7 @@ static void deed_revoke_role(struct work *w, const struct order *o)
 	struct span role = o->text[FIELD_ROLE];
 	struct held before;
 
-	if (!take(w, order_party(o), order_id(o)))
+	if (!take(w, order_party(o), order_id(o)) || !may_about(w, order_party(o), order_id(o)) || !may_role(w, role))
 		return;
 	before = held(draft_role(&w->draft, role), w->a->now_us);
 	if (!draft_drop_role(&w->draft, role))
@@ -242,7 +311,7 @@ static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__P
 	const struct grant fresh = grant_of(w, o);
 	struct held before;
 
-	if (!may_end_then(w, o) || !take(w, party, id))
+	if (!may_end_then(w, o) || !take(w, party, id) || !may_about(w, party, id) || !may_attribute(w, a))
 		return false;
 	before = held(draft_attribute(&w->draft, a), w->a->now_us);
 	if (!draft_add_attribute(&w->draft, a, fresh)) {
@@ -262,11 +331,15 @@ static bool clear_attribute(struct work *w, Pullcord__V1__Party party, struct sp
 	const struct subject *s = &w->draft.account.subject;
 	size_t dropped = 0;
 
-	if (!take(w, party, id))
+	if (!take(w, party, id) || !may_about(w, party, id))
 		return false;
-	for (size_t i = s->attributes; i-- > 0;)
-		if (span_eq(s->attribute[i].name, a.name) && (!a.value.n || span_eq(s->attribute[i].value, a.value)))
-			dropped += draft_drop_attribute(&w->draft, s->attribute[i]);
+	for (size_t i = s->attributes; i-- > 0;) {
+		if (!span_eq(s->attribute[i].name, a.name) || (a.value.n && !span_eq(s->attribute[i].value, a.value)))
+			continue;
+		if (!may_attribute(w, s->attribute[i]))
+			return false;
+		dropped += draft_drop_attribute(&w->draft, s->attribute[i]);
+	}
 	if (!dropped) {
 		work_fail(w, "%.*s does not hold %.*s%s%.*s", SPAN_FMT(id), SPAN_FMT(a.name), a.value.n ? "=" : "", SPAN_FMT(a.value));
 		return false;

@@ -16,11 +16,14 @@ struct work {
 	struct draft draft;
 	struct account *account;    /* as it was */
 	struct verdict verdict;     /* that permits the command under way */
+	bool refused;               /* because they may not, as the verdict says */
 	char why[256];              /* it cannot be done; "": it was */
 	char detail[ACCOUNT_TEXT_MAX + 1];
 };
 
 void work_fail(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* They may not, though they may give the command: goes on record as denied, by that verdict. */
+void work_refuse(struct work *w, struct verdict v, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void work_fail_err(struct work *w, enum err e, const char *what);       /* "cannot <what>: ..." */
 /* "user:ana role nurse: not held -> for good", in our own words: what the record keeps. */
 void work_tell(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -114,6 +114,8 @@ static bool read_topic(enum access a, struct span text, struct topic *out)
 		return filter_parse(text, out) == OK;
 	case ACCESS_CONTROL:
 		return control_parse(text, out) == OK;
+	case ACCESS_GRANT:
+		return grant_parse(text, out) == OK;
 	default:
 		return topic_parse(text, out) == OK;
 	}
@@ -157,18 +159,18 @@ static enum err ask(struct asking *q, enum access a, bool may, struct span what)
 
 static enum err read_access(struct asking *q, const struct line_word *w, enum access *out)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
-	static const char *const name[] = { "publish", "subscribe", "receive", "control" };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
+	static const char *const name[] = { "publish", "subscribe", "receive", "control", "grant" };
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (span_is(w->text, access_name(all[i]))) {
 			*out = all[i];
 			return OK;
 		}
-	return line_refuse_word(&q->line, w, "access", "publish, subscribe, receive or control", LISTED(name));
+	return line_refuse_word(&q->line, w, "access", "publish, subscribe, receive, control or grant", LISTED(name));
 }
 
-#define MAY "may [not] publish|subscribe|receive|control[, ...] TOPIC"
+#define MAY "may [not] publish|subscribe|receive|control|grant[, ...] TOPIC"
 
 static enum err read_may(struct asking *q)
 {

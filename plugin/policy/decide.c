@@ -102,7 +102,7 @@ static struct verdict judge(const struct holder *h, enum access a, const struct 
 
 	if (line)
 		return (struct verdict){ .why = WHY_DENIED, .line = line };
-	if (a != ACCESS_CONTROL && shares_refuse(h, a, step, n))
+	if (!(a & (ACCESS_CONTROL | ACCESS_GRANT)) && shares_refuse(h, a, step, n))
 		return (struct verdict){ .why = WHY_FOREIGN };
 	line = search(h, EFFECT_ALLOW, true, step, n, a);
 	if (line)
@@ -120,13 +120,15 @@ struct verdict policy_decide_prepared(const struct policy *p, const struct holde
 	struct step step[TOPIC_LEVELS_MAX];
 	struct verdict v = { .record = topic->record };
 
-	if (!h || (a != ACCESS_PUBLISH && a != ACCESS_SUBSCRIBE && a != ACCESS_RECEIVE && a != ACCESS_CONTROL))
+	if (!h || (a != ACCESS_PUBLISH && a != ACCESS_SUBSCRIBE && a != ACCESS_RECEIVE && a != ACCESS_CONTROL && a != ACCESS_GRANT))
 		return v;
 	must(h->policy == p && policy_is_prepared(p, topic));
 	if (topic->n == 0 || topic->filter != (a == ACCESS_SUBSCRIBE))
 		return (struct verdict){ .why = WHY_GRAMMAR };
 	if (h->suspended) {
 		v.why = WHY_SUSPENDED;
+	} else if (a == ACCESS_GRANT && h->tenant && !p->rules.tenant[h->tenant].grants) {
+		v = (struct verdict){ .allow = true, .why = WHY_ALLOWED };
 	} else {
 		holder_resolve(h, topic, h->depths, step);
 		v = judge(h, a, step, topic->n);
@@ -172,4 +174,61 @@ struct verdict policy_control(const struct policy *p, const struct holder *h, st
 	if (control_parse(command, &t) != OK)
 		return (struct verdict){ .why = WHY_GRAMMAR };
 	return policy_decide(p, h, ACCESS_CONTROL, &t);
+}
+
+/* ---- handing out ------------------------------------------------------------------------------------------------- */
+
+enum err grant_parse(struct span text, struct topic *out)
+{
+	struct pattern p;
+	struct topic t = { .text = text };
+	size_t bad;
+
+	if (text.n > TOPIC_BYTES_MAX || pattern_read_grant(text, &p, &bad))
+		return ERR_SYNTAX;
+	for (; t.n < p.n; t.n++) {
+		if (p.level[t.n].kind != STEP_WORD)
+			return ERR_SYNTAX;
+		t.level[t.n] = p.level[t.n].text;
+	}
+	*out = t;
+	return OK;
+}
+
+static struct verdict decide_grant(const struct policy *p, const struct holder *h, const struct span *level, uint32_t n)
+{
+	struct topic t = { .n = n };
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (!word_ok(level[i]))
+			return (struct verdict){ .why = WHY_GRAMMAR };
+		t.level[i] = level[i];
+	}
+	return policy_decide(p, h, ACCESS_GRANT, &t);
+}
+
+struct verdict policy_grant_role(const struct policy *p, const struct holder *h, struct span role)
+{
+	struct span level[] = { SPAN_LIT("role"), role };
+	struct verdict v = decide_grant(p, h, level, countof(level)), within;
+	uint32_t with[RULES_REACH_MAX], number = rules_role(&p->rules, role);
+	size_t n = number ? rules_closure(&p->rules, number, NULL, with) : 0;
+
+	for (size_t i = 1; i < n && v.allow; i++) {
+		level[1] = p->rules.role[with[i]].name;
+		within = decide_grant(p, h, level, countof(level));
+		if (within.why == WHY_DENIED)
+			v = within;
+	}
+	return v;
+}
+
+struct verdict policy_grant_attribute(const struct policy *p, const struct holder *h, struct attribute a)
+{
+	return decide_grant(p, h, (struct span[]){ SPAN_LIT("attribute"), a.name, a.value }, 3);
+}
+
+struct verdict policy_grant_self(const struct policy *p, const struct holder *h)
+{
+	return decide_grant(p, h, &SPAN_LIT("self"), 1);
 }

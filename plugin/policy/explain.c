@@ -47,7 +47,7 @@ static void put_name(struct put *b, struct span s)
 /* "publish to mercy/unit/icu3/ack/nc1" */
 static void put_deed(struct teller *t)
 {
-	put_fmt(&t->b, "%s%s ", access_name(t->access), t->access & (ACCESS_RECEIVE | ACCESS_CONTROL) ? "" : " to");
+	put_fmt(&t->b, "%s%s ", access_name(t->access), t->access & (ACCESS_RECEIVE | ACCESS_CONTROL | ACCESS_GRANT) ? "" : " to");
 	for (uint32_t i = 0; i < t->topic->n; i++) {
 		struct span level = t->topic->level[i];
 

@@ -6,7 +6,7 @@
 #define NUMBER_DIGITS 6         /* a medical record number has at least so many */
 #define LOCKOUT_S (4 * 3600)    /* a longer one is a nurse's shift */
 
-static const enum access accesses[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
+static const enum access accesses[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
 
 static struct place_text place(const struct policy *p, uint32_t line)
 {
@@ -163,6 +163,52 @@ static bool lint_words(const struct rule *rule, char text[LINT_TEXT_MAX])
 	return false;
 }
 
+/* ---- handing out ------------------------------------------------------------------------------------------------- */
+
+/* Does this rule let somebody hand out what others hold? By these commands' permissions: pullcord-control(5). */
+static bool lets_grant(const struct rule *rule)
+{
+	static const char *const words[][2] = {
+		{ "role", "grant" }, { "attribute", "set" }, { "team", "add" }, { "user", "create" }, { "user", "modify" },
+		{ "user", "password" }, { "device", "create" }, { "device", "modify" },
+	};
+	const struct pattern q = rule_pattern(rule);
+
+	for (size_t i = 0; i < countof(words); i++) {
+		bool fits = true;
+
+		for (uint32_t k = 0; k < 2 && k < q.n; k++)
+			fits &= q.level[k].kind != STEP_WORD || span_is(q.level[k].text, words[i][k]);
+		if (fits && (q.n == 2 || (q.n > 2 && q.level[2].kind == STEP_HASH)))
+			return true;
+	}
+	return false;
+}
+
+static bool lint_grants(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	const struct role *role = &p->rules.role[rule->role];
+	struct span near;
+
+	if (rule->effect == EFFECT_ALLOW && rule->accesses == ACCESS_CONTROL && !p->rules.tenant[role->tenant].grants &&
+	    lets_grant(rule)) {
+		snprintf(text, LINT_TEXT_MAX, "whoever holds %.*s can hand out anything, also to themselves: say what they may, as "
+			 "'allow grant role/NAME', 'allow grant attribute/NAME/VALUE'", SPAN_FMT(role->name));
+		return true;
+	}
+	if (rule->accesses == ACCESS_GRANT) {
+		const struct pattern q = rule_pattern(rule);
+
+		if (q.n != 2 || q.level[1].kind != STEP_WORD || rules_role(&p->rules, q.level[1].text))
+			return false;
+		near = policy_role_near(p, p->rules.tenant[role->tenant].name, q.level[1].text);
+		snprintf(text, LINT_TEXT_MAX, "%s grant %.*s is about no role: there is none of that name%s%.*s%s", effect_name(rule->effect),
+			 SPAN_FMT(rule->pattern), near.n ? "; did you mean role/" : "", SPAN_FMT(near), near.n ? "?" : "");
+		return true;
+	}
+	return false;
+}
+
 /* ---- lines ------------------------------------------------------------------------------------------------------ */
 
 static bool lint_mark(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
@@ -179,9 +225,9 @@ static bool lint_rule(const struct policy *p, const struct rule *rule, char text
 		return false;
 	if (rule->effect == EFFECT_MARK && lint_mark(p, rule, text))
 		return true;
-	if (rule->effect <= EFFECT_DENY && (lint_sense(p, rule, text) || lint_width(rule, text)))
+	if (rule->effect <= EFFECT_DENY && (lint_sense(p, rule, text) || lint_width(rule, text) || lint_grants(p, rule, text)))
 		return true;
-	return rule->accesses != ACCESS_CONTROL && lint_words(rule, text);
+	return !(rule->accesses & (ACCESS_CONTROL | ACCESS_GRANT)) && lint_words(rule, text);
 }
 
 /* One side alone opens nothing. */

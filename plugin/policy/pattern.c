@@ -63,3 +63,21 @@ const char *pattern_read_command(struct span text, struct pattern *out, size_t *
 	} while (rest.p);
 	return NULL;
 }
+
+const char *pattern_read_grant(struct span text, struct pattern *out, size_t *bad)
+{
+	const char *wrong = pattern_read(text, out, bad);
+	const struct level *l = out->level;
+	bool role, attribute;
+
+	if (wrong)
+		return wrong;
+	*bad = 0;
+	role = l[0].kind == STEP_WORD && span_is(l[0].text, "role");
+	attribute = l[0].kind == STEP_WORD && span_is(l[0].text, "attribute");
+	if ((role && out->n == 2 && (l[1].kind == STEP_WORD || l[1].kind == STEP_PLUS)) ||
+	    (attribute && out->n == 3 && (l[1].kind == STEP_WORD || l[1].kind == STEP_PLUS) && l[2].kind != STEP_HASH) ||
+	    (out->n == 1 && l[0].kind == STEP_WORD && span_is(l[0].text, "self")))
+		return NULL;
+	return "cannot be handed out; right would be role/NAME, attribute/NAME/VALUE ('+': any, {name}: the holder's own) or self";
+}

@@ -1,4 +1,5 @@
-/* pattern: what a rule is about, taken apart into levels: topics ("mercy/unit/{unit}/#") and commands ("user.*"). */
+/* pattern: what a rule is about, taken apart into levels: topics ("mercy/unit/{unit}/#"), commands ("user.*")
+ * and what can be handed out ("role/nurse"). */
 #ifndef PULLCORD_PATTERN_H
 #define PULLCORD_PATTERN_H
 
@@ -18,5 +19,7 @@ struct pattern {
 const char *pattern_read(struct span text, struct pattern *out, size_t *bad);
 /* The same for commands; a last '*' stands for one word or more. */
 const char *pattern_read_command(struct span text, struct pattern *out, size_t *bad);
+/* The same for what is handed out: role/NAME, attribute/NAME/VALUE, self. */
+const char *pattern_read_grant(struct span text, struct pattern *out, size_t *bad);
 
 #endif

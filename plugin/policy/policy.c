@@ -331,6 +331,8 @@ const char *access_name(enum access a)
 		return "receive";
 	case ACCESS_CONTROL:
 		return "control";
+	case ACCESS_GRANT:
+		return "grant";
 	}
 	return "unknown";
 }

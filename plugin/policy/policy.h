@@ -117,7 +117,7 @@ struct policy_limits policy_limits(const struct policy *p, const struct holder *
  * networks and none holds the address. */
 bool policy_from(const struct policy *p, const struct holder *h, struct span address);
 
-enum access { ACCESS_PUBLISH = 1, ACCESS_SUBSCRIBE = 2, ACCESS_RECEIVE = 4, ACCESS_CONTROL = 8 };
+enum access { ACCESS_PUBLISH = 1, ACCESS_SUBSCRIBE = 2, ACCESS_RECEIVE = 4, ACCESS_CONTROL = 8, ACCESS_GRANT = 16 };
 
 enum why {
 	WHY_NO_RULE,                /* default deny: no rule of a held role speaks of this topic */
@@ -170,6 +170,14 @@ struct verdict policy_decide_prepared(const struct policy *p, const struct holde
 /* "user.create" as levels, for policy_decide(), policy_explain() with ACCESS_CONTROL. ERR_SYNTAX, ERR_TOO_LARGE. */
 enum err control_parse(struct span command, struct topic *out) MUST_USE;
 struct verdict policy_control(const struct policy *p, const struct holder *h, struct span command);
+
+/* May the holder hand that out, or take it back? A tenant none of whose rules speaks of granting lets whoever has the
+ * command. A role only if nothing it includes is denied. */
+struct verdict policy_grant_role(const struct policy *p, const struct holder *h, struct span role);
+struct verdict policy_grant_attribute(const struct policy *p, const struct holder *h, struct attribute a);
+struct verdict policy_grant_self(const struct policy *p, const struct holder *h);     /* about their own account at all */
+/* "role/nurse", "attribute/unit/icu3", "self" as levels, for policy_decide() with ACCESS_GRANT. ERR_SYNTAX. */
+enum err grant_parse(struct span text, struct topic *out) MUST_USE;
 
 /* The most specific `record` line that matches the topic; full when none does. */
 enum policy_record policy_record_class(const struct policy *p, const struct topic *topic);

@@ -211,13 +211,31 @@ static enum err read_command(struct reader *rd, const struct line_word *w, enum 
 	return add_rule(rd, w, effect, ACCESS_CONTROL, &p);
 }
 
+/* Only in a tenant that says so is handing out limited. */
+static enum err read_grant(struct reader *rd, const struct line_word *w, enum effect effect)
+{
+	struct pattern p;
+	const char *wrong;
+	size_t bad;
+
+	if (w->text.n > TOPIC_BYTES_MAX)
+		return line_refuse(&rd->line, w->column, "this has %zu bytes; at most %d are right", w->text.n, TOPIC_BYTES_MAX);
+	wrong = pattern_read_grant(w->text, &p, &bad);
+	if (wrong)
+		return line_refuse(&rd->line, w->column + (uint32_t)bad, "%s %s", quote(level_at(w->text, bad, '/')).text, wrong);
+	if (!rd->r->tenant[rd->tenant].grants)
+		rd->r->tenant[rd->tenant].grants = line_now(rd);
+	return add_rule(rd, w, effect, ACCESS_GRANT, &p);
+}
+
 struct pattern rule_pattern(const struct rule *rule)
 {
-	bool command = rule->effect <= EFFECT_DENY && rule->accesses == ACCESS_CONTROL;
+	bool about_topics = rule->effect > EFFECT_DENY || !(rule->accesses & (ACCESS_CONTROL | ACCESS_GRANT));
 	struct pattern p;
 	size_t bad;
 
-	must(!(command ? pattern_read_command : pattern_read)(rule->pattern, &p, &bad));
+	must(!(about_topics ? pattern_read : rule->accesses == ACCESS_GRANT ? pattern_read_grant : pattern_read_command)
+		(rule->pattern, &p, &bad));
 	return p;
 }
 
@@ -231,6 +249,7 @@ static const struct { const char *word; unsigned accesses; } accesses[] = {
 	{ "receive", ACCESS_RECEIVE },
 	{ "both", ACCESS_PUBLISH | SUBSCRIBES },
 	{ "control", ACCESS_CONTROL },
+	{ "grant", ACCESS_GRANT },
 	{ "publish, receive", ACCESS_PUBLISH | ACCESS_RECEIVE },
 };
 
@@ -251,14 +270,14 @@ const char *effect_name(enum effect e)
 
 static enum err read_access(struct reader *rd, const struct line_word *w, unsigned *bits)
 {
-	static const char *const word[] = { "publish", "subscribe", "receive", "both", "control" };
+	static const char *const word[] = { "publish", "subscribe", "receive", "both", "control", "grant" };
 
 	for (size_t i = 0; i < countof(accesses); i++)
 		if (span_is(w->text, accesses[i].word)) {
 			*bits |= accesses[i].accesses;
 			return OK;
 		}
-	return line_refuse_word(&rd->line, w, "access", "publish, subscribe, receive, both or control", LISTED(word));
+	return line_refuse_word(&rd->line, w, "access", "publish, subscribe, receive, both, control or grant", LISTED(word));
 }
 
 /* The word that must stand at `at`, and nothing behind it. */
@@ -291,7 +310,11 @@ static enum err read_rule(struct reader *rd, enum effect effect, const char *sha
 	TRY(last_word(rd, at, shape));
 	if (bits & ACCESS_CONTROL && bits != ACCESS_CONTROL)
 		return line_refuse(&rd->line, w->column, "'control' is about commands, not topics: it stands alone in its rule");
+	if (bits & ACCESS_GRANT && bits != ACCESS_GRANT)
+		return line_refuse(&rd->line, w->column, "'grant' is about what is handed out, not topics: it stands alone in its rule");
 	w = &rd->line.word[at];
+	if (bits == ACCESS_GRANT)
+		return read_grant(rd, w, effect);
 	return bits == ACCESS_CONTROL ? read_command(rd, w, effect) : read_pattern(rd, w, effect, bits);
 }
 

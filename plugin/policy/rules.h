@@ -51,6 +51,7 @@ struct tenant {
 	struct span name;
 	uint32_t line;
 	uint32_t quarantine;        /* the role of the quarantined; 0: they may do nothing */
+	uint32_t grants;            /* the first line about handing out; 0: none, nobody is limited in it */
 	uint32_t shared, joined;    /* in the trie: others' channels their owners share with it, and those it joined */
 };
 

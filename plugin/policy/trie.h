@@ -7,7 +7,7 @@
 
 #include "policy.h"
 
-#define TRIE_ACCESSES 4
+#define TRIE_ACCESSES 5
 #define TRIE_ATTRIBUTES 64      /* a level's attributes are one bit each */
 
 struct trie_node {
@@ -42,7 +42,7 @@ size_t trie_edges(size_t n);
 
 /* Nodes are numbered from 1. */
 uint32_t trie_root(struct trie *t);
-/* `accesses`: enum access bits (or whatever four bits are looked for), or'ed. Lines must come in rising order. The line
+/* `accesses`: enum access bits (or whatever bits are looked for), or'ed. Lines must come in rising order. The line
  * that ended with this pattern before; 0: none did. */
 uint32_t trie_add(struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, unsigned accesses,
 		  uint32_t line);

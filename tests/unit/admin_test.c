@@ -39,6 +39,7 @@ static struct directory *d;
 static struct policy *policy;
 static struct admin_note *notes;
 static char *response;
+static const char *address;     /* of who asks */
 
 static void save_at(const char *tenant, const char *id, const char *role)
 {
@@ -99,7 +100,7 @@ static int end(void **state)
 /* Asks in somebody's name, with ' for "; a policy that was set is in force from then on. */
 static const char *ask(const char *who, const char *text)
 {
-	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .now_us = NOW };
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .address = address, .now_us = NOW };
 	char *request = strdup(text);
 
 	for (char *p = request; *p; p++)
@@ -299,6 +300,126 @@ static void a_list_tells_all_when_asked(void **state)
 	assert_says("\"more\":false");
 	assert_done("root", ONE("'listDevices','after':'cora'"));
 	assert_says("\"devices\":[],\"more\":false");
+}
+
+/* cora may hand out nurse and her own units; root anything, and change what root holds. */
+static void limit_grants(void)
+{
+	static const char text[] =
+		"tenant mercy\n"
+		"role nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n"
+		"role charge includes nurse\n  allow publish mercy/unit/{unit}/broadcast\n"
+		"role chief includes charge, admin\n"
+		"role admin\n  allow control *\n  allow grant role/+\n  allow grant attribute/+/+\n  allow grant self\n"
+		"role clerk\n  allow control *\n  deny control policy.*\n  allow grant role/+\n  deny grant role/admin\n"
+		"  deny grant role/clerk\n  allow grant attribute/unit/{unit}\n"
+		"role office\n  from 10.20.0.0/16\n  allow control user.get\n";
+	struct policy_error where;
+
+	policy_close(&policy);
+	assert_int_equal(policy_load(SPAN_LIT(text), &policy, &where), OK);
+	assert_done("root", ONE("'setAttribute','username':'cora','name':'unit','value':'icu3'"));
+}
+
+static void who_may_grant_hands_out_what_the_policy_says_and_no_more(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	limit_grants();
+	assert_done("cora", ONE("'grantRole','username':'ana','rolename':'charge'"));
+	assert_done("cora", ONE("'setAttribute','username':'ana','name':'unit','value':'icu3'"));
+	assert_done("cora", ONE("'createUser','username':'bo','roles':['nurse'],'attributes':{'unit':'icu3'}"));
+	assert_refused("cora", ONE("'grantRole','username':'ana','rolename':'admin'"),
+		       "not permitted: role/admin is not yours to hand out or take back");
+	assert_note(0, DENIED, "not permitted: role/admin is not yours to hand out or take back");
+	assert_true(notes->why == WHY_DENIED && notes->line == 16);
+	assert_refused("cora", ONE("'grantRole','username':'ana','rolename':'chief'"), "role/chief is not yours");   /* brings admin */
+	assert_refused("cora", ONE("'setAttribute','username':'ana','name':'unit','value':'med4'"), "attribute/unit/med4 is not yours");
+	assert_refused("cora", ONE("'createUser','username':'cy','roles':['admin']"), "role/admin is not yours");
+	assert_refused("cora", ONE("'createUser','username':'cy','attributes':{'unit':'med4'}"), "attribute/unit/med4 is not yours");
+	assert_refused("cora", ONE("'modifyUser','username':'ana','roles':['nurse','charge','clerk']"), "role/clerk is not yours");
+	assert_refused("cora", ONE("'addTeamMember','usernames':['ana'],'patient':'p1'"), "attribute/patient/p1 is not yours");
+	a = account_at("ana");
+	assert_true(a->subject.roles == 2 && a->subject.attributes == 1);
+	account_free(&a);
+}
+
+static void what_one_may_not_hand_out_one_may_not_take_back(void **state)
+{
+	static const char *const no[] = {
+		"'revokeRole','username':'root','rolename':'admin'", "'modifyUser','username':'root','roles':['nurse']",
+		"'clearAttribute','username':'ana','name':'unit'", "'deleteUser','username':'root'",
+		"'setUserPassword','username':'root','password':'correct horse'", "'removeTeamMember','usernames':['ana'],'channel':'c1'",
+	};
+	char text[200];
+	struct account *a;
+
+	(void)state;
+	limit_grants();
+	assert_done("root", ONE("'setAttribute','username':'ana','name':'unit','value':'med4'"));
+	assert_done("root", ONE("'addTeamMember','usernames':['ana'],'channel':'c1'"));
+	for (size_t i = 0; i < countof(no); i++) {
+		snprintf(text, sizeof(text), ONE("%s"), no[i]);
+		assert_refused("cora", text, "is not yours to hand out or take back");
+		assert_int_equal(notes->outcome, DENIED);
+	}
+	a = account_at("root");
+	assert_true(a->subject.roles == 1 && !a->password[0]);
+	account_free(&a);
+	assert_done("cora", ONE("'modifyUser','username':'root','textname':'Root'"));
+	assert_done("cora", ONE("'setUserPassword','username':'cora','password':'correct horse'"));   /* her own */
+}
+
+static void nobody_changes_what_they_hold_unless_the_policy_says_so(void **state)
+{
+	static const char *const no[] = {
+		"'grantRole','username':'cora','rolename':'nurse'", "'revokeRole','username':'cora','rolename':'clerk'",
+		"'setAttribute','username':'cora','name':'unit','value':'icu3'", "'modifyUser','username':'cora','roles':['clerk']",
+		"'clearAttribute','username':'cora','name':'unit'", "'addTeamMember','usernames':['ana','cora'],'channel':'c1'",
+		"'deleteUser','username':'cora'",
+	};
+	char text[200];
+
+	(void)state;
+	limit_grants();
+	save("ana", "nurse");
+	for (size_t i = 0; i < countof(no); i++) {
+		snprintf(text, sizeof(text), ONE("%s"), no[i]);
+		ask("cora", text);
+		assert_says(i == 5 ? "attribute/channel/c1 is not yours" : "what you hold yourself is changed by somebody else");
+		assert_int_equal(notes->outcome, DENIED);
+	}
+	assert_done("root", ONE("'grantRole','username':'root','rolename':'nurse'"));
+}
+
+static void a_batch_with_one_grant_too_many_does_nothing(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	limit_grants();
+	assert_refused("cora", "{'commands':[{'command':'batch','commands':["
+		"{'command':'grantRole','username':'ana','rolename':'charge'},"
+		"{'command':'grantRole','username':'ana','rolename':'admin'}]}]}",
+		"nothing was done: command 2 of 2 (grantRole): not permitted: role/admin is not yours");
+	assert_true(notes->outcome == DENIED && notes->command == COMMAND_GRANT_ROLE && !notes->next);
+	a = account_at("ana");
+	assert_int_equal(a->subject.roles, 1);
+	account_free(&a);
+}
+
+static void an_administrator_is_asked_where_they_come_from(void **state)
+{
+	(void)state;
+	limit_grants();
+	save("ana", "office");
+	assert_refused("ana", ONE("'getUser','username':'root'"), "not permitted: it takes user.get");
+	address = "10.20.3.4";
+	assert_done("ana", ONE("'getUser','username':'root'"));
+	address = "10.21.3.4";
+	assert_refused("ana", ONE("'getUser','username':'root'"), "not permitted: it takes user.get");
+	address = NULL;
 }
 
 static void teams_are_attributes_of_many(void **state)
@@ -534,6 +655,9 @@ int main(void)
 		TEST(a_batch_is_all_or_nothing),
 		TEST(accounts_are_made_changed_shown_listed_and_removed),
 		TEST(a_password_may_come_as_its_hash_when_that_is_worth_something), TEST(a_list_tells_all_when_asked),
+		TEST(who_may_grant_hands_out_what_the_policy_says_and_no_more), TEST(what_one_may_not_hand_out_one_may_not_take_back),
+		TEST(nobody_changes_what_they_hold_unless_the_policy_says_so), TEST(a_batch_with_one_grant_too_many_does_nothing),
+		TEST(an_administrator_is_asked_where_they_come_from),
 		TEST(teams_are_attributes_of_many),
 		TEST(teams_are_listed_and_counted),
 		TEST(grants_are_listed_with_their_ends_and_reasons),

@@ -134,7 +134,41 @@ static void lint_knows_denies_and_roles_of_included_roles(void **state)
 			    "9 allow publish m/x adds nothing: line 3 says it already\n"
 			    "10 allow publish m/y can never allow anything: line 4 denies all of it\n"
 			    "12 role quarantine allows nothing: it has no rules\n"
+			    "14 whoever holds d can hand out anything, also to themselves: say what they may, as "
+			    "'allow grant role/NAME', 'allow grant attribute/NAME/VALUE'\n"
 			    "15 allow control user.create adds nothing: line 14 says it already\n");
+}
+
+static void lint_knows_who_can_hand_out_anything(void **state)
+{
+	static const struct { const char *rules, *says; } row[] = {
+		{ "role a\n  allow control *\n", "3 whoever holds a can hand out anything" },
+		{ "role a\n  allow control role.*\n", "3 whoever holds a can hand out anything" },
+		{ "role a\n  allow control user.password\n", "3 whoever holds a can hand out anything" },
+		{ "role a\n  allow control *  # meant: there is but one\n", "" },
+		{ "role a\n  allow control user.get\n", "" },
+		{ "role a\n  allow control role.revoke\n", "" },
+		{ "role a\n  allow control *\n  allow grant role/a\n", "" },
+		{ "role nurse\n  allow control *\n  allow grant role/nurze\n",
+		  "4 allow grant role/nurze is about no role: there is none of that name; did you mean role/nurse?\n" },
+		{ "role a\n  allow control *\n  allow grant role/+\n  allow grant role/a\n",
+		  "5 allow grant role/a adds nothing: line 4 says it already\n" },
+		{ "role a\n  allow control *\n  allow grant role/+\n  deny grant self\n",
+		  "5 deny grant self denies nothing: no role allows any of it\n" },
+	};
+	char text[200];
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		CLEANUP(policy_close) struct policy *p = NULL;
+		struct page page = { 0 };
+
+		snprintf(text, sizeof(text), "tenant m\n%s", row[i].rules);
+		p = load(span_str(text));
+		policy_lint(p, write_down, &page);
+		if (!strstr(page.text, row[i].says) || !*row[i].says != !*page.text)
+			fail_msg("row %zu: %s", i, page.text);
+	}
 }
 
 static void lint_sees_people_in_topics(void **state)
@@ -169,6 +203,7 @@ int main(void)
 		cmocka_unit_test(lint_knows_lock_outs_that_keep_out_nobody_or_everybody),
 		cmocka_unit_test(lint_knows_what_reaches_too_far),
 		cmocka_unit_test(lint_knows_denies_and_roles_of_included_roles),
+		cmocka_unit_test(lint_knows_who_can_hand_out_anything),
 		cmocka_unit_test(lint_sees_people_in_topics),
 	};
 

@@ -46,7 +46,7 @@ static void a_bad_line_is_named_with_its_column_and_the_remedy(void **state)
 		{ "tenant m\nrole r\n permit publish m/x\n", 3, 2, "right would be tenant, share, join, include, role, quarantine, allow" },
 		{ "tenant m\nrole r\n lifecritical m/x\n", 3, 2, "did you mean 'life-critical'?" },
 		{ "tenant m\nrole r\n allow\tpublsih m/x\n", 3, 8, "did you mean 'publish'?" },
-		{ "tenant m\nrole r\n allow write m/x\n", 3, 8, "right would be publish, subscribe, receive, both or control" },
+		{ "tenant m\nrole r\n allow write m/x\n", 3, 8, "right would be publish, subscribe, receive, both, control or grant" },
 		{ "tenant m\nrole r\n allow publish\n", 3, 15, "allow publish|subscribe|receive|both[, ...] PATTERN" },
 		{ "tenant m\nrole r\n allow publish # m/x\n", 3, 15, "allow publish|subscribe|receive|both[, ...] PATTERN" },
 		{ "tenant m\nrole r\n deny both m/x y\n", 3, 16, "'y' is too much" },
@@ -149,6 +149,12 @@ static void a_bad_line_is_named_with_its_column_and_the_remedy(void **state)
 		{ "tenant m\ninclude a b\n", 2, 11, "include FILE" },
 		{ "tenant m\ninclude a\n", 2, 9, "files cannot be included here" },
 		{ "tenant m\ninclude /etc/passwd\n", 2, 9, "lies below the folder" },
+		{ "tenant m\nrole r\nallow grant nurse\n", 3, 13, "'nurse' cannot be handed out; right would be role/NAME" },
+		{ "tenant m\nrole r\nallow grant role/a/b\n", 3, 13, "cannot be handed out" },
+		{ "tenant m\nrole r\nallow grant attribute/unit/#\n", 3, 13, "cannot be handed out" },
+		{ "tenant m\nrole r\nallow grant +\n", 3, 13, "cannot be handed out" },
+		{ "tenant m\nrole r\nallow grant role/a*b\n", 3, 18, "letters, digits" },
+		{ "tenant m\nrole r\nallow grant, publish m/x\n", 3, 14, "stands alone" },
 		{ "tenant m\ninclude a/../../b\n", 2, 9, "lies below the folder" },
 	};
 	struct policy_error where;
