@@ -30,7 +30,7 @@ bool command_changes(enum command c);
 	FIELD(USER, "username", WORD) FIELD(DEVICE, "device", WORD) FIELD(ROLE, "rolename", WORD)                      \
 	FIELD(NAME, "name", WORD) FIELD(VALUE, "value", WORD) FIELD(CHANNEL, "channel", WORD)                          \
 	FIELD(PATIENT, "patient", WORD) FIELD(AFTER, "after", WORD) FIELD(TEXTNAME, "textname", TEXT)                  \
-	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ACCESS, "access", TEXT)                        \
+	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ADDRESS, "address", TEXT) FIELD(ACCESS, "access", TEXT)                        \
 	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
 	FIELD(VERSION, "version", NUMBER) FIELD(COUNT, "count", NUMBER) FIELD(ROLLBACK, "rollback", BOOL)              \

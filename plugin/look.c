@@ -337,6 +337,8 @@ static bool can(struct listing *l, const struct account *a)
 	int64_t until;
 	struct subject s = account_subject(a, l->w->a->now_us, &until);
 
+	s.address = l->o->text[FIELD_ADDRESS];
+	s.anywhere = !s.address.n;
 	return policy_bind(l->w->a->policy, &s, &h) == OK &&
 	       policy_decide(l->w->a->policy, h, l->access, &l->topic).allow;
 }

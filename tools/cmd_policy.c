@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "install.h"
+#include "network.h"
 #include "opt.h"
 #include "report.h"
 
@@ -274,6 +275,17 @@ bool cmd_policy_access(const char *text, enum access *out)
 			*out = all[i];
 			return true;
 		}
+	return false;
+}
+
+bool cmd_policy_from(const struct opt_page *page, const char *text, struct span *out)
+{
+	struct network unused;
+
+	*out = span_str(text);
+	if (!text || address_read(*out, &unused))
+		return true;
+	opt_wrong(page, "--from takes an address, as 10.1.2.3 or 2001:db8::1, not \"%s\"", text);
 	return false;
 }
 

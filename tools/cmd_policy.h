@@ -18,6 +18,10 @@ struct install_path policy_path(const struct policy *p, const char *path, uint32
 
 /* Finds and loads in one. What was wrong was said. */
 enum err cmd_policy_load(const char *named, const char *dir, struct policy **out) MUST_USE;
+#define OPT_FROM_TEXT "where everybody connects from; without it roles bound to networks count, and what takes one is said"
+/* NULL is empty. False: it is no address, which was said. */
+struct opt_page;
+bool cmd_policy_from(const struct opt_page *page, const char *text, struct span *out);
 /* False: `text` is no access. */
 bool cmd_policy_access(const char *text, enum access *out) MUST_USE;
 

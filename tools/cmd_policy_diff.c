@@ -7,6 +7,7 @@
 #include "install.h"
 #include "value.h"
 #include "listing.h"
+#include "login.h"
 #include "opt.h"
 #include "report.h"
 
@@ -19,6 +20,7 @@ struct comparing {
 	const char *noun;               /* who is at work, and whether it was said yet */
 	struct span name;
 	bool said;
+	struct span from;
 	size_t roles, subjects, marks;  /* that differ */
 	size_t limits;                  /* looked at in part */
 	enum err e;
@@ -37,19 +39,24 @@ static void say_whose(struct comparing *c)
 static void say_text(struct comparing *c, bool gain, const struct span *access, size_t n, const char *pattern,
 		     uint32_t line)
 {
+	char from[LISTING_NETWORKS_MAX] = "";
+	const struct span role = line && !c->differ.from.n ? policy_role_at(c->differ.policy[gain], line) : span(NULL, 0);
 	const struct install_path file = policy_path(c->differ.policy[gain], c->file[gain], &line);
 	struct cell cell[] = {
 		CELL_SPAN(c->noun, c->name), CELL_STR("change", gain ? "gained" : "lost"), CELL_WORDS("access", access, n),
 		CELL_STR("pattern", pattern), CELL_STR("file", file.text), CELL_NUM("line", line),
+		CELL_STR("from", role.n ? policy_role_networks(c->differ.policy[gain], role, from) : ""),
 	};
 
 	say_whose(c);
 	if (report_is_json())
-		report_object(cell, countof(cell));
+		report_object(cell, countof(cell) - !from[0]);
 	report_say(gain ? TONE_GOOD : TONE_BAD, gain ? "  +" : "  -");
 	for (size_t i = 0; i < n; i++)
 		report_say(gain ? TONE_GOOD : TONE_BAD, " %.*s", SPAN_FMT(access[i]));
 	report_say(TONE_PLAIN, "  %s", pattern);
+	if (from[0])
+		report_say(TONE_WARN, "  from %s only", from);
 	if (line)
 		report_say(TONE_DIM, "  %s:%u", file.text, line);
 	report_end();
@@ -57,7 +64,7 @@ static void say_text(struct comparing *c, bool gain, const struct span *access, 
 
 static void say_change(void *ctx, const struct gain *change)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
 	struct span word[countof(all)];
 	size_t n = 0;
 
@@ -78,24 +85,88 @@ static void say_cut(struct comparing *c)
 
 /* ---- roles and marks --------------------------------------------------------------------------------------------- */
 
-static enum err compare_idle(struct comparing *c, struct span role)
+/* What a session of theirs may use, in words; those of a limit that is none are "". */
+enum fact { FACT_FROM, FACT_RATE, FACT_SIZE, FACT_QOS, FACT_SESSIONS, FACT_WILL, FACT_RETAIN, FACT_LOGOFF, FACTS };
+
+struct facts {
+	char text[FACTS][LISTING_NETWORKS_MAX];
+};
+
+static void put_limit(char text[LISTING_NETWORKS_MAX], uint32_t n, const char *unit)
 {
-	char text[2][48];
-	uint32_t idle[2];
+	if (n == POLICY_NO_LIMIT)
+		snprintf(text, LISTING_NETWORKS_MAX, "no limit");
+	else
+		snprintf(text, LISTING_NETWORKS_MAX, "%u%s", n, unit);
+}
+
+static void read_facts(const struct policy *p, const struct holder *h, struct facts *f)
+{
+	const struct policy_limits l = policy_limits(p, h);
+	const uint32_t idle = policy_idle_s(p, h);
+	char burst[32];
+
+	memset(f, 0, sizeof(*f));       /* they are compared as a whole */
+	snprintf(burst, sizeof(burst), "/h burst %u", l.burst);
+	put_limit(f->text[FACT_RATE], l.rate_per_h, burst);
+	put_limit(f->text[FACT_SIZE], l.bytes, "B");
+	put_limit(f->text[FACT_QOS], l.qos, "");
+	put_limit(f->text[FACT_SESSIONS], l.sessions, "");
+	snprintf(f->text[FACT_WILL], LISTING_NETWORKS_MAX, "%s", l.will ? "may" : "may not");
+	snprintf(f->text[FACT_RETAIN], LISTING_NETWORKS_MAX, "%s", l.retain ? "may" : "may not");
+	snprintf(f->text[FACT_LOGOFF], LISTING_NETWORKS_MAX, idle ? "after %us idle" : "never", idle);
+}
+
+static void compare_facts(struct comparing *c, const struct facts f[2])
+{
+	static const char *const word[FACTS] = {
+		"from", "limit-rate", "limit-size", "limit-qos", "limit-sessions", "will", "retain", "logoff",
+	};
+
+	for (unsigned i = 0; i < FACTS; i++)
+		for (unsigned k = 0; k < 2 && strcmp(f[0].text[i], f[1].text[i]) != 0; k++)
+			say_text(c, k, &(struct span){ (const uint8_t *)word[i], strlen(word[i]) }, 1,
+				 f[k].text[i][0] ? f[k].text[i] : "everywhere", 0);
+}
+
+static enum err subject_facts(const struct policy *p, const struct subject *s, struct span from, struct facts *f)
+{
+	CLEANUP(holder_close) struct holder *h = NULL;
+	struct subject asked = *s;
+
+	asked.address = from;
+	asked.anywhere = !from.n;
+	TRY(policy_bind(p, &asked, &h));
+	read_facts(p, h, f);
+	return OK;
+}
+
+/* Only of roles that are in both: what is in one has no limits in the other, but no rights either. */
+static enum err compare_role_facts(struct comparing *c, struct span role)
+{
+	struct facts f[2];
 
 	for (unsigned k = 0; k < 2; k++) {
-		CLEANUP(holder_close) struct holder *h = NULL;
 		const struct policy *p = c->differ.policy[k];
-		const struct subject s = { .party = PULLCORD__V1__PARTY__PARTY_USER, .tenant = policy_tenant(p),
+		const struct subject s = { .party = PULLCORD__V1__PARTY__PARTY_USER, .tenant = policy_role_tenant(p, role),
 					   .id = SPAN_LIT("x"), .role = &role, .roles = 1 };
 
-		TRY(policy_bind(p, &s, &h));
-		idle[k] = policy_idle_s(p, h);
-		snprintf(text[k], sizeof(text[k]), idle[k] ? "after %us idle" : "never", idle[k]);
+		if (!policy_has_role(p, role))
+			return OK;
+		TRY(subject_facts(p, &s, span(NULL, 0), &f[k]));
+		policy_role_networks(p, role, f[k].text[FACT_FROM]);
 	}
-	for (unsigned k = 0; idle[0] != idle[1] && k < 2; k++)
-		if (policy_has_role(c->differ.policy[k], role))
-			say_text(c, k, &SPAN_LIT("logoff"), 1, text[k], 0);
+	compare_facts(c, f);
+	return OK;
+}
+
+static enum err compare_subject_facts(struct comparing *c, const struct subject *s)
+{
+	struct facts f[2];
+
+	for (unsigned k = 0; k < 2; k++)
+		TRY(subject_facts(c->differ.policy[k], s, c->differ.from, &f[k]));
+	compare_facts(c, f);
 	return OK;
 }
 
@@ -107,7 +178,7 @@ static enum err compare_role(struct comparing *c, struct span role)
 	if (!differ_role_same(&c->differ, role))
 		TRY(differ_role(&c->differ, role, say_change, c));
 	say_cut(c);
-	TRY(compare_idle(c, role));
+	TRY(compare_role_facts(c, role));
 	c->roles += c->said;
 	return OK;
 }
@@ -135,14 +206,41 @@ static enum err compare_roles(struct comparing *c)
 	return compare_quarantine(c);
 }
 
-static bool has_mark(const struct policy *p, struct span pattern)
+/* Marks, how things are recorded: what is said of topics, whoever asks. */
+static bool is_about_topics(const struct listed *l)
+{
+	return l->effect == EFFECT_MARK || l->effect == EFFECT_RECORD;
+}
+
+static bool has_mark(const struct policy *p, const struct listed *want)
 {
 	for (uint32_t i = 0; i < policy_listed(p); i++) {
 		const struct listed l = policy_list(p, i);
 
-		if (l.effect == EFFECT_MARK && span_eq(l.pattern, pattern))
+		if (l.effect == want->effect && l.accesses == want->accesses && span_eq(l.pattern, want->pattern))
 			return true;
 	}
+	return false;
+}
+
+static void say_mark(struct comparing *c, bool gain, const struct listed *l)
+{
+	const char *word = l->effect == EFFECT_MARK ? effect_name(l->effect)
+						    : policy_record_name((enum policy_record)__builtin_ctz(l->accesses));
+	const struct span words[] = { span_str(effect_name(l->effect)), span_str(word) };
+	char pattern[TOPIC_BYTES_MAX + 1];
+
+	if (!span_text(l->pattern, pattern, sizeof(pattern)))
+		return;
+	say_text(c, gain, words, 1 + (l->effect == EFFECT_RECORD), pattern, l->line);
+	c->marks++;
+}
+
+static bool limits_grants(const struct policy *p)
+{
+	for (uint32_t i = 0; i < policy_listed(p); i++)
+		if (policy_list(p, i).accesses == ACCESS_GRANT && policy_list(p, i).effect <= EFFECT_DENY)
+			return true;
 	return false;
 }
 
@@ -154,12 +252,13 @@ static void compare_marks(struct comparing *c)
 	for (unsigned k = 0; k < 2; k++)
 		for (uint32_t i = 0; i < policy_listed(c->differ.policy[k]); i++) {
 			const struct listed l = policy_list(c->differ.policy[k], i);
-			char pattern[TOPIC_BYTES_MAX + 1];
 
-			if (l.effect != EFFECT_MARK || has_mark(c->differ.policy[!k], l.pattern) ||
-			    !span_text(l.pattern, pattern, sizeof(pattern)))
-				continue;
-			say_text(c, k, &SPAN_LIT("life-critical"), 1, pattern, l.line);
+			if (is_about_topics(&l) && !has_mark(c->differ.policy[!k], &l))
+				say_mark(c, k, &l);
+		}
+	for (unsigned k = 0; k < 2; k++)
+		if (!limits_grants(c->differ.policy[k]) && limits_grants(c->differ.policy[!k])) {
+			say_text(c, k, &SPAN_LIT("grant"), 1, "anything, by whoever may give the command", 0);
 			c->marks++;
 		}
 }
@@ -174,15 +273,27 @@ static bool same_roles(const struct comparing *c, const struct subject *s)
 	return true;
 }
 
+/* The rules are the same, so what is left is what the roles limit. */
+static bool same_limits(const struct comparing *c, const struct subject *s)
+{
+	struct facts f[2];
+
+	for (unsigned k = 0; k < 2; k++)
+		if (subject_facts(c->differ.policy[k], s, c->differ.from, &f[k]) != OK)
+			return false;
+	return memcmp(&f[0], &f[1], sizeof(f[0])) == 0;
+}
+
 static enum err compare_subject(struct comparing *c, const struct subject *s)
 {
-	if (!s->quarantined && same_roles(c, s))
+	if (!s->quarantined && same_roles(c, s) && same_limits(c, s))
 		return OK;
 	c->noun = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user";
 	c->name = s->id;
 	c->said = false;
 	TRY(differ_subject(&c->differ, s, say_change, c));
 	say_cut(c);
+	TRY(compare_subject_facts(c, s));
 	c->subjects += c->said;
 	return OK;
 }
@@ -191,7 +302,10 @@ static bool compare_account(void *ctx, const struct account *a)
 {
 	struct comparing *c = ctx;
 
-	c->e = compare_subject(c, &a->subject);
+	int64_t until;
+	const struct subject s = account_subject(a, login_now_us(), &until);
+
+	c->e = compare_subject(c, &s);
 	return c->e == OK && !report_broken();
 }
 
@@ -282,7 +396,7 @@ static int say_done(const struct comparing *c, bool subjects)
 	bool same = !c->roles && !c->subjects && !c->marks;
 	const struct cell cell[] = {
 		CELL_BOOL("same", same), CELL_NUM("roles", c->roles), CELL_NUM("subjects", c->subjects),
-		CELL_NUM("life_critical", c->marks), CELL_NUM("in_part", c->limits),
+		CELL_NUM("for_everybody", c->marks), CELL_NUM("in_part", c->limits),
 	};
 
 	if (report_is_json())
@@ -290,9 +404,9 @@ static int say_done(const struct comparing *c, bool subjects)
 	if (same)
 		report_line(TONE_GOOD, "The same for everybody: both answer alike wherever a rule of either speaks.");
 	else if (subjects)
-		report_line(TONE_STRONG, "%zu roles, %zu subjects, %zu life-critical patterns differ", c->roles, c->subjects, c->marks);
+		report_line(TONE_STRONG, "%zu roles, %zu subjects, %zu patterns for everybody differ", c->roles, c->subjects, c->marks);
 	else
-		report_line(TONE_STRONG, "%zu roles, %zu life-critical patterns differ, by pattern: {name} is any value of a holder",
+		report_line(TONE_STRONG, "%zu roles, %zu patterns for everybody differ, by pattern: {name} is any value of a holder",
 			    c->roles, c->marks);
 	return same ? CMD_DONE : CMD_NO;
 }
@@ -312,6 +426,7 @@ static int run(struct comparing *c, const char *dir, const char *subjects)
 		return CMD_NO;
 	}
 	differ_init(&c->differ, old, new);
+	c->differ.from = c->from;
 	compare_marks(c);
 	e = compare_roles(c);
 	if (e != OK)
@@ -325,13 +440,14 @@ static int run(struct comparing *c, const char *dir, const char *subjects)
 
 int policy_diff(int argc, char **argv)
 {
-	const char *dir = NULL, *subjects = NULL;
+	const char *dir = NULL, *subjects = NULL, *from = NULL;
 	struct opt_list file = { 0 };
 	struct comparing c = { 0 };
 	bool json = false;
 	const struct opt opt[] = {
 		OPT_TEXT("dir", "DIR", &dir, "and what it means for everybody in the directory of this installation"),
 		OPT_TEXT("subjects", "FILE", &subjects, "or for those in this file, as user list --json writes it"),
+		OPT_TEXT("from", "ADDRESS", &from, OPT_FROM_TEXT),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
 	const struct opt_page page = {
@@ -339,7 +455,8 @@ int policy_diff(int argc, char **argv)
 		.text = "Says which roles, and which accounts, gain or lose what between two policies. Both are asked, with the code "
 			"that decides in the broker, wherever a rule of either speaks: so it shows what changes, not how the text does. "
 			"Of a role alone, {name} in a pattern stands for any value of a holder; of an account, its own values are put "
-			"in.\n"
+			"in. Networks, limits, idle times, commands, what may be handed out, life-critical topics and how topics are recorded "
+			"are compared too.\n"
 			"Exit code 0: the same for everybody; 1: different.",
 		.example = "pullcord policy diff /etc/pullcord/pullcord.policy new.policy --dir /etc/pullcord", OPTS(opt),
 	};
@@ -349,6 +466,8 @@ int policy_diff(int argc, char **argv)
 		return code;
 	if (dir && subjects)
 		return opt_wrong(&page, "--dir and --subjects are two lists; give one of them");
+	if (!cmd_policy_from(&page, from, &c.from))
+		return CMD_USAGE;
 	report_json(json);
 	c.file[0] = file.text[0];
 	c.file[1] = file.text[1];

@@ -3,6 +3,7 @@
 #include "cmd_policy.h"
 #include "install.h"
 #include "listing.h"
+#include "login.h"
 #include "opt.h"
 #include "report.h"
 
@@ -10,36 +11,73 @@ struct asking {
 	const struct policy *policy;
 	enum access access;
 	struct topic topic;
+	struct span from;
 	size_t found;
 	enum err e;
 };
 
-static void say_one(struct asking *q, const struct account *a, const struct verdict *v)
+/* Networks that hold the rule's role back, or the role of the account's that brings it; "": none. */
+static void put_networks(const struct asking *q, const struct subject *s, uint32_t line, char out[LISTING_NETWORKS_MAX])
 {
+	const struct span rule = policy_role_at(q->policy, line);
+	struct span with[RULES_REACH_MAX];
+
+	policy_role_networks(q->policy, rule, out);
+	for (size_t i = 0; i < s->roles && !out[0]; i++)
+		for (size_t n = policy_reach(q->policy, s->role[i], with); n-- > 0 && !out[0];)
+			if (span_eq(with[n], rule))
+				policy_role_networks(q->policy, s->role[i], out);
+}
+
+static void say_one(struct asking *q, const struct subject *s, const struct verdict *v, bool bound)
+{
+	char networks[LISTING_NETWORKS_MAX] = "", from[LISTING_NETWORKS_MAX + 16] = "";
 	struct cell row[] = {
-		CELL_STR("party", a->subject.party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user"),
-		CELL_SPAN("id", a->subject.id), CELL_SPAN("role", policy_role_at(q->policy, v->line)), CELL_NUM("line", v->line),
+		CELL_STR("party", s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user"),
+		CELL_SPAN("id", s->id), CELL_SPAN("role", policy_role_at(q->policy, v->line)), CELL_NUM("line", v->line),
+		CELL_STR("from", ""),
 	};
 
+	if (bound) {
+		put_networks(q, s, v->line, networks);
+		snprintf(from, sizeof(from), "%s%s", networks[0] ? networks : "some networks", report_is_json() ? "" : " only");
+		row[4] = CELL_STR("from", from);
+	}
 	row[0].width = 6;
 	row[1].width = row[2].width = 24;
+	row[3].width = 6;
 	if (q->found++ == 0)
 		report_head(row, countof(row));
 	report_row(row, countof(row));
 }
 
-static bool ask(void *ctx, const struct account *a)
+static enum err decide(struct asking *q, const struct subject *s, struct span from, bool anywhere, struct verdict *out)
 {
 	CLEANUP(holder_close) struct holder *h = NULL;
-	struct asking *q = ctx;
-	struct verdict v;
+	struct subject asked = *s;
 
-	q->e = policy_bind(q->policy, &a->subject, &h);
+	asked.address = from;
+	asked.anywhere = anywhere;
+	TRY(policy_bind(q->policy, &asked, &h));
+	*out = policy_decide(q->policy, h, q->access, &q->topic);
+	return OK;
+}
+
+/* Without an address: from wherever they may come. */
+static bool ask(void *ctx, const struct account *a)
+{
+	struct asking *q = ctx;
+	struct verdict v, unbound;
+	int64_t until;
+	const struct subject s = account_subject(a, login_now_us(), &until);
+
+	q->e = decide(q, &s, q->from, !q->from.n, &v);
+	if (q->e == OK)
+		q->e = decide(q, &s, q->from, false, &unbound);
 	if (q->e != OK)
 		return false;
-	v = policy_decide(q->policy, h, q->access, &q->topic);
-	if (v.allow)
-		say_one(q, a, &v);
+	if (v.allow || unbound.allow)
+		say_one(q, &s, v.allow ? &v : &unbound, !unbound.allow);
 	return !report_broken();
 }
 
@@ -66,13 +104,14 @@ static int run(const char *dir, const char *named, struct asking *q)
 
 int policy_who_can(int argc, char **argv)
 {
-	const char *dir = NULL, *policy = NULL;
+	const char *dir = NULL, *policy = NULL, *from = NULL;
 	struct opt_list operand = { 0 };
 	struct asking q = { 0 };
 	bool json = false;
 	const struct opt opt[] = {
 		OPT_TEXT("dir", "DIR", &dir, INSTALL_DIR_TEXT),
 		OPT_TEXT("policy", "FILE", &policy, "another policy than the installation's"),
+		OPT_TEXT("from", "ADDRESS", &from, OPT_FROM_TEXT),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
 	const struct opt_page page = {
@@ -91,6 +130,8 @@ int policy_who_can(int argc, char **argv)
 	if ((q.access == ACCESS_SUBSCRIBE ? filter_parse : topic_parse)(span_str(operand.text[1]), &q.topic) != OK)
 		return opt_wrong(&page, "\"%s\" is no %s of ours: levels of A-Z a-z 0-9 . _ : - parted by '/', at most 12", operand.text[1],
 				 q.access == ACCESS_SUBSCRIBE ? "filter" : "topic");
+	if (!cmd_policy_from(&page, from, &q.from))
+		return CMD_USAGE;
 	report_json(json);
 	return run(dir, policy, &q);
 }

@@ -3,6 +3,7 @@
 #include <time.h>
 
 #include "cmd.h"
+#include "cmd_policy.h"
 #include "live.h"
 #include "policy.h"
 #include "report.h"
@@ -12,6 +13,7 @@ struct search {
 	enum access access;
 	const char *access_word;
 	struct topic topic;
+	struct span from;
 	const struct policy *policy;
 	int64_t now_us;
 	bool failed;
@@ -50,6 +52,8 @@ static bool try_one(void *ctx, const struct account *a)
 	const char *noun = subject.party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user";
 	const struct cell cell[] = { CELL_STR("party", noun), CELL_SPAN("id", subject.id) };
 
+	subject.address = s->from;
+	subject.anywhere = !s->from.n;
 	s->failed = policy_bind(s->policy, &subject, &h) != OK;
 	if (s->failed || !policy_decide(s->policy, h, s->access, &s->topic).allow)
 		return !s->failed;
@@ -106,6 +110,8 @@ static char *request_of(const struct search *s)
 	reply_text(r, "command", SPAN_LIT("whoCan"));
 	reply_text(r, "access", span_str(s->access_word));
 	reply_text(r, "topic", s->topic.text);
+	if (s->from.n)
+		reply_text(r, "address", s->from);
 	reply_end(r);
 	reply_end(r);
 	return reply_finish(r);
@@ -130,9 +136,11 @@ int cmd_who_can(int argc, char **argv)
 	struct search s = { 0 };
 	struct live live = { 0 };
 	struct opt_list operand = { 0 };
+	const char *from = NULL;
 	bool json = false;
 	const struct opt opt[] = {
 		OPT_TEXT("dir", "DIR", &s.dir, INSTALL_DIR_TEXT),
+		OPT_TEXT("from", "ADDRESS", &from, "where everybody connects from; without it, from wherever they may"),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 		LIVE_OPTS(&live),
 	};
@@ -146,6 +154,8 @@ int cmd_who_can(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	if (!cmd_policy_from(&page, from, &s.from))
+		return CMD_USAGE;
 	report_json(json);
 	code = read_search(&s, &page, &operand);
 	if (code != CMD_DONE)

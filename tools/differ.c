@@ -38,12 +38,13 @@ struct instance {
 
 /* ---- shapes ------------------------------------------------------------------------------------------------------ */
 
-static void shape_read(struct span pattern, struct shape *out)
+static void shape_read(const struct listed *l, struct shape *out)
 {
 	struct pattern p;
 	size_t bad;
 
-	must(!pattern_read(pattern, &p, &bad));
+	must(!(l->accesses == ACCESS_CONTROL ? pattern_read_command : l->accesses == ACCESS_GRANT ? pattern_read_grant
+		: pattern_read)(l->pattern, &p, &bad));
 	*out = (struct shape){ .tail = p.level[p.n - 1].kind == STEP_HASH };
 	for (uint32_t i = 0; i < p.n - out->tail; i++, out->n++)
 		if (p.level[i].kind == STEP_WORD)
@@ -129,17 +130,34 @@ static bool allows(const struct run *r, unsigned which, const struct subject *wh
 	return policy_bind(p, who, &h) == OK && policy_decide(p, h, r->access, t).allow;
 }
 
+static char separator(const struct run *r)
+{
+	return r->access == ACCESS_CONTROL ? '.' : '/';
+}
+
 /* The first n levels of an instance, those beyond the shape being words no rule speaks of; `hash`: and '#'. */
 static bool topic_of(const struct run *r, const struct shape *s, const struct instance *in, uint32_t n, bool hash,
 		     char *text, struct topic *out)
 {
 	size_t at = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		at += (size_t)(i < s->n ? snprintf(text + at, DIFFER_TEXT_MAX * 2 - at, "%s%s", i ? "/" : "", in->word[i])
-					: snprintf(text + at, DIFFER_TEXT_MAX * 2 - at, "/%s%c", r->d->fresh, 'a' + (int)i));
+	for (uint32_t i = 0; i < n; i++) {
+		if (i)
+			text[at++] = separator(r);
+		at += (size_t)(i < s->n ? snprintf(text + at, DIFFER_TEXT_MAX * 2 - at, "%s", in->word[i])
+					: snprintf(text + at, DIFFER_TEXT_MAX * 2 - at, "%s%c", r->d->fresh, 'a' + (int)i));
+	}
 	snprintf(text + at, DIFFER_TEXT_MAX * 2 - at, "%s", hash ? "/#" : "");
-	return (r->access == ACCESS_SUBSCRIBE ? filter_parse : topic_parse)(span_str(text), out) == OK;
+	switch (r->access) {
+	case ACCESS_SUBSCRIBE:
+		return filter_parse(span_str(text), out) == OK;
+	case ACCESS_CONTROL:
+		return control_parse(span_str(text), out) == OK;
+	case ACCESS_GRANT:
+		return grant_parse(span_str(text), out) == OK;
+	default:
+		return topic_parse(span_str(text), out) == OK;
+	}
 }
 
 /* Allowed by the one that would give, not by the other. */
@@ -160,17 +178,21 @@ static bool differs(const struct run *r, const struct shape *s, const struct ins
 static void put_change(struct run *r, const struct shape *s, const struct instance *in, uint32_t n, bool hash)
 {
 	struct gain c = { .gain = r->gain, .accesses = r->access, .line = r->line };
+	const char sign = separator(r);
 	size_t at = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		at += (size_t)snprintf(c.pattern + at, sizeof(c.pattern) - at, "%s%s", i ? "/" : "",
+		at += (size_t)snprintf(c.pattern + at, sizeof(c.pattern) - at, "%.*s%s", i != 0, &sign,
 				       i < s->n ? in->shown[i] : "+");
 		if (at >= sizeof(c.pattern))
 			at = sizeof(c.pattern) - 1;
 	}
-	snprintf(c.pattern + at, sizeof(c.pattern) - at, "%s", hash ? "/#" : "");
+	if (hash && r->access == ACCESS_CONTROL)
+		c.pattern[at - 1] = '*';        /* it was the '+' that "user.*" begins with */
+	else
+		snprintf(c.pattern + at, sizeof(c.pattern) - at, "%s", hash ? "/#" : "");
 	for (size_t i = 0; i < r->n; i++)
-		if (r->found[i].gain == c.gain && strcmp(r->found[i].pattern, c.pattern) == 0) {
+		if (r->found[i].gain == c.gain && !((r->found[i].accesses | c.accesses) & (ACCESS_CONTROL | ACCESS_GRANT)) && strcmp(r->found[i].pattern, c.pattern) == 0) {
 			r->found[i].accesses |= c.accesses;
 			return;
 		}
@@ -343,7 +365,7 @@ static void try_rule(struct run *r, const struct listed *allow)
 	struct shape mine, theirs, both;
 
 	r->line = allow->line;
-	shape_read(allow->pattern, &mine);
+	shape_read(allow, &mine);
 	if (try_shape(r, &mine))
 		return;
 	for (uint32_t i = 0; i < policy_listed(other); i++) {
@@ -351,7 +373,7 @@ static void try_rule(struct run *r, const struct listed *allow)
 
 		if (!speaks(r, other, &l, EFFECT_DENY))
 			continue;
-		shape_read(l.pattern, &theirs);
+		shape_read(&l, &theirs);
 		if (shape_meet(&mine, &theirs, &both))
 			try_shape(r, &both);
 	}
@@ -371,7 +393,7 @@ static void try_rules(struct run *r)
 
 static enum err run_all(struct run *r, void (*say)(void *ctx, const struct gain *c), void *ctx)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
 
 	r->found = calloc(DIFFER_CHANGES_MAX, sizeof(*r->found));
 	if (!r->found)
@@ -459,15 +481,17 @@ static bool same_rules(const struct differ *d, struct span role)
 
 bool differ_role_same(const struct differ *d, struct span role)
 {
+	char networks[2][LISTING_NETWORKS_MAX];
 	struct span with[2][RULES_REACH_MAX];
 	size_t n = policy_reach(d->policy[0], role, with[0]);
 
 	if (policy_reach(d->policy[1], role, with[1]) != n ||
-	    !span_eq(policy_tenant(d->policy[0]), policy_tenant(d->policy[1])))
+	    !span_eq(policy_role_tenant(d->policy[0], role), policy_role_tenant(d->policy[1], role)))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if (!span_eq(with[0][i], with[1][i]) || !same_rules(d, with[0][i]) ||
-		    policy_role_bound(d->policy[0], with[0][i]) != policy_role_bound(d->policy[1], with[0][i]))
+		    strcmp(policy_role_networks(d->policy[0], with[0][i], networks[0]),
+			   policy_role_networks(d->policy[1], with[1][i], networks[1])) != 0)
 			return false;
 	return true;
 }
@@ -481,28 +505,33 @@ static enum err run_any(struct differ *d, struct subject *s, void (*say)(void *c
 	snprintf(id, sizeof(id), "%sz", d->fresh);
 	s->id = span_str(id);
 	s->party = PULLCORD__V1__PARTY__PARTY_USER;
-	s->tenant = policy_tenant(d->policy[1]);
+	s->anywhere = !s->address.n;
 	return run_all(&r, say, ctx);
 }
 
 enum err differ_role(struct differ *d, struct span role, void (*say)(void *ctx, const struct gain *c), void *ctx)
 {
-	return run_any(d, &(struct subject){ .role = &role, .roles = 1 }, say, ctx);
+	const struct span tenant = policy_role_tenant(d->policy[policy_has_role(d->policy[1], role)], role);
+
+	return run_any(d, &(struct subject){ .tenant = tenant, .role = &role, .roles = 1, .address = d->from }, say, ctx);
 }
 
 enum err differ_quarantine(struct differ *d, void (*say)(void *ctx, const struct gain *c), void *ctx)
 {
-	return run_any(d, &(struct subject){ .quarantined = true }, say, ctx);
+	return run_any(d, &(struct subject){ .tenant = policy_tenant(d->policy[1]), .quarantined = true, .address = d->from }, say, ctx);
 }
 
 enum err differ_subject(struct differ *d, const struct subject *s, void (*say)(void *ctx, const struct gain *c),
 			void *ctx)
 {
-	CLEANUP(run_end) struct run r = { .d = d, .s = s };
+	struct subject asked = *s;
+	CLEANUP(run_end) struct run r = { .d = d, .s = &asked };
 
+	asked.address = d->from;
+	asked.anywhere = !d->from.n;
 	if (is_value(s, d->fresh))
 		choose_fresh(d, s);
 	for (unsigned k = 0; k < 2; k++)
-		TRY(policy_bind(d->policy[k], s, &r.h[k]));
+		TRY(policy_bind(d->policy[k], &asked, &r.h[k]));
 	return run_all(&r, say, ctx);
 }

@@ -3,8 +3,9 @@
  * A difference shows where a rule's own pattern is asked: with a word no rule speaks of in the place of each wildcard,
  * at every depth a '#' reaches; and, against a deny of the other policy, where the two patterns meet. Whatever topic is
  * allowed by one policy only, one of these is, too: a word no rule speaks of is matched by fewer rules than any other.
- * Of a role alone, {name} is a value nobody else has; of a subject, each of its values. Nobody's
- * address is known here: a role that is bound to networks gives nothing. */
+ * Of a role alone, {name} is a value nobody else has; of a subject, each of its values. Commands and what
+ * may be handed out are looked at in the same way. A role that is bound to networks is held, unless an address is given
+ * that lies in none of them. */
 #ifndef PULLCORD_DIFFER_H
 #define PULLCORD_DIFFER_H
 
@@ -23,6 +24,7 @@ struct gain {
 
 struct differ {
 	const struct policy *policy[2]; /* old, new */
+	struct span from;               /* where everybody comes from; empty: from wherever they may */
 	char fresh[16];                 /* how words no rule speaks of begin */
 	bool cut;                       /* the last answer was not the whole: a limit was met */
 };

@@ -171,16 +171,17 @@ static void take_roles(struct holder *h, const struct subject *s, const struct w
 {
 	const struct rules *r = &h->policy->rules;
 	struct network address;
+	const struct network *from = s->anywhere ? NULL : &address;
 
 	if (!address_read(s->address, &address))
 		address = (struct network){ 0 };
 	if (h->quarantined) {
-		take_role(h, r->tenant[h->tenant].quarantine, &address);
+		take_role(h, r->tenant[h->tenant].quarantine, from);
 	} else {
 		for (size_t i = 0; i < s->roles; i++)
-			take_role(h, rules_role(r, s->role[i]), &address);
-		take_role(h, rules_role(r, w->role), &address);
-		keep_away(h, s, &address);
+			take_role(h, rules_role(r, s->role[i]), from);
+		take_role(h, rules_role(r, w->role), from);
+		keep_away(h, s, from);
 	}
 	sum_up(h);
 }

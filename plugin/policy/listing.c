@@ -38,9 +38,16 @@ size_t policy_reach(const struct policy *p, struct span role, struct span *out)
 	return n;
 }
 
-bool policy_role_bound(const struct policy *p, struct span role)
+char *policy_role_networks(const struct policy *p, struct span role, char out[LISTING_NETWORKS_MAX])
 {
-	return p->rules.role[rules_role(&p->rules, role)].networks > 0;
+	const struct role *at = &p->rules.role[rules_role(&p->rules, role)];
+	struct put b = put(out, LISTING_NETWORKS_MAX - 1);
+	char text[NETWORK_TEXT_MAX];
+
+	for (uint32_t i = 0; i < at->networks && b.n + NETWORK_TEXT_MAX + 2 < LISTING_NETWORKS_MAX; i++)
+		put_fmt(&b, "%s%s", i ? ", " : "", network_write(&p->rules.network[at->network + i], text));
+	out[b.n] = '\0';
+	return out;
 }
 
 struct span policy_role_at(const struct policy *p, uint32_t line)

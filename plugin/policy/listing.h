@@ -20,8 +20,9 @@ uint32_t policy_roles(const struct policy *p);
 struct span policy_role(const struct policy *p, uint32_t i);
 /* The role and those it includes, near ones first, into out[RULES_REACH_MAX]; how many. No such role: none. */
 size_t policy_reach(const struct policy *p, struct span role, struct span *out);
-/* Is it bound to networks? Then nobody holds it of whom no address is known. */
-bool policy_role_bound(const struct policy *p, struct span role);
+/* The networks it is bound to, "10.20.0.0/16, 10.21.0.0/16", cut to fit; "": to none. */
+#define LISTING_NETWORKS_MAX 256
+char *policy_role_networks(const struct policy *p, struct span role, char out[LISTING_NETWORKS_MAX]);
 /* The role whose rule stands in that line; empty: none. */
 struct span policy_role_at(const struct policy *p, uint32_t line);
 

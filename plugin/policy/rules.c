@@ -927,6 +927,8 @@ bool role_is_from(const struct rules *r, uint32_t role, const struct network *ad
 {
 	const struct role *at = &r->role[role];
 
+	if (!address)
+		return true;
 	for (uint32_t i = 0; i < at->networks; i++)
 		if (network_holds(&r->network[at->network + i], address))
 			return true;

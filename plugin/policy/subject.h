@@ -19,6 +19,7 @@ struct subject {
 	size_t attributes;
 	bool suspended;             /* may do nothing at all */
 	bool quarantined;           /* may do what the policy says under `quarantine`, and nothing else */
+	bool anywhere;              /* asked for wherever it may come from: roles bound to networks are held */
 	struct span address;        /* where it comes from, e.g. "10.1.2.3"; empty: not known, so in no network */
 };
 
