@@ -102,7 +102,7 @@ static bool is_house_matter(enum command c)
 {
 	struct span rest, permission = span_str(command_permission(c)), about = span_cut(permission, '.', &rest);
 
-	return (span_is(about, "policy") && c != COMMAND_WHO_CAN) || span_is(about, "certificate");
+	return (span_is(about, "policy") && c != COMMAND_WHO_CAN && c != COMMAND_EXPLAIN) || span_is(about, "certificate");
 }
 
 /* Understood, and permitted; a refusal is on record. */

@@ -7,6 +7,7 @@
 #include "directory.h"
 #include "policy.h"
 #include "record.pb-c.h"
+#include "shadow.h"
 
 #define ADMIN_PASSWORDS_MAX 64          /* in one request: each costs 25 ms */
 
@@ -29,12 +30,14 @@ struct admin {
 	struct directory *directory;
 	const char *dir;            /* where the policy's file lies */
 	const struct policy *policy;    /* in force */
+	const struct shadow *shadow;    /* on trial; NULL: none */
 	Pullcord__V1__Party party;  /* whose request it is */
 	const char *id, *address;   /* where they speak from; NULL: not known, so roles bound to networks are not held */
 	int64_t now_us;
 	/* out: */
 	struct admin_note *note, **last_note;
 	struct policy *fresh;       /* to be put in force; the caller's */
+	bool shadow_changed;        /* in the directory */
 };
 
 /* The answer as JSON text, a block of its own; NULL: no memory. */

@@ -11,7 +11,7 @@
 #include "edition.h"
 #include "policy_file.h"
 
-enum work { WORK_REQUEST, WORK_RELOAD, WORK_KEEP };
+enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST };
 
 /* `result` is made with it, so that what was done can always be told. */
 struct job {
@@ -22,10 +22,18 @@ struct job {
 	size_t n;
 };
 
+/* Which policy is on trial, beside which. All zero: none. */
+struct trial {
+	uint8_t hash[32], beside[16];
+	uint64_t at_us;
+};
+
 struct control {
 	struct directory *directory;
 	char dir[512];
 	const struct policy *policy;    /* the newest; the thread's, and the broker's to close */
+	struct trial trial;
+	const struct shadow *shadow;    /* the same of this one */
 	_Atomic int trouble;
 	pthread_mutex_t lock;       /* guards what follows */
 	pthread_cond_t more;
@@ -46,6 +54,45 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static enum err open_shadow(struct control *c, const struct edition *e, struct shadow **out, struct policy_error *where)
+{
+	CLEANUP(policy_close) struct policy *p = NULL;
+
+	TRY(edition_policy(e, &p, where));
+	if (!span_eq(policy_tenant(p), policy_tenant(c->policy))) {
+		snprintf(where->text, sizeof(where->text), "the first tenant must stay %.*s", SPAN_FMT(policy_tenant(c->policy)));
+		return ERR_RANGE;
+	}
+	TRY(shadow_open(p, out));
+	p = NULL;               /* given away */
+	return OK;
+}
+
+/* Counts are for one pair of policies. Cannot it be read, there is none: it decides nothing. */
+static void look_at_shadow(struct control *c, struct control_result *r)
+{
+	CLEANUP(edition_clear) struct edition e = { 0 };
+	struct policy_error where = { 0 };
+	struct trial t = { .at_us = 0 };
+	enum err err = directory_shadow(c->directory, &e);
+
+	if (err == OK) {
+		memcpy(t.hash, e.hash, sizeof(t.hash));
+		memcpy(t.beside, policy_version(c->policy), sizeof(t.beside));
+		t.at_us = e.at_us;
+	}
+	if (memcmp(&t, &c->trial, sizeof(t)) == 0)
+		return;
+	c->trial = t;
+	shadow_close(&r->shadow);
+	if (err == OK)
+		err = open_shadow(c, &e, &r->shadow, &where);
+	if (err != OK && err != ERR_NOT_FOUND)
+		snprintf(r->shadow_refused, sizeof(r->shadow_refused), "%s", where.text[0] ? where.text : err_text(err));
+	c->shadow = r->shadow;
+	r->shadow_changed = true;
+}
+
 /* Takes it. */
 static void make_newest(struct control *c, struct policy *fresh, struct control_result *r)
 {
@@ -54,6 +101,7 @@ static void make_newest(struct control *c, struct policy *fresh, struct control_
 	} else if (fresh) {
 		r->fresh = fresh;
 		c->policy = fresh;
+		look_at_shadow(c, r);
 	}
 }
 
@@ -65,12 +113,14 @@ static void keep(struct control *c, const struct policy *p)
 static void request(struct control *c, const struct job *j)
 {
 	struct control_result *r = j->result;
-	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .party = r->author.party,
-			   .id = r->author.id, .address = r->author.address, .now_us = now_us() };
+	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .shadow = c->shadow,
+			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us() };
 
 	r->response = admin_run(&a, span(j->payload, j->n));
 	r->note = a.note;
 	make_newest(c, a.fresh, r);
+	if (a.shadow_changed)
+		look_at_shadow(c, r);
 }
 
 static void reload(struct control *c, const struct job *j)
@@ -92,14 +142,19 @@ static void reload(struct control *c, const struct job *j)
 	}
 }
 
-static void keep_first(struct control *c, const struct job *j)
+static void shadow(struct control *c, const struct job *j)
 {
-	(void)j;
+	look_at_shadow(c, j->result);
+}
+
+static void first(struct control *c, const struct job *j)
+{
 	keep(c, c->policy);
+	look_at_shadow(c, j->result);
 }
 
 static void (*const works[])(struct control *c, const struct job *j) = {
-	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_KEEP] = keep_first,
+	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_SHADOW] = shadow, [WORK_FIRST] = first,
 };
 
 /* The payload may hold passwords. */
@@ -151,15 +206,15 @@ static void *work(void *arg)
 
 /* ---- the queue ---------------------------------------------------------------------------------------------------- */
 
-/* Under the lock. A reload that waits will read what lies there then. */
+/* Under the lock. What waits to read something will read what lies there then. */
 static bool has_place(const struct control *c, enum work work, enum err *e)
 {
 	const struct job *j = c->head;
 
 	*e = work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX ? ERR_BUSY : OK;
-	while (work == WORK_RELOAD && j && j->work != WORK_RELOAD)
+	while (j && j->work != work)
 		j = j->next;
-	return *e == OK && (work != WORK_RELOAD || !j);
+	return *e == OK && (work == WORK_REQUEST || !j);
 }
 
 static enum err post(struct control *c, enum work work, const struct control_author *who, struct span payload)
@@ -215,7 +270,7 @@ enum err control_open(struct directory *d, const char *dir, const struct policy 
 		return ERR_FULL;
 	}
 	opened = c;
-	TRY(post(c, WORK_KEEP, NULL, SPAN_LIT("")));
+	TRY(post(c, WORK_FIRST, NULL, SPAN_LIT("")));
 	*out = c;
 	opened = NULL;          /* given away */
 	return OK;
@@ -249,6 +304,7 @@ void control_result_free(struct control_result **r)
 		free((*r)->response);
 		admin_notes_free(&(*r)->note);
 		policy_close(&(*r)->fresh);
+		shadow_close(&(*r)->shadow);
 	}
 	free_cleanup(r);
 }
@@ -263,6 +319,11 @@ enum err control_ask(struct control *c, const struct control_author *who, struct
 enum err control_reload(struct control *c)
 {
 	return post(c, WORK_RELOAD, NULL, SPAN_LIT(""));
+}
+
+enum err control_shadow(struct control *c)
+{
+	return post(c, WORK_SHADOW, NULL, SPAN_LIT(""));
 }
 
 struct control_result *control_results(struct control *c)

@@ -3,8 +3,8 @@
  * a large policy takes seconds to compile, and the broker's thread waits for neither; what came of them is fetched at the
  * broker's next idle moment. Broker's thread only, but for that thread.
  *
- * The thread goes by the newest policy it made, in force already or about to be. So one that was followed by another here
- * may be closed by whoever took both. */
+ * The thread goes by the newest policy it made, in force already or about to be, and the newest on trial. So one that was
+ * followed by another here may be closed by whoever took both. */
 #ifndef PULLCORD_CONTROL_H
 #define PULLCORD_CONTROL_H
 
@@ -29,6 +29,9 @@ struct control_result {
 	char *response;             /* JSON; NULL: there was no memory for one */
 	struct admin_note *note;
 	struct policy *fresh;       /* to be put in force, NULL: none; the caller must take it, in this order */
+	bool shadow_changed;        /* another policy is on trial, or none: NULL, because of shadow_refused if that says why */
+	struct shadow *shadow;      /* the caller must take it, in this order */
+	char shadow_refused[320];
 	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */
 	struct control_result *next;
 };
@@ -43,6 +46,9 @@ enum err control_ask(struct control *c, const struct control_author *who, struct
 /* The policy's file is to be read again, after what was asked before. One that is good becomes an edition and, if it is
  * another than the newest, `fresh`. A reload that has not begun stands for all that are asked for meanwhile. ERR_FULL. */
 enum err control_reload(struct control *c) MUST_USE;
+
+/* The policy on trial may be another: the same about it, `shadow`. */
+enum err control_shadow(struct control *c) MUST_USE;
 
 /* All that is done by now, oldest first; NULL: nothing. The caller's: control_result_free() each. */
 struct control_result *control_results(struct control *c);

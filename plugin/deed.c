@@ -502,8 +502,7 @@ static struct edition edition_of(const struct work *w, const char *text)
 	return e;
 }
 
-/* Compiled, of the same house, and its author told where it is wrong. */
-static bool compile(struct work *w, const char *text, struct policy **out)
+bool deed_compile(struct work *w, const char *text, struct policy **out)
 {
 	struct policy_error where = { 0 };
 	enum err e = policy_load(span_str(text), out, &where);
@@ -554,6 +553,10 @@ static char *text_to_set(struct work *w, const struct order *o)
 		return NULL;
 	}
 	e = directory_edition(w->a->directory, o->version, &old);
+	if (e == OK && old.files) {
+		work_fail(w, "version %llu is made of several files: put them back and reload", (unsigned long long)o->version);
+		return NULL;
+	}
 	if (e != OK || !old.text) {
 		work_fail(w, "there is no text of version %llu", (unsigned long long)o->version);
 		return NULL;
@@ -563,18 +566,15 @@ static char *text_to_set(struct work *w, const struct order *o)
 	return text;
 }
 
-static void deed_set_policy(struct work *w, const struct order *o)
+void deed_put_policy(struct work *w, const struct order *o, const char *text)
 {
 	CLEANUP(policy_close) struct policy *fresh = NULL;
 	CLEANUP(edition_clear) struct edition edition = { 0 }, was = { 0 };
-	CLEANUP(free_cleanup) char *text = text_to_set(w, o);
 	uint64_t number;
 	enum err e;
 
-	if (!text)
-		return;
 	edition = edition_of(w, text);
-	if (!edition.text || !compile(w, text, &fresh) || !check_newer(w, o, &edition))
+	if (!edition.text || !deed_compile(w, text, &fresh) || !check_newer(w, o, &edition))
 		return;
 	(void)!directory_edition(w->a->directory, 0, &was);
 	e = edition_put(w->a->directory, w->a->dir, &edition, &number);
@@ -590,6 +590,14 @@ static void deed_set_policy(struct work *w, const struct order *o)
 	reply_hash(w->r, edition.hash);
 	work_tell(w, "policy: version %llu -> %llu%s", (unsigned long long)was.number, (unsigned long long)number,
 	     edition.rollback_of ? ", a step back" : "");
+}
+
+static void deed_set_policy(struct work *w, const struct order *o)
+{
+	CLEANUP(free_cleanup) char *text = text_to_set(w, o);
+
+	if (text)
+		deed_put_policy(w, o, text);
 }
 
 /* ---- which command is which ------------------------------------------------------------------------------------------- */
@@ -612,7 +620,9 @@ static void (*const deeds[])(struct work *w, const struct order *o) = {
 	[COMMAND_LIST_CERTIFICATES] = deed_list_certificates,
 	[COMMAND_SET_POLICY] = deed_set_policy, [COMMAND_GET_POLICY] = deed_get_policy,
 	[COMMAND_GET_POLICY_VERSION] = deed_get_policy, [COMMAND_LIST_POLICY_VERSIONS] = deed_list_policies,
-	[COMMAND_WHO_CAN] = deed_who_can,
+	[COMMAND_SET_SHADOW] = deed_set_shadow, [COMMAND_CLEAR_SHADOW] = deed_clear_shadow,
+	[COMMAND_GET_SHADOW] = deed_get_shadow, [COMMAND_PROMOTE_SHADOW] = deed_promote_shadow,
+	[COMMAND_WHO_CAN] = deed_who_can, [COMMAND_EXPLAIN] = deed_explain,
 };
 
 void deed_do(struct work *w, const struct order *o)

@@ -41,6 +41,17 @@ bool work_sees(const struct work *w, const struct account *a);
 
 void deed_do(struct work *w, const struct order *o);
 
+/* Compiled, of the same house; where not, its author was told what is wrong. */
+bool deed_compile(struct work *w, const char *text, struct policy **out);
+/* Puts the text in force, unless the order is about another version. */
+void deed_put_policy(struct work *w, const struct order *o, const char *text);
+
+/* ---- trial.c ---- */
+void deed_set_shadow(struct work *w, const struct order *o);
+void deed_clear_shadow(struct work *w, const struct order *o);
+void deed_get_shadow(struct work *w, const struct order *o);
+void deed_promote_shadow(struct work *w, const struct order *o);
+
 /* ---- look.c ---- */
 void deed_get(struct work *w, const struct order *o);
 void deed_list(struct work *w, const struct order *o);
@@ -51,6 +62,9 @@ void deed_list_certificates(struct work *w, const struct order *o);
 void deed_get_policy(struct work *w, const struct order *o);
 void deed_list_policies(struct work *w, const struct order *o);
 void deed_who_can(struct work *w, const struct order *o);
+void deed_explain(struct work *w, const struct order *o);
+/* The lines a verdict and an explanation name, as they stand in which file. */
+void reply_line(struct reply *r, const struct policy *p, uint32_t line);
 void reply_hash(struct reply *r, const uint8_t hash[32]);
 
 #endif

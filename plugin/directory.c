@@ -26,6 +26,7 @@ enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, TABLES };
 static const char *const tables[TABLES + 1] = { "account", "owner", "journal", "check", "denial", "edition", "lock", NULL };
 /* How many of them there were, in stores nobody wrote to since. */
 static const size_t generations[] = { TABLES, LOCK, DENIAL };
+static const struct span shadow_key = SPAN_LIT("shadow");   /* in CHECK, which every directory has */
 static const struct span check_key = SPAN_LIT("root"), check_text = SPAN_LIT("pullcord directory v1");
 
 struct directory {
@@ -353,6 +354,14 @@ static enum err journal_certificate(struct batch *b, const uint8_t fingerprint[3
 	return journal_line(b, &m);
 }
 
+static enum err journal_shadow(struct batch *b)
+{
+	Pullcord__V1__AccountChange m = PULLCORD__V1__ACCOUNT_CHANGE__INIT;
+
+	m.shadow = true;
+	return journal_line(b, &m);
+}
+
 static void change_free(Pullcord__V1__AccountChange **m)
 {
 	if (*m)
@@ -401,7 +410,7 @@ enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(v
 
 		TRY(open_line(d, at, sealed, &m));
 		visit(ctx, &(struct change){ (Pullcord__V1__Party)m->party, span_str(m->id),
-					     span(m->fingerprint.data, m->fingerprint.len) });
+					     span(m->fingerprint.data, m->fingerprint.len), m->shadow });
 		*since = key64_value(at);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
@@ -642,7 +651,7 @@ static enum err edition_fill(struct edition *out, const Pullcord__V1__PolicyVers
 	return OK;
 }
 
-static enum err open_edition(struct directory *d, struct span key, struct span sealed, struct edition *out)
+static enum err open_edition(struct directory *d, unsigned table, struct span key, struct span sealed, struct edition *out)
 {
 	CLEANUP(row_free) Pullcord__V1__PolicyVersion *m = NULL;
 	CLEANUP(free_cleanup) uint8_t *raw = NULL;
@@ -652,9 +661,9 @@ static enum err open_edition(struct directory *d, struct span key, struct span s
 	raw = malloc(sealed.n);
 	if (!raw)
 		return ERR_FULL;
-	TRY(open_sealed(d, EDITION, key, sealed, raw));
+	TRY(open_sealed(d, table, key, sealed, raw));
 	m = pullcord__v1__policy_version__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
-	return m ? edition_fill(out, m, key64_value(key)) : ERR_CORRUPT;
+	return m ? edition_fill(out, m, table == EDITION ? key64_value(key) : 0) : ERR_CORRUPT;
 }
 
 enum err directory_edition(struct directory *d, uint64_t number, struct edition *out)
@@ -667,7 +676,17 @@ enum err directory_edition(struct directory *d, uint64_t number, struct edition 
 		return ERR_NOT_FOUND;
 	TRY(txn_begin_read(d->store, &t));
 	TRY(number ? txn_get(t, EDITION, key, &sealed) : txn_last(t, EDITION, &key, &sealed));
-	return open_edition(d, key, sealed, out);
+	return open_edition(d, EDITION, key, sealed, out);
+}
+
+enum err directory_shadow(struct directory *d, struct edition *out)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span sealed;
+
+	TRY(txn_begin_read(d->store, &t));
+	TRY(txn_get(t, CHECK, shadow_key, &sealed));
+	return open_edition(d, CHECK, shadow_key, sealed, out);
 }
 
 static enum err editions_trim(struct txn *t)
@@ -756,6 +775,16 @@ enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *numbe
 	key = key64(*number);
 	TRY(put_edition(b, e, EDITION, key64_span(&key)));
 	return editions_trim(b->t);
+}
+
+enum err batch_shadow(struct batch *b, const struct edition *e)
+{
+	if (e && !is_kept(e))
+		return ERR_TOO_LARGE;
+	if (e && b->tight)
+		return ERR_FULL;
+	TRY(e ? put_edition(b, e, CHECK, shadow_key) : txn_del(b->t, CHECK, shadow_key));
+	return journal_shadow(b);
 }
 
 /* ---- client ids -------------------------------------------------------------------------------------------------- */

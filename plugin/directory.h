@@ -104,6 +104,8 @@ enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_u
 bool lock_holds(const struct lock *x, const struct account *a, int64_t now_us);
 /* All there are, also those that are over. */
 enum err directory_locks(struct directory *d, void (*visit)(void *ctx, const struct lock *x), void *ctx) MUST_USE;
+/* The policy on trial (shadow.h); it has no number. ERR_NOT_FOUND. */
+enum err directory_shadow(struct directory *d, struct edition *out) MUST_USE;
 
 /* ---- many changes, all or nothing ---- */
 
@@ -120,6 +122,8 @@ enum err batch_deny(struct batch *b, const struct denial *x) MUST_USE;
 enum err batch_allow(struct batch *b, const uint8_t fingerprint[32]) MUST_USE;
 /* Gives it the next number. */
 enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *number) MUST_USE;
+/* NULL takes it away: ERR_NOT_FOUND when there is none. ERR_TOO_LARGE: its text could not be kept. */
+enum err batch_shadow(struct batch *b, const struct edition *e) MUST_USE;
 enum err batch_commit(struct batch **b) MUST_USE;   /* durable when OK; *b is NULL after it in any case */
 void batch_abort(struct batch **b);
 
@@ -130,10 +134,12 @@ uint64_t directory_generation(const struct directory *d);
 /* Was anything committed since the last directory_changes()? Memory only; of one thread, the one that calls that. */
 bool directory_moved(const struct directory *d);
 
-/* An account, or with a fingerprint a certificate. All empty: more than the journal remembers, so it may be any. */
+/* An account, or with a fingerprint a certificate, or the policy on trial. All empty: more than the journal remembers, so
+ * it may be any. */
 struct change {
 	Pullcord__V1__Party party;
 	struct span id, fingerprint;
+	bool shadow;
 };
 /* Changes after journal line *since (0: none read yet), which is moved to the last line; one may be named more than
  * once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines. Who is further behind, or ahead of it (the file was

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 
-enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out)
+static enum err find(struct directory *d, const uint8_t *hash, size_t n, struct edition *out)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
 	uint64_t number = 0;
@@ -17,12 +17,22 @@ enum err edition_find(struct directory *d, const uint8_t hash[32], struct editio
 		edition_clear(&e);
 		TRY(directory_edition(d, number, &e));
 		number = e.number - 1;
-	} while (memcmp(e.hash, hash, sizeof(e.hash)) != 0 && number > 0);
-	if (memcmp(e.hash, hash, sizeof(e.hash)) != 0)
+	} while (memcmp(e.hash, hash, n) != 0 && number > 0);
+	if (memcmp(e.hash, hash, n) != 0)
 		return ERR_NOT_FOUND;
 	*out = e;
 	e = (struct edition){ 0 };
 	return OK;
+}
+
+enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out)
+{
+	return find(d, hash, 32, out);
+}
+
+enum err edition_of_version(struct directory *d, const uint8_t version[16], struct edition *out)
+{
+	return find(d, version, 16, out);
 }
 
 static bool path_of(const char *dir, const char *name, char *out, size_t cap)

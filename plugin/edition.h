@@ -9,6 +9,8 @@
 
 /* The newest edition with this text. ERR_NOT_FOUND. */
 enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out) MUST_USE;
+/* The same by what the record calls it: policy_version(). */
+enum err edition_of_version(struct directory *d, const uint8_t version[16], struct edition *out) MUST_USE;
 /* Makes it the newest edition and the policy's file. */
 enum err edition_put(struct directory *d, const char *dir, const struct edition *e, uint64_t *number) MUST_USE;
 /* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */

@@ -42,11 +42,24 @@ static void report_bypass(struct guard *g, const struct client *c, const char *t
 	record_push(g->record, &h);
 }
 
+/* What a policy was asked for; 0: it was not. */
+static enum access access_of(Pullcord__V1__AuditType type)
+{
+	switch (type) {
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH: case PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL: return ACCESS_PUBLISH;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE: return ACCESS_SUBSCRIBE;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER: return ACCESS_RECEIVE;
+	default: return 0;
+	}
+}
+
 static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
 			    const struct publish *p, const struct decision *d)
 {
 	struct happening h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
 
+	if (g->shadow && access_of(type))
+		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
 	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_OFF)
 		return;
 	h.topic = topic;

@@ -235,6 +235,7 @@ void guard_close(struct guard **gp)
 	directory_close(&g->directory);
 	if (g->sessions.buckets)
 		sessions_clear(&g->sessions);
+	shadow_close(&g->shadow);
 	policy_close(&g->policy);
 	free(g->arena.p);
 	free(g);
@@ -278,6 +279,7 @@ void guard_rebind(struct guard *g, struct session *s)
 	if (e != OK && e != ERR_NOT_FOUND)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 	session_hold(s, h);
+	guard_shadow_forget(s);
 }
 
 struct session *guard_restored(struct guard *g, const struct client *c)
@@ -349,6 +351,7 @@ static void record_change(struct guard *g, const struct change *c)
 	h.party = c->party;
 	h.actor = c->id;
 	h.detail = c->party ? SPAN_LIT("the account was changed") :
+		   c->shadow ? SPAN_LIT("the shadow policy was changed") :
 		   c->fingerprint.n ? SPAN_LIT("the list of revoked certificates was changed") :
 				      SPAN_LIT("many accounts were changed");
 	record_push(g->record, &h);
@@ -366,6 +369,10 @@ static void directory_changed(void *ctx, const struct change *c)
 	struct guard *g = ctx;
 
 	record_change(g, c);
+	if (!c->party && !c->fingerprint.n && control_shadow(g->control) != OK)
+		log_say(EV_SHADOW_REFUSED, KV_STR("reason", err_text(ERR_FULL)));
+	if (c->shadow)
+		return;
 	for (struct session *s = g->sessions.all; s; s = s->all_next)
 		if (concerns(c, s))
 			renew(g, s);
@@ -610,6 +617,7 @@ void guard_tick(struct guard *g)
 	record_tick(g->record);
 	send_receipts(g);
 	tend_sessions(g, once_a_second);
+	guard_shadow_tick(g, once_a_second);
 	if (!once_a_second)
 		return;
 	history_expire(g->history, guard_real_us());

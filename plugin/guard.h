@@ -3,6 +3,7 @@
  *
  *     login.c   who is this?                    guard_login(), guard_logoff()
  *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
+ *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed
  *     desk.c    administration                  guard_control()
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
@@ -36,6 +37,8 @@ struct guard {
 	char dir[512], tenant[WORD_BYTES_MAX + 1];      /* the policy's first tenant */
 	struct policy *policy;
 	uint64_t policies;              /* that were in force so far; session.bound */
+	struct shadow *shadow;          /* on trial; NULL: none */
+	uint64_t shadows;               /* that were on trial so far, or were none; session.shadow_bound */
 	struct directory *directory;
 	struct record *record;
 	struct history *history;
@@ -134,6 +137,18 @@ void guard_refresh(struct guard *g, struct session *s);
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
 /* The policy's file is no good: `why`, with file, line and remedy, is logged. */
 void guard_refuse_policy(struct guard *g, const char *why);
+/* ---- beside.c ---- */
+
+/* Puts another policy on trial; takes it. NULL: none, because of `refused` if that says why. */
+void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused);
+/* Binds the session to it as well; not on the path of deliveries. */
+void guard_shadow_bind(struct guard *g, struct session *s, const struct account *a);
+/* What the session holds has changed: it is bound anew at one of the next ticks, and not asked about until then. */
+void guard_shadow_forget(struct session *s);
+/* The policy in force said so; what would the other say? Only while there is one. */
+void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, struct span topic, const struct verdict *v);
+void guard_shadow_tick(struct guard *g, bool once_a_second);
+
 /* What came of administrators' commands is recorded, put in force and answered. */
 void guard_control_tick(struct guard *g, struct control_result *first);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,

@@ -284,6 +284,7 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
+	guard_shadow_bind(g, s, k->account);
 	return LOGIN_GOOD;
 }
 

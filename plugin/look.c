@@ -343,25 +343,92 @@ static bool can(struct listing *l, const struct account *a)
 	       policy_decide(l->w->a->policy, h, l->access, &l->topic).allow;
 }
 
-void deed_who_can(struct work *w, const struct order *o)
+/* What a question is about. Rights to commands are `control`, which not everybody may ask for everybody. */
+static bool read_question(struct work *w, const struct order *o, bool control, enum access *access, struct topic *topic)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE };
-	struct listing l = { .w = w, .o = o, .wanted = can };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
+	struct span text = o->text[FIELD_TOPIC];
 	enum err e;
 
-	for (size_t i = 0; i < countof(all); i++)
+	*access = 0;
+	for (size_t i = 0; i < countof(all) - !control; i++)
 		if (span_is(o->text[FIELD_ACCESS], access_name(all[i])))
-			l.access = all[i];
-	if (!l.access) {
-		work_fail(w, "\"access\" is to be publish, subscribe or receive");
+			*access = all[i];
+	if (!*access) {
+		work_fail(w, "\"access\" is to be publish, subscribe%s receive%s", control ? "," : " or", control ? " or control" : "");
+		return false;
+	}
+	e = *access == ACCESS_CONTROL ? control_parse(text, topic) :
+	    *access == ACCESS_SUBSCRIBE ? filter_parse(text, topic) : topic_parse(text, topic);
+	if (e != OK)
+		work_fail(w, "\"topic\" is to be a topic, or a filter to subscribe to%s: %s",
+			  control ? ", or a command such as user.create" : "", err_text(e));
+	return e == OK;
+}
+
+void deed_who_can(struct work *w, const struct order *o)
+{
+	struct listing l = { .w = w, .o = o, .wanted = can };
+
+	if (read_question(w, o, false, &l.access, &l.topic))
+		list_ids(&l, "ids");
+}
+
+/* ---- why ------------------------------------------------------------------------------------------------------------ */
+
+void reply_line(struct reply *r, const struct policy *p, uint32_t line)
+{
+	struct policy_place at = policy_place(p, line);
+
+	if (line)
+		reply_number(r, "line", at.line);
+	if (line && at.file.n)
+		reply_text(r, "file", at.file);
+}
+
+static void say_step(void *ctx, uint32_t line, const char *text)
+{
+	struct work *w = ctx;
+
+	reply_object(w->r, NULL);
+	reply_line(w->r, w->a->policy, line);
+	reply_text(w->r, "text", span_str(text));
+	reply_end(w->r);
+}
+
+void deed_explain(struct work *w, const struct order *o)
+{
+	CLEANUP(holder_close) struct holder *h = NULL;
+	struct topic topic = { 0 };
+	enum access access;
+	struct subject s;
+	struct verdict v;
+	int64_t until;
+	enum err e;
+
+	account_free(&w->account);
+	if (!read_question(w, o, true, &access, &topic))
+		return;
+	e = directory_find(w->a->directory, order_party(o), order_id(o), &w->account);
+	if (e != OK || !work_sees(w, w->account)) {
+		work_fail(w, "there is no %s %.*s", party_noun(order_party(o)), SPAN_FMT(order_id(o)));
 		return;
 	}
-	e = l.access == ACCESS_SUBSCRIBE ? filter_parse(o->text[FIELD_TOPIC], &l.topic)
-					 : topic_parse(o->text[FIELD_TOPIC], &l.topic);
-	if (e != OK)
-		work_fail(w, "\"topic\" is to be a topic, or a filter to subscribe to: %s", err_text(e));
-	else
-		list_ids(&l, "ids");
+	s = account_subject(w->account, w->a->now_us, &until);
+	s.address = o->text[FIELD_ADDRESS];
+	e = policy_bind(w->a->policy, &s, &h);
+	if (e != OK) {
+		work_fail_err(w, e, "explain it");
+		return;
+	}
+	v = policy_decide(w->a->policy, h, access, &topic);
+	reply_bool(w->r, "allow", v.allow);
+	reply_text(w->r, "why", span_str(why_text(v.why)));
+	reply_line(w->r, w->a->policy, v.line);
+	reply_bool(w->r, "lifeCritical", v.life_critical);
+	reply_array(w->r, "path");
+	policy_explain(w->a->policy, &s, access, &topic, say_step, w);
+	reply_end(w->r);
 }
 
 /* ---- certificates and policies -------------------------------------------------------------------------------------- */
@@ -413,6 +480,17 @@ static void reply_edition(struct reply *r, const struct edition *e)
 		reply_number(r, "rollbackOf", e->rollback_of);
 }
 
+static void reply_texts(struct reply *r, const struct edition *e)
+{
+	reply_text(r, "policy", span_str(e->text));
+	if (!e->files)
+		return;
+	reply_object(r, "files");
+	for (size_t i = 0; i < e->files; i++)
+		reply_text(r, e->file[i].name, span_str(e->file[i].text));
+	reply_end(r);
+}
+
 void deed_get_policy(struct work *w, const struct order *o)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
@@ -423,7 +501,7 @@ void deed_get_policy(struct work *w, const struct order *o)
 	}
 	reply_edition(w->r, &e);
 	if (o->command == COMMAND_GET_POLICY)
-		reply_text(w->r, "policy", span_str(e.text));
+		reply_texts(w->r, &e);
 }
 
 void deed_list_policies(struct work *w, const struct order *o)

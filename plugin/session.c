@@ -108,6 +108,7 @@ void session_drop(struct sessions *t, struct session *s)
 		s->all_next->all_prev = s->all_prev;
 	t->n--;
 	holder_close(&s->holder);
+	holder_close(&s->shadow);
 	free(s->filter);
 	free(s);
 }

@@ -35,6 +35,8 @@ struct session {
 	char tenant[WORD_BYTES_MAX + 1];
 	char id[WORD_BYTES_MAX + 1];
 	struct holder *holder;      /* NULL: may do nothing */
+	struct holder *shadow;      /* of the policy on trial; NULL: it is not asked */
+	uint64_t shadow_bound;      /* of which, as guard.shadows counts them; 0: it is still to be bound */
 	uint64_t bound;             /* which of the policies that were in force it is of, see guard_refresh(): of an earlier one
 	                             * it is not to be asked */
 	struct session_filter *filter;

@@ -471,6 +471,7 @@ int cmd_policy(int argc, char **argv)
 		{ "explain", explain, "why somebody may or may not, and what would have to change" },
 		{ "who-can", policy_who_can, "everybody who may, and by which rule" },
 		{ "diff", policy_diff, "who gains or loses what between two policies" },
+		{ "shadow", policy_shadow, "put a policy on trial beside the one in force, and see what it would change" },
 		{ "import", policy_import, "make a policy of an ACL file or of dynamic-security's" },
 	};
 

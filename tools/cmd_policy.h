@@ -30,5 +30,6 @@ int policy_test(int argc, char **argv);
 int policy_import(int argc, char **argv);
 int policy_diff(int argc, char **argv);
 int policy_who_can(int argc, char **argv);
+int policy_shadow(int argc, char **argv);
 
 #endif

@@ -29,6 +29,7 @@ static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK] = { "clock", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN] = { "admin", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOCKOUT] = { "lockout", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW] = { "shadow", true },
 };
 
 static const struct { const char *name; enum tone tone; } outcomes[] = {
@@ -42,7 +43,7 @@ static const char *const parties[] = { "", "device", "user", "broker" };
 
 const char *event_type(const Pullcord__V1__AuditEvent *e)
 {
-	return (size_t)e->type < countof(types) ? types[e->type].name : "unknown";
+	return (size_t)e->type < countof(types) && types[e->type].name ? types[e->type].name : "unknown";
 }
 
 const char *event_outcome(const Pullcord__V1__AuditEvent *e)
@@ -103,6 +104,24 @@ static void say_reason(const Pullcord__V1__AuditEvent *e)
 		report_say(TONE_CODE, "  life-critical");
 }
 
+/* Of an entry about a policy on trial: what it would have said. */
+static void say_shadow(const Pullcord__V1__AuditEvent *e)
+{
+	const Pullcord__V1__Shadow *s = e->shadow;
+
+	if (!s)
+		return;
+	report_say(TONE_STRONG, "; shadow ");
+	for (size_t i = 0; i < s->policy.len && i < 4; i++)
+		report_say(TONE_STRONG, "%02x", s->policy.data[i]);
+	if (!s->access)
+		return;
+	report_say(s->allow ? TONE_GOOD : TONE_WARN, "  %s", s->allow ? "allowed" : "denied");
+	report_say(TONE_DIM, ": %s", s->why < WHY_COUNT ? why_text((enum why)s->why) : "unknown");
+	if (s->line)
+		report_say(TONE_DIM, " (line %u)", s->line);
+}
+
 static void say_line(uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
 	char when[REPORT_TIME];
@@ -110,10 +129,13 @@ static void say_line(uint64_t index, const Pullcord__V1__AuditEvent *e)
 	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, report_date((int64_t)e->at_us, when));
 	say_who(e);
 	report_say(e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP ? TONE_BAD : TONE_PLAIN, "%s", event_type(e));
+	if (e->shadow && e->shadow->access)
+		report_say(TONE_PLAIN, " %s", access_name((enum access)e->shadow->access));
 	if (*e->topic)
 		report_say(TONE_PLAIN, " %s", e->topic);
 	say_recipients(e);
 	say_reason(e);
+	say_shadow(e);
 	report_end();
 }
 
@@ -127,6 +149,21 @@ static struct cell hex_cell(const char *key, const ProtobufCBinaryData *b)
 	return b->len ? CELL_HEX(key, span(b->data, b->len)) : CELL_NULL(key);
 }
 
+/* What the policy on trial said stands beside what was decided; null for every other entry. */
+static size_t shadow_cells(const Pullcord__V1__AuditEvent *e, struct cell cell[5])
+{
+	const Pullcord__V1__Shadow *s = e->shadow;
+
+	cell[0] = s ? hex_cell("shadow_policy", &s->policy) : CELL_NULL("shadow_policy");
+	if (!s || !s->access)
+		return 1;
+	cell[1] = CELL_STR("access", access_name((enum access)s->access));
+	cell[2] = CELL_STR("shadow_outcome", s->allow ? "allowed" : "denied");
+	cell[3] = CELL_STR("shadow_why", s->why < WHY_COUNT ? why_text((enum why)s->why) : "unknown");
+	cell[4] = CELL_NUM("shadow_line", s->line);
+	return 5;
+}
+
 static void say_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
 	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
@@ -138,7 +175,7 @@ static void say_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
 		client[i] = span_str(e->recipient[i]->client);
 		actor[i] = span_str(e->recipient[i]->actor);
 	}
-	const struct cell cell[] = {
+	struct cell cell[] = {
 		CELL_NUM("index", index), CELL_STR("type", event_type(e)), CELL_STR("outcome", event_outcome(e)),
 		CELL_NUM("at_us", e->at_us), CELL_NUM("mono_us", e->mono_us),
 		CELL_STR("party", event_party(e)),
@@ -150,8 +187,9 @@ static void say_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
 		e->until_us ? CELL_NUM("until_us", e->until_us) : CELL_NULL("until_us"),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
+		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};
-	report_object(cell, countof(cell));
+	report_object(cell, countof(cell) - 5 + shadow_cells(e, cell + countof(cell) - 5));
 }
 
 static void say_control(uint64_t index, const struct entry *e)

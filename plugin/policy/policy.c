@@ -278,6 +278,12 @@ void policy_each_role(const struct policy *p, const struct span *held, size_t n,
 	}
 }
 
+static void write_rule(const struct policy *p, const struct rule *rule, char *out, size_t cap)
+{
+	snprintf(out, cap, "role %.*s: %s %s %.*s", SPAN_FMT(p->rules.role[rule->role].name), effect_name(rule->effect),
+		 accesses_name(rule->accesses), SPAN_FMT(rule->pattern));
+}
+
 void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx)
 {
 	char text[384];
@@ -287,10 +293,28 @@ void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t li
 
 		if (rule->effect > EFFECT_DENY)
 			continue;
-		snprintf(text, sizeof(text), "role %.*s: %s %s %.*s", SPAN_FMT(p->rules.role[rule->role].name),
-			 effect_name(rule->effect), accesses_name(rule->accesses), SPAN_FMT(rule->pattern));
+		write_rule(p, rule, text, sizeof(text));
 		say(ctx, rule->line, text);
 	}
+}
+
+/* Rules are in order of lines. */
+bool policy_rule_text(const struct policy *p, uint32_t line, char *out, size_t cap)
+{
+	uint32_t low = 0, high = p->rules.n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (p->rules.rule[mid].line < line)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	if (low == p->rules.n || p->rules.rule[low].line != line || p->rules.rule[low].effect > EFFECT_DENY)
+		return false;
+	write_rule(p, &p->rules.rule[low], out, cap);
+	return true;
 }
 
 struct policy_counts policy_count(const struct policy *p)

@@ -79,6 +79,8 @@ struct policy_counts policy_count(const struct policy *p);
  * order of lines. */
 void policy_each_role(const struct policy *p, const struct span *held, size_t n,
 		      void (*say)(void *ctx, uint32_t line, struct span name, bool is_held), void *ctx);
+/* That of a line of policy_each_rule(); false: no such rule stands there. */
+bool policy_rule_text(const struct policy *p, uint32_t line, char *out, size_t cap);
 void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
 /* What is allowed to stand there but probably was not meant: roles without rules; rules that repeat another, can never
  * allow anything because of a deny, or deny what nobody is allowed; subscriptions to more than one's own units, channels

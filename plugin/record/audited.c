@@ -15,7 +15,7 @@ struct head {
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n;
 	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, qos;
-	bool retain, life_critical, has_message, has_policy;
+	bool retain, life_critical, has_message, has_policy, has_shadow;
 };
 
 static struct span cut(struct span s, size_t max)
@@ -37,6 +37,7 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->life_critical = h->life_critical;
 	to->has_message = h->message;
 	to->has_policy = h->policy;
+	to->has_shadow = h->shadow;
 	if (h->message)
 		to->message = *h->message;
 	if (h->policy)
@@ -52,7 +53,7 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 bool audited_push(struct ring *r, const struct gap *before, const struct happening *h)
 {
 	struct head head = { .before = *before };
-	struct span piece[7] = { span(&head, sizeof(head)) };
+	struct span piece[8] = { span(&head, sizeof(head)) };
 
 	if (h) {
 		piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
@@ -61,6 +62,7 @@ bool audited_push(struct ring *r, const struct gap *before, const struct happeni
 		piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
 		piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
 		piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
+		piece[7] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
 		head_fill(&head, h, piece + 1);
 	}
 	return ring_push(r, piece, countof(piece));
@@ -90,6 +92,12 @@ void audited_read(struct span raw, struct audited *out)
 	out->h.topic = cur_take(&c, head.topic_n);
 	out->h.detail = cur_take(&c, head.detail_n);
 	out->h.patient = cur_take(&c, head.patient_n);
+	if (head.has_shadow) {
+		s = cur_take(&c, sizeof(out->shadow));
+		must(s.n == sizeof(out->shadow));
+		memcpy(&out->shadow, s.p, s.n);
+		out->h.shadow = &out->shadow;
+	}
 	must(cur_end(&c) == OK);
 }
 
@@ -123,7 +131,8 @@ struct fold {
 	uint64_t asked;         /* happenings that became this delivery */
 	size_t text_n;
 	struct id message;
-	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES];
+	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16];
+	Pullcord__V1__Shadow shadow;
 	struct patients patients;
 	char text[TEXT_BYTES];
 	uint8_t packed[AUDITED_BYTES_MAX];
@@ -259,6 +268,21 @@ static bool add_delivery(struct fold *f, const struct happening *h)
 	return true;
 }
 
+static void add_shadow(struct fold *f, const struct shadow_verdict *v)
+{
+	Pullcord__V1__Shadow init = PULLCORD__V1__SHADOW__INIT;
+
+	f->shadow = init;
+	f->shadow.policy = bytes(f->shadow_policy, v->policy, sizeof(v->policy));
+	f->shadow.access = v->access;
+	f->shadow.allow = v->allow;
+	f->shadow.why = v->why;
+	f->shadow.line = v->line;
+	f->shadow.since_us = (uint64_t)v->since_us;
+	f->event.shadow = &f->shadow;
+	f->event.count = v->count;
+}
+
 bool fold_add(struct fold *f, const struct happening *h)
 {
 	if (h->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER)
@@ -272,6 +296,8 @@ bool fold_add(struct fold *f, const struct happening *h)
 	f->event.address = keep(f, h->address, AUDITED_ADDRESS_MAX);
 	f->event.line = h->line;
 	f->event.qos = h->qos;
+	if (h->shadow)
+		add_shadow(f, h->shadow);
 	return true;
 }
 

@@ -32,6 +32,7 @@ struct audited {
 	struct happening h;         /* AUDIT_NONE: nothing but the gap */
 	struct id message;          /* h.message points here */
 	uint8_t policy[16];         /* and h.policy here */
+	struct shadow_verdict shadow;   /* and h.shadow here */
 };
 /* What audited_push() wrote; spans borrow from the ring, and *out must stay where it is. */
 void audited_read(struct span raw, struct audited *out);

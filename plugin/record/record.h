@@ -24,6 +24,15 @@ struct record_spec {
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
 };
 
+/* What the policy on trial said; which is all that is known without a question. */
+struct shadow_verdict {
+	uint8_t policy[16];
+	uint32_t access, why, line;
+	bool allow;
+	uint64_t count;              /* so many times ... */
+	int64_t since_us;            /* ... since then */
+};
+
 /* What happened, as the broker's thread sees it. Spans borrow for the call. */
 struct happening {
 	Pullcord__V1__AuditType type;
@@ -40,6 +49,7 @@ struct happening {
 	uint32_t why, line;          /* enum why and rule line of the verdict; for logins the reason */
 	uint8_t qos;
 	bool retain, life_critical;
+	const struct shadow_verdict *shadow;    /* NULL: none */
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
 };
 

@@ -193,6 +193,33 @@ def _(stage, block):
                    *(word for role in user["roles"] for word in ("--role", role)))
 
 
+@step("policy on trial is -> {outcome...}")
+def _(stage, outcome, block):
+    """done, or words of what is wrong with it."""
+    house = stage.house
+    trial = house.root / "trial.policy"
+    trial.write_text("\n".join(block) + "\n")
+    done = house.tool("policy", "shadow", trial, "--dir", house.dir, check=False)
+    text = done.stdout + done.stderr
+    if outcome == "done":
+        expect("exit status of policy shadow", 0, done.returncode, text)
+    elif outcome not in text or done.returncode != 1:
+        raise Trouble(f"it is not refused with {outcome!r}:\n{text}")
+
+
+@step("policy on trial shows {what...}")
+def _(stage, what):
+    match, house = wanted(what), stage.house
+
+    def shown():
+        stage.trial = house.tool("policy", "shadow", "--dir", house.dir, "--json", check=False)
+        return any(match(json.loads(line)) for line in stage.trial.stdout.splitlines())
+    try:
+        wait_for("", 5 * house.patience, shown, poll=0.2)
+    except Trouble:
+        raise Trouble(f"no difference with {what} in\n{stage.trial.stdout}{stage.trial.stderr}") from None
+
+
 @step("policy says who may {access} {topic} -> {who...}")
 def _(stage, access, topic, who):
     done = stage.house.tool("policy", "who-can", access, topic, "--dir", stage.house.dir, "--json", check=False)

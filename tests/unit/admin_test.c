@@ -600,6 +600,54 @@ static void what_is_not_understood_names_what_would_be_right(void **state)
 		assert_refused("root", row[i].text, row[i].why);
 }
 
+static void why_is_told_with_the_path_through_the_rules(void **state)
+{
+	(void)state;
+	assert_refused("cora", ONE("'explain','username':'ana','access':'receive','topic':'mercy/a'"), "it takes policy.explain");
+	assert_done("root", ONE("'explain','username':'ana','access':'subscribe','topic':'mercy/unit/icu3/alert/+/+'"));
+	assert_says("\"allow\":false");
+	assert_says("\"line\":3");                            /* the rule that would, for units of hers */
+	assert_says("unit");
+	assert_done("root", ONE("'explain','username':'cora','access':'control','topic':'role.grant'"));
+	assert_says("\"allow\":true,\"why\":\"a rule allows it\",\"line\":7");
+	assert_refused("root", ONE("'explain','username':'nobody','access':'control','topic':'role.grant'"), "there is no user nobody");
+	assert_refused("root", ONE("'explain','username':'ana','access':'fly','topic':'mercy/a'"), "subscribe, receive or control");
+	assert_refused("root", ONE("'explain','username':'ana','access':'publish','topic':'mercy//a'"), "is to be a topic");
+	assert_refused("root", ONE("'whoCan','access':'control','topic':'role.grant'"), "publish, subscribe or receive");
+}
+
+/* What the directory keeps of a trial; that the broker asks it, desk_test says. */
+static void a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there(void **state)
+{
+	CLEANUP(edition_clear) struct edition e = { 0 };
+
+	(void)state;
+	assert_int_equal(edition_keep(d, policy, NOW), OK);
+	assert_refused("cora", ONE("'setShadowPolicy','policy':'x'"), "it takes policy.shadow");
+	assert_refused("root", ONE("'setShadowPolicy'"), "exactly one of \\\"policy\\\", \\\"version\\\"");
+	assert_refused("root", ONE("'setShadowPolicy','version':9"), "there is no text of version 9");
+	assert_refused("root", ONE("'setShadowPolicy','policy':'tenant mercy\\ninclude x\\n'"), "files cannot be included here");
+	assert_refused("root", ONE("'promoteShadowPolicy'"), "there is no shadow policy");
+	assert_refused("root", ONE("'getShadowPolicy'"), "there is no shadow policy");
+	assert_int_equal(directory_shadow(d, &e), ERR_NOT_FOUND);
+	assert_done("root", ONE("'setShadowPolicy','policy':'tenant mercy\\nrole admin\\n  allow control *\\n'"));
+	assert_int_equal(directory_shadow(d, &e), OK);
+	assert_string_equal(e.by, "root");
+	assert_string_equal(e.text, "tenant mercy\nrole admin\n  allow control *\n");
+	assert_done("root", ONE("'getShadowPolicy'"));
+	assert_says("\"by\":\"root\"");
+	assert_done("root", ONE("'promoteShadowPolicy'"));
+	assert_says("\"version\":2");
+	assert_note(0, ALLOWED, "policy: version 1 -> 2, the shadow policy");
+	assert_memory_equal(policy_version(policy), e.hash, 16);
+	edition_clear(&e);
+	assert_int_equal(directory_shadow(d, &e), ERR_NOT_FOUND);
+	assert_done("root", ONE("'setShadowPolicy','version':1"));
+	assert_refused("root", ONE("'promoteShadowPolicy'"), "it is the text of version 1");
+	assert_done("root", ONE("'promoteShadowPolicy','rollback':true"));
+	assert_note(0, ALLOWED, "policy: version 2 -> 3, a step back, the shadow policy");
+}
+
 static int make(void **state)
 {
 	(void)state;
@@ -666,6 +714,8 @@ int main(void)
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
 		TEST(a_request_goes_on_under_the_policy_it_set),
 		TEST(who_can_is_everybody_the_policy_lets),
+		TEST(why_is_told_with_the_path_through_the_rules),
+		TEST(a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there),
 		TEST(what_is_not_understood_names_what_would_be_right),
 		TEST(an_administrator_sees_their_own_tenant_only),
 		TEST(what_is_no_one_tenants_is_for_the_house),

@@ -227,6 +227,127 @@ static void a_reload_and_commands_are_done_in_the_order_they_were_asked_for(void
 	assert_int_equal(directory_edition(g->directory, 4, &newest), ERR_NOT_FOUND);   /* nothing new lies there */
 }
 
+/* ---- a policy on trial ---- */
+
+#define COMMAND(text) "{\"commands\":[{\"command\":" text "}]}"
+/* The policy of all tests, but nurses see vitals and no alerts. */
+#define TRIAL "tenant mercy\\nrole nurse\\n  allow both mercy/unit/{unit}/vitals/+\\n  allow publish mercy/unit/{unit}/ack/+\\n" \
+	"role administrator\\n  allow control *\\n"
+
+static void root_sets_a_trial(void)
+{
+	save(PULLCORD__V1__PARTY__PARTY_USER, "root", "administrator", "icu3", "correct staple");
+	guard_tick(g);
+	person_login(5, "root", "root.t1", "correct staple");
+	assert_int_equal(commands(5, "root.t1", COMMAND("\"setShadowPolicy\",\"policy\":\"" TRIAL "\"")), GATE_ALLOW);
+	assert_non_null(strstr(answered("root.t1"), "\"hash\":"));
+}
+
+static void a_policy_on_trial_counts_and_changes_no_answer(void **state)
+{
+	uint8_t before[16];
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	memcpy(before, policy_version(g->policy), 16);
+	assert_null(g->shadow);
+	root_sets_a_trial();
+	assert_non_null(g->shadow);                             /* when it is answered */
+	guard_tick(g);
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/icu3/vitals/m-1"), GATE_DENY);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/med4/vitals/m-1"), GATE_DENY);
+	assert_int_equal(shadow_count(g->shadow).asked, 103);
+	assert_int_equal(shadow_count(g->shadow).differed, 102);
+	assert_int_equal(shadow_count(g->shadow).differences, 3);
+	assert_int_equal(asked.kicks, 0);
+	/* Whoever comes later is asked about from the first question on. */
+	person_login(1, "bea", "bea.t1", "battery staple");
+	assert_int_equal(subscribes(1, "bea.t1", "mercy/unit/med4/alert/+/+"), GATE_ALLOW);
+	assert_int_equal(shadow_count(g->shadow).differences, 4);
+	assert_int_equal(commands(5, "root.t1", COMMAND("\"clearShadowPolicy\"")), GATE_ALLOW);
+	assert_null(strstr(answered("root.t1"), "error"));
+	assert_null(g->shadow);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+}
+
+/* What somebody holds is asked about as it is now, never as it was. */
+static void rights_on_trial_follow_the_directory(void **state)
+{
+	const struct session *s;
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	root_sets_a_trial();
+	guard_tick(g);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/med4/vitals/m-1"), GATE_DENY);
+	assert_int_equal(shadow_count(g->shadow).differed, 0);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "med4", "correct horse");
+	guard_tick(g);
+	s = session_of(&g->sessions, &ctx[0]);
+	assert_true(s->shadow && s->shadow_bound == g->shadows);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/med4/vitals/m-1"), GATE_DENY);
+	assert_int_equal(shadow_count(g->shadow).differed, 1);
+	save_until("ana", "nurse", guard_real_us() - 1);        /* ended: nothing is held, in force and on trial */
+	guard_tick(g);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/icu3/vitals/m-1"), GATE_DENY);
+	assert_int_equal(shadow_count(g->shadow).differed, 1);
+}
+
+static void a_trial_goes_on_after_a_restart_and_anew_under_another_policy(void **state)
+{
+	char text[2048];
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	root_sets_a_trial();
+	guard_tick(g);
+	receives(0, "ana.t1", ALERT);
+	assert_int_equal(shadow_count(g->shadow).differed, 1);
+	snprintf(text, sizeof(text), "%s# another\n", policy_text);
+	write_file("pullcord.policy", text);
+	reload();
+	assert_non_null(g->shadow);
+	assert_int_equal(shadow_count(g->shadow).differed, 0);
+	guard_tick(g);
+	receives(0, "ana.t1", ALERT);
+	assert_int_equal(shadow_count(g->shadow).differed, 1);
+	guard_close(&g);
+	guard_start();
+	for (int i = 0; i < 5000 && !g->shadow; i++) {
+		guard_tick(g);
+		usleep(1000);
+	}
+	assert_non_null(g->shadow);
+}
+
+static void a_broken_trial_is_refused_and_a_good_one_is_put_in_force(void **state)
+{
+	CLEANUP(edition_clear) struct edition newest = { 0 };
+
+	(void)state;
+	root_sets_a_trial();
+	commands(5, "root.t1", COMMAND("\"setShadowPolicy\",\"policy\":\"tenant mercy\\nrol x\""));
+	assert_non_null(strstr(answered("root.t1"), "line 2, column 1"));
+	commands(5, "root.t1", COMMAND("\"setShadowPolicy\",\"policy\":\"tenant other\\nrole x\\n\""));
+	assert_non_null(strstr(answered("root.t1"), "the first tenant must stay mercy"));
+	commands(5, "root.t1", COMMAND("\"setShadowPolicy\",\"version\":1"));
+	assert_non_null(strstr(answered("root.t1"), "it is in force already"));
+	commands(5, "root.t1", COMMAND("\"promoteShadowPolicy\""));
+	assert_non_null(strstr(answered("root.t1"), "\"version\":2"));
+	assert_null(g->shadow);
+	assert_int_equal(directory_edition(g->directory, 0, &newest), OK);
+	assert_string_equal(newest.by, "root");
+	assert_memory_equal(newest.hash, policy_version(g->policy), 16);
+	commands(5, "root.t1", COMMAND("\"getShadowPolicy\""));
+	assert_non_null(strstr(answered("root.t1"), "there is no shadow policy"));
+	commands(5, "root.t1", COMMAND("\"setShadowPolicy\",\"version\":1"));
+	assert_null(strstr(answered("root.t1"), "error"));
+}
+
 static void who_is_no_administrator_is_not_heard(void **state)
 {
 	struct client c = client_at(0, "ana.t1", NULL);
@@ -294,6 +415,10 @@ int main(void)
 		TEST(an_administrators_change_is_in_force_when_it_is_answered),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
+		TEST(a_policy_on_trial_counts_and_changes_no_answer),
+		TEST(rights_on_trial_follow_the_directory),
+		TEST(a_trial_goes_on_after_a_restart_and_anew_under_another_policy),
+		TEST(a_broken_trial_is_refused_and_a_good_one_is_put_in_force),
 		TEST(who_is_no_administrator_is_not_heard),
 		TEST(an_answer_goes_to_nobody_who_took_the_client_id),
 		TEST(requests_past_the_limit_are_told_to_wait),

@@ -1,0 +1,113 @@
+#include "guard.h"
+#include "log.h"
+
+#define BIND_SESSIONS 128       /* in one tick */
+#define TELL_MAX 64             /* a second: at most so many entries */
+
+static void drop_holder(struct session *s)
+{
+	holder_close(&s->shadow);
+	s->shadow_bound = 0;
+}
+
+/* ---- who asks ------------------------------------------------------------------------------------------------------ */
+
+void guard_shadow_bind(struct guard *g, struct session *s, const struct account *a)
+{
+	int64_t until;
+	struct subject now;
+
+	drop_holder(s);
+	if (!g->shadow || !a)
+		return;
+	now = account_subject(a, guard_real_us(), &until);
+	now.address = span_str(s->address);
+	if (!now.suspended && s->holder)
+		(void)!policy_bind(shadow_policy(g->shadow), &now, &s->shadow);   /* without memory it is not asked */
+	s->shadow_bound = g->shadows;
+}
+
+void guard_shadow_forget(struct session *s)
+{
+	drop_holder(s);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------------------------- */
+
+static void record_difference(struct guard *g, const struct session *s, const struct difference *d)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW, d->now.allow, s);
+	struct shadow_verdict then = { .access = d->access, .allow = d->then.allow, .why = d->then.why, .line = d->then.line,
+				       .count = d->count, .since_us = d->first_us };
+
+	memcpy(then.policy, policy_version(shadow_policy(g->shadow)), sizeof(then.policy));
+	h.party = d->party;
+	h.actor = span_str(d->id);
+	h.topic = span_str(d->topic);
+	h.why = d->now.why;
+	h.line = d->now.line;
+	h.shadow = &then;
+	record_push(g->record, &h);
+}
+
+/* Where the policy in force was not asked, or could make nothing of the topic, there is nothing to compare. */
+void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, struct span topic, const struct verdict *v)
+{
+	struct difference d;
+
+	if (s->shadow_bound != g->shadows || !s->shadow || v->why == WHY_GRAMMAR)
+		return;
+	if (shadow_ask(g->shadow, s->shadow, &(struct asked){ s->party, s->id, a, topic, *v, guard_real_us() }, &d))
+		record_difference(g, s, &d);
+}
+
+/* ---- the broker's idle moments ------------------------------------------------------------------------------------- */
+
+void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, !refused[0], NULL);
+	struct shadow_verdict which = { 0 };
+	char version[33] = "none";
+
+	shadow_close(&g->shadow);
+	g->shadow = fresh;
+	g->shadows++;           /* what sessions hold of the one before is of no use any more */
+	if (fresh) {
+		memcpy(which.policy, policy_version(shadow_policy(fresh)), sizeof(which.policy));
+		hex_encode(span(which.policy, sizeof(which.policy)), version);
+		h.shadow = &which;
+	}
+	if (refused[0])
+		log_say(EV_SHADOW_REFUSED, KV_STR("reason", refused));
+	else
+		log_say(EV_SHADOW_SET, KV_STR("version", version));
+	h.detail = refused[0] ? SPAN_LIT("the shadow policy cannot be read; none is asked") :
+		   fresh ? SPAN_LIT("a shadow policy is asked beside it") : SPAN_LIT("no shadow policy is asked any more");
+	record_push(g->record, &h);
+}
+
+static void bind_one(struct guard *g, struct session *s)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+
+	(void)!directory_find(g->directory, s->party, span_str(s->id), &a);
+	guard_shadow_bind(g, s, a);
+	s->shadow_bound = g->shadows;   /* also of whom there is no account: they may do nothing */
+}
+
+void guard_shadow_tick(struct guard *g, bool once_a_second)
+{
+	struct difference d;
+	unsigned n = 0;
+
+	if (!g->shadow)
+		return;
+	for (struct session *s = g->sessions.all; s && n < BIND_SESSIONS; s = s->all_next) {
+		if (s->shadow_bound == g->shadows)
+			continue;
+		bind_one(g, s);
+		n++;
+	}
+	for (n = 0; once_a_second && n < TELL_MAX && shadow_due(g->shadow, guard_real_us(), &d); n++)
+		record_difference(g, NULL, &d);
+}
