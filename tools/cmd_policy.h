@@ -25,6 +25,7 @@ bool cmd_policy_from(const struct opt_page *page, const char *text, struct span 
 /* False: `text` is no access. */
 bool cmd_policy_access(const char *text, enum access *out) MUST_USE;
 
+int policy_why(int argc, char **argv);
 int policy_fmt(int argc, char **argv);
 int policy_test(int argc, char **argv);
 int policy_import(int argc, char **argv);
