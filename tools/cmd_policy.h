@@ -25,6 +25,14 @@ bool cmd_policy_from(const struct opt_page *page, const char *text, struct span 
 /* False: `text` is no access. */
 bool cmd_policy_access(const char *text, enum access *out) MUST_USE;
 
+/* A topic to ask about. What is none is still a question: the answer is no; enough of it is kept to say why. */
+struct topic cmd_policy_topic(struct span text, enum access a);
+/* Every rule that was considered and what would have to change, a line each. */
+void cmd_policy_tell(const struct policy *p, const struct subject *s, enum access a, const struct topic *topic, bool allow);
+
+/* `policy explain` of an entry of the record; `who` of its recipients, empty: there is but one. `from`: NULL, or an address. */
+int policy_explain_entry(const char *dir, uint64_t index, struct span who, const char *from);
+
 int policy_why(int argc, char **argv);
 int policy_fmt(int argc, char **argv);
 int policy_test(int argc, char **argv);

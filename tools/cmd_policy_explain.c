@@ -1,14 +1,20 @@
 /* policy explain: why somebody may or may not, and what would have to change. */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "cmd.h"
 #include "cmd_policy.h"
+#include "live.h"
 #include "opt.h"
 #include "report.h"
+#include "value.h"
 
 /* What the command line says; the subject's words borrow from it. */
 struct question {
 	const char *dir, *policy, *from;
+	long entry;                     /* of the record; -1: none */
+	struct live live;
 	struct opt_list role, unit, attr;
 	struct span role_of[OPT_LIST_MAX];
 	struct attribute attribute_of[2 * OPT_LIST_MAX];
@@ -42,16 +48,15 @@ static int read_access(const struct opt_page *page, const char *text, enum acces
 	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe, receive or control", text);
 }
 
-/* What is no topic is still a question: the answer is no. Enough of it is kept to say why. */
-static struct topic read_topic(const char *text, enum access a)
+struct topic cmd_policy_topic(struct span text, enum access a)
 {
-	struct topic t = { .text = span_str(text) };
+	struct topic t = { .text = text };
 	struct span rest;
 
 	if (a == ACCESS_CONTROL ? control_parse(t.text, &t) == OK :
 	    (a == ACCESS_SUBSCRIBE ? filter_parse(t.text, &t) : topic_parse(t.text, &t)) == OK)
 		return t;
-	t = (struct topic){ .n = text[0] == '$', .text = span_str(text) };
+	t = (struct topic){ .n = text.n && text.p[0] == '$', .text = text };
 	t.level[0] = span_cut(t.text, '/', &rest);
 	return t;
 }
@@ -86,7 +91,7 @@ static int read_question(const struct opt_page *page, const struct opt_list *ope
 	if (code == OPT_RUN)
 		code = read_holding(page, q);
 	if (code == OPT_RUN)
-		q->topic = read_topic(operand->text[2], q->access);
+		q->topic = cmd_policy_topic(span_str(operand->text[2]), q->access);
 	return code;
 }
 
@@ -130,6 +135,11 @@ static void say_rule(void *ctx, uint32_t line, const char *text)
 		report_line(t->allow ? TONE_PLAIN : TONE_STRONG, "%s", text);
 }
 
+void cmd_policy_tell(const struct policy *p, const struct subject *s, enum access a, const struct topic *topic, bool allow)
+{
+	policy_explain(p, s, a, topic, say_rule, &(struct telling){ p, allow });
+}
+
 static int explain_subject(const struct policy *p, struct subject *s, const struct question *q)
 {
 	CLEANUP(holder_close) struct holder *h = NULL;
@@ -142,7 +152,7 @@ static int explain_subject(const struct policy *p, struct subject *s, const stru
 	if (e != OK)
 		return report_fail(e, "explain it");
 	v = policy_decide(p, h, q->access, &q->topic);
-	policy_explain(p, s, q->access, &q->topic, say_rule, &(struct telling){ p, v.allow });
+	cmd_policy_tell(p, s, q->access, &q->topic, v.allow);
 	if (report_is_json()) {
 		const struct cell cell[] = {
 			CELL_BOOL("allow", v.allow), CELL_STR("why", why_text(v.why)), CELL_NUM("line", v.line),
@@ -161,6 +171,8 @@ static int answer(struct question *q)
 	CLEANUP(policy_close) struct policy *p = NULL;
 	CLEANUP(account_free) struct account *account = NULL;
 	struct install_path path;
+	struct subject now;
+	int64_t until;
 
 	if (!policy_find(q->policy, q->dir, &path) || policy_open(path.text, &p) != OK)
 		return CMD_NO;
@@ -170,12 +182,117 @@ static int answer(struct question *q)
 	}
 	if (find_account(q, &account) != OK)
 		return CMD_NO;
-	return explain_subject(p, &account->subject, q);
+	now = account_subject(account, login_now_us(), &until);
+	return explain_subject(p, &now, q);
+}
+
+/* ---- of the running broker --------------------------------------------------------------------------------------------- */
+
+static char *request_of(const struct question *q)
+{
+	CLEANUP(reply_close) struct reply *r = reply_open();
+
+	if (!r)
+		return NULL;
+	reply_array(r, "commands");
+	reply_object(r, NULL);
+	reply_text(r, "command", SPAN_LIT("explain"));
+	reply_text(r, q->subject.party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "username", q->subject.id);
+	reply_text(r, "access", span_str(access_name(q->access)));
+	reply_text(r, "topic", q->topic.text);
+	if (q->from)
+		reply_text(r, "address", span_str(q->from));
+	reply_end(r);
+	reply_end(r);
+	return reply_finish(r);
+}
+
+struct hearing {
+	int code;
+};
+
+static void say_path(const struct value *v, bool allow)
+{
+	const struct value *path = value_of(v, "path", VALUE_ARRAY);
+
+	for (const struct value *step = path ? path->child : NULL; step; step = step->next) {
+		const struct value *line = value_of(step, "line", VALUE_NUMBER);
+		struct span file = value_text(step, "file");
+
+		if (line)
+			report_say(TONE_DIM, "%.*s%s%.*s  ", SPAN_FMT(file), file.n ? ":" : "line ", SPAN_FMT(line->text));
+		report_span(line ? TONE_DIM : allow ? TONE_GOOD : TONE_STRONG, value_text(step, "text"));
+		report_end();
+	}
+}
+
+static void hear(void *ctx, const struct answer *a)
+{
+	CLEANUP(value_close) struct value *v = NULL;
+	struct hearing *h = ctx;
+	struct policy_error where;
+
+	h->code = CMD_NO;
+	if (a->error[0]) {
+		report_error("%s: %s", a->command, a->error);
+		return;
+	}
+	if (!a->data || value_load(span_str(a->data), &v, &where) != OK) {
+		report_error("the broker's answer is not understood");
+		return;
+	}
+	if (report_is_json())
+		report_raw(a->data);
+	else
+		say_path(v, value_true(v, "allow"));
+	h->code = value_true(v, "allow") ? CMD_DONE : CMD_NO;
+}
+
+static int ask_broker(struct question *q, const struct opt_page *page)
+{
+	CLEANUP(free_cleanup) char *request = request_of(q);
+	struct hearing h = { CMD_NO };
+	int code;
+
+	if (!request)
+		return report_fail(ERR_FULL, "write the request");
+	code = live_open(&q->live, page, q->dir);
+	if (code == CMD_DONE)
+		code = live_send(&q->live, request, hear, &h);
+	live_close(&q->live);
+	return code == CMD_DONE ? h.code : code;
+}
+
+/* ---- the command line --------------------------------------------------------------------------------------------------- */
+
+static int check_options(const struct opt_page *page, const struct question *q, size_t operands)
+{
+	bool described = q->role.n || q->unit.n || q->attr.n;
+
+	if (q->entry >= 0 && (q->live.on || described || q->policy))
+		return opt_wrong(page, "--entry is about what is on record: it goes with --dir and --from only");
+	if (q->live.on && (described || q->policy))
+		return opt_wrong(page, "--live asks by the broker's policy and directory: not with --policy, --role, --unit, --attr");
+	if (q->entry >= 0 ? operands > 1 : operands != 3)
+		return opt_wrong(page, "%s", q->entry >= 0 ? "with --entry, name at most the recipient that is meant" :
+				 "name SUBJECT, ACCESS and TOPIC, or an --entry of the record");
+	return OPT_RUN;
+}
+
+/* "user:ana" as elsewhere, or "ana" as the record says it. */
+static struct span recipient(const struct opt_list *operand)
+{
+	struct span id, party;
+
+	if (!operand->n)
+		return span(NULL, 0);
+	party = span_cut(span_str(operand->text[0]), ':', &id);
+	return span_is(party, "user") || span_is(party, "device") ? id : span_str(operand->text[0]);
 }
 
 int policy_why(int argc, char **argv)
 {
-	struct question q = { 0 };
+	struct question q = { .entry = -1 };
 	struct opt_list operand = { 0 };
 	bool json = false;
 	const struct opt opt[] = {
@@ -185,25 +302,37 @@ int policy_why(int argc, char **argv)
 		OPT_LIST("unit", "UNIT", &q.unit, "short for --attr unit=UNIT"),
 		OPT_LIST("attr", "NAME=VALUE", &q.attr, "and this attribute"),
 		OPT_TEXT("from", "ADDRESS", &q.from, "where the subject connects from; without it, roles bound to networks give nothing"),
+		OPT_NUMBER("entry", "INDEX", &q.entry, 0, LONG_MAX, "explain what this entry of the record says was decided"),
 		OPT_JSON(&json),
+		LIVE_OPTS(&q.live),
 	};
 	const struct opt_page page = {
-		.command = "policy explain", .operands = "SUBJECT ACCESS TOPIC", .least = 3, .most = 3,
+		.command = "policy explain", .operands = "[SUBJECT ACCESS TOPIC]", .most = 3,
 		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC, or control a command "
-			"such as user.create: every rule that was considered, the verdict, and what would have to change. What the subject holds is read from the directory, or "
-			"said by --role and --attr.\n"
-			"Exit code 0: allowed; 1: denied.",
+			"such as user.create: every rule that was considered, the verdict, and what would have to change. What the subject "
+			"holds is read from the directory, or said by --role and --attr; with --live the running broker answers, by its policy "
+			"and directory.\n"
+			"With --entry, an entry of the record as pullcord audit tail numbers them: what it says, the rule as it stands in the "
+			"policy that decided it (the last 32 are kept), the path through that policy, and whether it would be decided so today. "
+			"Roles and attributes are those of today. Of a delivery to many, name the recipient.\n"
+			"Exit code 0: allowed, or today as then; 1: denied, or not so.",
 		.example = "pullcord policy explain user:ana receive mercy/unit/icu3/alert/high/icu3-nc1\n"
 			   "pullcord policy explain --policy new.policy --role nurse --unit icu3 user:ana subscribe "
-			   "mercy/unit/icu3/alert/+/+",
+			   "mercy/unit/icu3/alert/+/+\n"
+			   "pullcord policy explain --entry 1204 ana\n"
+			   "pullcord policy explain --live --user root device:icu3-nc1 control user.create",
 		.opt = opt, .opts = countof(opt),
 	};
 	int code = opt_read(&page, argc, argv, &operand);
 
 	if (code == OPT_RUN)
+		code = check_options(&page, &q, operand.n);
+	if (code == OPT_RUN && q.entry < 0)
 		code = read_question(&page, &operand, &q);
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
-	return answer(&q);
+	if (q.entry >= 0)
+		return policy_explain_entry(q.dir, (uint64_t)q.entry, recipient(&operand), q.from);
+	return q.live.on ? ask_broker(&q, &page) : answer(&q);
 }

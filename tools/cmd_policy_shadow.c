@@ -10,7 +10,6 @@
 #include "report.h"
 #include "source.h"
 #include "value.h"
-#include "vault.h"
 
 struct trying {
 	const char *dir, *file;
@@ -36,7 +35,7 @@ static void say_side(const char *whose, const struct side *s)
 {
 	report_say(TONE_DIM, "    %-6s  %s", whose, s->allow ? "allowed: " : "denied: ");
 	if (s->line)
-		report_say(TONE_DIM, "%.*s%sline %u  ", SPAN_FMT(s->file), s->file.n ? ":" : "", s->line);
+		report_say(TONE_DIM, "%.*s%s%u  ", SPAN_FMT(s->file), s->file.n ? ":" : "line ", s->line);
 	report_span(TONE_DIM, s->rule.n ? s->rule : s->why);
 	report_end();
 }
@@ -382,19 +381,6 @@ static enum err tally_record(struct tally *t, struct reader *r, const struct edi
 	return OK;
 }
 
-static enum err open_record(const struct install *in, struct reader **out)
-{
-	uint8_t root[AEAD_KEY_BYTES];
-	enum err e;
-
-	TRY(install_root_key(in, root));
-	install_enter(in);
-	e = reader_open(install_path(in, "record.mdb").text, root, out);
-	install_leave(in);
-	crypt_wipe(root, sizeof(root));
-	return e;
-}
-
 struct side_text {
 	char rule[384];
 	struct side side;
@@ -457,9 +443,9 @@ static int report(const struct install *in, struct directory *d)
 
 	if (err != OK)
 		return no_shadow(err, in);
-	err = open_record(in, &r);
-	if (err == OK)
-		err = tally_record(&t, r, &e);
+	if (source_reader(in, &r) != OK)
+		return CMD_NO;
+	err = tally_record(&t, r, &e);
 	if (err != OK)
 		return source_no_record(err, install_path(in, "record.mdb").text);
 	return say_tally(&t, d, &e);

@@ -2,6 +2,7 @@
 
 #include "cmd.h"
 #include "opt.h"
+#include "reader.h"
 #include "report.h"
 
 /* What was not named is the installation's, unless a record was named: then nothing is guessed. */
@@ -41,4 +42,20 @@ int source_no_record(enum err e, const char *path)
 	if (e == ERR_KEY)
 		report_hint("another root key sealed it");
 	return CMD_NO;
+}
+
+enum err source_reader(const struct install *in, struct reader **out)
+{
+	const struct install_path path = install_path(in, "record.mdb");
+	uint8_t root[AEAD_KEY_BYTES];
+	enum err e;
+
+	TRY(install_root_key(in, root));
+	install_enter(in);
+	e = reader_open(path.text, root, out);
+	install_leave(in);
+	crypt_wipe(root, sizeof(root));
+	if (e != OK)
+		(void)source_no_record(e, path.text);
+	return e;
 }

@@ -17,6 +17,10 @@ struct source {
  * installation is, for good. Failures are said. */
 enum err source_fill(struct source *s) MUST_USE;
 
+/* The record of an installation, by its root key. What went wrong was said. */
+struct reader;
+enum err source_reader(const struct install *in, struct reader **out) MUST_USE;
+
 /* Why the root key, or the record, cannot be read, and what to do. CMD_NO. */
 int source_no_key(enum err e, const char *path);
 int source_no_record(enum err e, const char *path);

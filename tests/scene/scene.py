@@ -174,6 +174,11 @@ def _(stage, block):
     (stage.made().dir / "pullcord.policy").write_text("\n".join(block) + "\n")
 
 
+@step("policy file {name} is")
+def _(stage, name, block):
+    (stage.made().dir / name).write_text("\n".join(block) + "\n")
+
+
 @step("policy gets")
 def _(stage, block):
     path = stage.made().dir / "pullcord.policy"
@@ -655,6 +660,19 @@ def _(stage, what):
     except Trouble:
         shown = [{k: v for k, v in entry.items() if v and not k.endswith("_us")} for entry in stage.audit[-12:]]
         raise Trouble(f"no entry with {what} in\n" + "\n".join(json.dumps(entry) for entry in shown)) from None
+
+
+@step("entry with {what...} is explained -> {outcome...}")
+def _(stage, what, outcome):
+    """The newest such entry; the words the explanation must hold."""
+    house, match = stage.house, wanted(what)
+    tail = house.tool("audit", "tail", "--dir", house.dir, "--json", "--last", "1000")
+    found = [entry for entry in map(json.loads, tail.stdout.splitlines()) if match(entry)]
+    if not found:
+        raise Trouble(f"no entry with {what}")
+    done = house.tool("policy", "explain", "--dir", house.dir, "--entry", found[-1]["index"], check=False)
+    if outcome not in done.stdout + done.stderr:
+        raise Trouble(f"{outcome!r} is not in the explanation:\n{done.stdout}{done.stderr}")
 
 
 @step("record has a byte changed -> the entry is named")
