@@ -325,6 +325,16 @@ class House:
             return options + ["-p", self.device_port, "--cert", cert, "--key", key, "-i", who]
         return options + ["-p", self.app_port, "-u", who, "-P", self.password_of(who), "-i", f"{who}.stock"]
 
+    def ends(self, who):
+        """For a client of our own: where it connects, whom it trusts, and what it shows."""
+        if self.folder(who).exists():
+            return self.device_port, self.dir / "ca.crt", *certificate_files(self.folder(who))
+        return self.app_port, self.dir / "ca.crt", None, None
+
+    def words(self, who):
+        """Username and password; a device has none."""
+        return (None, None) if self.folder(who).exists() else (who, self.password_of(who))
+
     def forge(self, name, subject, san, own=True, usage="clientAuth"):
         """A client certificate made by openssl alone, of the house's CA or of another; san "none": without."""
         folder = self.root / "forged" / name

@@ -19,63 +19,9 @@ import time
 import traceback
 from pathlib import Path
 
-import wire
-from house import Gateway, House, PASSWORDS, Trouble, certificate_files, hl7, renumbered, tail, wait_for
-
-DATA = Path(__file__).resolve().parent / "data"
-STEPS = []
-
-
-def step(pattern):
-    """`{name}` is one word, `{name...}` the rest of the line."""
-    regex = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>\\S+)", re.escape(pattern).replace(r"\ ", r"\s+").replace(r"\.\.\.", "..."))
-    regex = re.sub(r"\\\{(\w+)\.\.\.\\\}", r"(?P<\1>.+?)", regex)
-
-    def add(function):
-        STEPS.append((re.compile(regex + "$"), function))
-        return function
-    return add
-
-
-def seconds_of(text):
-    return float(text.removesuffix("s"))
-
-
-def expect(what, want, got, details=""):
-    if want != got:
-        raise Trouble(f"{what}: {got}, not {want}" + (f"\n{details}" if details else ""))
-
-
-def wanted(text):
-    """'priority=high bed=412-B count>3' -> a predicate on an object."""
-    tests = []
-    for word in text.split():
-        key, sign, value = re.fullmatch(r"(\w+)([=<>~])(.*)", word).groups()
-        tests.append((key, sign, value))
-
-    def match(obj):
-        for key, sign, value in tests:
-            have = obj.get(key)
-            have = json.dumps(have) if isinstance(have, (bool, dict, list)) else "" if have is None else str(have)
-            if not {"=": lambda: have == value, "~": lambda: value in have, "<": lambda: float(have or 0) < float(value),
-                    ">": lambda: float(have or 0) > float(value)}[sign]():
-                return False
-        return True
-    return match
-
-
-class Stage:
-    def __init__(self, build):
-        self.house = House(build)
-        self.gateways, self.watchers, self.last, self.sequence = {}, {}, {}, 0
-        self.ready = False
-
-    def made(self):
-        """The installation, made when a scene first needs it."""
-        if not self.ready:
-            self.house.init("--record-mib", "16")
-            self.ready = True
-        return self.house
+import attacks    # its steps
+from house import Gateway, PASSWORDS, Trouble, certificate_files, hl7, renumbered, tail, wait_for
+from stage import DATA, STEPS, Stage, expect, forged, seconds_of, step, wanted
 
 
 # ---- who there is ----
@@ -418,19 +364,6 @@ def publish(stage, who, topic, payload, *more):
     return ("accepted" if re.search(r"received PUBACK \(Mid: \d+, RC:\d+\)", text) else "closed"), text
 
 
-def forged(stage, kind, sender, *, party="device", tenant="mercy", priority="high", **envelope):
-    now = int(time.time() * 1e6)
-    stage.sequence += 1
-    key = bytes([stage.sequence]) * 16
-    body = {"alert": lambda: wire.alert(key, priority, "call.normal", "made by a scene", "412-B", now, "scene"),
-            "update": lambda: wire.alert_update(key, key, 1, sender, now),
-            "state": lambda: wire.device_state(True, now),
-            "chat": lambda: wire.chat("made by a scene"),
-            "broadcast": lambda: wire.broadcast("code", "code.blue", "made by a scene")}[kind]()
-    name = {"update": "alert-update", "state": "device-state", "chat": "chat-message"}.get(kind, kind)
-    return wire.envelope(tenant, party, sender, name, body, now, sequence=stage.sequence, **envelope)
-
-
 @step("{who} publishes {kind} of {party} {sender} on {topic} -> {outcome}")
 def _(stage, who, kind, party, sender, topic, outcome):
     """An envelope made without our code; priority high unless the topic names another."""
@@ -652,7 +585,7 @@ def _(stage, what):
     match = wanted(what)
 
     def shown():
-        done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--last", "1000")
+        done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--last", "100000")
         stage.audit = [json.loads(line) for line in done.stdout.splitlines()]
         return any(match(entry) for entry in stage.audit)
     try:

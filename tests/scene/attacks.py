@@ -1,0 +1,314 @@
+"""Steps of those who mean harm: sessions held open by a client of our own, hostile names, certificates and topics."""
+import ast
+import base64
+import json
+import threading
+import time
+
+import der
+import mqtt
+from house import Trouble, certificate_files, wait_for
+from stage import DATA, expect, forged, seconds_of, step, wanted
+
+
+# ---- sessions held open by a client of our own ----
+
+def hostile_words(name):
+    """A file with one Python string literal a line; # begins a comment."""
+    return [ast.literal_eval(line) for line in (DATA / name).read_text().splitlines() if line and line[0] != "#"]
+
+
+def open_session(stage, who, client, clean=False, will=None, tries=20):
+    """(outcome, connection). As stock clients do: closed without an answer is tried again, unless it stays so."""
+    for _ in range(tries):
+        connection = mqtt.Connection(*stage.house.ends(who), seconds=10 * stage.house.patience)
+        outcome = connection.connect(client, *stage.house.words(who), clean=clean, will=will)
+        if outcome != "closed" or stage.house.folder(who).exists():
+            break
+        time.sleep(0.1)
+    return outcome, connection
+
+
+def opens(stage, who, client, outcome, **more):
+    got, connection = open_session(stage, who, client, **more)
+    expect(f"{who} opens {client}", outcome, got)
+    if got == "accepted":
+        stage.sessions[client] = connection
+
+
+@step("{who} opens {client} -> {outcome}")
+def _(stage, who, client, outcome):
+    """A session that is kept when the connection ends."""
+    opens(stage, who, client, outcome)
+
+
+@step("{who} opens {client} anew -> {outcome}")
+def _(stage, who, client, outcome):
+    """Clean start: what was kept under this client id is thrown away."""
+    opens(stage, who, client, outcome, clean=True)
+
+
+@step("{who} opens {client} anew {times} times -> {outcome}")
+def _(stage, who, client, times, outcome):
+    for _ in range(int(times)):
+        got, connection = open_session(stage, who, client, clean=True)
+        expect(f"{who} opens {client}", outcome, got)
+
+
+@step("{who} opens {client} with a will on {topic} and drops")
+def _(stage, who, client, topic):
+    got, connection = open_session(stage, who, client, clean=True, will=(topic, b"from the grave", False))
+    expect(f"{who} opens {client}", "accepted", got)
+    connection.drop()
+
+
+@step("{client} asks for {filter} -> {outcome}")
+def _(stage, client, filter, outcome):
+    expect(f"{client} asks for {filter}", outcome, stage.sessions[client].subscribe(filter))
+
+
+@step("{client} drops")
+def _(stage, client):
+    stage.sessions[client].drop()
+
+
+@step("{client} was never disconnected")
+def _(stage, client):
+    if not stage.sessions[client].is_alive():
+        raise Trouble(f"the connection of {client} is over")
+
+
+@step("{client} is disconnected within {period}")
+def _(stage, client, period):
+    connection = stage.sessions[client]
+    connection.receive(seconds_of(period) * stage.house.patience)
+    if connection.sock:
+        raise Trouble(f"{client} is still connected")
+
+
+@step("{client} got {count} messages of {topic} within {period}")
+def _(stage, client, count, topic, period):
+    """Different ones: an open alert may come once from the queue and once as what is open."""
+    connection = stage.sessions[client]
+
+    def bodies():
+        return {body for where, body, _ in connection.delivered if where == topic}
+    connection.receive(seconds_of(period) * stage.house.patience if int(count) else seconds_of(period),
+                       lambda: int(count) and len(bodies()) >= int(count))
+    expect(f"messages of {topic} for {client}", int(count), len(bodies()), str([where for where, _, _ in connection.delivered]))
+
+
+@step("{client} got nothing within {period}")
+def _(stage, client, period):
+    connection = stage.sessions[client]
+    connection.receive(seconds_of(period))
+    expect(f"messages for {client}", [], connection.delivered)
+
+
+@step("{device} publishes {times} alerts in {unit}")
+def _(stage, device, times, unit):
+    """Each another one, as a gateway would."""
+    got, connection = open_session(stage, device, device, clean=True)
+    expect(f"{device} connects", "accepted", got)
+    for _ in range(int(times)):
+        topic = f"mercy/unit/{unit}/alert/high/{device}"
+        expect(f"publishing on {topic}", "accepted", connection.publish(topic, forged(stage, "alert", device)))
+    connection.drop()
+
+
+@step("{count} hostile ids of {file} are refused as client ids and as names")
+def _(stage, count, file):
+    words = hostile_words(file)
+    expect(f"ids in {file}", int(count), len(words))
+    for word in words:
+        raw = word.encode("utf-8", "surrogatepass") if isinstance(word, str) else word
+        for client, name in ((raw, raw), (raw + b".t1", raw), (raw, b"ana"), (b"ana." + raw, b"ana")):
+            connection = mqtt.Connection(*stage.house.ends("ana"), seconds=10 * stage.house.patience)
+            if connection.connect(client, name, stage.house.password_of("ana").encode()) == "accepted":
+                raise Trouble(f"{name!r} was let in as {client!r}")
+
+
+@step("{count} spellings of {file} are tried by {who} in every way")
+def _(stage, count, file, who):
+    """Left as a will, subscribed to, published and retained. The ways said beside a spelling are root's."""
+    rows = hostile_words(file)
+    expect(f"spellings in {file}", int(count), len(rows))
+    for row in rows:
+        topic, ways = row if isinstance(row, tuple) else (row, "")
+        passed = " ".join(ways_open(stage, who, topic))
+        expect(f"{who} may use {topic!r} in these ways", ways if who == "root" else "", passed)
+
+
+def ways_open(stage, who, topic):
+    """A will has no answer here: what came of it is in the record."""
+    client = who if stage.house.folder(who).exists() else f"{who}.t9"
+
+    def connected():
+        outcome, connection = open_session(stage, who, client, clean=True, will=(topic, b"from the grave", False), tries=2)
+        if outcome != "accepted":    # the broker itself takes no such will
+            outcome, connection = open_session(stage, who, client, clean=True)
+        expect(f"{who} connects", "accepted", outcome)
+        return connection
+    connection = connected()
+    for way, ask in (("subscribe", lambda: connection.subscribe(topic)), ("publish", lambda: connection.publish(topic, b"x")),
+                     ("retain", lambda: connection.publish(topic, b"x", retain=True))):
+        if ask() in ("granted", "accepted"):
+            yield way
+        if not connection.sock:
+            connection = connected()
+    connection.drop()
+
+
+@step("audit shows no {what...}")
+def _(stage, what):
+    """Whatever was to be recorded is, once a later step has shown something newer."""
+    match = wanted(what)
+    for entry in entries(stage):
+        if match(entry):
+            raise Trouble(f"there is {json.dumps(entry)}")
+
+
+@step("audit shows at most {count} entries of {what...}")
+def _(stage, count, what):
+    match = wanted(what)
+    found = [entry for entry in entries(stage) if match(entry)]
+    if not 0 < len(found) <= int(count):
+        raise Trouble(f"{len(found)} entries of {what}")
+
+
+def entries(stage):
+    done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--last", "100000")
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# ---- rights taken away in mid-stream ----
+
+class Flow:
+    """One device publishes `total` alerts as fast as it is answered; notes when each was sent."""
+
+    def __init__(self, stage, device, unit, total):
+        self.stage, self.device, self.total = stage, device, total
+        self.topic = f"mercy/unit/{unit}/alert/high/{device}"
+        self.sent, self.refused = {}, 0
+        outcome, self.connection = open_session(stage, device, device, clean=True)
+        expect(f"{device} connects", "accepted", outcome)
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        for _ in range(self.total):
+            body = forged(self.stage, "alert", self.device, same_key=True)
+            self.sent[body] = time.monotonic()
+            if self.connection.publish(self.topic, body) != "accepted":
+                self.refused += 1
+        self.connection.drop()
+
+
+class Ear:
+    """Takes what one session is sent, with the moment it came; connects again when it is thrown out."""
+
+    def __init__(self, stage, who, client):
+        self.stage, self.who, self.client, self.heard, self.over = stage, who, client, {}, False
+        self.connection = stage.sessions[client]
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.over:
+            self.connection.receive(0.05, lambda: self.connection.delivered)
+            for _, body, _ in self.connection.delivered:
+                self.heard.setdefault(body, time.monotonic())
+            self.connection.delivered.clear()
+            if not self.connection.sock:
+                time.sleep(0.05)
+                _, self.connection = open_session(self.stage, self.who, self.client, tries=1)
+
+    def end(self):
+        self.over = True
+        self.thread.join()
+        self.stage.sessions[self.client] = self.connection
+
+
+@step("{device} publishes {before}+{after} alerts in {unit} while {admin} revokes {role} of {loser}; all reach {others}")
+def _(stage, device, before, after, unit, admin, role, loser, others):
+    """`before` may be under way when the revocation is answered; none of the `after` sent then may reach the loser, who
+    comes back as often as thrown out. `others`, a comma between, get every one."""
+    ears = {who: Ear(stage, who, f"{who}.t1") for who in [loser, *others.split(",")]}
+    request = stage.house.root / "request.json"
+    request.write_text(json.dumps({"commands": [{"command": "revokeRole", "username": loser, "rolename": role}]}))
+    first = Flow(stage, device, unit, int(before))
+    stage.house.tool("control", "--file", request, "--dir", stage.house.dir, "--user", admin, "--password-file",
+                     stage.house.password_file(admin))
+    answered = time.monotonic()
+    first.thread.join()
+    second = Flow(stage, device, unit, int(after))
+    second.thread.join()
+    sent = first.sent | second.sent
+    everything = len(sent)
+    try:
+        wait_for("everybody else has them", 20 * stage.house.patience,
+                 lambda: all(len(sent.keys() & ears[who].heard.keys()) == everything for who in others.split(",")))
+    except Trouble as late:
+        raise Trouble(f"{late}: {[(who, len(ear.heard)) for who, ear in ears.items()]} of {everything}") from None
+    finally:
+        for ear in ears.values():
+            ear.end()
+    expect("publishes refused", 0, first.refused + second.refused)
+    heard = ears[loser].heard
+    leaked = [body for body in heard if sent.get(body, 0) > answered]
+    last = max((when - answered for when in heard.values()), default=0)
+    print(f"# {loser} got {len(heard)} of {everything}; the last {last * 1000:+.0f} ms after the answer", flush=True)
+    if not heard and int(before):
+        raise Trouble(f"{loser} never got anything: nothing was shown")
+    expect(f"alerts sent after the answer and got by {loser}", 0, len(leaked))
+
+
+# ---- certificates no honest tool makes ----
+
+NAME, URN = b"nc1", "urn:pullcord:mercy:device:nc1"
+GOOD = {"subject": der.name([der.cn(NAME)]), "alternative": [der.uri(URN)]}
+TRICKS = {
+    "good": {},
+    "nul-in-name": {"subject": der.name([der.cn(b"nc1\0.evil")])},
+    "nul-at-the-end": {"subject": der.name([der.cn(b"nc1\0")])},
+    "two-names": {"subject": der.name([der.cn(NAME)], [der.cn(b"nc2")])},
+    "two-names-in-one-rdn": {"subject": der.name([der.cn(NAME), der.cn(b"nc2")])},
+    "bmp-string": {"subject": der.name([der.cn("nc1".encode("utf-16-be"), der.BMP)])},
+    "t61-string": {"subject": der.name([der.cn(NAME, der.T61)])},
+    "universal-string": {"subject": der.name([der.cn("nc1".encode("utf-32-be"), der.UNIVERSAL)])},
+    "empty-subject": {"subject": der.name()},
+    "empty-name": {"subject": der.name([der.cn(b"")])},
+    "newline": {"subject": der.name([der.cn(b"nc1\n")])},
+    "wildcard": {"subject": der.name([der.cn(b"+")])},
+    "slash": {"subject": der.name([der.cn(b"nc1/x")])},
+    "right-to-left": {"subject": der.name([der.cn("nc1\u202e".encode())])},
+    "too-long": {"subject": der.name([der.cn(b"n" * 65)]), "alternative": [der.uri(URN[:-3] + "n" * 65)]},
+    "no-alternative-name": {"alternative": []},
+    "alternative-name-of-another": {"alternative": [der.uri(URN[:-1] + "2")]},
+    "two-alternative-names": {"alternative": [der.uri(URN), der.uri(URN[:-1] + "2")]},
+    "dns-for-uri": {"alternative": [der.dns("nc1")]},
+    "another-tenant": {"alternative": [der.uri(URN.replace("mercy", "grace"))]},
+    "not-enrolled": {"subject": der.name([der.cn(b"nc9")]), "alternative": [der.uri(URN[:-1] + "9")]},
+    "for-servers": {"usage": "1.3.6.1.5.5.7.3.1"},
+    "a-ca": {"is_ca": True},
+    "expired": {"begins": -7200, "ends": -3600},
+    "another-ca": {},
+}
+
+
+@step("a certificate with {trick} connects as {client} -> {outcome}")
+def _(stage, trick, client, outcome):
+    stage.sequence += 1
+    folder = stage.house.root / "forged" / f"{trick}-{stage.sequence}"
+    folder.mkdir(parents=True)
+    cert, key = certificate_files(folder)
+    der.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
+    ca, ca_key = stage.house.dir / "ca.crt", stage.house.dir / "keys/ca.key"
+    if trick == "another-ca":    # of the same name
+        ca_key = folder / "ca.key"
+        der.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", ca_key)
+    raw = der.certificate(ca, ca_key, key, **(GOOD | TRICKS[trick]))
+    cert.write_text("-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(raw).decode() + "-----END CERTIFICATE-----\n")
+    connection = mqtt.Connection(stage.house.device_port, stage.house.dir / "ca.crt", cert, key, 10 * stage.house.patience)
+    expect(f"a certificate with {trick} connects as {client}", outcome, connection.connect(client))
+    connection.drop()

@@ -1,0 +1,171 @@
+"""MQTT 5 from its standard alone, over TLS: a client that may say what stock clients would not, and many things at once.
+One connection; what is delivered is acknowledged and kept."""
+import functools
+import socket
+import ssl
+import struct
+import time
+
+CONNECT, CONNACK, PUBLISH, PUBACK, SUBSCRIBE, SUBACK, PINGREQ, PINGRESP, DISCONNECT = 1, 2, 3, 4, 8, 9, 12, 13, 14
+
+
+def varint(n):
+    out = bytearray()
+    while n > 0x7f:
+        out.append(n & 0x7f | 0x80)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def text(s):
+    """Bytes are sent as they are, right or wrong."""
+    raw = s.encode("utf-8", "surrogatepass") if isinstance(s, str) else s
+    return struct.pack(">H", len(raw)) + raw
+
+
+@functools.cache
+def tls(cafile, cert, key):
+    context = ssl.create_default_context(cafile=cafile)
+    if cert:
+        context.load_cert_chain(cert, key)
+    return context
+
+
+class Connection:
+    """Outcomes are words: accepted, refused, closed (without an answer)."""
+
+    def __init__(self, port, cafile, cert=None, key=None, seconds=10):
+        self.context = tls(cafile, cert, key)
+        self.port, self.seconds, self.sock = port, seconds, None
+        self.unread, self.packets, self.delivered, self.number = b"", [], [], 0
+
+    def send(self, kind, body, flags=0):
+        self.sock.sendall(bytes([kind << 4 | flags]) + varint(len(body)) + body)
+
+    def connect(self, client, username=None, password=None, clean=True, will=None):
+        """`will`: (topic, payload, retain). A session that is not clean is kept for an hour."""
+        flags = (2 if clean else 0) | (0x80 if username is not None else 0) | (0x40 if password is not None else 0)
+        body = text(client)
+        if will:
+            topic, payload, retain = will
+            flags |= 4 | 1 << 3 | (0x20 if retain else 0)
+            body += b"\0" + text(topic) + text(payload)
+        body += b"".join(text(word) for word in (username, password) if word is not None)
+        properties = b"" if clean else b"\x11" + struct.pack(">I", 3600)
+        try:
+            raw = socket.create_connection(("127.0.0.1", self.port), timeout=self.seconds)
+            raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.sock = self.context.wrap_socket(raw, server_hostname="localhost")
+            self.send(CONNECT, text("MQTT") + bytes([5, flags]) + struct.pack(">H", 60) + varint(len(properties)) + properties
+                      + body)
+            packet = self.await_packet(CONNACK)
+        except (ssl.SSLError, OSError):
+            packet = None
+        outcome = "closed" if not packet else "accepted" if packet[1][1] == 0 else "refused"
+        if outcome != "accepted":
+            self.drop()
+        return outcome
+
+    def drop(self):
+        """Without a goodbye."""
+        if self.sock:
+            self.sock.close()
+        self.sock = None
+
+    # ---- reading ----
+
+    def _take(self):
+        """One packet from what was read, or None."""
+        n, shift, at = 0, 0, 1
+        while True:
+            if at >= len(self.unread):
+                return None
+            byte = self.unread[at]
+            n |= (byte & 0x7f) << shift
+            shift, at = shift + 7, at + 1
+            if byte < 0x80:
+                break
+        if len(self.unread) < at + n:
+            return None
+        packet = self.unread[0], self.unread[at:at + n]
+        self.unread = self.unread[at + n:]
+        return packet
+
+    def _pump(self, seconds):
+        """Reads once; False when nothing came in time or the connection is over."""
+        if not self.sock:
+            return False
+        try:
+            self.sock.settimeout(max(seconds, 0.001))
+            got = self.sock.recv(65536)
+        except (TimeoutError, ssl.SSLWantReadError):
+            return False
+        except (ssl.SSLError, OSError):
+            got = b""
+        if not got:
+            self.drop()
+            return False
+        self.unread += got
+        while packet := self._take():
+            if packet[0] >> 4 == PUBLISH:
+                self._deliver(*packet)
+            else:
+                self.packets.append(packet)
+        return True
+
+    def _deliver(self, head, body):
+        n = struct.unpack_from(">H", body)[0]
+        at = 2 + n
+        if head >> 1 & 3:
+            self.send(PUBACK, body[at:at + 2])
+            at += 2
+        self.delivered.append((body[2:2 + n].decode(errors="replace"), bytes(body[at + 1 + body[at]:]), bool(head & 1)))
+
+    def await_packet(self, kind, number=None):
+        end = time.monotonic() + self.seconds
+        while True:
+            for packet in self.packets:
+                if packet[0] >> 4 == kind and (number is None or packet[1][:2] == number):
+                    self.packets.remove(packet)
+                    return packet
+            if not self.sock or time.monotonic() > end or (not self._pump(end - time.monotonic()) and not self.sock):
+                return None
+
+    def receive(self, seconds, enough=lambda: False):
+        """Takes what is delivered for a while, or until it is enough."""
+        end = time.monotonic() + seconds
+        while self.sock and not enough() and time.monotonic() < end:
+            self._pump(end - time.monotonic())
+
+    # ---- asking ----
+
+    def _number(self):
+        self.number = self.number % 65535 + 1
+        return struct.pack(">H", self.number)
+
+    def is_alive(self):
+        try:
+            self.send(PINGREQ, b"")
+        except (OSError, AttributeError):
+            return False
+        return self.await_packet(PINGRESP) is not None
+
+    def subscribe(self, filter):
+        number = self._number()
+        try:
+            self.send(SUBSCRIBE, number + b"\0" + text(filter) + b"\1", flags=2)
+        except (OSError, AttributeError):
+            return "closed"
+        packet = self.await_packet(SUBACK, number)
+        return "closed" if not packet else "granted" if packet[1][-1] < 0x80 else "refused"
+
+    def publish(self, topic, payload, retain=False):
+        """At QoS 1; answered when it returns."""
+        number = self._number()
+        try:
+            self.send(PUBLISH, text(topic) + number + b"\0" + payload, flags=2 | retain)
+        except (OSError, AttributeError):
+            return "closed"
+        packet = self.await_packet(PUBACK, number)
+        return "closed" if not packet else "refused" if len(packet[1]) > 2 and packet[1][2] >= 0x80 else "accepted"
