@@ -32,6 +32,7 @@ see_tests/unit := $(see_tools) $(see_gateway) -Itests/unit
 see_tests/fuzz := $(see_tests/unit)
 see_tests/fault := $(see_tests/unit)
 see_tests/bench := $(see_tests/unit)
+see_tests/audit := $(see_plugin)
 
 floors := proto/base proto/wire proto/store plugin/policy plugin/record plugin gateway/core gateway tools
 src = $(wildcard $(1)/*.c)
@@ -114,6 +115,11 @@ $(fuzz_replays): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(parts)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
 
+# Writes records for the tests and figures of the audit commands.
+$(B)/tests/audit/maker: $(B)/tests/audit/maker.o $(B)/libplugin.a $(B)/libproto.a
+	$(Q)echo "  link    $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(plugin_libs)
+
 $(bench_programs): $(B)/%: $(B)/%.o $(B)/libbench.a $(B)/libproto.a
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
@@ -130,12 +136,12 @@ $(B)/fuzzer/%: $(B)/tests/fuzz/%_fuzz.o $(parts)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(part_libs)
 
-tests: all $(unit_tests) $(fault_tests) $(fuzz_replays)
+tests: all $(unit_tests) $(fault_tests) $(fuzz_replays) $(B)/tests/audit/maker
 
 # ---- what people type ------------------------------------------------------------------------------------------------
 packages := gcc make pkg-config binutils protobuf-c-compiler libprotobuf-c-dev mosquitto mosquitto-clients mosquitto-dev \
 	libmosquitto-dev libpaho-mqtt-dev liblmdb-dev libssl-dev libuv1-dev libinih-dev libjansson-dev libargon2-dev \
-	libcmocka-dev openssl python3
+	libcmocka-dev openssl python3 libxml2-utils
 
 PREFIX ?= /usr/local
 T ?=

@@ -56,6 +56,8 @@ def kinds(build, env):
         yield Job(f"fuzz/{program.name}", [program, corpus], 120, env)
     for program in sorted((build / "tests/fault").glob("*_test")):
         yield Job(f"fault/{program.name}", [program], 180, env)
+    for script in sorted((TESTS / "audit").glob("*_test.py")):
+        yield Job(f"audit/{script.stem}", [sys.executable, script, build], 180, env)
     for script in sorted((TESTS / "scene").glob("*.scene")):
         runner = [sys.executable, TESTS / "scene/scene.py", "--build", build, script]
         yield Job(f"scene/{script.stem}", runner, 180, env)

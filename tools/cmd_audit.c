@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "audit.h"
 #include "cmd.h"
 #include "event.h"
 #include "opt.h"
@@ -60,17 +61,13 @@ static int tail_follow(struct reader *r, const char *path, uint64_t at)
 static int tail_read(const struct source *s, uint64_t count, bool follow)
 {
 	CLEANUP(reader_close) struct reader *r = NULL;
-	uint8_t root[AEAD_KEY_BYTES];
 	uint64_t size, from;
-	enum err e = vault_root(s->key, root);
-	int code;
+	enum err e;
+	int code = audit_open(s, NULL, &r);
 
-	if (e != OK)
-		return source_no_key(e, s->key);
-	e = reader_open(s->record, root, &r);
-	crypt_wipe(root, sizeof(root));
-	if (e == OK)
-		e = reader_size(r, &size);
+	if (code != CMD_DONE)
+		return code;
+	e = reader_size(r, &size);
 	if (e != OK)
 		return source_no_record(e, s->record);
 	from = size > count ? size - count : 0;
@@ -265,7 +262,8 @@ int cmd_audit(int argc, char **argv)
 	static const struct opt_verb verbs[] = {
 		{ "tail", audit_tail, "show the newest entries" },
 		{ "verify", audit_verify, "is the record whole, and what was signed?" },
+		{ "export", audit_export, "write it as ATNA, FHIR or CSV" },
 	};
 
-	return opt_verb("audit", "Reads and verifies the record.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies and exports the record.", verbs, countof(verbs), argc, argv);
 }

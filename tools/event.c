@@ -46,6 +46,9 @@ const char *event_type(const Pullcord__V1__AuditEvent *e)
 	return (size_t)e->type < countof(types) && types[e->type].name ? types[e->type].name : "unknown";
 }
 
+const char *event_type_word(int n) { return n >= 0 && (size_t)n < countof(types) ? types[n].name : NULL; }
+const char *event_outcome_word(int n) { return n >= 0 && (size_t)n < countof(outcomes) ? outcomes[n].name : NULL; }
+
 const char *event_outcome(const Pullcord__V1__AuditEvent *e)
 {
 	return (size_t)e->outcome < countof(outcomes) ? outcomes[e->outcome].name : "unknown";

@@ -12,6 +12,10 @@ const char *event_party(const Pullcord__V1__AuditEvent *e);
 /* Why the policy decided so; NULL where it did not decide. */
 const char *event_why(const Pullcord__V1__AuditEvent *e);
 
+/* The words of type and outcome `n`; NULL past the last. */
+const char *event_type_word(int n);
+const char *event_outcome_word(int n);
+
 /* One line, or one JSON object. `e` is NULL for a control entry. */
 void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e);
 

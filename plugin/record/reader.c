@@ -118,3 +118,6 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const
 	*event = r->event;
 	return OK;
 }
+
+struct span reader_raw(const struct reader *r) { return span(r->raw, r->raw_n); }
+struct span reader_origin(const struct reader *r) { return span_str(r->origin); }

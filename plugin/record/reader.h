@@ -20,4 +20,8 @@ uint64_t reader_generation(const struct reader *r);
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,
 		    const Pullcord__V1__AuditEvent **event) MUST_USE;
 
+/* The bytes of the entry last got, borrowed likewise; and the record's origin. */
+struct span reader_raw(const struct reader *r);
+struct span reader_origin(const struct reader *r);
+
 #endif

@@ -1,0 +1,187 @@
+/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS]
+ * FOLDER gets record.mdb, record.sizes, record.vkey and root.key. The same every time but for keys and segments.
+ *
+ * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
+ * to three, and now and then a login, a refusal, an administrator. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "record.h"
+#include "vault.h"
+
+#define ORIGIN "broker.mercy.example/audit/main"
+#define BEGIN_US 1767225600000000LL     /* 2026-01-01T00:00:00Z */
+#define STEP_US 263000                  /* ten million entries: a month */
+#define DEVICES 200
+#define NURSES 300
+
+#define TYPE(name) PULLCORD__V1__AUDIT_TYPE__AUDIT_##name
+#define OUTCOME(name) PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_##name
+#define PARTY(name) PULLCORD__V1__PARTY__PARTY_##name
+
+static struct record *record;
+static uint64_t made, wanted;
+static const uint8_t policy[16] = "policy version 1";
+
+static void push(struct happening h)
+{
+	h.at_us = BEGIN_US + (int64_t)made * STEP_US;
+	h.mono_us = 1000000 + (int64_t)made * STEP_US;
+	while (!record_push(record, &h))
+		usleep(200);
+}
+
+static struct happening happening(Pullcord__V1__AuditType type, Pullcord__V1__Party party, const char *actor, const char *client,
+				  const char *topic)
+{
+	return (struct happening){
+		.type = type, .outcome = OUTCOME(ALLOWED), .party = party, .actor = span_str(actor), .client = span_str(client),
+		.address = SPAN_LIT("10.20.8.41"), .topic = span_str(topic), .policy = policy,
+	};
+}
+
+/* ---- one of each ---- */
+
+static void one_of_each(void)
+{
+	static const char *const odd[] = {
+		"<&\"'>", "tab\there", "line\nbreak", "\x01\x02\x1f", "caf\xc3\xa9", "\xe2\x80\xae" "desrever", "\xff\xfe\xc3",
+		" blanks  twice ", "=HYPERLINK(1)", "]]>", "\\u0000", "%41%zz", "\xef\xbf\xbf", "a,b;\"c\"",
+	};
+	char client[32], nurse[32];
+
+	for (int type = TYPE(NONE) + 1; type <= TYPE(ADMIN); type++, made++) {
+		push(happening((Pullcord__V1__AuditType)type, PARTY(USER), "ana", "ana.t1", "mercy/unit/icu3/ack/nc-1"));
+		made++;
+		push((struct happening){ .type = (Pullcord__V1__AuditType)type, .outcome = OUTCOME(DENIED),
+					 .detail = SPAN_LIT("a \"quoted\" <word> & more") });
+		made++;
+		push((struct happening){ .type = (Pullcord__V1__AuditType)type, .outcome = OUTCOME(FAILED), .party = PARTY(BROKER) });
+	}
+	for (size_t i = 0; i < countof(odd); i++, made++)
+		push(happening(TYPE(PUBLISH), PARTY(DEVICE), odd[i], odd[(i + 1) % countof(odd)], odd[(i + 2) % countof(odd)]));
+	for (int i = 0; i < 100; i++) {
+		struct happening h;
+		struct id id = { { 1 } };
+
+		snprintf(nurse, sizeof(nurse), "n%03d", i);
+		snprintf(client, sizeof(client), "n%03d.t1", i);
+		h = happening(TYPE(DELIVER), PARTY(USER), nurse, client, "mercy/unit/all/broadcast");
+		h.message = &id;
+		push(h);
+	}
+	made++;
+}
+
+/* ---- a ward ---- */
+
+static uint64_t state = 88172645463325252ULL;
+
+static uint32_t below(uint32_t n)
+{
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (uint32_t)(state % n);
+}
+
+static void alert(void)
+{
+	char device[32], topic[96], patient[32], nurse[32], client[40];
+	uint32_t which = below(DEVICES), first = below(NURSES);
+	struct happening h;
+	struct id id = { { 0 } };
+
+	memcpy(id.b, &made, sizeof(made));
+	id.b[15] = 2;
+	snprintf(device, sizeof(device), "nc-%u", which);
+	snprintf(topic, sizeof(topic), "mercy/unit/u%u/alert/high/%s", which % 10, device);
+	snprintf(patient, sizeof(patient), "MRN-%u", below((uint32_t)(wanted / 50 + 1)));
+	h = happening(TYPE(PUBLISH), PARTY(DEVICE), device, device, topic);
+	h.message = &id;
+	h.patient = span_str(patient);
+	h.why = 1;
+	h.line = 12;
+	h.qos = 1;
+	push(h);
+	made++;
+	h.type = TYPE(STORED);
+	push(h);
+	made++;
+	for (uint32_t i = 0; i < 3; i++) {
+		snprintf(nurse, sizeof(nurse), "n%03u", (first + i) % NURSES);
+		snprintf(client, sizeof(client), "%s.t1", nurse);
+		h.type = TYPE(DELIVER);
+		h.party = PARTY(USER);
+		h.actor = span_str(nurse);
+		h.client = span_str(client);
+		h.line = 7 + i;
+		push(h);
+	}
+	made++;
+}
+
+static void other(void)
+{
+	static const Pullcord__V1__AuditType types[] = { TYPE(LOGIN), TYPE(LOGOFF), TYPE(SUBSCRIBE), TYPE(PUBLISH), TYPE(ADMIN) };
+	char nurse[32], client[40];
+	struct happening h;
+
+	snprintf(nurse, sizeof(nurse), "n%03u", below(NURSES));
+	snprintf(client, sizeof(client), "%s.t2", nurse);
+	h = happening(types[below(countof(types))], PARTY(USER), nurse, client, "mercy/unit/u1/alert/+/+");
+	if (below(4) == 0)
+		h.outcome = OUTCOME(DENIED);
+	push(h);
+	made++;
+}
+
+static void work(uint64_t until)
+{
+	while (made < until)
+		if (below(20))
+			alert();
+		else
+			other();
+}
+
+int main(int argc, char **argv)
+{
+	char path[512], sizes[512], key[512], name[512], vkey[400];
+	uint8_t root[32], secret[32], pub[32];
+	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = ORIGIN, .root = root, .sign_secret = secret,
+				    .ring_bytes = 16u << 20 };
+	uint64_t starts = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
+	FILE *f;
+
+	if (argc < 3)
+		return 2;
+	wanted = strtoull(argv[2], NULL, 10);
+	spec.map_bytes = (16u << 20) + wanted * 480;
+	snprintf(path, sizeof(path), "%s/record.mdb", argv[1]);
+	snprintf(sizes, sizeof(sizes), "%s/record.sizes", argv[1]);
+	snprintf(key, sizeof(key), "%s/root.key", argv[1]);
+	snprintf(name, sizeof(name), "%s/record.vkey", argv[1]);
+	must(crypt_init() == OK && vault_make_root(key) == OK && vault_root(key, root) == OK);
+	crypt_random(secret, sizeof(secret));
+	must(sign_public(secret, pub) == OK && vkey_write(SPAN_LIT(ORIGIN), pub, vkey, sizeof(vkey)) == OK);
+	f = fopen(name, "w");
+	must(f && fprintf(f, "%s\n", vkey) > 0 && fclose(f) == 0);
+	for (uint64_t i = 0; i < starts; i++) {
+		enum err e = record_open(&spec, &record);
+
+		if (e != OK) {
+			fprintf(stderr, "maker: %s\n", err_text(e));
+			return 1;
+		}
+		if (i == 0)
+			one_of_each();
+		work(wanted * (i + 1) / starts);
+		record_close(&record);
+	}
+	printf("%" PRIu64 "\n", made);
+	return 0;
+}

@@ -1,0 +1,67 @@
+/* criteria: times and topics as people write them. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include "criteria.h"
+
+static void times_are_read(void **state)
+{
+	static const struct { const char *text; int64_t us; } good[] = {
+		{ "2026-01-01", 1767225600000000 },
+		{ "2026-01-01T00:00:00Z", 1767225600000000 },
+		{ "2026-01-01T00:00:00.25Z", 1767225600250000 },
+		{ "2026-01-01T00:00:00.1234567Z", 1767225600123456 },
+		{ "1970-01-01", 0 },
+	};
+	static const char *const bad[] = {
+		"", "2026", "2026-1-1", "2026-13-01", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00+01:00",
+		"2026-01-01T00:00:00Zx", "2026-01-01x", " 2026-01-01", "yesterday",
+	};
+	int64_t us;
+
+	(void)state;
+	for (size_t i = 0; i < countof(good); i++) {
+		assert_int_equal(criteria_time(good[i].text, &us), OK);
+		assert_int_equal(us, good[i].us);
+	}
+	for (size_t i = 0; i < countof(bad); i++)
+		if (criteria_time(bad[i], &us) == OK)
+			fail_msg("\"%s\" is no time", bad[i]);
+}
+
+static void a_topic_is_met_by_filters_and_by_itself(void **state)
+{
+	static const struct { const char *asked, *entry; bool met; } row[] = {
+		{ "mercy/unit/+/alert/#", "mercy/unit/icu3/alert/high/nc-1", true },
+		{ "mercy/unit/+/alert/#", "mercy/unit/icu3/ack/nc-1", false },
+		{ "mercy/unit/icu3/alert/high/nc-1", "mercy/unit/icu3/alert/+/+", true },    /* a subscription */
+		{ "mercy/unit/icu3/alert/high/nc-1", "mercy/unit/med4/alert/+/+", false },
+		{ "not a topic", "not a topic", true },
+		{ "not a topic", "mercy/user/ana/inbox", false },
+		{ "mercy/#", "not a topic", false },
+	};
+	const struct opt_page page = { .command = "test" };
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		struct criteria c = { .topic = row[i].asked };
+
+		assert_int_equal(criteria_read(&c, &page), OPT_RUN);
+		if (criteria_topic(&c, span_str(row[i].entry)) != row[i].met)
+			fail_msg("%s and %s", row[i].asked, row[i].entry);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(times_are_read),
+		cmocka_unit_test(a_topic_is_met_by_filters_and_by_itself),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,210 @@
+/* audit export: the record for other programs: ATNA, FHIR, CSV, tiles. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "atna.h"
+#include "audit.h"
+#include "cmd.h"
+#include "criteria.h"
+#include "csv.h"
+#include "fhir.h"
+#include "report.h"
+#include "source.h"
+
+#define OUT_BUFFER (1 << 20)
+
+struct export {
+	FILE *out;
+	struct reader *reader;
+	struct mapped_source source;
+	struct mapped mapped;
+	uint64_t written;
+	uint8_t text[MAPPED_BYTES_MAX];
+};
+
+struct format {
+	const char *name;
+	void (*head)(struct put *out);
+	void (*write)(struct export *x, uint64_t index, const Pullcord__V1__AuditEvent *e, uint32_t part, struct put *out);
+	bool parts;                     /* one event may be several messages */
+};
+
+static void write_mapped(struct export *x, uint64_t index, const Pullcord__V1__AuditEvent *e, uint32_t part)
+{
+	struct hash leaf = tree_leaf(reader_raw(x->reader));
+
+	mapped_make(&x->source, index, &leaf, e, part, &x->mapped);
+}
+
+static void write_atna(struct export *x, uint64_t index, const Pullcord__V1__AuditEvent *e, uint32_t part, struct put *out)
+{
+	write_mapped(x, index, e, part);
+	atna_write(&x->mapped, out);
+	put_u8(out, '\n');
+}
+
+static void write_fhir(struct export *x, uint64_t index, const Pullcord__V1__AuditEvent *e, uint32_t part, struct put *out)
+{
+	write_mapped(x, index, e, part);
+	fhir_write(&x->mapped, out);
+	put_u8(out, '\n');
+}
+
+static void write_csv(struct export *x, uint64_t index, const Pullcord__V1__AuditEvent *e, uint32_t part, struct put *out)
+{
+	(void)x, (void)part;
+	csv_event(out, index, e);
+}
+
+static const struct format formats[] = {
+	{ "atna", NULL, write_atna, true },
+	{ "fhir", NULL, write_fhir, true },
+	{ "csv", csv_event_head, write_csv, false },
+};
+
+static const struct format *format_of(const char *name)
+{
+	for (size_t i = 0; i < countof(formats); i++)
+		if (strcmp(formats[i].name, name) == 0)
+			return &formats[i];
+	return NULL;
+}
+
+static enum err write_out(struct export *x, const struct put *text)
+{
+	TRY(put_end(text));
+	return fwrite(text->p, 1, text->n, x->out) == text->n ? OK : ERR_IO;
+}
+
+static enum err write_event(struct export *x, const struct format *f, uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	uint32_t parts = f->parts ? mapped_parts(e) : 1;
+
+	for (uint32_t part = 0; part < parts; part++) {
+		struct put text = put(x->text, sizeof(x->text));
+
+		f->write(x, index, e, part, &text);
+		TRY(write_out(x, &text));
+	}
+	x->written++;
+	return OK;
+}
+
+struct walk_export {
+	struct export *x;
+	const struct format *format;
+};
+
+static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
+{
+	struct walk_export *w = ctx;
+
+	(void)entry;
+	return write_event(w->x, w->format, index, e);
+}
+
+/* A file that is there already is nobody's to overwrite; one that was begun and not finished is taken away. */
+static enum err out_open(const char *path, FILE **out)
+{
+	int fd;
+
+	*out = stdout;
+	if (!path)
+		return OK;
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return errno == EEXIST ? ERR_EXISTS : errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
+	*out = fdopen(fd, "w");
+	must(*out);
+	return OK;
+}
+
+static enum err out_close(FILE *f, enum err e)
+{
+	if (fflush(f) != 0 || (f != stdout && fsync(fileno(f)) != 0))
+		e = e == OK ? ERR_IO : e;
+	if (f != stdout && fclose(f) != 0)
+		e = e == OK ? ERR_IO : e;
+	return e;
+}
+
+static enum err export_all(struct export *x, const struct format *f, struct audit_walk *walk)
+{
+	struct walk_export ctx = { x, f };
+	struct put head = put(x->text, sizeof(x->text));
+
+	mapped_source(reader_origin(x->reader), &x->source);
+	if (f->head) {
+		f->head(&head);
+		TRY(write_out(x, &head));
+	}
+	return audit_walk(x->reader, walk, on_event, &ctx);
+}
+
+static int export_run(const struct source *s, struct criteria *c, const struct format *f, const char *path)
+{
+	CLEANUP(free_cleanup) struct export *x = calloc(1, sizeof(*x));
+	CLEANUP(reader_close) struct reader *r = NULL;
+	struct audit_walk walk = { .criteria = c, .progress = "exported, entry" };
+	enum err e;
+	int code = audit_open(s, c, &r);
+
+	must(x);
+	if (code != CMD_DONE)
+		return code;
+	x->reader = r;
+	e = out_open(path, &x->out);
+	if (e != OK)
+		return report_fail(e, "make the file %s", path);
+	e = out_close(x->out, export_all(x, f, &walk));
+	if (e != OK && path)
+		(void)unlink(path);
+	if (e == ERR_IO && report_broken())
+		return CMD_NO;
+	if (e != OK) {
+		(void)report_fail(e, "export entry %llu", (unsigned long long)walk.at);
+		report_hint("pullcord audit verify says more");
+		return CMD_NO;
+	}
+	if (path)
+		report_line(TONE_GOOD, "%llu events written to %s", (unsigned long long)x->written, path);
+	return CMD_DONE;
+}
+
+int audit_export(int argc, char **argv)
+{
+	struct source s = { 0 };
+	struct criteria c = { 0 };
+	const char *format = NULL, *out = NULL;
+	const struct opt opt[] = {
+		OPT_NEED("format", "FORMAT", &format, "atna, fhir or csv"),
+		OPT_TEXT("out", "FILE", &out, "a new file, readable by its owner only (default: standard output)"),
+		CRITERIA_OPTS(&c),
+		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
+	};
+	const struct opt_page page = {
+		.command = "audit export",
+		.text = "Writes events of the record in the form of another program, one a line.\n"
+			"atna: the audit message of DICOM PS3.15 A.5 (IHE ATNA), XML. fhir: AuditEvent of FHIR R4, JSON. csv: for a "
+			"spreadsheet. atna and fhir say in each message the entry's index (chain-seq) and its leaf in the tree "
+			"(chain-hash); a delivery to more than 48 is several messages.\n"
+			"What is exported is as secret as the record. It is a copy: the evidence is the record itself.",
+		.example = "pullcord audit export --format fhir --from 2026-11-01 --to 2026-12-01 --out november.ndjson\n"
+			   "pullcord audit export --format csv --user ana --outcome denied",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, NULL);
+
+	if (code == OPT_RUN)
+		code = criteria_read(&c, &page);
+	if (code != OPT_RUN)
+		return code;
+	if (!format_of(format))
+		return opt_wrong(&page, "--format is atna, fhir or csv, not \"%s\"", format);
+	if (s.record && !s.key)
+		return opt_wrong(&page, "--record goes with --key: entries are sealed");
+	return source_fill(&s) == OK ? export_run(&s, &c, format_of(format), out) : CMD_NO;
+}

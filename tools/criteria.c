@@ -1,0 +1,134 @@
+#include "criteria.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "event.h"
+
+enum err criteria_time(const char *text, int64_t *us)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(text, "%Y-%m-%d", &tm);
+	int64_t fraction = 0;
+
+	if (!end || end - text != 10)
+		return ERR_SYNTAX;
+	if (*end == 'T') {
+		end = strptime(end, "T%H:%M:%S", &tm);
+		if (!end)
+			return ERR_SYNTAX;
+		if (*end == '.')
+			for (int64_t unit = 100000; *++end >= '0' && *end <= '9'; unit /= 10)
+				fraction += unit * (*end - '0');
+		if (*end++ != 'Z')
+			return ERR_SYNTAX;
+	}
+	if (*end)
+		return ERR_SYNTAX;
+	*us = (int64_t)timegm(&tm) * 1000000 + fraction;
+	return OK;
+}
+
+static int read_time(const struct opt_page *page, const char *name, const char *text, int64_t *us)
+{
+	if (text && criteria_time(text, us) != OK)
+		return opt_wrong(page, "--%s takes a time as 2026-11-23T07:00:00Z (UTC) or a day as 2026-11-23, not \"%s\"", name,
+				 text);
+	return OPT_RUN;
+}
+
+/* A word of a list; *out stays -1 when it is not given. */
+static int read_word(const struct opt_page *page, const char *name, const char *text, const char *(*word)(int), int *out)
+{
+	char all[512];
+	size_t n = 0;
+
+	*out = -1;
+	if (!text)
+		return OPT_RUN;
+	for (int i = 1; word(i); i++)
+		if (strcmp(word(i), text) == 0) {
+			*out = i;
+			return OPT_RUN;
+		}
+	for (int i = 1; word(i) && n < sizeof(all); i++)
+		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i > 1 ? ", " : "", word(i));
+	return opt_wrong(page, "--%s takes one of %s; not \"%s\"", name, all, text);
+}
+
+int criteria_read(struct criteria *c, const struct opt_page *page)
+{
+	int code;
+
+	c->from_us = INT64_MIN;
+	c->to_us = INT64_MAX;
+	code = read_time(page, "from", c->from, &c->from_us);
+	if (code == OPT_RUN)
+		code = read_time(page, "to", c->to, &c->to_us);
+	if (code == OPT_RUN)
+		code = read_word(page, "event", c->event, event_type_word, &c->type);
+	if (code == OPT_RUN)
+		code = read_word(page, "outcome", c->outcome, event_outcome_word, &c->result);
+	if (code != OPT_RUN)
+		return code;
+	if (c->from && c->to && c->from_us >= c->to_us)
+		return opt_wrong(page, "--from %s is not before --to %s", c->from, c->to);
+	c->filter_text = span_str(c->topic);
+	c->has_filter = c->topic && filter_parse(c->filter_text, &c->filter) == OK;
+	return OPT_RUN;
+}
+
+void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES])
+{
+	struct patients p;
+
+	if (!c->patient)
+		return;
+	patients_init(&p, root);
+	patient_pseudonym(&p, span_str(c->patient), c->pseudonym);
+	crypt_wipe(&p, sizeof(p));
+}
+
+bool criteria_topic(const struct criteria *c, struct span topic)
+{
+	struct topic t;
+
+	if (!c->topic)
+		return true;
+	if (c->has_filter && filter_parse(topic, &t) == OK)
+		return filter_meets(&c->filter, &t);
+	return span_eq(topic, c->filter_text);
+}
+
+/* Somebody did it, or got it. Of who got it the record does not say what they are. */
+static bool is_by(const Pullcord__V1__AuditEvent *e, const char *id, Pullcord__V1__Party party)
+{
+	if (strcmp(e->actor, id) == 0 && (e->party == party || e->party == PULLCORD__V1__PARTY__PARTY_NONE))
+		return true;
+	for (size_t i = 0; i < e->n_recipient; i++)
+		if (strcmp(e->recipient[i]->actor, id) == 0)
+			return true;
+	return false;
+}
+
+static bool is_at(const Pullcord__V1__AuditEvent *e, const char *client)
+{
+	if (strcmp(e->client, client) == 0)
+		return true;
+	for (size_t i = 0; i < e->n_recipient; i++)
+		if (strcmp(e->recipient[i]->client, client) == 0)
+			return true;
+	return false;
+}
+
+bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)
+{
+	int64_t first = (int64_t)e->at_us, last = e->until_us > e->at_us ? (int64_t)e->until_us : first;
+
+	return last >= c->from_us && first < c->to_us && (c->type < 0 || (int)e->type == c->type) &&
+	       (c->result < 0 || (int)e->outcome == c->result) &&
+	       (!c->user || is_by(e, c->user, PULLCORD__V1__PARTY__PARTY_USER)) &&
+	       (!c->device || is_by(e, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE)) && (!c->client || is_at(e, c->client)) &&
+	       (!c->patient || span_eq(span(e->patient.data, e->patient.len), span(c->pseudonym, sizeof(c->pseudonym)))) &&
+	       criteria_topic(c, span_str(e->topic));
+}

@@ -1,0 +1,46 @@
+/* criteria: which events of the record are meant: by person, device, patient, topic, event, time and outcome, all of what
+ * is said at once. */
+#ifndef PULLCORD_CRITERIA_H
+#define PULLCORD_CRITERIA_H
+
+#include "audited.h"
+#include "opt.h"
+#include "topic.h"
+
+struct criteria {
+	const char *user, *device, *client, *patient, *topic, *event, *outcome, *from, *to;    /* options; NULL: any */
+
+	/* Filled in by criteria_read(). */
+	struct span filter_text;
+	struct topic filter;            /* kind does not matter */
+	bool has_filter;                /* false: `topic` is none of ours, and is compared as it is */
+	int type, result;               /* -1: any */
+	int64_t from_us, to_us;         /* from <= t < to */
+	uint8_t pseudonym[PATIENT_PSEUDONYM_BYTES];
+};
+
+#define CRITERIA_OPTS(c)                                                                                               \
+	OPT_TEXT("user", "USER", &(c)->user, "what this person did, and what was delivered to them"),                  \
+	OPT_TEXT("device", "ID", &(c)->device, "the same for a device"),                                               \
+	OPT_TEXT("client", "ID", &(c)->client, "the same by MQTT client id"),                                          \
+	OPT_TEXT("patient", "ID", &(c)->patient, "about this patient (the id as the source knows it)"),                \
+	OPT_TEXT("topic", "FILTER", &(c)->topic, "on topics that match, and filters that could meet it"),              \
+	OPT_TEXT("event", "TYPE", &(c)->event, "login, subscribe, publish, deliver, admin ..."),                       \
+	OPT_TEXT("outcome", "WORD", &(c)->outcome, "allowed, denied or failed"),                                       \
+	OPT_TEXT("from", "TIME", &(c)->from, "from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),     \
+	OPT_TEXT("to", "TIME", &(c)->to, "before then")
+#define CRITERIA_OPTS_COUNT 9
+
+/* Reads what the options say. OPT_RUN, or the exit code after the mistake was said. */
+int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;
+/* Only who has the root key can name a patient. */
+void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES]);
+
+bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e);
+/* Is this topic (or filter) of an entry one that is meant? */
+bool criteria_topic(const struct criteria *c, struct span topic);
+
+/* "2026-11-23T07:00:00Z", with or without a fraction, or "2026-11-23". ERR_SYNTAX. */
+enum err criteria_time(const char *text, int64_t *us) MUST_USE;
+
+#endif
