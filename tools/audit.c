@@ -1,5 +1,7 @@
 #include "audit.h"
 
+#include <stdio.h>
+
 #include "cmd.h"
 #include "report.h"
 #include "vault.h"
@@ -18,12 +20,83 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 	return e == OK ? CMD_DONE : source_no_record(e, s->record);
 }
 
+/* ---- with an index ---- */
+
+struct install_path audit_index_path(const struct source *s, const char *given)
+{
+	struct install_path path;
+	size_t n = strlen(s->record), keep = n > 4 && strcmp(s->record + n - 4, ".mdb") == 0 ? n - 4 : n;
+
+	if (given)
+		snprintf(path.text, sizeof(path.text), "%s", given);
+	else
+		snprintf(path.text, sizeof(path.text), "%.*s.idx", (int)keep, s->record);
+	return path;
+}
+
+static int no_index_opens(enum err e, const char *path)
+{
+	(void)report_fail(e, "use the index %s", path);
+	if (e == ERR_DENIED || e == ERR_NOT_FOUND)
+		report_hint("--index names another file, --no-index does without one");
+	else if (e == ERR_KEY || e == ERR_CORRUPT)
+		report_hint("if pullcord audit verify finds the record whole, delete the index: it is made again");
+	return CMD_NO;
+}
+
+int audit_books_open(const struct source *s, struct criteria *c, const char *index, bool no_index, struct audit_books *out)
+{
+	struct install_path path = audit_index_path(s, index);
+	uint8_t root[AEAD_KEY_BYTES];
+	int code = audit_open(s, c, &out->reader);
+	enum err e;
+
+	if (code != CMD_DONE || no_index)
+		return code;
+	e = vault_root(s->key, root);
+	if (e != OK)
+		return source_no_key(e, s->key);
+	e = index_open(path.text, root, out->reader, &out->index);
+	crypt_wipe(root, sizeof(root));
+	return e == OK ? CMD_DONE : no_index_opens(e, path.text);
+}
+
+void audit_books_close(struct audit_books *b)
+{
+	index_close(&b->index);
+	reader_close(&b->reader);
+}
+
+/* ---- going through it ---- */
+
+struct candidates {
+	struct reader *reader;
+	struct audit_walk *walk;
+	audit_visit *visit;
+	void *ctx;
+};
+
+/* The index only says where to look. */
+static enum err on_candidate(void *ctx, uint64_t index)
+{
+	const struct candidates *c = ctx;
+	const Pullcord__V1__AuditEvent *event;
+	struct entry entry;
+
+	c->walk->at = index;
+	TRY(reader_get(c->reader, index, &entry, &event));
+	return event && criteria_match(c->walk->criteria, event) ? c->visit(c->ctx, index, &entry, event) : OK;
+}
+
 enum err audit_walk(struct reader *r, struct audit_walk *w, audit_visit *visit, void *ctx)
 {
+	struct candidates c = { r, w, visit, ctx };
 	const Pullcord__V1__AuditEvent *event;
 	struct entry entry;
 	uint64_t size;
 
+	if (w->index)
+		return index_search(w->index, w->criteria, on_candidate, &c);
 	TRY(reader_size(r, &size));
 	for (w->at = 0; w->at < size; w->at++) {
 		if (w->progress)

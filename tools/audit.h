@@ -2,17 +2,40 @@
 #ifndef PULLCORD_AUDIT_H
 #define PULLCORD_AUDIT_H
 
-#include "criteria.h"
+#include "index.h"
 #include "reader.h"
 #include "source.h"
 
 int audit_export(int argc, char **argv);
+int audit_feed(int argc, char **argv);
+int audit_reconcile(int argc, char **argv);
+int audit_search(int argc, char **argv);
+int audit_show(int argc, char **argv);
+int audit_prove(int argc, char **argv);
+int audit_disclose(int argc, char **argv);
+int audit_check_proof(int argc, char **argv);
 
 /* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. CMD_DONE; what went wrong is said. */
 int audit_open(const struct source *s, struct criteria *c, struct reader **out) MUST_USE;
 
+/* Where the index of a record lies: beside it, record.mdb gives record.idx; `given` NULL or what an option says. */
+struct install_path audit_index_path(const struct source *s, const char *given);
+#define AUDIT_INDEX_OPTS(path, none)                                                                                   \
+	OPT_TEXT("index", "FILE", (path), "the index of the record (default: record.idx beside it)"),                 \
+	OPT_FLAG("no-index", (none), "read the whole record instead, which takes longer and misses nothing")
+
+/* Opens the record and (unless `no_index`) its index, brought up to date. CMD_DONE; what went wrong is said. */
+struct audit_books {
+	struct reader *reader;
+	struct index *index;            /* NULL: none is used */
+};
+int audit_books_open(const struct source *s, struct criteria *c, const char *index, bool no_index,
+		     struct audit_books *out) MUST_USE;
+void audit_books_close(struct audit_books *b);
+
 /* Calls `visit` for every event that is meant, in order, until it fails. */
 struct audit_walk {
+	struct index *index;            /* NULL: every entry is looked at */
 	const struct criteria *criteria;
 	const char *progress;           /* what report_progress() calls it; NULL: none is shown */
 	uint64_t at;                    /* out: the entry it was at */

@@ -16,7 +16,6 @@
 #include "verify.h"
 
 #define FOLLOW_MS 200
-#define VKEY_BYTES_MAX 1024
 
 /* ---- tail ---------------------------------------------------------------------------------------------------------- */
 
@@ -112,21 +111,6 @@ static void progress(void *ctx, uint64_t done, uint64_t all)
 	report_progress("entries", done, all);
 }
 
-/* A file that holds the key, or the key itself. */
-static enum err read_vkey(const char *given, char **out)
-{
-	size_t n;
-	enum err e = install_read(given, VKEY_BYTES_MAX, out, &n);
-
-	if (e == ERR_NOT_FOUND && strchr(given, '+')) {
-		*out = strdup(given);
-		return *out ? OK : ERR_FULL;
-	}
-	if (e == OK)
-		(*out)[strcspn(*out, "\r\n")] = '\0';
-	return e;
-}
-
 static struct cell number_or_null(const char *key, const char *part, uint64_t n)
 {
 	return part ? CELL_NUM(key, n) : CELL_NULL(key);
@@ -202,17 +186,12 @@ static int verify_with_keys(const struct source *s, bool key_given)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t root[AEAD_KEY_BYTES], pub[SIGN_KEY_BYTES];
-	enum err e = read_vkey(s->vkey, &vkey), key = s->key ? vault_root(s->key, root) : ERR_NOT_FOUND;
+	enum err key = s->key ? vault_root(s->key, root) : ERR_NOT_FOUND;
 	struct span name;
-	int code;
+	int code = source_vkey(s->vkey, &vkey, &name, pub);
 
-	if (e == OK)
-		e = vkey_read(span_str(vkey), &name, pub);
-	if (e != OK) {
-		(void)report_fail(e, "use the verifier key %s", s->vkey);
-		report_hint("it is one line, name+hash+key, as in record.vkey of the installation");
-		return CMD_NO;
-	}
+	if (code != CMD_DONE)
+		return code;
 	if (key != OK && key_given)
 		return source_no_key(key, s->key);
 	if (key != OK && !report_is_json())
@@ -262,8 +241,15 @@ int cmd_audit(int argc, char **argv)
 	static const struct opt_verb verbs[] = {
 		{ "tail", audit_tail, "show the newest entries" },
 		{ "verify", audit_verify, "is the record whole, and what was signed?" },
-		{ "export", audit_export, "write it as ATNA, FHIR or CSV" },
+		{ "search", audit_search, "show the events that somebody or something was part of" },
+		{ "show", audit_show, "show everything an entry says" },
+		{ "prove", audit_prove, "prove that an entry is in it" },
+		{ "disclose", audit_disclose, "prove an entry, and open it to whoever gets the file" },
+		{ "check-proof", audit_check_proof, "check such a file, without the record" },
+		{ "export", audit_export, "write it as ATNA, FHIR, CSV or tiles" },
+		{ "feed", audit_feed, "send it to an audit repository as it grows" },
+		{ "reconcile", audit_reconcile, "what does the repository not have?" },
 	};
 
-	return opt_verb("audit", "Reads, verifies and exports the record.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies, searches and exports the record.", verbs, countof(verbs), argc, argv);
 }

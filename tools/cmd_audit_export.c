@@ -10,6 +10,7 @@
 #include "cmd.h"
 #include "criteria.h"
 #include "csv.h"
+#include "evidence.h"
 #include "fhir.h"
 #include "report.h"
 #include "source.h"
@@ -144,18 +145,25 @@ static enum err export_all(struct export *x, const struct format *f, struct audi
 	return audit_walk(x->reader, walk, on_event, &ctx);
 }
 
-static int export_run(const struct source *s, struct criteria *c, const struct format *f, const char *path)
+static bool is_narrowed(const struct criteria *c)
+{
+	return c->user || c->device || c->client || c->patient || c->topic || c->event || c->outcome || c->from || c->to;
+}
+
+static int export_run(const struct source *s, struct criteria *c, const struct format *f, const char *path,
+		      const char *index, bool no_index)
 {
 	CLEANUP(free_cleanup) struct export *x = calloc(1, sizeof(*x));
-	CLEANUP(reader_close) struct reader *r = NULL;
+	CLEANUP(audit_books_close) struct audit_books books = { 0 };
 	struct audit_walk walk = { .criteria = c, .progress = "exported, entry" };
 	enum err e;
-	int code = audit_open(s, c, &r);
+	int code = audit_books_open(s, c, index, no_index || !is_narrowed(c), &books);
 
 	must(x);
 	if (code != CMD_DONE)
 		return code;
-	x->reader = r;
+	x->reader = books.reader;
+	walk.index = books.index;
 	e = out_open(path, &x->out);
 	if (e != OK)
 		return report_fail(e, "make the file %s", path);
@@ -174,15 +182,40 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 	return CMD_DONE;
 }
 
+/* ---- tiles ---- */
+
+static int tiles_run(const struct source *s, const char *folder, bool notes)
+{
+	CLEANUP(evidence_close) struct evidence *e = NULL;
+	uint64_t size;
+	enum err got = evidence_open(s->record, &e);
+
+	if (got != OK)
+		return source_no_record(got, s->record);
+	got = evidence_tiles(e, folder, notes, report_progress, &size);
+	if (got == ERR_CORRUPT) {
+		(void)report_fail(got, "export the record");
+		report_hint("pullcord audit verify says where");
+		return CMD_NO;
+	}
+	if (got != OK)
+		return report_fail(got, "write the tiles to %s", folder);
+	report_line(TONE_GOOD, "%llu entries written to %s", (unsigned long long)size, folder);
+	return CMD_DONE;
+}
+
 int audit_export(int argc, char **argv)
 {
 	struct source s = { 0 };
 	struct criteria c = { 0 };
-	const char *format = NULL, *out = NULL;
+	const char *format = NULL, *out = NULL, *index = NULL;
+	bool notes = false, no_index = false;
 	const struct opt opt[] = {
-		OPT_NEED("format", "FORMAT", &format, "atna, fhir or csv"),
-		OPT_TEXT("out", "FILE", &out, "a new file, readable by its owner only (default: standard output)"),
+		OPT_NEED("format", "FORMAT", &format, "atna, fhir, csv or tiles"),
+		OPT_TEXT("out", "FILE", &out, "a new file, readable by its owner only, or a new folder (default: standard output)"),
+		OPT_FLAG("notes", &notes, "with tiles: also every checkpoint that was ever signed"),
 		CRITERIA_OPTS(&c),
+		AUDIT_INDEX_OPTS(&index, &no_index),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 	};
 	const struct opt_page page = {
@@ -191,6 +224,8 @@ int audit_export(int argc, char **argv)
 			"atna: the audit message of DICOM PS3.15 A.5 (IHE ATNA), XML. fhir: AuditEvent of FHIR R4, JSON. csv: for a "
 			"spreadsheet. atna and fhir say in each message the entry's index (chain-seq) and its leaf in the tree "
 			"(chain-hash); a delivery to more than 48 is several messages.\n"
+			"tiles: the whole tree, sealed as it is, as C2SP's tlog-tiles have it, for whoever wants to check it with a "
+			"program of their own; needs no root key.\n"
 			"What is exported is as secret as the record. It is a copy: the evidence is the record itself.",
 		.example = "pullcord audit export --format fhir --from 2026-11-01 --to 2026-12-01 --out november.ndjson\n"
 			   "pullcord audit export --format csv --user ana --outcome denied",
@@ -202,9 +237,14 @@ int audit_export(int argc, char **argv)
 		code = criteria_read(&c, &page);
 	if (code != OPT_RUN)
 		return code;
+	if (strcmp(format, "tiles") == 0) {
+		if (!out || is_narrowed(&c))
+			return opt_wrong(&page, out ? "tiles are always of the whole record" : "tiles go into a folder: --out FOLDER");
+		return source_fill(&s) == OK ? tiles_run(&s, out, notes) : CMD_NO;
+	}
 	if (!format_of(format))
-		return opt_wrong(&page, "--format is atna, fhir or csv, not \"%s\"", format);
+		return opt_wrong(&page, "--format is atna, fhir, csv or tiles, not \"%s\"", format);
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
-	return source_fill(&s) == OK ? export_run(&s, &c, format_of(format), out) : CMD_NO;
+	return source_fill(&s) == OK ? export_run(&s, &c, format_of(format), out, index, no_index) : CMD_NO;
 }

@@ -167,7 +167,9 @@ static size_t shadow_cells(const Pullcord__V1__AuditEvent *e, struct cell cell[5
 	return 5;
 }
 
-static void say_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
+/* `show` gets what is to be said. */
+static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const struct hash *leaf,
+		       void (*show)(const struct cell *cell, size_t n))
 {
 	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
 	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
@@ -190,9 +192,14 @@ static void say_json(uint64_t index, const Pullcord__V1__AuditEvent *e)
 		e->until_us ? CELL_NUM("until_us", e->until_us) : CELL_NULL("until_us"),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
-		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
+		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};
-	report_object(cell, countof(cell) - 5 + shadow_cells(e, cell + countof(cell) - 5));
+	size_t n = countof(cell) - 6;
+
+	n += shadow_cells(e, cell + n);
+	if (leaf)
+		cell[n++] = CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b)));
+	show(cell, n);
 }
 
 static void say_control(uint64_t index, const struct entry *e)
@@ -218,7 +225,17 @@ void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__Au
 	if (!e)
 		say_control(index, entry);
 	else if (report_is_json())
-		say_json(index, e);
+		with_cells(index, e, NULL, report_object);
 	else
 		say_line(index, e);
+}
+
+void event_show(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e, struct span raw)
+{
+	struct hash leaf = tree_leaf(raw);
+
+	if (!e)
+		say_control(index, entry);
+	else
+		with_cells(index, e, &leaf, report_card);
 }

@@ -19,4 +19,7 @@ const char *event_outcome_word(int n);
 /* One line, or one JSON object. `e` is NULL for a control entry. */
 void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e);
 
+/* Everything it says, a value a line, or one JSON object; `raw` are its bytes. */
+void event_show(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e, struct span raw);
+
 #endif

@@ -1,9 +1,13 @@
 #include "source.h"
 
+#include <stdlib.h>
+
 #include "cmd.h"
 #include "opt.h"
 #include "reader.h"
 #include "report.h"
+
+#define VKEY_BYTES_MAX 1024
 
 /* What was not named is the installation's, unless a record was named: then nothing is guessed. */
 enum err source_fill(struct source *s)
@@ -58,4 +62,32 @@ enum err source_reader(const struct install *in, struct reader **out)
 	if (e != OK)
 		(void)source_no_record(e, path.text);
 	return e;
+}
+
+/* A file that holds the key, or the key itself. */
+static enum err read_vkey(const char *given, char **out)
+{
+	size_t n;
+	enum err e = install_read(given, VKEY_BYTES_MAX, out, &n);
+
+	if (e == ERR_NOT_FOUND && strchr(given, '+')) {
+		*out = strdup(given);
+		return *out ? OK : ERR_FULL;
+	}
+	if (e == OK)
+		(*out)[strcspn(*out, "\r\n")] = '\0';
+	return e;
+}
+
+int source_vkey(const char *given, char **text, struct span *origin, uint8_t pub[SIGN_KEY_BYTES])
+{
+	enum err e = read_vkey(given, text);
+
+	if (e == OK)
+		e = vkey_read(span_str(*text), origin, pub);
+	if (e == OK)
+		return CMD_DONE;
+	(void)report_fail(e, "use the verifier key %s", given);
+	report_hint("it is one line, name+hash+key, as in record.vkey of the installation");
+	return CMD_NO;
 }

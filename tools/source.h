@@ -3,6 +3,7 @@
 #define PULLCORD_SOURCE_H
 
 #include "install.h"
+#include "note.h"
 
 #define OPT_DIR(out) OPT_TEXT("dir", "DIR", out, INSTALL_DIR_TEXT)
 #define OPT_RECORD(out) OPT_TEXT("record", "FILE", out, "a record's store, instead of an installation's")
@@ -24,5 +25,8 @@ enum err source_reader(const struct install *in, struct reader **out) MUST_USE;
 /* Why the root key, or the record, cannot be read, and what to do. CMD_NO. */
 int source_no_key(enum err e, const char *path);
 int source_no_record(enum err e, const char *path);
+/* The verifier key: a file that holds it, or the key itself. Takes *text, from which *origin borrows. CMD_DONE; mistakes are
+ * said. */
+int source_vkey(const char *given, char **text, struct span *origin, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
 
 #endif

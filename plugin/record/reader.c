@@ -121,3 +121,8 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const
 
 struct span reader_raw(const struct reader *r) { return span(r->raw, r->raw_n); }
 struct span reader_origin(const struct reader *r) { return span_str(r->origin); }
+
+enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES])
+{
+	return entry_key(&r->key, span(r->raw, r->raw_n), key);
+}

@@ -117,22 +117,40 @@ enum err entry_seal(const struct seal *s, const struct segment_key *k, uint32_t 
 	return put_end(out);
 }
 
-enum err entry_open(const struct seal *s, const struct segment_key *k, struct span raw, struct put *text)
+enum err entry_key(const struct segment_key *k, struct span raw, uint8_t key[AEAD_KEY_BYTES])
 {
-	uint8_t key[AEAD_KEY_BYTES], aad[SHA256_BYTES + ENTRY_HEAD];
 	struct entry entry;
-	enum err e;
+
+	TRY(entry_read(raw, &entry));
+	if (entry.kind != ENTRY_SEALED)
+		return ERR_KIND;
+	record_key(k, raw.p, key);
+	return OK;
+}
+
+enum err entry_open_alone(const struct seal *s, const uint8_t key[AEAD_KEY_BYTES], struct span raw, struct put *text)
+{
+	uint8_t aad[SHA256_BYTES + ENTRY_HEAD];
+	struct entry entry;
 
 	TRY(entry_read(raw, &entry));
 	if (entry.kind != ENTRY_SEALED)
 		return ERR_KIND;
 	if (text->cap - text->n < entry.sealed.n)
 		return ERR_TOO_LARGE;
-	record_key(k, raw.p, key);
 	bind(s, raw.p, aad);
-	e = aead_open(key, nonce, span(aad, sizeof(aad)), entry.sealed, text->p + text->n);
-	crypt_wipe(key, sizeof(key));
-	TRY(e);
+	TRY(aead_open(key, nonce, span(aad, sizeof(aad)), entry.sealed, text->p + text->n));
 	text->n += entry.sealed.n - AEAD_TAG_BYTES;
 	return OK;
+}
+
+enum err entry_open(const struct seal *s, const struct segment_key *k, struct span raw, struct put *text)
+{
+	uint8_t key[AEAD_KEY_BYTES];
+	enum err e = entry_key(k, raw, key);
+
+	if (e == OK)
+		e = entry_open_alone(s, key, raw, text);
+	crypt_wipe(key, sizeof(key));
+	return e;
 }

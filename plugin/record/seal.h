@@ -57,4 +57,9 @@ enum err entry_seal(const struct seal *s, const struct segment_key *k, uint32_t 
 /* *text takes what was sealed: at least raw.n bytes of room. ERR_KIND when it is not a sealed one; ERR_KEY. */
 enum err entry_open(const struct seal *s, const struct segment_key *k, struct span raw, struct put *text) MUST_USE;
 
+/* The key of one sealed entry, which opens it and no other; and opening with that alone. The key is the sealer's word: only
+ * the segment's key is committed to. ERR_KIND. */
+enum err entry_key(const struct segment_key *k, struct span raw, uint8_t key[AEAD_KEY_BYTES]) MUST_USE;
+enum err entry_open_alone(const struct seal *s, const uint8_t key[AEAD_KEY_BYTES], struct span raw, struct put *text) MUST_USE;
+
 #endif

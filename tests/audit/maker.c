@@ -1,5 +1,8 @@
-/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS]
- * FOLDER gets record.mdb, record.sizes, record.vkey and root.key. The same every time but for keys and segments.
+/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM]]
+ * FOLDER gets record.mdb, record.sizes, record.vkey and root.key; or what is there is gone on with. The same every time but
+ * for keys and segments.
+ *
+ * ROOM: for how many entries the store is made.
  *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
@@ -23,7 +26,7 @@
 #define PARTY(name) PULLCORD__V1__PARTY__PARTY_##name
 
 static struct record *record;
-static uint64_t made, wanted;
+static uint64_t made, begun, wanted;
 static const uint8_t policy[16] = "policy version 1";
 
 static void push(struct happening h)
@@ -160,13 +163,13 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	wanted = strtoull(argv[2], NULL, 10);
-	spec.map_bytes = (16u << 20) + wanted * 480;
+	spec.map_bytes = (16u << 20) + (argc > 4 ? strtoull(argv[4], NULL, 10) : wanted) * 480;
 	snprintf(path, sizeof(path), "%s/record.mdb", argv[1]);
 	snprintf(sizes, sizeof(sizes), "%s/record.sizes", argv[1]);
 	snprintf(key, sizeof(key), "%s/root.key", argv[1]);
 	snprintf(name, sizeof(name), "%s/record.vkey", argv[1]);
-	must(crypt_init() == OK && vault_make_root(key) == OK && vault_root(key, root) == OK);
-	crypt_random(secret, sizeof(secret));
+	must(crypt_init() == OK && (access(key, F_OK) == 0 || vault_make_root(key) == OK) && vault_root(key, root) == OK);
+	SHA256(secret, span(root, sizeof(root)));
 	must(sign_public(secret, pub) == OK && vkey_write(SPAN_LIT(ORIGIN), pub, vkey, sizeof(vkey)) == OK);
 	f = fopen(name, "w");
 	must(f && fprintf(f, "%s\n", vkey) > 0 && fclose(f) == 0);
@@ -178,8 +181,10 @@ int main(int argc, char **argv)
 			return 1;
 		}
 		if (i == 0)
+			made = begun = record_durable(record) > 1 ? record_durable(record) : 0;
+		if (made == 0)
 			one_of_each();
-		work(wanted * (i + 1) / starts);
+		work(begun + wanted * (i + 1) / starts);
 		record_close(&record);
 	}
 	printf("%" PRIu64 "\n", made);

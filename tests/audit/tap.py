@@ -22,7 +22,10 @@ class Record:
     def __init__(self, entries, starts=1):
         self.scratch = tempfile.TemporaryDirectory(prefix="pullcord.")
         self.folder = Path(self.scratch.name)
-        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts)], check=True,
+        self.grow(entries, starts)
+
+    def grow(self, entries, starts=1):
+        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000"], check=True,
                        stdout=subprocess.DEVNULL)
 
     def tool(self, verb, *words, check=True, key=True):
@@ -33,6 +36,10 @@ class Record:
         if check and done.returncode:
             raise AssertionError(f"{' '.join(map(str, args[2:]))}: exit {done.returncode}: {done.stderr}")
         return done
+
+    def plain(self, verb, *words):
+        """A command that needs no record."""
+        return subprocess.run([BUILD / "pullcord", "audit", verb, *words], capture_output=True, text=True)
 
     def events(self):
         """Every entry as `audit tail --json` tells it."""

@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""An independent checker of a record: reads only an exported folder of tiles and notes, and the verifier key. Shares nothing
+with the project's code; written from RFC 6962, RFC 9162 and the C2SP documents signed-note, tlog-checkpoint, tlog-tiles and
+tlog-proof, with Python's hashlib and cryptography alone.
+
+    tests/audit/checker.py FOLDER VKEY      says how many entries and notes are good, or what is not, and exits 1
+"""
+import base64
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+TILE = 256
+
+
+class Bad(Exception):
+    """What was checked is not what it should be."""
+
+
+# ---- hashes (RFC 6962 §2.1) ----
+
+def leaf_hash(entry):
+    return sha256(b"\0" + entry).digest()
+
+
+def node_hash(left, right):
+    return sha256(b"\1" + left + right).digest()
+
+
+def split(n):
+    """The largest power of two below n."""
+    return 1 << (n - 1).bit_length() - 1
+
+
+def root_of(hashes):
+    if not hashes:
+        return sha256(b"").digest()
+    level, left = list(hashes), []
+    while len(level) > 1:
+        if len(level) % 2:
+            left.append(level.pop())
+        level = [node_hash(level[i], level[i + 1]) for i in range(0, len(level), 2)]
+    root = None
+    for node in left + level:       # from the smallest on
+        root = node_hash(node, root) if root else node
+    return root
+
+
+def inclusion_root(index, size, leaf, proof):
+    """RFC 9162 §2.1.3.2, without the last comparison."""
+    if index >= size or any(len(h) != 32 for h in [leaf, *proof]):
+        raise Bad("the index is not below the size, or a hash is none")
+    f, s, r = index, size - 1, leaf
+    for p in proof:
+        if s == 0:
+            raise Bad("the proof is too long")
+        if f % 2 or f == s:
+            r = node_hash(p, r)
+            while f % 2 == 0 and f:
+                f, s = f >> 1, s >> 1
+        else:
+            r = node_hash(r, p)
+        f, s = f >> 1, s >> 1
+    if s:
+        raise Bad("the proof is too short")
+    return r
+
+
+def check_consistency(size1, size2, proof, root1, root2):
+    """RFC 9162 §2.1.4.2."""
+    if size1 > size2 or size1 == 0:
+        raise Bad("the first tree is larger; or it is empty, and everything continues it")
+    if size1 == size2:
+        if proof or root1 != root2:
+            raise Bad("one size, two trees")
+        return
+    if any(len(h) != 32 for h in [root1, root2, *proof]):
+        raise Bad("a hash is none")
+    path = list(proof)
+    if size1 & size1 - 1 == 0:
+        path.insert(0, root1)
+    if not path:
+        raise Bad("an empty proof")
+    f, s = size1 - 1, size2 - 1
+    while f % 2:
+        f, s = f >> 1, s >> 1
+    fr = sr = path[0]
+    for c in path[1:]:
+        if s == 0:
+            raise Bad("the proof is too long")
+        if f % 2 or f == s:
+            fr, sr = node_hash(c, fr), node_hash(c, sr)
+            while f % 2 == 0 and f:
+                f, s = f >> 1, s >> 1
+        else:
+            sr = node_hash(sr, c)
+        f, s = f >> 1, s >> 1
+    if s or fr != root1 or sr != root2:
+        raise Bad("the proof does not lead to the roots")
+
+
+# ---- notes ----
+
+def read_vkey(text):
+    name, key_id, key = text.strip().split("+", 2)
+    raw = base64.b64decode(key, validate=True)
+    if raw[0] != 1 or sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != key_id:
+        raise Bad("the verifier key is none")
+    return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(raw[1:])
+
+
+def open_note(note, vkey):
+    """The text of a signed note; raises unless the key signed it."""
+    name, key_id, key = vkey
+    text, _, lines = note.rpartition(b"\n\n")
+    if not text or not lines.endswith(b"\n"):
+        raise Bad("not a signed note")
+    text += b"\n"
+    for line in lines[:-1].split(b"\n"):
+        dash, signer, encoded = line.split(b" ")
+        raw = base64.b64decode(encoded, validate=True)
+        if dash.decode() == "\u2014" and signer == name.encode() and raw[:4] == key_id:
+            try:
+                key.verify(raw[4:], text)
+            except InvalidSignature:
+                raise Bad("the signature does not fit") from None
+            return text
+    raise Bad("no signature of this key")
+
+
+def read_checkpoint(note, vkey):
+    origin, size, root, *rest = open_note(note, vkey).decode().split("\n")
+    if origin != vkey[0] or rest != [""] or str(int(size)) != size:
+        raise Bad("not a checkpoint of this log")
+    return int(size), base64.b64decode(root, validate=True)
+
+
+# ---- tiles ----
+
+def tile_path(n):
+    parts = [f"{n % 1000:03d}"]
+    while n >= 1000:
+        n //= 1000
+        parts.insert(0, f"x{n % 1000:03d}")
+    return "/".join(parts)
+
+
+def read_tiles(folder, kind, count):
+    """All of a level that a tree with `count` items there has."""
+    for n in range((count + TILE - 1) // TILE):
+        width = min(TILE, count - n * TILE)
+        path = folder / "tile" / kind / (tile_path(n) + (f".p/{width}" if width < TILE else ""))
+        try:
+            yield n, width, path.read_bytes()
+        except FileNotFoundError:
+            raise Bad(f"{path} is missing") from None
+
+
+def read_entries(folder, size):
+    for n, width, raw in read_tiles(folder, "entries", size):
+        at = 0
+        for i in range(width):
+            length = int.from_bytes(raw[at:at + 2], "big")
+            entry = raw[at + 2:at + 2 + length]
+            if len(entry) != length or not length:
+                raise Bad(f"entry {n * TILE + i} is cut off")
+            yield entry
+            at += 2 + length
+        if at != len(raw):
+            raise Bad(f"there is something after the entries of bundle {n}")
+
+
+def check_level(folder, level, hashes):
+    """The tiles of a level are these hashes; returns those of the next."""
+    above = []
+    for n, width, raw in read_tiles(folder, str(level), len(hashes)):
+        want = hashes[n * TILE:n * TILE + width]
+        if raw != b"".join(want):
+            first = next((i for i, h in enumerate(want) if raw[32 * i:32 * i + 32] != h), width)
+            raise Bad(f"tile {level}/{n} is not what its hashes are, from {n * TILE + first} on")
+        if width == TILE:
+            above.append(root_of(want))
+    return above
+
+
+def check_notes(folder, leaves, vkey):
+    """Every note that was ever signed is of a beginning of this tree, and they grow."""
+    frontier, at, last, number = [], 0, 0, 0
+    while (path := folder / "notes" / tile_path(number)).exists():
+        size, root = read_checkpoint(path.read_bytes(), vkey)
+        if size <= last or size > len(leaves):
+            raise Bad(f"note {number} is of {size} entries, after one of {last}")
+        for at in range(at, size):
+            node, level = leaves[at], at
+            while level % 2:
+                node = node_hash(frontier.pop(), node)
+                level >>= 1
+            frontier.append(node)
+        at = last = size
+        folded = frontier[-1]
+        for node in reversed(frontier[:-1]):
+            folded = node_hash(node, folded)
+        if folded != root:
+            raise Bad(f"note {number}: its root over {size} entries is another")
+        number += 1
+    return number
+
+
+def check(folder, vkey_text):
+    """(entries, notes) that are good."""
+    vkey = read_vkey(vkey_text)
+    size, root = read_checkpoint((folder / "checkpoint").read_bytes(), vkey)
+    leaves = [leaf_hash(entry) for entry in read_entries(folder, size)]
+    hashes, level = leaves, 0
+    while hashes:
+        hashes = check_level(folder, level, hashes)
+        level += 1
+    if root_of(leaves) != root:
+        raise Bad("the entries do not fold to the signed root")
+    return size, check_notes(folder, leaves, vkey)
+
+
+def check_proof(text, vkey_text):
+    """(index, entry) of a tlog-proof that is good."""
+    vkey = read_vkey(vkey_text)
+    head, _, note = text.partition(b"\n\n")
+    magic, extra, index, *proof = head.decode().split("\n")
+    if magic != "c2sp.org/tlog-proof@v1" or not extra.startswith("extra ") or not index.startswith("index "):
+        raise Bad("not a proof")
+    raw = base64.b64decode(extra[6:], validate=True)
+    entry = raw[1:] if raw[0] == 1 else raw[33:]
+    size, root = read_checkpoint(note, vkey)
+    if inclusion_root(int(index[6:]), size, leaf_hash(entry), [base64.b64decode(p, validate=True) for p in proof]) != root:
+        raise Bad("the proof does not lead to the signed root")
+    return int(index[6:]), entry
+
+
+if __name__ == "__main__":
+    try:
+        print("%d entries and %d notes are good" % check(Path(sys.argv[1]), Path(sys.argv[2]).read_text()))
+    except Bad as why:
+        print(why)
+        sys.exit(1)

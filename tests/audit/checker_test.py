@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""An independent program agrees with the record, over 100,000 entries and several starts, from exported files alone."""
+import base64
+import json
+import random
+
+from tap import SHARED, Record, Skip, equal, run
+
+try:
+    import checker
+    from checker import Bad
+except ImportError:
+    checker, Bad = None, ()
+
+record = Record(100000, 4)
+tiles = record.folder / "tiles"
+vkey = record.folder / "record.vkey"
+SEED = 20260101
+
+
+def needed():
+    if not checker:
+        raise Skip("python3-cryptography is not installed")
+
+
+def refused(what, check, *args):
+    try:
+        check(*args)
+    except (Bad, ValueError, IndexError, OSError):
+        return
+    raise AssertionError(f"{what} was taken for good")
+
+
+def it_agrees_over_100000_entries_and_four_starts():
+    needed()
+    record.tool("export", "--format", "tiles", "--notes", "--out", tiles, key=False)
+    size, notes = checker.check(tiles, vkey.read_text())
+    equal("100,000 entries", True, size >= 100000)
+    equal("a note for each start at least", True, notes >= 4)
+    report = json.loads(record.tool("verify", "--vkey", vkey, "--sizes", record.folder / "record.sizes", "--json").stdout)
+    equal("as many as audit verify says", (report["entries"], report["checkpoints"]), (size, notes))
+
+
+def it_names_what_was_changed():
+    needed()
+    if not tiles.exists():
+        raise AssertionError("no tiles were exported")
+    rng = random.Random(SEED)
+    files = sorted(p for p in tiles.rglob("*") if p.is_file())
+    for path in rng.sample(files, 6) + [tiles / "checkpoint"]:
+        raw = path.read_bytes()
+        at = rng.randrange(len(raw))
+        path.write_bytes(raw[:at] + bytes([raw[at] ^ 1 << rng.randrange(8)]) + raw[at + 1:])
+        refused(f"{path.name} with another byte {at}", checker.check, tiles, vkey.read_text())
+        path.write_bytes(raw)
+        path.unlink()
+        if "notes" not in path.parts:       # the end of the notes is where the next is missing
+            refused(f"without {path.name}", checker.check, tiles, vkey.read_text())
+        path.write_bytes(raw)
+    checker.check(tiles, vkey.read_text())
+
+
+def proofs_hold_and_changed_ones_do_not():
+    needed()
+    rng = random.Random(SEED)
+    text = vkey.read_text()
+    for index in [0, 1, 255, 256, 65535, 65536, 99999] + [rng.randrange(100000) for _ in range(10)]:
+        path = record.folder / f"{index}.tlog-proof"
+        record.tool("prove", str(index), "--out", path, key=False)
+        proof = path.read_bytes()
+        equal("index", index, checker.check_proof(proof, text)[0])
+        equal("check-proof", 0, check_proof(path).returncode)
+        at = rng.randrange(len(proof))
+        path.write_bytes(proof[:at] + bytes([proof[at] ^ 1 << rng.randrange(7)]) + proof[at + 1:])
+        equal(f"check-proof with another byte {at}", 1, check_proof(path).returncode)
+        refused(f"byte {at}", checker.check_proof, path.read_bytes(), text)
+
+
+def check_proof(path, *more):
+    return record.plain("check-proof", path, "--vkey", vkey, *more)
+
+
+def a_disclosure_opens_one_entry_without_the_root_key():
+    shown = json.loads(record.tool("show", "5000", "--json").stdout)
+    path, closed = record.folder / "5000.disclosed", record.folder / "5000.proof"
+    record.tool("disclose", "5000", "--out", path)
+    equal("mode", 0o600, path.stat().st_mode & 0o777)
+    done = check_proof(path, "--open", "--json")
+    checked, opened = map(json.loads, done.stdout.splitlines())
+    equal("it is proved", (True, 5000), (checked["good"], checked["index"]))
+    equal("it says what the record says", shown, opened)
+    record.tool("prove", "5000", "--out", closed, key=False)
+    equal("a proof alone opens nothing", 1, check_proof(closed, "--open").returncode)
+    lines = path.read_bytes().split(b"\n")
+    extra = bytearray(base64.b64decode(lines[1][6:]))
+    extra[1] ^= 1
+    lines[1] = b"extra " + base64.b64encode(extra)
+    path.write_bytes(b"\n".join(lines))
+    done = check_proof(path, "--open")
+    equal(f"another key opens nothing: {done.stderr}", (1, True), (done.returncode, "not as the key says" in done.stderr))
+
+
+def what_cannot_be_proved_is_said():
+    equal("an entry that is not there", 1, record.tool("prove", "99999999", key=False, check=False).returncode)
+    path = record.folder / "rubbish"
+    path.write_text("rubbish\n")
+    done = check_proof(path)
+    equal(f"rubbish: {done.stderr}", (1, True), (done.returncode, "tlog-proof@v1" in done.stderr))
+    other = Record(10)
+    record.tool("prove", "7", "--out", record.folder / "7.proof", key=False)
+    done = record.plain("check-proof", record.folder / "7.proof", "--vkey", other.folder / "record.vkey")
+    equal("the key of another record", (1, True), (done.returncode, "not signed by this key" in done.stdout))
+
+
+def the_example_of_c2sp_holds():
+    needed()
+    folder = SHARED / "vectors/c2sp"
+    if not folder.exists():
+        raise Skip(f"{folder} is not there")
+    note, key = (folder / "example.note").read_bytes(), checker.read_vkey((folder / "example.vkey").read_text())
+    equal("text", b"This is an example message.\n", checker.open_note(note, key))
+    refused("another text", checker.open_note, note.replace(b"example message", b"exomple message"), key)
+
+
+def vectors(kind):
+    folder = SHARED / "vectors/merkle-proofs/testdata" / kind
+    if not folder.exists():
+        raise Skip(f"{folder} is not there")
+    return sorted(folder.rglob("*.json"))
+
+
+def decoded(value):
+    return base64.b64decode(value) if value else b""
+
+
+def all_inclusion_proofs_are_judged_as_they_should():
+    needed()
+    for path in vectors("inclusion"):
+        v = json.loads(path.read_text())
+        proof = [decoded(p) for p in v["proof"] or []]
+        def judge():
+            if checker.inclusion_root(v["leafIdx"], v["treeSize"], decoded(v["leafHash"]), proof) != decoded(v["root"]):
+                raise Bad("another root")
+        refused(path, judge) if v["wantErr"] else judge()
+
+
+def all_consistency_proofs_are_judged_as_they_should():
+    needed()
+    for path in vectors("consistency"):
+        v = json.loads(path.read_text())
+        args = (v["size1"], v["size2"], [decoded(p) for p in v["proof"] or []], decoded(v["root1"]), decoded(v["root2"]))
+        if v["wantErr"]:
+            refused(path, checker.check_consistency, *args)
+        else:
+            checker.check_consistency(*args)
+
+
+run([it_agrees_over_100000_entries_and_four_starts, it_names_what_was_changed, proofs_hold_and_changed_ones_do_not,
+     a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said, the_example_of_c2sp_holds,
+     all_inclusion_proofs_are_judged_as_they_should, all_consistency_proofs_are_judged_as_they_should])

@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""`pullcord audit search`: what the index finds is what reading the whole record finds."""
+import json
+import random
+import signal
+import subprocess
+import time
+
+from tap import BUILD, Record, equal, run
+
+record = Record(4000, 3)
+SEED = 20260101
+
+
+def found(rec, *criteria):
+    return [json.loads(line)["index"] for line in rec.tool("search", "--json", *map(str, criteria)).stdout.splitlines()]
+
+
+def stamp(us):
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(us // 1000000)) + f".{us % 1000000:06d}Z"
+
+
+def some_criteria(rng, events):
+    event = rng.choice(events)
+    everybody = event["recipient_actors"] + [event["actor"]]
+    choices = {
+        "--user": rng.choice(everybody), "--device": rng.choice(everybody), "--client": event["client"],
+        "--patient": f"MRN-{rng.randrange(80)}", "--event": event["type"], "--outcome": event["outcome"],
+        "--topic": rng.choice([event["topic"], "mercy/unit/+/alert/#", "mercy/unit/u1/alert/high/+", "#"]),
+        "--from": stamp(event["at_us"]), "--to": stamp(event["at_us"] + rng.choice([1, 10**6, 10**8, 10**10])),
+    }
+    names = rng.sample(sorted(choices), rng.randint(1, 3))
+    return [word for name in names if choices[name] for word in (f"{name}={choices[name]}",)]
+
+
+def index_and_record_agree(rec=record, rounds=60):
+    events = [e for e in rec.events() if "actor" in e and e["topic"].isprintable() and e["client"].isprintable()]
+    rng, some = random.Random(SEED), 0
+    for _ in range(rounds):
+        criteria = some_criteria(rng, events)
+        if "--from" in str(criteria) and rng.random() < 0.5:
+            criteria = [c for c in criteria if not c.startswith("--to")]
+        there = found(rec, *criteria)
+        equal(f"{criteria}", found(rec, "--no-index", *criteria), there)
+        some += bool(there)
+    equal("most questions had an answer", True, some > rounds / 3)
+
+
+def what_came_later_is_found_in_the_same_index():
+    found(record, "--user", "n001")
+    index = (record.folder / "record.idx").stat()
+    before = found(record, "--event", "publish")
+    record.grow(500)
+    after = found(record, "--event", "publish")
+    equal("the old is there", before, after[:len(before)])
+    equal("the new is there", True, len(after) > len(before) + 100)
+    equal("the same file", index.st_ino, (record.folder / "record.idx").stat().st_ino)
+    index_and_record_agree(rounds=10)
+
+
+def a_limit_and_a_count():
+    every = found(record, "--event", "stored")
+    equal("--limit", every[:7], found(record, "--event", "stored", "--limit", 7))
+    equal("--count", {"events": len(every)}, json.loads(record.tool("search", "--event", "stored", "--count", "--json").stdout))
+
+
+def the_index_tells_nobody_who_is_in_it():
+    found(record, "--user", "n001")
+    raw = (record.folder / "record.idx").read_bytes()
+    for text in (b"n001", b"nc-1", b"MRN-", b"mercy/", b"deliver"):
+        equal(f"{text} in the index", -1, raw.find(text))
+
+
+def an_index_of_another_record_is_made_anew():
+    other = Record(300)
+    found(other, "--event", "stored")
+    for name in ("record.mdb", "record.mdb-lock", "record.sizes"):
+        (other.folder / name).unlink()
+    other.grow(700)
+    index_and_record_agree(other, 10)
+
+
+def a_damaged_index_is_refused_and_may_be_deleted():
+    other = Record(300)
+    every = found(other, "--event", "stored")
+    path = other.folder / "record.idx"
+    raw = bytearray(path.read_bytes())
+    for at in range(4096 * 2, len(raw)):    # behind LMDB's two heads: whatever is a value
+        raw[at] ^= 1
+    path.write_bytes(raw)
+    done = other.tool("search", "--event", "stored", check=False)
+    equal("exit status", 1, done.returncode)
+    equal(f"the way out is said: {done.stderr}", True, "delete the index" in done.stderr)
+    equal("without it", every, found(other, "--event", "stored", "--no-index"))
+    path.unlink()
+    equal("anew", every, found(other, "--event", "stored"))
+
+
+def a_run_that_is_killed_does_no_harm():
+    other = Record(30000)
+    for pause in (0.05, 0.15, 0.3, 0.5):
+        child = subprocess.Popen([BUILD / "pullcord", "audit", "search", "--event", "stored", "--count", "--record",
+                                  other.folder / "record.mdb", "--key", other.folder / "root.key"], stdout=subprocess.DEVNULL)
+        time.sleep(pause)
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    for criteria in (("--event", "stored"), ("--user", "n007"), ("--outcome", "denied")):
+        equal(f"{criteria}", found(other, "--no-index", *criteria), found(other, *criteria))
+
+
+def show_says_everything():
+    index = found(record, "--event", "publish", "--topic", "mercy/unit/+/alert/#")[0]
+    shown = json.loads(record.tool("show", str(index), "--json").stdout)
+    equal("index", index, shown["index"])
+    equal("the leaf is a hash", 64, len(shown["leaf"]))
+    said = record.tool("show", str(index)).stdout
+    equal("for people", True, shown["topic"] in said and shown["message"] in said)
+    equal("no such entry", 1, record.tool("show", "99999999", check=False).returncode)
+    equal("no number", 2, record.tool("show", "first", check=False).returncode)
+
+
+run([index_and_record_agree, what_came_later_is_found_in_the_same_index, a_limit_and_a_count,
+     the_index_tells_nobody_who_is_in_it, an_index_of_another_record_is_made_anew,
+     a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm, show_says_everything])

@@ -1,0 +1,323 @@
+#include "evidence.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "install.h"
+#include "trail.h"
+
+#define VIEW_ENTRIES 4096       /* to one view: a long one would pin the writer's pages */
+#define TILE 256
+#define TILE_LEVELS 8
+#define BUNDLE_MAX (TILE * (2 + ENTRY_BYTES_MAX))
+
+struct evidence {
+	struct trail *trail;
+};
+
+enum err evidence_open(const char *record, struct evidence **out)
+{
+	CLEANUP(evidence_close) struct evidence *e = calloc(1, sizeof(*e));
+
+	if (!e)
+		return ERR_FULL;
+	TRY(trail_open(record, 1 << 20, true, &e->trail));
+	*out = e;
+	e = NULL;
+	return OK;
+}
+
+void evidence_close(struct evidence **e)
+{
+	if (*e)
+		trail_close(&(*e)->trail);
+	free(*e);
+	*e = NULL;
+}
+
+static enum err newest_note(struct evidence *e, char note[NOTE_BYTES_MAX], size_t *n, uint64_t *size)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct span text;
+
+	TRY(trail_view(e->trail, &view));
+	TRY(view_newest_checkpoint(view, size, &text));
+	if (text.n > NOTE_BYTES_MAX || *size == 0)
+		return ERR_CORRUPT;
+	memcpy(note, text.p, text.n);
+	*n = text.n;
+	return OK;
+}
+
+/* ---- going through leaves, in short views ---- */
+
+struct leaves {
+	struct evidence *e;
+	uint64_t done, all;             /* for progress */
+	evidence_progress *progress;
+};
+
+typedef enum err on_leaf(void *ctx, struct txn *view, uint64_t index, const struct hash *leaf);
+
+static enum err each_leaf(struct leaves *l, uint64_t from, uint64_t to, on_leaf *visit, void *ctx)
+{
+	struct hash leaf;
+
+	while (from < to) {
+		CLEANUP(txn_abort) struct txn *view = NULL;
+
+		TRY(trail_view(l->e->trail, &view));
+		for (uint64_t end = to - from > VIEW_ENTRIES ? from + VIEW_ENTRIES : to; from < end; from++, l->done++) {
+			TRY(view_leaf(view, from, &leaf));
+			TRY(visit(ctx, view, from, &leaf));
+		}
+		l->progress("entries", l->done, l->all);
+	}
+	return OK;
+}
+
+/* ---- proofs ---- */
+
+static enum err add_leaf(void *ctx, struct txn *view, uint64_t index, const struct hash *leaf)
+{
+	(void)view, (void)index;
+	tree_append(ctx, leaf);
+	return OK;
+}
+
+static enum err range_root(struct leaves *l, uint64_t from, uint64_t to, struct hash *out)
+{
+	struct tree tree = { 0 };
+
+	TRY(each_leaf(l, from, to, add_leaf, &tree));
+	*out = tree_root(&tree);
+	return OK;
+}
+
+/* RFC 6962 §2.1.1: the siblings are met from the root down, and told from the leaf up. */
+static enum err inclusion(struct leaves *l, uint64_t index, uint64_t size, struct proof *p)
+{
+	uint64_t from = 0, to = size;
+	size_t n = 0;
+
+	while (to - from > 1) {
+		uint64_t half = 1;
+
+		must(n < TREE_PROOF_MAX);
+		while (half * 2 < to - from)
+			half *= 2;
+		if (index < from + half) {
+			TRY(range_root(l, from + half, to, &p->hash[n++]));
+			to = from + half;
+		} else {
+			TRY(range_root(l, from, from + half, &p->hash[n++]));
+			from += half;
+		}
+	}
+	p->hashes = n;
+	for (size_t i = 0; i < n / 2; i++) {
+		struct hash swap = p->hash[i];
+
+		p->hash[i] = p->hash[n - 1 - i];
+		p->hash[n - 1 - i] = swap;
+	}
+	return OK;
+}
+
+static enum err copy_entry(struct evidence *e, uint64_t index, struct proof *p)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct span raw;
+
+	TRY(trail_view(e->trail, &view));
+	TRY(view_entry(view, index, &raw));
+	if (raw.n > sizeof(p->entry))
+		return ERR_CORRUPT;
+	memcpy(p->entry, raw.p, raw.n);
+	p->entry_n = raw.n;
+	return OK;
+}
+
+enum err evidence_prove(struct evidence *e, uint64_t index, evidence_progress *progress, struct proof *out)
+{
+	struct leaves l = { .e = e, .progress = progress };
+	uint64_t size;
+
+	*out = (struct proof){ .index = index };
+	TRY(newest_note(e, out->note, &out->note_n, &size));
+	if (index >= size)
+		return ERR_NOT_FOUND;
+	l.all = size - 1;
+	TRY(copy_entry(e, index, out));
+	return inclusion(&l, index, size, out);
+}
+
+/* ---- tiles ---- */
+
+struct level {
+	uint64_t number;                /* of the tile being filled */
+	size_t n;
+	struct hash hash[TILE];
+};
+
+struct tiler {
+	const char *folder;
+	struct level level[TILE_LEVELS];
+	uint8_t *bundle;
+	size_t bundle_n;
+};
+
+/* "x001/x234/067" */
+static void number_path(uint64_t n, char out[40])
+{
+	uint64_t part[8];
+	size_t parts = 0, at = 0;
+
+	do {
+		part[parts++] = n % 1000;
+		n /= 1000;
+	} while (n);
+	while (parts--)
+		at += (size_t)snprintf(out + at, 40 - at, "%s%03u%s", parts ? "x" : "", (unsigned)(part[parts] % 1000), parts ? "/" : "");
+}
+
+static enum err make_folders(char *path)
+{
+	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+			*slash = '/';
+			return errno == EACCES ? ERR_DENIED : errno == ENOSPC ? ERR_FULL : ERR_IO;
+		}
+		*slash = '/';
+	}
+	return OK;
+}
+
+/* width 0: a full one. */
+static enum err write_file(const struct tiler *t, const char *kind, uint64_t number, unsigned width, struct span bytes)
+{
+	char path[INSTALL_PATH_MAX], name[40], part[16] = "";
+	FILE *f;
+	bool good;
+
+	number_path(number, name);
+	if (width)
+		snprintf(part, sizeof(part), ".p/%u", width);
+	if (snprintf(path, sizeof(path), "%s/%s/%s%s", t->folder, kind, name, part) >= (int)sizeof(path))
+		return ERR_TOO_LARGE;
+	TRY(make_folders(path));
+	f = fopen(path, "wxe");
+	if (!f)
+		return errno == ENOSPC ? ERR_FULL : ERR_IO;
+	good = fwrite(bytes.p, 1, bytes.n, f) == bytes.n;
+	return fclose(f) == 0 && good ? OK : ERR_IO;
+}
+
+static enum err write_tile(const struct tiler *t, unsigned level, unsigned width)
+{
+	const struct level *l = &t->level[level];
+	char kind[16];
+
+	snprintf(kind, sizeof(kind), "tile/%u", level);
+	return write_file(t, kind, l->number, width, span(l->hash[0].b, l->n * sizeof(l->hash[0])));
+}
+
+static enum err add_hash(struct tiler *t, unsigned level, const struct hash *h)
+{
+	struct level *l = &t->level[level];
+	struct tree tree = { 0 };
+	struct hash root;
+
+	must(level < TILE_LEVELS);
+	l->hash[l->n++] = *h;
+	if (l->n < TILE)
+		return OK;
+	TRY(write_tile(t, level, 0));
+	for (size_t i = 0; i < TILE; i++)
+		tree_append(&tree, &l->hash[i]);
+	root = tree_root(&tree);
+	l->n = 0;
+	l->number++;
+	return add_hash(t, level + 1, &root);
+}
+
+static enum err tile_entry(void *ctx, struct txn *view, uint64_t index, const struct hash *leaf)
+{
+	struct tiler *t = ctx;
+	struct put out = put(t->bundle + t->bundle_n, BUNDLE_MAX - t->bundle_n);
+	struct hash own;
+	struct span raw;
+
+	TRY(view_entry(view, index, &raw));
+	own = tree_leaf(raw);
+	if (raw.n > ENTRY_BYTES_MAX || memcmp(own.b, leaf->b, sizeof(own.b)) != 0)
+		return ERR_CORRUPT;
+	put_u16(&out, (uint16_t)raw.n);
+	put_bytes(&out, raw);
+	t->bundle_n += out.n;
+	if (index % TILE == TILE - 1) {
+		TRY(write_file(t, "tile/entries", index / TILE, 0, span(t->bundle, t->bundle_n)));
+		t->bundle_n = 0;
+	}
+	return add_hash(t, 0, leaf);
+}
+
+static enum err write_rest(const struct tiler *t, uint64_t size)
+{
+	if (size % TILE)
+		TRY(write_file(t, "tile/entries", size / TILE, (unsigned)(size % TILE), span(t->bundle, t->bundle_n)));
+	for (unsigned level = 0; level < TILE_LEVELS; level++)
+		if (t->level[level].n)
+			TRY(write_tile(t, level, (unsigned)t->level[level].n));
+	return OK;
+}
+
+static enum err write_notes(struct evidence *e, const struct tiler *t, uint64_t last)
+{
+	uint64_t size = 0;
+
+	for (uint64_t number = 0; size < last; number++) {
+		CLEANUP(txn_abort) struct txn *view = NULL;
+		struct span note;
+
+		TRY(trail_view(e->trail, &view));
+		TRY(view_checkpoint(view, size, &size, &note));
+		TRY(write_file(t, "notes", number, 0, note));
+	}
+	return OK;
+}
+
+static enum err write_checkpoint(const struct tiler *t, struct span note)
+{
+	char path[INSTALL_PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/checkpoint", t->folder) >= (int)sizeof(path))
+		return ERR_TOO_LARGE;
+	return install_write(path, note, 0644);
+}
+
+enum err evidence_tiles(struct evidence *e, const char *folder, bool notes, evidence_progress *progress, uint64_t *size)
+{
+	CLEANUP(free_cleanup) struct tiler *t = calloc(1, sizeof(*t));
+	CLEANUP(free_cleanup) uint8_t *bundle = malloc(BUNDLE_MAX);
+	struct leaves l = { .e = e, .progress = progress };
+	char note[NOTE_BYTES_MAX];
+	size_t n;
+
+	if (!t || !bundle)
+		return ERR_FULL;
+	t->folder = folder;
+	t->bundle = bundle;
+	TRY(newest_note(e, note, &n, size));
+	if (mkdir(folder, 0755) != 0)
+		return errno == EEXIST ? ERR_EXISTS : errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
+	l.all = *size;
+	TRY(each_leaf(&l, 0, *size, tile_entry, t));
+	TRY(write_rest(t, *size));
+	if (notes)
+		TRY(write_notes(e, t, *size));
+	return write_checkpoint(t, span(note, n));   /* last: who reads meanwhile finds what it names */
+}
