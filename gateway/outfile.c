@@ -709,7 +709,7 @@ enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_
 
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes, struct outfile **out)
 {
-	const struct store_spec spec = { "outbox", 2, map_bytes, tables, false };
+	const struct store_spec spec = { .kind = "outbox", .version = 2, .map_bytes = map_bytes, .table = tables };
 	CLEANUP(outfile_close) struct outfile *f = calloc(1, sizeof(*f));
 
 	if (!f)

@@ -128,7 +128,7 @@ static enum err check_root(struct directory *d, struct txn *t, bool may_write)
 static enum err open_generation(struct directory *d, const char *path, size_t n, bool read_only)
 {
 	const char *name[TABLES + 1] = { NULL };
-	struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, name, read_only };
+	struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = name, .read_only = read_only };
 
 	memcpy(name, tables, n * sizeof(*name));
 	d->tables = n;

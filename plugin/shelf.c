@@ -359,7 +359,7 @@ static enum err read_all(struct reading *r)
 enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 		    bool (*visit)(void *ctx, uint64_t number, struct span value), void *ctx, struct shelf **out)
 {
-	const struct store_spec spec = { "history", 1, map_bytes, tables, false };
+	const struct store_spec spec = { .kind = "history", .version = 1, .map_bytes = map_bytes, .table = tables };
 	CLEANUP(shelf_close) struct shelf *s = calloc(1, sizeof(*s));
 	CLEANUP(free_cleanup) struct reading *r = calloc(1, sizeof(*r));
 

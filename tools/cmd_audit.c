@@ -120,7 +120,7 @@ static void say_report_json(const struct verify_report *r)
 {
 	const struct cell cell[] = {
 		CELL_BOOL("good", !r->part), CELL_NUM("entries", r->entries), CELL_NUM("opened", r->opened),
-		CELL_NUM("segments", r->segments), CELL_NUM("checkpoints", r->checkpoints),
+		CELL_NUM("segments", r->segments), CELL_NUM("erased", r->erased), CELL_NUM("checkpoints", r->checkpoints),
 		CELL_NUM("signed_size", r->signed_size),
 		r->part ? CELL_NULL("root") : CELL_HEX("root", span(r->root.b, sizeof(r->root.b))),
 		r->part ? CELL_STR("part", r->part) : CELL_NULL("part"), number_or_null("index", r->part, r->index),
@@ -148,7 +148,11 @@ static void say_good(const struct verify_report *r)
 	hex_encode(span(r->root.b, sizeof(r->root.b)), root);
 	report_line(TONE_GOOD, "the record is whole");
 	say_entries_checked(r);
-	report_line(TONE_PLAIN, "  segments     %llu", (unsigned long long)r->segments);
+	if (r->erased)
+		report_line(TONE_PLAIN, "  segments     %llu, %llu of them erased", (unsigned long long)r->segments,
+			    (unsigned long long)r->erased);
+	else
+		report_line(TONE_PLAIN, "  segments     %llu", (unsigned long long)r->segments);
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);
 	report_line(TONE_DIM, "  root         %s", root);

@@ -202,21 +202,57 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 	show(cell, n);
 }
 
+static const char *const controls[] = {
+	[CONTROL_GENESIS] = "genesis", [CONTROL_SEGMENT_OPEN] = "segment-open", [CONTROL_SEGMENT_ERASED] = "segment-erased",
+	[CONTROL_HOLD] = "hold", [CONTROL_EPOCH] = "epoch",
+};
+
+static const char *control_name(const struct entry *e)
+{
+	return e->kind == ENTRY_ERASED ? "erased" : controls[e->type];
+}
+
+static void say_control_text(const struct entry *e)
+{
+	char keep[KEEP_TEXT_MAX];
+
+	if (e->kind == ENTRY_ERASED) {
+		report_say(TONE_DIM, "erased with segment %u", e->segment);
+		return;
+	}
+	switch (e->type) {
+	case CONTROL_GENESIS:
+		report_say(TONE_DIM, "the record begins: %.*s", SPAN_FMT(e->vkey));
+		break;
+	case CONTROL_SEGMENT_OPEN:
+		keep_write(e->keep, keep);
+		report_say(TONE_DIM, "segment %u opens, kept for %s", e->segment, keep);
+		break;
+	case CONTROL_SEGMENT_ERASED:
+		report_say(TONE_PLAIN, "segment %u erased by %.*s and %.*s", e->segment, SPAN_FMT(e->who), SPAN_FMT(e->second));
+		break;
+	case CONTROL_HOLD:
+		report_say(TONE_PLAIN, "segment %u %s by %.*s", e->segment, e->held ? "held" : "released", SPAN_FMT(e->who));
+		break;
+	case CONTROL_EPOCH:
+		report_say(TONE_DIM, "epoch %u ends, epoch %u begins", e->epoch, e->next);
+		break;
+	}
+	if (e->reason.n)
+		report_say(TONE_PLAIN, ": %.*s", SPAN_FMT(e->reason));
+}
+
 static void say_control(uint64_t index, const struct entry *e)
 {
-	const char *type = e->type == CONTROL_GENESIS ? "genesis" : "segment-open";
 	char when[REPORT_TIME];
 
 	if (report_is_json()) {
-		report_object((const struct cell[]){ CELL_NUM("index", index), CELL_STR("type", type),
+		report_object((const struct cell[]){ CELL_NUM("index", index), CELL_STR("type", control_name(e)),
 						     CELL_NUM("at_us", e->at_us), CELL_NUM("segment", e->segment) }, 4);
 		return;
 	}
-	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, report_date(e->at_us, when));
-	if (e->type == CONTROL_GENESIS)
-		report_say(TONE_DIM, "the record begins: %.*s", SPAN_FMT(e->vkey));
-	else
-		report_say(TONE_DIM, "segment %u opens", e->segment);
+	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, e->at_us ? report_date(e->at_us, when) : "-");
+	say_control_text(e);
 	report_end();
 }
 

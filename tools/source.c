@@ -44,7 +44,9 @@ int source_no_record(enum err e, const char *path)
 	if (e == ERR_DENIED)
 		report_hint("it belongs to the broker's user");
 	if (e == ERR_KEY)
-		report_hint("another root key sealed it");
+		report_hint("another root key sealed it, or its segments' keys in %s-keys are not there", path);
+	if (e == ERR_VERSION)
+		report_hint("another version of Pullcord wrote it, in a layout this one does not read");
 	return CMD_NO;
 }
 

@@ -97,7 +97,9 @@ static enum err learn_key(struct reader *r, uint32_t segment)
 	TRY(trail_view(r->trail, &view));
 	TRY(view_segment(view, segment, &s));
 	r->segment = 0;
-	TRY(segment_unwrap(&s, &r->vault, span_str(r->origin), segment, &r->key));
+	if (s.state == SEGMENT_ERASED)
+		return ERR_CLOSED;
+	TRY(trail_get_key(r->trail, &r->vault, span_str(r->origin), segment, s.keep, &r->key));
 	r->segment = segment;
 	return OK;
 }
@@ -105,14 +107,20 @@ static enum err learn_key(struct reader *r, uint32_t segment)
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const Pullcord__V1__AuditEvent **event)
 {
 	struct put text = put(r->text, sizeof(r->text));
+	enum err e;
 
 	*event = NULL;
 	audited_free(&r->event);
 	TRY(copy_entry(r, index));
 	TRY(entry_read(span(r->raw, r->raw_n), entry));
-	if (entry->kind == ENTRY_CONTROL)
+	if (entry->kind != ENTRY_SEALED)
 		return OK;
-	TRY(learn_key(r, entry->segment));
+	e = learn_key(r, entry->segment);
+	if (e == ERR_CLOSED) {          /* what is sealed for ever is as good as gone */
+		entry->kind = ENTRY_ERASED;
+		return OK;
+	}
+	TRY(e);
 	TRY(entry_open(&r->seal, &r->key, span(r->raw, r->raw_n), &text));
 	TRY(audited_unpack(put_span(&text), &r->event));
 	*event = r->event;

@@ -16,7 +16,7 @@ void reader_close(struct reader **r);
 enum err reader_size(struct reader *r, uint64_t *out) MUST_USE;
 uint64_t reader_generation(const struct reader *r);
 
-/* Entry `index`; *event is NULL for a control entry. Both borrow from the reader until the next call. ERR_NOT_FOUND. */
+/* Entry `index`; *event is NULL for what is no event or was erased (entry->kind). Both borrow from the reader until the next call. ERR_NOT_FOUND. */
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,
 		    const Pullcord__V1__AuditEvent **event) MUST_USE;
 

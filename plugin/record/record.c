@@ -8,10 +8,11 @@
 #include <time.h>
 
 #include "audited.h"
+#include "disk.h"
+#include "pens.h"
 #include "ring.h"
 #include "sizes.h"
 #include "thread.h"
-#include "trail.h"
 
 #define BATCH_RECORDS 4096
 #define BATCH_BYTES (1 << 20)           /* of the ring: well below the store's reserve */
@@ -20,16 +21,11 @@
 #define IDLE_MS 1000                    /* the writer shows itself at least so often */
 #define SILENT_US (2 * 1000000LL)       /* BEHIND after that */
 #define SIGN_EVERY_US (1 * 1000000LL)
-#define SEGMENT_US (3600 * 1000000LL)
 #define CLOCK_JUMP_US (2 * 1000000LL)
 
 /* What the writer knows beside the tree, and takes back when a batch fails. */
-struct pen {
-	uint32_t id, seq;                   /* of the newest segment, 0: none yet; records sealed in it */
-	bool open;                          /* ours to write on */
-	struct segment segment;
-	int64_t opened_us;                  /* monotonic */
-	struct segment_key key;
+struct progress {
+	struct pens pens;
 	bool has_clock;
 	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
 };
@@ -41,6 +37,8 @@ struct record {
 	struct seal seal;
 	struct trail *trail;
 	struct sizes *sizes;                /* NULL: none is kept */
+	char path[512];
+	bool failed;                        /* the disk is: no file of ours is written any more */
 	struct ring *ring;
 
 	/* The broker's thread. */
@@ -49,14 +47,16 @@ struct record {
 	/* The writer. */
 	pthread_t thread;
 	bool running;
+	struct ink ink;
+	uint16_t keep[RECORD_CLASSES];
 	struct fold *fold;
-	struct pen pen;
+	enum record_class folded;           /* of what is in it */
+	struct progress done;
 	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
 	int64_t signed_us;
-	uint8_t entry[ENTRY_BYTES_MAX];
 
 	/* Between them. */
-	atomic_bool stop;
+	atomic_bool stop, turn;
 	_Atomic uint64_t durable, lost;
 	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
 	_Atomic int trouble;
@@ -79,6 +79,29 @@ static struct span origin(const struct record *r)
 	return span_str(r->origin);
 }
 
+/* ---- classes ---- */
+
+enum record_class record_class(const struct happening *h)
+{
+	switch (h->type) {
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY:
+		return RECORD_CONSENT;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED:
+		if (h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED)
+			return RECORD_ACCESS;
+		return h->life_critical ? RECORD_CRITICAL : RECORD_MOVEMENT;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH:
+		return h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED ? RECORD_HOUSEKEEPING : RECORD_ACCESS;
+	default:
+		return RECORD_ACCESS;
+	}
+}
+
 /* ---- the broker's thread ---- */
 
 bool record_push(struct record *r, const struct happening *h)
@@ -92,6 +115,11 @@ bool record_push(struct record *r, const struct happening *h)
 	r->gap.until_us = h->at_us;
 	atomic_fetch_add(&r->lost, 1);
 	return false;
+}
+
+void record_turn(struct record *r)
+{
+	atomic_store(&r->turn, true);
 }
 
 void record_tick(struct record *r)
@@ -134,76 +162,41 @@ bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 
 /* ---- the writer: one batch ---- */
 
-/* The segment before is closed where the new one opens, also when a crash left it open. */
-static enum err close_segment(struct record *r)
+static enum err write_event(struct record *r, enum record_class class, struct span packed)
 {
-	struct pen *pen = &r->pen;
-
-	if (pen->id == 0)
-		return OK;
-	pen->segment.closed = true;
-	pen->segment.last = trail_tree(r->trail)->size - 1;
-	return trail_put_segment(r->trail, pen->id, &pen->segment);
+	return packed.n ? pens_write(&r->done.pens, &r->ink, r->keep[class], packed) : OK;
 }
 
-static enum err open_segment(struct record *r)
+static enum err write_folded(struct record *r)
 {
-	struct put entry = put(r->entry, sizeof(r->entry));
-	struct pen *pen = &r->pen;
-
-	TRY(close_segment(r));
-	pen->id++;
-	pen->seq = 0;
-	pen->open = true;
-	pen->opened_us = clock_us(CLOCK_MONOTONIC);
-	pen->segment = (struct segment){ .class = SEGMENT_CLASS_6Y, .first = trail_tree(r->trail)->size };
-	crypt_random(pen->key.b, sizeof(pen->key.b));
-	TRY(segment_wrap(&pen->segment, &r->vault, origin(r), pen->id, &pen->key));
-	TRY(trail_put_segment(r->trail, pen->id, &pen->segment));
-	entry_write_segment(clock_us(CLOCK_REALTIME), pen->id, SEGMENT_CLASS_6Y, &pen->key, &entry);
-	TRY(put_end(&entry));
-	return trail_append(r->trail, put_span(&entry));
-}
-
-static enum err write_event(struct record *r, struct span packed)
-{
-	const struct pen *pen = &r->pen;
-	struct put entry = put(r->entry, sizeof(r->entry));
-
-	if (packed.n == 0)
-		return OK;
-	if (!pen->open || pen->seq == SEGMENT_RECORDS_MAX || clock_us(CLOCK_MONOTONIC) - pen->opened_us >= SEGMENT_US)
-		TRY(open_segment(r));
-	TRY(entry_seal(&r->seal, &pen->key, pen->id, pen->seq, packed, &entry));
-	r->pen.seq++;
-	return trail_append(r->trail, put_span(&entry));
+	return write_event(r, r->folded, fold_take(r->fold));
 }
 
 static enum err write_gap(struct record *r, const struct audited *e)
 {
 	if (e->before.count == 0)
 		return OK;
-	TRY(write_event(r, fold_take(r->fold)));
-	return write_event(r, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, &e->before, &e->h,
-				       "the record had no room"));
+	TRY(write_folded(r));
+	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, &e->before, &e->h,
+						      "the record had no room"));
 }
 
 /* Somebody set the wall clock: the entries' order is still that of the index and of mono_us. */
 static enum err write_clock(struct record *r, const struct happening *h)
 {
-	int64_t now = h->at_us - h->mono_us, jump = now - r->pen.clock_us;
+	int64_t now = h->at_us - h->mono_us, jump = now - r->done.clock_us;
 	char detail[64];
 
-	if (h->mono_us == 0 || (r->pen.has_clock && llabs(jump) <= CLOCK_JUMP_US))
+	if (h->mono_us == 0 || (r->done.has_clock && llabs(jump) <= CLOCK_JUMP_US))
 		return OK;
-	r->pen.clock_us = now;
-	if (!r->pen.has_clock) {
-		r->pen.has_clock = true;
+	r->done.clock_us = now;
+	if (!r->done.has_clock) {
+		r->done.has_clock = true;
 		return OK;
 	}
 	snprintf(detail, sizeof(detail), "the clock was set by %+.1f s", (double)jump / 1e6);
-	TRY(write_event(r, fold_take(r->fold)));
-	return write_event(r, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK, NULL, h, detail));
+	TRY(write_folded(r));
+	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK, NULL, h, detail));
 }
 
 static enum err write_happening(struct record *r, const struct audited *e)
@@ -212,10 +205,11 @@ static enum err write_happening(struct record *r, const struct audited *e)
 	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_NONE)
 		return OK;
 	TRY(write_clock(r, &e->h));
-	if (fold_add(r->fold, &e->h))
-		return OK;
-	TRY(write_event(r, fold_take(r->fold)));
-	must(fold_add(r->fold, &e->h));
+	if (!fold_add(r->fold, &e->h)) {
+		TRY(write_folded(r));
+		must(fold_add(r->fold, &e->h));
+	}
+	r->folded = record_class(&e->h);    /* what one fold takes is of one class */
 	return OK;
 }
 
@@ -230,18 +224,23 @@ static enum err fill(struct record *r)
 		TRY(write_happening(r, &e));
 		n += raw.n;
 	}
-	return write_event(r, fold_take(r->fold));
+	return write_folded(r);
 }
 
 /* All or nothing. After a failure the same happenings come again, under another segment key: the sealed bytes of the
  * failed transaction may lie in the file, and no key may seal two texts under one number. */
 static enum err batch(struct record *r)
 {
-	struct pen before = r->pen;
+	struct progress before;
 	enum err e = trail_begin(r->trail);
 
+	if (atomic_exchange(&r->turn, false))
+		pens_turn(&r->done.pens);
+	before = r->done;
 	if (e == OK)
 		e = fill(r);
+	if (e == OK)
+		e = pens_finish(&r->done.pens, &r->ink);
 	if (e == OK)
 		e = trail_commit(r->trail);
 	if (e == OK) {
@@ -251,8 +250,8 @@ static enum err batch(struct record *r)
 		trail_abort(r->trail);
 		ring_rewind(r->ring);
 		(void)fold_take(r->fold);
-		r->pen = before;
-		r->pen.open = false;
+		r->done = before;
+		pens_turn(&r->done.pens);
 	}
 	crypt_wipe(&before, sizeof(before));
 	return e;
@@ -283,7 +282,7 @@ static enum err sign(struct record *r)
 	if (r->sizes && r->listed_size != tree->size)
 		TRY(sizes_append(r->sizes, put_span(&note)));
 	r->listed_size = tree->size;
-	TRY(trail_put_checkpoint(r->trail, put_span(&note)));
+	TRY(trail_put_checkpoint(r->trail, put_span(&note), clock_us(CLOCK_REALTIME), false));
 	r->signed_size = tree->size;
 	r->signed_us = clock_us(CLOCK_MONOTONIC);
 	show_note(r, put_span(&note));
@@ -306,21 +305,30 @@ static void gather(const struct record *r)
 		(void)poll(NULL, 0, GATHER_MS);
 }
 
+/* A disk that failed to flush may answer the next flush of the same file with success, though the data is gone. So no
+ * file of ours is written again: the record stops until it is opened anew, and reads what is really there. */
+static enum err judge(struct record *r, enum err e)
+{
+	r->failed = r->failed || (e == ERR_IO && disk_has_room(r->path));
+	return e;
+}
+
 /* What waits, batch by batch, signing between them when it is time; `last`: sign whatever the time. What was committed is
  * signed also when the store takes no more. */
 static enum err work(struct record *r, bool last)
 {
-	enum err e, signing;
+	enum err e, signing = OK;
 
 	do {
-		e = ring_used(r->ring) ? batch(r) : OK;
-		signing = sign_due_us(r) <= 0 ? sign(r) : OK;
+		e = ring_used(r->ring) ? judge(r, batch(r)) : OK;
+		if (!r->failed && sign_due_us(r) <= 0)
+			signing = judge(r, sign(r));
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 		if (!last && ring_used(r->ring) < ring_bytes(r->ring) / 4)
 			gather(r);
 	} while (e == OK && signing == OK && ring_used(r->ring));
-	if (last && signing == OK)
-		signing = sign(r);
+	if (last && !r->failed && signing == OK)
+		signing = judge(r, sign(r));
 	if (e == OK)
 		e = signing;
 	atomic_store(&r->trouble, (int)e);
@@ -342,10 +350,10 @@ static void *writer(void *arg)
 {
 	struct record *r = arg;
 
-	while (!atomic_load(&r->stop)) {
+	while (!atomic_load(&r->stop) && !r->failed) {
 		if (work(r, false) == OK)
 			wait_for_work(r);
-		else
+		else if (!r->failed)
 			(void)poll(NULL, 0, RETRY_MS);
 	}
 	return NULL;
@@ -362,10 +370,12 @@ static enum err start(struct record *r)
 
 static enum err write_genesis(struct record *r, struct span vkey)
 {
-	struct put entry = put(r->entry, sizeof(r->entry));
+	const struct entry genesis = { .type = CONTROL_GENESIS, .at_us = clock_us(CLOCK_REALTIME), .vkey = vkey };
+	uint8_t raw[ORIGIN_BYTES_MAX + 256];
+	struct put entry = put(raw, sizeof(raw));
 	enum err e;
 
-	entry_write_genesis(clock_us(CLOCK_REALTIME), vkey, &entry);
+	entry_write_control(&genesis, &entry);
 	TRY(put_end(&entry));
 	TRY(trail_begin(r->trail));
 	e = trail_append(r->trail, put_span(&entry));
@@ -379,7 +389,6 @@ static enum err write_genesis(struct record *r, struct span vkey)
 /* Is it the record of these keys? The newest segment's key must open, entry 0 must name our verifier key. */
 static enum err check_keys(struct record *r, struct txn *view, struct span vkey)
 {
-	struct trail_ends ends;
 	struct span raw;
 	struct entry genesis;
 
@@ -388,12 +397,7 @@ static enum err check_keys(struct record *r, struct txn *view, struct span vkey)
 		return ERR_CORRUPT;
 	if (!span_eq(genesis.vkey, vkey))
 		return ERR_KEY;
-	TRY(view_ends(view, &ends));
-	r->pen.id = ends.segment;
-	if (ends.segment == 0)
-		return OK;
-	TRY(view_segment(view, ends.segment, &r->pen.segment));
-	return segment_unwrap(&r->pen.segment, &r->vault, origin(r), ends.segment, &r->pen.key);
+	return pens_resume(&r->done.pens, &r->ink, view);
 }
 
 static bool same_root(const struct tree *tree, const struct hash *root)
@@ -406,20 +410,19 @@ static bool same_root(const struct tree *tree, const struct hash *root)
 /* The frontier at the newest checkpoint, which must be what that checkpoint signed. */
 static enum err signed_tree(struct record *r, struct txn *view, struct tree *out)
 {
+	struct checkpoint_row row;
 	struct checkpoint c;
-	struct span note;
-	uint64_t size;
-	enum err e = view_newest_checkpoint(view, &size, &note);
+	enum err e = view_newest_checkpoint(view, &row);
 
 	TRY(view_signed(view, out));
 	if (e == ERR_NOT_FOUND)
 		return out->size == 0 ? OK : ERR_CORRUPT;
 	TRY(e);
-	if (note_open(note, origin(r), r->pub, &c) != OK || c.size != size || c.size != out->size ||
-	    !same_root(out, &c.root) || note.n > sizeof(r->note))
+	if (note_open(row.note, origin(r), r->pub, &c) != OK || c.size != row.size || c.size != out->size ||
+	    !same_root(out, &c.root) || row.note.n > sizeof(r->note))
 		return ERR_CORRUPT;
-	r->signed_size = size;
-	show_note(r, note);
+	r->signed_size = row.size;
+	show_note(r, row.note);
 	return OK;
 }
 
@@ -455,7 +458,7 @@ static enum err check_tree(struct record *r, struct txn *view)
 			return ERR_CORRUPT;
 		if (tree.size == head->size)
 			return same_root(&tree, &root) ? OK : ERR_CORRUPT;
-		TRY(view_leaf(view, tree.size, &leaf));
+		TRY(view_hashes(view, 0, tree.size, 1, &leaf));
 		tree_append(&tree, &leaf);
 	}
 }
@@ -479,6 +482,7 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	TRY(sign_public(r->secret, r->pub));
 	TRY(vkey_write(origin(r), r->pub, vkey, sizeof(vkey)));
 	TRY(trail_open(spec->path, spec->map_bytes, false, &r->trail));
+	r->ink = (struct ink){ r->trail, &r->vault, &r->seal, origin(r) };
 	if (spec->sizes_path[0])
 		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
 	TRY(resume(r, span_str(vkey)));
@@ -510,9 +514,13 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	pthread_mutex_init(&r->note_lock, NULL);
 	if (!span_text(span_str(spec->origin), r->origin, sizeof(r->origin)))
 		return ERR_SYNTAX;
+	if (!span_text(span_str(spec->path), r->path, sizeof(r->path)))
+		return ERR_TOO_LARGE;
 	memcpy(r->secret, spec->sign_secret, sizeof(r->secret));
 	vault_init(&r->vault, spec->root, "record");
 	seal_init(&r->seal, origin(r));
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		r->keep[i] = spec->keep[i] ? spec->keep[i] : KEEP_YEARS_DEFAULT;
 	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
 	patients_init(&patients, spec->root);
 	e = fold_open(&patients, &r->fold);
@@ -535,9 +543,11 @@ void record_close(struct record **r)
 		ring_wake((*r)->ring);
 		pthread_join((*r)->thread, NULL);
 		/* Now this thread is the writer: first what waits makes room, then a last gap can be told. */
-		(void)work(*r, false);
+		if (!(*r)->failed)
+			(void)work(*r, false);
 		record_tick(*r);
-		(void)work(*r, true);
+		if (!(*r)->failed)
+			(void)work(*r, true);
 	}
 	record_free(r);
 }

@@ -14,6 +14,16 @@
 
 struct record;
 
+/* What is to become of an event when the record is in a hurry, and how long it is kept: by class. */
+enum record_class {
+	RECORD_CONSENT,              /* what administrators do: policy, directory, commands */
+	RECORD_ACCESS,               /* who came and went and what was refused */
+	RECORD_MOVEMENT,             /* messages and their deliveries */
+	RECORD_CRITICAL,             /* those of life-critical topics */
+	RECORD_HOUSEKEEPING,         /* what the record can do without */
+	RECORD_CLASSES
+};
+
 struct record_spec {
 	const char *path;            /* record.mdb */
 	const char *sizes_path;      /* second small file: every signed (size, root); "" for none */
@@ -22,6 +32,7 @@ struct record_spec {
 	const uint8_t *sign_secret;  /* Ed25519 seed, 32 bytes */
 	size_t map_bytes;            /* of the store */
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
+	uint16_t keep[RECORD_CLASSES];   /* retention (keep_read() of seal.h); 0: six years. Who shares one, shares segments */
 };
 
 /* What the policy on trial said; which is all that is known without a question. */
@@ -53,6 +64,8 @@ struct happening {
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
 };
 
+enum record_class record_class(const struct happening *h);
+
 /* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store): nothing is
  * signed. The way on is to set both files aside and begin a new record; the old one stays as evidence. ERR_KEY: another
  * root, signing key or origin wrote it. ERR_BUSY: another process writes it. */
@@ -64,6 +77,9 @@ bool record_push(struct record *r, const struct happening *h);
 
 /* Broker's thread, now and then: tells a gap that nothing followed. */
 void record_tick(struct record *r);
+
+/* The next event of each retention begins a segment with a new key. Any thread. */
+void record_turn(struct record *r);
 
 /* Is there room for what may wait? Cheap, any thread. */
 enum record_state {

@@ -5,21 +5,71 @@
 
 static const uint8_t nonce[AEAD_NONCE_BYTES];
 
+static struct span take_text(struct cur *c)
+{
+	return cur_take(c, cur_u16(c));
+}
+
+static void take_digest(struct cur *c, uint8_t out[SHA256_BYTES])
+{
+	struct span s = cur_take(c, SHA256_BYTES);
+
+	if (!c->bad)
+		memcpy(out, s.p, SHA256_BYTES);
+}
+
+static void read_line(struct cur *c, struct line_root *l)
+{
+	l->levels = cur_u8(c);
+	if (l->levels == 0)
+		return;
+	l->epoch_s = cur_u32(c);
+	l->start_us = (int64_t)cur_u64(c);
+	take_digest(c, l->root);
+}
+
 static void read_control(struct cur *c, struct entry *e)
 {
-	struct span commitment;
+	uint8_t flag;
 
 	e->type = cur_u8(c);
 	e->at_us = (int64_t)cur_u64(c);
-	if (e->type == CONTROL_GENESIS)
-		e->vkey = cur_take(c, c->left.n);
-	if (e->type != CONTROL_SEGMENT_OPEN)
+	switch (e->type) {
+	case CONTROL_GENESIS:
+		e->vkey = take_text(c);
+		read_line(c, &e->line);
+		e->before = take_text(c);
+		c->bad = c->bad || e->before.n > NOTE_BYTES_MAX;
+		break;
+	case CONTROL_SEGMENT_OPEN:
+		e->segment = cur_u32(c);
+		e->keep = cur_u16(c);
+		take_digest(c, e->commitment);
 		return;
-	e->segment = cur_u32(c);
-	e->class = cur_u8(c);
-	commitment = cur_take(c, SHA256_BYTES);
-	if (!c->bad)
-		memcpy(e->commitment, commitment.p, SHA256_BYTES);
+	case CONTROL_SEGMENT_ERASED:
+		e->segment = cur_u32(c);
+		take_digest(c, e->commitment);
+		e->who = take_text(c);
+		e->second = take_text(c);
+		break;
+	case CONTROL_HOLD:
+		e->segment = cur_u32(c);
+		flag = cur_u8(c);
+		c->bad = c->bad || flag > 1;
+		e->held = flag;
+		e->who = take_text(c);
+		break;
+	case CONTROL_EPOCH:
+		e->epoch = cur_u32(c);
+		e->next = cur_u32(c);
+		return;
+	}
+	e->reason = take_text(c);
+}
+
+static bool known_control(enum control_type type)
+{
+	return type >= CONTROL_GENESIS && type <= CONTROL_EPOCH;
 }
 
 enum err entry_read(struct span raw, struct entry *out)
@@ -33,21 +83,111 @@ enum err entry_read(struct span raw, struct entry *out)
 		return ERR_SHORT;
 	if (raw.n > ENTRY_BYTES_MAX)
 		return ERR_TOO_LARGE;
-	if (version != ENTRY_VERSION || (e.kind != ENTRY_SEALED && e.kind != ENTRY_CONTROL))
+	if (version != ENTRY_VERSION || e.kind < ENTRY_SEALED || e.kind > ENTRY_ERASED)
 		return ERR_VERSION;
 	if (e.kind == ENTRY_CONTROL) {
-		read_control(&c, &e);
-		if (!c.bad && e.type != CONTROL_GENESIS && e.type != CONTROL_SEGMENT_OPEN)
+		if (c.left.n && !known_control(c.left.p[0]))
 			return ERR_VERSION;
+		read_control(&c, &e);
 	} else {
 		e.segment = cur_u32(&c);
 		e.seq = cur_u32(&c);
+	}
+	if (e.kind == ENTRY_SEALED) {
 		e.sealed = cur_take(&c, c.left.n);
 		c.bad = c.bad || e.sealed.n < AEAD_TAG_BYTES;
 	}
 	TRY(cur_end(&c));
 	*out = e;
 	return OK;
+}
+
+static void put_text(struct put *b, struct span s)
+{
+	put_u16(b, (uint16_t)s.n);
+	put_bytes(b, s);
+}
+
+static void put_words(struct put *b, struct span s)
+{
+	put_text(b, span(s.p, s.n < ENTRY_TEXT_MAX ? s.n : ENTRY_TEXT_MAX));
+}
+
+static void write_genesis(const struct entry *e, struct put *out)
+{
+	must(e->vkey.n <= UINT16_MAX && e->before.n <= NOTE_BYTES_MAX);
+	put_text(out, e->vkey);
+	put_u8(out, e->line.levels);
+	if (e->line.levels) {
+		put_u32(out, e->line.epoch_s);
+		put_u64(out, (uint64_t)e->line.start_us);
+		put_bytes(out, span(e->line.root, sizeof(e->line.root)));
+	}
+	put_text(out, e->before);
+	put_words(out, e->reason);
+}
+
+void entry_write_control(const struct entry *e, struct put *out)
+{
+	put_u8(out, ENTRY_VERSION);
+	put_u8(out, ENTRY_CONTROL);
+	put_u8(out, (uint8_t)e->type);
+	put_u64(out, (uint64_t)e->at_us);
+	switch (e->type) {
+	case CONTROL_GENESIS:
+		write_genesis(e, out);
+		return;
+	case CONTROL_SEGMENT_OPEN:
+		put_u32(out, e->segment);
+		put_u16(out, e->keep);
+		put_bytes(out, span(e->commitment, sizeof(e->commitment)));
+		return;
+	case CONTROL_SEGMENT_ERASED:
+		put_u32(out, e->segment);
+		put_bytes(out, span(e->commitment, sizeof(e->commitment)));
+		put_words(out, e->who);
+		put_words(out, e->second);
+		put_words(out, e->reason);
+		return;
+	case CONTROL_HOLD:
+		put_u32(out, e->segment);
+		put_u8(out, e->held);
+		put_words(out, e->who);
+		put_words(out, e->reason);
+		return;
+	case CONTROL_EPOCH:
+		put_u32(out, e->epoch);
+		put_u32(out, e->next);
+		return;
+	}
+	must(false);
+}
+
+void entry_write_erased(uint32_t segment, uint32_t seq, struct put *out)
+{
+	put_u8(out, ENTRY_VERSION);
+	put_u8(out, ENTRY_ERASED);
+	put_u32(out, segment);
+	put_u32(out, seq);
+}
+
+bool keep_read(struct span text, uint16_t *keep)
+{
+	uint8_t unit = text.n ? text.p[text.n - 1] : 0;
+	uint64_t n;
+
+	if (!text.n || !span_u64(span(text.p, text.n - 1), 999, &n) || n == 0 || (unit != 'y' && unit != 'd'))
+		return false;
+	*keep = (uint16_t)(n | (unit == 'd' ? KEEP_DAYS : 0));
+	return true;
+}
+
+void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX])
+{
+	struct put b = put(out, KEEP_TEXT_MAX - 1);
+
+	put_fmt(&b, "%u%c", keep & (KEEP_DAYS - 1u), keep & KEEP_DAYS ? 'd' : 'y');
+	out[b.n] = '\0';
 }
 
 void seal_init(struct seal *s, struct span origin)
@@ -58,29 +198,6 @@ void seal_init(struct seal *s, struct span origin)
 void segment_commitment(const struct segment_key *k, uint8_t out[SHA256_BYTES])
 {
 	HMAC256(out, span(k->b, sizeof(k->b)), SPAN_LIT("alog key commitment v1"));
-}
-
-void entry_write_genesis(int64_t at_us, struct span vkey, struct put *out)
-{
-	put_u8(out, ENTRY_VERSION);
-	put_u8(out, ENTRY_CONTROL);
-	put_u8(out, CONTROL_GENESIS);
-	put_u64(out, (uint64_t)at_us);
-	put_bytes(out, vkey);
-}
-
-void entry_write_segment(int64_t at_us, uint32_t segment, uint8_t class, const struct segment_key *k, struct put *out)
-{
-	uint8_t commitment[SHA256_BYTES];
-
-	segment_commitment(k, commitment);
-	put_u8(out, ENTRY_VERSION);
-	put_u8(out, ENTRY_CONTROL);
-	put_u8(out, CONTROL_SEGMENT_OPEN);
-	put_u64(out, (uint64_t)at_us);
-	put_u32(out, segment);
-	put_u8(out, class);
-	put_bytes(out, span(commitment, sizeof(commitment)));
 }
 
 /* `head` is entry[0..9]: its segment and seq make the key, all of it is bound to the ciphertext. */

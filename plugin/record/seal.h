@@ -3,12 +3,17 @@
  *     entry    version, 1 = 1 | kind, 1 | body                                        at most 65,535 bytes
  *     sealed   segment, u32 | seq, u32 | AES-256-GCM ciphertext | tag, 16             of an AuditEvent
  *     control  type, 1 | at, u64 (µs) | ...                                           in clear, for everybody
- *       genesis          the verifier's key (C2SP vkey text)                          always entry 0
- *       segment open     segment, u32 | class, 1 | commitment, 32                     before its first sealed entry
+ *       genesis          verifier's key (C2SP vkey), text | line (below)
+ *                        | last checkpoint of the record before, text | why it ended, text        always entry 0
+ *       segment open     segment, u32 | keep, u16 | commitment, 32                    before its first sealed entry
+ *       segment erased   segment, u32 | SHA-256 of its wrapped key, 32 | two who agreed, texts | reason, text
+ *       hold             segment, u32 | 1 or 0, 1 | who, text | reason, text          held, or no longer
+ *       epoch            epoch, u32 | next, u32                                       the forward-secure line moves on
+ *     erased   segment, u32 | seq, u32                  what is kept of a sealed entry whose segment was erased; no leaf
  *
- * Every record has its own key, HMAC(segment key, "alog record v1" | segment | seq), so one of them can be disclosed
- * without its neighbours; hence the nonce is 0. GCM does not commit to its key: the commitment does. The ciphertext is
- * bound to the record by SHA-256(origin) | entry[0..9]. Numbers are big endian. Pure. */
+ * A text is its length, u16, and its bytes. Every record has its own key, HMAC(segment key, "alog record v1" | segment |
+ * seq), so one of them can be disclosed without its neighbours; hence the nonce is 0. GCM does not commit to its key: the
+ * commitment does. The ciphertext is bound to the record by SHA-256(origin) | entry[0..9]. Numbers are big endian. Pure. */
 #ifndef PULLCORD_SEAL_H
 #define PULLCORD_SEAL_H
 
@@ -17,25 +22,51 @@
 
 #define ENTRY_BYTES_MAX 65535
 #define ENTRY_SEAL_EXTRA (10 + AEAD_TAG_BYTES)
+#define ENTRY_ERASED_BYTES 10
+#define ENTRY_TEXT_MAX 200          /* of who and why, in clear: ids and a few words, never a patient */
 #define SEGMENT_RECORDS_MAX (1u << 16)
-#define SEGMENT_CLASS_6Y 1          /* how long it is kept; the only class so far */
 
-enum entry_kind { ENTRY_SEALED = 1, ENTRY_CONTROL = 2 };
-enum control_type { CONTROL_GENESIS = 1, CONTROL_SEGMENT_OPEN = 2 };
+enum entry_kind { ENTRY_SEALED = 1, ENTRY_CONTROL = 2, ENTRY_ERASED = 3 };
+enum control_type {
+	CONTROL_GENESIS = 1, CONTROL_SEGMENT_OPEN = 2, CONTROL_SEGMENT_ERASED = 3, CONTROL_HOLD = 4, CONTROL_EPOCH = 5,
+};
+
+/* How long a segment is kept: calendar years, or days with the high bit set. */
+#define KEEP_DAYS 0x8000
+#define KEEP_YEARS_DEFAULT 6            /* 45 CFR 164.316(b)(2)(i) */
+#define KEEP_TEXT_MAX 8
+/* "6y", "90d" (1 to 999 of either), and back. False: it is neither. */
+bool keep_read(struct span text, uint16_t *keep) MUST_USE;
+void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX]);
+
+/* The forward-secure line a record announces in its genesis (line.h); levels 0: none. */
+struct line_root {
+	uint8_t levels;                 /* 2^levels epochs */
+	uint32_t epoch_s;
+	int64_t start_us;
+	uint8_t root[SHA256_BYTES];
+};
 
 struct entry {
 	enum entry_kind kind;
-	uint32_t segment, seq;          /* sealed; segment of segment open too */
-	struct span sealed;             /* borrows */
+	uint32_t segment, seq;          /* sealed and erased; segment of its control entries too */
+	struct span sealed;             /* borrows, as all spans here */
 	enum control_type type;         /* control */
 	int64_t at_us;
-	struct span vkey;
-	uint8_t class;
-	uint8_t commitment[SHA256_BYTES];
+	struct span vkey, before;       /* genesis: key, and the note this record goes on from */
+	struct line_root line;
+	uint16_t keep;
+	bool held;
+	uint32_t epoch, next;
+	uint8_t commitment[SHA256_BYTES];   /* segment open; of segment erased: the digest */
+	struct span who, second, reason;
 };
 
 /* ERR_VERSION: of a kind or type this program does not know. */
 enum err entry_read(struct span raw, struct entry *out) MUST_USE;
+/* Control entries: type and what belongs to it. Texts of people are cut at ENTRY_TEXT_MAX. */
+void entry_write_control(const struct entry *e, struct put *out);
+void entry_write_erased(uint32_t segment, uint32_t seq, struct put *out);
 
 struct segment_key {
 	uint8_t b[AEAD_KEY_BYTES];
@@ -49,8 +80,6 @@ void seal_init(struct seal *s, struct span origin);
 
 void segment_commitment(const struct segment_key *k, uint8_t out[SHA256_BYTES]);
 
-void entry_write_genesis(int64_t at_us, struct span vkey, struct put *out);
-void entry_write_segment(int64_t at_us, uint32_t segment, uint8_t class, const struct segment_key *k, struct put *out);
 /* `out` must be empty. ERR_TOO_LARGE. */
 enum err entry_seal(const struct seal *s, const struct segment_key *k, uint32_t segment, uint32_t seq, struct span text,
 		    struct put *out) MUST_USE;

@@ -1,65 +1,102 @@
 #include "sizes.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#define LINE_MAX_BYTES 192
+#include "disk.h"
+
+#define FILE_BYTES ((off_t)SIZES_SLOTS * SIZES_SLOT_BYTES)
+
+struct pair {
+	uint64_t size;
+	struct hash root;
+};
 
 struct sizes {
 	int fd;
-	off_t end, at;              /* behind the last whole line; of sizes_next() */
+	unsigned next;              /* the slot written next: the oldest, or one never used */
+	unsigned pairs, told;       /* read at opening, oldest first; of sizes_next() */
+	struct pair newest;         /* size 0: none */
 	size_t origin_n;
 	char origin[ORIGIN_BYTES_MAX];
 	uint8_t pub[SIGN_KEY_BYTES];
+	struct pair pair[SIZES_SLOTS];
 };
 
-/* Where the line that ends at `end` (with its newline) begins; `end` itself when it is no line. */
-static off_t line_start(int fd, off_t end)
+/* A slot becomes the note it was made of, whose signature is the check. */
+static bool slot_read(const struct sizes *s, struct span slot, struct pair *out)
 {
-	char buf[LINE_MAX_BYTES];
-	off_t from = end > (off_t)sizeof(buf) ? end - (off_t)sizeof(buf) : 0;
-	ssize_t n = pread(fd, buf, (size_t)(end - from), from);
+	struct span origin = span(s->origin, s->origin_n), rest, size = span_cut(slot, ' ', &rest),
+		    root = span_cut(rest, ' ', &rest), signature = span_cut(rest, ' ', &rest);
+	char text[NOTE_BYTES_MAX];
+	struct put note = put(text, sizeof(text));
+	struct checkpoint c;
 
-	if (n != end - from || n < 1 || buf[n - 1] != '\n')
-		return end;
-	for (ssize_t i = n - 2; i >= 0; i--)
-		if (buf[i] == '\n')
-			return from + i + 1;
-	return from == 0 ? 0 : end;
+	for (size_t i = 0; i < rest.n; i++)
+		if (rest.p[i] != (i + 1 == rest.n ? '\n' : ' '))
+			return false;
+	put_fmt(&note, "%.*s\n%.*s\n%.*s\n\n", SPAN_FMT(origin), SPAN_FMT(size), SPAN_FMT(root));
+	put_fmt(&note, "\xe2\x80\x94 %.*s %.*s\n", SPAN_FMT(origin), SPAN_FMT(signature));
+	if (rest.n == 0 || put_end(&note) != OK || note_open(put_span(&note), origin, s->pub, &c) != OK)
+		return false;
+	*out = (struct pair){ c.size, c.root };
+	return true;
 }
 
-/* Behind the last newline: at most one line can be unfinished. */
-static off_t last_newline(int fd, off_t size)
+static bool is_blank(struct span slot)
 {
-	char buf[LINE_MAX_BYTES];
-	off_t from = size > (off_t)sizeof(buf) ? size - (off_t)sizeof(buf) : 0;
-	ssize_t n = pread(fd, buf, (size_t)(size - from), from);
-
-	while (n > 0 && buf[n - 1] != '\n')
-		n--;
-	return n > 0 ? from + n : from == 0 ? 0 : size;
+	for (size_t i = 0; i < slot.n; i++)
+		if (slot.p[i])
+			return false;
+	return true;
 }
 
-/* A new file is only there for good when its folder was flushed too. */
-static enum err flush_folder(const char *path)
+/* Where the sizes stop rising is the newest; from the slot after it they are in order again. */
+static enum err find_newest(struct sizes *s, const uint8_t *file)
 {
-	const char *slash = strrchr(path, '/');
-	CLEANUP(free_cleanup) char *folder = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
-	CLEANUP(fd_cleanup) int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	static const struct pair none;
+	CLEANUP(free_cleanup) struct pair *at = calloc(SIZES_SLOTS, sizeof(*at));
+	unsigned newest = SIZES_SLOTS - 1, bad = 0, torn = 0;
+	struct pair p;
 
-	return fd >= 0 && fsync(fd) == 0 ? OK : ERR_IO;
+	if (!at)
+		return ERR_FULL;
+	for (unsigned i = 0; i < SIZES_SLOTS; i++) {
+		struct span slot = span(file + (size_t)i * SIZES_SLOT_BYTES, SIZES_SLOT_BYTES);
+
+		if (slot_read(s, slot, &at[i])) {
+			if (at[i].size >= s->newest.size) {
+				s->newest = at[i];
+				newest = i;
+			}
+		} else if (!is_blank(slot)) {
+			at[i] = none;
+			bad++;
+			torn = i;
+		}
+	}
+	s->next = (newest + 1) % SIZES_SLOTS;
+	if (bad > 1 || (bad && torn != s->next))
+		return ERR_CORRUPT;
+	for (unsigned i = 0; i < SIZES_SLOTS; i++) {
+		p = at[(s->next + i) % SIZES_SLOTS];
+		if (p.size == 0)
+			continue;
+		if (s->pairs && p.size < s->pair[s->pairs - 1].size)
+			return ERR_CORRUPT;
+		s->pair[s->pairs++] = p;
+	}
+	return OK;
 }
 
 enum err sizes_open(const char *path, struct span origin, const uint8_t pub[SIGN_KEY_BYTES], bool read_only,
 		    struct sizes **out)
 {
 	CLEANUP(sizes_close) struct sizes *s = calloc(1, sizeof(*s));
+	CLEANUP(free_cleanup) uint8_t *file = malloc(FILE_BYTES);
 	struct stat st;
 
-	if (!s)
+	if (!s || !file)
 		return ERR_FULL;
 	s->fd = -1;
 	if (origin.n > sizeof(s->origin))
@@ -67,16 +104,16 @@ enum err sizes_open(const char *path, struct span origin, const uint8_t pub[SIGN
 	memcpy(s->origin, origin.p, origin.n);
 	s->origin_n = origin.n;
 	memcpy(s->pub, pub, sizeof(s->pub));
-	s->fd = open(path, (read_only ? O_RDONLY : O_RDWR | O_CREAT) | O_CLOEXEC, 0600);
-	if (s->fd < 0)
-		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+	if (read_only)
+		TRY(disk_open_read(path, &s->fd));
+	else
+		TRY(disk_open(path, FILE_BYTES, &s->fd));
 	if (fstat(s->fd, &st) != 0)
 		return ERR_IO;
-	if (st.st_size == 0 && !read_only)
-		TRY(flush_folder(path));
-	s->end = last_newline(s->fd, st.st_size);
-	if (!read_only && s->end != st.st_size && ftruncate(s->fd, s->end) != 0)
-		return ERR_IO;
+	if (st.st_size != FILE_BYTES)
+		return ERR_CORRUPT;
+	TRY(disk_read(s->fd, file, FILE_BYTES, 0));
+	TRY(find_newest(s, file));
 	*out = s;
 	s = NULL;
 	return OK;
@@ -90,86 +127,48 @@ void sizes_close(struct sizes **s)
 	*s = NULL;
 }
 
-/* A line becomes the note it was made of, whose signature is the check. */
-static enum err line_read(const struct sizes *s, struct span line, struct checkpoint *out)
+static struct checkpoint told(const struct sizes *s, const struct pair *p)
 {
-	struct span origin = span(s->origin, s->origin_n), rest, size = span_cut(line, ' ', &rest),
-		    root = span_cut(rest, ' ', &rest);
-	char text[NOTE_BYTES_MAX];
-	struct put note = put(text, sizeof(text));
-
-	put_fmt(&note, "%.*s\n%.*s\n%.*s\n\n", SPAN_FMT(origin), SPAN_FMT(size), SPAN_FMT(root));
-	put_fmt(&note, "\xe2\x80\x94 %.*s %.*s\n", SPAN_FMT(origin), SPAN_FMT(rest));
-	if (put_end(&note) != OK || note_open(put_span(&note), origin, s->pub, out) != OK)
-		return ERR_CORRUPT;
-	out->origin = origin;
-	return OK;
+	return (struct checkpoint){ span(s->origin, s->origin_n), p->size, p->root };
 }
 
-static enum err read_at(const struct sizes *s, off_t from, off_t to, struct checkpoint *out)
+enum err sizes_newest(const struct sizes *s, struct checkpoint *out)
 {
-	char buf[LINE_MAX_BYTES];
-	size_t n = (size_t)(to - from);
-
-	if (n < 2 || n > sizeof(buf))
-		return ERR_CORRUPT;
-	if (pread(s->fd, buf, n, from) != (ssize_t)n)
-		return ERR_IO;
-	return line_read(s, span(buf, n - 1), out);
-}
-
-enum err sizes_newest(struct sizes *s, struct checkpoint *out)
-{
-	if (s->end == 0)
+	if (s->newest.size == 0)
 		return ERR_NOT_FOUND;
-	return read_at(s, line_start(s->fd, s->end), s->end, out);
+	*out = told(s, &s->newest);
+	return OK;
 }
 
 enum err sizes_next(struct sizes *s, struct checkpoint *out)
 {
-	char buf[LINE_MAX_BYTES], *newline;
-	ssize_t n;
-	off_t from = s->at;
-
-	if (from >= s->end)
+	if (s->told == s->pairs)
 		return ERR_NOT_FOUND;
-	n = pread(s->fd, buf, sizeof(buf), from);
-	newline = n > 0 ? memchr(buf, '\n', (size_t)n) : NULL;
-	if (!newline)
-		return n < 0 ? ERR_IO : ERR_CORRUPT;
-	s->at += newline - buf + 1;
-	return line_read(s, span(buf, (size_t)(newline - buf)), out);
-}
-
-/* The note's third word of its last line is key id and signature. */
-static struct span signature_of(struct span note)
-{
-	size_t n = note.n - 1, i = n;
-
-	while (i > 0 && note.p[i - 1] != ' ')
-		i--;
-	return span(note.p + i, n - i);
+	*out = told(s, &s->pair[s->told++]);
+	return OK;
 }
 
 enum err sizes_append(struct sizes *s, struct span note)
 {
-	char line[LINE_MAX_BYTES];
-	struct put b = put(line, sizeof(line));
-	struct span rest, size, root;
-	ssize_t n;
-	int why;
+	char slot[SIZES_SLOT_BYTES];
+	struct put b = put(slot, sizeof(slot) - 1);
+	struct span line, size, root, signature;
+	struct pair p = { 0 };
 
-	(void)span_cut(note, '\n', &rest);
-	size = span_cut(rest, '\n', &rest);
-	root = span_cut(rest, '\n', &rest);
-	put_fmt(&b, "%.*s %.*s %.*s\n", SPAN_FMT(size), SPAN_FMT(root), SPAN_FMT(signature_of(note)));
+	(void)span_cut(note, '\n', &note);
+	size = span_cut(note, '\n', &note);
+	root = span_cut(note, '\n', &note);
+	(void)span_cut(note, '\n', &note);
+	line = span_cut(note, '\n', &note);     /* the first line of signatures is the record's own */
+	(void)span_cut(line, ' ', &line);
+	(void)span_cut(line, ' ', &signature);
+	put_fmt(&b, "%.*s %.*s %.*s", SPAN_FMT(size), SPAN_FMT(root), SPAN_FMT(signature));
 	TRY(put_end(&b));
-	n = pwrite(s->fd, line, b.n, s->end);
-	why = errno;
-	if (n == (ssize_t)b.n && fdatasync(s->fd) == 0) {
-		s->end += n;
-		return OK;
-	}
-	(void)!ftruncate(s->fd, s->end);   /* if that fails too, the next line overwrites what is there */
-	return n < 0 && (why == ENOSPC || why == EDQUOT) ? ERR_FULL : ERR_IO;
+	memset(slot + b.n, ' ', sizeof(slot) - b.n - 1);
+	slot[sizeof(slot) - 1] = '\n';
+	must(slot_read(s, span(slot, sizeof(slot)), &p));
+	TRY(disk_write(s->fd, span(slot, sizeof(slot)), (off_t)s->next * SIZES_SLOT_BYTES));
+	s->next = (s->next + 1) % SIZES_SLOTS;
+	s->newest = p;
+	return OK;
 }

@@ -1,21 +1,43 @@
 #include "trail.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
 #include <unistd.h>
 
-enum { TABLE_ENTRY, TABLE_LEAF, TABLE_SEG, TABLE_CKPT, TABLE_TREE };
-static const char *const tables[] = { "entry", "leaf", "seg", "ckpt", "tree", NULL };
-#define TRAIL_VERSION 1
+#include "disk.h"
+
+enum { TABLE_ENTRY, TABLE_LEAF, TABLE_TILE, TABLE_SEG, TABLE_CKPT, TABLE_TREE };
+static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "tree", NULL };
+#define TRAIL_VERSION 2
 #define HEAD SPAN_LIT("head")
 #define SIGNED SPAN_LIT("signed")
+#define OPEN SPAN_LIT("open")
+
+/* How far one rule of thinning has come through the checkpoints. */
+struct thinned {
+	uint64_t size;
+	int64_t slot;
+};
+
+#define THIN_STEP 64
+static const struct { int64_t age_us, every_us; } thinning[] = {
+	{ 24 * 3600 * 1000000LL, 60 * 1000000LL }, { 7 * 24 * 3600 * 1000000LL, 3600 * 1000000LL },
+};
+
+/* The last, unfinished run of hashes of each level. */
+struct runs {
+	struct hash hash[TREE_TILE_LEVELS][TRAIL_RUN];
+};
 
 struct trail {
 	struct store *store;
-	int lock;
+	int lock, keys;
 	struct tree committed, tree;   /* equal outside of a batch */
+	struct runs committed_runs, runs;
 	struct txn *batch;
+	struct thinned thinned[countof(thinning)];
 };
 
 /* LMDB would let two processes write by turns, each with its own idea of the tree. */
@@ -32,31 +54,73 @@ static enum err lock(const char *path, int *out)
 	return OK;
 }
 
+static uint64_t hashes_of(uint64_t size, unsigned level)
+{
+	return size >> (level * TREE_TILE_HEIGHT);
+}
+
+static uint64_t runs_of(uint64_t hashes)
+{
+	return hashes / TRAIL_RUN + (hashes % TRAIL_RUN > 0);
+}
+
+static enum err load_runs(struct trail *t, struct txn *view)
+{
+	for (unsigned level = 0; level < TREE_TILE_LEVELS; level++) {
+		uint64_t n = hashes_of(t->tree.size, level);
+
+		TRY(view_hashes(view, level, n / TRAIL_RUN * TRAIL_RUN, (unsigned)(n % TRAIL_RUN), t->runs.hash[level]));
+	}
+	t->committed_runs = t->runs;
+	return OK;
+}
+
 static enum err load(struct trail *t)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct trail_ends ends;
+	enum err e;
 
 	TRY(trail_view(t, &view));
 	TRY(view_tree(view, &t->committed));
 	TRY(view_ends(view, &ends));
 	t->tree = t->committed;
-	return ends.entries == t->tree.size && ends.leaves == t->tree.size ? OK : ERR_CORRUPT;
+	if (ends.entries != t->tree.size || ends.runs != runs_of(t->tree.size))
+		return ERR_CORRUPT;
+	e = load_runs(t, view);
+	return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;
+}
+
+/* Without it nothing can be opened, but everything can be verified. */
+static enum err open_keys(struct trail *t, const char *path, bool read_only)
+{
+	char name[4096];
+	int n = snprintf(name, sizeof(name), "%s-keys", path);
+	enum err e;
+
+	if (n < 0 || (size_t)n >= sizeof(name))
+		return ERR_TOO_LARGE;
+	if (!read_only)
+		return disk_open(name, 4096, &t->keys);
+	e = disk_open_read(name, &t->keys);
+	return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
 }
 
 enum err trail_open(const char *path, size_t map_bytes, bool read_only, struct trail **out)
 {
 	CLEANUP(trail_close) struct trail *t = calloc(1, sizeof(*t));
 	const struct store_spec spec = {
-		.kind = "record", .version = TRAIL_VERSION, .map_bytes = map_bytes, .table = tables, .read_only = read_only,
+		.kind = "record", .version = TRAIL_VERSION, .oldest = TRAIL_VERSION, .map_bytes = map_bytes, .table = tables,
+		.read_only = read_only,
 	};
 
 	if (!t)
 		return ERR_FULL;
-	t->lock = -1;
+	t->lock = t->keys = -1;
 	if (!read_only)
 		TRY(lock(path, &t->lock));
 	TRY(store_open(path, &spec, &t->store));
+	TRY(open_keys(t, path, read_only));
 	if (!read_only)
 		TRY(load(t));
 	*out = t;
@@ -69,6 +133,7 @@ void trail_close(struct trail **t)
 	if (*t) {
 		txn_abort(&(*t)->batch);
 		store_close(&(*t)->store);
+		fd_cleanup(&(*t)->keys);
 		fd_cleanup(&(*t)->lock);
 	}
 	free(*t);
@@ -86,51 +151,92 @@ static struct key32 key32(uint32_t n)
 	return (struct key32){ { (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n } };
 }
 
-#define WRAP_AAD_MAX (ORIGIN_BYTES_MAX + 5)
+#define KEY_SLOT 64
+#define WRAP_AAD_MAX (ORIGIN_BYTES_MAX + 6)
 
-static struct span wrap_aad(uint8_t buf[WRAP_AAD_MAX], struct span origin, uint32_t id, uint8_t class)
+static struct span wrap_aad(uint8_t buf[WRAP_AAD_MAX], struct span origin, uint32_t id, uint16_t keep)
 {
 	struct put b = put(buf, WRAP_AAD_MAX);
 
 	put_bytes(&b, origin);
 	put_u32(&b, id);
-	put_u8(&b, class);
+	put_u16(&b, keep);
 	must(put_end(&b) == OK);
 	return put_span(&b);
 }
 
-enum err segment_wrap(struct segment *s, const struct vault *v, struct span origin, uint32_t id,
-		      const struct segment_key *key)
+static off_t key_slot(uint32_t id)
 {
-	uint8_t aad[WRAP_AAD_MAX];
-
-	return vault_seal(v, wrap_aad(aad, origin, id, s->class), span(key->b, sizeof(key->b)), s->wrapped);
+	return (off_t)(id - 1) * KEY_SLOT;
 }
 
-enum err segment_unwrap(const struct segment *s, const struct vault *v, struct span origin, uint32_t id,
-			struct segment_key *key)
+enum err trail_put_key(struct trail *t, const struct vault *v, struct span origin, uint32_t id, uint16_t keep,
+		       const struct segment_key *key)
 {
-	uint8_t aad[WRAP_AAD_MAX];
+	uint8_t aad[WRAP_AAD_MAX], slot[KEY_SLOT] = { 0 };
 
-	return vault_open(v, wrap_aad(aad, origin, id, s->class), span(s->wrapped, sizeof(s->wrapped)), key->b);
+	must(id > 0);
+	TRY(vault_seal(v, wrap_aad(aad, origin, id, keep), span(key->b, sizeof(key->b)), slot));
+	return disk_write(t->keys, span(slot, sizeof(slot)), key_slot(id));
 }
 
-#define SEGMENT_ROW (2 + 8 + 8 + AEAD_KEY_BYTES + VAULT_EXTRA)
-enum { SEGMENT_STATE_OPEN = 1, SEGMENT_STATE_CLOSED = 2 };   /* held and erased will follow */
+static enum err read_slot(const struct trail *t, uint32_t id, uint8_t slot[KEY_SLOT])
+{
+	static const uint8_t zero[KEY_SLOT];
+
+	if (t->keys < 0 || id == 0 || disk_read(t->keys, slot, KEY_SLOT, key_slot(id)) != OK ||
+	    memcmp(slot, zero, KEY_SLOT) == 0)
+		return ERR_NOT_FOUND;
+	return OK;
+}
+
+enum err trail_get_key(const struct trail *t, const struct vault *v, struct span origin, uint32_t id, uint16_t keep,
+		       struct segment_key *key)
+{
+	uint8_t aad[WRAP_AAD_MAX], slot[KEY_SLOT];
+
+	TRY(read_slot(t, id, slot));
+	return vault_open(v, wrap_aad(aad, origin, id, keep), span(slot, SEGMENT_WRAPPED), key->b);
+}
+
+enum err trail_key_digest(const struct trail *t, uint32_t id, uint8_t out[SHA256_BYTES])
+{
+	uint8_t slot[KEY_SLOT];
+
+	TRY(read_slot(t, id, slot));
+	SHA256(out, span(slot, SEGMENT_WRAPPED));
+	return OK;
+}
+
+enum err trail_destroy_key(struct trail *t, uint32_t id)
+{
+	uint8_t slot[KEY_SLOT];
+
+	must(id > 0);
+	crypt_random(slot, sizeof(slot));
+	TRY(disk_write(t->keys, span(slot, sizeof(slot)), key_slot(id)));
+	memset(slot, 0, sizeof(slot));
+	return disk_write(t->keys, span(slot, sizeof(slot)), key_slot(id));
+}
+
+#define SEGMENT_ROW (1 + 1 + 2 + 8 + 8 + 4 + 8 + 8 + 8)
 
 static enum err segment_read(struct span raw, struct segment *out)
 {
 	struct cur c = cur(raw);
-	uint8_t state = cur_u8(&c);
-	struct segment s = { .closed = state == SEGMENT_STATE_CLOSED, .class = cur_u8(&c) };
-	struct span wrapped;
+	struct segment s = { .state = cur_u8(&c) };
+	uint8_t held = cur_u8(&c);
 
+	s.held = held;
+	s.keep = cur_u16(&c);
 	s.first = cur_u64(&c);
 	s.last = cur_u64(&c);
-	wrapped = cur_take(&c, sizeof(s.wrapped));
-	if (cur_end(&c) != OK || (state != SEGMENT_STATE_OPEN && state != SEGMENT_STATE_CLOSED))
+	s.records = cur_u32(&c);
+	s.opened_us = (int64_t)cur_u64(&c);
+	s.closed_us = (int64_t)cur_u64(&c);
+	s.erased_at = cur_u64(&c);
+	if (cur_end(&c) != OK || s.state < SEGMENT_OPEN || s.state > SEGMENT_ERASED || held > 1)
 		return ERR_CORRUPT;
-	memcpy(s.wrapped, wrapped.p, sizeof(s.wrapped));
 	*out = s;
 	return OK;
 }
@@ -141,13 +247,53 @@ enum err trail_put_segment(struct trail *t, uint32_t id, const struct segment *s
 	struct put b = put(row, sizeof(row));
 	struct key32 key = key32(id);
 
-	put_u8(&b, s->closed ? SEGMENT_STATE_CLOSED : SEGMENT_STATE_OPEN);
-	put_u8(&b, s->class);
+	put_u8(&b, (uint8_t)s->state);
+	put_u8(&b, s->held);
+	put_u16(&b, s->keep);
 	put_u64(&b, s->first);
 	put_u64(&b, s->last);
-	put_bytes(&b, span(s->wrapped, sizeof(s->wrapped)));
+	put_u32(&b, s->records);
+	put_u64(&b, (uint64_t)s->opened_us);
+	put_u64(&b, (uint64_t)s->closed_us);
+	put_u64(&b, s->erased_at);
 	TRY(put_end(&b));
 	return txn_put(t->batch, TABLE_SEG, span(key.b, sizeof(key.b)), put_span(&b));
+}
+
+enum err trail_put_open(struct trail *t, const uint32_t *id, size_t n)
+{
+	uint8_t raw[4 * SEGMENTS_OPEN_MAX];
+	struct put b = put(raw, sizeof(raw));
+
+	for (size_t i = 0; i < n; i++)
+		put_u32(&b, id[i]);
+	TRY(put_end(&b));
+	return txn_put(t->batch, TABLE_TREE, OPEN, put_span(&b));
+}
+
+enum err trail_strip(struct trail *t, uint32_t id, const struct segment *s, uint64_t *at, unsigned most)
+{
+	uint8_t raw[ENTRY_ERASED_BYTES];
+	struct entry e;
+	struct span have;
+	struct put stub;
+
+	must(s->state == SEGMENT_ERASED);
+	for (; *at <= s->last && most > 0; ++*at, most--) {
+		struct key64 key = key64(*at);
+
+		TRY(view_entry(t->batch, *at, &have));
+		if (entry_read(have, &e) != OK)
+			return ERR_CORRUPT;
+		if (e.kind != ENTRY_SEALED || e.segment != id)
+			continue;
+		stub = put(raw, sizeof(raw));
+		entry_write_erased(id, e.seq, &stub);
+		/* Taken out first: only so does LMDB join pages that have become empty. */
+		TRY(txn_del(t->batch, TABLE_ENTRY, key64_span(&key)));
+		TRY(txn_put(t->batch, TABLE_ENTRY, key64_span(&key), put_span(&stub)));
+	}
+	return OK;
 }
 
 /* ---- writing ---- */
@@ -160,15 +306,52 @@ enum err trail_begin(struct trail *t)
 	return txn_begin_write(t->store, &t->batch);
 }
 
+/* Runs are written when they are full, and unfinished at a commit. Leaves come in the order of their keys; appended, they
+ * fill their pages. The unfinished run of the last commit makes room for itself. */
+static enum err write_run(struct trail *t, unsigned level, uint64_t run, unsigned n)
+{
+	struct span value = span(t->runs.hash[level], n * sizeof(struct hash));
+	struct key64 key = key64(run);
+	uint8_t where[9] = { (uint8_t)level };
+
+	if (level == 0) {
+		if (t->committed.size % TRAIL_RUN && t->committed.size / TRAIL_RUN == run)
+			TRY(txn_del(t->batch, TABLE_LEAF, key64_span(&key)));
+		return txn_append(t->batch, TABLE_LEAF, key64_span(&key), value);
+	}
+	memcpy(where + 1, key.b, sizeof(key.b));
+	return txn_put(t->batch, TABLE_TILE, span(where, sizeof(where)), value);
+}
+
+static enum err add_hash(struct trail *t, unsigned level, uint64_t number, const struct hash *h)
+{
+	t->runs.hash[level][number % TRAIL_RUN] = *h;
+	return number % TRAIL_RUN == TRAIL_RUN - 1 ? write_run(t, level, number / TRAIL_RUN, TRAIL_RUN) : OK;
+}
+
 enum err trail_append(struct trail *t, struct span entry)
 {
 	struct key64 key = key64(t->tree.size);
-	struct hash leaf = tree_leaf(entry);
+	struct hash leaf = tree_leaf(entry), full[TREE_TILE_LEVELS];
+	unsigned n;
 
 	must(t->batch && entry.n <= ENTRY_BYTES_MAX);
 	TRY(txn_append(t->batch, TABLE_ENTRY, key64_span(&key), entry));
-	TRY(txn_append(t->batch, TABLE_LEAF, key64_span(&key), span(leaf.b, sizeof(leaf.b))));
-	tree_append(&t->tree, &leaf);
+	n = tree_append_full(&t->tree, &leaf, full);
+	TRY(add_hash(t, 0, t->tree.size - 1, &leaf));
+	for (unsigned level = 1; level <= n && level < TREE_TILE_LEVELS; level++)
+		TRY(add_hash(t, level, hashes_of(t->tree.size, level) - 1, &full[level - 1]));
+	return OK;
+}
+
+static enum err write_unfinished(struct trail *t)
+{
+	for (unsigned level = 0; level < TREE_TILE_LEVELS; level++) {
+		uint64_t n = hashes_of(t->tree.size, level);
+
+		if (n % TRAIL_RUN && n != hashes_of(t->committed.size, level))
+			TRY(write_run(t, level, n / TRAIL_RUN, (unsigned)(n % TRAIL_RUN)));
+	}
 	return OK;
 }
 
@@ -176,9 +359,11 @@ enum err trail_commit(struct trail *t)
 {
 	uint8_t raw[TREE_BYTES_MAX];
 
+	TRY(write_unfinished(t));
 	TRY(txn_put(t->batch, TABLE_TREE, HEAD, span(raw, tree_write(&t->tree, raw))));
 	TRY(txn_commit(&t->batch));
 	t->committed = t->tree;
+	t->committed_runs = t->runs;
 	return OK;
 }
 
@@ -186,6 +371,7 @@ void trail_abort(struct trail *t)
 {
 	txn_abort(&t->batch);
 	t->tree = t->committed;
+	t->runs = t->committed_runs;
 }
 
 const struct tree *trail_tree(const struct trail *t)
@@ -193,17 +379,84 @@ const struct tree *trail_tree(const struct trail *t)
 	return &t->tree;
 }
 
-enum err trail_put_checkpoint(struct trail *t, struct span note)
+struct txn *trail_batch(struct trail *t)
+{
+	return t->batch;
+}
+
+static enum err put_checkpoint(struct txn *txn, uint64_t size, int64_t at_us, bool stays, struct span note)
+{
+	uint8_t raw[9 + NOTE_BYTES_MAX];
+	struct key64 key = key64(size);
+	struct put b = put(raw, sizeof(raw));
+
+	put_u64(&b, (uint64_t)at_us);
+	put_u8(&b, stays);
+	put_bytes(&b, note);
+	TRY(put_end(&b));
+	return txn_put(txn, TABLE_CKPT, key64_span(&key), put_span(&b));
+}
+
+/* From the oldest on, some at a time: the first of each slot of time stays. */
+static enum err thin(struct txn *txn, uint64_t end, int64_t now_us, unsigned rule, struct thinned *at)
+{
+	struct checkpoint_row c;
+	struct key64 key;
+
+	for (unsigned i = 0; i < THIN_STEP; i++) {
+		enum err e = view_checkpoint(txn, at->size, &c);
+		int64_t slot;
+
+		if (e == ERR_NOT_FOUND)
+			return OK;
+		TRY(e);
+		if (c.size >= end || now_us - c.at_us < thinning[rule].age_us)
+			return OK;
+		slot = c.at_us / thinning[rule].every_us;
+		key = key64(c.size);
+		at->size = c.size;
+		if (!c.stays && slot == at->slot)
+			TRY(txn_del(txn, TABLE_CKPT, key64_span(&key)));
+		at->slot = slot;
+	}
+	return OK;
+}
+
+enum err trail_put_checkpoint(struct trail *t, struct span note, int64_t at_us, bool stays)
 {
 	CLEANUP(txn_abort) struct txn *txn = NULL;
-	struct key64 size = key64(t->committed.size);
+	struct thinned thinned[countof(thinning)];
 	uint8_t raw[TREE_BYTES_MAX];
 
 	must(!t->batch);
+	memcpy(thinned, t->thinned, sizeof(thinned));
 	TRY(txn_begin_write(t->store, &txn));
-	TRY(txn_put(txn, TABLE_CKPT, key64_span(&size), note));
+	TRY(put_checkpoint(txn, t->committed.size, at_us, stays, note));
 	TRY(txn_put(txn, TABLE_TREE, SIGNED, span(raw, tree_write(&t->committed, raw))));
+	for (unsigned i = 0; i < countof(thinning); i++)
+		TRY(thin(txn, t->committed.size, at_us, i, &thinned[i]));
+	TRY(txn_commit(&txn));
+	memcpy(t->thinned, thinned, sizeof(thinned));
+	return OK;
+}
+
+enum err trail_cosign(struct trail *t, uint64_t size, struct span note)
+{
+	CLEANUP(txn_abort) struct txn *txn = NULL;
+	struct checkpoint_row c;
+
+	must(!t->batch && size > 0);
+	TRY(txn_begin_write(t->store, &txn));
+	TRY(view_checkpoint(txn, size - 1, &c));
+	if (c.size != size)
+		return ERR_NOT_FOUND;
+	TRY(put_checkpoint(txn, size, c.at_us, true, note));
 	return txn_commit(&txn);
+}
+
+enum err trail_room(struct trail *t, struct store_room *out)
+{
+	return store_room(t->store, out);
 }
 
 /* ---- reading ---- */
@@ -237,16 +490,46 @@ enum err view_entry(struct txn *view, uint64_t index, struct span *out)
 	return txn_get(view, TABLE_ENTRY, key64_span(&key), out);
 }
 
-enum err view_leaf(struct txn *view, uint64_t index, struct hash *out)
+/* Of a row that a later commit makes longer, as much as there is. */
+static enum err view_run(struct txn *view, unsigned level, uint64_t run, struct span *out)
 {
-	struct key64 key = key64(index);
-	struct span raw;
+	struct key64 key = key64(run);
+	uint8_t where[9] = { (uint8_t)level };
 
-	TRY(txn_get(view, TABLE_LEAF, key64_span(&key), &raw));
-	if (raw.n != sizeof(out->b))
-		return ERR_CORRUPT;
-	memcpy(out->b, raw.p, sizeof(out->b));
+	if (level == 0)
+		return txn_get(view, TABLE_LEAF, key64_span(&key), out);
+	memcpy(where + 1, key.b, sizeof(key.b));
+	return txn_get(view, TABLE_TILE, span(where, sizeof(where)), out);
+}
+
+enum err view_hashes(struct txn *view, unsigned level, uint64_t first, unsigned n, struct hash *out)
+{
+	must(level < TREE_TILE_LEVELS);
+	while (n > 0) {
+		unsigned at = (unsigned)(first % TRAIL_RUN), some = TRAIL_RUN - at < n ? TRAIL_RUN - at : n;
+		struct span raw;
+
+		TRY(view_run(view, level, first / TRAIL_RUN, &raw));
+		if (raw.n % sizeof(*out) || raw.n > TRAIL_RUN * sizeof(*out))
+			return ERR_CORRUPT;
+		if (raw.n < (at + some) * sizeof(*out))
+			return ERR_NOT_FOUND;
+		memcpy(out, raw.p + at * sizeof(*out), some * sizeof(*out));
+		out += some;
+		first += some;
+		n -= some;
+	}
 	return OK;
+}
+
+static enum err read_source(void *ctx, unsigned level, uint64_t first, unsigned n, struct hash *out)
+{
+	return view_hashes(ctx, level, first, n, out);
+}
+
+struct tree_source view_source(struct txn *view)
+{
+	return (struct tree_source){ read_source, view };
 }
 
 enum err view_segment(struct txn *view, uint32_t id, struct segment *out)
@@ -258,23 +541,47 @@ enum err view_segment(struct txn *view, uint32_t id, struct segment *out)
 	return segment_read(raw, out);
 }
 
-enum err view_checkpoint(struct txn *view, uint64_t above, uint64_t *size, struct span *note)
+enum err view_open(struct txn *view, uint32_t id[SEGMENTS_OPEN_MAX], size_t *n)
 {
-	struct key64 key = key64(above);
-	struct span at;
+	struct span raw;
+	struct cur c;
+	enum err e = txn_get(view, TABLE_TREE, OPEN, &raw);
 
-	TRY(txn_after(view, TABLE_CKPT, key64_span(&key), &at, note));
-	*size = key64_value(at);
-	return OK;
+	*n = 0;
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	TRY(e);
+	for (c = cur(raw); c.left.n && *n < SEGMENTS_OPEN_MAX; ++*n)
+		id[*n] = cur_u32(&c);
+	return cur_end(&c) == OK ? OK : ERR_CORRUPT;
 }
 
-enum err view_newest_checkpoint(struct txn *view, uint64_t *size, struct span *note)
+static enum err checkpoint_row(struct span at, struct span value, struct checkpoint_row *out)
 {
-	struct span at;
+	struct cur c = cur(value);
 
-	TRY(txn_last(view, TABLE_CKPT, &at, note));
-	*size = key64_value(at);
-	return OK;
+	out->size = key64_value(at);
+	out->at_us = (int64_t)cur_u64(&c);
+	out->stays = cur_u8(&c);
+	out->note = cur_take(&c, c.left.n);
+	return c.bad ? ERR_CORRUPT : OK;
+}
+
+enum err view_checkpoint(struct txn *view, uint64_t above, struct checkpoint_row *out)
+{
+	struct key64 key = key64(above);
+	struct span at, value;
+
+	TRY(txn_after(view, TABLE_CKPT, key64_span(&key), &at, &value));
+	return checkpoint_row(at, value, out);
+}
+
+enum err view_newest_checkpoint(struct txn *view, struct checkpoint_row *out)
+{
+	struct span at, value;
+
+	TRY(txn_last(view, TABLE_CKPT, &at, &value));
+	return checkpoint_row(at, value, out);
 }
 
 /* The last key of a table as a number plus `one`. */
@@ -298,7 +605,7 @@ enum err view_ends(struct txn *view, struct trail_ends *out)
 	uint64_t segment;
 
 	TRY(end_of(view, TABLE_ENTRY, 1, &ends.entries));
-	TRY(end_of(view, TABLE_LEAF, 1, &ends.leaves));
+	TRY(end_of(view, TABLE_LEAF, 1, &ends.runs));
 	TRY(end_of(view, TABLE_CKPT, 0, &ends.signed_size));
 	TRY(end_of(view, TABLE_SEG, 0, &segment));
 	ends.segment = (uint32_t)segment;

@@ -9,6 +9,23 @@
 
 #define VIEW_ENTRIES 4096       /* entries to one view: a long one would pin the writer's pages */
 
+/* Segments interleave, one for each retention. */
+#define FOLLOWED_MAX 16
+struct followed {
+	uint32_t id, records;           /* id 0: free */
+	uint16_t keep;
+	uint64_t last;
+	bool sealed;                    /* its key is here: its records are opened */
+	struct segment_key key;
+};
+
+/* The stored hashes of a level around where we are. */
+struct run {
+	uint64_t first;
+	unsigned n;
+	struct hash hash[TRAIL_RUN];
+};
+
 struct verifier {
 	const struct verify_spec *spec;
 	struct verify_report *report;
@@ -22,9 +39,11 @@ struct verifier {
 
 	struct tree head, tree;         /* as stored when we began; recomputed so far */
 	struct trail_ends ends;
+	uint64_t listed;                /* newest in the sizes file after that look at the head */
 	uint64_t next_checkpoint;       /* the size of it */
-	uint32_t segment, seq;
-	struct segment_key key;
+	uint32_t segment;               /* newest seen */
+	struct followed followed[FOLLOWED_MAX];
+	struct run run[TREE_TILE_LEVELS];
 	uint8_t text[ENTRY_BYTES_MAX];
 };
 
@@ -58,70 +77,115 @@ static enum err check_genesis(struct verifier *v, uint64_t index, const struct e
 	return OK;
 }
 
-/* When a segment opens, the one before is closed and ends here. */
-static enum err check_closed(struct verifier *v, struct txn *view, uint64_t index)
+/* What was followed ends here: its row has to agree. A row may be ahead of us, for the writer goes on. */
+static enum err check_row(struct verifier *v, struct txn *view, const struct followed *f, bool over)
 {
 	struct segment s;
-	enum err e;
+	enum err e = view_segment(view, f->id, &s);
 
-	if (v->segment == 0)
-		return OK;
-	e = view_segment(view, v->segment, &s);
 	if (e != OK)
-		return missing(v, e, "segment", v->segment, "its row is missing or cannot be read");
-	if (!s.closed || s.last != index - 1)
-		return bad(v, "segment", v->segment, "its last entry is %llu, but it says otherwise",
-			   (unsigned long long)(index - 1));
+		return missing(v, e, "segment", f->id, "its row is missing or cannot be read");
+	if (over && s.state == SEGMENT_OPEN)
+		return bad(v, "segment", f->id, "another one follows it, but its row says that it is open");
+	if (s.last < f->last || s.records < f->records || (over && (s.last != f->last || s.records != f->records)))
+		return bad(v, "segment", f->id, "its last entry is %llu with record %u, but its row says otherwise",
+			   (unsigned long long)f->last, f->records);
 	return OK;
 }
 
-static enum err check_key(struct verifier *v, const struct segment *s, const struct entry *e)
+/* The place of the segment that this retention has open, or a free one. */
+static enum err place_of(struct verifier *v, struct txn *view, uint16_t keep, struct followed **out)
+{
+	struct followed *found = NULL;
+	struct segment s;
+
+	for (size_t i = 0; i < FOLLOWED_MAX && (!found || found->keep != keep); i++)
+		if (v->followed[i].id == 0 ? !found : v->followed[i].keep == keep)
+			found = &v->followed[i];
+	for (size_t i = 0; i < FOLLOWED_MAX && !found; i++)   /* a retention that is no longer in use makes room */
+		if (view_segment(view, v->followed[i].id, &s) == OK && s.state != SEGMENT_OPEN)
+			found = &v->followed[i];
+	if (!found)
+		return bad(v, "segment", v->segment + 1, "too many segments are open at once");
+	if (found->id)
+		TRY(check_row(v, view, found, true));
+	*out = found;
+	return OK;
+}
+
+static enum err check_key(struct verifier *v, const struct entry *e, uint64_t index, struct followed *f)
 {
 	uint8_t commitment[SHA256_BYTES];
 
 	if (!v->spec->root)
 		return OK;
-	if (segment_unwrap(s, &v->vault, v->origin, e->segment, &v->key) != OK)
+	if (trail_get_key(v->trail, &v->vault, v->origin, e->segment, e->keep, &f->key) != OK)
 		return bad(v, "segment", e->segment, "its wrapped key does not open with this root key");
-	segment_commitment(&v->key, commitment);
+	segment_commitment(&f->key, commitment);
 	if (!crypt_same(commitment, e->commitment, sizeof(commitment)))
 		return bad(v, "segment", e->segment, "its key is not the one that entry %llu commits to",
-			   (unsigned long long)s->first);
+			   (unsigned long long)index);
+	f->sealed = true;
+	return OK;
+}
+
+/* Erased is only what an entry says so of; that entry is in the tree as any other. */
+static enum err check_erased(struct verifier *v, struct txn *view, uint32_t id, const struct segment *s)
+{
+	struct span raw;
+	struct entry e;
+
+	if (s->erased_at <= s->first || view_entry(view, s->erased_at, &raw) != OK || entry_read(raw, &e) != OK ||
+	    e.kind != ENTRY_CONTROL || e.type != CONTROL_SEGMENT_ERASED || e.segment != id)
+		return bad(v, "segment", id, "its row says that it was erased, but no entry does");
+	v->report->erased++;
 	return OK;
 }
 
 static enum err check_segment(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e)
 {
+	struct followed *f = NULL;
 	struct segment s;
 	enum err got;
 
 	if (e->segment != v->segment + 1)
 		return bad(v, "entry", index, "it opens segment %u where segment %u is due", e->segment, v->segment + 1);
-	TRY(check_closed(v, view, index));
+	TRY(place_of(v, view, e->keep, &f));
 	got = view_segment(view, e->segment, &s);
 	if (got != OK)
 		return missing(v, got, "segment", e->segment, "its row is missing or cannot be read");
-	if (s.first != index || s.class != e->class)
+	if (s.first != index || s.keep != e->keep)
 		return bad(v, "segment", e->segment, "its row does not agree with entry %llu, which opens it",
 			   (unsigned long long)index);
-	TRY(check_key(v, &s, e));
+	*f = (struct followed){ .id = e->segment, .keep = e->keep, .last = index };
+	TRY(s.state == SEGMENT_ERASED ? check_erased(v, view, e->segment, &s) : check_key(v, e, index, f));
 	v->segment = e->segment;
-	v->seq = 0;
 	v->report->segments++;
 	return OK;
 }
 
-static enum err check_sealed(struct verifier *v, uint64_t index, const struct entry *e, struct span raw)
+static enum err check_record(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e, struct span raw)
 {
 	struct put text = put(v->text, sizeof(v->text));
+	struct followed *f = NULL;
+	struct segment s;
 
-	if (e->segment != v->segment || e->seq != v->seq)
-		return bad(v, "entry", index, "it is record %u of segment %u where record %u of segment %u is due", e->seq,
-			   e->segment, v->seq, v->segment);
-	v->seq++;
-	if (!v->spec->root)
+	for (size_t i = 0; i < FOLLOWED_MAX; i++)
+		if (v->followed[i].id == e->segment)
+			f = &v->followed[i];
+	if (!f || e->segment == 0)
+		return bad(v, "entry", index, "it is a record of segment %u, which is not open here", e->segment);
+	if (e->seq != f->records)
+		return bad(v, "entry", index, "it is record %u of segment %u where record %u is due", e->seq, e->segment,
+			   f->records);
+	f->records++;
+	f->last = index;
+	if (e->kind == ENTRY_ERASED || !f->sealed) {
+		if (e->kind == ENTRY_ERASED && (view_segment(view, e->segment, &s) != OK || s.state != SEGMENT_ERASED))
+			return bad(v, "entry", index, "it was taken out, but its segment was not erased");
 		return OK;
-	if (entry_open(&v->seal, &v->key, raw, &text) != OK)
+	}
+	if (entry_open(&v->seal, &f->key, raw, &text) != OK)
 		return bad(v, "entry", index, "its seal does not open with its segment's key");
 	v->report->opened++;
 	return OK;
@@ -134,29 +198,78 @@ static enum err check_content(struct verifier *v, struct txn *view, uint64_t ind
 
 	if (got != OK)
 		return bad(v, "entry", index, "%s", err_text(got));
-	if (e.kind == ENTRY_SEALED)
-		return check_sealed(v, index, &e, raw);
-	if (index == 0 && e.type != CONTROL_GENESIS)
+	if (index == 0 && (e.kind != ENTRY_CONTROL || e.type != CONTROL_GENESIS))
 		return bad(v, "entry", index, "a record begins with its verifier key");
-	return e.type == CONTROL_GENESIS ? check_genesis(v, index, &e) : check_segment(v, view, index, &e);
+	if (e.kind != ENTRY_CONTROL)
+		return check_record(v, view, index, &e, raw);
+	switch (e.type) {
+	case CONTROL_GENESIS: return check_genesis(v, index, &e);
+	case CONTROL_SEGMENT_OPEN: return check_segment(v, view, index, &e);
+	case CONTROL_SEGMENT_ERASED:
+	case CONTROL_HOLD:
+		if (e.segment == 0 || e.segment > v->segment)
+			return bad(v, "entry", index, "it speaks of segment %u, which there is none of yet", e.segment);
+		return OK;
+	case CONTROL_EPOCH: return OK;
+	}
+	return OK;
+}
+
+/* The hash that is stored as number `number` of that level. */
+static enum err stored(struct verifier *v, struct txn *view, unsigned level, uint64_t number, const struct hash **out)
+{
+	struct run *run = &v->run[level];
+	uint64_t all = v->head.size >> (level * TREE_TILE_HEIGHT);
+
+	if (number < run->first || number - run->first >= run->n) {
+		run->first = number / TRAIL_RUN * TRAIL_RUN;
+		run->n = all - run->first < TRAIL_RUN ? (unsigned)(all - run->first) : TRAIL_RUN;
+		TRY(view_hashes(view, level, run->first, run->n, run->hash));
+	}
+	*out = &run->hash[number - run->first];
+	return OK;
+}
+
+static enum err check_tiles(struct verifier *v, struct txn *view, const struct hash *full, unsigned n)
+{
+	const struct hash *have;
+
+	for (unsigned i = 0; i < n && i + 1 < TREE_TILE_LEVELS; i++) {
+		uint64_t number = (v->tree.size >> ((i + 1) * TREE_TILE_HEIGHT)) - 1;
+		enum err e = stored(v, view, i + 1, number, &have);
+
+		if (e != OK)
+			return missing(v, e, "tile", number, "a hash of a tile is missing");
+		if (memcmp(have->b, full[i].b, sizeof(have->b)) != 0)
+			return bad(v, "tile", number, "hash %llu of level %u is not that of the entries below it",
+				   (unsigned long long)number, i + 1);
+	}
+	return OK;
+}
+
+/* What is left of an erased entry hashes to nothing: its leaf stands for it, and the root above vouches for that. */
+static bool is_erased(struct span raw)
+{
+	return raw.n == ENTRY_ERASED_BYTES && raw.p[1] == ENTRY_ERASED;
 }
 
 static enum err check_entry(struct verifier *v, struct txn *view, uint64_t index)
 {
-	struct hash leaf, want;
+	struct hash want, full[TREE_TILE_LEVELS];
+	const struct hash *leaf;
 	struct span raw;
 	enum err e = view_entry(view, index, &raw);
 
 	if (e != OK)
 		return missing(v, e, "entry", index, "it is missing");
-	e = view_leaf(view, index, &leaf);
+	e = stored(v, view, 0, index, &leaf);
 	if (e != OK)
 		return missing(v, e, "entry", index, "its leaf is missing");
-	want = tree_leaf(raw);
-	if (memcmp(leaf.b, want.b, sizeof(want.b)) != 0)
+	want = is_erased(raw) ? *leaf : tree_leaf(raw);
+	if (memcmp(leaf->b, want.b, sizeof(want.b)) != 0)
 		return bad(v, "entry", index, "its bytes do not hash to its leaf");
 	TRY(check_content(v, view, index, raw));
-	tree_append(&v->tree, &leaf);
+	TRY(check_tiles(v, view, full, tree_append_full(&v->tree, &want, full)));
 	v->report->entries++;
 	return OK;
 }
@@ -176,25 +289,30 @@ static enum err check_root(struct verifier *v, const char *part, const struct ha
 /* Which checkpoint comes after this size? Newer ones than the head we began with belong to the writer. */
 static enum err seek_checkpoint(struct verifier *v, struct txn *view, uint64_t above)
 {
-	struct span note;
-	enum err e = view_checkpoint(view, above, &v->next_checkpoint, &note);
+	struct checkpoint_row row;
+	enum err e = view_checkpoint(view, above, &row);
 
-	if (e != ERR_NOT_FOUND)
-		return e;
-	v->next_checkpoint = UINT64_MAX;
-	return OK;
+	v->next_checkpoint = e == OK ? row.size : UINT64_MAX;
+	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* One that was there when we looked for it may have been thinned out since. */
 static enum err check_checkpoint(struct verifier *v, struct txn *view)
 {
-	uint64_t size = v->tree.size, found;
+	struct checkpoint_row row;
+	uint64_t size = v->tree.size;
 	struct checkpoint c;
-	struct span note;
+	enum err e;
 
 	if (size != v->next_checkpoint)
 		return OK;
-	TRY(view_checkpoint(view, size - 1, &found, &note));
-	if (note_open(note, v->origin, v->pub, &c) != OK)
+	e = view_checkpoint(view, size - 1, &row);
+	if (e == ERR_NOT_FOUND || (e == OK && row.size != size))
+		return seek_checkpoint(v, view, size);
+	if (e == ERR_CORRUPT)
+		return bad(v, "checkpoint", size, "it cannot be read");
+	TRY(e);
+	if (note_open(row.note, v->origin, v->pub, &c) != OK)
 		return bad(v, "checkpoint", size, "its signature does not fit the verifier key");
 	if (c.size != size)
 		return bad(v, "checkpoint", size, "it was signed for size %llu", (unsigned long long)c.size);
@@ -219,7 +337,7 @@ static enum err check_sizes(struct verifier *v)
 		v->line.size = UINT64_MAX;
 		return OK;
 	}
-	return e == ERR_CORRUPT ? bad(v, "signed size", v->tree.size, "the line after it cannot be read or is not signed") : e;
+	return e;
 }
 
 /* ---- the whole ---- */
@@ -232,12 +350,29 @@ static enum err open_sizes(struct verifier *v)
 	v->line.size = UINT64_MAX;
 	if (!v->spec->sizes_path[0])
 		return OK;
-	TRY(sizes_open(v->spec->sizes_path, v->origin, v->pub, true, &v->sizes));
-	e = sizes_newest(v->sizes, &v->newest);
+	e = sizes_open(v->spec->sizes_path, v->origin, v->pub, true, &v->sizes);
+	if (e == OK)
+		e = sizes_newest(v->sizes, &v->newest);
 	if (e == OK)
 		e = sizes_next(v->sizes, &v->line);
 	if (e == ERR_CORRUPT)
-		return bad(v, "signed size", 0, "the sizes file's first or last line cannot be read or is not signed");
+		return bad(v, "signed size", 0, "the sizes file has lines that cannot be read or are not signed");
+	return e == ERR_NOT_FOUND && v->sizes ? OK : e;
+}
+
+/* Read again after the head: what the store shows as signed was written there first. */
+static enum err look_at_newest(struct verifier *v)
+{
+	CLEANUP(sizes_close) struct sizes *now = NULL;
+	struct checkpoint newest = { 0 };
+	enum err e;
+
+	if (!v->sizes)
+		return OK;
+	e = sizes_open(v->spec->sizes_path, v->origin, v->pub, true, &now);
+	if (e == OK)
+		e = sizes_newest(now, &newest);
+	v->listed = newest.size;
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
@@ -252,9 +387,7 @@ static enum err check_ends(struct verifier *v)
 	if (ends->signed_size > size)
 		return bad(v, "record", size, "it ends here, but there is a checkpoint for size %llu: it was cut",
 			   (unsigned long long)ends->signed_size);
-	if (v->sizes && ends->signed_size && v->newest.size == 0)
-		return bad(v, "signed size", 0, "the sizes file is empty, but checkpoints were signed");
-	if (ends->entries > size || ends->leaves > size)
+	if (ends->entries > size || ends->runs * TRAIL_RUN > size + TRAIL_RUN - 1)
 		return bad(v, "entry", size, "it stands behind the end of the tree");
 	return OK;
 }
@@ -272,6 +405,7 @@ static enum err look_at_head(struct verifier *v)
 		return bad(v, "tree", 0, "its stored frontier or a table's last key cannot be read");
 	TRY(e);
 	TRY(check_ends(v));
+	TRY(look_at_newest(v));
 	return seek_checkpoint(v, view, 0);
 }
 
@@ -288,6 +422,17 @@ static enum err check_some(struct verifier *v)
 	return OK;
 }
 
+static enum err check_followed(struct verifier *v)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+
+	TRY(trail_view(v->trail, &view));
+	for (size_t i = 0; i < FOLLOWED_MAX; i++)
+		if (v->followed[i].id)
+			TRY(check_row(v, view, &v->followed[i], false));
+	return OK;
+}
+
 static enum err check_rest(struct verifier *v)
 {
 	struct hash head = tree_root(&v->head);
@@ -297,7 +442,10 @@ static enum err check_rest(struct verifier *v)
 		return bad(v, "tree", v->head.size, "its stored frontier is not that of its entries");
 	if (v->ends.segment != v->segment)
 		return bad(v, "segment", v->ends.segment, "no entry opens it");
-	return OK;
+	if (v->sizes && v->listed < v->ends.signed_size)
+		return bad(v, "signed size", v->listed, "there is a checkpoint for size %llu, but the sizes file does not have it",
+			   (unsigned long long)v->ends.signed_size);
+	return check_followed(v);
 }
 
 static enum err run(struct verifier *v)

@@ -1,8 +1,9 @@
 /* verify: is the record whole, in order, and what was signed? Reads the store alone, while the broker may write.
  *
- * From entry 0 on: every entry hashes to its leaf; segments are dense, their records numbered without a gap; at every
- * size that was signed the entries so far fold to the signed root, and the signature fits; the stored frontier is the
- * one recomputed. With the sizes file: the record is no shorter than the last signed size. With the root key: every
+ * From entry 0 on: every entry hashes to its leaf, and leaves to the tiles above; segments are dense, their records
+ * numbered without a gap; at every size that was signed and kept the entries so far fold to the signed root, and the
+ * signature fits; the stored frontier is the one recomputed. Of erased segments the leaves are checked, and that an entry
+ * says so. With the sizes file: the record is no shorter than the last signed size. With the root key: every
  * segment's key fits its commitment, and opens each of its records. Without it anybody can verify who has the vkey.
  *
  * Stops at the first bad index. A store whose pages are damaged below the level of entries is LMDB's to refuse. */
@@ -22,6 +23,7 @@ struct verify_spec {
 
 struct verify_report {
 	uint64_t entries, opened, segments, checkpoints;   /* seen and good, so far */
+	uint64_t erased;                /* segments */
 	uint64_t signed_size;           /* of the newest good checkpoint */
 	struct hash root;               /* of all entries */
 	/* The first that is bad: "entry" 41 "its bytes do not hash to its leaf". part NULL: nothing is. */

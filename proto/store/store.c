@@ -103,7 +103,7 @@ static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *sp
 	if (!span_text(unval(&have), text, sizeof(text)) ||
 	    !span_is(span_cut(span_str(text), ' ', &number), spec->kind) || !span_u64(number, UINT32_MAX, &version))
 		return ERR_CORRUPT;
-	return version > spec->version ? ERR_VERSION : OK;
+	return version > spec->version || version < spec->oldest ? ERR_VERSION : OK;
 }
 
 static enum err open_tables(struct store *s, const struct store_spec *spec)

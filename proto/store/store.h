@@ -6,7 +6,7 @@
  * keep them short.
  *
  * Errors: ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL (map or reserve), ERR_IO (disk), ERR_CORRUPT (not our file or damaged),
- * ERR_VERSION (written by a later schema), ERR_BUSY (already open here). After ERR_FULL or ERR_IO a write transaction
+ * ERR_VERSION (another schema), ERR_BUSY (already open here). After ERR_FULL or ERR_IO a write transaction
  * can only be aborted. */
 #ifndef PULLCORD_STORE_H
 #define PULLCORD_STORE_H
@@ -26,6 +26,7 @@ struct store_spec {
 	size_t map_bytes;               /* the whole file, rounded up to pages */
 	const char *const *table;       /* names, NULL-terminated; their order numbers them */
 	bool read_only;                 /* must exist; nothing is written, not even locks when the folder forbids it */
+	uint32_t oldest;                /* version that can still be read: older ones are ERR_VERSION */
 };
 
 /* Opens or creates `path` (mode 0600) and, unless read-only, reserves its disk space. */

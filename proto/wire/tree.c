@@ -19,16 +19,27 @@ struct hash tree_node(const struct hash *left, const struct hash *right)
 }
 
 /* As adding one to a binary number: every carry joins two complete subtrees. */
-void tree_append(struct tree *t, const struct hash *leaf)
+unsigned tree_append_full(struct tree *t, const struct hash *leaf, struct hash full[TREE_TILE_LEVELS])
 {
 	struct hash h = *leaf;
-	unsigned k = 0;
+	unsigned k = 0, n = 0;
 
 	must(t->size < UINT64_MAX);
-	for (; t->size >> k & 1; k++)
-		h = tree_node(&t->node[k], &h);
+	while (t->size >> k & 1) {
+		h = tree_node(&t->node[k++], &h);
+		if (k % TREE_TILE_HEIGHT == 0)
+			full[n++] = h;
+	}
 	t->node[k] = h;
 	t->size++;
+	return n;
+}
+
+void tree_append(struct tree *t, const struct hash *leaf)
+{
+	struct hash full[TREE_TILE_LEVELS];
+
+	(void)tree_append_full(t, leaf, full);
 }
 
 struct hash tree_root(const struct tree *t)
@@ -153,4 +164,111 @@ enum err tree_check_consistency(uint64_t size1, uint64_t size2, const struct has
 		sn >>= 1;
 	}
 	return sn == 0 && same(&fr, root1) && same(&sr, root2) ? OK : ERR_KEY;
+}
+
+/* ---- proofs ---- */
+
+/* The root of the complete subtree of 2^height leaves that starts at leaf `at`. */
+static enum err subtree(const struct tree_source *s, uint64_t at, unsigned height, struct hash *out)
+{
+	struct hash h[TREE_TILE_HASHES / 2];
+	unsigned level = height / TREE_TILE_HEIGHT, n = 1u << height % TREE_TILE_HEIGHT;
+
+	TRY(s->read(s->ctx, level, at >> (level * TREE_TILE_HEIGHT), n, h));
+	for (; n > 1; n /= 2)
+		for (unsigned i = 0; i < n / 2; i++)
+			h[i] = tree_node(&h[2 * i], &h[2 * i + 1]);
+	*out = h[0];
+	return OK;
+}
+
+/* MTH(D[from:to]): complete subtrees from the left, the largest first, folded from the right. */
+static enum err range(const struct tree_source *s, uint64_t from, uint64_t to, struct hash *out)
+{
+	uint64_t n = to - from, end = to;
+	struct hash h, left;
+	bool some = false;
+
+	for (unsigned k = 0; n >> k; k++) {
+		if (!(n >> k & 1))
+			continue;
+		end -= (uint64_t)1 << k;
+		TRY(subtree(s, end, k, &left));
+		h = some ? tree_node(&left, &h) : left;
+		some = true;
+		if (k == TREE_LEVELS - 1)
+			break;
+	}
+	if (!some)
+		SHA256(h.b, span(NULL, 0));
+	*out = h;
+	return OK;
+}
+
+/* The largest power of two below n, n > 1. */
+static uint64_t split_of(uint64_t n)
+{
+	return (uint64_t)1 << (63 - __builtin_clzll(n - 1));
+}
+
+/* Proofs are found from the root down and told from the leaf up. */
+static void turn(struct hash *h, size_t n)
+{
+	for (size_t i = 0; i < n / 2; i++) {
+		struct hash swap = h[i];
+
+		h[i] = h[n - 1 - i];
+		h[n - 1 - i] = swap;
+	}
+}
+
+enum err tree_prove_inclusion(const struct tree_source *s, uint64_t index, uint64_t size,
+			      struct hash proof[TREE_PROOF_MAX], size_t *n)
+{
+	uint64_t from = 0, to = size;
+	size_t found = 0;
+
+	if (index >= size)
+		return ERR_RANGE;
+	while (to - from > 1) {
+		uint64_t middle = from + split_of(to - from);
+		bool left = index < middle;
+
+		TRY(left ? range(s, middle, to, &proof[found]) : range(s, from, middle, &proof[found]));
+		found++;
+		from = left ? from : middle;
+		to = left ? middle : to;
+	}
+	turn(proof, found);
+	*n = found;
+	return OK;
+}
+
+enum err tree_prove_consistency(const struct tree_source *s, uint64_t size1, uint64_t size2,
+				struct hash proof[TREE_PROOF_MAX], size_t *n)
+{
+	uint64_t from = 0, to = size2;
+	size_t found = 0;
+
+	if (size1 == 0 || size1 > size2)
+		return ERR_RANGE;
+	while (to != size1) {
+		uint64_t middle = from + split_of(to - from);
+		bool left = size1 <= middle;
+
+		TRY(left ? range(s, middle, to, &proof[found]) : range(s, from, middle, &proof[found]));
+		found++;
+		from = left ? from : middle;
+		to = left ? middle : to;
+	}
+	if (from > 0)   /* else the old root is a node of its own, which who checks has */
+		TRY(range(s, from, to, &proof[found++]));
+	turn(proof, found);
+	*n = found;
+	return OK;
+}
+
+enum err tree_root_at(const struct tree_source *s, uint64_t size, struct hash *out)
+{
+	return range(s, 0, size, out);
 }

@@ -22,7 +22,7 @@
 
 enum { A, B };
 static const char *const tables[] = { "a", "b", NULL };
-static const struct store_spec spec = { "fault", 1, PAGES * PAGE, tables, false };
+static const struct store_spec spec = { .kind = "fault", .version = 1, .map_bytes = PAGES * PAGE, .table = tables };
 static struct scratch scratch;
 
 static const char *store_path(void)

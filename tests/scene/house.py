@@ -364,6 +364,7 @@ class House:
     # ---- the record ----
 
     def verify_copy(self, path):
+        shutil.copy(self.dir / "record.mdb-keys", f"{path}-keys")   # the segments' keys lie beside their store
         return self.tool("audit", "verify", "--record", path, "--key", self.dir / "keys/root.key", "--vkey",
                          self.dir / "record.vkey", "--sizes", self.dir / "record.sizes", "--json", check=False)
 

@@ -202,7 +202,7 @@ static void nothing_is_kept_in_clear(void **state)
 static void an_account_cannot_take_the_place_of_another(void **state)
 {
 	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
-	const struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, false };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
 	struct directory *d = fresh();
 	struct account *a = NULL;
 	struct store *s = NULL;
@@ -506,7 +506,7 @@ static void a_reader_ahead_of_the_journal_reads_all(void **state)
 static void a_reader_too_far_behind_reads_all(void **state)
 {
 	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
-	const struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, false };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
 	struct key64 late = key64(DIRECTORY_JOURNAL_MAX + 100);
 	struct directory *d = fresh();
 	struct store *s = NULL;
@@ -791,7 +791,7 @@ static void editions_are_numbered_for_ever_and_the_last_are_kept(void **state)
 static void copy_first_tables(const char *from, const char *to)
 {
 	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
-	const struct store_spec spec = { "directory", 1, DIRECTORY_MAP_BYTES, tables, false };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
 	struct store *a = NULL, *b = NULL;
 	struct txn *r = NULL, *w = NULL;
 	struct span key, value;

@@ -376,7 +376,7 @@ static void a_record_is_bound_to_its_place(void **state)
 	static const char *const tables[] = {
 		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
 	};
-	const struct store_spec spec = { "outbox", 2, MAP, tables, false };
+	const struct store_spec spec = { .kind = "outbox", .version = 2, .map_bytes = MAP, .table = tables };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	struct key64 key[2];

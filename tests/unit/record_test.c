@@ -3,8 +3,11 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
 #include <signal.h>
-#include <sys/resource.h>
+#include <stdatomic.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -14,6 +17,62 @@
 #include "seed.h"
 #include "sizes.h"
 #include "trail.h"
+
+/* ---- a disk that refuses: our own fdatasync() and statvfs() stand before the library's ---- */
+
+static struct {
+	atomic_bool full;               /* as if there were no room: tells a full disk from a failing one */
+	atomic_int sync_errno;          /* of every flush; 0: they succeed */
+	_Atomic dev_t dev;              /* only of this file; 0: of any */
+	_Atomic ino_t ino;
+	atomic_uint refused;
+} disk;
+
+#define OURS __attribute__((visibility("default")))   /* LMDB is to call it, too */
+
+OURS int fdatasync(int fd)
+{
+	int why = atomic_load(&disk.sync_errno);
+	struct stat st;
+
+	if (why && atomic_load(&disk.ino) &&
+	    (fstat(fd, &st) != 0 || st.st_ino != atomic_load(&disk.ino) || st.st_dev != atomic_load(&disk.dev)))
+		why = 0;
+	if (why) {
+		atomic_fetch_add(&disk.refused, 1);
+		errno = why;
+		return -1;
+	}
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+OURS int statvfs(const char *path, struct statvfs *out)
+{
+	(void)path;
+	*out = (struct statvfs){ .f_frsize = 4096, .f_bavail = atomic_load(&disk.full) ? 0 : 1 << 20 };
+	return 0;
+}
+
+static void disk_heals(void)
+{
+	atomic_store(&disk.sync_errno, 0);
+	atomic_store(&disk.full, false);
+	atomic_store(&disk.ino, 0);
+	atomic_store(&disk.refused, 0);
+}
+
+/* Every flush fails with that, of all files or of one; a full disk has no room, a failing one has. */
+static void disk_refuses(int why, const char *file)
+{
+	struct stat st = { 0 };
+
+	if (file)
+		assert_int_equal(stat(file, &st), 0);
+	atomic_store(&disk.dev, st.st_dev);
+	atomic_store(&disk.ino, st.st_ino);
+	atomic_store(&disk.full, why == ENOSPC);
+	atomic_store(&disk.sync_errno, why);
+}
 
 static struct recording g;
 static struct verify_report report;
@@ -28,6 +87,7 @@ static int folder_make(void **state)
 static int folder_drop(void **state)
 {
 	(void)state;
+	disk_heals();
 	recording_drop(&g);
 	return 0;
 }
@@ -512,48 +572,18 @@ static void nothing_is_shown_that_is_not_in_the_sizes_file(void **state)
 	char note[NOTE_BYTES_MAX];
 
 	(void)state;
-	g.spec.sizes_path = "/dev/full";
+	record_some(5);
 	open_record();
-	push_many(0, 10);
+	assert_true(record_checkpoint(g.record, &size, note, sizeof(note)));
+	disk_refuses(ENOSPC, g.sizes);
+	push_many(5, 5);
 	wait_for(RECORD_STOPPED);
 	assert_int_equal(record_trouble(g.record), ERR_FULL);
 	assert_false(record_checkpoint(g.record, &size, note, sizeof(note)));
-}
-
-/* A limit on the size of files stands for the disk: the sizes file is moved past the store's own size first. */
-static void it_goes_on_when_the_disk_does(void **state)
-{
-	const off_t far = 5 << 20;
-	struct rlimit before, full;
-	uint8_t *line;
-	uint64_t size = 0;
-	char note[NOTE_BYTES_MAX];
-	size_t n;
-	FILE *f;
-
-	(void)state;
-	record_some(5);
-	line = slurp(g.sizes, &n);
-	f = fopen(g.sizes, "wb");
-	assert_non_null(f);
-	assert_int_equal(fseeko(f, far, SEEK_SET), 0);
-	fprintf(f, "\n%.*s", (int)n, (char *)line);
-	fclose(f);
-	free(line);
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-	full = (struct rlimit){ (rlim_t)far + 1 + n, before.rlim_max };
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
-	open_record();
-	assert_true(record_checkpoint(g.record, &size, note, sizeof(note)));
-	push_many(5, 5);
-	wait_for(RECORD_STOPPED);
-	assert_false(record_checkpoint(g.record, &size, note, sizeof(note)));
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	disk_heals();
 	push_many(10, 5);
 	wait_for(RECORD_FLOWING);
 	record_close(&g.record);
-	g.sizes[0] = '\0';
 	assert_good();
 	assert_int_equal(report.opened, 15);
 	assert_int_equal(report.signed_size, report.entries);
@@ -563,24 +593,19 @@ static void it_goes_on_when_the_disk_does(void **state)
  * transaction, whose bytes may lie in the file, is sealed anew under another key. */
 static void a_failed_batch_comes_again_under_another_key(void **state)
 {
-	struct rlimit before, full;
-
 	(void)state;
 	record_some(500);
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-	full = (struct rlimit){ 8192, before.rlim_max };   /* LMDB's two meta pages, no other */
 	open_record();
 	push_many(500, 10);
 	for (int i = 0; i < 5000 && record_durable(g.record) < 513; i++)
 		usleep(1000);
 	assert_int_equal(record_durable(g.record), 513);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &full), 0);
+	disk_refuses(ENOSPC, g.path);
 	push_many(510, 10);
 	wait_for(RECORD_STOPPED);
 	usleep(500 * 1000);   /* it may have stopped at a checkpoint that was due: the batch comes with the next try */
-	assert_int_equal(record_trouble(g.record), ERR_IO);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(record_trouble(g.record), ERR_FULL);
+	disk_heals();
 	push_many(520, 10);
 	wait_for(RECORD_FLOWING);
 	record_close(&g.record);
@@ -590,6 +615,38 @@ static void a_failed_batch_comes_again_under_another_key(void **state)
 	assert_int_equal(seen.stood_for, 530);
 	assert_int_equal(seen.last_line, 529);
 	assert_int_equal(seen.gaps, 0);
+}
+
+/* What a failing disk said it flushed cannot be asked for again: the record stops for good. */
+static void a_failing_disk_is_not_asked_again(void **state)
+{
+	unsigned refused;
+	uint64_t kept, size = 0;
+	char note[NOTE_BYTES_MAX];
+
+	(void)state;
+	record_some(5);
+	open_record();
+	kept = record_durable(g.record);
+	disk_refuses(EIO, g.path);
+	push_many(5, 5);
+	wait_for(RECORD_STOPPED);
+	assert_int_equal(record_trouble(g.record), ERR_IO);
+	refused = atomic_load(&disk.refused);
+	usleep(600 * 1000);
+	assert_int_equal(atomic_load(&disk.refused), refused);
+	disk_heals();
+	push_many(10, 5);
+	usleep(300 * 1000);
+	assert_int_equal(record_state(g.record), RECORD_STOPPED);
+	assert_int_equal(record_durable(g.record), kept);
+	assert_true(record_checkpoint(g.record, &size, note, sizeof(note)));
+	assert_true(size <= kept);
+	record_close(&g.record);
+	open_record();   /* the way on is to look at the disk, and to start again */
+	push_many(15, 5);
+	record_close(&g.record);
+	assert_good();
 }
 
 /* ---- keys ---- */
@@ -651,22 +708,21 @@ static enum err get_leaf(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
 {
 	struct hash h;
 
-	TRY(view_leaf(view, at, &h));
+	TRY(view_hashes(view, 0, at, 1, &h));
 	memcpy(out, h.b, *n = sizeof(h.b));
 	return OK;
 }
 
 static enum err get_checkpoint(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
 {
-	struct span s;
-	uint64_t size;
+	struct checkpoint_row row;
 
-	TRY(view_checkpoint(view, at, &size, &s));
-	memcpy(out, s.p, *n = s.n);
+	TRY(view_checkpoint(view, at, &row));
+	memcpy(out, row.note.p, *n = row.note.n);
 	return OK;
 }
 
-/* As in the row: first index, 8 | last index, 8 | wrapped key. */
+/* As in the row: first index, 8 | last index, 8 | records, 4. */
 static enum err get_segment(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
 {
 	struct segment s;
@@ -675,7 +731,8 @@ static enum err get_segment(struct txn *view, uint64_t at, uint8_t *out, size_t 
 	TRY(view_segment(view, (uint32_t)at, &s));
 	put_u64(&b, s.first);
 	put_u64(&b, s.last);
-	put_bytes(&b, span(s.wrapped, sizeof(s.wrapped)));
+	put_u32(&b, s.records);
+	put_u64(&b, (uint64_t)s.opened_us);
 	*n = b.n;
 	return put_end(&b);
 }
@@ -786,14 +843,104 @@ static void a_changed_segment_row_is_named(void **state)
 	flip(span(row, n), 7);
 	row[7] ^= 1;
 	flip(span(row, n), 15);
-	assert_bad("segment", 1, "its last entry is 61");
+	assert_bad("segment", 1, "its last entry is 61 with record 60");
 	row[15] ^= 1;
 	flip(span(row, n), 15);
 	assert_good();
-	n = piece_of(get_segment, 2, row);
-	flip(span(row, n), 16 + seed_below(n - 16));
+	row[15] ^= 1;
+	flip(span(row, n), 19);
+	assert_bad("segment", 1, "its last entry is 61 with record 60");
+}
+
+/* The wrapped key of segment `id` lies in a file of its own. */
+static void flip_key(uint32_t id, size_t at)
+{
+	char path[128];
+	size_t n;
+	uint8_t *file;
+
+	snprintf(path, sizeof(path), "%s-keys", g.path);
+	file = slurp(path, &n);
+	assert_true(n >= id * 64);
+	file[(id - 1) * 64 + at] ^= 1;
+	spill(path, file, n);
+	free(file);
+}
+
+static void a_changed_key_of_a_segment_is_named(void **state)
+{
+	struct verify_spec spec;
+
+	(void)state;
+	record_some(60);
+	record_some(60);
+	flip_key(2, seed_below(SEGMENT_WRAPPED));
 	assert_bad("segment", 2, "does not open with this root key");
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
+	spec = recording_verify(&g);
+	spec.root = NULL;
+	assert_int_equal(verify_record(&spec, &report), OK);   /* who cannot read it can still verify it */
+}
+
+static enum err get_tile(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
+{
+	struct hash h;
+
+	TRY(view_hashes(view, 1, at, 1, &h));
+	memcpy(out, h.b, *n = sizeof(h.b));
+	return OK;
+}
+
+static void a_changed_tile_is_named(void **state)
+{
+	uint8_t hash[SHA256_BYTES];
+
+	(void)state;
+	record_some(1000);
+	flip(span(hash, piece_of(get_tile, 2, hash)), seed_below(sizeof(hash)));
+	assert_bad("tile", 2, "is not that of the entries below it");
+}
+
+/* Whatever the sizes of the batches, the tiles are those of the tree. */
+static void proofs_come_from_the_store(void **state)
+{
+	struct hash proof[TREE_PROOF_MAX], root, old, leaf;
+	struct tree_source source;
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+	struct tree tree;
+	uint64_t sum = 0;
+	size_t n;
+
+	(void)state;
+	g.spec.map_bytes = 8 << 20;
+	for (int start = 0; start < 12; start++) {
+		uint64_t more = seed_below(start % 2 ? 600 : 40);
+
+		open_record();
+		push_many(sum, more);
+		sum += more;
+		record_close(&g.record);
+	}
+	assert_good();
+	assert_int_equal(trail_open(g.path, 1 << 20, true, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_tree(view, &tree), OK);
+	source = view_source(view);
+	root = tree_root(&tree);
+	for (int i = 0; i < 100; i++) {
+		uint64_t at = seed_below(tree.size);
+
+		assert_int_equal(view_hashes(view, 0, at, 1, &leaf), OK);
+		assert_int_equal(tree_prove_inclusion(&source, at, tree.size, proof, &n), OK);
+		assert_int_equal(tree_check_inclusion(at, tree.size, &leaf, proof, n, &root), OK);
+		at++;
+		assert_int_equal(tree_root_at(&source, at, &old), OK);
+		assert_int_equal(tree_prove_consistency(&source, at, tree.size, proof, &n), OK);
+		assert_int_equal(tree_check_consistency(at, tree.size, proof, n, &old, &root), OK);
+	}
+	txn_abort(&view);
+	trail_close(&t);
 }
 
 static void a_changed_frontier_is_seen_and_nothing_more_is_signed(void **state)
@@ -809,6 +956,7 @@ static void a_changed_frontier_is_seen_and_nothing_more_is_signed(void **state)
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
 }
 
+/* The newest may be one that a crash tore: then the store has a checkpoint that it does not know. */
 static void a_changed_line_of_the_sizes_file_is_seen(void **state)
 {
 	uint8_t *lines;
@@ -817,13 +965,19 @@ static void a_changed_line_of_the_sizes_file_is_seen(void **state)
 	(void)state;
 	record_some(60);
 	record_some(60);
+	record_some(60);
 	lines = slurp(g.sizes, &n);
-	at = seed_below(n - 1);
-	lines[at] ^= 1;
+	for (unsigned slot = 0; lines[slot * SIZES_SLOT_BYTES]; slot++) {
+		at = slot * SIZES_SLOT_BYTES + seed_below(SIZES_SLOT_BYTES);
+		lines[at] ^= 1;
+		spill(g.sizes, lines, n);
+		assert_int_equal(verify(), ERR_CORRUPT);
+		assert_string_equal(report.part, "signed size");
+		lines[at] ^= 1;
+	}
 	spill(g.sizes, lines, n);
+	assert_good();
 	free(lines);
-	assert_int_equal(verify(), ERR_CORRUPT);
-	assert_string_equal(report.part, "signed size");
 }
 
 /* Yesterday's store, put back: nothing inside it is wrong. */
@@ -863,28 +1017,111 @@ static void a_second_history_is_known_by_its_sizes_file(void **state)
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
 }
 
-static void a_sizes_file_that_lost_its_last_line_stops_the_writer(void **state)
+static void a_sizes_file_that_lost_its_newest_stops_the_writer(void **state)
 {
-	uint8_t *lines, *end;
+	uint8_t *lines;
+	unsigned used = 0;
 	size_t n;
 
 	(void)state;
 	record_some(40);
 	record_some(20);
 	lines = slurp(g.sizes, &n);
-	end = memchr(lines, '\n', n);
-	assert_non_null(end);
-	spill(g.sizes, lines, (size_t)(end + 1 - lines));
+	while (lines[used * SIZES_SLOT_BYTES])
+		used++;
+	memset(lines + (used - 1) * SIZES_SLOT_BYTES, 0, SIZES_SLOT_BYTES);
+	spill(g.sizes, lines, n);
 	free(lines);
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+}
+
+/* It never grows, and the newest is found wherever the ring stands. */
+static void the_sizes_file_goes_round(void **state)
+{
+	char text[NOTE_BYTES_MAX];
+	struct sizes *sizes = NULL;
+	struct checkpoint c = { span_str(RECORDING_ORIGIN), 0, { { 1 } } }, have;
+	struct stat st;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 3 * SIZES_SLOTS + 5; i++) {
+		struct put note = put(text, sizeof(text));
+
+		c.size = i;
+		assert_int_equal(note_write(&c, g.secret, &note), OK);
+		assert_int_equal(sizes_open(g.sizes, c.origin, g.pub, false, &sizes), OK);
+		assert_int_equal(sizes_newest(sizes, &have), i > 1 ? OK : ERR_NOT_FOUND);
+		assert_true(i == 1 || have.size == i - 1);
+		assert_int_equal(sizes_append(sizes, put_span(&note)), OK);
+		assert_int_equal(sizes_newest(sizes, &have), OK);
+		assert_int_equal(have.size, i);
+		sizes_close(&sizes);
+	}
+	assert_int_equal(stat(g.sizes, &st), 0);
+	assert_int_equal(st.st_size, SIZES_SLOTS * SIZES_SLOT_BYTES);
+	assert_int_equal(sizes_open(g.sizes, c.origin, g.pub, true, &sizes), OK);
+	for (uint64_t i = 2 * SIZES_SLOTS + 6; i <= 3 * SIZES_SLOTS + 5; i++) {
+		assert_int_equal(sizes_next(sizes, &have), OK);
+		assert_int_equal(have.size, i);
+	}
+	assert_int_equal(sizes_next(sizes, &have), ERR_NOT_FOUND);
+	sizes_close(&sizes);
+}
+
+static const int64_t minute = 60 * 1000000LL, thinning_now = 1770000000LL * 1000000 / (3600 * 1000000LL) * (3600 * 1000000LL);
+
+/* An hour of checkpoints, two a minute, from that many days ago on. */
+static void checkpoints_of_an_hour(struct trail *t, int days_ago)
+{
+	int64_t start = thinning_now - days_ago * 24 * 60 * minute;
+
+	for (int i = 0; i < 120; i++) {
+		assert_int_equal(trail_begin(t), OK);
+		assert_int_equal(trail_append(t, SPAN_LIT("an entry")), OK);
+		assert_int_equal(trail_commit(t), OK);
+		assert_int_equal(trail_put_checkpoint(t, SPAN_LIT("a note"), start + i * minute / 2, i == 7), OK);
+	}
+}
+
+/* Of old checkpoints some stay. */
+static void old_checkpoints_are_thinned_out(void **state)
+{
+	uint64_t kept[3] = { 0 }, above = 0, n;
+	struct checkpoint_row row;
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+
+	(void)state;
+	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
+	checkpoints_of_an_hour(t, 8);
+	checkpoints_of_an_hour(t, 2);
+	checkpoints_of_an_hour(t, 0);
+	n = trail_tree(t)->size;
+	assert_int_equal(trail_view(t, &view), OK);
+	while (view_checkpoint(view, above, &row) == OK) {
+		kept[(row.size - 1) / 120]++;
+		above = row.size;
+	}
+	assert_int_equal(above, n);
+	assert_int_equal(kept[0], 2);           /* the hour's first, and the one that was to stay */
+	assert_int_equal(kept[1], 61);          /* every minute's first, and that one */
+	assert_int_equal(kept[2], 120);
+	txn_abort(&view);
+	assert_int_equal(trail_cosign(t, n - 1, SPAN_LIT("a note, cosigned")), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_checkpoint(view, n - 2, &row), OK);
+	assert_true(row.stays && span_is(row.note, "a note, cosigned"));
+	txn_abort(&view);
+	assert_int_equal(trail_cosign(t, n + 1, SPAN_LIT("a note")), ERR_NOT_FOUND);
+	trail_close(&t);
 }
 
 /* The last entries, their leaves, the checkpoints over them and the frontier are taken out with care. */
 static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 {
-	static const char *const tables[] = { "entry", "leaf", "seg", "ckpt", "tree", NULL };
-	const struct store_spec spec = { .kind = "record", .version = 1, .map_bytes = 4 << 20, .table = tables };
-	uint8_t frontier[TREE_BYTES_MAX];
+	static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "tree", NULL };
+	const struct store_spec spec = { .kind = "record", .version = 2, .map_bytes = 4 << 20, .table = tables };
+	uint8_t frontier[TREE_BYTES_MAX], run[TRAIL_RUN * SHA256_BYTES];
 	struct store *store = NULL;
 	struct txn *txn = NULL;
 	struct key64 key;
@@ -895,7 +1132,7 @@ static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 	record_some(40);
 	assert_int_equal(store_open(g.path, &spec, &store), OK);
 	assert_int_equal(txn_begin_read(store, &txn), OK);
-	assert_int_equal(txn_get(txn, 4, SPAN_LIT("head"), &value), OK);
+	assert_int_equal(txn_get(txn, 5, SPAN_LIT("head"), &value), OK);
 	memcpy(frontier, value.p, value.n);
 	assert_int_equal(tree_read(span(frontier, value.n), &t), OK);
 	txn_abort(&txn);
@@ -906,14 +1143,19 @@ static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 	for (uint64_t i = 42; i < 63; i++) {
 		key = key64(i);
 		assert_int_equal(txn_del(txn, 0, key64_span(&key)), OK);
-		assert_int_equal(txn_del(txn, 1, key64_span(&key)), OK);
 	}
+	key = key64(3);                 /* leaves 48 to 62; and of the run before, those from 42 on */
+	assert_int_equal(txn_del(txn, 1, key64_span(&key)), OK);
+	key = key64(2);
+	assert_int_equal(txn_get(txn, 1, key64_span(&key), &value), OK);
+	memcpy(run, value.p, 10 * SHA256_BYTES);
+	assert_int_equal(txn_put(txn, 1, key64_span(&key), span(run, 10 * SHA256_BYTES)), OK);
 	key = key64(63);
-	assert_int_equal(txn_del(txn, 3, key64_span(&key)), OK);
-	assert_int_equal(txn_del(txn, 2, span("\0\0\0\2", 4)), OK);
+	assert_int_equal(txn_del(txn, 4, key64_span(&key)), OK);
+	assert_int_equal(txn_del(txn, 3, span("\0\0\0\2", 4)), OK);
 	value = span(frontier, tree_write(&t, frontier));
-	assert_int_equal(txn_put(txn, 4, SPAN_LIT("head"), value), OK);
-	assert_int_equal(txn_put(txn, 4, SPAN_LIT("signed"), value), OK);
+	assert_int_equal(txn_put(txn, 5, SPAN_LIT("head"), value), OK);
+	assert_int_equal(txn_put(txn, 5, SPAN_LIT("signed"), value), OK);
 	assert_int_equal(txn_commit(&txn), OK);
 	store_close(&store);
 	assert_bad("record", 42, "size 63 was signed: it was cut or set back");
@@ -922,24 +1164,42 @@ static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 	assert_good();   /* without the sizes file nothing local can tell */
 }
 
-/* A crash in the middle of a line. */
-static void an_unfinished_line_of_the_sizes_file_is_no_harm(void **state)
+/* A crash in the middle of a slot. */
+static void a_torn_slot_of_the_sizes_file_is_no_harm(void **state)
 {
 	uint64_t before;
-	FILE *f;
+	unsigned used = 0;
+	uint8_t *lines;
+	size_t n;
 
 	(void)state;
 	record_some(10);
-	f = fopen(g.sizes, "ab");
-	assert_non_null(f);
-	fputs("99 AAAA", f);
-	fclose(f);
+	lines = slurp(g.sizes, &n);
+	while (lines[used * SIZES_SLOT_BYTES])
+		used++;
+	memcpy(lines + used * SIZES_SLOT_BYTES, lines, 100);
+	spill(g.sizes, lines, n);
+	free(lines);
 	assert_good();
 	before = report.checkpoints;   /* how many a run signs depends on how long it takes */
 	record_some(10);
 	assert_good();
 	assert_true(report.checkpoints > before);
 	assert_int_equal(report.signed_size, report.entries);
+}
+
+/* A store of another layout is refused, not misread. */
+static void another_layout_is_refused(void **state)
+{
+	static const char *const tables[] = { "entry", NULL };
+	struct store_spec spec = { .kind = "record", .version = 1, .map_bytes = 1 << 20, .table = tables };
+	struct store *store = NULL;
+
+	(void)state;
+	assert_int_equal(store_open(g.path, &spec, &store), OK);
+	store_close(&store);
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_VERSION);
+	assert_int_equal(verify(), ERR_VERSION);
 }
 
 int main(void)
@@ -962,21 +1222,27 @@ int main(void)
 		T(a_gap_that_nothing_follows_is_told_at_the_next_tick),
 		T(a_full_store_stops_and_goes_on_with_more_room),
 		T(nothing_is_shown_that_is_not_in_the_sizes_file),
-		T(it_goes_on_when_the_disk_does),
 		T(a_failed_batch_comes_again_under_another_key),
+		T(a_failing_disk_is_not_asked_again),
 		T(other_keys_do_not_open_it),
 		T(any_changed_byte_of_an_entry_is_named),
 		T(a_changed_leaf_is_named),
 		T(an_entry_changed_with_its_leaf_is_named),
 		T(a_changed_checkpoint_is_named),
 		T(a_changed_segment_row_is_named),
+		T(a_changed_key_of_a_segment_is_named),
+		T(a_changed_tile_is_named),
+		T(proofs_come_from_the_store),
 		T(a_changed_frontier_is_seen_and_nothing_more_is_signed),
 		T(a_changed_line_of_the_sizes_file_is_seen),
 		T(a_store_set_back_is_known_by_its_sizes_file),
 		T(a_second_history_is_known_by_its_sizes_file),
-		T(a_sizes_file_that_lost_its_last_line_stops_the_writer),
+		T(a_sizes_file_that_lost_its_newest_stops_the_writer),
+		T(the_sizes_file_goes_round),
+		T(old_checkpoints_are_thinned_out),
 		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
-		T(an_unfinished_line_of_the_sizes_file_is_no_harm),
+		T(a_torn_slot_of_the_sizes_file_is_no_harm),
+		T(another_layout_is_refused),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -22,7 +22,7 @@ static struct scratch scratch;
 
 static struct store_spec spec_of(const char *kind, uint32_t version, bool read_only)
 {
-	return (struct store_spec){ kind, version, MAP, tables, read_only };
+	return (struct store_spec){ .kind = kind, .version = version, .map_bytes = MAP, .table = tables, .read_only = read_only };
 }
 
 static struct store *open_at(const char *path, bool read_only)
