@@ -334,7 +334,7 @@ static void every_published_vector_good_or_hostile_is_judged_as_published(void *
 		printf("# %s is not there\n", folder);
 		skip();
 	}
-	assert_true(good >= 50 && hostile >= 100);
+	assert_true(good >= 10 && hostile >= 150);
 	assert_int_equal(wrong, 0);
 }
 
