@@ -1,3 +1,5 @@
+#include <sys/statvfs.h>
+
 #include "guarded.h"
 #include "audited.h"
 #include "reader.h"
