@@ -9,7 +9,7 @@
 
 #include "audited.h"
 #include "disk.h"
-#include "pens.h"
+#include "keeping.h"
 #include "ring.h"
 #include "sizes.h"
 #include "thread.h"
@@ -28,6 +28,14 @@ struct progress {
 	struct pens pens;
 	bool has_clock;
 	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
+};
+
+/* One act, and what came of it. */
+struct asked {
+	const struct segment_act *act;
+	enum { ACT_HOLD, ACT_RELEASE, ACT_ERASE } what;
+	bool done;
+	enum err came;
 };
 
 struct record {
@@ -56,7 +64,10 @@ struct record {
 	int64_t signed_us;
 
 	/* Between them. */
-	atomic_bool stop, turn;
+	atomic_bool stop, turn, ended;
+	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
+	pthread_cond_t acted;
+	struct asked *asked;                /* NULL: nothing; its owner waits */
 	_Atomic uint64_t durable, lost;
 	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
 	_Atomic int trouble;
@@ -296,14 +307,7 @@ static int64_t sign_due_us(const struct record *r)
 	return r->signed_us + SIGN_EVERY_US - clock_us(CLOCK_MONOTONIC);
 }
 
-/* ---- the writer: its thread ---- */
-
-/* Nobody waits for the record: fewer, larger commits cost the disk, and the broker's core, less. */
-static void gather(const struct record *r)
-{
-	if (ring_used(r->ring) && !atomic_load(&r->stop))
-		(void)poll(NULL, 0, GATHER_MS);
-}
+/* ---- the writer: acts on segments ---- */
 
 /* A disk that failed to flush may answer the next flush of the same file with success, though the data is gone. So no
  * file of ours is written again: the record stops until it is opened anew, and reads what is really there. */
@@ -311,6 +315,71 @@ static enum err judge(struct record *r, enum err e)
 {
 	r->failed = r->failed || (e == ERR_IO && disk_has_room(r->path));
 	return e;
+}
+
+static enum err carry_out(struct record *r, const struct asked *a)
+{
+	enum err e = a->what == ACT_ERASE ? keeping_erase(r->trail, a->act)
+					  : keeping_hold(r->trail, &r->done.pens, a->act, a->what == ACT_HOLD);
+
+	atomic_store(&r->durable, trail_tree(r->trail)->size);
+	return e == OK ? sign(r) : e;
+}
+
+static void serve(struct record *r)
+{
+	struct asked *a;
+
+	pthread_mutex_lock(&r->act_lock);
+	a = r->asked;
+	r->asked = NULL;
+	pthread_mutex_unlock(&r->act_lock);
+	if (!a)
+		return;
+	a->came = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
+	pthread_mutex_lock(&r->act_lock);
+	a->done = true;
+	pthread_cond_broadcast(&r->acted);
+	pthread_mutex_unlock(&r->act_lock);
+}
+
+/* One at a time; the writer serves also when it has stopped, as long as its thread lives. */
+static enum err ask(struct record *r, struct asked *a)
+{
+	bool over = false;
+
+	pthread_mutex_lock(&r->act_lock);
+	while (r->asked && !(over = atomic_load(&r->ended)))
+		thread_cond_wait_ms(&r->acted, &r->act_lock, 100);
+	if (!over) {
+		r->asked = a;
+		ring_wake(r->ring);
+	}
+	while (!a->done && !(over = atomic_load(&r->ended)))
+		thread_cond_wait_ms(&r->acted, &r->act_lock, 100);
+	if (r->asked == a)
+		r->asked = NULL;
+	pthread_mutex_unlock(&r->act_lock);
+	return a->done ? a->came : ERR_CLOSED;
+}
+
+enum err segment_hold(struct record *r, const struct segment_act *act, bool held)
+{
+	return ask(r, &(struct asked){ .act = act, .what = held ? ACT_HOLD : ACT_RELEASE });
+}
+
+enum err segment_erase(struct record *r, const struct segment_act *act)
+{
+	return ask(r, &(struct asked){ .act = act, .what = ACT_ERASE });
+}
+
+/* ---- the writer: its thread ---- */
+
+/* Nobody waits for the record: fewer, larger commits cost the disk, and the broker's core, less. */
+static void gather(const struct record *r)
+{
+	if (ring_used(r->ring) && !atomic_load(&r->stop))
+		(void)poll(NULL, 0, GATHER_MS);
 }
 
 /* What waits, batch by batch, signing between them when it is time; `last`: sign whatever the time. What was committed is
@@ -351,11 +420,14 @@ static void *writer(void *arg)
 	struct record *r = arg;
 
 	while (!atomic_load(&r->stop) && !r->failed) {
+		serve(r);
 		if (work(r, false) == OK)
 			wait_for_work(r);
 		else if (!r->failed)
 			(void)poll(NULL, 0, RETRY_MS);
 	}
+	serve(r);
+	atomic_store(&r->ended, true);
 	return NULL;
 }
 
@@ -486,6 +558,7 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	if (spec->sizes_path[0])
 		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
 	TRY(resume(r, span_str(vkey)));
+	TRY(keeping_finish(r->trail));          /* what a crash interrupted */
 	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey));
 }
 
@@ -497,6 +570,8 @@ static void record_free(struct record **r)
 		sizes_close(&(*r)->sizes);
 		trail_close(&(*r)->trail);
 		pthread_mutex_destroy(&(*r)->note_lock);
+		pthread_mutex_destroy(&(*r)->act_lock);
+		pthread_cond_destroy(&(*r)->acted);
 		crypt_wipe(*r, sizeof(**r));
 	}
 	free(*r);
@@ -512,6 +587,8 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	if (!r)
 		return ERR_FULL;
 	pthread_mutex_init(&r->note_lock, NULL);
+	pthread_mutex_init(&r->act_lock, NULL);
+	must(thread_cond_init(&r->acted) == OK);
 	if (!span_text(span_str(spec->origin), r->origin, sizeof(r->origin)))
 		return ERR_SYNTAX;
 	if (!span_text(span_str(spec->path), r->path, sizeof(r->path)))

@@ -13,6 +13,7 @@
 #include "record.pb-c.h"
 
 struct record;
+struct segment_act;
 
 /* What is to become of an event when the record is in a hurry, and how long it is kept: by class. */
 enum record_class {
@@ -80,6 +81,11 @@ void record_tick(struct record *r);
 
 /* The next event of each retention begins a segment with a new key. Any thread. */
 void record_turn(struct record *r);
+
+/* Acts on segments, carried out by the writer: they wait for it, so never from the broker's thread. OK: durable. What else
+ * they say: keeping.h; ERR_CLOSED also when the record stops meanwhile. */
+enum err segment_hold(struct record *r, const struct segment_act *act, bool held) MUST_USE;
+enum err segment_erase(struct record *r, const struct segment_act *act) MUST_USE;
 
 /* Is there room for what may wait? Cheap, any thread. */
 enum record_state {

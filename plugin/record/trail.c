@@ -14,6 +14,7 @@ static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "t
 #define HEAD SPAN_LIT("head")
 #define SIGNED SPAN_LIT("signed")
 #define OPEN SPAN_LIT("open")
+#define ERASING SPAN_LIT("erasing")
 
 /* How far one rule of thinning has come through the checkpoints. */
 struct thinned {
@@ -271,6 +272,33 @@ enum err trail_put_open(struct trail *t, const uint32_t *id, size_t n)
 	return txn_put(t->batch, TABLE_TREE, OPEN, put_span(&b));
 }
 
+enum err trail_put_erasing(struct trail *t, uint32_t id, uint64_t at)
+{
+	uint8_t raw[12];
+	struct put b = put(raw, sizeof(raw));
+
+	put_u32(&b, id);
+	put_u64(&b, at);
+	return txn_put(t->batch, TABLE_TREE, ERASING, put_span(&b));
+}
+
+enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at)
+{
+	struct span raw;
+	struct cur c;
+	enum err e = txn_get(view, TABLE_TREE, ERASING, &raw);
+
+	*id = 0;
+	*at = 0;
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	TRY(e);
+	c = cur(raw);
+	*id = cur_u32(&c);
+	*at = cur_u64(&c);
+	return cur_end(&c) == OK ? OK : ERR_CORRUPT;
+}
+
 enum err trail_strip(struct trail *t, uint32_t id, const struct segment *s, uint64_t *at, unsigned most)
 {
 	uint8_t raw[ENTRY_ERASED_BYTES];
@@ -303,6 +331,12 @@ enum err trail_begin(struct trail *t)
 	must(!t->batch);
 	if (store_tight(t->store))
 		return ERR_FULL;
+	return txn_begin_write(t->store, &t->batch);
+}
+
+enum err trail_begin_reserve(struct trail *t)
+{
+	must(!t->batch);
 	return txn_begin_write(t->store, &t->batch);
 }
 

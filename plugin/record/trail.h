@@ -8,6 +8,7 @@
  *     tree    "head"                  frontier of all entries, committed together with them (tree_write)
  *             "signed"                frontier at the newest checkpoint
  *             "open"                  ids of the segments that are open
+ *             "erasing"               the segment whose entries are being taken out, and the next index to look at
  *
  * Beside it lies `PATH-keys`: the segments' wrapped keys, one slot of 64 bytes each, written in place. They are not in the
  * store because LMDB copies on write, and what was overwritten must be gone. Leave this file out of ordinary backups:
@@ -64,9 +65,12 @@ enum err trail_destroy_key(struct trail *t, uint32_t id) MUST_USE;
 /* One batch is one transaction: durable and as a whole when trail_commit() says OK, else as if it had never begun; after
  * any failure, trail_abort(). begin gives ERR_FULL while free room is at its reserve. */
 enum err trail_begin(struct trail *t) MUST_USE;
+enum err trail_begin_reserve(struct trail *t) MUST_USE;   /* for what makes room: into the reserve */
 enum err trail_append(struct trail *t, struct span entry) MUST_USE;
 enum err trail_put_segment(struct trail *t, uint32_t id, const struct segment *s) MUST_USE;
 enum err trail_put_open(struct trail *t, const uint32_t *id, size_t n) MUST_USE;
+/* The segment that is being erased and where that has come to; id 0: none. */
+enum err trail_put_erasing(struct trail *t, uint32_t id, uint64_t at) MUST_USE;
 /* Puts a stub in the place of the sealed entries of an erased segment from *at on; at most `most` entries are looked at.
  * *at is where to go on; past segment->last: done. */
 enum err trail_strip(struct trail *t, uint32_t id, const struct segment *s, uint64_t *at, unsigned most) MUST_USE;
@@ -104,6 +108,7 @@ enum err view_hashes(struct txn *view, unsigned level, uint64_t first, unsigned 
 /* For tree_prove_*() and tree_root_at(), as long as the view lives. */
 struct tree_source view_source(struct txn *view);
 enum err view_segment(struct txn *view, uint32_t id, struct segment *out) MUST_USE;
+enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at) MUST_USE;
 enum err view_open(struct txn *view, uint32_t id[SEGMENTS_OPEN_MAX], size_t *n) MUST_USE;
 /* The first checkpoint above `size`; the newest of all. */
 enum err view_checkpoint(struct txn *view, uint64_t above, struct checkpoint_row *out) MUST_USE;

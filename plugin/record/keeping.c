@@ -1,0 +1,134 @@
+#include "keeping.h"
+
+#include <time.h>
+
+#define STRIP_STEP 2048         /* entries to one transaction */
+
+int64_t keep_until_us(uint16_t keep, int64_t from_us)
+{
+	time_t at = (time_t)(from_us / 1000000);
+	struct tm tm;
+
+	if (keep & KEEP_DAYS)
+		return from_us + (keep & (KEEP_DAYS - 1)) * (24 * 3600 * 1000000LL);
+	if (!gmtime_r(&at, &tm))
+		return INT64_MAX;
+	tm.tm_year += keep;
+	return (int64_t)timegm(&tm) * 1000000 + from_us % 1000000;
+}
+
+/* One control entry and the row it is about, durable or not there at all. */
+static enum err say(struct trail *t, const struct entry *e, struct segment *row)
+{
+	uint8_t raw[1024];
+	struct put entry = put(raw, sizeof(raw));
+	enum err did;
+
+	entry_write_control(e, &entry);
+	TRY(put_end(&entry));
+	TRY(trail_begin_reserve(t));
+	if (e->type == CONTROL_SEGMENT_ERASED)
+		row->erased_at = trail_tree(t)->size;
+	did = trail_append(t, put_span(&entry));
+	if (did == OK)
+		did = trail_put_segment(t, e->segment, row);
+	if (did == OK && e->type == CONTROL_SEGMENT_ERASED)
+		did = trail_put_erasing(t, e->segment, row->first);
+	if (did == OK)
+		did = trail_commit(t);
+	if (did != OK)
+		trail_abort(t);
+	return did;
+}
+
+static enum err look_up(struct trail *t, uint32_t id, struct segment *out)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+
+	TRY(trail_view(t, &view));
+	TRY(view_segment(view, id, out));
+	return out->state == SEGMENT_ERASED ? ERR_CLOSED : OK;
+}
+
+enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act *act, bool held)
+{
+	const struct entry e = {
+		.type = CONTROL_HOLD, .at_us = act->at_us, .segment = act->segment, .held = held, .who = act->who,
+		.reason = act->reason,
+	};
+	struct segment row;
+
+	TRY(look_up(t, act->segment, &row));
+	if (act->who.n == 0)
+		return ERR_DENIED;
+	if (row.held == held)
+		return ERR_EXISTS;
+	row.held = held;
+	TRY(say(t, &e, &row));
+	for (size_t i = 0; i < p->n; i++)
+		if (p->pen[i].id == act->segment)
+			p->pen[i].segment.held = held;
+	return OK;
+}
+
+enum err keeping_erase(struct trail *t, const struct segment_act *act)
+{
+	struct entry e = {
+		.type = CONTROL_SEGMENT_ERASED, .at_us = act->at_us, .segment = act->segment, .who = act->who,
+		.second = act->second, .reason = act->reason,
+	};
+	struct segment row;
+
+	TRY(keeping_finish(t));
+	TRY(look_up(t, act->segment, &row));
+	if (act->who.n == 0 || act->second.n == 0 || span_eq(act->who, act->second))
+		return ERR_DENIED;
+	if (row.state == SEGMENT_OPEN || row.held)
+		return ERR_BUSY;
+	if (act->at_us < keep_until_us(row.keep, row.closed_us))
+		return ERR_TIME;
+	if (trail_key_digest(t, act->segment, e.commitment) != OK)
+		return ERR_KEY;
+	row.state = SEGMENT_ERASED;
+	TRY(say(t, &e, &row));
+	return keeping_finish(t);
+}
+
+static enum err strip_some(struct trail *t, uint32_t id, const struct segment *row, uint64_t *at)
+{
+	enum err e;
+
+	TRY(trail_begin_reserve(t));
+	e = trail_strip(t, id, row, at, STRIP_STEP);
+	if (e == OK)
+		e = trail_put_erasing(t, *at <= row->last ? id : 0, *at);
+	if (e == OK)
+		e = trail_commit(t);
+	if (e != OK)
+		trail_abort(t);
+	return e;
+}
+
+static enum err begun(struct trail *t, uint32_t *id, uint64_t *at, struct segment *row)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+
+	TRY(trail_view(t, &view));
+	TRY(view_erasing(view, id, at));
+	return *id ? view_segment(view, *id, row) : OK;
+}
+
+enum err keeping_finish(struct trail *t)
+{
+	struct segment row;
+	uint64_t at;
+	uint32_t id;
+
+	TRY(begun(t, &id, &at, &row));
+	if (id == 0)
+		return OK;
+	TRY(trail_destroy_key(t, id));
+	while (at <= row.last)
+		TRY(strip_some(t, id, &row, &at));
+	return OK;
+}

@@ -1,0 +1,30 @@
+/* keeping: how long segments stay, and what ends them. The end of a segment is the destruction of its key: its ciphertext
+ * is then taken out of the store, its leaves and the tiles above stay for ever, so that everything signed before still
+ * verifies. Called by whoever writes the trail; wall-clock time is an argument. */
+#ifndef PULLCORD_KEEPING_H
+#define PULLCORD_KEEPING_H
+
+#include "pens.h"
+
+/* Who does it, who agreed, and why. Ids and a few words: they are written in clear. */
+struct segment_act {
+	uint32_t segment;
+	int64_t at_us;
+	struct span who, second, reason;
+};
+
+/* When a segment that was closed at `from_us` has been kept long enough: so many calendar years (UTC) or days later. */
+int64_t keep_until_us(uint16_t keep, int64_t from_us);
+
+/* Held, or no longer: an entry and the segment's row, in one transaction. ERR_NOT_FOUND; ERR_EXISTS: it is so already;
+ * ERR_CLOSED: it was erased; ERR_DENIED: nobody is named. */
+enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act *act, bool held) MUST_USE;
+
+/* Says in an entry that the segment is erased, durably. What follows is keeping_finish(), also after a crash.
+ * ERR_NOT_FOUND; ERR_CLOSED: it was erased before; ERR_BUSY: it is open still, or held; ERR_TIME: it is to be kept longer;
+ * ERR_DENIED: it takes two persons; ERR_KEY: its key is not there. */
+enum err keeping_erase(struct trail *t, const struct segment_act *act) MUST_USE;
+/* Destroys the key of the segment whose erasing was begun, and takes out what was sealed with it; OK when none was. */
+enum err keeping_finish(struct trail *t) MUST_USE;
+
+#endif

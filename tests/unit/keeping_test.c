@@ -1,0 +1,342 @@
+/* What holding and erasing a segment does to the record, and what it does not. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <string.h>
+#include <time.h>
+
+#include "keeping.h"
+#include "reader.h"
+#include "own_record.h"
+#include "seed.h"
+
+static int days_make(void **state)
+{
+	folder_make(state);
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		g.spec.keep[i] = i == RECORD_CRITICAL ? (KEEP_DAYS | 10) : (KEEP_DAYS | 1);
+	return 0;
+}
+
+/* Every other one is life-critical, and kept longer. */
+static void push_mixed(uint64_t from, uint64_t n)
+{
+	for (uint64_t i = from; i < from + n; i++) {
+		struct happening h = publish(i);
+
+		h.life_critical = i % 2;
+		while (!record_push(g.record, &h))
+			usleep(100);
+	}
+}
+
+static void record_mixed(uint64_t from, uint64_t n)
+{
+	open_record();
+	push_mixed(from, n);
+	record_close(&g.record);
+}
+
+static int64_t in_days(int days)
+{
+	return ((int64_t)time(NULL) + days * 24 * 3600) * 1000000;
+}
+
+static enum err erase(uint32_t segment, int64_t at_us)
+{
+	return segment_erase(g.record, &(struct segment_act){ segment, at_us, SPAN_LIT("ana"), SPAN_LIT("bob"),
+							      SPAN_LIT("its time has come") });
+}
+
+static enum err hold(uint32_t segment, bool held)
+{
+	return segment_hold(g.record, &(struct segment_act){ segment, in_days(0), SPAN_LIT("ana"), SPAN_LIT(""),
+							     SPAN_LIT("case 7") }, held);
+}
+
+static void years_are_those_of_the_calendar(void **state)
+{
+	const int64_t s = 1000000;
+
+	(void)state;
+	assert_int_equal(keep_until_us(6, 1709164800 * s), 1898553600 * s);   /* 2024-02-29 to 2030-03-01: there is no 29th */
+	assert_int_equal(keep_until_us(4, 1709164800 * s), 1835395200 * s);   /* to 2028-02-29 */
+	assert_int_equal(keep_until_us(1, 1735689599 * s + 5), 1767225599 * s + 5);
+	assert_int_equal(keep_until_us(KEEP_DAYS | 90, 5), 90 * 86400 * s + 5);
+}
+
+static void retentions_are_read_and_written(void **state)
+{
+	char text[KEEP_TEXT_MAX];
+	uint16_t keep;
+
+	(void)state;
+	assert_true(keep_read(SPAN_LIT("6y"), &keep) && keep == 6);
+	keep_write(keep, text);
+	assert_string_equal(text, "6y");
+	assert_true(keep_read(SPAN_LIT("90d"), &keep) && keep == (KEEP_DAYS | 90));
+	keep_write(keep, text);
+	assert_string_equal(text, "90d");
+	assert_false(keep_read(SPAN_LIT(""), &keep) || keep_read(SPAN_LIT("y"), &keep) || keep_read(SPAN_LIT("0y"), &keep) ||
+		     keep_read(SPAN_LIT("6"), &keep) || keep_read(SPAN_LIT("6m"), &keep) || keep_read(SPAN_LIT("1000d"), &keep));
+}
+
+static void a_segment_holds_one_retention_only(void **state)
+{
+	const Pullcord__V1__AuditEvent *e;
+	struct reader *reader = NULL;
+	struct entry entry;
+	uint64_t n;
+
+	(void)state;
+	record_mixed(0, 100);
+	assert_good();
+	assert_int_equal(report.segments, 2);
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_size(reader, &n), OK);
+	for (uint64_t i = 0; i < n; i++) {
+		assert_int_equal(reader_get(reader, i, &entry, &e), OK);
+		if (entry.kind == ENTRY_CONTROL && entry.type == CONTROL_SEGMENT_OPEN)
+			assert_int_equal(entry.keep, entry.segment == 1 ? (KEEP_DAYS | 1) : (KEEP_DAYS | 10));
+		if (e)
+			assert_int_equal(e->life_critical, entry.segment == 2);
+	}
+	reader_close(&reader);
+}
+
+static void turning_begins_new_segments(void **state)
+{
+	(void)state;
+	open_record();
+	push_many(0, 10);
+	while (record_durable(g.record) < 12)
+		usleep(1000);
+	record_turn(g.record);
+	push_many(10, 10);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.segments, 2);
+	assert_int_equal(report.opened, 20);
+}
+
+/* The wrapped key as it lies in its file. */
+static void key_slot(uint32_t id, uint8_t out[SEGMENT_WRAPPED])
+{
+	char path[128];
+	size_t n;
+	uint8_t *file;
+
+	snprintf(path, sizeof(path), "%s-keys", g.path);
+	file = slurp(path, &n);
+	memcpy(out, file + (id - 1) * 64, SEGMENT_WRAPPED);
+	free(file);
+}
+
+static bool lies_in(const char *path, const uint8_t *what, size_t n)
+{
+	size_t all;
+	uint8_t *file = slurp(path, &all);
+	bool found = memmem(file, all, what, n);
+
+	free(file);
+	return found;
+}
+
+/* Entries of segment `id`, by what is left of them. */
+static unsigned count_kind(uint32_t id, enum entry_kind kind)
+{
+	const Pullcord__V1__AuditEvent *e;
+	struct reader *reader = NULL;
+	struct entry entry;
+	unsigned found = 0;
+	uint64_t n;
+
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_size(reader, &n), OK);
+	for (uint64_t i = 0; i < n; i++) {
+		assert_int_equal(reader_get(reader, i, &entry, &e), OK);
+		found += entry.kind == kind && entry.segment == id;
+		assert_true((entry.kind == ENTRY_SEALED) == (e != NULL));
+	}
+	reader_close(&reader);
+	return found;
+}
+
+/* Everything that was signed before still verifies; what was sealed is gone. */
+static void an_erased_segment_leaves_its_leaves(void **state)
+{
+	uint8_t before[SEGMENT_WRAPPED], wrapped[SEGMENT_WRAPPED], zero[SEGMENT_WRAPPED] = { 0 };
+	struct hash proof[TREE_PROOF_MAX], leaf, old, root;
+	struct segment_key key;
+	struct tree_source source;
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+	struct vault vault;
+	struct tree tree;
+	char keys[128];
+	uint64_t size;
+	size_t n;
+
+	(void)state;
+	snprintf(keys, sizeof(keys), "%s-keys", g.path);
+	g.spec.map_bytes = 8 << 20;
+	record_mixed(0, 6000);           /* segments 1 and 2: more than one transaction takes out */
+	key_slot(1, before);
+	assert_true(lies_in(keys, before, sizeof(before)));
+	open_record();                  /* closes them with the next record */
+	push_mixed(6000, 100);
+	while (record_durable(g.record) < 6000 + 3 + 102)
+		usleep(1000);
+	assert_int_equal(erase(1, in_days(2)), OK);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.erased, 1);
+	assert_int_equal(report.opened, 3000 + 100);
+	assert_int_equal(count_kind(1, ENTRY_ERASED), 3000);
+	assert_int_equal(count_kind(1, ENTRY_SEALED), 0);
+	assert_int_equal(count_kind(2, ENTRY_SEALED), 3000);
+	key_slot(1, wrapped);
+	assert_memory_equal(wrapped, zero, sizeof(zero));
+	assert_false(lies_in(keys, before, sizeof(before)) || lies_in(g.path, before, sizeof(before)));
+
+	assert_int_equal(trail_open(g.path, 1 << 20, true, &t), OK);
+	vault_init(&vault, g.root, "record");
+	assert_int_equal(trail_get_key(t, &vault, span_str(RECORDING_ORIGIN), 1, KEEP_DAYS | 1, &key), ERR_NOT_FOUND);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_tree(view, &tree), OK);
+	source = view_source(view);
+	size = tree.size;
+	root = tree_root(&tree);
+	assert_int_equal(view_hashes(view, 0, 42, 1, &leaf), OK);
+	assert_int_equal(tree_prove_inclusion(&source, 42, size, proof, &n), OK);
+	assert_int_equal(tree_check_inclusion(42, size, &leaf, proof, n, &root), OK);
+	for (uint64_t m = 1; m < size; m += 1 + seed_below(500)) {
+		assert_int_equal(tree_root_at(&source, m, &old), OK);
+		assert_int_equal(tree_prove_consistency(&source, m, size, proof, &n), OK);
+		assert_int_equal(tree_check_consistency(m, size, proof, n, &old, &root), OK);
+	}
+	txn_abort(&view);
+	trail_close(&t);
+	record_mixed(7000, 50);
+	assert_good();
+}
+
+static void erasing_takes_two_persons_time_and_no_hold(void **state)
+{
+	struct segment_act act = { 1, in_days(2), SPAN_LIT("ana"), SPAN_LIT("ana"), SPAN_LIT("why") };
+
+	(void)state;
+	record_mixed(0, 20);
+	open_record();
+	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);       /* nothing has closed it yet */
+	push_mixed(20, 20);
+	while (record_durable(g.record) < 20 + 3 + 22)
+		usleep(1000);
+	assert_int_equal(segment_erase(g.record, &act), ERR_DENIED);
+	act.second = SPAN_LIT("");
+	assert_int_equal(segment_erase(g.record, &act), ERR_DENIED);
+	assert_int_equal(erase(1, in_days(0)), ERR_TIME);
+	assert_int_equal(erase(9, in_days(2)), ERR_NOT_FOUND);
+	assert_int_equal(hold(1, true), OK);
+	assert_int_equal(hold(1, true), ERR_EXISTS);
+	assert_int_equal(hold(4, true), OK);                    /* one that is written on */
+	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);
+	push_mixed(40, 20);
+	record_close(&g.record);
+	assert_good();
+	open_record();                                          /* a hold outlives a restart, and the turning of segments */
+	push_mixed(60, 20);
+	while (record_durable(g.record) < report.entries + 22)
+		usleep(1000);
+	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);
+	assert_int_equal(erase(4, in_days(20)), ERR_BUSY);
+	assert_int_equal(hold(1, false), OK);
+	assert_int_equal(erase(1, in_days(2)), OK);
+	assert_int_equal(erase(1, in_days(2)), ERR_CLOSED);
+	assert_int_equal(hold(1, true), ERR_CLOSED);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.erased, 1);
+}
+
+/* The entry that says so is durable, and then the power goes: the next start finishes it. */
+static void what_a_crash_interrupted_is_finished(void **state)
+{
+	struct segment_act act = { 1, in_days(2), SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") };
+	struct entry e = { .type = CONTROL_SEGMENT_ERASED, .at_us = act.at_us, .segment = 1, .who = act.who, .second = act.second };
+	uint8_t raw[256], wrapped[SEGMENT_WRAPPED], zero[SEGMENT_WRAPPED] = { 0 };
+	struct put entry = put(raw, sizeof(raw));
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+	struct segment row;
+
+	(void)state;
+	record_mixed(0, 100);
+	record_mixed(100, 100);
+	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_segment(view, 1, &row), OK);
+	txn_abort(&view);
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_key_digest(t, 1, e.commitment), OK);
+	entry_write_control(&e, &entry);
+	row.state = SEGMENT_ERASED;
+	row.erased_at = trail_tree(t)->size;
+	assert_int_equal(trail_append(t, put_span(&entry)), OK);
+	assert_int_equal(trail_put_segment(t, 1, &row), OK);
+	assert_int_equal(trail_put_erasing(t, 1, row.first), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+	assert_good();
+	record_mixed(200, 1);
+	assert_good();
+	key_slot(1, wrapped);
+	assert_memory_equal(wrapped, zero, sizeof(zero));
+	assert_int_equal(count_kind(1, ENTRY_ERASED), 50);
+}
+
+/* A segment is gone only if an entry says so. */
+static void what_no_entry_says_is_found_out(void **state)
+{
+	struct verify_spec spec = recording_verify(&g);
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+	struct segment row;
+
+	(void)state;
+	record_mixed(0, 100);
+	record_mixed(100, 100);
+	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_segment(view, 1, &row), OK);
+	txn_abort(&view);
+	row.state = SEGMENT_ERASED;
+	row.erased_at = 50;
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_put_segment(t, 1, &row), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+	assert_int_equal(verify_record(&spec, &report), ERR_CORRUPT);
+	assert_string_equal(report.part, "segment");
+	assert_non_null(strstr(report.what, "no entry does"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, days_make, folder_drop)
+		T(years_are_those_of_the_calendar),
+		T(retentions_are_read_and_written),
+		T(a_segment_holds_one_retention_only),
+		T(turning_begins_new_segments),
+		T(an_erased_segment_leaves_its_leaves),
+		T(erasing_takes_two_persons_time_and_no_hold),
+		T(what_a_crash_interrupted_is_finished),
+		T(what_no_entry_says_is_found_out),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
