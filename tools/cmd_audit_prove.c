@@ -25,7 +25,7 @@ static int make_proof(const struct source *s, uint64_t index, struct proof *p)
 	enum err got = evidence_open(s->record, &e);
 
 	if (got == OK)
-		got = evidence_prove(e, index, report_progress, p);
+		got = evidence_prove(e, index, p);
 	return got == OK ? CMD_DONE : no_proof(got, s->record, index);
 }
 

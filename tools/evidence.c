@@ -40,14 +40,15 @@ void evidence_close(struct evidence **e)
 static enum err newest_note(struct evidence *e, char note[NOTE_BYTES_MAX], size_t *n, uint64_t *size)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
-	struct span text;
+	struct checkpoint_row row;
 
 	TRY(trail_view(e->trail, &view));
-	TRY(view_newest_checkpoint(view, size, &text));
-	if (text.n > NOTE_BYTES_MAX || *size == 0)
+	TRY(view_newest_checkpoint(view, &row));
+	if (row.note.n > NOTE_BYTES_MAX || row.size == 0)
 		return ERR_CORRUPT;
-	memcpy(note, text.p, text.n);
-	*n = text.n;
+	memcpy(note, row.note.p, row.note.n);
+	*n = row.note.n;
+	*size = row.size;
 	return OK;
 }
 
@@ -70,7 +71,7 @@ static enum err each_leaf(struct leaves *l, uint64_t from, uint64_t to, on_leaf 
 
 		TRY(trail_view(l->e->trail, &view));
 		for (uint64_t end = to - from > VIEW_ENTRIES ? from + VIEW_ENTRIES : to; from < end; from++, l->done++) {
-			TRY(view_leaf(view, from, &leaf));
+			TRY(view_hashes(view, 0, from, 1, &leaf));
 			TRY(visit(ctx, view, from, &leaf));
 		}
 		l->progress("entries", l->done, l->all);
@@ -80,78 +81,25 @@ static enum err each_leaf(struct leaves *l, uint64_t from, uint64_t to, on_leaf 
 
 /* ---- proofs ---- */
 
-static enum err add_leaf(void *ctx, struct txn *view, uint64_t index, const struct hash *leaf)
-{
-	(void)view, (void)index;
-	tree_append(ctx, leaf);
-	return OK;
-}
-
-static enum err range_root(struct leaves *l, uint64_t from, uint64_t to, struct hash *out)
-{
-	struct tree tree = { 0 };
-
-	TRY(each_leaf(l, from, to, add_leaf, &tree));
-	*out = tree_root(&tree);
-	return OK;
-}
-
-/* RFC 6962 §2.1.1: the siblings are met from the root down, and told from the leaf up. */
-static enum err inclusion(struct leaves *l, uint64_t index, uint64_t size, struct proof *p)
-{
-	uint64_t from = 0, to = size;
-	size_t n = 0;
-
-	while (to - from > 1) {
-		uint64_t half = 1;
-
-		must(n < TREE_PROOF_MAX);
-		while (half * 2 < to - from)
-			half *= 2;
-		if (index < from + half) {
-			TRY(range_root(l, from + half, to, &p->hash[n++]));
-			to = from + half;
-		} else {
-			TRY(range_root(l, from, from + half, &p->hash[n++]));
-			from += half;
-		}
-	}
-	p->hashes = n;
-	for (size_t i = 0; i < n / 2; i++) {
-		struct hash swap = p->hash[i];
-
-		p->hash[i] = p->hash[n - 1 - i];
-		p->hash[n - 1 - i] = swap;
-	}
-	return OK;
-}
-
-static enum err copy_entry(struct evidence *e, uint64_t index, struct proof *p)
+enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct tree_source source;
 	struct span raw;
-
-	TRY(trail_view(e->trail, &view));
-	TRY(view_entry(view, index, &raw));
-	if (raw.n > sizeof(p->entry))
-		return ERR_CORRUPT;
-	memcpy(p->entry, raw.p, raw.n);
-	p->entry_n = raw.n;
-	return OK;
-}
-
-enum err evidence_prove(struct evidence *e, uint64_t index, evidence_progress *progress, struct proof *out)
-{
-	struct leaves l = { .e = e, .progress = progress };
 	uint64_t size;
 
 	*out = (struct proof){ .index = index };
 	TRY(newest_note(e, out->note, &out->note_n, &size));
 	if (index >= size)
 		return ERR_NOT_FOUND;
-	l.all = size - 1;
-	TRY(copy_entry(e, index, out));
-	return inclusion(&l, index, size, out);
+	TRY(trail_view(e->trail, &view));
+	TRY(view_entry(view, index, &raw));
+	if (raw.n > sizeof(out->entry))
+		return ERR_CORRUPT;
+	memcpy(out->entry, raw.p, raw.n);
+	out->entry_n = raw.n;
+	source = view_source(view);
+	return tree_prove_inclusion(&source, index, size, out->hash, &out->hashes);
 }
 
 /* ---- tiles ---- */
@@ -281,11 +229,12 @@ static enum err write_notes(struct evidence *e, const struct tiler *t, uint64_t 
 
 	for (uint64_t number = 0; size < last; number++) {
 		CLEANUP(txn_abort) struct txn *view = NULL;
-		struct span note;
+		struct checkpoint_row row;
 
 		TRY(trail_view(e->trail, &view));
-		TRY(view_checkpoint(view, size, &size, &note));
-		TRY(write_file(t, "notes", number, 0, note));
+		TRY(view_checkpoint(view, size, &row));
+		TRY(write_file(t, "notes", number, 0, row.note));
+		size = row.size;
 	}
 	return OK;
 }

@@ -13,7 +13,7 @@ void evidence_close(struct evidence **e);
 typedef void evidence_progress(const char *what, uint64_t done, uint64_t all);
 
 /* Against the newest checkpoint. ERR_NOT_FOUND: there is no such entry, or it is not signed yet; ERR_CORRUPT. */
-enum err evidence_prove(struct evidence *e, uint64_t index, evidence_progress *progress, struct proof *out) MUST_USE;
+enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out) MUST_USE;
 
 /* Everything under the newest checkpoint, into a new folder:
  *
