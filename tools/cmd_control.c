@@ -35,14 +35,30 @@ static int ask(struct live *l, const struct opt_page *page, const char *dir, con
 	return code;
 }
 
+/* A whole request from standard input, which may be a pipe. */
+static enum err read_input(char **out)
+{
+	char *text = malloc(COMMAND_REQUEST_MAX + 2);
+	size_t n;
+
+	*out = text;
+	if (!text)
+		return ERR_FULL;
+	n = fread(text, 1, COMMAND_REQUEST_MAX + 1, stdin);
+	text[n] = '\0';
+	if (ferror(stdin))
+		return ERR_IO;
+	return n > COMMAND_REQUEST_MAX ? ERR_TOO_LARGE : OK;
+}
+
 static int ask_file(struct live *l, const struct opt_page *page, const char *dir, const char *path)
 {
 	CLEANUP(free_cleanup) char *text = NULL;
 	size_t n;
-	enum err e = install_read(path, COMMAND_REQUEST_MAX, &text, &n);
+	enum err e = strcmp(path, "-") == 0 ? read_input(&text) : install_read(path, COMMAND_REQUEST_MAX, &text, &n);
 
 	if (e != OK)
-		return report_fail(e, "read %s", path);
+		return report_fail(e, "read the request in %s", path);
 	return ask(l, page, dir, text);
 }
 
@@ -53,7 +69,7 @@ int cmd_control(int argc, char **argv)
 	const char *dir = NULL, *file = NULL;
 	bool json = false;
 	const struct opt opt[] = {
-		OPT_TEXT("file", "FILE", &file, "read the request there"),
+		OPT_TEXT("file", "FILE", &file, "read the request there; -: from standard input"),
 		OPT_FLAG("json", &json, "answers as JSON, one a line"),
 		LOGIN_OPTS(&l.login),
 	};
@@ -64,7 +80,8 @@ int cmd_control(int argc, char **argv)
 			"answered. Passwords do not belong on a command line: use --file.\n"
 			"Exit code 0: all was done; 1: something was not.",
 		.example = "pullcord control --user root '{\"command\":\"grantRole\",\"username\":\"ana\",\"rolename\":\"nurse\"}'\n"
-			   "pullcord control --user root --file shift.json --json",
+			   "pullcord control --user root --file shift.json --json\n"
+			   "make-shift | pullcord control --user root --password-file root.password --file -",
 		OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &json_text);

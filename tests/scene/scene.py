@@ -414,11 +414,13 @@ def commands_of(stage, text):
 
 def administer(stage, who, commands):
     """What the tool prints: one response a command; None when the broker refuses to listen at all."""
-    path = stage.house.root / "request.json"
-    path.write_text(json.dumps({"commands": commands}))
-    house = stage.house
-    done = house.tool("control", "--file", path, "--json", "--dir", house.dir, "--user", who, "--password-file",
-                      house.password_file(who), check=False)
+    house, request = stage.house, json.dumps({"commands": commands})
+    path = house.root / "request.json"
+    path.write_text(request)
+    stage.sequence += 1
+    source, stdin = (path, None) if stage.sequence % 2 else ("-", request)      # both ways the tool takes one
+    done = house.tool("control", "--file", source, "--json", "--dir", house.dir, "--user", who, "--password-file",
+                      house.password_file(who), check=False, stdin=stdin)
     stage.response = [json.loads(line) for line in done.stdout.splitlines()]
     return stage.response or None, done.stdout + done.stderr
 
