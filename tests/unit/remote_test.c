@@ -82,5 +82,6 @@ int main(void)
 		cmocka_unit_test(more_than_an_account_holds_is_refused),
 	};
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
