@@ -1,5 +1,6 @@
 #include "guard.h"
 #include "log.h"
+#include "retained.h"
 
 /* Everything that is said to a question, for the record. */
 struct decision {
@@ -17,14 +18,15 @@ static struct decision deny(const char *detail)
 }
 
 /* Who asks; *known: a connection that logged in here. Otherwise it may be a durable session from before a restart, or
- * the source of a retained message; anybody else got past us, and is nobody. */
+ * the source of a retained message: neither is connected, so neither shows a certificate. Anybody else got past us, and is
+ * nobody. */
 static struct session *who(struct guard *g, const struct client *c, bool *known)
 {
 	struct session *s = session_of(&g->sessions, c->context);
 
 	*known = s && c->client && strcmp(s->client, c->client) == 0;
 	if (!*known)
-		s = guard_restored(g, c);
+		s = g->host.is_certified && g->host.is_certified(c->context) ? NULL : guard_restored(g, c);
 	if (s)
 		guard_refresh(g, s);
 	return s;
@@ -266,6 +268,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	d = decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
 	if (!known && d.answer == GATE_CLOSE)
 		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
+	if (!known && d.answer == GATE_DENY)
+		retained_ask_later(g, s);
 	if (known || d.answer != GATE_ALLOW)   /* asking whether a retained message's source still may is no publish */
 		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
 				span_str(topic), p, &d);

@@ -8,6 +8,7 @@
 #include "edition.h"
 #include "log.h"
 #include "policy_file.h"
+#include "retained.h"
 #include "vault.h"
 
 #define CATCH_UP_SESSIONS 16    /* in one tick */
@@ -376,6 +377,8 @@ static void directory_changed(void *ctx, const struct change *c)
 	for (struct session *s = g->sessions.all; s; s = s->all_next)
 		if (concerns(c, s))
 			renew(g, s);
+	if (c->party)
+		retained_follow(g, c->party, c->id);
 }
 
 static void say_trouble(enum log_event ev, enum err now, enum err *was)
@@ -614,6 +617,7 @@ void guard_tick(struct guard *g)
 	follow_directory(g);    /* what is done is in force before it is answered */
 	guard_control_tick(g, done);
 	end_rights(g);
+	retained_tick(g);
 	record_tick(g->record);
 	send_receipts(g);
 	tend_sessions(g, once_a_second);

@@ -30,6 +30,8 @@ struct guard_host {
 	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. */
 	void (*publish)(const char *client, const char *topic, struct span payload, int qos, bool retain);
 	int (*subscriptions)(const void *context);        /* how many it has, also those of a session it resumed */
+	/* Does somebody speak through it just now who showed a certificate? At any time. NULL: nobody ever does. */
+	bool (*is_certified)(const void *context);
 };
 
 struct guard {
@@ -57,6 +59,8 @@ struct guard {
 		char text[WORD_BYTES_MAX];
 		bool known;
 	} about;
+	struct { Pullcord__V1__Party party; char id[WORD_BYTES_MAX + 1]; } stale[16];   /* see retained_ask_later() */
+	size_t stales;
 	struct control *control;
 	uint64_t journal, checkpoint;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */

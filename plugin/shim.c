@@ -45,6 +45,15 @@ static int host_subscriptions(const void *context)
 	return mosquitto_client_sub_count(context);
 }
 
+static bool host_is_certified(const void *context)
+{
+	void *x509 = mosquitto_client_certificate(context);
+
+	if (x509)
+		identity_release(x509);
+	return x509 != NULL;
+}
+
 /* ---- what the broker asks of the guard ---- */
 
 static struct client client_of(const struct mosquitto *m, const char *username)
@@ -225,7 +234,7 @@ EXPORT int mosquitto_plugin_version(int n, const int *versions)
 
 EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n)
 {
-	struct guard_spec spec = { .host = { host_kick, host_publish, host_subscriptions } };
+	struct guard_spec spec = { .host = { host_kick, host_publish, host_subscriptions, host_is_certified } };
 	struct settings s;
 	struct guard *g;
 	char what[1024];

@@ -2,6 +2,9 @@
 import ast
 import base64
 import json
+import os
+import random
+import signal
 import threading
 import time
 
@@ -179,6 +182,61 @@ def _(stage, count, what):
 def entries(stage):
     done = stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--json", "--last", "100000")
     return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# ---- a configuration that leads the check astray ----
+
+@step("conf is copied to {name} and that is shown to the plugin")
+def _(stage, name):
+    conf, copy = stage.house.conf, stage.house.dir / name
+    line = f"plugin_opt_broker_conf {copy}"
+    text = conf.read_text().replace(line + "\n", "")
+    copy.write_text(text)
+    conf.write_text(text.replace("plugin_opt_dir", line + "\nplugin_opt_dir", 1))
+
+
+# ---- versions of TLS, orders of events ----
+
+@step("{whose} port speaks {version} -> {outcome}")
+def _(stage, whose, version, outcome):
+    house = stage.house
+    devices = whose == "devices'"
+    cert, key = certificate_files(house.folder("nc1"))
+    done = house.run(["openssl", "s_client", "-connect", f"127.0.0.1:{house.device_port if devices else house.app_port}",
+                      f"-{version}", "-cipher", "DEFAULT:@SECLEVEL=0", "-CAfile", house.dir / "ca.crt", "-brief",
+                      *(["-cert", cert, "-key", key] if devices else [])])
+    text = done.stdout + done.stderr
+    expect(f"{version} at {whose} port", outcome, "accepted" if "CONNECTION ESTABLISHED" in text else "refused", text)
+
+
+@step("{user} and {device} take over, drop, leave wills and are reloaded in {turns} random turns")
+def _(stage, user, device, turns):
+    """The seed is printed; TEST_SEED replays. Whoever is connected last under a client id is the one who is."""
+    seed = int(os.environ.get("TEST_SEED", time.time_ns() % 1000000))
+    print(f"# TEST_SEED={seed}", flush=True)
+    turn, held = random.Random(seed), {}
+    for _ in range(int(turns)):
+        who = turn.choice([user, user, device])
+        client = device if who == device else turn.choice([f"{user}.t1", f"{user}.t2"])
+        what = turn.randrange(6)
+        if what < 3:
+            will = (f"mercy/device/{device}/state", b"x", True) if turn.random() < 0.3 else None
+            old = held.pop(client, None)
+            outcome, held[client] = open_session(stage, who, client, clean=turn.random() < 0.3, will=will)
+            expect(f"{who} opens {client}", "accepted", outcome)
+            if old:
+                old.receive(5 * stage.house.patience)
+                if old.sock:
+                    raise Trouble(f"the connection of {client} that was taken over lives")
+        elif what == 3 and client in held:
+            held.pop(client).drop()
+        elif what == 4:
+            stage.house.broker.child.send_signal(signal.SIGHUP)
+        for name, connection in held.items():
+            if not connection.is_alive():
+                raise Trouble(f"the connection of {name} was ended")
+    for connection in held.values():
+        connection.drop()
 
 
 # ---- rights taken away in mid-stream ----

@@ -601,6 +601,45 @@ static void a_client_that_never_logged_in_gets_nothing(void **state)
 	assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/ack/nc-1", 1), GATE_DENY);
 }
 
+static bool is_certified(const void *context) { return context == &ctx[5]; }
+
+static void a_connection_that_got_past_us_is_nobody(void **state)
+{
+	struct client past = client_at(5, "nc-1", "nc-1"), source = client_at(6, "nc-1", "nc-1");
+	struct publish clear = { .retain = true };
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	g->host.is_certified = is_certified;
+	assert_int_equal(guard_publish(g, &past, "mercy/device/nc-1/state", &clear), GATE_DENY);
+	assert_int_equal(guard_receive(g, &past, "mercy/unit/icu3/ack/nc-1", &(struct publish){ 0 }), GATE_DENY);
+	assert_int_equal(guard_subscribe(g, &past, "mercy/unit/icu3/ack/nc-1", 1), GATE_DENY);
+	assert_int_equal(guard_publish(g, &source, "mercy/device/nc-1/state", &clear), GATE_ALLOW);
+}
+
+/* Of a suspended account what it retained is cleared, of one that never came nothing is sent. */
+static void what_was_retained_goes_with_the_right_to_it(void **state)
+{
+	struct client source = client_at(6, "ana.t1", "ana");
+	struct publish empty = { .retain = true };
+
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "er1", "correct horse");
+	person_login(0, "ana", "ana.t1", "correct horse");
+	usleep(200000);                                                        /* its owner is written */
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
+	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "", "med4", "battery staple");
+	guard_tick(g);
+	assert_int_equal(times_published("mercy/user/ana/presence", ""), 0);   /* she still may */
+	assert_int_equal(times_published("mercy/user/bea/presence", ""), 0);   /* she was never there */
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
+	guard_tick(g);
+	assert_int_equal(times_published("mercy/user/ana/presence", ""), 1);
+	assert_int_equal(guard_publish(g, &source, "mercy/user/ana/presence", &empty), GATE_DENY);
+	guard_tick(g);
+	assert_int_equal(times_published("mercy/user/ana/presence", ""), 2);   /* it was asked for */
+}
+
 static void a_session_from_before_a_restart_is_known_by_its_owner(void **state)
 {
 	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
@@ -894,6 +933,8 @@ int main(void)
 		TEST(presence_that_was_retained_may_be_shown),
 		TEST(whom_a_message_is_about_is_recorded_as_a_pseudonym),
 		TEST(a_client_that_never_logged_in_gets_nothing),
+		TEST(a_connection_that_got_past_us_is_nobody),
+		TEST(what_was_retained_goes_with_the_right_to_it),
 		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
 		TEST(a_will_speaks_only_of_its_own_device),
 		TEST(a_taken_over_connection_does_not_end_the_new_one),

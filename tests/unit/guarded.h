@@ -65,7 +65,8 @@ static void host_publish(const char *client, const char *topic, struct span payl
 	(void)qos, (void)retain;
 	memset(asked.payload, 0, sizeof(asked.payload));
 	asked.bytes = payload.n;
-	memcpy(asked.payload, payload.p, payload.n < sizeof(asked.payload) ? payload.n : sizeof(asked.payload) - 1);
+	if (payload.n)
+		memcpy(asked.payload, payload.p, payload.n < sizeof(asked.payload) ? payload.n : sizeof(asked.payload) - 1);
 	strcpy(asked.client[asked.published % 64], client ? client : "");
 	strcpy(asked.topic[asked.published++ % 64], topic);
 }
@@ -131,7 +132,7 @@ static void quiet(enum log_level level, const char *line) { (void)level, (void)l
 
 static void guard_start(void)
 {
-	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish, host_subscriptions } };
+	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish, host_subscriptions, NULL } };
 	char what[1024];
 
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK)
