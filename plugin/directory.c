@@ -831,20 +831,6 @@ enum err directory_owner(struct directory *d, struct span client_id, struct owne
 	return find_owner(d, t, client_id, out);
 }
 
-bool directory_was_here(struct directory *d, Pullcord__V1__Party party, struct span id)
-{
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	char prefix[WORD_BYTES_MAX + 2];
-	struct put b = put(prefix, sizeof(prefix));
-	struct span at, unused;
-
-	put_bytes(&b, id);
-	put_str(&b, party == PULLCORD__V1__PARTY__PARTY_USER ? "." : "");
-	return put_end(&b) == OK && txn_begin_read(d->store, &t) == OK &&
-	       txn_seek(t, OWNER, put_span(&b), &at, &unused) == OK && at.n >= b.n && memcmp(at.p, prefix, b.n) == 0 &&
-	       (party == PULLCORD__V1__PARTY__PARTY_USER || at.n == b.n);
-}
-
 /* A person's bindings lie side by side: <user>.<terminal>. */
 static enum err has_room(struct txn *t, const struct owner *o)
 {

@@ -43,8 +43,6 @@ struct owner {
 	char id[65];
 };
 enum err directory_owner(struct directory *d, struct span client_id, struct owner *out) MUST_USE;
-/* Is any client id bound to them: were they ever connected? False when it cannot be read. */
-bool directory_was_here(struct directory *d, Pullcord__V1__Party party, struct span id);
 enum err directory_bind(struct directory *d, struct span client_id, const struct owner *o) MUST_USE;
 /* All bindings, for the broker's table in memory at start. */
 enum err directory_owners(struct directory *d, void (*visit)(void *ctx, struct span client_id, const struct owner *o),

@@ -18,6 +18,17 @@ static bool may_retain(const struct guard *g, const struct holder *h, const stru
 	return h && policy_decide(g->policy, h, ACCESS_PUBLISH, t).allow && policy_limits(g->policy, h).retain;
 }
 
+/* A device's client id is its id. */
+static bool was_here(const struct guard *g, Pullcord__V1__Party party, struct span id)
+{
+	char word[WORD_BYTES_MAX + 1];
+
+	for (const struct session *s = g->sessions.all; s; s = s->all_next)
+		if (s->party == party && span_is(id, s->id))
+			return true;
+	return party == PULLCORD__V1__PARTY__PARTY_DEVICE && span_text(id, word, sizeof(word)) && owners_find(g->owners, word);
+}
+
 /* By a session they have, which knows where they come from; else as if they came from nowhere: what was retained under a
  * role bound to a network is given up while its publisher is away and their account changes. */
 static bool still_may(struct guard *g, Pullcord__V1__Party party, const struct account *a, const struct topic *t)
@@ -43,9 +54,9 @@ void retained_follow(struct guard *g, Pullcord__V1__Party party, struct span id)
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH, true, NULL);
 	char text[TOPIC_BYTES_MAX + 1], tenant[WORD_BYTES_MAX + 1];
 	struct topic t;
-	enum err e = directory_find(g->directory, party, id, &a);
+	enum err e = was_here(g, party, id) ? directory_find(g->directory, party, id, &a) : ERR_DENIED;
 
-	if ((e != OK && e != ERR_NOT_FOUND) || !directory_was_here(g->directory, party, id))
+	if (e != OK && e != ERR_NOT_FOUND)
 		return;
 	if (!span_text(a ? a->subject.tenant : span_str(g->tenant), tenant, sizeof(tenant)) ||
 	    own_topic(text, tenant, party, id) != OK || topic_parse(span_str(text), &t) != OK || (a && still_may(g, party, a, &t)))

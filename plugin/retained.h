@@ -1,9 +1,9 @@
 /* retained: what somebody retained, on the one topic of their own where they may, goes with their right to say it. An
  * empty retained message clears it (MQTT 5 §3.3.1.3), which goes on record. The broker does not say what is retained, so
- * it is sent for everybody who was ever connected and may not retain any more.
+ * it is sent for every device that was ever connected, and every person who was within the last minute.
  *
- * Follows every change of an account. What a new policy or the end of a grant takes from somebody who is not connected is
- * cleared when the first subscriber asks for it, who does not get it (check_retain_source). */
+ * Follows every change of an account. What a person who is long gone retained, and what a new policy or the end of a grant
+ * forbids, is cleared when the first subscriber asks for it, who does not get it (check_retain_source). */
 #ifndef PULLCORD_RETAINED_H
 #define PULLCORD_RETAINED_H
 

@@ -127,7 +127,9 @@ def no_file_is_too_long():
 
 def every_test_has_its_module():
     modules = {p.stem for p in files(".c", under=("proto", "plugin", "gateway", "tools"))}
-    modules.add("conformance")      # of the whole policy engine, as a table
+    modules |= {"conformance",      # of the whole policy engine, as a table
+                "abuse",            # cases of the threat model, as properties
+                "sessions_model"}   # of the guard's sessions, in every order of events
     for path in sorted((TOP / "tests/unit").glob("*.c")):
         if path.stem.removesuffix("_test") not in modules or not path.stem.endswith("_test"):
             yield f"{name(path)}: tests no module of that name"

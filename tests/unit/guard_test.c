@@ -626,7 +626,6 @@ static void what_was_retained_goes_with_the_right_to_it(void **state)
 	(void)state;
 	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "er1", "correct horse");
 	person_login(0, "ana", "ana.t1", "correct horse");
-	usleep(200000);                                                        /* its owner is written */
 	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
 	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "", "med4", "battery staple");
 	guard_tick(g);
