@@ -5,6 +5,7 @@
 #include "crypt.h"
 #include "cur.h"
 #include "directory.pb-c.h"
+#include "edition_row.h"
 #include "store.h"
 #include "topic.h"
 #include "vault.h"
@@ -16,8 +17,6 @@
 #define JOURNAL_DROPS 64        /* lines removed for each one written, at most: a bounded transaction */
 #define SMALL_MAX 128           /* bytes of a binding or journal line, before it is sealed */
 #define DENIAL_BYTES_MAX 512
-#define EDITION_NAMES_MAX (64 << 10)    /* bytes of an edition beside its texts */
-#define EDITION_BYTES_MAX (EDITION_TEXT_MAX + EDITION_NAMES_MAX)
 
 #define LOCK_BYTES_MAX 256
 #define LOCK_SEEN_US (2 * 86400 * INT64_C(1000000))     /* who is about is seen once a day */
@@ -599,61 +598,8 @@ enum err batch_allow(struct batch *b, const uint8_t fingerprint[32])
 
 /* ---- policies ---------------------------------------------------------------------------------------------------- */
 
-void edition_clear(struct edition *e)
-{
-	while (e->files) {
-		e->files--;
-		free(e->file[e->files].name);
-		free(e->file[e->files].text);
-	}
-	free(e->file);
-	free(e->text);
-	*e = (struct edition){ 0 };
-}
-
-static void row_free(Pullcord__V1__PolicyVersion **m)
-{
-	if (*m)
-		pullcord__v1__policy_version__free_unpacked(*m, NULL);
-	*m = NULL;
-}
-
-static enum err files_fill(struct edition *e, const Pullcord__V1__PolicyVersion *m)
-{
-	e->file = calloc(m->n_file + 1, sizeof(*e->file));
-	if (!e->file)
-		return ERR_FULL;
-	for (size_t i = 0; i < m->n_file; i++) {
-		e->file[e->files++] = (struct edition_file){ strdup(m->file[i]->name), strdup(m->file[i]->text) };
-		if (!e->file[i].name || !e->file[i].text)
-			return ERR_FULL;
-	}
-	return OK;
-}
-
-static enum err edition_fill(struct edition *out, const Pullcord__V1__PolicyVersion *m, uint64_t number)
-{
-	CLEANUP(edition_clear) struct edition e = { .number = number, .at_us = m->at_us, .rollback_of = m->rollback_of };
-
-	if (m->version != 1)
-		return ERR_VERSION;
-	if (m->hash.len != sizeof(e.hash) || !span_text(span_str(m->by), e.by, sizeof(e.by)))
-		return ERR_CORRUPT;
-	memcpy(e.hash, m->hash.data, sizeof(e.hash));
-	if (m->text[0]) {
-		e.text = strdup(m->text);
-		if (!e.text)
-			return ERR_FULL;
-	}
-	TRY(files_fill(&e, m));
-	*out = e;
-	e = (struct edition){ 0 };   /* given away */
-	return OK;
-}
-
 static enum err open_edition(struct directory *d, unsigned table, struct span key, struct span sealed, struct edition *out)
 {
-	CLEANUP(row_free) Pullcord__V1__PolicyVersion *m = NULL;
 	CLEANUP(free_cleanup) uint8_t *raw = NULL;
 
 	if (sealed.n < VAULT_EXTRA || sealed.n > EDITION_BYTES_MAX + VAULT_EXTRA)
@@ -662,8 +608,7 @@ static enum err open_edition(struct directory *d, unsigned table, struct span ke
 	if (!raw)
 		return ERR_FULL;
 	TRY(open_sealed(d, table, key, sealed, raw));
-	m = pullcord__v1__policy_version__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
-	return m ? edition_fill(out, m, table == EDITION ? key64_value(key) : 0) : ERR_CORRUPT;
+	return edition_read(span(raw, sealed.n - VAULT_EXTRA), table == EDITION ? key64_value(key) : 0, out);
 }
 
 enum err directory_edition(struct directory *d, uint64_t number, struct edition *out)
@@ -702,62 +647,12 @@ static enum err editions_trim(struct txn *t)
 	return OK;
 }
 
-/* All of it, or none: half a policy is no policy. */
-static bool is_kept(const struct edition *e)
-{
-	size_t texts = e->text ? strlen(e->text) : SIZE_MAX, names = 0;
-
-	if (texts > EDITION_TEXT_MAX || !span_utf8(span_str(e->text)))
-		return false;
-	for (size_t i = 0; i < e->files; i++) {
-		if (!span_utf8(span_str(e->file[i].text)) || !span_utf8(span_str(e->file[i].name)))
-			return false;
-		texts += strlen(e->file[i].text);
-		names += strlen(e->file[i].name) + 16;   /* tags and lengths */
-	}
-	return texts <= EDITION_TEXT_MAX && names <= EDITION_NAMES_MAX - 512;
-}
-
-static enum err pack_edition(const struct edition *e, Pullcord__V1__PolicyFile *file, Pullcord__V1__PolicyFile **at,
-			     uint8_t **raw, size_t *n)
-{
-	Pullcord__V1__PolicyVersion m = PULLCORD__V1__POLICY_VERSION__INIT;
-	Pullcord__V1__PolicyFile init = PULLCORD__V1__POLICY_FILE__INIT;
-	char none_kept[] = "";
-	bool kept = is_kept(e);
-
-	m.version = 1;
-	m.hash = (ProtobufCBinaryData){ sizeof(e->hash), (uint8_t *)(uintptr_t)e->hash };
-	m.by = (char *)(uintptr_t)e->by;
-	m.at_us = e->at_us;
-	m.rollback_of = e->rollback_of;
-	m.text = kept ? e->text : none_kept;
-	m.n_file = kept ? e->files : 0;
-	m.file = at;
-	for (size_t i = 0; i < m.n_file; i++) {
-		file[i] = init;
-		file[i].name = e->file[i].name;
-		file[i].text = e->file[i].text;
-		at[i] = &file[i];
-	}
-	*n = pullcord__v1__policy_version__get_packed_size(&m);
-	*raw = malloc(*n);
-	if (!*raw)
-		return ERR_FULL;
-	pullcord__v1__policy_version__pack(&m, *raw);
-	return OK;
-}
-
 static enum err put_edition(struct batch *b, const struct edition *e, unsigned table, struct span key)
 {
-	CLEANUP(free_cleanup) Pullcord__V1__PolicyFile *file = calloc(e->files + 1, sizeof(*file));
-	CLEANUP(free_cleanup) Pullcord__V1__PolicyFile **at = calloc(e->files + 1, sizeof(*at));
 	CLEANUP(free_cleanup) uint8_t *raw = NULL;
 	size_t n;
 
-	if (!file || !at)
-		return ERR_FULL;
-	TRY(pack_edition(e, file, at, &raw, &n));
+	TRY(edition_write(e, &raw, &n));
 	return put_sealed(b->d, b->t, table, key, span(raw, n));
 }
 
@@ -779,7 +674,7 @@ enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *numbe
 
 enum err batch_shadow(struct batch *b, const struct edition *e)
 {
-	if (e && !is_kept(e))
+	if (e && !edition_fits(e))
 		return ERR_TOO_LARGE;
 	if (e && b->tight)
 		return ERR_FULL;
