@@ -41,7 +41,7 @@ static void report_bypass(struct guard *g, const struct client *c, const char *t
 	h.address = span_str(c->address);
 	h.topic = span_str(topic);
 	h.detail = SPAN_LIT("reached a topic without a login: check use_identity_as_username");
-	record_push(g->record, &h);
+	tally_add(g->tally, &h);
 }
 
 /* What a policy was asked for; 0: it was not. */
@@ -62,7 +62,7 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const
 
 	if (g->shadow && access_of(type))
 		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
-	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_OFF)
+	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_OFF && !d->verdict.life_critical)
 		return;
 	h.topic = topic;
 	h.message = d->message;
@@ -75,7 +75,9 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const
 	h.detail = span_str(d->detail);
 	if (d->answer == GATE_CLOSE)
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
-	record_push(g->record, &h);
+	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_DIGEST && digest_add(g->digest, &h))
+		return;
+	tally_add(g->tally, &h);
 }
 
 /* ---- publish ---- */

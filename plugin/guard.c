@@ -55,6 +55,13 @@ static void record_plain(struct guard *g, Pullcord__V1__AuditType type, bool all
 	record_push(g->record, &h);
 }
 
+static void put_on_record(void *ctx, const struct happening *h)
+{
+	struct guard *g = ctx;
+
+	record_push(g->record, h);
+}
+
 /* ---- files ---- */
 
 static void path_in(const char *dir, const char *name, char *out, size_t cap)
@@ -180,6 +187,8 @@ static enum err open_all(struct opening *o)
 		return ERR_FULL;
 	TRY(open_directory(o));
 	TRY(open_record(o));
+	TRY(tally_open(put_on_record, g, &g->tally));
+	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
 	return password_open(&g->passwords);
 }
@@ -225,6 +234,8 @@ void guard_close(struct guard **gp)
 	*gp = NULL;
 	if (!g)
 		return;
+	digest_close(&g->digest);
+	tally_close(&g->tally);
 	if (g->record)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
 	password_close(&g->passwords);
@@ -412,6 +423,7 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 {
 	char version[33];
 
+	digest_flush(g->digest);   /* what was summed was decided by the one before */
 	policy_close(&g->policy);
 	g->policy = fresh;
 	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), tend_sessions() */
@@ -485,7 +497,7 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	if (!v.allow || (!v.life_critical && record_state(g->record) == RECORD_STOPPED))
 		return;
 	g->host.publish(s->client, k->text, span(k->payload, k->n), 1, false);
-	if (v.record == POLICY_RECORD_OFF)
+	if (v.record == POLICY_RECORD_OFF && !v.life_critical)
 		return;
 	h.topic = span_str(k->text);
 	h.message = &k->id;
@@ -624,6 +636,8 @@ void guard_tick(struct guard *g)
 	guard_shadow_tick(g, once_a_second);
 	if (!once_a_second)
 		return;
+	tally_tick(g->tally, guard_mono_us());
+	digest_tick(g->digest, guard_mono_us());
 	history_expire(g->history, guard_real_us());
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
 	publish_checkpoint(g);

@@ -14,6 +14,7 @@
 #define PULLCORD_GUARD_H
 
 #include "control.h"
+#include "digest.h"
 #include "envelope.h"
 #include "history.h"
 #include "locks.h"
@@ -21,6 +22,7 @@
 #include "password.h"
 #include "record.h"
 #include "session.h"
+#include "tally.h"
 
 #define GUARD_SENDER "pullcord"   /* Envelope.sender of the broker's own messages, party PARTY_BROKER */
 
@@ -43,6 +45,8 @@ struct guard {
 	uint64_t shadows;               /* that were on trial so far, or were none; session.shadow_bound */
 	struct directory *directory;
 	struct record *record;
+	struct tally *tally;            /* denials on their way to the record */
+	struct digest *digest;          /* telemetry on its way there */
 	struct history *history;
 	struct owners *owners;
 	struct locks *locks;

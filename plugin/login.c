@@ -250,7 +250,7 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 	h.detail = span_str(k->detail ? k->detail : faults[f].text);
 	if (faults[f].answer == GATE_CLOSE)
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
-	record_push(g->record, &h);
+	tally_add(g->tally, &h);
 }
 
 /* Binds first: a session that cannot be had must not supersede one that is. */
@@ -340,6 +340,8 @@ void guard_logoff(struct guard *g, const void *context, int reason)
 
 	if (!s || s->state == SESSION_CLOSED)
 		return;   /* never proved who it was, or told us before */
+	tally_end(g->tally, span_str(s->client));
+	digest_end(g->digest, span_str(s->client));
 	h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF, true, s);
 	h.detail = span_str(end_text(s, reason));
 	record_push(g->record, &h);

@@ -88,6 +88,37 @@ static void say_recipients(const Pullcord__V1__AuditEvent *e)
 		report_say(TONE_PLAIN, " and %zu more", e->n_recipient - RECIPIENTS_SHOWN);
 }
 
+/* "1,000" */
+static const char *thousands(uint64_t n, char out[32])
+{
+	char digits[24];
+	int have = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n), to = 0;
+
+	for (int i = 0; i < have; i++) {
+		if (i && (have - i) % 3 == 0)
+			out[to++] = ',';
+		out[to++] = digits[i];
+	}
+	out[to] = '\0';
+	return out;
+}
+
+/* "×1,000 in 9.8 s"; a digest begins with the same four bytes wherever the same messages went. */
+static void say_count(const Pullcord__V1__AuditEvent *e)
+{
+	char n[32], hex[9];
+
+	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
+		report_say(TONE_DIM, "  [%llu events]", (unsigned long long)e->count);
+	else if (e->count > 1)
+		report_say(TONE_DIM, "  \u00d7%s in %.1f s", thousands(e->count, n),
+			   e->until_us > e->at_us ? (double)(e->until_us - e->at_us) / 1e6 : 0.0);
+	if (e->digest.len < 4)
+		return;
+	hex_encode(span(e->digest.data, 4), hex);
+	report_say(TONE_DIM, "  digest %s", hex);
+}
+
 static void say_reason(const Pullcord__V1__AuditEvent *e)
 {
 	const char *why = event_why(e);
@@ -101,8 +132,7 @@ static void say_reason(const Pullcord__V1__AuditEvent *e)
 		report_say(TONE_DIM, ": %s", why);
 	if (line)
 		report_say(TONE_DIM, " (line %u)", line);
-	if (e->count > 1 || e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
-		report_say(TONE_DIM, "  [%llu events]", (unsigned long long)e->count);
+	say_count(e);
 	if (e->life_critical)
 		report_say(TONE_CODE, "  life-critical");
 }
@@ -190,6 +220,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		CELL_BOOL("retain", e->retain), CELL_BOOL("life_critical", e->life_critical), CELL_STR("detail", e->detail),
 		CELL_NUM("count", e->count ? e->count : 1),
 		e->until_us ? CELL_NUM("until_us", e->until_us) : CELL_NULL("until_us"),
+		hex_cell("last", &e->last), hex_cell("digest", &e->digest),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),

@@ -15,7 +15,16 @@ struct head {
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n;
 	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, qos;
-	bool retain, life_critical, has_message, has_policy, has_shadow;
+	bool retain, life_critical, has_message, has_policy, has_sum, has_shadow;
+};
+
+/* Of those that stand for several. */
+struct sum {
+	uint64_t count;
+	int64_t until_us;
+	struct id last;
+	uint8_t digest[32];
+	bool has_digest;
 };
 
 static struct span cut(struct span s, size_t max)
@@ -50,10 +59,20 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->patient_n = (uint8_t)text[5].n;
 }
 
+static void sum_fill(struct sum *to, const struct happening *h)
+{
+	*to = (struct sum){ .count = h->count, .until_us = h->until_us, .has_digest = h->digest && h->last };
+	if (!to->has_digest)
+		return;
+	to->last = *h->last;
+	memcpy(to->digest, h->digest, sizeof(to->digest));
+}
+
 bool audited_push(struct ring *r, const struct gap *before, const struct happening *h)
 {
 	struct head head = { .before = *before };
-	struct span piece[8] = { span(&head, sizeof(head)) };
+	struct sum sum;
+	struct span piece[9] = { span(&head, sizeof(head)) };
 
 	if (h) {
 		piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
@@ -64,8 +83,29 @@ bool audited_push(struct ring *r, const struct gap *before, const struct happeni
 		piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
 		piece[7] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
 		head_fill(&head, h, piece + 1);
+		if (h->count) {
+			sum_fill(&sum, h);
+			head.has_sum = true;
+			piece[8] = span(&sum, sizeof(sum));
+		}
 	}
 	return ring_push(r, piece, countof(piece));
+}
+
+static void sum_read(struct span raw, struct audited *out)
+{
+	struct sum sum;
+
+	must(raw.n == sizeof(sum));
+	memcpy(&sum, raw.p, sizeof(sum));
+	out->h.count = sum.count;
+	out->h.until_us = sum.until_us;
+	if (!sum.has_digest)
+		return;
+	out->last = sum.last;
+	memcpy(out->digest, sum.digest, sizeof(out->digest));
+	out->h.last = &out->last;
+	out->h.digest = out->digest;
 }
 
 void audited_read(struct span raw, struct audited *out)
@@ -98,6 +138,8 @@ void audited_read(struct span raw, struct audited *out)
 		memcpy(&out->shadow, s.p, s.n);
 		out->h.shadow = &out->shadow;
 	}
+	if (head.has_sum)
+		sum_read(cur_take(&c, sizeof(struct sum)), out);
 	must(cur_end(&c) == OK);
 }
 
@@ -130,7 +172,8 @@ struct fold {
 	bool some;
 	uint64_t asked;         /* happenings that became this delivery */
 	size_t text_n;
-	struct id message;
+	struct id message, last;
+	uint8_t digest[32];
 	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16];
 	Pullcord__V1__Shadow shadow;
 	struct patients patients;
@@ -208,6 +251,10 @@ static void begin(struct fold *f, const struct happening *h)
 	e.topic = keep(f, h->topic, AUDITED_TOPIC_MAX);
 	e.message = bytes(&f->message, h->message, sizeof(f->message));
 	e.policy = bytes(f->policy, h->policy, sizeof(f->policy));
+	e.count = h->count;
+	e.until_us = (uint64_t)h->until_us;
+	e.last = bytes(&f->last, h->last, sizeof(f->last));
+	e.digest = bytes(f->digest, h->digest, sizeof(f->digest));
 	e.why = h->why;
 	e.retain = h->retain;
 	e.life_critical = h->life_critical;
@@ -241,6 +288,14 @@ static void add_recipient(struct fold *f, const struct happening *h)
 	f->pointer[e->n_recipient++] = to;
 }
 
+/* A digest is of the same messages; what is none goes with what is none. */
+static bool same_sum(const Pullcord__V1__AuditEvent *e, const struct happening *h)
+{
+	if (!h->digest)
+		return e->digest.len == 0 && h->count == 0;
+	return e->count == h->count && span_eq(span(e->digest.data, e->digest.len), span(h->digest, 32));
+}
+
 /* One delivery is told by message, topic and verdict. Whom it was for, with which QoS and by which line of the policy
  * may differ. */
 static bool same_delivery(const struct fold *f, const struct happening *h)
@@ -251,7 +306,7 @@ static bool same_delivery(const struct fold *f, const struct happening *h)
 	       memcmp(e->message.data, h->message, sizeof(*h->message)) == 0 && e->outcome == h->outcome &&
 	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical &&
 	       span_eq(span(e->policy.data, e->policy.len), span(h->policy, h->policy ? 16 : 0)) &&
-	       span_is(h->topic, e->topic) && span_is(h->detail, e->detail);
+	       span_is(h->topic, e->topic) && span_is(h->detail, e->detail) && same_sum(e, h);
 }
 
 static bool add_delivery(struct fold *f, const struct happening *h)
@@ -261,7 +316,7 @@ static bool add_delivery(struct fold *f, const struct happening *h)
 	if (!f->some)
 		begin(f, h);
 	add_recipient(f, h);
-	if (f->asked++ == 0)
+	if (f->asked++ == 0 || h->digest)
 		return true;
 	f->event.count = f->asked;
 	f->event.until_us = (uint64_t)h->at_us;

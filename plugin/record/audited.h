@@ -33,6 +33,8 @@ struct audited {
 	struct id message;          /* h.message points here */
 	uint8_t policy[16];         /* and h.policy here */
 	struct shadow_verdict shadow;   /* and h.shadow here */
+	struct id last;             /* and h.last here */
+	uint8_t digest[32];         /* and h.digest here */
 };
 /* What audited_push() wrote; spans borrow from the ring, and *out must stay where it is. */
 void audited_read(struct span raw, struct audited *out);

@@ -121,10 +121,11 @@ bool record_push(struct record *r, const struct happening *h)
 		r->gap.count = 0;
 		return true;
 	}
-	if (r->gap.count++ == 0)
+	if (r->gap.count == 0)
 		r->gap.from_us = h->at_us;
-	r->gap.until_us = h->at_us;
-	atomic_fetch_add(&r->lost, 1);
+	r->gap.count += h->count ? h->count : 1;
+	r->gap.until_us = h->count ? h->until_us : h->at_us;
+	atomic_fetch_add(&r->lost, h->count ? h->count : 1);
 	return false;
 }
 

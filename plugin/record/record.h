@@ -62,6 +62,10 @@ struct happening {
 	uint8_t qos;
 	bool retain, life_critical;
 	const struct shadow_verdict *shadow;    /* NULL: none */
+	uint64_t count;              /* events it stands for, from at_us to until_us; 0: one */
+	int64_t until_us;
+	const struct id *last;       /* of a digest: the last message, where `message` is the first; NULL: it is none */
+	const uint8_t *digest;       /* 32 bytes over their ids (digest.h) */
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
 };
 

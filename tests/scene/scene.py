@@ -379,6 +379,11 @@ def _(stage, who, topic, outcome):
     expect(f"{who} publishes on {topic}", outcome, got, text)
 
 
+@step("{who} floods {topic} with {count} messages")
+def _(stage, who, topic, count):
+    stock(stage, "mosquitto_pub", who, "-t", topic, "-q", "0", "-m", "x", "--repeat", count, seconds=60)
+
+
 @step("{who} retains {kind} of {party} {sender} on {topic} -> {outcome}")
 def _(stage, who, kind, party, sender, topic, outcome):
     got, text = publish(stage, who, topic, forged(stage, kind, sender, party=party), "-r")

@@ -11,7 +11,10 @@
 struct recorded {
 	unsigned entries;
 	uint64_t events;
+	uint64_t index;
+	size_t recipients;
 	char actor[65], address[65], detail[201];
+	uint8_t digest[32];         /* zeros: it is none */
 };
 
 static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail)
@@ -34,6 +37,11 @@ static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail
 			continue;
 		out.entries++;
 		out.events += e->count ? e->count : 1;
+		out.index = i;
+		out.recipients = e->n_recipient;
+		memset(out.digest, 0, sizeof(out.digest));
+		if (e->digest.len == sizeof(out.digest))
+			memcpy(out.digest, e->digest.data, e->digest.len);
 		snprintf(out.actor, sizeof(out.actor), "%s", e->actor);
 		snprintf(out.address, sizeof(out.address), "%s", e->address);
 		snprintf(out.detail, sizeof(out.detail), "%s", e->detail);

@@ -1,0 +1,221 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypt.h"
+#include "seed.h"
+#include "tally.h"
+
+#define S INT64_C(1000000)
+#define TYPE(name) PULLCORD__V1__AUDIT_TYPE__AUDIT_##name
+#define DENIED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED
+#define ALLOWED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED
+
+static struct tally *t;
+static struct { unsigned entries; uint64_t events; struct happening last; char topic[256], actor[65], client[65]; } told;
+
+static void hear(void *ctx, const struct happening *h)
+{
+	(void)ctx;
+	told.entries++;
+	told.events += h->count ? h->count : 1;
+	told.last = *h;
+	assert_true(span_text(h->topic, told.topic, sizeof(told.topic)));
+	assert_true(span_text(h->actor, told.actor, sizeof(told.actor)));
+	assert_true(span_text(h->client, told.client, sizeof(told.client)));
+	if (h->count)
+		assert_true(h->at_us <= h->until_us);
+}
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&told, 0, sizeof(told));
+	assert_int_equal(crypt_init(), OK);
+	return tally_open(hear, NULL, &t);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	tally_close(&t);
+	return 0;
+}
+
+static struct happening denial(const char *actor, const char *topic, int64_t at_us)
+{
+	return (struct happening){
+		.type = TYPE(PUBLISH), .outcome = DENIED, .at_us = 1000 * S + at_us, .mono_us = at_us, .party = 1,
+		.actor = span_str(actor), .client = span_str(actor), .address = SPAN_LIT("10.0.0.1"), .topic = span_str(topic),
+	};
+}
+
+static void denied(const char *actor, const char *topic, int64_t at_us)
+{
+	const struct happening h = denial(actor, topic, at_us);
+
+	tally_add(t, &h);
+}
+
+static void the_first_goes_at_once_and_the_rest_together(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1001; i++)
+		denied("eve", "mercy/unit/icu3/alert", i * 9800);
+	assert_int_equal(told.entries, 1);
+	assert_int_equal(told.last.count, 0);
+	tally_tick(t, 9 * S);
+	assert_int_equal(told.entries, 1);
+	tally_tick(t, 10 * S);
+	assert_int_equal(told.entries, 2);
+	assert_int_equal(told.last.count, 1000);
+	assert_int_equal(told.last.at_us, 1000 * S + 9800);
+	assert_int_equal(told.last.until_us, 1000 * S + 9800000);
+	assert_string_equal(told.topic, "mercy/unit/icu3/alert");
+	assert_string_equal(told.actor, "eve");
+	tally_tick(t, 20 * S);              /* nothing followed: forgotten */
+	denied("eve", "mercy/unit/icu3/alert", 21 * S);
+	assert_int_equal(told.entries, 3);
+}
+
+static void it_goes_on_with_one_entry_each_ten_seconds(void **state)
+{
+	(void)state;
+	for (int64_t at = 0; at < 60 * S; at += S / 10) {
+		denied("eve", "mercy/x", at);
+		if (at % S == 0)
+			tally_tick(t, at);
+	}
+	assert_in_range(told.entries, 6, 7);
+}
+
+static void topics_that_differ_in_the_last_level_are_one_kind(void **state)
+{
+	(void)state;
+	denied("eve", "mercy/unit/a", 0);
+	denied("eve", "mercy/unit/b", 1);
+	denied("eve", "mercy/unit/longer-than-before", 2);
+	denied("eve", "mercy/channel/c", 3);
+	assert_int_equal(told.entries, 2);
+	tally_end(t, SPAN_LIT("eve"));
+	assert_int_equal(told.entries, 3);
+	assert_string_equal(told.topic, "mercy/unit/+");
+	denied("eve", "mercy/unit/b", 4);
+	denied("eve", "mercy/unit/b", 5);
+	tally_end(t, SPAN_LIT("eve"));
+	assert_string_equal(told.topic, "mercy/unit/b");
+	assert_int_equal(told.last.count, 2);
+}
+
+static void one_actor_has_so_many_kinds(void **state)
+{
+	char topic[32];
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		snprintf(topic, sizeof(topic), "mercy/x%d/y", i);
+		denied("eve", topic, i);
+	}
+	assert_int_equal(told.entries, TALLY_KINDS);
+	denied("ana", "mercy/x1/y", 1000);
+	assert_int_equal(told.entries, TALLY_KINDS + 1);
+	tally_tick(t, 11 * S);
+	assert_int_equal(told.entries, TALLY_KINDS + 2);
+	assert_int_equal(told.last.count, 1000 - TALLY_KINDS);
+	assert_string_equal(told.topic, "");
+	assert_string_equal(told.actor, "eve");
+}
+
+/* Who proved nothing is told apart by address and client id: a thousand tries of one id are few entries. */
+static void strangers_are_counted_by_address(void **state)
+{
+	struct happening h = denial("", "", 0);
+	char client[16];
+
+	(void)state;
+	h.type = TYPE(TAKEOVER);
+	for (int i = 0; i < 1000; i++) {
+		h.client = SPAN_LIT("icu3-nc1");
+		tally_add(t, &h);
+	}
+	assert_int_equal(told.entries, 1);
+	for (int i = 0; i < 1000; i++) {
+		snprintf(client, sizeof(client), "c%d", i);
+		h.client = span_str(client);
+		tally_add(t, &h);
+	}
+	assert_int_equal(told.entries, TALLY_KINDS);
+	tally_close(&t);
+	assert_int_equal(told.events, 2000);
+	assert_int_equal(told.entries, TALLY_KINDS + 2);
+}
+
+static void what_is_allowed_goes_straight_through(void **state)
+{
+	struct happening h = denial("eve", "mercy/x", 0);
+
+	(void)state;
+	h.life_critical = true;
+	for (int i = 0; i < 10; i++)
+		tally_add(t, &h);
+	assert_int_equal(told.entries, 1);
+	h.outcome = ALLOWED;
+	for (int i = 0; i < 10; i++)
+		tally_add(t, &h);
+	assert_int_equal(told.entries, 11);
+}
+
+/* However many actors, kinds and gaps in time: what went in comes out, and a flood comes out small. */
+static void the_sum_is_the_number_of_denials(void **state)
+{
+	static const char long_topic[] =
+		"mercy/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+		"bbbbbbbbbb/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/dddddddddddddddddddddddddddddddddddddddddddddd";
+	char actor[16], topic[300];
+	uint64_t n = 200000;
+	int64_t at = 0;
+
+	(void)state;
+	for (uint64_t i = 0; i < n; i++) {
+		struct happening h;
+
+		at += (int64_t)seed_below(i % 5000 == 0 ? 15 * S : 2000);
+		snprintf(actor, sizeof(actor), "a%d", (int)seed_below(1500));
+		if (seed_below(50) == 0)
+			snprintf(topic, sizeof(topic), "%.*s", (int)seed_below(sizeof(long_topic)), long_topic);
+		else
+			snprintf(topic, sizeof(topic), "mercy/%d/%d", (int)seed_below(20), (int)seed_below(3));
+		h = denial(actor, topic, at);
+		h.why = (uint32_t)seed_below(3);
+		h.detail = seed_below(2) ? SPAN_LIT("no") : span(NULL, 0);
+		tally_add(t, &h);
+		if (seed_below(1000) == 0)
+			tally_tick(t, at);
+		if (seed_below(1000) == 0)
+			tally_end(t, span_str(actor));
+	}
+	tally_close(&t);
+	assert_int_equal(told.events, n);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_first_goes_at_once_and_the_rest_together),
+		TEST(it_goes_on_with_one_entry_each_ten_seconds),
+		TEST(topics_that_differ_in_the_last_level_are_one_kind),
+		TEST(one_actor_has_so_many_kinds),
+		TEST(strangers_are_counted_by_address),
+		TEST(what_is_allowed_goes_straight_through),
+		TEST(the_sum_is_the_number_of_denials),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
