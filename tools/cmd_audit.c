@@ -143,7 +143,7 @@ static void say_entries_checked(const struct verify_report *r)
 		report_line(TONE_PLAIN, "  entries      %llu, no seal opened", all);
 }
 
-static void say_good(const struct verify_report *r)
+static void say_good(const struct verify_report *r, int64_t took_us)
 {
 	char root[2 * SHA256_BYTES + 1];
 
@@ -158,6 +158,8 @@ static void say_good(const struct verify_report *r)
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);
 	report_line(TONE_DIM, "  root         %s", root);
+	report_line(TONE_DIM, "  took         %.1f s, %.2f us an entry", (double)took_us / 1e6,
+		    (double)took_us / (double)(r->entries ? r->entries : 1));
 }
 
 static void say_bad(const struct verify_report *r)
@@ -167,8 +169,17 @@ static void say_bad(const struct verify_report *r)
 		    (unsigned long long)r->entries, (unsigned long long)r->signed_size);
 }
 
+static int64_t now_us(void)
+{
+	struct timespec t;
+
+	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
 static int verify_run(const struct source *s, const struct verify_spec *spec)
 {
+	int64_t began_us = now_us();
 	struct verify_report report;
 	enum err e = verify_record(spec, &report);
 
@@ -183,7 +194,7 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 	else if (report.part)
 		say_bad(&report);
 	else
-		say_good(&report);
+		say_good(&report, now_us() - began_us);
 	return report.part ? CMD_NO : CMD_DONE;
 }
 
@@ -249,6 +260,7 @@ int cmd_audit(int argc, char **argv)
 		{ "verify", audit_verify, "is the record whole, and what was signed?" },
 		{ "search", audit_search, "show the events that somebody or something was part of" },
 		{ "show", audit_show, "show everything an entry says" },
+		{ "disclosures", audit_disclosures, "who received a patient's data, when, and on what ground" },
 		{ "prove", audit_prove, "prove that an entry is in it" },
 		{ "disclose", audit_disclose, "prove an entry, and open it to whoever gets the file" },
 		{ "check-proof", audit_check_proof, "check such a file, without the record" },

@@ -12,6 +12,7 @@ static struct {
 	FILE *out, *err;
 	bool json;
 	int64_t shown_ms;           /* when progress was last drawn */
+	struct { const char *what; uint64_t from; int64_t began_ms; } work;    /* for its speed */
 } to;
 
 static const char *const sgr[TONES] = {
@@ -434,6 +435,11 @@ void report_progress(const char *what, uint64_t done, uint64_t total)
 	if (!last && now - to.shown_ms < 100)
 		return;
 	to.shown_ms = now;
+	if (to.work.what != what || done < to.work.from) {
+		to.work.what = what;
+		to.work.from = done;
+		to.work.began_ms = now;
+	}
 	fprintf(err(), "\r\033[K");
 	if (last)
 		return;
@@ -442,6 +448,8 @@ void report_progress(const char *what, uint64_t done, uint64_t total)
 	if (total)
 		fprintf(err(), " of %llu (%u %%)", (unsigned long long)total,
 			(unsigned)(100.0 * (double)done / (double)total));
+	if (now > to.work.began_ms)
+		fprintf(err(), ", %.0f a second", 1000.0 * (double)(done - to.work.from) / (double)(now - to.work.began_ms));
 	fflush(err());
 }
 

@@ -73,7 +73,7 @@ void report_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 void report_hint(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* "pullcord: cannot <fmt>: <why>", and CMD_NO. */
 int report_fail(enum err e, const char *fmt, ...) PRINTF_LIKE(2, 3);
-/* How far long work is; on stderr, only on a terminal, at most ten times a second. total 0: unknown; done == total
+/* How far long work is, and how fast; on stderr, only on a terminal, at most ten times a second. total 0: unknown; done == total
  * ends it. */
 void report_progress(const char *what, uint64_t done, uint64_t total);
 

@@ -119,7 +119,7 @@ def criteria_choose():
 
 
 def what_is_wrong_is_said():
-    for words, said in ((["--format", "xls"], "atna, fhir or csv"), (["--format", "csv", "--event", "loginn"], "login"),
+    for words, said in ((["--format", "xls"], "atna, fhir, csv or tiles"), (["--format", "csv", "--event", "loginn"], "login"),
                         (["--format", "csv", "--from", "yesterday"], "2026-11-23"),
                         (["--format", "csv", "--from", "2026-02-02", "--to", "2026-02-01"], "not before")):
         done = record.tool("export", *words, check=False)

@@ -1,8 +1,8 @@
-/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM]]
+/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED]]]
  * FOLDER gets record.mdb, record.sizes, record.vkey and root.key; or what is there is gone on with. The same every time but
  * for keys and segments.
  *
- * ROOM: for how many entries the store is made.
+ * ROOM: for how many entries the store is made. SEED: for another ward.
  *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
@@ -163,6 +163,7 @@ int main(int argc, char **argv)
 	if (argc < 3)
 		return 2;
 	wanted = strtoull(argv[2], NULL, 10);
+	state ^= argc > 5 ? strtoull(argv[5], NULL, 10) << 32 : 0;
 	spec.map_bytes = (16u << 20) + (argc > 4 ? strtoull(argv[4], NULL, 10) : wanted) * 480;
 	snprintf(path, sizeof(path), "%s/record.mdb", argv[1]);
 	snprintf(sizes, sizeof(sizes), "%s/record.sizes", argv[1]);

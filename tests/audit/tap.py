@@ -24,8 +24,8 @@ class Record:
         self.folder = Path(self.scratch.name)
         self.grow(entries, starts)
 
-    def grow(self, entries, starts=1):
-        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000"], check=True,
+    def grow(self, entries, starts=1, seed=0):
+        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000", str(seed)], check=True,
                        stdout=subprocess.DEVNULL)
 
     def tool(self, verb, *words, check=True, key=True):

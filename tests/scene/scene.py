@@ -615,6 +615,23 @@ def _(stage, what, outcome):
         raise Trouble(f"{outcome!r} is not in the explanation:\n{done.stdout}{done.stderr}")
 
 
+@step("audit accounts for {patient}: {who...}")
+def _(stage, patient, who):
+    """Everyone who received that patient's data, or `nobody`."""
+    want = sorted(set(who.replace(",", " ").split()) - {"nobody", "and"})
+    got = None
+
+    def accounted():
+        nonlocal got
+        done = stage.house.tool("audit", "disclosures", "--dir", stage.house.dir, "--json", "--patient", patient)
+        got = sorted({json.loads(line)["recipient"] for line in done.stdout.splitlines()})
+        return got == want
+    try:
+        wait_for("", 5 * stage.house.patience, accounted, poll=0.2)
+    except Trouble:
+        raise Trouble(f"disclosures about {patient}: wanted {want}, got {got}") from None
+
+
 @step("record has a byte changed -> the entry is named")
 def _(stage):
     said = stage.house.damage_record()

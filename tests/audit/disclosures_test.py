@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""`pullcord audit disclosures`: everyone who received a patient's data, as the record itself tells it."""
+import csv
+import io
+import json
+
+from tap import Record, equal, run
+
+record = Record(3000)
+PATIENT = "MRN-7"
+
+
+def rows(*words):
+    return [json.loads(line) for line in record.tool("disclosures", "--patient", PATIENT, "--json", *words).stdout.splitlines()]
+
+
+def truth():
+    """From the whole record: what was published under the pseudonym, and to whom that message went."""
+    pseudonyms = {e["patient"] for e in record.events() if e.get("patient")}
+    published = {json.loads(line)["message"] for line in
+                 record.tool("search", "--no-index", "--patient", PATIENT, "--event", "publish", "--json").stdout.splitlines()}
+    equal("some are known by pseudonyms", True, len(pseudonyms) > 5 and bool(published))
+    return sorted((e["index"], actor, client) for e in record.events() if e["type"] == "deliver" and e["message"] in published
+                  for actor, client in zip(e["recipient_actors"], e["recipient_clients"]))
+
+
+def everyone_is_there_and_nobody_else():
+    equal("recipients", truth(), sorted((r["index"], r["recipient"], r["terminal"]) for r in rows()))
+    equal("without the index", rows(), rows("--no-index"))
+
+
+def each_says_when_and_on_what_ground():
+    told = {e["index"]: e for e in record.events()}
+    for row in rows():
+        event = told[row["index"]]
+        equal("topic", event["topic"], row["topic"])
+        equal("ground", True, f"rule at line {7 + event['recipient_actors'].index(row['recipient'])} of policy " in row["ground"])
+        equal("time", True, row["time"].startswith("2026-01-01T00:"))
+
+
+def the_period_bounds_them():
+    every = rows()
+    middle = every[len(every) // 2]["time"]
+    before, after = rows("--to", middle), rows("--from", middle)
+    equal("both halves are all", every, before + after)
+    equal("a half is less", True, 0 < len(before) < len(every))
+
+
+def people_and_spreadsheets_get_the_same():
+    said = record.tool("disclosures", "--patient", PATIENT).stdout
+    table = list(csv.DictReader(io.StringIO(record.tool("disclosures", "--patient", PATIENT, "--csv").stdout, newline="")))
+    every = rows()
+    equal("sum", f"{len(every)} disclosures", said.splitlines()[-1])
+    equal("CSV", [(str(r["index"]), r["recipient"], r["ground"]) for r in every],
+          [(r["index"], r["recipient"], r["ground"]) for r in table])
+    for row in every:
+        equal("for people", True, row["recipient"] in said and row["ground"] in said)
+
+
+def nobody_knows_a_patient_who_was_not_there():
+    equal("disclosures", "0 disclosures\n", record.tool("disclosures", "--patient", "MRN-nobody").stdout)
+    equal("without a patient", 2, record.tool("disclosures", check=False).returncode)
+
+
+run([everyone_is_there_and_nobody_else, each_says_when_and_on_what_ground, the_period_bounds_them,
+     people_and_spreadsheets_get_the_same, nobody_knows_a_patient_who_was_not_there])

@@ -1,0 +1,182 @@
+/* audit disclosures: the accounting of disclosures of 45 CFR 164.528: who received a patient's data, when, and on what
+ * ground. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "audit.h"
+#include "cmd.h"
+#include "csv.h"
+#include "event.h"
+#include "mapped.h"
+#include "report.h"
+
+#define GROUND_MAX 320
+#define ROW_MAX 4096
+
+struct accounting {
+	FILE *out;                      /* CSV; NULL: rows for people or JSON */
+	uint64_t n;
+};
+
+/* "rule at line 7 of policy 706f6c69: a rule allows it" */
+static void ground_of(const Pullcord__V1__AuditEvent *e, uint32_t line, char out[GROUND_MAX])
+{
+	char policy[2 * SHA256_BYTES + 1] = "";
+	struct put text = put(out, GROUND_MAX - 1);
+
+	if (e->policy.len >= 4 && e->policy.len <= SHA256_BYTES)
+		hex_encode(span(e->policy.data, 4), policy);
+	if (line)
+		put_fmt(&text, "rule at line %u", line);
+	if (line && *policy)
+		put_fmt(&text, " of policy %s", policy);
+	if (event_why(e))
+		put_fmt(&text, "%s%s", text.n ? ": " : "", event_why(e));
+	if (*e->detail)
+		put_fmt(&text, "%s%s", text.n ? "; " : "", e->detail);
+	if (text.n == 0)
+		put_str(&text, "not said");
+	out[text.n] = '\0';
+}
+
+static const char *const columns[] = {
+	"index", "time", "until", "events", "recipient", "terminal", "topic", "message", "ground",
+};
+
+struct row {
+	uint64_t index, events;
+	char time[MAPPED_TIME], until[MAPPED_TIME], message[2 * SHA256_BYTES + 1], ground[GROUND_MAX];
+	const char *recipient, *terminal, *topic;
+};
+
+static enum err csv_row(const struct accounting *a, const struct row *r)
+{
+	char buf[ROW_MAX];
+	struct put text = put(buf, sizeof(buf));
+	struct csv c = { .out = &text };
+
+	csv_number(&c, r->index);
+	csv_text(&c, span_str(r->time));
+	csv_text(&c, span_str(r->until));
+	csv_number(&c, r->events);
+	csv_text(&c, span_str(r->recipient));
+	csv_text(&c, span_str(r->terminal));
+	csv_text(&c, span_str(r->topic));
+	csv_text(&c, span_str(r->message));
+	csv_text(&c, span_str(r->ground));
+	csv_end(&c);
+	TRY(put_end(&text));
+	return fwrite(text.p, 1, text.n, a->out) == text.n ? OK : ERR_IO;
+}
+
+static void say_row(const struct row *r)
+{
+	struct cell cell[] = {
+		CELL_NUM("index", r->index), CELL_STR("time", r->time), CELL_STR("until", r->until), CELL_NUM("events", r->events),
+		CELL_STR("recipient", r->recipient), CELL_STR("terminal", r->terminal), CELL_STR("topic", r->topic),
+		CELL_STR("message", r->message), CELL_STR("ground", r->ground),
+	};
+
+	_Static_assert(countof(cell) == countof(columns), "a cell for each column");
+	if (report_is_json()) {
+		report_object(cell, countof(cell));
+		return;
+	}
+	report_say(TONE_STRONG, "%s  %s", r->time, *r->recipient ? r->recipient : r->terminal);
+	if (*r->terminal && strcmp(r->terminal, r->recipient) != 0)
+		report_say(TONE_DIM, " (%s)", r->terminal);
+	report_say(TONE_PLAIN, "  %s", r->topic);
+	if (r->events > 1)
+		report_say(TONE_DIM, "  [%llu events until %s]", (unsigned long long)r->events, *r->until ? r->until : r->time);
+	report_say(TONE_DIM, "  %s", r->ground);
+	report_end();
+}
+
+static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
+{
+	struct accounting *a = ctx;
+	struct row row = { .index = index, .events = e->count > e->n_recipient ? e->count : 1, .topic = e->topic };
+
+	(void)entry;
+	mapped_time((int64_t)e->at_us, row.time);
+	if (e->until_us)
+		mapped_time((int64_t)e->until_us, row.until);
+	if (e->message.len <= SHA256_BYTES)
+		hex_encode(span(e->message.data, e->message.len), row.message);
+	for (size_t i = 0; i < e->n_recipient; i++, a->n++) {
+		row.recipient = e->recipient[i]->actor;
+		row.terminal = e->recipient[i]->client;
+		ground_of(e, e->recipient[i]->line, row.ground);
+		if (a->out)
+			TRY(csv_row(a, &row));
+		else
+			say_row(&row);
+	}
+	return report_broken() ? ERR_CLOSED : OK;
+}
+
+static int disclosures_run(const struct source *s, struct criteria *c, const char *index, bool no_index, bool csv)
+{
+	CLEANUP(audit_books_close) struct audit_books books = { 0 };
+	struct audit_walk walk = { .criteria = c, .progress = no_index ? "searched, entry" : NULL };
+	struct accounting a = { .out = csv ? stdout : NULL };
+	int code = audit_books_open(s, c, index, no_index, &books);
+	enum err e;
+
+	if (code != CMD_DONE)
+		return code;
+	walk.index = books.index;
+	for (size_t i = 0; csv && i < countof(columns); i++)
+		fprintf(stdout, "%s%s", columns[i], i + 1 < countof(columns) ? "," : "\r\n");
+	e = audit_walk(books.reader, &walk, on_event, &a);
+	if (e == ERR_CLOSED || (csv && fflush(stdout) != 0))
+		return CMD_NO;
+	if (e != OK) {
+		(void)report_fail(e, "read entry %llu", (unsigned long long)walk.at);
+		report_hint("pullcord audit verify says more");
+		return CMD_NO;
+	}
+	if (!csv && !report_is_json())
+		report_line(TONE_GOOD, "%llu disclosures", (unsigned long long)a.n);
+	return CMD_DONE;
+}
+
+int audit_disclosures(int argc, char **argv)
+{
+	struct source s = { 0 };
+	struct criteria c = { .event = "deliver", .outcome = "allowed" };
+	const char *index = NULL;
+	bool json = false, csv = false, no_index = false;
+	const struct opt opt[] = {
+		OPT_NEED("patient", "ID", &c.patient, "whose data (the id as the source knows it)"),
+		OPT_TEXT("from", "TIME", &c.from, "from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),
+		OPT_TEXT("to", "TIME", &c.to, "before then"),
+		OPT_TEXT("user", "USER", &c.user, "only what this person was part of"),
+		OPT_FLAG("csv", &csv, "RFC 4180, with a line of names"),
+		AUDIT_INDEX_OPTS(&index, &no_index),
+		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
+		OPT_FLAG("json", &json, "one JSON object a line"),
+	};
+	const struct opt_page page = {
+		.command = "audit disclosures",
+		.text = "Accounts for what was disclosed about a patient (45 CFR 164.528): everyone to whom the broker handed a message that "
+			"names the patient, or is on the patient's topic, when, and by which rule.\n"
+			"The record holds patients as pseudonyms; only the root key finds one. Handed over means authorised and queued for "
+			"that recipient. Messages that are sealed end to end name nobody here, unless their topic does.",
+		.example = "pullcord audit disclosures --patient MRN-4711 --from 2026-01-01 --to 2027-01-01\n"
+			   "pullcord audit disclosures --patient MRN-4711 --csv > MRN-4711.csv",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, NULL);
+
+	if (code == OPT_RUN)
+		code = criteria_read(&c, &page);
+	if (code != OPT_RUN)
+		return code;
+	if (csv && json)
+		return opt_wrong(&page, "either --csv or --json");
+	if (s.record && !s.key)
+		return opt_wrong(&page, "--record goes with --key: entries are sealed");
+	report_json(json);
+	return source_fill(&s) == OK ? disclosures_run(&s, &c, index, no_index, csv) : CMD_NO;
+}
