@@ -124,10 +124,10 @@ static enum err check_root(struct directory *d, struct txn *t, bool may_write)
 	return span_eq(span(text, check_text.n), check_text) ? OK : ERR_CORRUPT;
 }
 
-static enum err open_generation(struct directory *d, const char *path, size_t n, bool read_only)
+static enum err open_generation(struct directory *d, const char *path, size_t bytes, size_t n, bool read_only)
 {
 	const char *name[TABLES + 1] = { NULL };
-	struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = name, .read_only = read_only };
+	struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = bytes, .table = name, .read_only = read_only };
 
 	memcpy(name, tables, n * sizeof(*name));
 	d->tables = n;
@@ -135,16 +135,16 @@ static enum err open_generation(struct directory *d, const char *path, size_t n,
 }
 
 /* A writer makes the tables that are new; a reader does without them. */
-static enum err open_store(struct directory *d, const char *path, bool read_only)
+static enum err open_store(struct directory *d, const char *path, size_t bytes, bool read_only)
 {
-	enum err e = open_generation(d, path, TABLES, read_only);
+	enum err e = open_generation(d, path, bytes, TABLES, read_only);
 
 	for (size_t i = 1; e == ERR_CORRUPT && read_only && i < countof(generations); i++)
-		e = open_generation(d, path, generations[i], true);
+		e = open_generation(d, path, bytes, generations[i], true);
 	return e;
 }
 
-enum err directory_open(const char *path, const uint8_t root[32], bool read_only, struct directory **out)
+static enum err open_file(const char *path, const uint8_t root[32], size_t bytes, bool read_only, struct directory **out)
 {
 	CLEANUP(directory_close) struct directory *d = calloc(1, sizeof(*d));
 	CLEANUP(txn_abort) struct txn *t = NULL;
@@ -152,7 +152,7 @@ enum err directory_open(const char *path, const uint8_t root[32], bool read_only
 	if (!d)
 		return ERR_FULL;
 	vault_init(&d->vault, root, "directory");
-	TRY(open_store(d, path, read_only));
+	TRY(open_store(d, path, bytes, read_only));
 	TRY(read_only ? txn_begin_read(d->store, &t) : txn_begin_write(d->store, &t));
 	TRY(check_root(d, t, !read_only));
 	if (!read_only)
@@ -161,6 +161,16 @@ enum err directory_open(const char *path, const uint8_t root[32], bool read_only
 	*out = d;
 	d = NULL;
 	return OK;
+}
+
+enum err directory_open(const char *path, const uint8_t root[32], bool read_only, struct directory **out)
+{
+	return open_file(path, root, DIRECTORY_MAP_BYTES, read_only, out);
+}
+
+enum err directory_open_room(const char *path, const uint8_t root[32], size_t bytes, struct directory **out)
+{
+	return open_file(path, root, bytes > DIRECTORY_MAP_BYTES ? bytes : DIRECTORY_MAP_BYTES, false, out);
 }
 
 void directory_close(struct directory **d)

@@ -13,11 +13,15 @@
 #define DIRECTORY_CLIENTS_MAX 1024      /* client ids of one person: nobody fills the store with names of terminals */
 #define DIRECTORY_JOURNAL_MAX 65536     /* lines */
 #define DIRECTORY_MAP_BYTES (64u << 20) /* about 100,000 accounts; reserved on disk when the file is made */
+#define DIRECTORY_MIB_MAX 65536         /* room that may be asked for */
 
 struct directory;
 
 /* Root key: vault_root(). ERR_KEY: another root sealed it. Creates the file unless read_only. */
 enum err directory_open(const char *path, const uint8_t root[32], bool read_only, struct directory **out) MUST_USE;
+/* For writing, with that much room at least: the file grows to it and never shrinks, and whoever opens it later sees all
+ * of it. Not while another process has it open. */
+enum err directory_open_room(const char *path, const uint8_t root[32], size_t bytes, struct directory **out) MUST_USE;
 void directory_close(struct directory **d);
 
 /* A copy the caller owns (account_free). ERR_NOT_FOUND. */

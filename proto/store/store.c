@@ -178,8 +178,8 @@ enum err store_open(const char *path, const struct store_spec *spec, struct stor
 		TRY(reserve(path, bytes));
 	if (stat(path, &st) != 0)
 		return err_of(errno);
-	if (spec->read_only && (size_t)st.st_size > bytes)
-		bytes = (size_t)st.st_size;
+	if ((size_t)st.st_size > bytes)   /* somebody gave it more room: two maps of one file must not differ */
+		bytes = (size_t)st.st_size / page * page;
 	TRY(claim(s, &st));
 	TRY(err_of(mdb_env_create(&s->env)));
 	TRY(err_of(mdb_env_set_mapsize(s->env, bytes)));

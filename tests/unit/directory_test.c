@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -845,6 +846,22 @@ static int tear_down(void **state)
 	return 0;
 }
 
+static void room_once_given_stays(void **state)
+{
+	struct directory *d = fresh();
+	struct stat st;
+
+	(void)state;
+	directory_close(&d);
+	assert_int_equal(directory_open_room(path_of("d.mdb"), root, 2 * DIRECTORY_MAP_BYTES, &d), OK);
+	directory_close(&d);
+	d = open_at("d.mdb");
+	assert_int_equal(save(d, USER, "ana", true), OK);
+	directory_close(&d);
+	assert_int_equal(stat(path_of("d.mdb"), &st), 0);
+	assert_int_equal(st.st_size, 2 * DIRECTORY_MAP_BYTES);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -870,6 +887,7 @@ int main(void)
 		cmocka_unit_test(a_revoked_certificate_is_on_the_list_until_it_is_allowed),
 		cmocka_unit_test(editions_are_numbered_for_ever_and_the_last_are_kept),
 		cmocka_unit_test(a_store_of_the_first_version_still_opens),
+		cmocka_unit_test(room_once_given_stays),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

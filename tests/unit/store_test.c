@@ -412,6 +412,25 @@ static void full_is_an_error_and_the_rest_stays_readable(void **state)
 	store_close(&s);
 }
 
+/* Whoever opens it later without asking for as much sees, and fills, all of it. */
+static void room_once_given_stays(void **state)
+{
+	struct store_spec larger = spec_of("test", 2, false);
+	struct store *s = fresh();
+	struct store_room before, after;
+
+	(void)state;
+	assert_int_equal(store_room(s, &before), OK);
+	store_close(&s);
+	larger.map_bytes = 2 * MAP;
+	assert_int_equal(store_open(scratch_path(&scratch, "t.mdb"), &larger, &s), OK);
+	store_close(&s);
+	s = open_at(scratch_path(&scratch, "t.mdb"), false);
+	assert_int_equal(store_room(s, &after), OK);
+	assert_true(after.all == 2 * before.all);
+	store_close(&s);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -443,6 +462,7 @@ int main(void)
 		cmocka_unit_test(the_generation_rises_whoever_commits),
 		cmocka_unit_test(tight_comes_before_full_and_deleting_still_works),
 		cmocka_unit_test(full_is_an_error_and_the_rest_stays_readable),
+		cmocka_unit_test(room_once_given_stays),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
