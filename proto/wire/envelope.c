@@ -3,7 +3,7 @@
 #define SCHEMA(name) (&pullcord__v1__##name##__descriptor)
 
 /* What the schema cannot say: lengths in bytes (strings and bytes), how often, and whether it must be there. A string
- * without a row is at most TEXT_MAX long. */
+ * without a row is at most TEXT_MAX long. The rows of a schema stand together. */
 #define TEXT_MAX 256
 static const struct limit {
 	const ProtobufCMessageDescriptor *schema;
@@ -62,11 +62,28 @@ const char *kind_name(Pullcord__V1__Kind kind)
 	return (unsigned)kind < countof(kind_names) ? kind_names[kind] : NULL;
 }
 
-static const struct limit *limit_of(const ProtobufCMessageDescriptor *schema, uint32_t field)
+/* The rows of one schema. */
+struct limits {
+	const struct limit *row;
+	size_t n;
+};
+
+static struct limits limits_of(const ProtobufCMessageDescriptor *schema)
 {
-	for (size_t i = 0; i < countof(limits); i++)
-		if (limits[i].schema == schema && limits[i].field == field)
-			return &limits[i];
+	struct limits of = { limits, 0 };
+
+	while (of.row < limits + countof(limits) && of.row->schema != schema)
+		of.row++;
+	while (of.row + of.n < limits + countof(limits) && of.row[of.n].schema == schema)
+		of.n++;
+	return of;
+}
+
+static const struct limit *limit_of(const struct limits *of, uint32_t field)
+{
+	for (size_t i = 0; i < of->n; i++)
+		if (of->row[i].field == field)
+			return &of->row[i];
 	return NULL;
 }
 
@@ -116,11 +133,9 @@ static enum wire wire_of(ProtobufCType type)
 static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, unsigned depth, unsigned *fields);
 
 /* Strings, bytes and sub-messages of a known field. */
-static enum err scan_bytes(struct span s, const ProtobufCMessageDescriptor *schema, const ProtobufCFieldDescriptor *f,
-			   unsigned depth, unsigned *fields)
+static enum err scan_bytes(struct span s, const struct limit *l, const ProtobufCFieldDescriptor *f, unsigned depth,
+			   unsigned *fields)
 {
-	const struct limit *l = limit_of(schema, f->id);
-
 	if (l && (s.n < l->least || s.n > l->most))
 		return ERR_RANGE;
 	if (f->type == PROTOBUF_C_TYPE_MESSAGE)
@@ -132,8 +147,8 @@ static enum err scan_bytes(struct span s, const ProtobufCMessageDescriptor *sche
 	return span_utf8(s) ? OK : ERR_UTF8;
 }
 
-static enum err scan_value(struct cur *c, enum wire wire, const ProtobufCMessageDescriptor *schema,
-			   const ProtobufCFieldDescriptor *f, unsigned depth, unsigned *fields)
+static enum err scan_value(struct cur *c, enum wire wire, const struct limit *l, const ProtobufCFieldDescriptor *f,
+			   unsigned depth, unsigned *fields)
 {
 	struct span s;
 	uint64_t v;
@@ -161,7 +176,7 @@ static enum err scan_value(struct cur *c, enum wire wire, const ProtobufCMessage
 		v = take_varint(c);
 		s = cur_take(c, v > SIZE_MAX ? SIZE_MAX : (size_t)v);
 		if (!c->bad && f)
-			return scan_bytes(s, schema, f, depth, fields);
+			return scan_bytes(s, l, f, depth, fields);
 		break;
 	default:   /* groups are long gone from the format */
 		return ERR_SYNTAX;
@@ -171,6 +186,7 @@ static enum err scan_value(struct cur *c, enum wire wire, const ProtobufCMessage
 
 static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, unsigned depth, unsigned *fields)
 {
+	const struct limits of = limits_of(schema);
 	uint32_t times[FIELD_NUMBERS] = { 0 };
 	struct cur c = cur(raw);
 
@@ -180,6 +196,7 @@ static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, 
 		uint64_t tag = take_varint(&c);
 		uint32_t number = (uint32_t)(tag >> 3);
 		const ProtobufCFieldDescriptor *f;
+		const struct limit *l = NULL;
 
 		if (c.bad || tag > UINT32_MAX || number == 0)
 			return ERR_SYNTAX;
@@ -187,16 +204,15 @@ static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, 
 			return ERR_TOO_LARGE;
 		f = protobuf_c_message_descriptor_get_field(schema, number);
 		if (f) {
-			const struct limit *l = limit_of(schema, number);
-
+			l = limit_of(&of, number);
 			must(number < FIELD_NUMBERS);
 			if (++times[number] > (f->label != PROTOBUF_C_LABEL_REPEATED ? 1 : l ? l->times : 1))
 				return f->label == PROTOBUF_C_LABEL_REPEATED ? ERR_TOO_LARGE : ERR_SYNTAX;
 		}
-		TRY(scan_value(&c, (enum wire)(tag & 7), schema, f, depth, fields));
+		TRY(scan_value(&c, (enum wire)(tag & 7), l, f, depth, fields));
 	}
-	for (size_t i = 0; i < countof(limits); i++)
-		if (limits[i].schema == schema && limits[i].required && !times[limits[i].field])
+	for (size_t i = 0; i < of.n; i++)
+		if (of.row[i].required && !times[of.row[i].field])
 			return ERR_SHORT;
 	return OK;
 }
@@ -234,9 +250,21 @@ static bool is_guest_kind(enum topic_kind kind)
 	return kind == TOPIC_CHANNEL_MSG || kind == TOPIC_CHANNEL_RECEIPT;
 }
 
-static enum err check_head(const Pullcord__V1__Envelope *e, const struct topic *topic, int64_t now_us)
+/* The tag its ids have. No sender is without a party, so nothing remembered is nobody. */
+static const uint8_t *tag_of(struct envelope_sender *s, const Pullcord__V1__Envelope *e)
 {
-	uint8_t tag[8];
+	if (s->party != e->party || strcmp(s->id, e->sender) != 0 || strcmp(s->tenant, e->tenant) != 0) {
+		id_tag(span_str(e->tenant), (int)e->party, span_str(e->sender), s->tag);
+		s->party = e->party;
+		strcpy(s->id, e->sender);
+		strcpy(s->tenant, e->tenant);
+	}
+	return s->tag;
+}
+
+static enum err check_head(const Pullcord__V1__Envelope *e, struct envelope_sender *sender, const struct topic *topic,
+			   int64_t now_us)
+{
 	struct id id;
 
 	if (e->version != 1)
@@ -244,8 +272,7 @@ static enum err check_head(const Pullcord__V1__Envelope *e, const struct topic *
 	if (!word_ok(span_str(e->tenant)) || !word_ok(span_str(e->sender)) || !e->party)
 		return ERR_SENDER;
 	memcpy(id.b, e->id.data, ID_BYTES);
-	id_tag(span_str(e->tenant), (int)e->party, span_str(e->sender), tag);
-	if (!id_of(&id, tag))
+	if (!id_of(&id, tag_of(sender, e)))
 		return ERR_SENDER;
 	if (now_us > 0 && e->sent_us > (uint64_t)(now_us + ENVELOPE_SKEW_US))
 		return ERR_TIME;
@@ -289,6 +316,12 @@ static enum err check_body(const struct envelope *e, const struct topic *topic)
 enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,
 		       struct envelope *out)
 {
+	return envelope_open_of(&(struct envelope_sender){ .tag = { 0 } }, raw, topic, now_us, arena, out);
+}
+
+enum err envelope_open_of(struct envelope_sender *sender, struct span raw, const struct topic *topic, int64_t now_us,
+			  struct arena *arena, struct envelope *out)
+{
 	ProtobufCAllocator alloc = { arena_alloc, arena_free, arena };
 	struct envelope e = { 0 };
 	struct span body;
@@ -297,7 +330,7 @@ enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_u
 	e.head = pullcord__v1__envelope__unpack(&alloc, raw.n, raw.p);
 	if (!e.head)
 		return ERR_FULL;
-	TRY(check_head(e.head, topic, now_us));
+	TRY(check_head(e.head, sender, topic, now_us));
 	memcpy(e.id.b, e.head->id.data, ID_BYTES);
 	body = span(e.head->body.data, e.head->body.len);
 	if (e.head->seal.len == 0) {
