@@ -17,14 +17,28 @@ static struct decision deny(const char *detail)
 	return (struct decision){ .detail = detail, .answer = GATE_DENY };
 }
 
+/* Pointers come again: the client id must be that of the login, too. */
+static struct session *session_for(const struct guard *g, const void *context, const char *client)
+{
+	struct session *s = session_of(&g->sessions, context);
+
+	return s && client && strcmp(s->client, client) == 0 ? s : NULL;
+}
+
+/* Whether guard_refresh() may have anything to do. */
+static bool must_refresh(const struct guard *g, const struct session *s)
+{
+	return s->bound != g->policies || (s->until_us && s->until_us < INT64_MAX);
+}
+
 /* Who asks; *known: a connection that logged in here. Otherwise it may be a durable session from before a restart, or
  * the source of a retained message: neither is connected, so neither shows a certificate. Anybody else got past us, and is
  * nobody. */
 static struct session *who(struct guard *g, const struct client *c, bool *known)
 {
-	struct session *s = session_of(&g->sessions, c->context);
+	struct session *s = session_for(g, c->context, c->client);
 
-	*known = s && c->client && strcmp(s->client, c->client) == 0;
+	*known = s;
 	if (!*known)
 		s = g->host.is_certified && g->host.is_certified(c->context) ? NULL : guard_restored(g, c);
 	if (s)
@@ -58,12 +72,13 @@ static enum access access_of(Pullcord__V1__AuditType type)
 static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
 			    const struct publish *p, const struct decision *d)
 {
-	struct happening h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
+	struct happening h;
 
 	if (g->shadow && access_of(type))
 		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
 	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_OFF && !d->verdict.life_critical)
 		return;
+	h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
 	h.topic = topic;
 	h.message = d->message;
 	h.patient = d->patient;
@@ -122,7 +137,7 @@ static bool is_of_itself(const struct topic *t, const struct session *s)
 }
 
 /* The payload of one of our topics. An empty retained one clears what was retained (MQTT 5 §3.3.1.3). */
-static const char *check_payload(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
+static const char *check_payload(struct guard *g, struct session *s, const struct topic *t, const struct publish *p,
 				 struct envelope *e)
 {
 	enum err err;
@@ -132,7 +147,7 @@ static const char *check_payload(struct guard *g, const struct session *s, const
 	if (!topic_bodies(t->kind) || (p->retain && p->payload.n == 0))
 		return NULL;
 	g->arena.used = 0;
-	err = envelope_open(p->payload, t, guard_real_us(), &g->arena, e);
+	err = envelope_open_of(&s->sender, p->payload, t, guard_real_us(), &g->arena, e);
 	if (err != OK)
 		return envelope_faults[err] ? envelope_faults[err] : "the payload is not a valid envelope";
 	return check_sender(s, e);
@@ -183,12 +198,14 @@ static struct span patient_of(const struct topic *t, struct span payload)
 static struct decision decide_publish(struct guard *g, struct session *s, enum voice voice, const char *topic,
 				      const struct publish *p, struct envelope *e)
 {
+	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
 	struct policy_limits most = policy_limits(g->policy, s->holder);
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
-	if (topic_parse(span_str(topic), &d.topic) != OK)
+	if (!t)
 		return d;
+	d.topic = t->topic;
 	if (voice != VOICE_LIVE && !is_of_itself(&d.topic, s))
 		d.detail = "a will is for one's own state or presence";
 	else if (d.topic.kind == TOPIC_OTHER)
@@ -199,7 +216,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		return d;
 	if (d.topic.kind == TOPIC_CONTROL)
 		return decide_control(g, s, p);
-	d.verdict = policy_decide(g->policy, s->holder, ACCESS_PUBLISH, &d.topic);
+	d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_PUBLISH, t);
 	if (!d.verdict.allow)
 		return d;
 	d.detail = check_limits(&most, voice, p);
@@ -209,7 +226,6 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		return d;
 	if (e->head)
 		d.message = &e->id;
-	d.patient = patient_of(&d.topic, p->payload);
 	d.answer = GATE_ALLOW;
 	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical) {
 		d.detail = "the record has stopped";
@@ -218,6 +234,8 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.detail = "limit rate: more messages than the roles allow";
 		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
 	}
+	if (d.answer != GATE_ALLOW || d.verdict.record != POLICY_RECORD_OFF)
+		d.patient = patient_of(&d.topic, p->payload);
 	return d;
 }
 
@@ -300,6 +318,7 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 		d.detail = "the record is behind";
 	else if (session_filter_add(s, filter, history_number(g->history)) != OK)
 		d.detail = "too many subscriptions";
+	g->attend = true;   /* open alerts may be due to it */
 	d.answer = d.detail ? GATE_DENY : GATE_ALLOW;
 	return d;
 }
@@ -336,31 +355,14 @@ enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char 
 
 /* ---- receive ---- */
 
-/* One message goes to many: its topic is looked at once. */
-static const struct policy_topic *delivered_topic(struct guard *g, const char *text)
-{
-	size_t n = strlen(text);
-
-	if (n == g->topic.text.n && n && memcmp(text, g->topic_text, n) == 0 && policy_is_prepared(g->policy, &g->prepared))
-		return &g->prepared;
-	g->topic = (struct topic){ 0 };
-	if (n > TOPIC_BYTES_MAX)
-		return NULL;
-	memcpy(g->topic_text, text, n + 1);
-	if (topic_parse(span(g->topic_text, n), &g->topic) != OK)
-		return NULL;
-	policy_prepare(g->policy, ACCESS_RECEIVE, &g->topic, &g->prepared);
-	return &g->prepared;
-}
-
-/* ... and so is whom it is about. */
-static struct span delivered_patient(struct guard *g, const struct id *message, struct span payload)
+/* One message goes to many: whom it is about is looked up once. */
+static struct span delivered_patient(struct guard *g, const struct topic *t, const struct id *message, struct span payload)
 {
 	struct subject_seen *about = &g->about;
 	struct span s;
 
 	if (!about->known || memcmp(about->message.b, message->b, sizeof(message->b)) != 0) {
-		s = patient_of(&g->topic, payload);
+		s = patient_of(t, payload);
 		about->message = *message;
 		about->n = s.n;
 		about->known = true;
@@ -370,11 +372,56 @@ static struct span delivered_patient(struct guard *g, const struct id *message, 
 	return span(about->text, about->n);
 }
 
+/* Kept apart, so that deliveries that leave no record do not carry its weight. */
+static __attribute__((noinline)) enum gate record_delivery(struct guard *g, const struct session *s, const char *topic,
+							    const struct memo_topic *t, const struct publish *p,
+							    const struct verdict *v, bool stopped)
+{
+	struct decision d = deny(stopped ? "the record has stopped" : NULL);
+	static const struct topic none;
+	struct id message;
+
+	d.verdict = *v;
+	if (v->allow && !stopped)
+		d.answer = GATE_ALLOW;
+	if (envelope_peek_id(p->payload, &message) == OK) {
+		d.message = &message;
+		d.patient = delivered_patient(g, t ? &t->topic : &none, &message, p->payload);
+	}
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span_str(topic), p, &d);
+	return d.answer;
+}
+
+static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p)
+{
+	const struct memo_topic *t;
+	struct verdict v = { .why = WHY_GRAMMAR };
+	bool stopped;
+
+	t = memo_topic(&g->topics, g->policy, topic);
+	if (t)
+		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
+	stopped = v.allow && !v.life_critical && record_stopped(g->record);
+	if (v.allow && !stopped && v.record == POLICY_RECORD_OFF)
+		return GATE_ALLOW;
+	return record_delivery(g, s, topic, t, p, &v, stopped);
+}
+
+bool guard_deliver(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p,
+		   enum gate *answer)
+{
+	struct session *s = session_for(g, context, client);
+
+	if (!s)
+		return false;
+	if (must_refresh(g, s))
+		guard_refresh(g, s);
+	*answer = deliver(g, s, topic, p);
+	return true;
+}
+
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
 {
-	struct decision d = deny(NULL);
-	const struct policy_topic *t = delivered_topic(g, topic);
-	struct id message;
 	bool known;
 	struct session *s = who(g, c, &known);
 
@@ -382,17 +429,5 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 		report_bypass(g, c, topic);
 		return GATE_DENY;
 	}
-	d.verdict.why = WHY_GRAMMAR;
-	if (t)
-		d.verdict = policy_decide_prepared(g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (envelope_peek_id(p->payload, &message) == OK) {
-		d.message = &message;
-		d.patient = delivered_patient(g, &message, p->payload);
-	}
-	if (d.verdict.allow && !d.verdict.life_critical && record_state(g->record) == RECORD_STOPPED)
-		d.detail = "the record has stopped";
-	else if (d.verdict.allow)
-		d.answer = GATE_ALLOW;
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span_str(topic), p, &d);
-	return d.answer;
+	return deliver(g, s, topic, p);
 }

@@ -134,7 +134,7 @@ static void skip_change(void *ctx, const struct change *c)
 static enum err open_directory(struct opening *o)
 {
 	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
-	TRY(directory_open(in_dir(o, "directory.mdb"), o->root, false, &o->g->directory));
+	TRY(directory_open_room(in_dir(o, "directory.mdb"), o->root, o->spec->directory_mib << 20, &o->g->directory));
 	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
 	TRY(owners_open(o->g->directory, &o->g->owners));
 	TRY(locks_open(o->g->directory, guard_real_us(), &o->g->locks));
@@ -332,6 +332,7 @@ static void renew(struct guard *g, struct session *s)
 {
 	guard_rebind(g, s);
 	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s));
+	g->attend = g->attend || s->kick;
 }
 
 void guard_refresh(struct guard *g, struct session *s)
@@ -426,6 +427,7 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 	digest_flush(g->digest);   /* what was summed was decided by the one before */
 	policy_close(&g->policy);
 	g->policy = fresh;
+	g->attend = true;
 	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), tend_sessions() */
 	hex_encode(span(policy_version(g->policy), 16), version);
 	log_say(EV_POLICY_LOADED, KV_STR("version", version));
@@ -564,6 +566,9 @@ static void tend_sessions(struct guard *g, bool idle_too)
 	unsigned catching_up = 0, rebinding = 0;
 	uint32_t idle_s;
 
+	if (!g->attend && !idle_too)
+		return;         /* a tick follows every message: thousands are not walked through for nothing */
+	g->attend = false;
 	for (struct session *s = g->sessions.all; s; s = s->all_next) {
 		if (s->state != SESSION_LIVE)
 			continue;
@@ -585,6 +590,8 @@ static void tend_sessions(struct guard *g, bool idle_too)
 		if (idle_s && now_ms - s->active_ms > (int64_t)idle_s * 1000)
 			end_session(g, s, "idle for too long");
 	}
+	if (catching_up > CATCH_UP_SESSIONS || rebinding > REBIND_SESSIONS)
+		g->attend = true;
 }
 
 static void publish_checkpoint(struct guard *g)

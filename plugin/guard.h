@@ -54,10 +54,8 @@ struct guard {
 	struct sessions sessions;
 	struct arena arena;
 	struct id_maker ids;
-	struct topic topic;             /* the last one delivered, parsed and prepared: a message's deliveries come in a row */
-	struct policy_topic prepared;
-	char topic_text[TOPIC_BYTES_MAX + 1];
-	struct subject_seen {           /* and whom it is about, as its payload says */
+	struct memo_topics topics;
+	struct subject_seen {           /* whom the last message delivered is about, as its payload says */
 		struct id message;
 		size_t n;
 		char text[WORD_BYTES_MAX];
@@ -72,6 +70,7 @@ struct guard {
 	enum record_state record_was;   /* what was last said of them in the log */
 	enum err history_was, owners_was, directory_was, control_was, locks_was;
 	uint64_t evicted_was;
+	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };
 
@@ -94,6 +93,7 @@ struct guard_spec {
 	const char *dir;                /* as made by `pullcord init` */
 	size_t record_mib, history_mib; /* disk taken by record and history */
 	struct guard_host host;
+	size_t directory_mib;           /* the directory has that much at least; 0: as it is */
 };
 
 /* On failure `what` says what was being read and what would be right. */
@@ -125,6 +125,11 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
+
+/* The same for the many deliveries to connections that logged in here, of which no more needs to be known. False: it is
+ * none, guard_receive() is to be asked. */
+bool guard_deliver(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p,
+		   enum gate *answer);
 
 /* ---- between the guard's own files ---- */
 

@@ -276,6 +276,7 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	session_hold(s, h);
 	s->bound = g->policies;
 	s->fresh = true;
+	g->attend = true;
 	s->until_us = until;
 	s->party = k->party;
 	(void)!span_text(k->account->subject.tenant, s->tenant, sizeof(s->tenant));   /* a word */

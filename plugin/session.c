@@ -231,6 +231,7 @@ void session_hold(struct session *s, struct holder *h)
 {
 	holder_close(&s->holder);
 	s->holder = h;
+	s->verdicts.holder++;
 }
 
 static struct session_filter *filter_of(struct session *s, struct span filter)

@@ -9,6 +9,8 @@
 #define PULLCORD_SESSION_H
 
 #include "directory.h"
+#include "envelope.h"
+#include "memo.h"
 #include "policy.h"
 
 #define SESSION_FILTERS_MAX 64
@@ -37,12 +39,14 @@ struct session {
 	struct holder *holder;      /* NULL: may do nothing */
 	struct holder *shadow;      /* of the policy on trial; NULL: it is not asked */
 	uint64_t shadow_bound;      /* of which, as guard.shadows counts them; 0: it is still to be bound */
+	struct memo_verdicts verdicts;  /* of this holder */
 	uint64_t bound;             /* which of the policies that were in force it is of, see guard_refresh(): of an earlier one
 	                             * it is not to be asked */
 	struct session_filter *filter;
 	size_t filters;
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
 	int64_t full_ns;            /* when its allowance of messages will be whole again; past: it is */
+	struct envelope_sender sender;  /* of what it published last */
 	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */
 	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
 	bool kick;                  /* to be ended at the next tick */

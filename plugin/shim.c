@@ -94,10 +94,15 @@ static int on_acl_check(int event, void *event_data, void *data)
 		[GATE_CLOSE] = MOSQ_ERR_UNKNOWN,
 	};
 	struct mosquitto_evt_acl_check *ed = event_data;
-	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
 	struct publish p = { span(ed->payload, ed->payload ? ed->payloadlen : 0), ed->qos, ed->retain };
+	enum gate answer;
+	struct client c;
 
 	(void)event;
+	if (ed->access == MOSQ_ACL_READ &&   /* most questions by far */
+	    guard_deliver(data, ed->client, mosquitto_client_id(ed->client), ed->topic, &p, &answer))
+		return answer == GATE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+	c = client_of(ed->client, mosquitto_client_username(ed->client));
 	switch (ed->access) {
 	case MOSQ_ACL_READ:
 		return guard_receive(data, &c, ed->topic, &p) == GATE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
@@ -186,7 +191,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 
 struct settings {
 	const char *dir, *tenant;
-	uint64_t record_mib, history_mib;
+	uint64_t record_mib, history_mib, directory_mib;
 };
 
 static bool read_option(const struct mosquitto_opt *o, struct settings *s)
@@ -203,6 +208,8 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 		return span_u64(value, 1 << 20, &s->record_mib) && s->record_mib >= 4;
 	else if (strcmp(o->key, "history_mib") == 0)
 		return span_u64(value, 1 << 20, &s->history_mib) && s->history_mib >= 4;
+	else if (strcmp(o->key, "directory_mib") == 0)
+		return span_u64(value, DIRECTORY_MIB_MAX, &s->directory_mib);
 	else
 		return false;
 	return true;
@@ -215,7 +222,7 @@ static bool read_options(const struct mosquitto_opt *opt, int n, struct settings
 		if (read_option(&opt[i], s))
 			continue;
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", opt[i].key), KV_STR("value", opt[i].value),
-			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4)"));
+			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4), _directory_mib"));
 		return false;
 	}
 	if (!s->dir)
@@ -245,6 +252,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.dir = s.dir;
 	spec.record_mib = (size_t)s.record_mib;
 	spec.history_mib = (size_t)s.history_mib;
+	spec.directory_mib = (size_t)s.directory_mib;
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
 		return MOSQ_ERR_INVAL;

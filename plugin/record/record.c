@@ -142,11 +142,16 @@ void record_tick(struct record *r)
 
 /* ---- any thread ---- */
 
+bool record_stopped(const struct record *r)
+{
+	return atomic_load(&r->trouble) || ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
+}
+
 enum record_state record_state(const struct record *r)
 {
 	size_t used = ring_used(r->ring);
 
-	if (atomic_load(&r->trouble) || used > ring_bytes(r->ring) / 16 * 15)
+	if (record_stopped(r))
 		return RECORD_STOPPED;
 	if (used > ring_bytes(r->ring) / 4 * 3)
 		return RECORD_BEHIND;

@@ -98,6 +98,7 @@ enum record_state {
 	RECORD_STOPPED,              /* the store refuses, or the ring has room left for life-critical events only */
 };
 enum record_state record_state(const struct record *r);
+bool record_stopped(const struct record *r);      /* the same as RECORD_STOPPED, without a look at the clock */
 enum err record_trouble(const struct record *r);  /* why it is RECORD_STOPPED: ERR_FULL, ERR_IO, ... */
 uint64_t record_lost(const struct record *r);     /* happenings that found no room, since it was opened */
 

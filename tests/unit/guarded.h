@@ -132,7 +132,7 @@ static void quiet(enum log_level level, const char *line) { (void)level, (void)l
 
 static void guard_start(void)
 {
-	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish, host_subscriptions, NULL } };
+	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish, host_subscriptions, NULL }, 0 };
 	char what[1024];
 
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK)
