@@ -100,7 +100,8 @@ $(B)/tools/baseline.o: configs/mosquitto.conf configs/hospital.policy
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
 fuzz_replays := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
-bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer)
+bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer fill)
+bench_objects := $(addprefix $(B)/tests/bench/,yes_plugin.so counted.so)
 parts := $(B)/libtools.a $(B)/libgateway.a $(B)/libplugin.a $(B)/libproto.a
 part_libs := $(tools_libs) $(gateway_libs)
 
@@ -120,13 +121,13 @@ $(B)/tests/audit/maker: $(B)/tests/audit/maker.o $(B)/libplugin.a $(B)/libproto.
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(plugin_libs)
 
-$(bench_programs): $(B)/%: $(B)/%.o $(B)/libbench.a $(B)/libproto.a
+$(bench_programs): $(B)/%: $(B)/%.o $(B)/libbench.a $(B)/libplugin.a $(B)/libproto.a
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
 
 $(B)/libbench.a: $(B)/tests/bench/load.o $(B)/tests/bench/crowd.o
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(B)/tests/bench/yes_plugin.so: $(B)/tests/bench/yes_plugin.o
+$(bench_objects): %.so: %.o
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 
@@ -141,7 +142,7 @@ tests: all $(unit_tests) $(fault_tests) $(fuzz_replays) $(B)/tests/audit/maker
 # ---- what people type ------------------------------------------------------------------------------------------------
 packages := gcc make pkg-config binutils protobuf-c-compiler libprotobuf-c-dev mosquitto mosquitto-clients mosquitto-dev \
 	libmosquitto-dev libpaho-mqtt-dev liblmdb-dev libssl-dev libuv1-dev libinih-dev libjansson-dev libargon2-dev \
-	libcmocka-dev openssl python3 libxml2-utils rsyslog rsyslog-gnutls python3-cryptography
+	libcmocka-dev openssl python3 libxml2-utils rsyslog rsyslog-gnutls python3-cryptography valgrind
 
 PREFIX ?= /usr/local
 T ?=
@@ -171,8 +172,8 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link build/fuzz/fuzzer/$(T)
 	$(Q)build/fuzz/fuzzer/$(T) -max_total_time=$(S) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(T)- build/fuzz/found/$(T) tests/fuzz/corpus/$(T)
 
-bench: deps-present all $(bench_programs) $(B)/tests/bench/yes_plugin.so ## measure against peers; the figures also go to build/bench.tsv
-	$(Q)python3 tests/bench/bench.py $(B)
+bench: deps-present all $(bench_programs) $(bench_objects) ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy or gateway only
+	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)

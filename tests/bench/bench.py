@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """`make bench`: what Pullcord costs, as ratios against peers measured in the same run, turn by turn.
 
-    tests/bench/bench.py BUILD          e.g. build; the figures also go to BUILD/bench.tsv
+    tests/bench/bench.py BUILD [PART]   e.g. build; the figures also go to BUILD/bench.tsv
 
 Nothing here passes or fails by time. The exit status is 1 when a part could not be measured.
 """
@@ -9,13 +9,13 @@ import os
 import platform
 import re
 import signal
-import statistics
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
+from figures import Row, Series, print_table, say, write_tsv
+from policy import policy
 from rig import BROKER_CORE, OTHERS_CORE, Process, Rig, Unmeasured, acl_file, cpu_ns, resident_mb
 
 # Deliveries: one device, USERS people on TERMINALS terminals each; all get every alert.
@@ -49,54 +49,6 @@ per_minute = 6000
 kind = local
 address = {socket}
 """
-
-
-def say(text=""):
-    print(text, flush=True)
-
-
-# ---- figures ---------------------------------------------------------------------------------------------------------
-
-@dataclass
-class Series:
-    """One thing measured several times."""
-    values: list
-
-    @property
-    def median(self):
-        return statistics.median(self.values)
-
-    def __str__(self):
-        return f"{self.median:.4g} ({min(self.values):.4g}–{max(self.values):.4g})"
-
-
-@dataclass
-class Row:
-    name: str
-    unit: str
-    against: str
-    ours: Series
-    peer: Series
-
-    @property
-    def ratio(self):
-        return self.ours.median / self.peer.median
-
-    def tsv(self):
-        return f"{self.name}\t{self.ours.median:.4g}\t{self.unit}\t{self.against}\t{self.ratio:.4g}\n"
-
-
-def write_tsv(path, rows):
-    path.write_text("name\tvalue\tunit\tagainst\tratio\n" + "".join(r.tsv() for r in rows))
-
-
-def print_table(rows):
-    name = None
-    for r in rows:
-        if r.name != name:
-            name = r.name
-            say(f"\n  {name}  {r.ours} {r.unit}")
-        say(f"      x {r.ratio:<8.3g} against {r.against}: {r.peer}")
 
 
 # ---- the broker ------------------------------------------------------------------------------------------------------
@@ -253,6 +205,9 @@ def gateway(rig):
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
+PARTS = (broker_cost, policy, gateway)
+
+
 def first_line(*argv):
     try:
         return subprocess.run(argv, capture_output=True, text=True).stdout.splitlines()[0]
@@ -292,18 +247,19 @@ def explain():
   press       from the line on the gateway's socket to the app's callback, at 50 a second, medium priority and high.
   throttle    of the gateway at its most generous; every press is a bed's first, from 16 stations and of 4 kinds:
               nothing is folded or held back.
+  policy      see tests/bench/policy.py: what is counted and against whom. A stall is the worst wait of one client's pings.
   memory      rss with mapped files: libraries, and what was touched of the gateway's 16 MiB outbox; rss_anon without
               them.""")
 
 
-def measure(rig, rows):
+def measure(rig, parts, rows):
     """Appends what can be measured to `rows`; yields what could not be, and why."""
     try:
         rig.install()
     except (Unmeasured, OSError) as e:
         yield f"anything: {e}"
         return
-    for part in (broker_cost, gateway):
+    for part in parts:
         try:
             for row in part(rig):
                 rows.append(row)
@@ -314,11 +270,16 @@ def measure(rig, rows):
 
 def main():
     build = Path(sys.argv[1] if len(sys.argv) > 1 else "build")
+    word = sys.argv[2] if len(sys.argv) > 2 else ""
+    parts = [p for p in PARTS if word in p.__name__]
+    if not parts:
+        print(f"bench: no part has {word!r} in its name: " + ", ".join(p.__name__ for p in PARTS), file=sys.stderr)
+        return 2
     rows = []
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # not without ending what was started
     with Rig(build) as rig:
         introduce(rig)
-        missing = list(measure(rig, rows))
+        missing = list(measure(rig, parts, rows))
     say("\nFigures")
     print_table(rows)
     explain()
