@@ -16,6 +16,7 @@ void record_close(struct record **r) { (void)r; }
 bool record_push(struct record *r, const struct happening *h) { (void)r, (void)h; return ++records; }
 void record_tick(struct record *r) { (void)r; }
 enum record_state record_state(const struct record *r) { (void)r; return RECORD_FLOWING; }
+bool record_stopped(const struct record *r) { (void)r; return false; }
 enum err record_trouble(const struct record *r) { (void)r; return OK; }
 uint64_t record_lost(const struct record *r) { (void)r; return 0; }
 uint64_t record_durable(const struct record *r) { (void)r; return records; }
