@@ -402,7 +402,7 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
 	stopped = v.allow && !v.life_critical && record_stopped(g->record);
-	if (v.allow && !stopped && v.record == POLICY_RECORD_OFF)
+	if (v.allow && !stopped && v.record == POLICY_RECORD_OFF && !v.life_critical)
 		return GATE_ALLOW;
 	return record_delivery(g, s, topic, t, p, &v, stopped);
 }

@@ -103,6 +103,8 @@ struct rules_size rules_measure(const struct source *source, size_t n);
 
 /* r->source: copied in by the caller. ERR_SYNTAX with *where filled in. */
 enum err rules_read(struct rules *r, struct policy_error *where) MUST_USE;
+/* Finds the roles and tenants the statements name; rules_read() ends with it. ERR_SYNTAX with *where filled in. */
+enum err rules_link(struct rules *r, struct policy_error *where) MUST_USE;
 /* line_refuse() for a line that was read before. */
 enum err rules_refuse(const struct rules *r, uint32_t line, uint32_t column, struct policy_error *where, const char *text)
 	MUST_USE;
