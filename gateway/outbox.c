@@ -9,6 +9,7 @@
 #define EVICT_AT_ONCE 32
 #define TRY_AGAIN_S 1
 #define SYNC_MAX_S 5
+#define RIDERS_MAX 256              /* that wait for the next commit */
 
 struct list {
 	struct op *first, **last;
@@ -25,6 +26,8 @@ struct outbox {
 	pthread_cond_t more, idle;
 	struct list todo, doing, done;
 	unsigned pending;
+	unsigned riders;                /* of todo: what only deletes */
+	bool hurry;                     /* do not wait for more */
 	uint64_t next_seq;
 	bool stop, working;
 
@@ -146,13 +149,34 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 
 /* ---- the committer ---- */
 
-static struct timespec in_seconds(unsigned s)
+static struct timespec in_ms(unsigned ms)
 {
 	struct timespec t;
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += s;
+	t.tv_sec += ms / 1000;
+	t.tv_nsec += ms % 1000 * 1000000L;
+	if (t.tv_nsec >= 1000000000L) {
+		t.tv_sec++;
+		t.tv_nsec -= 1000000000L;
+	}
 	return t;
+}
+
+static bool rides(const struct op *op) { return op->work == WORK_DELIVERED || op->work == WORK_FORGET; }
+
+/* lock is held. Until there is something that cannot wait for more. */
+static void wait_for_work(struct outbox *o)
+{
+	while (!o->todo.first && !o->stop)
+		pthread_cond_wait(&o->more, &o->lock);
+	if (o->riders && !o->hurry && !o->stop) {
+		struct timespec until = in_ms(OUTBOX_RIDE_MS);
+
+		pthread_cond_timedwait(&o->more, &o->lock, &until);   /* woken for no reason: no harm */
+	}
+	o->hurry = false;
+	o->riders = 0;
 }
 
 /* Moves all that is queued to `doing`. False: stopped, and nothing is left. */
@@ -162,8 +186,7 @@ static bool take_work(struct outbox *o)
 	o->working = false;
 	if (!o->todo.first)
 		pthread_cond_broadcast(&o->idle);
-	while (!o->todo.first && !o->stop)
-		pthread_cond_wait(&o->more, &o->lock);
+	wait_for_work(o);
 	o->doing = o->todo;
 	if (!o->todo.first)
 		list_init(&o->doing);
@@ -201,7 +224,7 @@ static bool hand_over(struct outbox *o, struct list *evicted)
 /* A disk that fails is not asked at full speed; new work or the end of the program cuts the pause short. */
 static void pause_a_little(struct outbox *o)
 {
-	struct timespec until = in_seconds(TRY_AGAIN_S);
+	struct timespec until = in_ms(TRY_AGAIN_S * 1000);
 
 	pthread_mutex_lock(&o->lock);
 	if (!o->stop)
@@ -244,7 +267,10 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 		if (seq)
 			*seq = op->seq;
 		list_add(&o->todo, op);
-		pthread_cond_signal(&o->more);
+		o->riders += rides(op);
+		o->hurry = o->hurry || !rides(op) || o->riders >= RIDERS_MAX;
+		if (o->hurry || o->riders == 1)
+			pthread_cond_signal(&o->more);
 	}
 	pthread_mutex_unlock(&o->lock);
 	if (e != OK)
@@ -412,9 +438,11 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 
 void outbox_sync(struct outbox *o)
 {
-	struct timespec until = in_seconds(SYNC_MAX_S);
+	struct timespec until = in_ms(SYNC_MAX_S * 1000);
 
 	pthread_mutex_lock(&o->lock);
+	o->hurry = true;
+	pthread_cond_signal(&o->more);
 	while ((o->todo.first || o->working) && pthread_cond_timedwait(&o->idle, &o->lock, &until) == 0)
 		;
 	pthread_mutex_unlock(&o->lock);
@@ -448,6 +476,14 @@ enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct
 enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx)
 {
 	return outfile_each_open(o->file, visit, ctx);
+}
+
+enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) { return outfile_keep_aside(path, kept); }
+
+enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *ctx, const struct outbox_message *m),
+			   void *ctx)
+{
+	return outfile_each_aside(spec->path, spec->root, spec->map_bytes, visit, ctx);
 }
 
 uint64_t outbox_aside_count(struct outbox *o) { return outfile_aside_count(o->file); }

@@ -1,8 +1,9 @@
 /* outbox: what was accepted from a source and is not yet safe at the broker, on disk, sealed (the gateway's only LMDB).
  *
  * Calls on the loop's thread queue work and return; one committer thread of its own does it, and whatever was queued
- * during the last commit goes into the next: group commit without a timer. Each piece of work comes back, in order,
- * from outbox_next(): with OK it survives power loss.
+ * during the last commit goes into the next: group commit without a timer. What only deletes rides along with the next
+ * commit, and makes one of its own when none comes for OUTBOX_RIDE_MS: half the writes to flash. Each piece of work
+ * comes back, in order, from outbox_next(): with OK it survives power loss.
  *
  * Messages stand in tiers (0 code, 1 high, ... 4 info, 5 observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
@@ -27,6 +28,8 @@
 #define OUTBOX_ASIDE_MAX (OUTBOX_WORK_MAX / 2)   /* set aside; then the least important gives way */
 #define OUTBOX_ENVELOPE_MAX 66000
 #define OUTBOX_RECORD_MAX (OUTBOX_ENVELOPE_MAX + 1024)
+#define OUTBOX_RIDE_MS 100
+#define OUTBOX_PATH_MAX 320
 
 struct outbox;
 
@@ -43,6 +46,7 @@ struct outbox_message {
 	unsigned tier;
 	int64_t expires_us;
 	bool opens;                     /* remember it as the open alert of `key` */
+	uint8_t reason;                 /* of what is set aside: the broker's */
 	uint8_t key[OPEN_KEY];          /* Alert.key; zero for what is no alert */
 	struct span topic, input, source, source_id, envelope;
 	struct digest digest;           /* of what came; known while it is new work, not kept with the message */
@@ -69,10 +73,15 @@ struct outbox_done {
 	struct outbox_message m;        /* spans are borrowed until the next outbox_next() */
 };
 
-/* ERR_KEY: another root key sealed it. ERR_CORRUPT, ERR_VERSION: not ours. ERR_BUSY: another gateway has it. What was
- * held when the last run ended is due. */
+/* ERR_KEY: another root key sealed it. ERR_CORRUPT, ERR_VERSION: not ours, or damaged. ERR_BUSY: another gateway has it.
+ * What was held when the last run ended is due. */
 enum err outbox_open(const struct outbox_spec *spec, struct outbox **out) MUST_USE;
 void outbox_close(struct outbox **o);       /* after what is queued was committed */
+/* A file that cannot be opened is moved out of the way, never deleted: `kept` says where to. */
+enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) MUST_USE;
+/* What is set aside, most important first, beside a gateway that runs. `m` is for the call. */
+enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *ctx, const struct outbox_message *m),
+			   void *ctx) MUST_USE;
 
 /* ERR_BUSY when too much is queued (not for what tidies up), ERR_TOO_LARGE. Messages are copied. *seq is the message's
  * place. */

@@ -1,6 +1,12 @@
 #include "outfile.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "cur.h"
 #include "store.h"
@@ -9,6 +15,7 @@
 enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS };
 static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
 
+#define RECORD_VERSION 2
 #define PLACE_BYTES 9               /* tier, sequence */
 #define HEAD_BYTES (4 + ID_BYTES)   /* of a sealed value: number of its data key, id */
 #define VALUE_MAX (HEAD_BYTES + OUTBOX_RECORD_MAX + VAULT_EXTRA)
@@ -24,6 +31,7 @@ struct counts {
 };
 
 struct outfile {
+	int lock;                       /* held as long as this is the file's writer */
 	struct store *store;
 	struct data_key *keys;          /* the last is this start's */
 	size_t key_count;
@@ -48,10 +56,11 @@ static void put_short(struct put *b, struct span s)
 
 enum err outfile_record_write(const struct outbox_message *m, struct put *b)
 {
-	put_u8(b, 1);
+	put_u8(b, RECORD_VERSION);
 	put_u8(b, (uint8_t)m->tier);
 	put_u64(b, (uint64_t)m->expires_us);
 	put_u8(b, m->opens);
+	put_u8(b, m->reason);
 	put_bytes(b, span(m->key, sizeof(m->key)));
 	put_short(b, m->topic);
 	put_short(b, m->input);
@@ -67,11 +76,12 @@ enum err outbox_record_read(struct span raw, struct outbox_message *out)
 	struct outbox_message m = { 0 };
 	struct cur c = cur(raw);
 	struct span key;
-	unsigned version = cur_u8(&c), opens;
+	unsigned version = cur_u8(&c), opens;   /* 1 had no reason */
 
 	m.tier = cur_u8(&c);
 	m.expires_us = (int64_t)cur_u64(&c);
 	opens = cur_u8(&c);
+	m.reason = version > 1 ? cur_u8(&c) : 0;
 	key = cur_take(&c, OPEN_KEY);
 	m.topic = cur_take(&c, cur_u16(&c));
 	m.input = cur_take(&c, cur_u16(&c));
@@ -79,7 +89,7 @@ enum err outbox_record_read(struct span raw, struct outbox_message *out)
 	m.source_id = cur_take(&c, cur_u16(&c));
 	m.envelope = cur_take(&c, cur_u32(&c));
 	TRY(cur_end(&c));
-	if (version != 1)
+	if (version < 1 || version > RECORD_VERSION)
 		return ERR_VERSION;
 	if (m.tier >= FLIGHT_TIERS || opens > 1 || m.topic.n == 0)
 		return ERR_RANGE;
@@ -317,13 +327,16 @@ static enum err aside_shrink(struct outfile *f, struct txn *t)
 /* WHERE goes on saying its place. */
 static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 {
+	struct put b = put(f->clear, sizeof(f->clear));
 	struct span value;
 	struct place at;
 
 	TRY(queue_load(f, t, op, &at));
 	TRY(txn_del(t, QUEUE, place_span(&at)));
 	f->change.messages--;
-	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, span(op->record, op->n), &value));
+	op->m.reason = (uint8_t)op->reason;
+	TRY(outfile_record_write(&op->m, &b));
+	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, put_span(&b), &value));
 	TRY(txn_put(t, ASIDE, place_span(&at), value));
 	f->change.aside++;
 	return f->have.aside + f->change.aside > OUTBOX_ASIDE_MAX ? aside_shrink(f, t) : OK;
@@ -432,7 +445,7 @@ static enum err key_make(const struct vault *root, struct txn *t, struct data_ke
 	return txn_put(t, KEYS, number, span(sealed, sizeof(sealed)));
 }
 
-/* The keys of earlier starts, then one for this start. */
+/* The keys of earlier starts. */
 static enum err keys_load(struct outfile *f, struct txn *t, const struct vault *root)
 {
 	struct span at = span(NULL, 0), value;
@@ -445,8 +458,12 @@ static enum err keys_load(struct outfile *f, struct txn *t, const struct vault *
 		return ERR_FULL;
 	while ((e = txn_after(t, KEYS, at, &at, &value)) == OK && f->key_count < n)
 		TRY(key_unwrap(root, at, value, &f->keys[f->key_count++]));
-	if (e != OK && e != ERR_NOT_FOUND)
-		return e;
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* One for this start. */
+static enum err keys_add(struct outfile *f, struct txn *t, const struct vault *root)
+{
 	f->keys[f->key_count].number = f->key_count ? f->keys[f->key_count - 1].number + 1 : 1;
 	return key_make(root, t, &f->keys[f->key_count++]);
 }
@@ -548,6 +565,7 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	vault_init(&f->seen_key, root, "outbox seen");
 	TRY(txn_begin_write(f->store, &t));
 	TRY(keys_load(f, t, &wrap));
+	TRY(keys_add(f, t, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
 	TRY(held_release(f, t));
 	TRY(keys_prune(f, t));
@@ -707,18 +725,99 @@ enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_
 	return SEEN_NEVER;
 }
 
+static struct store_spec spec_of(size_t map_bytes, bool read_only)
+{
+	return (struct store_spec){ .kind = "outbox", .version = 3, .map_bytes = map_bytes, .table = tables, .read_only = read_only };
+}
+
+/* LMDB would let a second writer in. Gone with its holder, however that ends. */
+static enum err lock(const char *path, int *out)
+{
+	*out = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (*out < 0)
+		return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES || errno == EROFS ? ERR_DENIED : ERR_IO;
+	if (flock(*out, LOCK_EX | LOCK_NB) == 0)
+		return OK;
+	return errno == EWOULDBLOCK ? ERR_BUSY : ERR_IO;
+}
+
+static struct outfile *make(void)
+{
+	struct outfile *f = calloc(1, sizeof(*f));
+
+	if (f)
+		f->lock = -1;
+	return f;
+}
+
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes, struct outfile **out)
 {
-	const struct store_spec spec = { .kind = "outbox", .version = 2, .map_bytes = map_bytes, .table = tables };
-	CLEANUP(outfile_close) struct outfile *f = calloc(1, sizeof(*f));
+	const struct store_spec spec = spec_of(map_bytes, false), check = spec_of(map_bytes, true);
+	CLEANUP(outfile_close) struct outfile *f = make();
 
 	if (!f)
 		return ERR_FULL;
 	f->most = (uint32_t)(map_bytes / 1024);
+	TRY(lock(path, &f->lock));
+	TRY(store_check(path, &check));
 	TRY(store_open(path, &spec, &f->store));
 	TRY(prepare(f, root));
 	*out = f;
 	f = NULL;
+	return OK;
+}
+
+static enum err visit_aside(struct outfile *f, struct txn *t, void (*visit)(void *ctx, const struct outbox_message *m),
+			    void *ctx)
+{
+	struct span key = span(NULL, 0), value, clear;
+	enum err e;
+
+	while ((e = txn_after(t, ASIDE, key, &key, &value)) == OK) {
+		struct outbox_message m = { 0 };
+		struct id id;
+
+		TRY(value_open(f, ASIDE, key, value, &id, f->clear, &clear));
+		TRY(outbox_record_read(clear, &m));
+		m.id = id;
+		visit(ctx, &m);
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err outfile_each_aside(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes,
+			    void (*visit)(void *ctx, const struct outbox_message *m), void *ctx)
+{
+	const struct store_spec spec = spec_of(map_bytes, true);
+	CLEANUP(outfile_close) struct outfile *f = make();
+	CLEANUP(vault_clear) struct vault wrap = { 0 };
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	if (!f)
+		return ERR_FULL;
+	vault_init(&wrap, root, "outbox keys");
+	TRY(store_open(path, &spec, &f->store));
+	TRY(txn_begin_read(f->store, &t));
+	TRY(keys_load(f, t, &wrap));
+	return visit_aside(f, t, visit, ctx);
+}
+
+enum err outfile_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX])
+{
+	char from[OUTBOX_PATH_MAX + 8], to[OUTBOX_PATH_MAX + 8];
+	time_t now = time(NULL);
+	int n = 0;
+
+	do {
+		if (snprintf(kept, OUTBOX_PATH_MAX, n ? "%s.unread-%lld-%d" : "%s.unread-%lld", path, (long long)now, n) >=
+		    OUTBOX_PATH_MAX)
+			return ERR_TOO_LARGE;
+	} while (access(kept, F_OK) == 0 && n++ < 1000);
+	if (rename(path, kept) != 0)
+		return errno == EACCES || errno == EROFS ? ERR_DENIED : ERR_IO;
+	snprintf(from, sizeof(from), "%s-lock", path);
+	snprintf(to, sizeof(to), "%s-lock", kept);
+	(void)rename(from, to);
 	return OK;
 }
 
@@ -734,6 +833,7 @@ void outfile_close(struct outfile **out)
 	vault_clear(&f->seen_key);
 	crypt_wipe(f->clear, sizeof(f->clear));
 	store_close(&f->store);
+	fd_cleanup(&f->lock);
 	free(f);
 	*out = NULL;
 }

@@ -7,6 +7,8 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "outbox.h"
 #include "scratch.h"
@@ -376,7 +378,7 @@ static void a_record_is_bound_to_its_place(void **state)
 	static const char *const tables[] = {
 		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
 	};
-	const struct store_spec spec = { .kind = "outbox", .version = 2, .map_bytes = MAP, .table = tables };
+	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	struct key64 key[2];
@@ -498,6 +500,147 @@ static void a_second_gateway_is_refused(void **state)
 	assert_int_equal(outbox_open(&spec, &second), ERR_BUSY);
 }
 
+/* LMDB alone would let another process in. */
+static void nor_one_in_another_process(void **state)
+{
+	struct outbox_spec spec = spec_of(MAP);
+	struct outbox *second = NULL;
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		_exit(outbox_open(&spec, &second) == ERR_BUSY ? 0 : 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void file_read(const char *path, uint8_t *out)
+{
+	FILE *f = fopen(path, "r");
+
+	assert_non_null(f);
+	assert_int_equal(fread(out, 1, MAP, f), MAP);
+	fclose(f);
+}
+
+static void file_write(const char *path, const uint8_t *bytes)
+{
+	FILE *f = fopen(path, "r+");
+
+	assert_non_null(f);
+	assert_int_equal(fwrite(bytes, 1, MAP, f), MAP);
+	assert_int_equal(fclose(f), 0);
+}
+
+static void read_whatever_is_there(void)
+{
+	struct all *a = all();
+
+	for (unsigned i = 0; i < a->n; i++) {
+		struct outbox_message m;
+
+		(void)!outbox_read(o, &a->item[i], &room, &m);
+	}
+}
+
+/* A page of the file becomes junk, each in turn. It opens, or says no; it never ends us. */
+static void a_damaged_file_says_no_at_most(void **state)
+{
+	CLEANUP(free_cleanup) uint8_t *whole = malloc(MAP);
+	struct outbox_spec spec = spec_of(MAP);
+	unsigned refused = 0;
+
+	(void)state;
+	for (unsigned n = 0; n < 200; n++)
+		put_one(n % FLIGHT_TIERS, n);
+	outbox_sync(o);
+	outbox_close(&o);
+	file_read(spec.path, whole);
+	for (unsigned page = 0; page < 90; page++) {
+		uint8_t was[4096];
+		enum err e;
+
+		memcpy(was, whole + page * sizeof(was), sizeof(was));
+		seed_bytes(whole + page * sizeof(was), sizeof(was));
+		file_write(spec.path, whole);
+		memcpy(whole + page * sizeof(was), was, sizeof(was));
+		e = outbox_open(&spec, &o);
+		assert_true(e == OK || e == ERR_CORRUPT || e == ERR_VERSION || e == ERR_KEY);
+		refused += e != OK;
+		if (e == OK)
+			read_whatever_is_there();
+		outbox_close(&o);
+	}
+	assert_true(refused > 5);
+	file_write(spec.path, whole);
+	open_it();
+	assert_int_equal(all()->n, 200);
+}
+
+static void a_file_that_was_cut_says_no(void **state)
+{
+	struct outbox_spec spec = spec_of(MAP);
+	char kept[OUTBOX_PATH_MAX];
+
+	(void)state;
+	for (unsigned n = 0; n < 200; n++)
+		put_one(n % FLIGHT_TIERS, n);
+	outbox_sync(o);
+	outbox_close(&o);
+	assert_int_equal(truncate(spec.path, 4096 * 4 + 100), 0);
+	assert_int_equal(outbox_open(&spec, &o), ERR_CORRUPT);
+	assert_int_equal(outbox_keep_aside(spec.path, kept), OK);
+	assert_int_equal(access(kept, F_OK), 0);
+	open_it();
+	put_one(1, 1000);
+	done(WORK_PUT, OK);
+}
+
+static unsigned listed;
+static struct outbox_message last_listed;
+static void list_one(void *ctx, const struct outbox_message *m)
+{
+	(void)ctx;
+	listed++;
+	assert_true(span_is(m->topic, "mercy/unit/icu3/alert/high/nc-1"));
+	last_listed = *m;
+}
+
+static _Noreturn void list_when_told(int told)
+{
+	struct outbox_spec spec = spec_of(MAP);
+	struct id id;
+	bool good = read(told, &id, sizeof(id)) == sizeof(id) && outbox_each_aside(&spec, list_one, NULL) == OK &&
+		    listed == 1 && last_listed.reason == 0x87 && memcmp(&last_listed.id, &id, sizeof(id)) == 0;
+
+	_exit(good ? 0 : 1);
+}
+
+static void what_is_set_aside_can_be_listed_beside_it(void **state)
+{
+	int told[2], status;
+	struct id id;
+	pid_t pid;
+
+	(void)state;
+	outbox_close(&o);
+	assert_int_equal(pipe(told), 0);
+	pid = fork();
+	if (pid == 0)
+		list_when_told(told[0]);
+	open_it();
+	put_one(1, 1);
+	id = put_one(2, 2);
+	assert_int_equal(outbox_aside(o, &id, 0x87), OK);
+	outbox_sync(o);
+	assert_int_equal(write(told[1], &id, sizeof(id)), sizeof(id));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	close(told[0]);
+	close(told[1]);
+}
+
 static void too_large_is_refused_at_once(void **state)
 {
 	static uint8_t big[OUTBOX_ENVELOPE_MAX + 1];
@@ -565,6 +708,10 @@ int main(void)
 		WITH_OUTBOX(the_file_is_sealed),
 		WITH_OUTBOX(the_least_important_yield_and_urgent_ones_never),
 		WITH_OUTBOX(a_second_gateway_is_refused),
+		WITH_OUTBOX(nor_one_in_another_process),
+		WITH_OUTBOX(a_damaged_file_says_no_at_most),
+		WITH_OUTBOX(a_file_that_was_cut_says_no),
+		WITH_OUTBOX(what_is_set_aside_can_be_listed_beside_it),
 		WITH_OUTBOX(too_large_is_refused_at_once),
 		WITH_OUTBOX(behaves_as_a_list_would),
 	};
