@@ -147,7 +147,9 @@ static const char *check_payload(struct guard *g, struct session *s, const struc
 	if (!topic_bodies(t->kind) || (p->retain && p->payload.n == 0))
 		return NULL;
 	g->arena.used = 0;
-	err = envelope_open_of(&s->sender, p->payload, t, guard_real_us(), &g->arena, e);
+	/* A machine whose clock was never set must not lose its alerts for it. */
+	err = envelope_open_of(&s->sender, p->payload, t, s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? 0 : guard_real_us(),
+			       &g->arena, e);
 	if (err != OK)
 		return envelope_faults[err] ? envelope_faults[err] : "the payload is not a valid envelope";
 	return check_sender(s, e);
@@ -239,6 +241,17 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	return d;
 }
 
+/* What its sender says, counted from now when its clock is ahead of ours; never longer than alerts are kept. */
+static int64_t keep_until(const struct envelope *e, bool over)
+{
+	uint64_t now = (uint64_t)guard_real_us(), latest = now + (uint64_t)(over ? HISTORY_END_US : HISTORY_KEEP_US);
+	uint64_t until = e->head->expires_us, sent = e->head->sent_us;
+
+	if (until && sent > now + (uint64_t)ENVELOPE_SKEW_US)
+		until -= sent - now;
+	return (int64_t)(until && until < latest ? until : latest);
+}
+
 static const enum history_answer answers[] = {
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_NONE] = HISTORY_OPEN,
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ACCEPTED] = HISTORY_ACCEPTED,
@@ -256,7 +269,6 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 	const Pullcord__V1__AlertUpdate *u = e->body.update;
 	char receipt[TOPIC_BYTES_MAX + 1];
 	struct alert kept = { .id = e->id, .topic = t, .payload = p->payload, .receipt = receipt };
-	int64_t latest;
 
 	if (!e->body.any)
 		return;
@@ -266,8 +278,7 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 		return;
 	kept.key = a->key.data;
 	kept.over = a->phase == PULLCORD__V1__PHASE__PHASE_END;
-	latest = guard_real_us() + (kept.over ? HISTORY_END_US : HISTORY_KEEP_US);
-	kept.until_us = e->head->expires_us && e->head->expires_us < (uint64_t)latest ? (int64_t)e->head->expires_us : latest;
+	kept.until_us = keep_until(e, kept.over);
 	if (history_put(g->history, &kept) != OK)
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
 }

@@ -276,15 +276,17 @@ static enum gate receives(int at, const char *client, const char *topic)
 }
 
 struct message { uint8_t raw[1024]; size_t n; struct id id; };
+static int64_t sender_off_us, sender_lasts_us;   /* the sender's clock from ours; how long it says its messages are good */
 
 static struct message alert_of(const char *sender, uint8_t key_byte, Pullcord__V1__Phase phase, Pullcord__V1__Priority priority)
 {
 	struct message m;
 	struct put b = put(m.raw, sizeof(m.raw));
 	uint8_t key16[ID_BYTES] = { key_byte };
-	int64_t now = guard_real_us();
+	int64_t now = guard_real_us() + sender_off_us;
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
-	struct envelope_from from = { "mercy", sender, PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0 };
+	struct envelope_from from = { "mercy", sender, PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now,
+				      sender_lasts_us ? now + sender_lasts_us : 0 };
 
 	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
 	a.priority = priority;
