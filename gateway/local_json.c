@@ -454,3 +454,15 @@ enum err local_write_hello(const char *source, struct put *out)
 {
 	return put_json(json_pack("{s:s, s:s}", "answer", "hello", "source", source), out);
 }
+
+static json_t *json_text(struct span s) { return json_stringn(s.n ? (const char *)s.p : "", s.n); }
+
+enum err local_write_kept(const struct local_kept *k, struct put *out)
+{
+	char id[ID_TEXT];
+
+	id_text(&k->id, id);
+	return put_json(json_pack("{s:s, s:I, s:i, s:s, s:o, s:o, s:o, s:o}", "id", id, "at_ms", (json_int_t)k->at_ms, "reason",
+				  (int)k->reason, "why", k->why, "topic", json_text(k->topic), "input", json_text(k->input),
+				  "source", json_text(k->source), "source_id", json_text(k->source_id)), out);
+}

@@ -52,6 +52,16 @@ enum err local_read(struct span line, const char *source, int64_t received_us, s
 		    struct local_no *no) MUST_USE;
 void local_done(struct local_said *said);
 
+/* A message that is set aside, for `pullcord-gateway --aside --json`. */
+struct local_kept {
+	struct id id;
+	int64_t at_ms;
+	unsigned reason;
+	const char *why;
+	struct span topic, input, source, source_id;
+};
+enum err local_write_kept(const struct local_kept *k, struct put *out) MUST_USE;
+
 /* Append one line each. ERR_UTF8, ERR_FULL, ERR_TOO_LARGE. */
 enum err local_write(const struct answer *a, struct put *out) MUST_USE;
 enum err local_write_no(const struct local_no *no, struct put *out) MUST_USE;

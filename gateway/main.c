@@ -10,18 +10,20 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "aside.h"
 #include "cert.h"
 #include "conf.h"
 #include "crypt.h"
+#include "kek.h"
 #include "log.h"
 #include "loop.h"
 #include "pipeline.h"
-#include "vault.h"
 
 #define CONF_DEFAULT "/etc/pullcord/gateway.ini"
-#define CERTIFICATE_WARN_DAYS 30
 
 static const struct input_kind *const kinds[] = { &in_mllp, &in_local, &in_replay };
+
+enum task { TASK_SERVE, TASK_CHECK, TASK_ASIDE, TASK_ASIDE_JSON };
 
 struct daemon {
 	const char *conf_path;
@@ -40,12 +42,14 @@ struct daemon {
 
 static void usage(FILE *to)
 {
-	fputs("usage: pullcord-gateway [--config FILE] [--check | --print-conf | --print-man]\n"
+	fputs("usage: pullcord-gateway [--config FILE] [--check | --aside [--json] | --print-conf | --print-man]\n"
 	      "\n"
 	      "Takes alerts from the devices of a ward and brings them to the broker; loses none.\n"
 	      "\n"
 	      "  -c, --config FILE   settings (default: " CONF_DEFAULT ")\n"
 	      "      --check         read the settings, certificate and keys, say what is wrong, and end\n"
+	      "      --aside         list what the broker refused for good, also while the gateway runs; with --json an\n"
+	      "                      object a line. `systemctl reload pullcord-gateway` sends all of it again\n"
 	      "      --print-conf    print a settings file with every setting and its default\n"
 	      "      --print-man     print the same as a piece of pullcord-gateway.conf(5)\n"
 	      "      --version       print the version\n"
@@ -74,13 +78,12 @@ static const struct remedy {
 } key_remedies[] = {
 	{ ERR_NOT_FOUND, "; nothing in the outbox can be read without it: bring it back, or move the outbox away" },
 	{ ERR_DENIED, "; it must be ours, with mode 0600" },
-	{ ERR_SYNTAX, "; it must hold 64 hex digits" },
+	{ ERR_SYNTAX, "; it must hold 64 hex digits, or be encrypted for root_key_unwrap" },
+	{ ERR_KEY, "; root_key_unwrap cannot be loaded, or is not the key it was encrypted for" },
 	{ OK, "" },
 }, outbox_remedies[] = {
-	{ ERR_KEY, "; it was sealed with another key" },
 	{ ERR_BUSY, "; is another gateway running?" },
 	{ ERR_NOT_FOUND, "; its folder must exist" },
-	{ ERR_VERSION, "; another version made it: let that one deliver what is in it, then move it away" },
 	{ OK, "" },
 }, input_remedies[] = {
 	{ ERR_EXISTS, "; another program listens there" },
@@ -153,15 +156,15 @@ static bool know_thyself(struct daemon *d)
 /* At the very first start there is neither key nor outbox. A lost key is another matter: a new one opens nothing. */
 static bool load_root(struct daemon *d, bool may_make)
 {
-	const char *path = d->conf.gateway_root_key;
-	enum err e = vault_root(path, d->root);
+	const char *path = d->conf.gateway_root_key, *unwrap = d->conf.gateway_root_key_unwrap;
+	enum err e = kek_load(path, unwrap, d->root);
 
 	if (e == ERR_NOT_FOUND && access(d->conf.gateway_outbox, F_OK) != 0) {
 		if (!may_make)
 			return true;
-		e = vault_make_root(path);
+		e = kek_make(path, unwrap);
 		if (e == OK)
-			e = vault_root(path, d->root);
+			e = kek_load(path, unwrap, d->root);
 	}
 	if (e == OK)
 		return true;
@@ -344,7 +347,6 @@ static bool open_all(struct daemon *d)
 static int serve(struct daemon *d)
 {
 	bool good;
-	uint32_t days = cert_days_left(&d->cert, time(NULL));
 
 	log_least((enum log_level)d->conf.gateway_log);
 	watchdog_init(d);
@@ -352,8 +354,6 @@ static int serve(struct daemon *d)
 	if (good) {
 		log_say(EV_GATEWAY_START, KV_STR("device", d->device), KV_STR("tenant", d->tenant),
 			KV_STR("version", PULLCORD_VERSION), KV_NUM("waiting", pipeline_queued(d->gateway)));
-		if (days < CERTIFICATE_WARN_DAYS)
-			log_say(EV_CERTIFICATE_ENDS, KV_STR("file", d->conf.uplink_certfile), KV_NUM("days", days));
 		notify("READY=1");
 		run(d);
 		loop_run(d->loop);
@@ -393,15 +393,36 @@ static bool check_inputs(const struct daemon *d)
 	return good;
 }
 
-static int start(struct daemon *d, bool check)
+/* What the broker refused, for a person. */
+static int list_aside(struct daemon *d, bool json)
+{
+	const struct outbox_spec spec = {
+		.path = d->conf.gateway_outbox, .root = d->root, .map_bytes = (size_t)d->conf.gateway_outbox_mib << 20,
+	};
+	unsigned n = 0;
+	enum err e = aside_print(&spec, json, stdout, &n);
+
+	crypt_wipe(d->root, sizeof(d->root));
+	if (e != OK)
+		complain("cannot read the outbox %s: %s%s", spec.path, err_text(e), remedy(outbox_remedies, e));
+	else if (!n && !json)
+		puts("nothing is set aside");
+	return e == OK ? 0 : 1;
+}
+
+static int start(struct daemon *d, enum task task)
 {
 	if (crypt_init() != OK) {
 		complain("cannot use OpenSSL: SHA-256 and AES-256-GCM must be there");
 		return 1;
 	}
-	if (!load_conf(d->conf_path, &d->conf) || !load_cert(d) || !know_thyself(d) || !load_root(d, !check))
+	if (!load_conf(d->conf_path, &d->conf))
 		return 1;
-	if (check) {
+	if (task == TASK_ASIDE || task == TASK_ASIDE_JSON)
+		return load_root(d, false) ? list_aside(d, task == TASK_ASIDE_JSON) : 1;
+	if (!load_cert(d) || !know_thyself(d) || !load_root(d, task == TASK_SERVE))
+		return 1;
+	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
 		if (!check_inputs(d))
 			return 1;
@@ -415,15 +436,17 @@ static int start(struct daemon *d, bool check)
 
 int main(int argc, char **argv)
 {
-	enum { OPT_CHECK = 256, OPT_CONF, OPT_MAN, OPT_VERSION };
+	enum { OPT_CHECK = 256, OPT_CONF, OPT_MAN, OPT_VERSION, OPT_ASIDE, OPT_JSON };
 	static const struct option options[] = {
 		{ "config", required_argument, NULL, 'c' },     { "check", no_argument, NULL, OPT_CHECK },
 		{ "print-conf", no_argument, NULL, OPT_CONF },  { "print-man", no_argument, NULL, OPT_MAN },
 		{ "version", no_argument, NULL, OPT_VERSION },  { "help", no_argument, NULL, 'h' },
+		{ "aside", no_argument, NULL, OPT_ASIDE },      { "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct daemon d = { .conf_path = CONF_DEFAULT };
-	bool check = false;
+	enum task task = TASK_SERVE;
+	bool json = false;
 
 	prctl(PR_SET_DUMPABLE, 0);   /* keys and patients' names stay out of core files */
 	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
@@ -432,7 +455,13 @@ int main(int argc, char **argv)
 			d.conf_path = optarg;
 			break;
 		case OPT_CHECK:
-			check = true;
+			task = TASK_CHECK;
+			break;
+		case OPT_ASIDE:
+			task = TASK_ASIDE;
+			break;
+		case OPT_JSON:
+			json = true;
 			break;
 		case OPT_CONF:
 			conf_print_sample(stdout);
@@ -456,5 +485,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	return start(&d, check);
+	return start(&d, json && task == TASK_ASIDE ? TASK_ASIDE_JSON : task);
 }

@@ -2,6 +2,8 @@
 
 #include <stdlib.h>
 
+#include "alarms.h"
+#include "filters.h"
 #include "link.h"
 #include "log.h"
 #include "message.h"
@@ -11,7 +13,6 @@
 #define CHANGE_MS 1000              /* a changed state is published after this */
 #define DUE_MAX 64
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
-#define FILTERS_MAX (CONF_UNITS_MAX + 3)
 
 struct port {
 	struct pipeline to;
@@ -38,6 +39,9 @@ struct gateway {
 	struct link link;
 	struct id goodbye;
 	int64_t state_due_ms;
+	struct alarms alarms;
+	int64_t alarms_due_ms;
+	struct filters *filters;
 	struct pipeline_counts counts;
 	struct port port[CONF_INPUTS_MAX];
 	unsigned ports;
@@ -50,7 +54,7 @@ struct gateway {
 };
 
 static int64_t now_ms(const struct gateway *g) { return g->spec.now_ms(g->spec.ctx); }
-static int64_t real_us(const struct gateway *g) { return g->spec.real_us(g->spec.ctx); }
+static int64_t real_us(const struct gateway *g) { return g->spec.real_us(g->spec.ctx) + g->alarms.clock_off_us; }
 static struct id new_id(struct gateway *g) { return id_next(&g->ids, real_us(g) / 1000); }
 static struct span hash_key(const struct gateway *g) { return span(g->hash_key, sizeof(g->hash_key)); }
 
@@ -286,6 +290,7 @@ static enum err take_event(struct port *p, const struct event *e)
 static void refused(struct gateway *g, enum err e, struct span input)
 {
 	g->counts.refused++;
+	alarms_refused(&g->alarms, e, now_ms(g));
 	log_say(EV_EVENT_REFUSED, KV_SPAN("input", input), KV_STR("why", err_text(e)));
 	state_changed(g);
 }
@@ -306,7 +311,7 @@ static enum err push(void *ctx, struct input *from, const struct event *e)
 
 static void remember_open(struct gateway *g, const struct outbox_done *d)
 {
-	struct open_alert a = { .id = d->id, .at_ms = real_us(g) / 1000 };
+	struct open_alert a = { .id = d->id, .at_ms = now_ms(g) };
 	uint8_t lost[OPEN_KEY];
 
 	if (!d->m.opens || !span_text(d->m.input, a.input, sizeof(a.input)) ||
@@ -343,6 +348,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 {
 	if (d->err == OK) {
 		g->counts.accepted++;
+		alarms_kept(&g->alarms);
 		g->counts.folded += d->m.folded;
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
@@ -425,6 +431,7 @@ static void done_evict(struct gateway *g, const struct outbox_done *d)
 	if (d->err != OK)
 		return;
 	g->counts.evicted++;
+	trouble_seen(&g->alarms.trouble, TROUBLE_EVICTING, now_ms(g));
 	log_say(EV_MESSAGE_EVICTED, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input));
 	state_changed(g);
 }
@@ -497,6 +504,7 @@ static void hear_stored(struct gateway *g, const struct envelope *e)
 		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "stored"), KV_STR("why", "not from the broker itself"));
 		return;
 	}
+	alarms_clock(&g->alarms, (int64_t)e->head->sent_us, g->spec.real_us(g->spec.ctx), now_ms(g));
 	for (size_t i = 0; i < r->n_id; i++) {
 		struct id id;
 
@@ -551,8 +559,8 @@ static void hear(struct gateway *g, const struct uplink_event *m)
 	if (err == OK && (!on[t.kind] || !for_us(g, &t)))
 		err = ERR_KIND;
 	g->arena.used = 0;
-	if (err == OK)
-		err = envelope_open(m->payload, &t, real_us(g), &g->arena, &e);
+	if (err == OK)   /* its time is not judged: ours may be what is wrong */
+		err = envelope_open(m->payload, &t, 0, &g->arena, &e);
 	if (err == OK && !e.body.any)
 		err = ERR_KIND;   /* sealed end to end: not for a gateway */
 	if (err == OK)
@@ -563,6 +571,8 @@ static void hear(struct gateway *g, const struct uplink_event *m)
 
 static void acked(struct gateway *g, const struct uplink_event *u)
 {
+	if (trouble_acked(&g->alarms.trouble, &u->id, u->reason < 0x80))
+		return;
 	switch (flight_acked(g->flight, &u->id, u->reason, now_ms(g))) {
 	case FLIGHT_DELIVERED:
 		tidied(outbox_delivered(g->outbox, &u->id));
@@ -586,62 +596,19 @@ static void dial(struct gateway *g)
 	g->spec.uplink->dial(g->uplink, &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
 }
 
-/* Each unit once: the default one and those of [units]. */
-static size_t units_of(const struct conf *c, const char *out[CONF_UNITS_MAX + 1])
-{
-	size_t n = 0;
-
-	out[n++] = c->gateway_unit;
-	for (unsigned i = 0; i < c->units; i++) {
-		size_t k = 0;
-
-		while (k < n && strcmp(out[k], c->unit[i].unit) != 0)
-			k++;
-		if (k == n)
-			out[n++] = c->unit[i].unit;
-	}
-	return n;
-}
-
-/* What a gateway hears: the acknowledgements of each of its units, receipts, commands. */
-static enum err filters_of(const struct gateway *g, char (*out)[TOPIC_BYTES_MAX + 1], size_t *n)
-{
-	const char *unit[CONF_UNITS_MAX + 1], *tenant = g->spec.tenant, *device = g->spec.device;
-	size_t units = units_of(g->spec.conf, unit);
-
-	for (size_t i = 0; i < units; i++)
-		TRY(TOPIC_BUILD(out[i], TOPIC_ACK, tenant, unit[i], device));
-	TRY(TOPIC_BUILD(out[units], TOPIC_STORED, tenant, device));
-	TRY(TOPIC_BUILD(out[units + 1], TOPIC_CMD, tenant, device));
-	*n = units + 2;
-	return OK;
-}
-
 static enum err subscribe(struct gateway *g)
 {
-	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
 	const char *filter[FILTERS_MAX];
-	size_t n;
+	size_t n = filters_list(g->filters, filter);
 
-	if (!text)
-		return ERR_FULL;
-	TRY(filters_of(g, text, &n));
-	for (size_t i = 0; i < n; i++)
-		filter[i] = text[i];
 	return g->spec.uplink->subscribe(g->uplink, filter, n);
 }
 
 static void subscribed(const struct gateway *g, const struct uplink_event *u)
 {
-	CLEANUP(free_cleanup) char (*text)[TOPIC_BYTES_MAX + 1] = calloc(FILTERS_MAX, sizeof(*text));
-	size_t n = 0;
-
-	if (u->reason < 0x80)
-		return;
-	if (text && filters_of(g, text, &n) == OK && u->at < n)
-		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", text[u->at]), KV_NUM("reason", u->reason));
-	else
-		log_say(EV_SUBSCRIBE_REFUSED, KV_NUM("reason", u->reason));
+	if (u->reason >= 0x80)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", filters_name(g->filters, u->at)),
+			KV_NUM("reason", u->reason));
 }
 
 static void greet(struct gateway *g)
@@ -673,6 +640,7 @@ static void step(struct gateway *g, enum link_event e)
 	case LINK_DROP:
 		g->spec.uplink->hangup(g->uplink);
 		flight_lost(g->flight);
+		trouble_lost(&g->alarms.trouble);
 		break;
 	case LINK_BYE:
 		bye(g);
@@ -752,8 +720,38 @@ static void tick_open(struct gateway *g)
 {
 	uint8_t key[OPEN_KEY];
 
-	while (open_expire(g->open, real_us(g) / 1000, key))
+	while (open_expire(g->open, now_ms(g), key))
 		tidied(outbox_forget(g->outbox, key));
+}
+
+static void tell_troubles(struct gateway *g)
+{
+	struct id fresh = new_id(g);
+	struct trouble_told told;
+
+	while (trouble_next(&g->alarms.trouble, now_ms(g), real_us(g), &fresh, &told)) {
+		struct put room = put(g->room, sizeof(g->room));
+		struct message m;
+
+		if (message_trouble(&g->from, g->spec.conf->gateway_unit, &told, &room, &m) != OK ||
+		    g->spec.uplink->send(g->uplink, &(struct uplink_message){ m.topic, m.envelope, m.id, false, 0 }) != OK) {
+			trouble_lost(&g->alarms.trouble);
+			return;
+		}
+		fresh = new_id(g);
+	}
+}
+
+static void tick_trouble(struct gateway *g)
+{
+	if (now_ms(g) < g->alarms_due_ms)
+		return;
+	g->alarms_due_ms = now_ms(g) + RUN_MS;
+	alarms_certificate(&g->alarms, &g->spec.cert, g->spec.conf->uplink_certfile, real_us(g), now_ms(g));
+	if (outbox_aside_count(g->outbox))
+		trouble_seen(&g->alarms.trouble, TROUBLE_ASIDE, now_ms(g));
+	if (g->link.state == LINK_UP && !g->stopping)
+		tell_troubles(g);
 }
 
 static void sooner(int64_t *wait, int64_t at_ms, int64_t now)
@@ -794,6 +792,7 @@ int64_t pipeline_run(struct gateway *g)
 	}
 	tick_throttle(g);
 	tick_open(g);
+	tick_trouble(g);
 	tick_state(g);
 	send_some(g);
 	return next_run(g);
@@ -830,10 +829,27 @@ static enum err fly_again(void *ctx, const struct flight_item *at)
 static void open_again(void *ctx, const struct open_alert *a)
 {
 	struct gateway *g = ctx;
+	struct open_alert now = *a;
 	uint8_t lost[OPEN_KEY];
 
-	if (open_put(g->open, a, lost))
+	now.at_ms = now_ms(g);
+	if (open_put(g->open, &now, lost))
 		tidied(outbox_forget(g->outbox, lost));
+}
+
+/* A file that is damaged or not ours is kept for a person to look at. A gateway that takes no alerts for it would lose
+ * more than it can hold. */
+static enum err open_or_replace(struct gateway *g, const struct outbox_spec *spec)
+{
+	enum err e = outbox_open(spec, &g->outbox);
+	char kept[OUTBOX_PATH_MAX];
+
+	if (e != ERR_CORRUPT && e != ERR_KEY && e != ERR_VERSION)
+		return e;
+	TRY(outbox_keep_aside(spec->path, kept));
+	log_say(EV_OUTBOX_REPLACED, KV_STR("why", err_text(e)), KV_STR("kept", kept));
+	trouble_seen(&g->alarms.trouble, TROUBLE_OUTBOX, now_ms(g));
+	return outbox_open(spec, &g->outbox);
 }
 
 static enum err open_outbox(struct gateway *g)
@@ -843,7 +859,7 @@ static enum err open_outbox(struct gateway *g)
 		g->spec.wake, g->spec.ctx,
 	};
 
-	TRY(outbox_open(&spec, &g->outbox));
+	TRY(open_or_replace(g, &spec));
 	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,
 			(unsigned)g->spec.conf->uplink_window, &g->flight));
 	TRY(open_make(&g->open));
@@ -880,11 +896,13 @@ enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
 	g->from = (struct message_from){ spec->tenant, spec->device };
 	g->arena = (struct arena){ g->arena_bytes, sizeof(g->arena_bytes), 0 };
 	g->started_ms = now_ms(g);
+	alarms_init(&g->alarms);
 	crypt_random(g->hash_key, sizeof(g->hash_key));
 	crypt_random(boot, sizeof(boot));
 	hex_encode(span(boot, sizeof(boot)), g->boot);
 	id_init(&g->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device),
 		(uint16_t)random32());
+	TRY(filters_make(spec->conf, spec->tenant, spec->device, &g->filters));
 	TRY(throttle_make(&limits, &g->throttle));
 	TRY(open_outbox(g));
 	TRY(open_uplink(g));
@@ -906,6 +924,7 @@ void pipeline_close(struct gateway **out)
 	flight_free(&g->flight);
 	open_free(&g->open);
 	throttle_free(&g->throttle);
+	filters_free(&g->filters);
 	crypt_wipe(g->hash_key, sizeof(g->hash_key));
 	free(g);
 	*out = NULL;

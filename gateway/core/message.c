@@ -52,6 +52,26 @@ enum err message_state(const struct message_from *from, const Pullcord__V1__Devi
 	return write_envelope(from, &s->base, id, now_us, 0, room, out);
 }
 
+enum err message_trouble(const struct message_from *from, const char *unit, const struct trouble_told *told,
+			 struct put *room, struct message *out)
+{
+	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
+	uint8_t key[KEY_BYTES];
+
+	key_of((const struct span[]){ span_str(from->tenant), span_str(from->device), span_str(told->code) }, 3, key);
+	a.key = (ProtobufCBinaryData){ sizeof(key), key };
+	a.priority = told->priority;
+	a.type = PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_OPERATIONS;
+	a.phase = told->phase;
+	a.code = (char *)(uintptr_t)told->code;
+	a.text = (char *)(uintptr_t)told->text;
+	a.source = (char *)(uintptr_t)from->device;
+	a.source_id = (char *)(uintptr_t)told->code;
+	a.count = 1;
+	a.first_us = a.occurred_us = (uint64_t)told->at_us;
+	return message_alert(from, unit, &a, &told->id, told->at_us, 0, room, out);
+}
+
 static struct span binary(ProtobufCBinaryData b) { return span(b.data, b.len); }
 
 #define TEXT_MAX 512

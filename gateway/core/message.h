@@ -5,6 +5,7 @@
 #include "envelope.h"
 #include "event.h"
 #include "throttle.h"
+#include "trouble.h"
 
 struct message_from {
 	const char *tenant, *device;
@@ -27,6 +28,10 @@ enum err message_vitals(const struct message_from *from, const char *unit, const
 			struct message *out) MUST_USE;
 enum err message_state(const struct message_from *from, const Pullcord__V1__DeviceState *s, const struct id *id,
 		       int64_t now_us, struct put *room, struct message *out) MUST_USE;
+
+/* The gateway about itself, to the staff of `unit`. */
+enum err message_trouble(const struct message_from *from, const char *unit, const struct trouble_told *told,
+			 struct put *room, struct message *out) MUST_USE;
 
 /* What the throttle is told of an alert; hashed under `key`, so that no source can make two conditions meet. */
 void message_throttle(struct span key, struct span source, const Pullcord__V1__Alert *a, const struct id *fresh,

@@ -1,6 +1,6 @@
 /* open: the alerts this gateway raised that nobody has finished yet, so that what a person does about one finds its
  * way back to the source that raised it. Bounded: when there are OPEN_MAX, the oldest gives way; an alert is forgotten
- * OPEN_AGE_MS after its last event. One block, nothing allocated after. Pure; the outbox keeps a durable copy. */
+ * OPEN_AGE_MS after its last event, or after the start if that was later. One block, nothing allocated after. Pure; the outbox keeps a durable copy. */
 #ifndef PULLCORD_OPEN_H
 #define PULLCORD_OPEN_H
 
@@ -17,7 +17,7 @@
 struct open_alert {
 	uint8_t key[OPEN_KEY];
 	struct id id;               /* of the message that carried its last event */
-	int64_t at_ms;              /* wall clock: it must mean something after a restart */
+	int64_t at_ms;              /* of its last event, by the clock open_expire() goes by: one that does not jump */
 	char input[OPEN_INPUT_MAX + 1];
 	char source[OPEN_SOURCE_MAX + 1];
 	char source_id[OPEN_SOURCE_ID_MAX + 1];   /* of the last event: the one the source still remembers */

@@ -1,0 +1,56 @@
+#include "alarms.h"
+
+#include "log.h"
+
+#define CLOCK_WRONG_US (5 * 60 * 1000000LL)
+#define BUSY_MS 2000                /* a queue that is full longer than this is no mere burst */
+#define CERTIFICATE_WARN_DAYS 30
+
+void alarms_init(struct alarms *a) { *a = (struct alarms){ .certificate_said = UINT32_MAX }; }
+
+static bool is_trouble(struct alarms *a, enum err e, int64_t now_ms)
+{
+	if (e != ERR_BUSY)
+		return e == ERR_FULL || e == ERR_IO || e == ERR_DENIED || e == ERR_CRYPTO;
+	if (!a->busy_since_ms)
+		a->busy_since_ms = now_ms;
+	return now_ms - a->busy_since_ms >= BUSY_MS;
+}
+
+void alarms_refused(struct alarms *a, enum err e, int64_t now_ms)
+{
+	if (is_trouble(a, e, now_ms))
+		trouble_seen(&a->trouble, TROUBLE_REFUSING, now_ms);
+}
+
+void alarms_kept(struct alarms *a) { a->busy_since_ms = 0; }
+
+void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms)
+{
+	int64_t off = broker_us - own_us;
+
+	if (off > -CLOCK_WRONG_US && off < CLOCK_WRONG_US) {
+		a->clock_off_us = 0;
+		return;
+	}
+	if (!a->clock_off_us)
+		log_say(EV_CLOCK_WRONG, KV_NUM("seconds", off / 1000000));
+	a->clock_off_us = off;
+	trouble_seen(&a->trouble, TROUBLE_CLOCK, now_ms);
+}
+
+void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms)
+{
+	uint32_t days = cert_days_left(c, real_us / 1000000);
+	bool early = c->not_before_s > real_us / 1000000;
+
+	if (days >= CERTIFICATE_WARN_DAYS && !early) {
+		a->certificate_said = UINT32_MAX;
+		return;
+	}
+	trouble_seen(&a->trouble, TROUBLE_CERTIFICATE, now_ms);
+	if (a->certificate_said != days)
+		log_say(EV_CERTIFICATE_ENDS, KV_STR("file", file), KV_NUM("days", days),
+			KV_STR("text", early ? "it is not valid yet: is the clock right?" : ""));
+	a->certificate_said = days;
+}

@@ -1,0 +1,25 @@
+/* alarms: notices what goes wrong with the gateway itself, says it in the log and hands it to core/trouble.h, which knows
+ * when the staff is to be told. The caller brings the clocks. */
+#ifndef PULLCORD_ALARMS_H
+#define PULLCORD_ALARMS_H
+
+#include "cert.h"
+#include "trouble.h"
+
+struct alarms {
+	struct trouble trouble;
+	int64_t busy_since_ms;      /* 0: the outbox takes what comes */
+	int64_t clock_off_us;       /* of the broker's clock from ours, when ours is wrong; else 0 */
+	uint32_t certificate_said;  /* days, when that was last logged */
+};
+
+void alarms_init(struct alarms *a);
+/* A source was told no: trouble when for want of room or of a disk that works, not for what it said. */
+void alarms_refused(struct alarms *a, enum err e, int64_t now_ms);
+void alarms_kept(struct alarms *a);
+/* A device whose clock was never set, or jumps, goes by that of the broker. */
+void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms);
+/* Long before the certificate ends, and on each day: or it is found out when nothing connects any more. */
+void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms);
+
+#endif

@@ -1,0 +1,79 @@
+#include "trouble.h"
+
+#include <string.h>
+
+#define ROW(name, priority, calm_s, code, text) { PULLCORD__V1__PRIORITY__PRIORITY_##priority, calm_s * 1000LL, code, text },
+static const struct {
+	Pullcord__V1__Priority priority;
+	int64_t calm_ms;
+	const char *code, *text;
+} rows[] = { TROUBLES(ROW) };
+
+static const struct id none;
+
+static bool has_id(const struct trouble *t, unsigned k) { return memcmp(&t->kind[k].id, &none, sizeof(none)) != 0; }
+
+static void changed(struct trouble *t, unsigned k)
+{
+	t->kind[k].told = false;
+	t->kind[k].id = none;
+}
+
+void trouble_seen(struct trouble *t, enum trouble_kind k, int64_t now_ms)
+{
+	t->kind[k].seen_ms = now_ms;
+	if (t->kind[k].on)
+		return;
+	t->kind[k].on = true;
+	changed(t, k);
+}
+
+static void calm(struct trouble *t, unsigned k, int64_t now_ms)
+{
+	if (!t->kind[k].on || now_ms - t->kind[k].seen_ms < rows[k].calm_ms)
+		return;
+	t->kind[k].on = false;
+	changed(t, k);
+}
+
+bool trouble_next(struct trouble *t, int64_t now_ms, int64_t real_us, const struct id *fresh, struct trouble_told *out)
+{
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++)
+		calm(t, k, now_ms);
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
+		if (t->kind[k].told || (!t->kind[k].on && !t->kind[k].ever))
+			continue;
+		if (!has_id(t, k)) {
+			t->kind[k].id = *fresh;
+			t->kind[k].at_us = real_us;
+		}
+		t->kind[k].told = true;   /* until the connection is lost or the broker says no */
+		t->kind[k].ever = true;
+		*out = (struct trouble_told){
+			(enum trouble_kind)k, rows[k].priority,
+			t->kind[k].on ? PULLCORD__V1__PHASE__PHASE_START : PULLCORD__V1__PHASE__PHASE_END,
+			rows[k].code, rows[k].text, t->kind[k].id, t->kind[k].at_us,
+		};
+		return true;
+	}
+	return false;
+}
+
+/* Refused by its policy, it would be refused again: until the next connection there is nothing more to say. */
+bool trouble_acked(struct trouble *t, const struct id *id, bool taken)
+{
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
+		if (!has_id(t, k) || memcmp(&t->kind[k].id, id, sizeof(*id)) != 0)
+			continue;
+		if (taken && !t->kind[k].on)
+			t->kind[k].ever = false;   /* its end is known: nothing to repeat */
+		return true;
+	}
+	return false;
+}
+
+void trouble_lost(struct trouble *t)
+{
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++)
+		t->kind[k].told = false;
+}

@@ -1,0 +1,49 @@
+/* trouble: what is wrong with the gateway itself, and telling the staff: each trouble is an alert of type OPERATIONS that
+ * begins when the trouble does and ends with it. It does not go through the outbox, which may be what is broken: it is
+ * sent until the broker acknowledges it, and again, under the same id, after each new connection while it lasts, so that
+ * readers fold it. Pure: the caller brings time and ids, and says when a trouble is seen. */
+#ifndef PULLCORD_TROUBLE_H
+#define PULLCORD_TROUBLE_H
+
+#include "id.h"
+#include "pullcord.pb-c.h"
+
+/* X(name, priority, calm_s, code, text): it is over when it was not seen for calm_s. */
+#define TROUBLES(X)                                                                                                    \
+	X(REFUSING, HIGH, 60, "gateway.refusing", "This gateway cannot take more calls: look at the beds")             \
+	X(EVICTING, MEDIUM, 600, "gateway.evicting", "This gateway was full: less important messages were dropped")    \
+	X(ASIDE, MEDIUM, 5, "gateway.set-aside", "The broker refuses messages of this gateway; they are kept there")   \
+	X(OUTBOX, MEDIUM, 86400, "gateway.outbox-replaced", "This gateway's store was unreadable and was put aside")   \
+	X(CLOCK, LOW, 600, "gateway.clock", "This gateway's clock is wrong; it goes by the broker's")                  \
+	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon or is not valid: renew it")
+
+#define TROUBLE_NAME(name, ...) TROUBLE_##name,
+enum trouble_kind { TROUBLES(TROUBLE_NAME) TROUBLE_KINDS };
+
+struct trouble {
+	struct {
+		bool on, told;          /* there is one; the broker has the last word about it */
+		bool ever;              /* it was told that there is one */
+		int64_t seen_ms;
+		struct id id;
+		int64_t at_us;          /* wall clock, of its last change */
+	} kind[TROUBLE_KINDS];
+};
+
+/* It is there now. */
+void trouble_seen(struct trouble *t, enum trouble_kind k, int64_t now_ms);
+/* Which is to be told now: its beginning, or its end (phase). False: none. A new id is made of `fresh` when it has none. */
+struct trouble_told {
+	enum trouble_kind kind;
+	Pullcord__V1__Priority priority;
+	Pullcord__V1__Phase phase;
+	const char *code, *text;
+	struct id id;
+	int64_t at_us;
+};
+bool trouble_next(struct trouble *t, int64_t now_ms, int64_t real_us, const struct id *fresh, struct trouble_told *out);
+/* The broker's answer about `id`; false: not one of ours. */
+bool trouble_acked(struct trouble *t, const struct id *id, bool taken);
+void trouble_lost(struct trouble *t);
+
+#endif

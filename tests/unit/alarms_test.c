@@ -1,0 +1,158 @@
+/* alarms: what goes wrong with the gateway itself loses nothing, and the staff hears of it. */
+#include "pipelined.h"
+
+static void a_damaged_outbox_is_kept_aside_and_the_staff_told(void **state)
+{
+	static const char junk[4096 * 8] = "this is no database";
+	char kept[OUTBOX_PATH_MAX];
+	const char *named;
+	FILE *f;
+
+	(void)state;
+	pipeline_close(&g);
+	f = fopen(conf.gateway_outbox, "w");
+	assert_int_equal(fwrite(junk, 1, sizeof(junk), f), sizeof(junk));
+	assert_int_equal(fclose(f), 0);
+	start();
+	named = strstr(last_log, "kept=");
+	assert_non_null(named);
+	assert_int_equal(sscanf(named, "kept=%300[^ ]", kept), 1);
+	assert_int_equal(access(kept, F_OK), 0);
+	come_up();
+	assert_string_equal(read_alert(sent("/alert/medium/", 0))->code, "gateway.outbox-replaced");
+	push_high("a1", 1);
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 1);
+}
+
+static void an_outbox_of_another_key_is_kept_aside(void **state)
+{
+	(void)state;
+	push_high("a1", 1);
+	run();
+	pipeline_close(&g);
+	root[0] ^= 1;
+	start();
+	root[0] ^= 1;
+	assert_int_equal(pipeline_queued(g), 0);
+	push_high("a1", 1);
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 2);
+}
+
+/* The broker's time as its receipts say it; ours jumps. */
+static void a_clock_that_jumps_loses_nothing(void **state)
+{
+	static const int64_t jumps[] = { 366 * 86400000000LL, -2 * 366 * 86400000000LL, 366 * 86400000000LL };
+	int64_t broker;
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	stored(sent("/alert/high/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
+	for (size_t i = 0; i < countof(jumps); i++) {
+		char id[8];
+
+		snprintf(id, sizeof(id), "b%zu", i);
+		broker = fake_real(NULL);
+		real += jumps[i];
+		push_high(id, (uint8_t)(10 + i));
+		run();
+		assert_int_equal(answers(ANSWER_DURABLE, id), 1);
+		real -= jumps[i];           /* the broker writes its receipt */
+		assert_int_equal(fake_real(NULL), broker);
+		stored(sent("/alert/high/", (unsigned)i + 1), PULLCORD__V1__PARTY__PARTY_BROKER);
+		assert_int_equal(pipeline_queued(g), 0);
+	}
+	real += jumps[0];
+	run();
+	update(sent("/alert/high/", 0), NULL, STATE(ACCEPTED));   /* it is not forgotten as a year old */
+	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
+}
+
+static void by_a_wrong_clock_it_goes_by_the_brokers(void **state)
+{
+	int64_t right = real;
+	struct envelope e;
+	struct topic t;
+	struct sent *s;
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	real -= 366 * 86400000000LL;
+	from_broker_at = right;
+	stored(sent("/alert/high/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
+	from_broker_at = 0;
+	push_high("a2", 2);
+	run();
+	s = sent("/alert/high/", 1);
+	arena.used = 0;
+	assert_int_equal(topic_parse(span_str(s->topic), &t), OK);
+	assert_int_equal(envelope_open(span(s->payload, s->n), &t, 0, &arena, &e), OK);
+	assert_true((int64_t)e.head->sent_us - right < 60000000 && (int64_t)e.head->sent_us >= right);
+	now += 1000;
+	run();
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.clock");
+}
+
+static void a_certificate_that_ends_soon_is_told(void **state)
+{
+	(void)state;
+	pipeline_close(&g);
+	cert.not_after_s = real / 1000000 + 20 * 86400;
+	start();
+	come_up();
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.certificate");
+}
+
+static void nor_one_that_is_not_valid_yet(void **state)
+{
+	(void)state;
+	pipeline_close(&g);
+	cert.not_before_s = real / 1000000 + 86400;
+	start();
+	come_up();
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.certificate");
+}
+
+/* Only alerts that may not yield, until nothing more goes in. */
+static void a_full_gateway_refuses_and_says_so(void **state)
+{
+	char id[16];
+
+	(void)state;
+	for (unsigned n = 0; n < 4096 && !pipeline_counts(g).refused; n++) {
+		snprintf(id, sizeof(id), "a%u", n);
+		(void)!push(alert(id, (uint8_t)n, PRIORITY(HIGH), PHASE(START)));
+		pipeline_sync(g);
+		pipeline_run(g);
+		src.n = 0;
+	}
+	assert_true(pipeline_counts(g).refused > 0);
+	now += 1000;
+	come_up();
+	assert_true(sent_count("/alert/high/") > 0);
+	for (unsigned i = 0; i < sent_count("/alert/high/"); i++)
+		if (strcmp(read_alert(sent("/alert/high/", i))->code, "gateway.refusing") == 0)
+			return;
+	fail_msg("nobody was told");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_HOUSE(a_damaged_outbox_is_kept_aside_and_the_staff_told),
+		WITH_HOUSE(an_outbox_of_another_key_is_kept_aside),
+		WITH_HOUSE(a_clock_that_jumps_loses_nothing),
+		WITH_HOUSE(by_a_wrong_clock_it_goes_by_the_brokers),
+		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
+		WITH_HOUSE(nor_one_that_is_not_valid_yet),
+		WITH_HOUSE(a_full_gateway_refuses_and_says_so),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

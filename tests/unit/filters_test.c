@@ -1,0 +1,53 @@
+/* filters: which topics a gateway asks for. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "filters.h"
+
+static struct conf conf;
+
+static void each_unit_once_then_receipts_and_commands(void **state)
+{
+	static const char *const want[] = { "mercy/unit/icu3/ack/nc-1", "mercy/unit/icu4/ack/nc-1", "mercy/device/nc-1/stored",
+					    "mercy/device/nc-1/cmd" };
+	const char *got[FILTERS_MAX];
+	struct filters *f = NULL;
+	struct conf_fault fault;
+
+	(void)state;
+	assert_int_equal(conf_parse(SPAN_LIT("[gateway]\nunit=icu3\n[units]\na=icu4\nb=icu3\nc=icu4\n[input m]\nkind=mllp\n"), &conf, &fault), OK);
+	assert_int_equal(filters_make(&conf, "mercy", "nc-1", &f), OK);
+	assert_int_equal(filters_list(f, got), countof(want));
+	for (size_t i = 0; i < countof(want); i++) {
+		assert_string_equal(got[i], want[i]);
+		assert_string_equal(filters_name(f, i), want[i]);
+	}
+	assert_string_equal(filters_name(f, countof(want)), "?");
+	filters_free(&f);
+	filters_free(&f);
+}
+
+static void a_name_that_is_no_word_is_refused(void **state)
+{
+	struct filters *f = NULL;
+
+	(void)state;
+	assert_int_not_equal(filters_make(&conf, "mercy", "nc/1", &f), OK);
+	assert_null(f);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(each_unit_once_then_receipts_and_commands),
+		cmocka_unit_test(a_name_that_is_no_word_is_refused),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
