@@ -189,8 +189,11 @@ static enum flight_answer refused(struct flight *f, uint32_t s, int reason, int6
 	for (size_t i = 0; i < countof(refusals); i++) {
 		if (refusals[i].reason != reason)
 			continue;
-		if (refusals[i].pause)
+		if (refusals[i].pause) {   /* everything waits, so that nothing overtakes it */
 			f->pause_ms = now_ms + FLIGHT_PAUSE_MS;
+			put_back(f, s, READY, 0);
+			return FLIGHT_AGAIN;
+		}
 		if (refusals[i].answer == FLIGHT_ASIDE) {
 			forget(f, s);
 			return FLIGHT_ASIDE;

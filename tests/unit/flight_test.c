@@ -169,6 +169,7 @@ static void a_quota_makes_everything_wait(void **state)
 	assert_int_equal(acked(2, 0x97, 0), FLIGHT_AGAIN);
 	assert_int_equal(take(FLIGHT_PAUSE_MS - 1), -1);
 	assert_int_equal(flight_next_ms(f, 0), FLIGHT_PAUSE_MS);
+	assert_int_equal(take(FLIGHT_PAUSE_MS), 2);   /* and none overtakes it */
 	assert_int_equal(take(FLIGHT_PAUSE_MS), 1);
 }
 
