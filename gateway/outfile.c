@@ -758,8 +758,8 @@ enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size
 	if (!f)
 		return ERR_FULL;
 	f->most = (uint32_t)(map_bytes / 1024);
+	TRY(store_check(path, &check));   /* before the lock, which its process would inherit and might hold after us */
 	TRY(lock(path, &f->lock));
-	TRY(store_check(path, &check));
 	TRY(store_open(path, &spec, &f->store));
 	TRY(prepare(f, root));
 	*out = f;

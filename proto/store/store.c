@@ -252,41 +252,106 @@ bool store_tight(struct store *s)
 	return r.free <= (r.all / 32 > 64 ? r.all / 32 : 64);
 }
 
-/* Every page that holds something is touched; values are not believed, only read. */
-static enum err read_all(struct store *s)
+/* A page begins with its number, so what is on it says where the whole map begins; every page must say the same. */
+static bool fits(const MDB_val *v, size_t page, uintptr_t *map)
 {
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct store_room room;
-	volatile uint8_t sum = 0;
+	uintptr_t at = (uintptr_t)v->mv_data / page * page, begins;
+	size_t number;
 
-	TRY(store_room(s, &room));
-	TRY(txn_begin_read(s, &t));
-	for (unsigned i = 0; i < s->tables; i++) {
-		MDB_val k, v;
-		MDB_cursor *c;
-		int rc;
-
-		TRY(err_of(mdb_cursor_open(t->mdb, s->table[i], &c)));
-		while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0)
-			for (size_t at = 0; at < v.mv_size; at += 512)
-				sum = (uint8_t)(sum + ((const uint8_t *)v.mv_data)[at]);
-		mdb_cursor_close(c);
-		if (rc != MDB_NOTFOUND)
-			return err_of(rc);
-	}
-	return OK;
+	if (v->mv_size == 0)
+		return true;
+	memcpy(&number, (const void *)at, sizeof(number));
+	begins = at - number * page;
+	if (!*map)
+		*map = begins;
+	return begins == *map;
 }
 
-static _Noreturn void check_in_child(const char *path, const struct store_spec *spec)
+/* Freed pages are listed as a count and that many numbers, falling. */
+static bool is_list_of_pages(const MDB_val *v)
+{
+	const uint8_t *at = v->mv_data;
+	size_t n, last = SIZE_MAX, page;
+
+	if (v->mv_size < sizeof(n))
+		return false;
+	memcpy(&n, at, sizeof(n));
+	if (n > v->mv_size / sizeof(n) - 1)
+		return false;
+	for (size_t i = 1; i <= n; i++, last = page) {
+		memcpy(&page, at + i * sizeof(n), sizeof(page));
+		if (page < 2 || page >= last)
+			return false;
+	}
+	return true;
+}
+
+/* Every page that holds something is touched; values are not believed, only read. */
+static int walk(MDB_txn *t, MDB_dbi table, uintptr_t *map)
+{
+	volatile uint8_t sum = 0;
+	MDB_val k, v;
+	MDB_cursor *c;
+	MDB_stat st;
+	size_t n = 0;
+	int rc = mdb_stat(t, table, &st);
+
+	if (rc == 0)
+		rc = mdb_cursor_open(t, table, &c);
+	if (rc)
+		return rc;
+	for (; (rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0; n++) {
+		if (!fits(&k, st.ms_psize, map) || !fits(&v, st.ms_psize, map) || (table == 0 && !is_list_of_pages(&v)))
+			return MDB_CORRUPTED;
+		for (size_t at = 0; at < v.mv_size; at += 512)
+			sum = (uint8_t)(sum + ((const uint8_t *)v.mv_data)[at]);
+	}
+	mdb_cursor_close(c);
+	return rc != MDB_NOTFOUND ? rc : n == st.ms_entries ? 0 : MDB_CORRUPTED;
+}
+
+/* A table that is not there yet is no damage: whoever made the file was killed. */
+static int walk_named(MDB_txn *t, const char *name, uintptr_t *map)
+{
+	MDB_dbi dbi;
+	int rc = mdb_dbi_open(t, name, 0, &dbi);
+
+	return rc == MDB_NOTFOUND ? 0 : rc ? rc : walk(t, dbi, map);
+}
+
+static int walk_all(MDB_env *env, const char *const *table)
+{
+	uintptr_t map = 0;
+	MDB_txn *t;
+	int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &t);
+
+	if (rc == 0)
+		rc = walk(t, 0, &map);   /* the free pages */
+	if (rc == 0)
+		rc = walk_named(t, "meta", &map);
+	for (; rc == 0 && *table; table++)
+		rc = walk_named(t, *table, &map);
+	return rc;
+}
+
+static _Noreturn void check_in_child(const char *path, const struct store_spec *spec, size_t bytes)
 {
 	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
-	struct store *s = NULL;
-	enum err e;
+	const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY;
+	MDB_env *env;
+	int rc = mdb_env_create(&env);
 
 	for (size_t i = 0; i < countof(deadly); i++)
 		signal(deadly[i], SIG_DFL);   /* whoever catches them elsewhere does not mean these */
-	e = store_open(path, spec, &s);
-	_exit(e == OK ? (int)read_all(s) : (int)e);
+	if (rc == 0)
+		rc = mdb_env_set_mapsize(env, spec->map_bytes > bytes ? spec->map_bytes : bytes);
+	if (rc == 0)
+		rc = mdb_env_set_maxdbs(env, STORE_TABLES_MAX + 1);
+	if (rc == 0)
+		rc = mdb_env_open(env, path, flags, 0600);
+	if (rc == EACCES || rc == EROFS)
+		rc = mdb_env_open(env, path, flags | MDB_NOLOCK, 0600);
+	_exit((int)err_of(rc ? rc : walk_all(env, spec->table)));
 }
 
 enum err store_check(const char *path, const struct store_spec *spec)
@@ -301,7 +366,7 @@ enum err store_check(const char *path, const struct store_spec *spec)
 		return OK;
 	pid = fork();
 	if (pid == 0)
-		check_in_child(path, spec);
+		check_in_child(path, spec, (size_t)st.st_size);
 	if (pid < 0)
 		return err_of(errno);
 	while (waitpid(pid, &status, 0) < 0)

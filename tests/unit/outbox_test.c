@@ -544,7 +544,16 @@ static void read_whatever_is_there(void)
 	}
 }
 
-/* A page of the file becomes junk, each in turn. It opens, or says no; it never ends us. */
+/* What a disk gives back instead of a page: nothing, ones, another page, an old one. */
+static void spoil(uint8_t *page, unsigned how, const uint8_t *whole)
+{
+	if (how < 2)
+		memset(page, how ? 0xff : 0, 4096);
+	else
+		memmove(page, whole + (how == 2 ? 7u : 12u) * 4096, 4096);
+}
+
+/* Each page of the file in turn. It opens, or says no; it never ends us. */
 static void a_damaged_file_says_no_at_most(void **state)
 {
 	CLEANUP(free_cleanup) uint8_t *whole = malloc(MAP);
@@ -557,12 +566,13 @@ static void a_damaged_file_says_no_at_most(void **state)
 	outbox_sync(o);
 	outbox_close(&o);
 	file_read(spec.path, whole);
-	for (unsigned page = 0; page < 90; page++) {
+	for (unsigned n = 0; n < 180; n++) {   /* 90 pages, each in two of the four ways */
+		unsigned page = n % 90;
 		uint8_t was[4096];
 		enum err e;
 
 		memcpy(was, whole + page * sizeof(was), sizeof(was));
-		seed_bytes(whole + page * sizeof(was), sizeof(was));
+		spoil(whole + page * sizeof(was), (n + n / 90) % 4, whole);
 		file_write(spec.path, whole);
 		memcpy(whole + page * sizeof(was), was, sizeof(was));
 		e = outbox_open(&spec, &o);
