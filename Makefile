@@ -52,7 +52,7 @@ tools_libs := -lmosquitto -lssl $(plugin_libs)
 
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 
-.PHONY: all test demo bench rules fuzz deps install clean help tests
+.PHONY: all test demo bench soak rules fuzz deps install clean help tests
 all: $(products) ## the plugin, the gateway and the tool
 
 $(B)/mosquitto_pullcord.so: $(plugin_obj) $(proto_obj)
@@ -142,7 +142,7 @@ tests: all $(unit_tests) $(fault_tests) $(fuzz_replays) $(B)/tests/audit/maker
 # ---- what people type ------------------------------------------------------------------------------------------------
 packages := gcc make pkg-config binutils protobuf-c-compiler libprotobuf-c-dev mosquitto mosquitto-clients mosquitto-dev \
 	libmosquitto-dev libpaho-mqtt-dev liblmdb-dev libssl-dev libuv1-dev libinih-dev libjansson-dev libargon2-dev \
-	libcmocka-dev openssl python3 libxml2-utils rsyslog rsyslog-gnutls python3-cryptography valgrind
+	libcmocka-dev openssl python3 libxml2-utils rsyslog rsyslog-gnutls python3-cryptography valgrind libfaketime
 
 PREFIX ?= /usr/local
 T ?=
@@ -174,6 +174,9 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 
 bench: deps-present all $(bench_programs) $(bench_objects) ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy or gateway only
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
+
+soak: deps-present all ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100
+	$(Q)python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --verbose
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)

@@ -61,6 +61,8 @@ def kinds(build, env):
     for script in sorted((TESTS / "scene").glob("*.scene")):
         runner = [sys.executable, TESTS / "scene/scene.py", "--build", build, script]
         yield Job(f"scene/{script.stem}", runner, 180, env)
+    if (build / "pullcord-gateway").exists():
+        yield Job("soak/short", [sys.executable, TESTS / "soak/soak.py", "--build", build], 180, env)
 
 
 def jobs_of(build):

@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""Everything goes wrong at once, for as long as asked (TAP).
+
+    tests/soak/soak.py [--build DIR] [--seconds S] [--seed N] [--rate R] [--keep]
+
+A real broker, a real gateway and a screen, under load, while: the gateway and the broker are killed in turn, the broker or
+the gateway is frozen, connections are cut, held, half-open, or stall in the TLS handshake, the disk is full, and the
+gateway's clock jumps by a year. What happens when comes from the seed alone. Then: nothing that was called durable was
+lost, nobody was called twice, and each source's messages of a priority came in order.
+
+A small disk needs the right to mount one, the clock libfaketime; without them these two are left out, which is said.
+"""
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
+from house import Gateway, House, Trouble, tail, wait_for       # noqa: E402
+from proxy import Proxy                                         # noqa: E402
+from ward import Screen, Ward                                   # noqa: E402
+
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
+YEAR_S = 366 * 86400
+
+
+def say(text):
+    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+class SmallDisk:
+    """A file system of a fixed size for everything the house keeps."""
+
+    def __init__(self, mib):
+        self.path = tempfile.mkdtemp(prefix="pullcord-disk-")
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0777", "none", self.path],
+                              capture_output=True)
+        self.there = done.returncode == 0
+        if self.there:
+            tempfile.tempdir = self.path
+        self.filler = Path(self.path) / "filler"
+
+    def fill(self):
+        with self.filler.open("ab", buffering=0) as f:
+            try:
+                while True:
+                    f.write(b"\0" * 65536)
+            except OSError:
+                pass
+            try:
+                while f.write(b"\0"):
+                    pass
+            except OSError:
+                pass
+
+    def free(self):
+        self.filler.unlink(missing_ok=True)
+
+    def close(self):
+        tempfile.tempdir = None
+        if self.there:
+            subprocess.run(["umount", "-l", self.path], check=False)
+        os.rmdir(self.path)
+
+
+class Soak:
+    def __init__(self, args):
+        self.random, self.args = random.Random(args.seed), args
+        record_mib = 16 + int(args.seconds * args.rate / 800)    # a message is some three entries, of 300 bytes
+        self.disk = SmallDisk(record_mib + 160)
+        self.house = House(args.build)
+        self.counts = {}
+        self.house.init("--record-mib", record_mib)
+        conf = self.house.conf
+        conf.write_text(conf.read_text().replace("plugin_opt_history_mib 64", "plugin_opt_history_mib 32"))
+        self.house.enroll("nc1", "icu3", "nursecall-device")
+        self.house.add_user("ana", "icu3", "nurse")
+        self.proxy = Proxy(self.house.device_port)
+        self.gateway = self.make_gateway()
+        self.ward = Ward(self.gateway.home / "local.sock", args.rate, args.seed)
+
+    def make_gateway(self):
+        gateway = Gateway(self.house, "nc1", "icu3")
+        ini = gateway.ini.read_text().replace(f"port = {self.house.device_port}",
+                                              f"port = {self.proxy.port}\nkeepalive_s = 5\nconnect_timeout_ms = 1500")
+        for line in ("burst = 1000", "per_minute = 6000", "fold_window_ms = 0"):
+            name = line.split()[0]
+            ini = "\n".join(line if l.startswith(name) else l for l in ini.splitlines())
+        gateway.ini.write_text(ini + "\n")
+        self.clock = gateway.home / "clock"
+        self.clock.write_text("+0\n")
+        plain = self.house.env
+
+        def env(broker=False):
+            e = plain(broker)
+            if FAKETIME and not broker and self.faking:
+                e |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_NO_CACHE": "1",
+                      "DONT_FAKE_MONOTONIC": "1"}
+            return e
+        self.faking = False
+        self.house.env = env
+        return gateway
+
+    def gateway_start(self):
+        self.faking = not self.house.sanitized
+        try:
+            self.gateway.start()
+        finally:
+            self.faking = False
+
+    def nap(self, low, high):
+        time.sleep(self.random.uniform(low, high) * self.house.patience)
+
+    # ---- what goes wrong; each leaves everything running ----
+
+    def kill_gateway(self):
+        self.gateway.end(signal.SIGKILL)
+        self.nap(0, 0.3)
+        self.gateway_start()
+
+    def stop_gateway(self):
+        status = self.gateway.end()
+        if status:
+            raise Trouble(f"the gateway ended with {status}:\n{tail(self.gateway.process.text())}")
+        self.gateway_start()
+
+    def kill_broker(self):
+        self.house.broker.end(signal.SIGKILL)
+        self.nap(0, 0.5)
+        self.broker_start()
+
+    def broker_start(self):
+        if not self.house.broker_start():
+            raise Trouble(f"the broker ended at once:\n{tail(self.house.broker.text())}")
+
+    def kill_both(self):
+        self.house.broker.end(signal.SIGKILL)
+        self.gateway.end(signal.SIGKILL)
+        self.gateway_start()
+        self.nap(0, 0.5)
+        self.broker_start()
+
+    def frozen(self, process):
+        process.child.send_signal(signal.SIGSTOP)
+        self.nap(0.2, 2)
+        process.child.send_signal(signal.SIGCONT)
+
+    def freeze_broker(self):
+        self.frozen(self.house.broker)
+
+    def freeze_gateway(self):
+        self.frozen(self.gateway.process)
+
+    def cut(self):
+        self.proxy.cut()
+
+    def hold(self):
+        self.proxy.mode = "hold"
+        self.nap(0.2, 2)
+        self.proxy.mode = "pass"
+
+    def half_open(self):
+        self.proxy.forget()
+        self.nap(0.5, 2.5)
+        self.proxy.mode = "pass"
+
+    def stall(self):
+        self.proxy.mode = "stall"
+        self.proxy.cut()
+        self.nap(0.5, 2.5)
+        self.proxy.mode = "pass"
+
+    def full_disk(self):
+        self.disk.fill()
+        self.nap(0.5, 3)
+        if self.random.random() < 0.5:
+            self.gateway.end(signal.SIGKILL)
+            self.gateway_start()
+        self.disk.free()
+
+    def jump(self):
+        self.clock.write_text(f"{self.random.choice('+-')}{YEAR_S}\n")
+        self.nap(0.3, 1.5)
+        self.proxy.cut()
+        self.nap(0.3, 1)
+        self.clock.write_text("+0\n")
+
+    def faults(self):
+        rows = [(self.kill_gateway, 5), (self.kill_broker, 5), (self.kill_both, 2), (self.stop_gateway, 1),
+                (self.freeze_broker, 2), (self.freeze_gateway, 2), (self.cut, 3), (self.hold, 2), (self.half_open, 1),
+                (self.stall, 2)]
+        if self.disk.there:
+            rows.append((self.full_disk, 2))
+        else:
+            say("left out: a full disk (no right to mount a small one)")
+        if FAKETIME and not self.house.sanitized:
+            rows.append((self.jump, 2))
+        else:
+            say("left out: a clock that jumps (libfaketime is not there, or a sanitizer is)")
+        return rows
+
+    # ---- the run ----
+
+    def open(self):
+        self.broker_start()
+        self.gateway_start()
+        watcher = self.house.watch("ana", "icu3")
+        if not watcher.next(lambda obj: obj.get("event") == "watching", 20 * self.house.patience):
+            raise Trouble(f"ana does not watch:\n{tail(watcher.process.text())}")
+        self.screen = Screen(watcher, self.ward)
+        self.screen.start()
+        self.ward.start()
+
+    def run(self):
+        rows = self.faults()
+        end = time.monotonic() + self.args.seconds
+        say_at = time.monotonic() + 60
+        order = [fault for fault, _ in rows]
+        self.random.shuffle(order)      # each once, before chance decides
+        while time.monotonic() < end:
+            self.nap(0.1, 0.8)
+            fault = order.pop() if order else self.random.choices(*zip(*rows))[0]
+            self.counts[fault.__name__] = self.counts.get(fault.__name__, 0) + 1
+            if self.args.verbose:
+                say(f"{fault.__name__}: {len(self.ward.promised)} promised, {len(self.screen.seen)} seen")
+            fault()
+            if time.monotonic() > say_at:
+                say_at += 60
+                say(self.summary())
+
+    def summary(self):
+        return (f"{len(self.ward.promised)} promised, {len(self.screen.seen)} seen, {self.ward.refusals} refused; "
+                + ", ".join(f"{name} {n}" for name, n in sorted(self.counts.items())))
+
+    def settle(self):
+        """No more faults; what was promised is waited for."""
+        with self.ward.lock:
+            self.ward.pressing = False
+
+        def calm():
+            missing = [id for id in list(self.ward.promised) if id not in self.screen.seen]
+            return not missing and not self.ward.open_promises() and not self.ward.to_end
+        try:
+            wait_for("all that was promised is seen", 60 * self.house.patience, calm, poll=0.1)
+        except Trouble:
+            pass
+        self.ward.running = self.screen.running = False
+
+    def verdicts(self):
+        lost = [id for id in self.ward.promised if id not in self.screen.seen]
+        yield "everything called durable was seen", lost
+        yield "nobody was called twice", self.screen.twice
+        yield "each source's messages of a priority came in order", self.screen.out_of_order
+        yield "the ward had every answer", list(self.ward.waiting)[:5]
+        done = self.house.tool("audit", "verify", "--dir", self.house.dir, "--json", check=False)
+        yield "the record is whole", [] if done.returncode == 0 else [done.stdout + done.stderr]
+
+    def close(self, keep):
+        self.ward.running = False
+        self.proxy.close()
+        wrong = self.house.close(keep)
+        self.disk.close()
+        return wrong
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--build", default="build")
+    args.add_argument("--seconds", type=float, default=12)
+    args.add_argument("--seed", type=int, default=int(os.environ.get("TEST_SEED") or time.time()))
+    args.add_argument("--rate", type=float, default=100, help="messages a second")
+    args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
+    args.add_argument("--verbose", action="store_true", help="say each fault")
+    args = args.parse_args()
+    say(f"replay with --seed {args.seed}")
+    soak = Soak(args)
+    number, failed = 0, 0
+    try:
+        soak.open()
+        soak.run()
+        soak.settle()
+        say(soak.summary() + f"; alarms of its own: {len(soak.screen.own)}")
+        for name, wrong in soak.verdicts():
+            number += 1
+            failed += bool(wrong)
+            print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
+            for w in wrong[:10]:
+                print(f"# {w}")
+    except Trouble as trouble:
+        number, failed = number + 1, failed + 1
+        print(f"not ok {number} - it can go on\n# " + str(trouble).replace("\n", "\n# "))
+    finally:
+        wrong = soak.close(args.keep or failed)
+    number += 1
+    print(f"{'not ok' if wrong and not failed and not args.keep else 'ok'} {number} - all ended in good order")
+    for text in wrong:
+        print("# " + text.replace("\n", "\n# "))
+    print(f"1..{number}")
+    return 1 if failed or (wrong and not args.keep) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

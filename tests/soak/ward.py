@@ -1,0 +1,146 @@
+"""The buttons of a ward that never gives up: what was not answered is said again, byte for byte, after each new
+connection; and the list of what was promised, against which a screen's list is held."""
+import json
+import random
+import socket
+import threading
+import time
+
+SOURCES = 8
+PRIORITIES = ("code", "high", "high", "medium", "medium", "low")
+UNANSWERED_MAX = 200
+
+
+class Ward(threading.Thread):
+    def __init__(self, path, per_s, seed):
+        super().__init__(daemon=True)
+        self.path, self.per_s, self.random = str(path), per_s, random.Random(seed)
+        self.lock = threading.Lock()
+        self.waiting = {}               # id -> line, in order; not yet answered
+        self.again = []                 # (when, id, line): refused, to be said again
+        self.place = {}                 # id -> (source, priority, number): where it stands in its row
+        self.promised = {}              # id -> when it was called durable
+        self.late = set()               # refused once: out of their row
+        self.to_end = []                # beds whose alert was seen
+        self.said = self.refusals = self.connections = 0
+        self.pressing, self.running = True, True
+
+    def alert(self, id, bed, source, priority, **more):
+        line = json.dumps({"type": "alert", "id": id, "source": source, "kind": "call.normal", "priority": priority,
+                           "bed": bed, "text": "soak"} | more).encode() + b"\n"
+        self.place[id] = (source, priority, self.said)
+        self.said += 1
+        self.waiting[id] = line
+        return line
+
+    def press(self):
+        n = self.said
+        return self.alert(f"p{n}", f"b{n}", f"s{n % SOURCES}", self.random.choice(PRIORITIES))
+
+    def end(self, bed):
+        source, priority, _ = self.place["p" + bed[1:]]
+        return self.alert("e" + bed[1:], bed, source, priority, phase="end")
+
+    def heard(self, answer):
+        id = answer.get("id")
+        if answer["answer"] == "durable":
+            self.waiting.pop(id, None)
+            self.promised.setdefault(id, time.monotonic())
+        elif answer["answer"] == "refused" and id in self.waiting:
+            self.refusals += 1
+            self.late.add(id)
+            self.again.append((time.monotonic() + 0.5, id, self.waiting.pop(id)))
+
+    def due(self, now, next_at):
+        """What to say now."""
+        while self.again and self.again[0][0] <= now:
+            _, id, line = self.again.pop(0)
+            self.waiting[id] = line
+            yield line
+        while self.to_end and len(self.waiting) < UNANSWERED_MAX:
+            yield self.end(self.to_end.pop(0))
+        if self.pressing and now >= next_at and len(self.waiting) < UNANSWERED_MAX:
+            yield self.press()
+
+    def run(self):
+        while self.running:
+            try:
+                with socket.socket(socket.AF_UNIX) as s:
+                    s.settimeout(5)
+                    s.connect(self.path)
+                    self.connections += 1
+                    self.talk(s)
+            except OSError:
+                time.sleep(0.02)
+
+    def talk(self, s):
+        unread, next_at = b"", time.monotonic()
+        with self.lock:
+            first = b"".join(self.waiting.values())
+        s.sendall(first)
+        s.settimeout(0.002)
+        while self.running:
+            now = time.monotonic()
+            with self.lock:
+                lines = list(self.due(now, next_at))
+            if lines:
+                s.settimeout(5)
+                s.sendall(b"".join(lines))
+                s.settimeout(0.002)
+            if now >= next_at:
+                next_at = max(next_at + 1 / self.per_s, now - 0.1)
+            try:
+                got = s.recv(65536)
+                if not got:
+                    raise OSError("the gateway ended it")
+                *whole, unread = (unread + got).split(b"\n")
+                with self.lock:
+                    for line in whole:
+                        self.heard(json.loads(line))
+            except socket.timeout:
+                pass
+
+    def open_promises(self):
+        with self.lock:
+            return len(self.waiting) + len(self.again)
+
+
+class Screen(threading.Thread):
+    """What a person saw: each press, and each end, once; and in order within a source and a priority."""
+
+    def __init__(self, watcher, ward):
+        super().__init__(daemon=True)
+        self.watcher, self.ward = watcher, ward
+        self.seen, self.twice, self.out_of_order, self.own = {}, [], [], []
+        self.last, self.running, self.taken = {}, True, 0
+
+    def run(self):
+        while self.running:
+            with self.watcher.changed:
+                items, self.watcher.fresh = self.watcher.fresh, []
+                if not items:
+                    self.watcher.changed.wait(0.1)
+            for _, obj in items:
+                if obj.get("event") == "alert":
+                    self.see(obj)
+
+    def see(self, obj):
+        if obj["code"].startswith("gateway."):
+            self.own.append((obj["code"], obj["phase"]))
+            return
+        id = ("e" if obj["phase"] == "end" else "p") + obj["bed"][1:]
+        if id in self.seen:
+            if not obj["again"] and id[0] == "p":
+                self.twice.append(id)       # shown as a new call; a second end makes nobody walk
+            return
+        self.seen[id] = obj
+        with self.ward.lock:
+            source, priority, number = self.ward.place[id]
+            late = id in self.ward.late
+            if id[0] == "p":
+                self.ward.to_end.append(obj["bed"])
+        row = (source, priority)
+        if not late and number < self.last.get(row, -1):
+            self.out_of_order.append(id)
+        if not late:
+            self.last[row] = max(number, self.last.get(row, -1))
