@@ -18,6 +18,8 @@
 #include "log.h"
 #include "loop.h"
 #include "pipeline.h"
+#include "scout.h"
+#include "tls.h"
 
 #define CONF_DEFAULT "/etc/pullcord/gateway.ini"
 
@@ -35,6 +37,7 @@ struct daemon {
 	struct loop *loop;
 	struct waker *waker;
 	struct timer *timer;
+	struct scout *scout;
 	struct gateway *gateway;
 	struct input *input[CONF_INPUTS_MAX];
 	int64_t watchdog_ms, watchdog_at_ms;
@@ -318,10 +321,21 @@ static bool open_loop(struct daemon *d)
 	return e == OK;
 }
 
+static bool open_scout(struct daemon *d)
+{
+	enum err e = tls_only_13();
+
+	if (e == OK)
+		e = scout_open(&d->conf, wake, d, &d->scout);
+	if (e != OK)
+		complain("cannot prepare TLS with the certificate %s: %s", d->conf.uplink_certfile, err_text(e));
+	return e == OK;
+}
+
 static bool open_gateway(struct daemon *d)
 {
 	const struct pipeline_spec spec = {
-		.conf = &d->conf, .cert = d->cert, .device = d->device, .tenant = d->tenant, .root = d->root,
+		.conf = &d->conf, .cert = d->cert, .scout = d->scout, .device = d->device, .tenant = d->tenant, .root = d->root,
 		.uplink = &uplink_paho, .now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake, .ctx = d,
 	};
 	enum err e = pipeline_open(&spec, &d->gateway);
@@ -336,7 +350,7 @@ static bool open_gateway(struct daemon *d)
 
 static bool open_all(struct daemon *d)
 {
-	if (!open_loop(d) || !open_gateway(d))
+	if (!open_loop(d) || !open_scout(d) || !open_gateway(d))
 		return false;
 	for (unsigned i = 0; i < d->conf.inputs; i++)
 		if (!open_input(d, i))
@@ -361,11 +375,24 @@ static int serve(struct daemon *d)
 	if (d->gateway)
 		close_inputs(d);
 	pipeline_close(&d->gateway);
+	scout_close(&d->scout);
 	if (d->loop)
 		loop_close(&d->loop);
 	if (good)
 		log_say(EV_GATEWAY_STOP, KV_STR("device", d->device));
 	return good ? 0 : 1;
+}
+
+static bool check_brokers(const struct daemon *d)
+{
+	struct scout_broker other[SCOUT_BROKERS_MAX - 1];
+	unsigned n;
+	enum err e = scout_read_brokers(d->conf.uplink_others, (unsigned)d->conf.uplink_port, other, countof(other), &n);
+
+	if (e != OK)
+		complain("%s: [uplink] others: at most %d brokers, HOST or HOST:PORT with blanks between, not \"%s\"",
+			 d->conf_path, SCOUT_BROKERS_MAX - 1, d->conf.uplink_others);
+	return e == OK;
 }
 
 /* The folder of a socket, the file to be replayed. */
@@ -420,7 +447,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_ASIDE || task == TASK_ASIDE_JSON)
 		return load_root(d, false) ? list_aside(d, task == TASK_ASIDE_JSON) : 1;
-	if (!load_cert(d) || !know_thyself(d) || !load_root(d, task == TASK_SERVE))
+	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d) || !load_root(d, task == TASK_SERVE))
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));

@@ -12,6 +12,7 @@
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define CHANGE_MS 1000              /* a changed state is published after this */
 #define DUE_MAX 64
+#define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 
 struct port {
@@ -37,6 +38,8 @@ struct gateway {
 	struct open *open;
 	struct uplink *uplink;
 	struct link link;
+	unsigned broker;            /* of those the scout knows: the one we are with, or dial */
+	int64_t renew_ms;           /* connect anew then at the latest; 0: no need */
 	struct id goodbye;
 	int64_t state_due_ms;
 	struct alarms alarms;
@@ -156,16 +159,6 @@ static void fly(struct gateway *g, const struct id *id, unsigned tier, uint64_t 
 
 static void step(struct gateway *g, enum link_event e);
 
-static enum err check_event(const struct event *e)
-{
-	if (e->source_id.n == 0 || e->source_id.n > OPEN_SOURCE_ID_MAX || e->source.n > OPEN_SOURCE_MAX ||
-	    !span_utf8(e->source) || !span_utf8(e->source_id))
-		return ERR_RANGE;
-	if (e->kind == EVENT_OBSERVATIONS)
-		return OK;
-	return e->kind == EVENT_ALERT && e->alert.key.len == OPEN_KEY ? OK : ERR_RANGE;
-}
-
 static struct outbox_message kept(const struct port *p, const struct event *e, const struct message *m)
 {
 	return (struct outbox_message){
@@ -236,13 +229,6 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 		tidied(outbox_release(g->outbox, &v->id));
 }
 
-/* Two gateways may stand before devices of one name; their alerts must not meet in one Alert.key. */
-static void scope_key(const struct gateway *g, ProtobufCBinaryData of, uint8_t key[KEY_BYTES])
-{
-	key_of((const struct span[]){ span_str(g->spec.tenant), span_str(g->spec.device), span(of.data, of.len) }, 3,
-	       key);
-}
-
 static enum err push_alert(struct port *p, const struct event *said)
 {
 	struct gateway *g = p->g;
@@ -253,7 +239,7 @@ static enum err push_alert(struct port *p, const struct event *said)
 	struct throttle_event t;
 	enum err err;
 
-	scope_key(g, said->alert.key, key);
+	message_scope(&g->from, said->alert.key, key);
 	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
 	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
@@ -277,7 +263,7 @@ static enum err take_event(struct port *p, const struct event *e)
 
 	if (g->stopping)
 		return ERR_CLOSED;
-	TRY(check_event(e));
+	TRY(message_check(e));
 	seen = outbox_seen(g->outbox, e->source, e->source_id, &e->digest);
 	if (seen == SEEN_SAME)
 		return repeated(p, e);
@@ -587,13 +573,31 @@ static void acked(struct gateway *g, const struct uplink_event *u)
 
 /* ---- the link ---- */
 
+static const char *host_of(const struct gateway *g)
+{
+	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
+}
+
+static unsigned port_of(const struct gateway *g)
+{
+	return g->spec.scout ? scout_port(g->spec.scout, g->broker) : (unsigned)g->spec.conf->uplink_port;
+}
+
 static void dial(struct gateway *g)
 {
 	struct message will;
 	enum err e = state_message(g, false, &will);
 
 	must(e == OK);   /* tenant and device were checked at the start */
-	g->spec.uplink->dial(g->uplink, &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
+	g->spec.uplink->dial(g->uplink, &(struct uplink_place){ host_of(g), port_of(g) },
+			     &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
+}
+
+/* The try failed: the next broker, best first. */
+static void dial_failed(struct gateway *g)
+{
+	if (g->link.state == LINK_DIALING && g->spec.scout)
+		g->broker = (g->broker + 1) % scout_brokers(g->spec.scout);
 }
 
 static enum err subscribe(struct gateway *g)
@@ -615,7 +619,7 @@ static void greet(struct gateway *g)
 {
 	enum err e = subscribe(g);
 
-	log_say(EV_UPLINK_UP, KV_STR("host", g->spec.conf->uplink_host), KV_NUM("waiting", flight_count(g->flight)));
+	log_say(EV_UPLINK_UP, KV_STR("host", host_of(g)), KV_NUM("waiting", flight_count(g->flight)));
 	if (e != OK)
 		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
 	g->online_us = real_us(g);
@@ -667,8 +671,9 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 		step(g, LINK_EV_CONNECTED);
 		break;
 	case UPLINK_LOST:
-		log_say(EV_UPLINK_LOST, KV_STR("host", g->spec.conf->uplink_host), KV_STR("why", u->why),
+		log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", u->why),
 			KV_NUM("waiting", flight_count(g->flight)));
+		dial_failed(g);
 		step(g, LINK_EV_LOST);
 		break;
 	case UPLINK_ACK:
@@ -754,6 +759,37 @@ static void tick_trouble(struct gateway *g)
 		tell_troubles(g);
 }
 
+/* Nothing is lost by it: what was not answered is sent again. But a moment without messages costs no second copies. */
+static void connect_anew(struct gateway *g)
+{
+	if (g->link.state == LINK_UP)
+		step(g, LINK_EV_LOST);
+	g->renew_ms = 0;
+}
+
+static void tick_scout(struct gateway *g)
+{
+	unsigned better = g->broker;
+
+	if (!g->spec.scout || g->stopping)
+		return;
+	switch (scout_look(g->spec.scout, g->broker, now_ms(g), &better)) {
+	case SCOUT_CERTIFICATE:
+		g->spec.cert = scout_cert(g->spec.scout);
+		g->renew_ms = now_ms(g) + RENEW_MS;
+		break;
+	case SCOUT_BROKER:
+		log_say(EV_UPLINK_BETTER, KV_STR("host", scout_host(g->spec.scout, better)));
+		g->broker = better;
+		connect_anew(g);
+		break;
+	case SCOUT_NOTHING:
+		break;
+	}
+	if (g->renew_ms && (flight_count(g->flight) == 0 || now_ms(g) >= g->renew_ms))
+		connect_anew(g);
+}
+
 static void sooner(int64_t *wait, int64_t at_ms, int64_t now)
 {
 	int64_t left = at_ms > now ? at_ms - now : 0;
@@ -786,13 +822,14 @@ int64_t pipeline_run(struct gateway *g)
 	take_uplink(g);
 	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
 		if (g->link.state == LINK_DIALING)
-			log_say(EV_UPLINK_LOST, KV_STR("host", g->spec.conf->uplink_host),
-				KV_STR("why", "no answer in time"));
+			log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", "no answer in time"));
+		dial_failed(g);
 		step(g, LINK_EV_TIMEOUT);
 	}
 	tick_throttle(g);
 	tick_open(g);
 	tick_trouble(g);
+	tick_scout(g);
 	tick_state(g);
 	send_some(g);
 	return next_run(g);
@@ -871,10 +908,11 @@ static enum err open_outbox(struct gateway *g)
 static enum err open_uplink(struct gateway *g)
 {
 	const struct conf *c = g->spec.conf;
+	const struct scout *s = g->spec.scout;
 	const struct uplink_spec spec = {
-		c->uplink_host, c->uplink_cafile, c->uplink_certfile, c->uplink_keyfile, g->spec.device,
-		(unsigned)c->uplink_port, (unsigned)c->uplink_keepalive_s, (unsigned)c->uplink_connect_timeout_ms,
-		g->spec.wake, g->spec.ctx,
+		s ? scout_cafile(s) : c->uplink_cafile, s ? scout_certfile(s) : c->uplink_certfile,
+		s ? scout_keyfile(s) : c->uplink_keyfile, g->spec.device, (unsigned)c->uplink_keepalive_s,
+		(unsigned)c->uplink_connect_timeout_ms, g->spec.wake, g->spec.ctx,
 	};
 
 	/* A second more than the library's own limit, which says why. */

@@ -11,6 +11,7 @@
 #include "cert.h"
 #include "conf.h"
 #include "input.h"
+#include "scout.h"
 #include "uplink.h"
 
 struct gateway;
@@ -18,6 +19,7 @@ struct gateway;
 struct pipeline_spec {
 	const struct conf *conf;            /* texts and units are borrowed until pipeline_close() */
 	struct cert cert;
+	struct scout *scout;                /* borrowed until pipeline_close(); NULL: the first broker, the files as they are */
 	const char *device, *tenant;
 	const uint8_t *root;                /* of the outbox, 32 bytes; borrowed for the call */
 	const struct uplink_kind *uplink;

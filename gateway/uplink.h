@@ -16,10 +16,15 @@
 struct uplink;
 
 struct uplink_spec {                /* texts are borrowed until close() */
-	const char *host, *cafile, *certfile, *keyfile, *client_id;
-	unsigned port, keepalive_s, connect_timeout_ms;
+	const char *cafile, *certfile, *keyfile, *client_id;
+	unsigned keepalive_s, connect_timeout_ms;
 	void (*wake)(void *ctx);
 	void *ctx;
+};
+
+struct uplink_place {
+	const char *host;
+	unsigned port;
 };
 
 struct uplink_message {
@@ -49,7 +54,8 @@ struct uplink_event {
 
 struct uplink_kind {
 	enum err (*open)(const struct uplink_spec *spec, struct uplink **out);
-	void (*dial)(struct uplink *u, const struct uplink_message *will);   /* copies the will */
+	/* Copies both. */
+	void (*dial)(struct uplink *u, const struct uplink_place *to, const struct uplink_message *will);
 	/* QoS 1; its answer is one UPLINK_ACK. ERR_CLOSED: not up. ERR_FULL: too many unanswered. Copies. */
 	enum err (*send)(struct uplink *u, const struct uplink_message *m);
 	enum err (*subscribe)(struct uplink *u, const char *const *filter, size_t n);

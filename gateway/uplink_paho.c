@@ -41,15 +41,17 @@ struct ticket {
 	bool busy;
 };
 
-struct will {
-	char topic[TOPIC_MAX];
+/* What the next dial() is to do. */
+struct plan {
+	char uri[TOPIC_MAX + 32];
+	unsigned port;
+	char topic[TOPIC_MAX];          /* the will */
 	uint8_t payload[WILL_MAX];
 	size_t n;
 };
 
 struct uplink {
 	struct uplink_spec spec;
-	char uri[TOPIC_MAX + 32];
 	pthread_t thread;
 	bool running;
 
@@ -61,7 +63,8 @@ struct uplink {
 	enum want want;
 	unsigned wish;                  /* generation of the loop's last dial() or hangup() */
 	unsigned generation;            /* of the handle there is */
-	struct will will;               /* of the next dial() */
+	struct plan plan;
+	unsigned port;                  /* of the handle there is */
 	struct event *first, **last, *lent;
 	unsigned inbox;
 	struct ticket ticket[UPLINK_UNANSWERED_MAX];
@@ -175,7 +178,7 @@ static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 	struct uplink *u = ctx;
 	int most = MQTTProperties_getNumericValue(&r->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
 
-	do_not_delay(u->spec.port);
+	do_not_delay(u->port);
 	say_simple(u, UPLINK_UP, most > 0 ? most : UINT16_MAX, "");   /* not said: MQTT 5 §3.2.2.3.3 */
 }
 
@@ -280,12 +283,12 @@ static int on_message(void *ctx, char *topic, int topic_n, MQTTAsync_message *m)
 
 /* ---- the thread that dials ---- */
 
-static enum err make_handle(struct uplink *u, MQTTAsync *out)
+static enum err make_handle(struct uplink *u, const char *uri, MQTTAsync *out)
 {
 	MQTTAsync_createOptions o = MQTTAsync_createOptions_initializer5;
 
 	o.maxBufferedMessages = 2 * UPLINK_UNANSWERED_MAX;
-	if (MQTTAsync_createWithOptions(out, u->uri, u->spec.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &o) !=
+	if (MQTTAsync_createWithOptions(out, uri, u->spec.client_id, MQTTCLIENT_PERSISTENCE_NONE, NULL, &o) !=
 	    MQTTASYNC_SUCCESS)
 		return ERR_IO;
 	if (MQTTAsync_setCallbacks(*out, u, on_lost, on_message, NULL) != MQTTASYNC_SUCCESS ||
@@ -294,7 +297,7 @@ static enum err make_handle(struct uplink *u, MQTTAsync *out)
 	return OK;
 }
 
-static int connect_handle(struct uplink *u, MQTTAsync handle, const struct will *w)
+static int connect_handle(struct uplink *u, MQTTAsync handle, const struct plan *w)
 {
 	MQTTAsync_connectOptions o = MQTTAsync_connectOptions_initializer5;
 	MQTTAsync_SSLOptions ssl = MQTTAsync_SSLOptions_initializer;
@@ -362,18 +365,19 @@ static void dial(struct uplink *u, unsigned generation)
 {
 	MQTTAsync handle = NULL;
 	int rc = MQTTASYNC_FAILURE;
-	struct will will;
+	struct plan plan;
 
 	destroy_handle(u, false);
 	pthread_mutex_lock(&u->queue_lock);
 	u->generation = generation;
-	will = u->will;
+	plan = u->plan;
+	u->port = plan.port;
 	pthread_mutex_unlock(&u->queue_lock);
-	if (make_handle(u, &handle) == OK) {
+	if (make_handle(u, plan.uri, &handle) == OK) {
 		pthread_mutex_lock(&u->handle_lock);
 		u->handle = handle;
 		pthread_mutex_unlock(&u->handle_lock);
-		rc = connect_handle(u, handle, &will);
+		rc = connect_handle(u, handle, &plan);
 	} else if (handle) {
 		MQTTAsync_destroy(&handle);
 	}
@@ -415,13 +419,18 @@ static void wish(struct uplink *u, enum want want)
 	pthread_mutex_unlock(&u->queue_lock);
 }
 
-static void paho_dial(struct uplink *u, const struct uplink_message *will)
+static void paho_dial(struct uplink *u, const struct uplink_place *to, const struct uplink_message *will)
 {
+	bool v6 = strchr(to->host, ':') != NULL;
+	struct plan *p = &u->plan;
+
 	pthread_mutex_lock(&u->queue_lock);
-	must(will->payload.n <= sizeof(u->will.payload));
-	snprintf(u->will.topic, sizeof(u->will.topic), "%s", will->topic);
-	memcpy(u->will.payload, will->payload.p, will->payload.n);
-	u->will.n = will->payload.n;
+	must(will->payload.n <= sizeof(p->payload));
+	snprintf(p->uri, sizeof(p->uri), "ssl://%s%s%s:%u", v6 ? "[" : "", to->host, v6 ? "]" : "", to->port);
+	p->port = to->port;
+	snprintf(p->topic, sizeof(p->topic), "%s", will->topic);
+	memcpy(p->payload, will->payload.p, will->payload.n);
+	p->n = will->payload.n;
 	pthread_mutex_unlock(&u->queue_lock);
 	wish(u, WANT_DIAL);
 }
@@ -535,13 +544,11 @@ static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
 {
 	MQTTAsync_init_options init = MQTTAsync_init_options_initializer;
 	CLEANUP(paho_close) struct uplink *u = calloc(1, sizeof(*u));
-	bool v6 = strchr(spec->host, ':') != NULL;
 
 	if (!u)
 		return ERR_FULL;
 	u->spec = *spec;
 	u->last = &u->first;
-	snprintf(u->uri, sizeof(u->uri), "ssl://%s%s%s:%u", v6 ? "[" : "", spec->host, v6 ? "]" : "", spec->port);
 	if (pthread_mutex_init(&u->handle_lock, NULL) != 0 || pthread_mutex_init(&u->queue_lock, NULL) != 0 ||
 	    pthread_cond_init(&u->wanted, NULL) != 0)
 		return ERR_FULL;

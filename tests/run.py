@@ -62,6 +62,7 @@ def kinds(build, env):
         runner = [sys.executable, TESTS / "scene/scene.py", "--build", build, script]
         yield Job(f"scene/{script.stem}", runner, 180, env)
     if (build / "pullcord-gateway").exists():
+        yield Job("soak/uplink", [sys.executable, TESTS / "soak/uplink.py", build], 180, env)
         yield Job("soak/short", [sys.executable, TESTS / "soak/soak.py", "--build", build], 180, env)
 
 

@@ -2,6 +2,22 @@
 
 #include "crypt.h"
 #include "flight.h"
+#include "open.h"
+
+enum err message_check(const struct event *e)
+{
+	if (e->source_id.n == 0 || e->source_id.n > OPEN_SOURCE_ID_MAX || e->source.n > OPEN_SOURCE_MAX ||
+	    !span_utf8(e->source) || !span_utf8(e->source_id))
+		return ERR_RANGE;
+	if (e->kind == EVENT_OBSERVATIONS)
+		return OK;
+	return e->kind == EVENT_ALERT && e->alert.key.len == OPEN_KEY ? OK : ERR_RANGE;
+}
+
+void message_scope(const struct message_from *from, ProtobufCBinaryData of, uint8_t key[KEY_BYTES])
+{
+	key_of((const struct span[]){ span_str(from->tenant), span_str(from->device), span(of.data, of.len) }, 3, key);
+}
 
 static enum err write_envelope(const struct message_from *from, const ProtobufCMessage *body, const struct id *id,
 			       int64_t now_us, int64_t expires_us, struct put *room, struct message *m)

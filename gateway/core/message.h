@@ -19,6 +19,11 @@ struct message {
 	struct span envelope;       /* in the room it was written to */
 };
 
+/* Can it be kept and told apart? ERR_RANGE. */
+enum err message_check(const struct event *e) MUST_USE;
+/* Two gateways may stand before devices of one name; their alerts must not meet in one Alert.key. */
+void message_scope(const struct message_from *from, ProtobufCBinaryData of, uint8_t key[KEY_BYTES]);
+
 /* Each writes one message into `room`. ERR_RANGE: a body no reader would take; ERR_TOO_LARGE. */
 enum err message_alert(const struct message_from *from, const char *unit, const Pullcord__V1__Alert *a,
 		       const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room,

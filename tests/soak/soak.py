@@ -72,7 +72,7 @@ class SmallDisk:
 class Soak:
     def __init__(self, args):
         self.random, self.args = random.Random(args.seed), args
-        record_mib = 16 + int(args.seconds * args.rate / 800)    # a message is some three entries, of 300 bytes
+        record_mib = 16 + int(args.seconds * args.rate / 350)    # a press and its end are some ten entries, of 230 bytes
         self.disk = SmallDisk(record_mib + 160)
         self.house = House(args.build)
         self.counts = {}

@@ -50,9 +50,9 @@ static inline enum err fake_open(const struct uplink_spec *spec, struct uplink *
 	return OK;
 }
 
-static inline void fake_dial(struct uplink *u, const struct uplink_message *will)
+static inline void fake_dial(struct uplink *u, const struct uplink_place *to, const struct uplink_message *will)
 {
-	(void)u;
+	(void)u, (void)to;
 	b.dials++;
 	assert_true(will->retain);
 	strcpy(b.will_topic, will->topic);

@@ -1,0 +1,329 @@
+#include "scout.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "tls.h"
+
+#define LOOK_MS 5000                /* at the files */
+#define AGAIN_MS 60000              /* a pair that did not work is tried again after this, or when it changes */
+#define FILE_MOST 65536
+#define FILES 3
+
+enum { CA, CERT, KEY };
+
+/* A file as it was last seen: enough to see that it changed. */
+struct mark {
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec changed;
+};
+
+/* Copies of the three files in memory, which have paths of their own. */
+struct set {
+	int fd[FILES];
+	char path[FILES][32];
+	struct mark mark[FILES];
+	struct cert cert;
+};
+
+struct scout {
+	const struct conf *conf;
+	void (*wake)(void *ctx);
+	void *ctx;
+	struct set in_force, candidate;
+	struct scout_broker broker[SCOUT_BROKERS_MAX];
+	unsigned brokers;
+	int64_t look_ms, again_ms, prefer_ms;
+
+	/* one try at a time */
+	pthread_t thread;
+	bool trying, of_certificate;
+	unsigned target;
+	atomic_bool done;
+	enum err err;
+	char why[TLS_WHY_MAX];
+};
+
+static const char *file_of(const struct conf *c, int which)
+{
+	return which == CA ? c->uplink_cafile : which == CERT ? c->uplink_certfile : c->uplink_keyfile;
+}
+
+/* ---- files in memory ---- */
+
+static void set_clear(struct set *s)
+{
+	for (int i = 0; i < FILES; i++)
+		fd_cleanup(&s->fd[i]);
+	*s = (struct set){ .fd = { -1, -1, -1 } };
+}
+
+static enum err copy_file(const char *from, int to)
+{
+	CLEANUP(fd_cleanup) int fd = open(from, O_RDONLY | O_CLOEXEC);
+	uint8_t bytes[4096];
+	size_t all = 0;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+	while ((n = read(fd, bytes, sizeof(bytes))) > 0 && (all += (size_t)n) <= FILE_MOST)
+		if (write(to, bytes, (size_t)n) != n)
+			return ERR_IO;
+	explicit_bzero(bytes, sizeof(bytes));
+	return n == 0 && all ? OK : n < 0 ? ERR_IO : ERR_TOO_LARGE;
+}
+
+static bool mark_file(const char *path, struct mark *out)
+{
+	struct stat st;
+
+	memset(out, 0, sizeof(*out));
+	if (stat(path, &st) != 0)
+		return false;
+	out->dev = st.st_dev;
+	out->ino = st.st_ino;
+	out->size = st.st_size;
+	out->changed = st.st_ctim;
+	return true;
+}
+
+static bool same_mark(const struct mark *a, const struct mark *b)
+{
+	return a->dev == b->dev && a->ino == b->ino && a->size == b->size && a->changed.tv_sec == b->changed.tv_sec &&
+	       a->changed.tv_nsec == b->changed.tv_nsec;
+}
+
+static enum err set_load(const struct conf *c, struct set *out)
+{
+	set_clear(out);
+	for (int i = 0; i < FILES; i++) {
+		if (!mark_file(file_of(c, i), &out->mark[i]))
+			return ERR_NOT_FOUND;
+		out->fd[i] = memfd_create("pullcord", MFD_CLOEXEC);
+		if (out->fd[i] < 0)
+			return ERR_IO;
+		TRY(copy_file(file_of(c, i), out->fd[i]));
+		snprintf(out->path[i], sizeof(out->path[i]), "/proc/self/fd/%d", out->fd[i]);
+	}
+	TRY(cert_read(out->path[CERT], &out->cert));
+	return cert_check_key(out->path[CERT], out->path[KEY]);
+}
+
+static bool set_is_of_files(const struct conf *c, const struct set *s)
+{
+	bool same = true;
+
+	for (int i = 0; i < FILES; i++) {
+		struct mark now;
+
+		mark_file(file_of(c, i), &now);
+		same = same && same_mark(&now, &s->mark[i]);
+	}
+	return same;
+}
+
+/* Under the same paths, so that whoever has them need not be told. */
+static void put_in_force(struct scout *s)
+{
+	for (int i = 0; i < FILES; i++)
+		(void)dup3(s->candidate.fd[i], s->in_force.fd[i], O_CLOEXEC);
+	memcpy(s->in_force.mark, s->candidate.mark, sizeof(s->in_force.mark));
+	s->in_force.cert = s->candidate.cert;
+	set_clear(&s->candidate);
+}
+
+/* ---- trying ---- */
+
+static void *try_it(void *arg)
+{
+	struct scout *s = arg;
+	const struct set *with = s->of_certificate ? &s->candidate : &s->in_force;
+	const struct tls_try t = {
+		s->broker[s->target].host, with->path[CA], with->path[CERT], with->path[KEY], s->broker[s->target].port,
+		(unsigned)s->conf->uplink_connect_timeout_ms,
+	};
+
+	s->err = tls_try(&t, s->why);
+	atomic_store(&s->done, true);
+	s->wake(s->ctx);
+	return NULL;
+}
+
+static void begin(struct scout *s, unsigned target, bool of_certificate)
+{
+	s->target = target;
+	s->of_certificate = of_certificate;
+	atomic_store(&s->done, false);
+	s->trying = pthread_create(&s->thread, NULL, try_it, s) == 0;
+}
+
+static void refuse(struct scout *s, const char *why, int64_t now_ms)
+{
+	log_say(EV_CERTIFICATE_REFUSED, KV_STR("file", s->conf->uplink_certfile), KV_STR("why", why));
+	s->again_ms = now_ms + AGAIN_MS;
+}
+
+static enum scout_news finish(struct scout *s, int64_t now_ms, unsigned *better)
+{
+	pthread_join(s->thread, NULL);
+	s->trying = false;
+	if (!s->of_certificate) {
+		*better = s->target;
+		return s->err == OK ? SCOUT_BROKER : SCOUT_NOTHING;
+	}
+	if (s->err != OK) {
+		refuse(s, s->why, now_ms);
+		return SCOUT_NOTHING;
+	}
+	put_in_force(s);
+	log_say(EV_CERTIFICATE_CHANGED, KV_STR("file", s->conf->uplink_certfile));
+	return SCOUT_CERTIFICATE;
+}
+
+/* True: a try began. */
+static bool look_at_files(struct scout *s, unsigned at, int64_t now_ms)
+{
+	bool known = set_is_of_files(s->conf, &s->candidate);
+	enum err e;
+
+	if (set_is_of_files(s->conf, &s->in_force) || (known && now_ms < s->again_ms))
+		return false;
+	e = set_load(s->conf, &s->candidate);
+	if (e == OK && strcmp(s->candidate.cert.device, s->in_force.cert.device) != 0)
+		e = ERR_SENDER;
+	if (e == OK) {
+		begin(s, at, true);
+		return true;
+	}
+	if (!known)   /* once for each state of the files */
+		refuse(s, err_text(e), now_ms);
+	s->again_ms = now_ms + AGAIN_MS;
+	return false;
+}
+
+enum scout_news scout_look(struct scout *s, unsigned at, int64_t now_ms, unsigned *better)
+{
+	if (s->trying)
+		return atomic_load(&s->done) ? finish(s, now_ms, better) : SCOUT_NOTHING;
+	if (now_ms >= s->look_ms) {
+		s->look_ms = now_ms + LOOK_MS;
+		if (look_at_files(s, at, now_ms))
+			return SCOUT_NOTHING;
+	}
+	if (at == 0) {
+		s->prefer_ms = now_ms + s->conf->uplink_prefer_s * 1000LL;
+	} else if (now_ms >= s->prefer_ms) {
+		s->prefer_ms = now_ms + s->conf->uplink_prefer_s * 1000LL;
+		begin(s, s->target + 1 < at && !s->of_certificate ? s->target + 1 : 0, false);
+	}
+	return SCOUT_NOTHING;
+}
+
+/* ---- brokers ---- */
+
+static enum err read_broker(struct span word, unsigned port, struct scout_broker *out)
+{
+	struct span host = word, number = { NULL, 0 };
+	const uint8_t *colon = memrchr(word.p, ':', word.n);
+	uint64_t n = port;
+
+	if (word.p[0] == '[') {
+		const uint8_t *end = memchr(word.p, ']', word.n);
+
+		if (!end)
+			return ERR_SYNTAX;
+		host = span(word.p + 1, (size_t)(end - word.p) - 1);
+		colon = end + 1 < word.p + word.n ? end + 1 : NULL;
+		if (colon && *colon != ':')
+			return ERR_SYNTAX;
+	} else if (colon) {
+		host = span(word.p, (size_t)(colon - word.p));
+	}
+	if (colon)
+		number = span(colon + 1, word.n - (size_t)(colon + 1 - word.p));
+	if ((colon && !span_u64(number, UINT16_MAX, &n)) || n == 0 || host.n == 0 ||
+	    !span_text(host, out->host, sizeof(out->host)))
+		return ERR_SYNTAX;
+	out->port = (unsigned)n;
+	return OK;
+}
+
+enum err scout_read_brokers(const char *text, unsigned port, struct scout_broker *out, size_t max, unsigned *n)
+{
+	struct span rest = span_str(text);
+
+	for (*n = 0; rest.n;) {
+		struct span word = span_cut(rest, ' ', &rest);
+
+		if (word.n == 0)
+			continue;
+		if (*n == max)
+			return ERR_TOO_LARGE;
+		TRY(read_broker(word, port, &out[*n]));
+		++*n;
+	}
+	return OK;
+}
+
+unsigned scout_brokers(const struct scout *s) { return s->brokers; }
+const char *scout_host(const struct scout *s, unsigned broker) { return s->broker[broker].host; }
+unsigned scout_port(const struct scout *s, unsigned broker) { return s->broker[broker].port; }
+const char *scout_cafile(const struct scout *s) { return s->in_force.path[CA]; }
+const char *scout_certfile(const struct scout *s) { return s->in_force.path[CERT]; }
+const char *scout_keyfile(const struct scout *s) { return s->in_force.path[KEY]; }
+struct cert scout_cert(const struct scout *s) { return s->in_force.cert; }
+
+/* ---- life ---- */
+
+static enum err brokers_load(struct scout *s)
+{
+	const struct conf *c = s->conf;
+	unsigned others = 0;
+
+	snprintf(s->broker[0].host, sizeof(s->broker[0].host), "%s", c->uplink_host);
+	s->broker[0].port = (unsigned)c->uplink_port;
+	TRY(scout_read_brokers(c->uplink_others, (unsigned)c->uplink_port, s->broker + 1, SCOUT_BROKERS_MAX - 1, &others));
+	s->brokers = 1 + others;
+	return OK;
+}
+
+enum err scout_open(const struct conf *c, void (*wake)(void *ctx), void *ctx, struct scout **out)
+{
+	CLEANUP(scout_close) struct scout *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return ERR_FULL;
+	*s = (struct scout){ .conf = c, .wake = wake, .ctx = ctx };
+	s->in_force.fd[CA] = s->in_force.fd[CERT] = s->in_force.fd[KEY] = -1;
+	s->candidate.fd[CA] = s->candidate.fd[CERT] = s->candidate.fd[KEY] = -1;
+	TRY(brokers_load(s));
+	TRY(set_load(c, &s->in_force));
+	*out = s;
+	s = NULL;
+	return OK;
+}
+
+void scout_close(struct scout **out)
+{
+	struct scout *s = *out;
+
+	if (!s)
+		return;
+	if (s->trying)
+		pthread_join(s->thread, NULL);
+	set_clear(&s->in_force);
+	set_clear(&s->candidate);
+	free(s);
+	*out = NULL;
+}

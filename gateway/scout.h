@@ -1,0 +1,46 @@
+/* scout: goes ahead of the uplink. It holds the certificate, key and CA that are in force, so that a file half replaced
+ * harms nobody; when the files have changed it tries the new ones against the broker, and only what worked comes into
+ * force. While we are with another broker than the best, it looks whether a better one is back. Tries are made by a
+ * thread of its own, one at a time. */
+#ifndef PULLCORD_SCOUT_H
+#define PULLCORD_SCOUT_H
+
+#include "cert.h"
+#include "conf.h"
+
+#define SCOUT_BROKERS_MAX 8
+
+struct scout;
+
+enum scout_news {
+	SCOUT_NOTHING,
+	SCOUT_CERTIFICATE,              /* a new pair or CA is in force: connect again when it does no harm */
+	SCOUT_BROKER,                   /* a better broker answers: *better */
+};
+
+/* The files as they are now are in force. Borrows the settings. Errors: those of cert_read(), ERR_IO; ERR_SYNTAX also of
+ * brokers that are no HOST or HOST:PORT. */
+enum err scout_open(const struct conf *c, void (*wake)(void *ctx), void *ctx, struct scout **out) MUST_USE;
+void scout_close(struct scout **s);             /* waits for a try that is under way */
+
+/* Paths of what is in force; the same until scout_close(). */
+const char *scout_cafile(const struct scout *s);
+const char *scout_certfile(const struct scout *s);
+const char *scout_keyfile(const struct scout *s);
+struct cert scout_cert(const struct scout *s);
+
+unsigned scout_brokers(const struct scout *s);  /* the best is 0 */
+const char *scout_host(const struct scout *s, unsigned broker);
+unsigned scout_port(const struct scout *s, unsigned broker);
+
+/* To be called every second or so; `at`: the broker we are with, or dial. */
+enum scout_news scout_look(struct scout *s, unsigned at, int64_t now_ms, unsigned *better);
+
+/* "a:1 b [::1]:2" into names and ports; how many. ERR_SYNTAX. For tests and --check. */
+struct scout_broker {
+	char host[CONF_TEXT];
+	unsigned port;
+};
+enum err scout_read_brokers(const char *text, unsigned port, struct scout_broker *out, size_t max, unsigned *n) MUST_USE;
+
+#endif

@@ -1,0 +1,131 @@
+#include "tls.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <openssl/conf.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define REFUSAL_MS 500              /* in TLS 1.3 a server says no to our certificate after the handshake */
+
+static void conf_drop(CONF **c) { NCONF_free(*c); }
+static void bio_drop(BIO **b) { BIO_free(*b); }
+static void ctx_drop(SSL_CTX **c) { SSL_CTX_free(*c); }
+static void ssl_drop(SSL **s) { SSL_free(*s); }
+static void addresses_drop(struct addrinfo **a)
+{
+	if (*a)
+		freeaddrinfo(*a);
+}
+
+/* Paho has no setting for it, but every SSL_CTX begins with what the library's settings say. */
+enum err tls_only_13(void)
+{
+	static const char text[] = "openssl_conf = all\n[all]\nssl_conf = tls\n[tls]\nsystem_default = default\n[default]\n"
+				   "MinProtocol = TLSv1.3\nCipherString = DEFAULT:@SECLEVEL=2\n";
+	CLEANUP(bio_drop) BIO *b = BIO_new_mem_buf(text, -1);
+	CLEANUP(conf_drop) CONF *c = NCONF_new(NULL);
+	long line;
+
+	OPENSSL_init_ssl(0, NULL);   /* reads OPENSSL_CONF, which may bring keys of a TPM; ours comes after */
+	return b && c && NCONF_load_bio(c, b, &line) == 1 && CONF_modules_load(c, NULL, 0) == 1 ? OK : ERR_CRYPTO;
+}
+
+static void set_timeout(int fd, unsigned ms)
+{
+	struct timeval t = { ms / 1000, (long)(ms % 1000) * 1000 };
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+}
+
+static int connect_one(const struct addrinfo *a, unsigned timeout_ms)
+{
+	CLEANUP(fd_cleanup) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int given;
+
+	if (fd < 0)
+		return -1;
+	set_timeout(fd, timeout_ms);   /* Linux: connect() keeps to it, too */
+	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0)
+		return -1;
+	given = fd;
+	fd = -1;
+	return given;
+}
+
+static enum err connect_to(const struct tls_try *t, int *out)
+{
+	CLEANUP(addresses_drop) struct addrinfo *all = NULL;
+	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	char port[8];
+
+	snprintf(port, sizeof(port), "%u", t->port);
+	if (getaddrinfo(t->host, port, &hints, &all) != 0)
+		return ERR_IO;
+	for (const struct addrinfo *a = all; a && *out < 0; a = a->ai_next)
+		*out = connect_one(a, t->timeout_ms);
+	return *out < 0 ? ERR_IO : OK;
+}
+
+static enum err say_why(char why[TLS_WHY_MAX])
+{
+	unsigned long e = ERR_peek_error();
+	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+
+	snprintf(why, TLS_WHY_MAX, "%s", reason ? reason : "the peer hung up or was silent");
+	ERR_clear_error();
+	return ERR_DENIED;
+}
+
+static SSL_CTX *context_of(const struct tls_try *t)
+{
+	CLEANUP(ctx_drop) SSL_CTX *c = SSL_CTX_new(TLS_client_method());
+	SSL_CTX *given;
+
+	if (!c || SSL_CTX_load_verify_locations(c, t->cafile, NULL) != 1 ||
+	    SSL_CTX_use_certificate_chain_file(c, t->certfile) != 1 ||
+	    SSL_CTX_use_PrivateKey_file(c, t->keyfile, SSL_FILETYPE_PEM) != 1)
+		return NULL;
+	SSL_CTX_set_verify(c, SSL_VERIFY_PEER, NULL);
+	given = c;
+	c = NULL;
+	return given;
+}
+
+/* Silence is consent: a broker waits for our CONNECT. */
+static bool is_taken(SSL *s, int fd)
+{
+	char byte;
+	int n;
+
+	set_timeout(fd, REFUSAL_MS);
+	n = SSL_read(s, &byte, 1);
+	return n > 0 || SSL_get_error(s, n) == SSL_ERROR_WANT_READ;
+}
+
+enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX])
+{
+	CLEANUP(fd_cleanup) int fd = -1;
+	CLEANUP(ctx_drop) SSL_CTX *c = NULL;
+	CLEANUP(ssl_drop) SSL *s = NULL;
+	enum err e = connect_to(t, &fd);
+
+	ERR_clear_error();
+	snprintf(why, TLS_WHY_MAX, "no connection");
+	if (e != OK)
+		return e;
+	c = context_of(t);
+	s = c ? SSL_new(c) : NULL;
+	if (!s || SSL_set1_host(s, t->host) != 1 || SSL_set_tlsext_host_name(s, t->host) != 1 || SSL_set_fd(s, fd) != 1 ||
+	    SSL_connect(s) != 1 || !is_taken(s, fd))
+		return say_why(why);
+	SSL_shutdown(s);
+	return OK;
+}
