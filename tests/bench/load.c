@@ -65,6 +65,26 @@ void caller_init(struct caller *c, const char *tenant, const char *unit, const c
 	id_init(&c->ids, span_str(tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(device), (uint16_t)real_us());
 }
 
+bool load_big(void) { return getenv("BENCH_BIG") != NULL; }
+
+static void make_big(Pullcord__V1__Alert *a)
+{
+	static char text[LOAD_BIG_TEXT + 1], name[LOAD_BIG_NAME + 1], value[LOAD_BIG_VALUE + 1];
+	static Pullcord__V1__Measurement m, *list[] = { &m };
+
+	memset(text, 'x', LOAD_BIG_TEXT);
+	memset(name, 'n', LOAD_BIG_NAME);
+	memset(value, '1', LOAD_BIG_VALUE);
+	pullcord__v1__measurement__init(&m);
+	m.code = "150456";
+	m.system = "MDC";
+	m.name = name;
+	m.value = value;
+	a->text = text;
+	a->n_value = 1;
+	a->value = list;
+}
+
 struct span caller_next(struct caller *c, uint32_t n)
 {
 	struct press press = { load_now_ns(), n };
@@ -88,6 +108,8 @@ struct span caller_next(struct caller *c, uint32_t n)
 	a.count = 1;
 	a.source = "bench";
 	a.source_id = text;
+	if (load_big())
+		make_big(&a);
 	if (envelope_write(&from, &a.base, &out) != OK)
 		load_fail("an alert does not fit %zu bytes", sizeof(c->buffer));
 	return put_span(&out);

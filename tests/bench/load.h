@@ -14,13 +14,19 @@ _Noreturn void load_fail(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* An answer on stdout, at once. */
 void load_say(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
+/* BENCH_BIG is in the environment: alerts of 1 KiB instead of some 150 bytes, by a long text and one value. */
+bool load_big(void);
+#define LOAD_BIG_TEXT 500
+#define LOAD_BIG_NAME 240
+#define LOAD_BIG_VALUE 100
+
 /* Alerts of one device: small (about 150 bytes), valid, each a condition of its own. */
 struct caller {
 	const char *tenant, *device;
 	int priority;
 	char topic[TOPIC_BYTES_MAX + 1];
 	struct id_maker ids;
-	uint8_t buffer[512];
+	uint8_t buffer[2048];
 };
 
 void caller_init(struct caller *c, const char *tenant, const char *unit, const char *priority, const char *device);

@@ -47,14 +47,18 @@ static void press(const char *priority, uint32_t n)
 {
 	static unsigned bed;    /* never one that called before, in no run */
 	struct press p = { load_now_ns(), n };
-	char id[PRESS_TEXT], line[256];
+	char id[PRESS_TEXT], line[2048], more[1024] = "";
 	int len;
 
 	press_write(&p, id);
+	if (load_big())
+		snprintf(more, sizeof(more), ",\"values\":[{\"code\":\"150456\",\"system\":\"MDC\",\"name\":\"%0*d\","
+			 "\"value\":\"%0*d\"}]", LOAD_BIG_NAME, 0, LOAD_BIG_VALUE, 0);
 	len = snprintf(line, sizeof(line),
 		       "{\"type\":\"alert\",\"id\":\"%s\",\"source\":\"station-%u\",\"kind\":\"%s\","
-		       "\"priority\":\"%s\",\"bed\":\"%u\",\"text\":\"Patient call\"}\n",
-		       id, bed % STATIONS, kinds[bed / STATIONS % countof(kinds)], priority, bed);
+		       "\"priority\":\"%s\",\"bed\":\"%u\",\"text\":\"Patient call%0*d\"%s}\n",
+		       id, bed % STATIONS, kinds[bed / STATIONS % countof(kinds)], priority, bed,
+		       load_big() ? LOAD_BIG_TEXT - 12 : 1, 0, more);
 	bed++;
 	if (write(line_to.fd, line, (size_t)len) != len)
 		load_fail("the gateway does not take more");

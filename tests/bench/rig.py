@@ -85,10 +85,10 @@ class Program(Process):
     def tell(self, command):
         self.child.stdin.write(f"{command}\n".encode())
 
-    def ask(self, command):
+    def ask(self, command, seconds=90):
         self.check()
         self.tell(command)
-        return self.answer()
+        return self.answer(seconds)
 
 
 def thread_ns(task):
@@ -231,9 +231,10 @@ class Rig:
         self.running.append(p)
         return p
 
-    def program(self, name, *argv):
+    def program(self, name, *argv, **env):
         """One of ours; it has said "ready" when this returns."""
-        p = self.start(Program, name, self.build / "tests/bench" / argv[0], *argv[1:], BENCH_PASSWORD=self.password)
+        p = self.start(Program, name, self.build / "tests/bench" / argv[0], *argv[1:], BENCH_PASSWORD=self.password,
+                       **env)
         p.greeting = p.answer()
         return p
 

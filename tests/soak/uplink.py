@@ -83,8 +83,8 @@ class Way:
 
     def is_back_soon_after_a_blip(self):
         took = []
-        for _ in range(5):
-            time.sleep(0.3)
+        for _ in range(3):
+            time.sleep(5.3)         # or it is taken for a line that flaps
             before = self.best.accepted
             start = time.monotonic()
             self.best.cut()

@@ -1,0 +1,216 @@
+"""What the gateway's outbox does, against peers in the same run: a Paho client with and without file persistence, and a
+Mosquitto bridge that saves every change. Priority high: such alerts the throttle never holds back."""
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+from rig import Process, Unmeasured, free_ports, wait_for_port
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "soak"))
+from proxy import Proxy     # noqa: E402
+
+ROUNDS = 4
+GATEWAY_WINDOW, PAHO_WINDOW = 256, 20
+BRIDGE_MESSAGES, DRAIN_MESSAGES, FLASH_MESSAGES = 1000, 100000, 500
+PLAIN, FILES, BRIDGE = ("a Paho client without persistence", "a Paho client with file persistence (never synced)",
+                        "a Mosquitto bridge that saves every change")
+
+GATEWAY_CONF = """
+[gateway]
+unit = med4
+outbox = {home}/outbox.mdb
+outbox_mib = {mib}
+root_key = {home}/outbox.key
+
+[uplink]
+host = localhost
+port = {port}
+cafile = {ca}
+certfile = {cert}
+keyfile = {key}
+window = 100
+
+[throttle]
+burst = 1000
+per_minute = 6000
+
+[input beds]
+kind = local
+address = {home}/beds.sock
+"""
+
+
+class Scene:
+    """One broker and one app, with everybody who sends to it."""
+
+    def __init__(self, rig, tools):
+        self.rig, self.say, self.Series, self.Row = rig, tools.say, tools.Series, tools.Row
+        self.devices = 0
+        rig.add_user("bea", "med4")
+        self.broker = rig.our_broker()
+        self.app = rig.program("app-outbox", "app", rig.dir / "ca.crt", self.broker.app_port, "bea", rig.TENANT, "med4")
+
+    def device(self, kind):
+        self.devices += 1
+        name = f"nc-{kind}-{self.devices}"
+        self.rig.add_device(name, "med4")
+        return name, self.rig.certificate(name)
+
+    def gateway(self, mib=16, port=None, **env):
+        name, (ca, cert, key) = self.device("ob")
+        home = self.rig.folder / name
+        conf = home / "bench.ini"
+        conf.write_text(GATEWAY_CONF.format(home=home, mib=mib, port=port or self.broker.device_port, ca=ca, cert=cert, key=key))
+        daemon = self.rig.start(Process, f"gateway-{name}", self.rig.build / "pullcord-gateway", "--config", conf)
+        for _ in range(400):
+            daemon.check()
+            if (home / "beds.sock").exists():
+                break
+            time.sleep(0.05)
+        press = self.rig.program(f"press-{name}", "press", home / "beds.sock", **env)
+        return SimpleNamespace(daemon=daemon, press=press, home=home)
+
+    def paho(self, *, port=None, folder=False, name=None, certificate=None, **env):
+        if not name:
+            name, certificate = self.device("paho")
+        ca, cert, key = certificate
+        more = []
+        if folder:
+            more = [self.rig.folder / f"{name}-kept"]
+            more[0].mkdir()
+        return self.rig.program(f"paho-{name}", "paho_peer", ca, port or self.broker.device_port, cert, key,
+                                self.rig.TENANT, "med4", name, *more, **env)
+
+    def bridge(self, **env):
+        """A broker on the device, as plain as can be, which passes everything on to ours."""
+        name, (ca, cert, key) = self.device("bridge")
+        port = free_ports(1)[0]
+        home = self.rig.folder / f"{name}-broker"
+        home.mkdir()
+        conf = home / "mosquitto.conf"
+        conf.write_text(
+            f"user root\npersistence true\npersistence_location {home}/\nautosave_on_changes true\nautosave_interval 1\n"
+            f"log_dest stderr\nlog_type error\nmax_inflight_messages 20\nlistener {port}\nallow_anonymous true\n"
+            f"cafile {ca}\ncertfile {self.rig.dir}/server.crt\nkeyfile {self.rig.dir}/keys/server.key\n"
+            f"connection up\naddress localhost:{self.broker.device_port}\nbridge_cafile {ca}\nbridge_certfile {cert}\n"
+            f"bridge_keyfile {key}\nremote_clientid {name}\nbridge_protocol_version mqttv50\nnotifications false\n"
+            f"bridge_attempt_unsubscribe false\ntry_private false\ncleansession false\ntopic # out 1\n")
+        broker = self.rig.start(Process, f"bridge-{name}", "mosquitto", "-c", conf)
+        wait_for_port(port, broker)
+        time.sleep(1)
+        return self.paho(port=port, name=name, certificate=(ca, cert, key), **env)
+
+    def run(self, sender, command, count, seconds=60):
+        """Seconds until the last was durable and at the app, and how long each took to get there."""
+        self.app.ask(f"expect {count}")
+        sender.tell(command)
+        start, end = (int(w) for w in sender.answer(seconds)[1:])
+        got, p50, p99, _, last = (int(w) for w in self.app.ask(f"result {seconds}")[1:])
+        if got < count:
+            raise Unmeasured(f"{sender.name}: {got} of {count} alerts came to the app")
+        return SimpleNamespace(seconds=(max(end, last) - start) / 1e9, p50=p50 / 1e6, p99=p99 / 1e6)
+
+
+def rate(scene, name, big):
+    env = {"BENCH_BIG": "1"} if big else {}
+    count = 1500 if big else 3000
+    gateway = scene.gateway(**env)
+    senders = {"ours": (gateway.press, GATEWAY_WINDOW, count), FILES: (scene.paho(folder=True, **env), PAHO_WINDOW, count),
+               PLAIN: (scene.paho(**env), PAHO_WINDOW, count), BRIDGE: (scene.bridge(**env), PAHO_WINDOW, BRIDGE_MESSAGES)}
+    rates = {who: [] for who in senders}
+    for turn in range(ROUNDS + 1):
+        for who, (sender, window, n) in senders.items():
+            done = scene.run(sender, f"rate {n} {window} high", n)
+            if turn:    # the first warms up
+                rates[who].append(n / done.seconds)
+    scene.say(f"  {name}: " + ", ".join(f"{who} {scene.Series(r).median:.0f}" for who, r in rates.items()))
+    for who in (FILES, PLAIN, BRIDGE):
+        yield scene.Row(name, "alerts/s", who, scene.Series(rates["ours"]), scene.Series(rates[who]))
+
+
+def press_to_app(scene, per_s):
+    senders = {"ours": scene.gateway().press, PLAIN: scene.paho()}
+    waits = {who: [] for who in senders}
+    for turn in range(ROUNDS + 1):
+        for who, sender in senders.items():
+            done = scene.run(sender, f"pace {per_s * 2} {per_s} high", per_s * 2)
+            if turn:
+                waits[who].append(done)
+    for p in ("p50", "p99"):
+        ours, plain = (scene.Series([getattr(w, p) for w in waits[who]]) for who in senders)
+        scene.say(f"  press to app at {per_s} a second, {p}: {ours.median:.3g} ms, {PLAIN} {plain.median:.3g} ms")
+        yield scene.Row(f"outbox.press_to_app_{p}.{per_s}", "ms", PLAIN, ours, plain)
+
+
+def drain(scene):
+    """Taken while there is no way to the broker, then brought to it. A Paho client cannot; it sends as many at its pace."""
+    proxy = Proxy(scene.broker.device_port)
+    proxy.mode = "stall"
+    gateway, plain = scene.gateway(mib=256, port=proxy.port), scene.paho()
+    scene.app.ask(f"expect {DRAIN_MESSAGES}")
+    gateway.press.tell(f"rate {DRAIN_MESSAGES} {GATEWAY_WINDOW} high")
+    gateway.press.answer(300)
+    proxy.mode, start = "pass", time.monotonic_ns()
+    got, _, _, _, last = (int(w) for w in scene.app.ask("result 300", 310)[1:])
+    proxy.close()
+    if got < DRAIN_MESSAGES:
+        raise Unmeasured(f"{got} of {DRAIN_MESSAGES} came to the app")
+    ours = (last - start) / 1e9
+    peer = scene.run(plain, f"rate {DRAIN_MESSAGES} {PAHO_WINDOW} high", DRAIN_MESSAGES, 300).seconds
+    scene.say(f"  {DRAIN_MESSAGES} after an outage: {ours:.1f} s; {PLAIN} sends as many in {peer:.1f} s")
+    yield scene.Row("outbox.drain_s.100k", "s", PLAIN, scene.Series([ours]), scene.Series([peer]))
+
+
+def flash(scene):
+    """What the kernel was asked to write for one alert, at 50 a second."""
+    gateway, files = scene.gateway(), scene.paho(folder=True)
+    took = {}
+    for who, sender, process in (("ours", gateway.press, gateway.daemon), (FILES, files, files)):
+        scene.run(sender, "pace 50 50 high", 50)
+        before = written(process.pid)
+        scene.run(sender, f"pace {FLASH_MESSAGES} 50 high", FLASH_MESSAGES)
+        time.sleep(0.5)
+        took[who] = (written(process.pid) - before) / FLASH_MESSAGES
+    if took[FILES] and took["ours"]:
+        yield scene.Row("gateway.flash_bytes_per_msg", "bytes", FILES, scene.Series([took["ours"]]),
+                        scene.Series([took[FILES]]))
+    scene.say(f"  bytes written for an alert: {took['ours']:.0f}, {FILES} {took[FILES]:.0f}")
+
+
+def written(pid):
+    with open(f"/proc/{pid}/io") as f:
+        return int(re.search(r"^write_bytes: (\d+)", f.read(), re.M)[1])
+
+
+def stripped_kb(rig, program):
+    copy = rig.folder / "stripped"
+    shutil.copy(program, copy)
+    subprocess.run(["strip", copy], check=True)
+    return copy.stat().st_size / 1024
+
+
+def size(scene):
+    ours, peer = (stripped_kb(scene.rig, scene.rig.build / p) for p in ("pullcord-gateway", "tests/bench/paho_peer"))
+    yield scene.Row("gateway.binary_kb", "KiB", "a Paho client that only publishes", scene.Series([ours]), scene.Series([peer]))
+
+
+def outbox_parts(tools):
+    """Each is measured, or not, by itself."""
+    scene = []
+
+    def part(name, measure):
+        def run(rig):
+            if not scene:
+                tools.say("\nWhat the outbox does")
+                scene.append(Scene(rig, tools))
+            yield from measure(scene[0])
+        run.__name__ = f"outbox_{name}"
+        return run
+    return [part("size", size), part("rate_128", lambda s: rate(s, "outbox.rate_128", False)),
+            part("rate_1k", lambda s: rate(s, "outbox.rate_1k", True)),
+            part("press_to_app_500", lambda s: press_to_app(s, 500)),
+            part("press_to_app_3000", lambda s: press_to_app(s, 3000)), part("flash", flash), part("drain", drain)]
