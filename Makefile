@@ -175,8 +175,8 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 bench: deps-present all $(bench_programs) $(bench_objects) ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy or gateway only
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
-soak: deps-present all ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100
-	$(Q)python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) --verbose
+soak: deps-present all ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold
+	$(Q)python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY)) --verbose
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)

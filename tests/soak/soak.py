@@ -219,7 +219,10 @@ class Soak:
 
     def run(self):
         rows = self.faults()
+        if self.args.only:
+            rows = [row for row in rows if row[0].__name__ in self.args.only.split(",")]
         end = time.monotonic() + self.args.seconds
+        warm, memory = time.monotonic() + self.args.seconds / 5, None
         say_at = time.monotonic() + 60
         order = [fault for fault, _ in rows]
         self.random.shuffle(order)      # each once, before chance decides
@@ -230,9 +233,20 @@ class Soak:
             if self.args.verbose:
                 say(f"{fault.__name__}: {len(self.ward.promised)} promised, {len(self.screen.seen)} seen")
             fault()
+            if not memory and time.monotonic() > warm:
+                memory = self.memory()
             if time.monotonic() > say_at:
                 say_at += 60
                 say(self.summary())
+
+        if memory and memory[0] == self.memory()[0]:   # the same process all the time
+            say(f"memory of the gateway: {memory[1]:.1f} MB after a fifth of the time, {self.memory()[1]:.1f} MB at the end; "
+                f"{self.proxy.accepted} connections")
+
+    def memory(self):
+        pid = self.gateway.process.child.pid
+        text = Path(f"/proc/{pid}/status").read_text()
+        return pid, next(int(l.split()[1]) for l in text.splitlines() if l.startswith("RssAnon")) / 1024
 
     def summary(self):
         return (f"{len(self.ward.promised)} promised, {len(self.screen.seen)} seen, {self.ward.refusals} refused; "
@@ -275,6 +289,8 @@ def main():
     args.add_argument("--seconds", type=float, default=12)
     args.add_argument("--seed", type=int, default=int(os.environ.get("TEST_SEED") or time.time()))
     args.add_argument("--rate", type=float, default=100, help="messages a second")
+    args.add_argument("--only", default="", help="only these faults: cut,hold,kill_broker; with such as leave the gateway "
+                      "alive its memory at the beginning and the end is told")
     args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
     args.add_argument("--verbose", action="store_true", help="say each fault")
     args = args.parse_args()

@@ -1,0 +1,145 @@
+/* scout: which brokers there are, and what is in force when files change. Against real brokers: tests/soak/uplink.py. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "crypt.h"
+#include "scout.h"
+#include "scratch.h"
+
+static void brokers_as_they_are_written(void **state)
+{
+	static const struct { const char *text; unsigned n; const char *host[3]; unsigned port[3]; } row[] = {
+		{ "", 0, { NULL }, { 0 } },
+		{ "b.example", 1, { "b.example" }, { 8883 } },
+		{ " b:1  c ", 2, { "b", "c" }, { 1, 8883 } },
+		{ "[::1]:2 [fe80::1] 10.0.0.1:65535", 3, { "::1", "fe80::1", "10.0.0.1" }, { 2, 8883, 65535 } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		struct scout_broker b[4];
+		unsigned n;
+
+		assert_int_equal(scout_read_brokers(row[i].text, 8883, b, countof(b), &n), OK);
+		assert_int_equal(n, row[i].n);
+		for (unsigned k = 0; k < n; k++) {
+			assert_string_equal(b[k].host, row[i].host[k]);
+			assert_int_equal(b[k].port, row[i].port[k]);
+		}
+	}
+}
+
+static void what_is_no_broker_is_refused(void **state)
+{
+	static const char *const bad[] = { "b:0", "b:65536", "b:", ":1", "b:x", "[::1", "[]", "[::1]2", "b:1:x" };
+	struct scout_broker b[2];
+	unsigned n;
+
+	(void)state;
+	for (size_t i = 0; i < countof(bad); i++)
+		assert_int_equal(scout_read_brokers(bad[i], 8883, b, countof(b), &n), ERR_SYNTAX);
+	assert_int_equal(scout_read_brokers("a b c", 8883, b, countof(b), &n), ERR_TOO_LARGE);
+}
+
+/* ---- files ---- */
+
+static struct scratch scratch;
+static struct conf conf;
+
+static void no_wake(void *ctx) { (void)ctx; }
+
+static void make_pair(const char *name)
+{
+	char command[2400];
+
+	snprintf(command, sizeof(command), "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=%s "
+		 "-keyout %s.new -out %s.new 2>/dev/null && mv %s.new %s && mv %s.new %s", name, conf.uplink_keyfile,
+		 conf.uplink_certfile, conf.uplink_keyfile, conf.uplink_keyfile, conf.uplink_certfile, conf.uplink_certfile);
+	assert_int_equal(system(command), 0);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	conf_init(&conf);
+	strcpy(conf.uplink_cafile, scratch_path(&scratch, "device.crt"));
+	strcpy(conf.uplink_certfile, scratch_path(&scratch, "device.crt"));
+	strcpy(conf.uplink_keyfile, scratch_path(&scratch, "device.key"));
+	strcpy(conf.uplink_host, "127.0.0.1");
+	conf.uplink_port = 1;           /* nobody is there */
+	make_pair("nc1");
+	return crypt_init() == OK ? 0 : -1;
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+static size_t read_file(const char *path, char *out, size_t cap)
+{
+	FILE *f = fopen(path, "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(out, 1, cap, f);
+	fclose(f);
+	return n;
+}
+
+/* Looks until the try that began is over. */
+static enum scout_news look(struct scout *s, int64_t now_ms)
+{
+	enum scout_news news = SCOUT_NOTHING;
+	unsigned better;
+
+	for (int i = 0; i < 200 && news == SCOUT_NOTHING; i++) {
+		news = scout_look(s, 0, now_ms, &better);
+		usleep(1000);
+	}
+	return news;
+}
+
+static void a_pair_that_was_not_taken_does_not_come_into_force(void **state)
+{
+	char before[4096], after[4096];
+	struct scout *s = NULL;
+	size_t n;
+
+	(void)state;
+	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
+	assert_int_equal(scout_brokers(s), 1);
+	n = read_file(scout_certfile(s), before, sizeof(before));
+	assert_true(n > 0);
+	make_pair("nc1");               /* good, but no broker answers */
+	assert_int_equal(look(s, 10000), SCOUT_NOTHING);
+	make_pair("nc2");               /* another device's */
+	assert_int_equal(look(s, 100000), SCOUT_NOTHING);
+	remove(conf.uplink_keyfile);
+	assert_int_equal(look(s, 200000), SCOUT_NOTHING);
+	assert_int_equal(read_file(scout_certfile(s), after, sizeof(after)), n);
+	assert_memory_equal(before, after, n);
+	assert_string_equal(scout_cert(s).device, "nc1");
+	scout_close(&s);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(brokers_as_they_are_written),
+		cmocka_unit_test(what_is_no_broker_is_refused),
+		cmocka_unit_test_setup_teardown(a_pair_that_was_not_taken_does_not_come_into_force, make, drop),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
