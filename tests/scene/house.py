@@ -381,7 +381,7 @@ class House:
             changed[at + page - 1] ^= 1
             copy.write_bytes(changed)
             done = self.verify_copy(copy)
-            if done.returncode and (said := json.loads(done.stdout))["part"] == "entry":
+            if done.returncode and done.stdout and (said := json.loads(done.stdout))["part"] == "entry":
                 return said
         raise Trouble("no changed entry was noticed")
 
