@@ -133,7 +133,7 @@ def rate(scene, name, big):
 
 
 def press_to_app(scene, per_s):
-    senders = {"ours": scene.gateway().press, PLAIN: scene.paho()}
+    senders = {"ours": scene.gateway(mib=128).press, PLAIN: scene.paho()}
     waits = {who: [] for who in senders}
     for turn in range(ROUNDS + 1):
         for who, sender in senders.items():
