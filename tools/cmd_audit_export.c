@@ -162,6 +162,7 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 	must(x);
 	if (code != CMD_DONE)
 		return code;
+	source_leave(s);
 	x->reader = books.reader;
 	walk.index = books.index;
 	e = out_open(path, &x->out);
@@ -192,6 +193,7 @@ static int tiles_run(const struct source *s, const char *folder, bool notes)
 
 	if (got != OK)
 		return source_no_record(got, s->record);
+	source_leave(s);
 	got = evidence_tiles(e, folder, notes, report_progress, &size);
 	if (got == ERR_CORRUPT) {
 		(void)report_fail(got, "export the record");

@@ -219,7 +219,7 @@ static int state_failed(const struct feed *f, enum err e)
 	(void)report_fail(e, "use the state file %s", f->state);
 	if (e == ERR_KIND)
 		report_hint("it is of another record, or of another receiver than %s; name another file", f->to);
-	else
+	else if (e == ERR_SYNTAX || e == ERR_VERSION)
 		report_hint("it is four lines, \"pullcord feed 1\", origin, to and safe; without it everything is sent again");
 	return CMD_NO;
 }
@@ -234,6 +234,7 @@ static int feed_run(struct feed *f, long first, long hold_s)
 
 	if (code != CMD_DONE)
 		return code;
+	source_leave(f->from);
 	f->reader = r;
 	mapped_source(reader_origin(r), &f->source);
 	e = reader_size(r, &f->size);
@@ -435,6 +436,7 @@ static int reconcile_run(const struct source *s, struct criteria *c, const struc
 
 	if (code != CMD_DONE)
 		return code;
+	source_leave(s);
 	mapped_source(reader_origin(r), &source);
 	mapped_percent(&origin, span_str(source.origin));
 	e = reader_size(r, &rec.seen.size);

@@ -85,6 +85,7 @@ int audit_prove(int argc, char **argv)
 	if (source_fill(&s) != OK)
 		return CMD_NO;
 	code = make_proof(&s, index, p);
+	source_leave(&s);
 	return code == CMD_DONE ? write_proof(p, out) : code;
 }
 
@@ -148,6 +149,7 @@ int audit_disclose(int argc, char **argv)
 	code = make_proof(&s, index, p);
 	if (code == CMD_DONE)
 		code = add_key(&s, p);
+	source_leave(&s);
 	if (code == CMD_DONE)
 		code = write_proof(p, out);
 	crypt_wipe(p, sizeof(*p));

@@ -17,7 +17,9 @@ enum err source_fill(struct source *s)
 	if (s->record)
 		return OK;
 	TRY(install_open(s->dir, &in));
-	install_enter(&in);   /* for good: nothing but reading follows, and LMDB's lock file must stay the broker's */
+	install_enter(&in);
+	s->install = in;
+	s->entered = true;
 	s->record_path = install_path(&in, "record.mdb");
 	s->key_path = install_path(&in, "keys/root.key");
 	s->sizes_path = install_path(&in, "record.sizes");
@@ -27,6 +29,12 @@ enum err source_fill(struct source *s)
 	s->sizes = s->sizes ? s->sizes : s->sizes_path.text;
 	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
 	return OK;
+}
+
+void source_leave(const struct source *s)
+{
+	if (s->entered)
+		install_leave(&s->install);
 }
 
 int source_no_key(enum err e, const char *path)

@@ -12,11 +12,15 @@
 struct source {
 	const char *dir, *record, *key, *sizes, *vkey;     /* options; NULL: not given */
 	struct install_path record_path, key_path, sizes_path, vkey_path;
+	struct install install;         /* when it is one of an installation */
+	bool entered;
 };
 
 /* What was not named is the installation's, unless a record was named: then nothing is guessed. Root becomes whose the
- * installation is, for good. Failures are said. */
+ * installation is, because what LMDB makes beside its stores must stay the broker's. Failures are said. */
 enum err source_fill(struct source *s) MUST_USE;
+/* Once its stores are open: root is root again, and writes where they are told to. */
+void source_leave(const struct source *s);
 
 /* The record of an installation, by its root key. What went wrong was said. */
 struct reader;
