@@ -57,7 +57,7 @@ void csv_end(struct csv *c)
 
 static const char *const names[] = {
 	"index", "time", "until", "event", "outcome", "party", "actor", "client", "address", "topic", "message", "patient",
-	"policy", "line", "why", "qos", "retain", "life_critical", "count", "detail", "recipients",
+	"policy", "line", "why", "qos", "retain", "life_critical", "count", "last", "digest", "detail", "recipients",
 };
 
 void csv_event_head(struct put *out)
@@ -121,6 +121,8 @@ void csv_event(struct put *out, uint64_t index, const Pullcord__V1__AuditEvent *
 	csv_text(&c, span_str(e->retain ? "true" : "false"));
 	csv_text(&c, span_str(e->life_critical ? "true" : "false"));
 	csv_number(&c, e->count ? e->count : 1);
+	hex_field(&c, &e->last);
+	hex_field(&c, &e->digest);
 	csv_text(&c, span_str(e->detail));
 	recipients_field(&c, e);
 	csv_end(&c);

@@ -75,6 +75,10 @@ static const struct row rows[] = {
 	T(GAP) = { ALERT, RECORDING_STOPPED, OURS("gap", "Events that were not written"), 'E', FLOW_NONE, ABOUT_NOTHING, 12 },
 	T(STORED) = { IMPORT, NULL, OURS("mqtt-stored", "Kept durably"), 'C', FLOW_IN, ABOUT_TOPIC, 0 },
 	T(CLOCK) = { ALERT, NULL, OURS("clock", "Clock was set"), 'E', FLOW_NONE, ABOUT_NOTHING, 4 },
+	T(LOCKOUT) = { ALERT, RESTRICTED, OURS("lockout", "Not heard for a while after wrong passwords"), 'E', FLOW_NONE,
+		       ABOUT_NOTHING, 8 },
+	T(SHADOW) = { ACTIVITY, NULL, OURS("policy-trial", "A policy on trial would decide otherwise"), 'E', FLOW_NONE,
+		      ABOUT_TOPIC, 0 },
 	T(ADMIN) = { ALERT, SECURITY_CONFIGURATION, OURS("admin", "Administrator's command"), 'E', FLOW_NONE, ABOUT_PERMISSION, 0 },
 };
 /* A refusal is an alert of its own, whatever was refused; but failed logins stay logins. */
@@ -225,6 +229,18 @@ static void add_count(struct mapped_object *o, const Pullcord__V1__AuditEvent *e
 		mapped_time((int64_t)e->until_us, until);
 		detail_text(o, "until", "%s", until);
 	}
+	detail_hex(o, "last-msg-id", &e->last);
+	detail_hex(o, "digest", &e->digest);
+}
+
+/* What a policy on trial would have said; which is on trial. */
+static void add_shadow(struct mapped_object *o, const Pullcord__V1__Shadow *s)
+{
+	if (!s)
+		return;
+	detail_hex(o, "trial-policy-version", &s->policy);
+	if (s->access)
+		detail_text(o, "trial-verdict", "%s", s->allow ? "allowed" : "denied");
 }
 
 /* Where the evidence lies, and what else the entry says. */
@@ -253,6 +269,7 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 	if (e->life_critical)
 		detail_text(o, "life-critical", "true");
 	add_count(o, e);
+	add_shadow(o, e->shadow);
 }
 
 /* ---- all of it ---- */
