@@ -11,6 +11,7 @@ int audit_feed(int argc, char **argv);
 int audit_reconcile(int argc, char **argv);
 int audit_search(int argc, char **argv);
 int audit_show(int argc, char **argv);
+int audit_segments(int argc, char **argv);
 int audit_disclosures(int argc, char **argv);
 int audit_prove(int argc, char **argv);
 int audit_disclose(int argc, char **argv);

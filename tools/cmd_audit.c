@@ -261,6 +261,7 @@ int cmd_audit(int argc, char **argv)
 		{ "search", audit_search, "show the events that somebody or something was part of" },
 		{ "show", audit_show, "show everything an entry says" },
 		{ "disclosures", audit_disclosures, "who received a patient's data, when, and on what ground" },
+		{ "segments", audit_segments, "list what is kept, held and erased together" },
 		{ "prove", audit_prove, "prove that an entry is in it" },
 		{ "disclose", audit_disclose, "prove an entry, and open it to whoever gets the file" },
 		{ "check-proof", audit_check_proof, "check such a file, without the record" },

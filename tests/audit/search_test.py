@@ -119,6 +119,17 @@ def show_says_everything():
     equal("no number", 2, record.tool("show", "first", check=False).returncode)
 
 
+def segments_cover_every_event():
+    listed = [json.loads(line) for line in record.tool("segments", "--json", key=False).stdout.splitlines()]
+    events = [e["index"] for e in record.events() if "actor" in e]
+    equal("numbers", list(range(1, len(listed) + 1)), [s["segment"] for s in listed])
+    equal("records", len(events), sum(s["records"] for s in listed))
+    equal("states", ({"closed"}, "open"), ({s["state"] for s in listed[:-1]}, listed[-1]["state"]))
+    for index in events[::97]:
+        equal(f"entry {index}", 1, sum(s["first"] < index <= s["last"] for s in listed))
+    equal("for people", len(listed) + 1, len(record.tool("segments", key=False).stdout.splitlines()))
+
+
 run([index_and_record_agree, what_came_later_is_found_in_the_same_index, a_limit_and_a_count,
      the_index_tells_nobody_who_is_in_it, an_index_of_another_record_is_made_anew,
-     a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm, show_says_everything])
+     a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm, show_says_everything, segments_cover_every_event])

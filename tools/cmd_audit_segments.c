@@ -1,0 +1,92 @@
+/* audit segments: the parts of the record that are kept, held and erased together. */
+#include <stdlib.h>
+
+#include "audit.h"
+#include "cmd.h"
+#include "keeping.h"
+#include "mapped.h"
+#include "report.h"
+#include "trail.h"
+
+static const char *const states[] = { [SEGMENT_OPEN] = "open", [SEGMENT_CLOSED] = "closed", [SEGMENT_ERASED] = "erased" };
+
+static void time_or_dash(int64_t us, char out[MAPPED_TIME])
+{
+	out[0] = '-';
+	out[1] = '\0';
+	if (us)
+		mapped_time(us, out);
+}
+
+/* Until when an open one is to be kept is not known yet. */
+static void say_segment(uint32_t id, const struct segment *s)
+{
+	char keep[KEEP_TEXT_MAX], opened[MAPPED_TIME], closed[MAPPED_TIME], until[MAPPED_TIME];
+	bool known = s->state < (int)countof(states) && states[s->state];
+
+	keep_write(s->keep, keep);
+	time_or_dash(s->opened_us, opened);
+	time_or_dash(s->closed_us, closed);
+	time_or_dash(s->closed_us ? keep_until_us(s->keep, s->closed_us) : 0, until);
+	struct cell cell[] = {
+		CELL_NUM("segment", id), CELL_STR("state", known ? states[s->state] : "unknown"), CELL_BOOL("held", s->held),
+		CELL_STR("keep", keep), CELL_NUM("first", s->first), CELL_NUM("last", s->last), CELL_NUM("records", s->records),
+		CELL_STR("opened", opened), CELL_STR("closed", closed), CELL_STR("until", until),
+	};
+	static const int width[] = { 8, 7, 5, 6, 12, 12, 8, 28, 28, 0 };
+
+	for (size_t i = 0; i < countof(cell); i++)
+		cell[i].width = width[i];
+	if (id == 1)
+		report_head(cell, countof(cell));
+	report_row(cell, countof(cell));
+}
+
+static enum err each_segment(struct trail *t)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct trail_ends ends;
+	struct segment s;
+
+	TRY(trail_view(t, &view));
+	TRY(view_ends(view, &ends));
+	for (uint32_t id = 1; id <= ends.segment && !report_broken(); id++) {
+		TRY(view_segment(view, id, &s));
+		say_segment(id, &s);
+	}
+	return OK;
+}
+
+static int segments_run(const struct source *s)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	enum err e = trail_open(s->record, 1 << 20, true, &t);
+
+	if (e == OK)
+		e = each_segment(t);
+	return e == OK ? CMD_DONE : source_no_record(e, s->record);
+}
+
+int audit_segments(int argc, char **argv)
+{
+	struct source s = { 0 };
+	bool json = false;
+	const struct opt opt[] = {
+		OPT_DIR(&s.dir), OPT_RECORD(&s.record),
+		OPT_FLAG("json", &json, "one JSON object a line"),
+	};
+	const struct opt_page page = {
+		.command = "audit segments",
+		.text = "Lists the segments of the record: what has one key, and is kept, held and erased together. Needs no root key.\n"
+			"first and last are entries; of several retentions the segments lie side by side. until says from when on a closed "
+			"one may be erased, unless it is held.",
+		.example = "pullcord audit segments --json",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, NULL);
+
+	if (code != OPT_RUN)
+		return code;
+	report_json(json);
+	return source_fill(&s) == OK ? segments_run(&s) : CMD_NO;
+}
