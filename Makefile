@@ -172,7 +172,7 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link build/fuzz/fuzzer/$(T)
 	$(Q)build/fuzz/fuzzer/$(T) -max_total_time=$(S) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(T)- build/fuzz/found/$(T) tests/fuzz/corpus/$(T)
 
-bench: deps-present all $(bench_programs) $(bench_objects) ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy or gateway only
+bench: deps-present all $(bench_programs) $(bench_objects) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy, gateway or searching only
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
 soak: deps-present all ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold

@@ -14,6 +14,7 @@ import sys
 import time
 from pathlib import Path
 
+import search
 from figures import Row, Series, print_table, say, write_tsv
 from outbox_rows import outbox_parts
 from policy import policy
@@ -204,9 +205,17 @@ def gateway(rig):
     yield from memory(ward)
 
 
+# ---- the record ------------------------------------------------------------------------------------------------------
+
+def searching(rig):
+    say("\nHow long it takes to find something in a record of ten million events (ms)")
+    for name, unit, against, ours, peer in search.measure(rig.build, say):
+        yield Row(name, unit, against, Series(ours), Series(peer))
+
+
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
-PARTS = (broker_cost, policy, gateway, *outbox_parts(sys.modules[__name__]))
+PARTS = (broker_cost, policy, gateway, *outbox_parts(sys.modules[__name__]), searching)
 
 
 def first_line(*argv):
