@@ -241,7 +241,8 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	return d;
 }
 
-/* What its sender says, counted from now when its clock is ahead of ours; never longer than alerts are kept. */
+/* What its sender says, counted from now when its clock is ahead of ours; never longer than alerts are kept. What comes out
+ * of date, late or by a clock that is behind, is delivered all the same, and so is kept for whoever is just coming back. */
 static int64_t keep_until(const struct envelope *e, bool over)
 {
 	uint64_t now = (uint64_t)guard_real_us(), latest = now + (uint64_t)(over ? HISTORY_END_US : HISTORY_KEEP_US);
@@ -249,6 +250,8 @@ static int64_t keep_until(const struct envelope *e, bool over)
 
 	if (until && sent > now + (uint64_t)ENVELOPE_SKEW_US)
 		until -= sent - now;
+	if (until && until < now + (uint64_t)HISTORY_END_US)
+		until = now + (uint64_t)HISTORY_END_US;
 	return (int64_t)(until && until < latest ? until : latest);
 }
 
