@@ -88,8 +88,12 @@ static bool role_exists(struct work *w, struct span role)
 
 	if (policy_has_role(w->a->policy, role) && span_is(policy_role_tenant(w->a->policy, role), w->tenant))
 		return true;
-	work_fail(w, "the policy has no role %.*s%s%.*s%s", SPAN_FMT(role), near.n ? "; did you mean " : "", SPAN_FMT(near),
-		  near.n ? "?" : "");
+	/* What others have is not told to guests. */
+	if (policy_has_role(w->a->policy, role) && span_is(policy_tenant(w->a->policy), w->tenant))
+		work_fail(w, "role %.*s is of tenant %.*s", SPAN_FMT(role), SPAN_FMT(policy_role_tenant(w->a->policy, role)));
+	else
+		work_fail(w, "the policy has no role %.*s%s%.*s%s", SPAN_FMT(role), near.n ? "; did you mean " : "", SPAN_FMT(near),
+			  near.n ? "?" : "");
 	return false;
 }
 

@@ -77,6 +77,7 @@ static void reply_account(struct reply *r, const struct account *a)
 	char time[COMMAND_TIME];
 
 	reply_text(r, a->subject.party == DEVICE ? "device" : "username", a->subject.id);
+	reply_text(r, "tenant", a->subject.tenant);
 	reply_text(r, "textname", a->name);
 	reply_text(r, "state", span_str(account_state_name(a->state)));
 	reply_grant(r, &a->state_since);
@@ -346,23 +347,23 @@ static bool can(struct listing *l, const struct account *a)
 /* What a question is about. Rights to commands are `control`, which not everybody may ask for everybody. */
 static bool read_question(struct work *w, const struct order *o, bool control, enum access *access, struct topic *topic)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
 	struct span text = o->text[FIELD_TOPIC];
 	enum err e;
 
 	*access = 0;
-	for (size_t i = 0; i < countof(all) - !control; i++)
+	for (size_t i = 0; i < countof(all) - (control ? 0 : 2); i++)
 		if (span_is(o->text[FIELD_ACCESS], access_name(all[i])))
 			*access = all[i];
 	if (!*access) {
-		work_fail(w, "\"access\" is to be publish, subscribe%s receive%s", control ? "," : " or", control ? " or control" : "");
+		work_fail(w, "\"access\" is to be publish, subscribe%s receive%s", control ? "," : " or", control ? ", control or grant" : "");
 		return false;
 	}
-	e = *access == ACCESS_CONTROL ? control_parse(text, topic) :
+	e = *access == ACCESS_CONTROL ? control_parse(text, topic) : *access == ACCESS_GRANT ? grant_parse(text, topic) :
 	    *access == ACCESS_SUBSCRIBE ? filter_parse(text, topic) : topic_parse(text, topic);
 	if (e != OK)
 		work_fail(w, "\"topic\" is to be a topic, or a filter to subscribe to%s: %s",
-			  control ? ", or a command such as user.create" : "", err_text(e));
+			  control ? ", a command such as user.create, or a grant such as role/nurse" : "", err_text(e));
 	return e == OK;
 }
 

@@ -9,6 +9,7 @@
 #include "policy_file.h"
 #include "remote.h"
 #include "report.h"
+#include "rules.h"
 
 /* ---- drafts ------------------------------------------------------------------------------------------------------ */
 
@@ -51,29 +52,110 @@ static int check_words(const struct opt_page *page, const struct holding *h)
 	return CMD_DONE;
 }
 
-/* A mistyped role would grant nothing, silently. A policy that does not load is no reason to stop here. */
-static int check_roles(const struct install *in, const struct holding *h)
+static int say_no_role(const struct install_path *path, const struct policy *p, struct span tenant, struct span role)
 {
-	CLEANUP(policy_close) struct policy *policy = NULL;
-	const struct install_path path = install_path(in, "pullcord.policy");
+	const struct span near = policy_role_near(p, tenant, role);
+
+	report_error("the policy has no role %.*s%s%.*s%s", SPAN_FMT(role), near.n ? "; did you mean " : "", SPAN_FMT(near),
+		     near.n ? "?" : "");
+	report_hint("roles are written in %s, as: role %.*s", path->text, SPAN_FMT(role));
+	return CMD_NO;
+}
+
+/* NULL: it does not load, which was said; and is no reason to stop here. */
+static struct policy *load_policy(const struct install_path *path)
+{
+	struct policy *policy = NULL;
 	struct policy_error where;
 
-	if (policy_file_load(path.text, &policy, &where) != OK) {
-		report_hint("note: %s cannot be read, so the role is not checked; see pullcord policy check",
-			    path.text);
-		return CMD_DONE;
-	}
-	for (size_t i = 0; i < h->role.n; i++) {
-		const struct span role = span_str(h->role.text[i]), near = policy_role_near(policy, span_str(in->tenant), role);
+	if (policy_file_load(path->text, &policy, &where) != OK)
+		report_hint("note: %s cannot be read, so roles are not checked; see pullcord policy check", path->text);
+	return policy;
+}
 
-		if (policy_has_role(policy, role))
+/* A mistyped role, or another tenant's, would grant nothing, silently. */
+static int check_roles(const struct install *in, struct span id, struct span tenant, const struct holding *h)
+{
+	const struct install_path path = install_path(in, "pullcord.policy");
+	CLEANUP(policy_close) struct policy *policy = load_policy(&path);
+
+	for (size_t i = 0; policy && i < h->role.n; i++) {
+		const struct span role = span_str(h->role.text[i]), whose = policy_role_tenant(policy, role);
+
+		if (!policy_has_role(policy, role))
+			return say_no_role(&path, policy, tenant, role);
+		if (span_eq(whose, tenant))
 			continue;
-		report_error("the policy has no role %.*s%s%.*s%s", SPAN_FMT(role), near.n ? "; did you mean " : "", SPAN_FMT(near),
-			     near.n ? "?" : "");
-		report_hint("roles are written in %s, as: role %s", path.text, h->role.text[i]);
+		report_error("role %.*s is of tenant %.*s, and %.*s of %.*s: nobody holds another tenant's role", SPAN_FMT(role),
+			     SPAN_FMT(whose), SPAN_FMT(id), SPAN_FMT(tenant));
 		return CMD_NO;
 	}
 	return CMD_DONE;
+}
+
+/* "mercy, lakeside" */
+static const char *tenants_text(const struct policy *p, char *out, size_t cap)
+{
+	struct put b = put(out, cap - 1);
+
+	for (uint32_t i = 0; i < policy_count(p).tenants; i++)
+		put_fmt(&b, "%s%.*s", i ? ", " : "", SPAN_FMT(policy_tenant_at(p, i)));
+	out[b.n < cap ? b.n : cap - 1] = '\0';
+	return out;
+}
+
+#define TENANTS_TEXT_MAX (RULES_TENANTS_MAX * (WORD_BYTES_MAX + 2) + 1)
+
+/* `tenant` in: as it was named; empty: not. */
+static int choose_tenant(const struct opt_page *page, const struct install_path *path, const struct policy *p,
+			 const struct holding *h, struct span *tenant)
+{
+	struct span by = span(NULL, 0);
+	char all[TENANTS_TEXT_MAX];
+
+	if (tenant->n && !policy_has_tenant(p, *tenant)) {
+		report_error("the policy has no tenant %.*s; it has %s", SPAN_FMT(*tenant), tenants_text(p, all, sizeof(all)));
+		return CMD_NO;
+	}
+	for (size_t i = 0; i < h->role.n; i++) {
+		const struct span role = span_str(h->role.text[i]), whose = policy_role_tenant(p, role);
+
+		if (!policy_has_role(p, role))
+			return say_no_role(path, p, tenant->n ? *tenant : policy_tenant(p), role);
+		if (!tenant->n)
+			*tenant = whose;
+		if (!span_eq(*tenant, whose)) {
+			report_error("role %.*s is of tenant %.*s, and %s%.*s of %.*s: an account is of one tenant", SPAN_FMT(role),
+				     SPAN_FMT(whose), by.n ? "role " : "--tenant says it is", SPAN_FMT(by), SPAN_FMT(*tenant));
+			return CMD_NO;
+		}
+		by = role;
+	}
+	if (!tenant->n && policy_count(p).tenants > 1)
+		return opt_wrong(page, "whose is it? the policy has several tenants: give a --role, or --tenant with one of %s",
+				 tenants_text(p, all, sizeof(all)));
+	if (!tenant->n)
+		*tenant = policy_tenant(p);
+	return CMD_DONE;
+}
+
+int accounts_tenant(const struct opt_page *page, struct install *in, const struct holding *h, const char *named)
+{
+	const struct install_path path = install_path(in, "pullcord.policy");
+	CLEANUP(policy_close) struct policy *policy = NULL;
+	struct span tenant = span_str(named ? named : "");
+	int code = check_words(page, h);
+
+	if (code != CMD_DONE)
+		return code;
+	if (named && !word_ok(tenant))
+		return opt_wrong(page, "--tenant takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", named);
+	policy = load_policy(&path);
+	if (policy)
+		code = choose_tenant(page, &path, policy, h, &tenant);
+	if (code == CMD_DONE && tenant.n)
+		must(span_text(tenant, in->tenant, sizeof(in->tenant)));
+	return code;
 }
 
 int64_t accounts_now_us(void)
@@ -112,7 +194,7 @@ int draft_add(struct draft *d, const struct opt_page *page, const struct install
 	int code = check_words(page, h);
 
 	if (code == CMD_DONE && h->role.n)
-		code = check_roles(in, h);
+		code = check_roles(in, d->account.subject.id, d->account.subject.tenant, h);
 	return code == CMD_DONE ? draft_hold(d, page, h) : code;
 }
 
@@ -272,6 +354,7 @@ static bool list_one(void *ctx, const struct account *a)
 	char text[REPORT_TIME];
 	struct cell row[] = {
 		CELL_SPAN("id", a->subject.id),
+		CELL_SPAN("tenant", a->subject.tenant),
 		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", a->subject.role, a->subject.roles),
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
@@ -280,9 +363,10 @@ static bool list_one(void *ctx, const struct account *a)
 	size_t n = l->locks_known ? countof(row) : countof(row) - 1;
 
 	row[0].width = 20;
-	row[1].width = 11;
-	row[2].width = 24;
-	row[3].width = n == countof(row) ? 24 : 0;
+	row[1].width = 10;
+	row[2].width = 11;
+	row[3].width = 24;
+	row[4].width = n == countof(row) ? 24 : 0;
 	if (l->n++ == 0)
 		report_head(row, n);
 	report_row(row, n);
@@ -330,9 +414,9 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 	const struct opt_page page = {
 		.command = command, .example = example, OPTS(opt),
 		.text = kind->party == PULLCORD__V1__PARTY__PARTY_USER
-			? "Lists the accounts there are, with their roles and attributes, and until when somebody is locked out "
+			? "Lists the accounts there are, with their tenant, roles and attributes, and until when somebody is locked out "
 			  "somewhere for wrong passwords."
-			: "Lists the accounts there are, with their roles and attributes.",
+			: "Lists the accounts there are, with their tenant, roles and attributes.",
 	};
 	int code;
 

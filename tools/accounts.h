@@ -40,8 +40,12 @@ struct holding {
 void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id);
 /* Adds it without asking any policy: the running broker does. */
 int draft_hold(struct draft *d, const struct opt_page *page, const struct holding *h) MUST_USE;
+/* Whose a new account is, into in->tenant: of its roles' tenant, or as `named` (NULL: not) says. CMD_DONE, or the exit code: roles of
+ * several tenants, no such role or tenant, or nothing to tell by, which was said. A policy that does not load is no
+ * reason to stop: then it is as named, else as the installation says. */
+int accounts_tenant(const struct opt_page *page, struct install *in, const struct holding *h, const char *named) MUST_USE;
 /* Adds it; what is held already stays once. CMD_DONE, or what is wrong was said: a word that is none, no such role in
- * the installation's policy, too many. */
+ * the installation's policy or another tenant's, too many. */
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;
 
 int64_t accounts_now_us(void);

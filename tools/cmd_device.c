@@ -194,7 +194,7 @@ static bool open_ca(const struct kit *k, struct install *in)
 static int enroll_folder(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
-	int code = draft_add(d, page, in, &k->holding);
+	int code = draft_hold(d, page, &k->holding);
 
 	if (code != CMD_DONE)
 		return code;
@@ -260,6 +260,11 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 		return opt_wrong(page, "a device is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
 	if (!open_ca(k, &in))
 		return CMD_NO;
+	/* The certificate says whose it is; the broker makes the account its administrator's, so both are to be the same. */
+	code = k->live.on && access(install_path(&in, "pullcord.policy").text, R_OK) != 0
+		       ? CMD_DONE : accounts_tenant(page, &in, &k->holding, k->live.login.tenant);
+	if (code != CMD_DONE)
+		return code;
 	draft_init(&d, &devices, in.tenant, id);
 	code = k->live.on ? enroll_live(k, page, &in, &d, id) : enroll_folder(k, page, &in, &d, id);
 	if (code == CMD_DONE)
@@ -267,14 +272,16 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 	return code;
 }
 
-static bool is_there(void *ctx, const struct account *a)
+/* Its certificate is to say whose it is. */
+static bool take_tenant(void *ctx, const struct account *a)
 {
-	(void)ctx;
-	(void)a;
+	struct install *in = ctx;
+
+	must(span_text(a->subject.tenant, in->tenant, sizeof(in->tenant)));
 	return true;
 }
 
-static int find_live(struct kit *k, const struct opt_page *page, const struct install *in, const char *id)
+static int find_live(struct kit *k, const struct opt_page *page, struct install *in, const char *id)
 {
 	const struct install_path ca = install_path(in, "ca.crt");
 	int code;
@@ -283,17 +290,19 @@ static int find_live(struct kit *k, const struct opt_page *page, const struct in
 		k->live.login.cafile = ca.text;
 	code = live_open(&k->live, page, k->dir);
 	if (code == CMD_DONE)
-		code = remote_find(&k->live, &devices, id, is_there, NULL);
+		code = remote_find(&k->live, &devices, id, take_tenant, in);
 	live_close(&k->live);
 	return code;
 }
 
-static int find_folder(const struct install *in, const char *id)
+static int find_folder(struct install *in, const char *id)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
 
-	return install_directory(in, true, &dir) == OK && accounts_find(&devices, dir, id, &a) == OK ? CMD_DONE : CMD_NO;
+	if (install_directory(in, true, &dir) != OK || accounts_find(&devices, dir, id, &a) != OK)
+		return CMD_NO;
+	return take_tenant(in, a) ? CMD_DONE : CMD_NO;
 }
 
 /* The account must exist already, and stays as it is. */
@@ -330,7 +339,9 @@ static int device_enroll(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "device enroll", .operands = "DEVICE", .least = 1, .most = 1,
 		.text = "Adds a device: makes its key and certificate and enters what it holds into the directory. "
-			"With --live the certificate is made here, where ca.crt and keys/ca.key lie, and the running broker told.",
+			"With --live the certificate is made here, where ca.crt and keys/ca.key lie, and the running broker told. "
+			"Of several tenants, the device is of the one whose roles are given, or of --tenant; with --live that must be the "
+			"administrator's.",
 		.example = "pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1\n"
 			   "pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1 --live --user root "
 			   "--host broker.mercy.example",

@@ -8,6 +8,7 @@
 #include "network.h"
 #include "opt.h"
 #include "report.h"
+#include "rules.h"
 
 #define POLICY_FILE "pullcord.policy"
 
@@ -188,16 +189,22 @@ static enum err check_held(struct checking *c, const char *dir)
 static void say_good(const struct checking *c, const struct policy *p)
 {
 	const struct policy_counts n = policy_count(p);
+	struct span tenant[RULES_TENANTS_MAX];
 	const struct cell cell[] = {
-		CELL_STR("file", c->path), CELL_BOOL("ok", true), CELL_SPAN("tenant", policy_tenant(p)),
+		CELL_STR("file", c->path), CELL_BOOL("ok", true), CELL_WORDS("tenants", tenant, n.tenants),
 		CELL_NUM("roles", n.roles), CELL_NUM("rules", n.rules), CELL_NUM("life_critical", n.marks),
 		CELL_NUM("warnings", c->warnings), CELL_HEX("version", span(policy_version(p), 16)),
 	};
 
+	for (uint32_t i = 0; i < n.tenants; i++)
+		tenant[i] = policy_tenant_at(p, i);
 	if (report_is_json())
 		report_object(cell, countof(cell));
-	report_line(TONE_GOOD, "%s: well formed; tenant %.*s, %u roles, %u rules, %u life-critical, %u warnings", c->path,
-		    SPAN_FMT(policy_tenant(p)), n.roles, n.rules, n.marks, c->warnings);
+	report_say(TONE_GOOD, "%s: well formed; tenant%s ", c->path, n.tenants > 1 ? "s" : "");
+	for (uint32_t i = 0; i < n.tenants; i++)
+		report_say(TONE_GOOD, "%.*s, ", SPAN_FMT(tenant[i]));
+	report_say(TONE_GOOD, "%u roles, %u rules, %u life-critical, %u warnings", n.roles, n.rules, n.marks, c->warnings);
+	report_end();
 }
 
 static int check(int argc, char **argv)
@@ -239,7 +246,7 @@ static int check(int argc, char **argv)
 
 bool cmd_policy_access(const char *text, enum access *out)
 {
-	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL };
+	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
 
 	for (size_t i = 0; i < countof(all); i++)
 		if (!strcmp(text, access_name(all[i]))) {

@@ -22,6 +22,7 @@ struct comparing {
 	bool said;
 	struct span from;
 	size_t roles, subjects, marks;  /* that differ */
+	size_t shares;                  /* of the marks: what opens and closes channels to roles that stay the same */
 	size_t limits;                  /* looked at in part */
 	enum err e;
 };
@@ -183,12 +184,17 @@ static enum err compare_role(struct comparing *c, struct span role)
 	return OK;
 }
 
-static enum err compare_quarantine(struct comparing *c)
+/* Of one tenant alone it goes without saying whose it is. */
+static enum err compare_quarantine(struct comparing *c, struct span tenant)
 {
+	const bool several = policy_count(c->differ.policy[0]).tenants > 1 || policy_count(c->differ.policy[1]).tenants > 1;
+	char name[WORD_BYTES_MAX + 16];
+
+	snprintf(name, sizeof(name), "quarantine%s%.*s", several ? " of " : "", several ? (int)tenant.n : 0, (const char *)tenant.p);
 	c->noun = "role";
-	c->name = SPAN_LIT("quarantine");
+	c->name = span_str(name);
 	c->said = false;
-	TRY(differ_quarantine(&c->differ, say_change, c));
+	TRY(differ_quarantine(&c->differ, tenant, say_change, c));
 	say_cut(c);
 	c->roles += c->said;
 	return OK;
@@ -203,7 +209,12 @@ static enum err compare_roles(struct comparing *c)
 	for (uint32_t i = 0; i < policy_roles(new); i++)
 		if (!policy_has_role(old, policy_role(new, i)))
 			TRY(compare_role(c, policy_role(new, i)));
-	return compare_quarantine(c);
+	for (uint32_t i = 0; i < policy_count(new).tenants; i++)
+		TRY(compare_quarantine(c, policy_tenant_at(new, i)));
+	for (uint32_t i = 0; i < policy_count(old).tenants; i++)
+		if (!policy_has_tenant(new, policy_tenant_at(old, i)))
+			TRY(compare_quarantine(c, policy_tenant_at(old, i)));
+	return OK;
 }
 
 /* Marks, how things are recorded: what is said of topics, whoever asks. */
@@ -244,6 +255,73 @@ static bool limits_grants(const struct policy *p)
 	return false;
 }
 
+/* "address after 50 failures in 600s for 900s" */
+static const char *lockout_text(enum lockout_kind kind, const struct policy_lockout *l, char out[96])
+{
+	static const char *const word[LOCKOUT_KINDS] = { "", "address ", "account " };
+
+	if (l->failures)
+		snprintf(out, 96, "%safter %u failures in %us for %us", word[kind], l->failures, l->within_s, l->for_s);
+	else
+		snprintf(out, 96, "%snever", word[kind]);
+	return out;
+}
+
+static void compare_lockouts(struct comparing *c)
+{
+	const struct policy_lockout *l[2] = { policy_lockout(c->differ.policy[0]), policy_lockout(c->differ.policy[1]) };
+	char text[2][96];
+
+	for (enum lockout_kind i = 0; i < LOCKOUT_KINDS; i++) {
+		for (unsigned k = 0; k < 2; k++)
+			lockout_text(i, &l[k][i], text[k]);
+		if (strcmp(text[0], text[1]) == 0)
+			continue;
+		for (unsigned k = 0; k < 2; k++)
+			say_text(c, k, &SPAN_LIT("lock-out"), 1, text[k], 0);
+		c->marks++;
+	}
+}
+
+static bool has_share(const struct policy *p, const struct listed_share *want)
+{
+	for (uint32_t i = 0; i < policy_shares(p); i++) {
+		const struct listed_share s = policy_share(p, i);
+
+		if (s.side == want->side && span_eq(s.tenant, want->tenant) && span_eq(s.other, want->other) &&
+		    span_eq(s.channel, want->channel))
+			return true;
+	}
+	return false;
+}
+
+static void say_share(struct comparing *c, bool gain, const struct listed_share *s)
+{
+	const bool owner = s->side == SIDE_OWNER;
+	const struct span word = owner ? SPAN_LIT("share") : SPAN_LIT("join");
+	char text[2 * WORD_BYTES_MAX + 32];
+
+	if (!span_eq(c->name, s->tenant))
+		c->said = false;
+	c->name = s->tenant;
+	snprintf(text, sizeof(text), "channel %.*s %s %.*s", SPAN_FMT(s->channel), owner ? "with" : "of", SPAN_FMT(s->other));
+	say_text(c, gain, &word, 1, text, s->line);
+	c->marks++;
+	c->shares++;
+}
+
+/* Channels across tenants, as each side puts it: they are open where both do. */
+static void compare_shares(struct comparing *c)
+{
+	for (unsigned k = 0; k < 2; k++)
+		for (uint32_t i = 0; i < policy_shares(c->differ.policy[k]); i++) {
+			const struct listed_share s = policy_share(c->differ.policy[k], i);
+
+			if (!has_share(c->differ.policy[!k], &s))
+				say_share(c, k, &s);
+		}
+}
+
 static void compare_marks(struct comparing *c)
 {
 	c->noun = "tenant";
@@ -261,6 +339,8 @@ static void compare_marks(struct comparing *c)
 			say_text(c, k, &SPAN_LIT("grant"), 1, "anything, by whoever may give the command", 0);
 			c->marks++;
 		}
+	compare_lockouts(c);
+	compare_shares(c);
 }
 
 /* ---- subjects ---------------------------------------------------------------------------------------------------- */
@@ -286,7 +366,7 @@ static bool same_limits(const struct comparing *c, const struct subject *s)
 
 static enum err compare_subject(struct comparing *c, const struct subject *s)
 {
-	if (!s->quarantined && same_roles(c, s) && same_limits(c, s))
+	if (!s->quarantined && !c->shares && same_roles(c, s) && same_limits(c, s))
 		return OK;
 	c->noun = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user";
 	c->name = s->id;
@@ -324,7 +404,7 @@ static int compare_directory(struct comparing *c, const char *dir)
 }
 
 /* One line, as `policy import --subjects` and `user list --json` write it. */
-static enum err read_subject(const struct value *j, struct subject *s, struct span role[SUBJECT_WORDS_MAX],
+static enum err read_subject(const struct policy *p, const struct value *j, struct subject *s, struct span role[SUBJECT_WORDS_MAX],
 			     struct attribute attribute[SUBJECT_WORDS_MAX])
 {
 	const struct value *roles = value_of(j, "roles", VALUE_ARRAY), *sets = value_of(j, "attributes", VALUE_OBJECT);
@@ -345,6 +425,9 @@ static enum err read_subject(const struct value *j, struct subject *s, struct sp
 				return ERR_TOO_LARGE;
 			attribute[s->attributes++] = (struct attribute){ a->key, v->text };
 		}
+	s->tenant = value_text(j, "tenant");
+	if (!s->tenant.n)
+		s->tenant = policy_tenant_of_roles(p, s->role, s->roles);
 	return word_ok(s->id) ? OK : ERR_SYNTAX;
 }
 
@@ -353,14 +436,14 @@ static enum err compare_line(struct comparing *c, struct span line, struct polic
 	CLEANUP(value_close) struct value *j = NULL;
 	struct attribute attribute[SUBJECT_WORDS_MAX];
 	struct span role[SUBJECT_WORDS_MAX];
-	struct subject s = { .tenant = policy_tenant(c->differ.policy[1]) };
+	struct subject s = { 0 };
 
 	if (!span_trim(line).n)
 		return OK;
 	TRY(value_load(line, &j, where));
 	snprintf(where->text, sizeof(where->text), "right would be {\"id\":WORD,\"roles\":[WORD,...],\"attributes\":"
 		 "{NAME:[WORD,...]}}, with at most %d of each", SUBJECT_WORDS_MAX);
-	if (read_subject(j, &s, role, attribute) != OK)
+	if (read_subject(c->differ.policy[1], j, &s, role, attribute) != OK)
 		return ERR_SYNTAX;
 	return compare_subject(c, &s);
 }
@@ -404,9 +487,9 @@ static int say_done(const struct comparing *c, bool subjects)
 	if (same)
 		report_line(TONE_GOOD, "The same for everybody: both answer alike wherever a rule of either speaks.");
 	else if (subjects)
-		report_line(TONE_STRONG, "%zu roles, %zu subjects, %zu patterns for everybody differ", c->roles, c->subjects, c->marks);
+		report_line(TONE_STRONG, "%zu roles, %zu subjects, %zu statements for everybody differ", c->roles, c->subjects, c->marks);
 	else
-		report_line(TONE_STRONG, "%zu roles, %zu patterns for everybody differ, by pattern: {name} is any value of a holder",
+		report_line(TONE_STRONG, "%zu roles, %zu statements for everybody differ, by pattern: {name} is any value of a holder",
 			    c->roles, c->marks);
 	return same ? CMD_DONE : CMD_NO;
 }
@@ -455,8 +538,8 @@ int policy_diff(int argc, char **argv)
 		.text = "Says which roles, and which accounts, gain or lose what between two policies. Both are asked, with the code "
 			"that decides in the broker, wherever a rule of either speaks: so it shows what changes, not how the text does. "
 			"Of a role alone, {name} in a pattern stands for any value of a holder; of an account, its own values are put "
-			"in. Networks, limits, idle times, commands, what may be handed out, life-critical topics and how topics are recorded "
-			"are compared too.\n"
+			"in. Networks, limits, idle times, commands, what may be handed out, life-critical topics, how topics are recorded, "
+			"lock-outs, and channels shared between tenants are compared too.\n"
 			"Exit code 0: the same for everybody; 1: different.",
 		.example = "pullcord policy diff /etc/pullcord/pullcord.policy new.policy --dir /etc/pullcord", OPTS(opt),
 	};

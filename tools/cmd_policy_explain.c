@@ -45,7 +45,7 @@ static int read_access(const struct opt_page *page, const char *text, enum acces
 {
 	if (cmd_policy_access(text, out))
 		return OPT_RUN;
-	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe, receive or control", text);
+	return opt_wrong(page, "\"%s\" is no access; right would be publish, subscribe, receive, control or grant", text);
 }
 
 struct topic cmd_policy_topic(struct span text, enum access a)
@@ -53,8 +53,7 @@ struct topic cmd_policy_topic(struct span text, enum access a)
 	struct topic t = { .text = text };
 	struct span rest;
 
-	if (a == ACCESS_CONTROL ? control_parse(t.text, &t) == OK :
-	    (a == ACCESS_SUBSCRIBE ? filter_parse(t.text, &t) : topic_parse(t.text, &t)) == OK)
+	if ((a == ACCESS_CONTROL ? control_parse : a == ACCESS_GRANT ? grant_parse : a == ACCESS_SUBSCRIBE ? filter_parse : topic_parse)(text, &t) == OK)
 		return t;
 	t = (struct topic){ .n = text.n && text.p[0] == '$', .text = text };
 	t.level[0] = span_cut(t.text, '/', &rest);
@@ -177,7 +176,7 @@ static int answer(struct question *q)
 	if (!policy_find(q->policy, q->dir, &path) || policy_open(path.text, &p) != OK)
 		return CMD_NO;
 	if (q->role.n || q->subject.attributes) {
-		q->subject.tenant = policy_tenant(p);
+		q->subject.tenant = policy_tenant_of_roles(p, q->subject.role, q->subject.roles);
 		return explain_subject(p, &q->subject, q);
 	}
 	if (find_account(q, &account) != OK)
@@ -308,8 +307,8 @@ int policy_why(int argc, char **argv)
 	};
 	const struct opt_page page = {
 		.command = "policy explain", .operands = "[SUBJECT ACCESS TOPIC]", .most = 3,
-		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC, or control a command "
-			"such as user.create: every rule that was considered, the verdict, and what would have to change. What the subject "
+		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC, control a command such as "
+			"user.create, or grant something such as role/nurse: every rule that was considered, the verdict, and what would have to change. What the subject "
 			"holds is read from the directory, or said by --role and --attr; with --live the running broker answers, by its policy "
 			"and directory.\n"
 			"With --entry, an entry of the record as pullcord audit tail numbers them: what it says, the rule as it stands in the "

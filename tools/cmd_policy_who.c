@@ -125,7 +125,7 @@ int policy_who_can(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
-	if (!cmd_policy_access(operand.text[0], &q.access))
+	if (!cmd_policy_access(operand.text[0], &q.access) || q.access & (ACCESS_CONTROL | ACCESS_GRANT))
 		return opt_wrong(&page, "\"%s\" is no access; right would be publish, subscribe or receive", operand.text[0]);
 	if ((q.access == ACCESS_SUBSCRIBE ? filter_parse : topic_parse)(span_str(operand.text[1]), &q.topic) != OK)
 		return opt_wrong(&page, "\"%s\" is no %s of ours: levels of A-Z a-z 0-9 . _ : - parted by '/', at most 12", operand.text[1],

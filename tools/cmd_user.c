@@ -66,8 +66,11 @@ static int add_folder(const struct new_user *u, const struct opt_page *page, str
 
 	if (install_open(u->dir, &in) != OK)
 		return CMD_NO;
+	code = accounts_tenant(page, &in, &u->holding, u->live.login.tenant);
+	if (code != CMD_DONE)
+		return code;
 	d->account.subject.tenant = span_str(in.tenant);
-	code = draft_add(d, page, &in, &u->holding);
+	code = draft_hold(d, page, &u->holding);
 	if (code != CMD_DONE || (code = set_password(d, u->password_file, false)) != CMD_DONE)
 		return code;
 	return install_directory(&in, false, &dir) == OK ? accounts_save(&people, dir, d, true) : CMD_NO;
@@ -101,7 +104,8 @@ static int user_add(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "user add", .operands = "USER", .least = 1, .most = 1,
 		.text = "Adds a person. The password is asked for twice at the terminal, or read from a file; only its "
-			"argon2id hash is kept, and only the hash is sent to a running broker.",
+			"argon2id hash is kept, and only the hash is sent to a running broker. Of several tenants, the person is of the "
+			"one whose roles are given, or of --tenant; with --live, of the administrator's.",
 		.example = "pullcord user add ana --role nurse --unit icu3 --attr channel=icu3-team\n"
 			   "pullcord user add ana --role nurse --unit icu3 --live --user root --host broker.mercy.example",
 		OPTS(opt),

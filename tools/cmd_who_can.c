@@ -7,6 +7,7 @@
 #include "live.h"
 #include "policy.h"
 #include "report.h"
+#include "value.h"
 
 struct search {
 	const char *dir;
@@ -17,6 +18,8 @@ struct search {
 	const struct policy *policy;
 	int64_t now_us;
 	bool failed;
+	size_t found;
+	char after[2 * WORD_BYTES_MAX];     /* of the broker's list: the last id of an answer, when there is more; "": none */
 };
 
 static bool read_access(struct search *s, const char *word)
@@ -41,6 +44,16 @@ static int read_search(struct search *s, const struct opt_page *page, const stru
 	return CMD_DONE;
 }
 
+static void say_one(struct search *s, struct span party, struct span id)
+{
+	const struct cell cell[] = { CELL_SPAN("party", party), CELL_SPAN("id", id) };
+
+	s->found++;
+	if (report_is_json())
+		report_object(cell, countof(cell));
+	report_line(TONE_PLAIN, "%.*s:%.*s", SPAN_FMT(party), SPAN_FMT(id));
+}
+
 /* ---- by the folder ----------------------------------------------------------------------------------------------- */
 
 static bool try_one(void *ctx, const struct account *a)
@@ -49,35 +62,14 @@ static bool try_one(void *ctx, const struct account *a)
 	struct search *s = ctx;
 	int64_t until;
 	struct subject subject = account_subject(a, s->now_us, &until);
-	const char *noun = subject.party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user";
-	const struct cell cell[] = { CELL_STR("party", noun), CELL_SPAN("id", subject.id) };
 
 	subject.address = s->from;
 	subject.anywhere = !s->from.n;
 	s->failed = policy_bind(s->policy, &subject, &h) != OK;
 	if (s->failed || !policy_decide(s->policy, h, s->access, &s->topic).allow)
 		return !s->failed;
-	if (report_is_json())
-		report_object(cell, countof(cell));
-	report_line(TONE_PLAIN, "%s:%.*s", noun, SPAN_FMT(subject.id));
+	say_one(s, span_str(subject.party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "user"), subject.id);
 	return !report_broken();
-}
-
-static enum err load(const struct install *in, struct policy **out)
-{
-	CLEANUP(free_cleanup) char *text = NULL;
-	const struct install_path path = install_path(in, "pullcord.policy");
-	struct policy_error where = { 0 };
-	size_t n;
-	enum err e = install_read(path.text, POLICY_BYTES_MAX, &text, &n);
-
-	if (e == OK)
-		e = policy_load(span(text, n), out, &where);
-	if (e == ERR_SYNTAX)
-		report_error("%s:%u:%u: %s", path.text, where.line, where.column, where.text);
-	else if (e != OK)
-		(void)report_fail(e, "read the policy %s", path.text);
-	return e;
 }
 
 static int search_folder(struct search *s)
@@ -87,7 +79,7 @@ static int search_folder(struct search *s)
 	struct install in;
 	enum err e;
 
-	if (install_open(s->dir, &in) != OK || load(&in, &policy) != OK || install_directory(&in, true, &d) != OK)
+	if (install_open(s->dir, &in) != OK || cmd_policy_load(NULL, s->dir, &policy) != OK || install_directory(&in, true, &d) != OK)
 		return CMD_NO;
 	s->policy = policy;
 	s->now_us = login_now_us();
@@ -112,23 +104,58 @@ static char *request_of(const struct search *s)
 	reply_text(r, "topic", s->topic.text);
 	if (s->from.n)
 		reply_text(r, "address", s->from);
+	if (s->after[0])
+		reply_text(r, "after", span_str(s->after));
 	reply_end(r);
 	reply_end(r);
 	return reply_finish(r);
 }
 
-static int search_broker(const struct search *s, struct live *live, const struct opt_page *page)
+static void hear(void *ctx, const struct answer *a)
 {
-	CLEANUP(free_cleanup) char *request = request_of(s);
-	int code;
+	CLEANUP(value_close) struct value *v = NULL;
+	const struct value *ids;
+	struct search *s = ctx;
+	struct policy_error where;
+	struct span party, id;
 
-	if (!request)
-		return report_fail(ERR_FULL, "write the request");
-	code = live_open(live, page, s->dir);
-	if (code == CMD_DONE)
-		code = live_ask(live, request, NULL);
+	s->after[0] = '\0';
+	s->failed = true;
+	if (a->error[0]) {
+		report_error("%s: %s", a->command, a->error);
+		return;
+	}
+	ids = a->data && value_load(span_str(a->data), &v, &where) == OK ? value_of(v, "ids", VALUE_ARRAY) : NULL;
+	if (!ids) {
+		report_error("the broker's answer is not understood");
+		return;
+	}
+	s->failed = false;
+	for (const struct value *x = ids->child; x; x = x->next) {
+		party = span_cut(x->text, ':', &id);
+		say_one(s, party, id);
+		if (!x->next && value_true(v, "more"))
+			s->failed = !span_text(x->text, s->after, sizeof(s->after));
+	}
+}
+
+/* As often as it takes. */
+static int search_broker(struct search *s, struct live *live, const struct opt_page *page)
+{
+	int code = live_open(live, page, s->dir);
+
+	while (code == CMD_DONE) {
+		CLEANUP(free_cleanup) char *request = request_of(s);
+
+		if (request)
+			code = live_send(live, request, hear, s);
+		else
+			code = report_fail(ERR_FULL, "write the request");
+		if (code != CMD_DONE || s->failed || !s->after[0] || report_broken())
+			break;
+	}
 	live_close(live);
-	return code;
+	return code == CMD_DONE && s->failed ? CMD_NO : code;
 }
 
 int cmd_who_can(int argc, char **argv)
@@ -147,8 +174,10 @@ int cmd_who_can(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "who-can", .operands = "ACCESS TOPIC", .least = 2, .most = 2,
 		.text = "Lists everybody who may publish, subscribe to or receive a topic, by the policy and the directory of the "
-			"installation, or with --live as the running broker sees it (at most 1000).",
-		.example = "pullcord who-can receive mercy/unit/icu3/alert/high/icu3-nc1", OPTS(opt),
+			"installation, or with --live as the running broker sees it. pullcord policy who-can also says by which rule.\n"
+			"Exit code 0: somebody may; 1: nobody.",
+		.example = "pullcord who-can receive mercy/unit/icu3/alert/high/icu3-nc1\n"
+			   "pullcord who-can receive mercy/unit/icu3/alert/high/icu3-nc1 --live --user root", OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &operand);
 
@@ -160,5 +189,9 @@ int cmd_who_can(int argc, char **argv)
 	code = read_search(&s, &page, &operand);
 	if (code != CMD_DONE)
 		return code;
-	return live.on ? search_broker(&s, &live, &page) : search_folder(&s);
+	code = live.on ? search_broker(&s, &live, &page) : search_folder(&s);
+	if (code != CMD_DONE || s.found)
+		return code;
+	report_line(TONE_DIM, "Nobody may %s %.*s.", access_name(s.access), SPAN_FMT(s.topic.text));
+	return CMD_NO;
 }

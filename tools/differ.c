@@ -346,7 +346,7 @@ static bool holds(const struct policy *p, const struct subject *s, const struct 
 	struct span with[RULES_REACH_MAX];
 
 	if (s->quarantined || l->quarantine)
-		return s->quarantined && l->quarantine;
+		return s->quarantined && l->quarantine && span_eq(l->tenant, s->tenant);
 	for (size_t i = 0; i < s->roles; i++)
 		for (size_t k = policy_reach(p, s->role[i], with); k-- > 0;)
 			if (span_eq(with[k], l->role))
@@ -516,9 +516,9 @@ enum err differ_role(struct differ *d, struct span role, void (*say)(void *ctx, 
 	return run_any(d, &(struct subject){ .tenant = tenant, .role = &role, .roles = 1, .address = d->from }, say, ctx);
 }
 
-enum err differ_quarantine(struct differ *d, void (*say)(void *ctx, const struct gain *c), void *ctx)
+enum err differ_quarantine(struct differ *d, struct span tenant, void (*say)(void *ctx, const struct gain *c), void *ctx)
 {
-	return run_any(d, &(struct subject){ .tenant = policy_tenant(d->policy[1]), .quarantined = true, .address = d->from }, say, ctx);
+	return run_any(d, &(struct subject){ .tenant = tenant, .quarantined = true, .address = d->from }, say, ctx);
 }
 
 enum err differ_subject(struct differ *d, const struct subject *s, void (*say)(void *ctx, const struct gain *c),

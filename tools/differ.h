@@ -34,8 +34,8 @@ void differ_init(struct differ *d, const struct policy *old, const struct policy
 bool differ_role_same(const struct differ *d, struct span role);
 /* Somebody who holds only this role. ERR_FULL. */
 enum err differ_role(struct differ *d, struct span role, void (*say)(void *ctx, const struct gain *c), void *ctx) MUST_USE;
-/* Somebody in quarantine. ERR_FULL. */
-enum err differ_quarantine(struct differ *d, void (*say)(void *ctx, const struct gain *c), void *ctx) MUST_USE;
+/* Somebody of that tenant in quarantine. ERR_FULL. */
+enum err differ_quarantine(struct differ *d, struct span tenant, void (*say)(void *ctx, const struct gain *c), void *ctx) MUST_USE;
 /* Exactly this subject; suspended: nothing. ERR_FULL. */
 enum err differ_subject(struct differ *d, const struct subject *s, void (*say)(void *ctx, const struct gain *c),
 			void *ctx) MUST_USE;

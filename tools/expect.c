@@ -55,6 +55,11 @@ static enum err read_item(struct asking *q, const struct line_word *w)
 	}
 	if (!policy_has_role(q->p, a.name))
 		return line_refuse(&q->line, w->column, "the policy has no role %s", quote(a.name).text);
+	if (s->roles == 0)
+		s->tenant = policy_role_tenant(q->p, a.name);
+	if (!span_eq(policy_role_tenant(q->p, a.name), s->tenant))
+		return line_refuse(&q->line, w->column, "role %s is of tenant %.*s, role %.*s of %.*s; right would be roles of one",
+				   quote(a.name).text, SPAN_FMT(policy_role_tenant(q->p, a.name)), SPAN_FMT(s->role[0]), SPAN_FMT(s->tenant));
 	q->role[s->roles++] = a.name;
 	return OK;
 }

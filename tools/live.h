@@ -20,7 +20,7 @@ struct live {
 	OPT_TEXT("host", "HOST", &(l)->login.host, "the broker (default: localhost)"),                                 \
 	OPT_NUMBER("port", "PORT", &(l)->login.port, 0, 65535, "its port for people (default: as the installation says)"), \
 	OPT_TEXT("cafile", "FILE", &(l)->login.cafile, "CA of the broker; with --tenant, no installation is needed"),  \
-	OPT_TEXT("tenant", "NAME", &(l)->login.tenant, "the hospital's name (default: as the installation says)")
+	OPT_TEXT("tenant", "NAME", &(l)->login.tenant, "the hospital's name (default: as roles or the installation say)")
 #define LIVE_OPTS_COUNT 7
 
 /* Logs in. `dir` is the command's own --dir. CMD_DONE or the exit code; everything is said. */

@@ -180,9 +180,12 @@ static enum err read_held(const struct value *v, struct draft *out)
 
 enum err remote_account(const struct value *v, const struct accounts *kind, struct span tenant, struct draft *out)
 {
+	const struct span own = value_text(v, "tenant");
 	int64_t changed = 0;
 
-	draft_new(out, kind->party, tenant, value_text(v, key_of(kind)));
+	if (own.n && !word_ok(own))
+		return ERR_SYNTAX;
+	draft_new(out, kind->party, own.n ? own : tenant, value_text(v, key_of(kind)));
 	if (!word_ok(out->account.subject.id) || !read_state(value_text(v, "state"), &out->account.state))
 		return ERR_SYNTAX;
 	out->account.name = value_text(v, "textname");

@@ -17,7 +17,7 @@ int remote_find(struct live *live, const struct accounts *kind, const char *id,
 int remote_each(struct live *live, const struct accounts *kind, bool (*visit)(void *ctx, const struct account *a),
 		void *ctx) MUST_USE;
 
-/* An account as "data" of an answer has it; borrows from `v`. ERR_SYNTAX: it is none. Pure. */
+/* An account as "data" of an answer has it, of `tenant` unless it says its own; borrows from `v`. ERR_SYNTAX: it is none. Pure. */
 struct value;
 enum err remote_account(const struct value *v, const struct accounts *kind, struct span tenant, struct draft *out) MUST_USE;
 

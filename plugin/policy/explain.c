@@ -253,7 +253,10 @@ static void tell_verdict(struct teller *t, const struct verdict *v)
 	put_deed(t);
 	switch (v->why) {
 	case WHY_ALLOWED:
-		put_fmt(&t->b, ", by %s%s", place(t, v->line).text, v->life_critical ? "; it is life-critical" : "");
+		if (!v->line)
+			put_str(&t->b, ": no role of this tenant limits what is handed out, so whoever may give the command may");
+		else
+			put_fmt(&t->b, ", by %s%s", place(t, v->line).text, v->life_critical ? "; it is life-critical" : "");
 		break;
 	case WHY_DENIED:
 		put_fmt(&t->b, ": %s denies it, and deny beats allow", place(t, v->line).text);

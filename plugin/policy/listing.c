@@ -14,7 +14,21 @@ struct listed policy_list(const struct policy *p, uint32_t i)
 	must(i < p->rules.n);
 	r = &p->rules.rule[i];
 	return (struct listed){ p->rules.role[r->role].name, r->effect, r->accesses, r->pattern, r->line,
-				rules_is_quarantine(&p->rules, r->role) };
+				rules_is_quarantine(&p->rules, r->role), p->rules.tenant[p->rules.role[r->role].tenant].name };
+}
+
+uint32_t policy_shares(const struct policy *p)
+{
+	return p->rules.shares;
+}
+
+struct listed_share policy_share(const struct policy *p, uint32_t i)
+{
+	const struct share *s;
+
+	must(i < p->rules.shares);
+	s = &p->rules.share[i];
+	return (struct listed_share){ s->side, p->rules.tenant[s->tenant].name, p->rules.tenant[s->other].name, s->channel, s->line };
 }
 
 uint32_t policy_roles(const struct policy *p)

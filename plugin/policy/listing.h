@@ -12,6 +12,7 @@ struct listed {
 	struct span pattern;
 	uint32_t line;
 	bool quarantine;            /* for the quarantined, who hold no role */
+	struct span tenant;         /* whose role it is; empty: of none */
 };
 uint32_t policy_listed(const struct policy *p);
 struct listed policy_list(const struct policy *p, uint32_t i);      /* i < policy_listed(p) */
@@ -25,5 +26,14 @@ size_t policy_reach(const struct policy *p, struct span role, struct span *out);
 char *policy_role_networks(const struct policy *p, struct span role, char out[LISTING_NETWORKS_MAX]);
 /* The role whose rule stands in that line; empty: none. */
 struct span policy_role_at(const struct policy *p, uint32_t line);
+
+/* What is said of channels across tenants, in order of lines. */
+struct listed_share {
+	enum side side;
+	struct span tenant, other, channel;     /* who says it, of whose or with whom */
+	uint32_t line;
+};
+uint32_t policy_shares(const struct policy *p);
+struct listed_share policy_share(const struct policy *p, uint32_t i);       /* i < policy_shares(p) */
 
 #endif

@@ -218,6 +218,20 @@ bool policy_has_tenant(const struct policy *p, struct span tenant)
 	return rules_tenant(&p->rules, tenant) != 0;
 }
 
+struct span policy_tenant_at(const struct policy *p, uint32_t i)
+{
+	must(i < p->rules.tenants);
+	return p->rules.tenant[i + 1].name;
+}
+
+struct span policy_tenant_of_roles(const struct policy *p, const struct span *role, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (policy_has_role(p, role[i]))
+			return policy_role_tenant(p, role[i]);
+	return policy_tenant(p);
+}
+
 struct span policy_role_tenant(const struct policy *p, struct span role)
 {
 	return p->rules.tenant[p->rules.role[rules_role(&p->rules, role)].tenant].name;

@@ -63,6 +63,10 @@ void policy_hash(const struct policy *p, uint8_t out[32]);
 /* The first tenant: the house, whose administrators see to what is not one tenant's alone, such as the policy. */
 struct span policy_tenant(const struct policy *p);
 bool policy_has_tenant(const struct policy *p, struct span tenant);
+/* In order of lines, the house first; i < policy_count(p).tenants. */
+struct span policy_tenant_at(const struct policy *p, uint32_t i);
+/* Whose all these roles are: of the first one there is; without one, the house's. */
+struct span policy_tenant_of_roles(const struct policy *p, const struct span *role, size_t n);
 /* Whose role it is; empty: there is no such role. */
 struct span policy_role_tenant(const struct policy *p, struct span role);
 /* Seconds after which an idle subject of these roles is logged off (the least of its roles); 0: never. */

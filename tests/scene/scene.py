@@ -131,6 +131,14 @@ def _(stage, block):
     path.write_text(path.read_text() + "\n".join(block) + "\n")
 
 
+@step("policy loses {line...}")
+def _(stage, line):
+    path = stage.made().dir / "pullcord.policy"
+    lines = path.read_text().splitlines()
+    expect(f"lines {line!r} in the policy", 1, lines.count(line))
+    path.write_text("\n".join(old for old in lines if old != line) + "\n")
+
+
 @step("policy imports an acl_file")
 def _(stage, block):
     """In place of the policy there is; its people are added, with the roles made for them."""
@@ -373,6 +381,12 @@ def _(stage, who, kind, party, sender, topic, outcome):
     expect(f"{who} publishes on {topic}", outcome, got, text)
 
 
+@step("{who} publishes {kind} of {party} {sender} of {tenant} on {topic} -> {outcome}")
+def _(stage, who, kind, party, sender, tenant, topic, outcome):
+    got, text = publish(stage, who, topic, forged(stage, kind, sender, party=party, tenant=tenant))
+    expect(f"{who} publishes on {topic}", outcome, got, text)
+
+
 @step("{who} publishes text on {topic} -> {outcome}")
 def _(stage, who, topic, outcome):
     got, text = publish(stage, who, topic, b"this is no envelope")
@@ -468,11 +482,20 @@ def _(stage, who, what, outcome):
         raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")
 
 
-@step("who-can {access} {topic} -> {who}")
+@step("who-can {access} {topic} -> {who...}")
 def _(stage, access, topic, who):
     """Of the installation's folder."""
     text = stage.house.tool("who-can", access, topic, "--dir", stage.house.dir).stdout
-    expect(f"who can {access} {topic}", who, text.strip())
+    expect(f"who can {access} {topic}", who, " ".join(text.split()))
+
+
+@step("{who} is told of {count} who may {access} {topic}")
+def _(stage, who, count, access, topic):
+    """By the running broker."""
+    house = stage.house
+    text = house.tool("who-can", access, topic, "--live", "--dir", house.dir, "--user", who, "--login-password-file",
+                      house.password_file(who)).stdout
+    expect(f"who can {access} {topic}", int(count), len(set(text.split())), text[-200:])
 
 
 @step("{who} grants {role} to {count} users at once -> {outcome}")

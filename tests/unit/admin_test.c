@@ -290,7 +290,7 @@ static void a_list_tells_all_when_asked(void **state)
 	(void)state;
 	assert_done("root", ONE("'setAttribute','username':'ana','name':'unit','value':'icu3','reason':'shift'"));
 	assert_done("root", ONE("'listUsers','verbose':true,'count':1"));
-	assert_says("{\"users\":[{\"username\":\"ana\",\"textname\":\"\",\"state\":\"active\"");
+	assert_says("{\"users\":[{\"username\":\"ana\",\"tenant\":\"mercy\",\"textname\":\"\",\"state\":\"active\"");
 	assert_says("\"name\":\"unit\",\"value\":\"icu3\",\"reason\":\"shift\",\"by\":\"root\"");
 	assert_says("\"more\":true");
 	assert_null(strstr(response, "cora"));
@@ -611,7 +611,7 @@ static void why_is_told_with_the_path_through_the_rules(void **state)
 	assert_done("root", ONE("'explain','username':'cora','access':'control','topic':'role.grant'"));
 	assert_says("\"allow\":true,\"why\":\"a rule allows it\",\"line\":7");
 	assert_refused("root", ONE("'explain','username':'nobody','access':'control','topic':'role.grant'"), "there is no user nobody");
-	assert_refused("root", ONE("'explain','username':'ana','access':'fly','topic':'mercy/a'"), "subscribe, receive or control");
+	assert_refused("root", ONE("'explain','username':'ana','access':'fly','topic':'mercy/a'"), "subscribe, receive, control or grant");
 	assert_refused("root", ONE("'explain','username':'ana','access':'publish','topic':'mercy//a'"), "is to be a topic");
 	assert_refused("root", ONE("'whoCan','access':'control','topic':'role.grant'"), "publish, subscribe or receive");
 }

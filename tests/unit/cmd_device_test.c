@@ -161,6 +161,44 @@ static void a_refused_enrolment_leaves_no_folder(void **state)
 	remove_kit("nc4");
 }
 
+/* The certificate of a device of `role` says this tenant. */
+static int enroll_of(const char *id, const char *role, const char *tenant)
+{
+	return run(cmd_device, (char *[]){ "device", "enroll", (char *)id, "--dir", (char *)scratch_path(&scratch, "house"),
+					   "--out", (char *)scratch_path(&scratch, id), role ? "--role" : "--tenant",
+					   (char *)(role ? role : tenant), role && tenant ? "--tenant" : NULL, (char *)tenant, NULL });
+}
+
+static void a_certificate_says_whose_device_it_is(void **state)
+{
+	FILE *f = fopen(scratch_path(&scratch, "house/pullcord.policy"), "a");
+	struct cert cert;
+	char path[512];
+
+	(void)state;
+	must(f && fputs("tenant lakeside\nrole lakeside-box\n  allow publish lakeside/device/{device}/state\n", f) >= 0 && fclose(f) == 0);
+	assert_int_equal(enroll_of("lk1", "lakeside-box", NULL), CMD_DONE);
+	assert_int_equal(enroll_of("lk2", NULL, "lakeside"), CMD_DONE);
+	assert_int_equal(enroll_of("nc9", "nursecall-device", NULL), CMD_DONE);
+	snprintf(path, sizeof(path), "%s/device.crt", scratch_path(&scratch, "lk1"));
+	assert_int_equal(cert_read(path, &cert), OK);
+	assert_string_equal(cert.tenant, "lakeside");
+	snprintf(path, sizeof(path), "%s/device.crt", scratch_path(&scratch, "lk2"));
+	assert_int_equal(cert_read(path, &cert), OK);
+	assert_string_equal(cert.tenant, "lakeside");
+	snprintf(path, sizeof(path), "%s/device.crt", scratch_path(&scratch, "nc9"));
+	assert_int_equal(cert_read(path, &cert), OK);
+	assert_string_equal(cert.tenant, "mercy");
+	assert_int_equal(enroll_of("lk3", "lakeside-box", "mercy"), CMD_NO);
+	assert_int_equal(enroll_of("lk3", NULL, "nowhere"), CMD_NO);
+	assert_int_equal(run(cmd_device, (char *[]){ "device", "enroll", "lk3", "--dir", (char *)scratch_path(&scratch, "house"),
+						     "--out", (char *)scratch_path(&scratch, "lk3"), NULL }), CMD_USAGE);
+	assert_int_not_equal(access(scratch_path(&scratch, "lk3"), F_OK), 0);
+	remove_kit("lk1");
+	remove_kit("lk2");
+	remove_kit("nc9");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,6 +206,7 @@ int main(void)
 		cmocka_unit_test(a_folder_for_the_usual_place_names_no_path),
 		cmocka_unit_test(a_folder_that_stays_keeps_everything_in_it),
 		cmocka_unit_test(a_refused_enrolment_leaves_no_folder),
+		cmocka_unit_test(a_certificate_says_whose_device_it_is),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -177,12 +177,29 @@ static void the_quarantined_change_by_what_stands_under_quarantine(void **state)
 
 	(void)state;
 	differ_init(&d, old, new);
-	assert_int_equal(differ_quarantine(&d, hear, &any), OK);
+	assert_int_equal(differ_quarantine(&d, SPAN_LIT("mercy"), hear, &any), OK);
 	assert_string_equal(any.text, "-p mercy/a 3\n+p mercy/{user} 3\n");
 	s = *person(&who, USER, "ana", "r", "");
 	s.quarantined = true;
 	assert_int_equal(differ_subject(&d, &s, hear, &one), OK);
 	assert_string_equal(one.text, "-p mercy/a 3\n+p mercy/ana 3\n");
+	policy_close(&old);
+	policy_close(&new);
+}
+
+static void another_tenants_quarantine_changes_by_its_own_lines(void **state)
+{
+	struct policy *old = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\ntenant lakeside\nquarantine\nallow publish lakeside/a\n")),
+		      *new = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\ntenant lakeside\nquarantine\nallow publish lakeside/b\n"));
+	struct heard house = { 0 }, guest = { 0 };
+	struct differ d;
+
+	(void)state;
+	differ_init(&d, old, new);
+	assert_int_equal(differ_quarantine(&d, SPAN_LIT("mercy"), hear, &house), OK);
+	assert_int_equal(house.n, 0);
+	assert_int_equal(differ_quarantine(&d, SPAN_LIT("lakeside"), hear, &guest), OK);
+	assert_string_equal(guest.text, "-p lakeside/a 6\n+p lakeside/b 6\n");
 	policy_close(&old);
 	policy_close(&new);
 }
@@ -316,6 +333,7 @@ int main(void)
 		cmocka_unit_test(networks_count_where_everybody_comes_from),
 		cmocka_unit_test(commands_and_what_is_handed_out_are_compared),
 		cmocka_unit_test(the_quarantined_change_by_what_stands_under_quarantine),
+		cmocka_unit_test(another_tenants_quarantine_changes_by_its_own_lines),
 		cmocka_unit_test(what_is_said_of_one_holder_has_a_limit),
 		cmocka_unit_test(words_nobody_uses_are_found_whatever_is_used),
 		cmocka_unit_test(differences_are_found_exactly_when_there_are_some),

@@ -108,11 +108,28 @@ static void a_bad_expectation_is_named_with_its_column(void **state)
 	assert_int_equal(h.met + h.failed, 0);
 }
 
+static void who_is_asked_about_is_of_their_roles_tenant(void **state)
+{
+	CLEANUP(policy_close) struct policy *p =
+		load(SPAN_LIT("tenant mercy\nrole nurse\nallow receive mercy/x\ntenant lakeside\nrole surgeon\nallow receive lakeside/x\n"));
+	struct policy_error where;
+	struct heard h = { 0 };
+
+	(void)state;
+	assert_int_equal(expect_run(p, SPAN_LIT("user sue holds surgeon\nmay receive lakeside/x\nmay not receive mercy/x\n"
+						"user ana holds nurse\nmay receive mercy/x\n"), hear, &h, &where), OK);
+	assert_true(h.met == 3 && h.failed == 0);
+	assert_int_equal(expect_run(p, SPAN_LIT("user ana holds nurse, surgeon\n"), hear, &h, &where), ERR_SYNTAX);
+	assert_int_equal(where.column, 23);
+	assert_non_null(strstr(where.text, "role 'surgeon' is of tenant lakeside, role nurse of mercy"));
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(expectations_are_met_or_the_reason_is_said),
 		cmocka_unit_test(a_bad_expectation_is_named_with_its_column),
+		cmocka_unit_test(who_is_asked_about_is_of_their_roles_tenant),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -38,6 +38,16 @@ static void an_account_is_read_with_its_terms(void **state)
 	assert_true(a->role_grant[1].until_us == 0 && span_is(a->subject.attribute[0].value, "icu3"));
 }
 
+static void an_account_says_whose_it_is(void **state)
+{
+	CLEANUP(value_close) struct value *v = NULL;
+	struct draft d;
+
+	(void)state;
+	assert_int_equal(read_one("{\"username\":\"sue\",\"tenant\":\"lakeside\",\"state\":\"active\"}", &people, &v, &d), OK);
+	assert_true(span_is(d.account.subject.tenant, "lakeside"));
+}
+
 static void what_is_no_account_is_refused(void **state)
 {
 	static const char *const texts[] = {
@@ -45,6 +55,7 @@ static void what_is_no_account_is_refused(void **state)
 		"{\"username\":\"ana\"}", "{\"username\":\"ana\",\"state\":\"odd\"}",
 		"{\"username\":\"a b\",\"state\":\"active\"}", "{\"device\":\"nc1\",\"state\":\"active\"}",
 		"{\"username\":\"ana\",\"state\":\"active\",\"roles\":[7]}",
+		"{\"username\":\"ana\",\"tenant\":\"a/b\",\"state\":\"active\"}",
 		"{\"username\":\"ana\",\"state\":\"active\",\"roles\":[{\"rolename\":\"\\u001b[2J\"}]}",
 		"{\"username\":\"ana\",\"state\":\"active\",\"attributes\":[{\"name\":\"unit\"}]}",
 	};
@@ -78,6 +89,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_account_is_read_with_its_terms),
+		cmocka_unit_test(an_account_says_whose_it_is),
 		cmocka_unit_test(what_is_no_account_is_refused),
 		cmocka_unit_test(more_than_an_account_holds_is_refused),
 	};

@@ -99,6 +99,9 @@ static void names_of_tenants_and_roles_are_known(void **state)
 	assert_true(span_is(policy_role_tenant(p, SPAN_LIT("surgeon")), "lakeside"));
 	assert_int_equal(policy_role_tenant(p, SPAN_LIT("nobody")).n, 0);
 	assert_int_equal(policy_count(p).tenants, 2);
+	assert_true(span_is(policy_tenant_at(p, 0), "mercy") && span_is(policy_tenant_at(p, 1), "lakeside"));
+	assert_true(span_is(policy_tenant_of_roles(p, NULL, 0), "mercy"));
+	assert_true(span_is(policy_tenant_of_roles(p, (struct span[]){ SPAN_LIT("nobody"), SPAN_LIT("surgeon") }, 2), "lakeside"));
 }
 
 static void one_side_alone_is_pointed_out(void **state)
