@@ -5,6 +5,10 @@
 #include "cmd.h"
 #include "span.h"
 
+#define TEXT_COLUMNS 78
+#define OPTION_COLUMNS 100
+#define EXAMPLE_COLUMNS 92      /* with indent and backslash below 100 */
+
 bool page_shape_of(const char *arg, enum page_shape *shape)
 {
 	static const char *const spelled[] = {
@@ -138,48 +142,70 @@ static int option_width(const struct opt *o)
 	return 2 + (int)strlen(o->name) + (o->value ? 1 + (int)strlen(o->value) : 0);
 }
 
-static void print_indented(const char *text, const char *indent)
+static size_t new_line(size_t indent)
 {
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-
-		printf("%s%.*s\n", indent, (int)n, text);
-		text += n + (text[n] != '\0');
-	}
+	printf("\n%*s", (int)indent, "");
+	return indent;
 }
 
-static size_t new_line(void)
+/* Paragraphs that end before `columns`; the first line begins where we are, the others `indent` blanks in. */
+static void print_wrapped(const char *text, size_t indent, size_t columns)
 {
-	putchar('\n');
-	return 0;
-}
-
-/* Paragraphs of at most 78 columns. */
-static void print_wrapped(const char *text)
-{
-	size_t column = 0;
+	size_t column = indent;
 
 	while (*text) {
 		size_t n = strcspn(text, " \n");
 
-		if (column && column + 1 + n > 78)
-			column = new_line();
-		column += (size_t)printf("%s%.*s", column ? " " : "", (int)n, text);
+		if (column > indent && column + 1 + n > columns)
+			column = new_line(indent);
+		column += (size_t)printf("%s%.*s", column > indent ? " " : "", (int)n, text);
 		text += n;
 		if (*text == '\n')
-			column = new_line();
+			column = new_line(indent);
 		text += *text != '\0';
 	}
 	putchar('\n');
 }
 
+/* How much of a command fits: up to a blank outside quotes, or all of it. */
+static size_t example_cut(const char *text, size_t n, size_t room)
+{
+	size_t cut = n;
+	bool quoted = false;
+
+	for (size_t i = 0; i < n && (i < room || cut == n); i++) {
+		quoted ^= text[i] == '\'';
+		if (text[i] == ' ' && !quoted && i > 0)
+			cut = i;
+	}
+	return n <= room ? n : cut;
+}
+
+/* Commands as they may be pasted: a long one goes on after a backslash. */
+static void print_examples(const char *text)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n"), indent = 2;
+
+		for (size_t cut = example_cut(text, n, EXAMPLE_COLUMNS); cut < n; cut = example_cut(text, n, EXAMPLE_COLUMNS)) {
+			printf("%*s%.*s \\\n", (int)indent, "", (int)cut, text);
+			text += cut + 1;
+			n -= cut + 1;
+			indent = 6;
+		}
+		printf("%*s%.*s\n", (int)indent, "", (int)n, text);
+		text += n + (text[n] != '\0');
+	}
+}
+
 static void terminal_page(const struct opt_page *page)
 {
+	char text[512];
 	int width = 0;
 
 	printf("usage: pullcord %s%s%s%s\n\n", page->command, page->opts ? " [options]" : "", page->operands ? " " : "",
 	       page->operands ? page->operands : "");
-	print_wrapped(page->text);
+	print_wrapped(page->text, 0, TEXT_COLUMNS);
 	if (page->opts)
 		printf("\noptions:\n");
 	for (size_t i = 0; i < page->opts; i++)
@@ -188,11 +214,12 @@ static void terminal_page(const struct opt_page *page)
 	for (size_t i = 0; i < page->opts; i++) {
 		const struct opt *o = &page->opt[i];
 
-		printf("  --%s%s%s%*s  %s%s\n", o->name, o->value ? " " : "", o->value ? o->value : "",
-		       width - option_width(o), "", o->text, how_often(o));
+		snprintf(text, sizeof(text), "%s%s", o->text, how_often(o));
+		printf("  --%s%s%s%*s  ", o->name, o->value ? " " : "", o->value ? o->value : "", width - option_width(o), "");
+		print_wrapped(text, (size_t)width + 4, OPTION_COLUMNS);
 	}
 	printf("\nexample:\n");
-	print_indented(page->example, "  ");
+	print_examples(page->example);
 }
 
 int page_show(const struct opt_page *page, enum page_shape shape)
@@ -207,12 +234,16 @@ int page_show(const struct opt_page *page, enum page_shape shape)
 static int verbs_terminal(const char *command, const char *text, const struct opt_verb *verb, size_t n)
 {
 	const char *gap = *command ? " " : "";
+	int width = 0;
 
+	for (size_t i = 0; i < n; i++)
+		if ((int)strlen(verb[i].name) > width)
+			width = (int)strlen(verb[i].name);
 	printf("usage: pullcord %s%sCOMMAND ...\n\n", command, gap);
-	print_wrapped(text);
+	print_wrapped(text, 0, TEXT_COLUMNS);
 	printf("\ncommands:\n");
 	for (size_t i = 0; i < n; i++)
-		printf("  %-10s  %s\n", verb[i].name, verb[i].text);
+		printf("  %-*s  %s\n", width, verb[i].name, verb[i].text);
 	printf("\npullcord %s%sCOMMAND --help shows the options of one, with an example.\n", command, gap);
 	return CMD_DONE;
 }

@@ -40,19 +40,20 @@ static const struct {
 	{ "audit", cmd_audit }, { "watch", cmd_watch }, { "ack", cmd_ack }, { "send", cmd_send },
 };
 
-/* What a command prints for one word. */
-static char *printed(int (*run)(int, char **), const char *name, const char *word)
+/* What a command prints for one word, or for a verb of its and a word. */
+static char *printed(int (*run)(int, char **), const char *name, const char *of, const char *word)
 {
 	const char *path = scratch_path(&scratch, "out");
-	char verb[32], arg[32], *argv[] = { verb, arg, NULL }, *text = NULL;
+	char verb[32], sub[32], arg[32], *argv[] = { verb, of ? sub : arg, of ? arg : NULL, NULL }, *text = NULL;
 	int was = dup(STDOUT_FILENO), fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600), code;
 	size_t n;
 
 	snprintf(verb, sizeof(verb), "%s", name);
+	snprintf(sub, sizeof(sub), "%s", of ? of : "");
 	snprintf(arg, sizeof(arg), "%s", word);
 	fflush(stdout);
 	must(was >= 0 && fd >= 0 && dup2(fd, STDOUT_FILENO) >= 0);
-	code = run(2, argv);
+	code = run(of ? 3 : 2, argv);
 	fflush(stdout);
 	must(dup2(was, STDOUT_FILENO) >= 0);
 	close(was);
@@ -62,18 +63,49 @@ static char *printed(int (*run)(int, char **), const char *name, const char *wor
 	return text;
 }
 
+#define COLUMNS 100
+
+static void check_help(char *text, const char *name)
+{
+	assert_int_equal(strncmp(text, "usage: pullcord ", 16), 0);
+	assert_non_null(strstr(text, "example"));
+	for (char *line = text, *end; *line; line = end + (*end != '\0')) {
+		end = line + strcspn(line, "\n");
+		if (end - line > COLUMNS)
+			fail_msg("%s: %.*s", name, (int)(end - line), line);
+	}
+}
+
+/* The commands of a command are the words that begin its lines after "commands:". */
+static unsigned check_verbs(const char *text, int (*run)(int, char **), const char *name)
+{
+	const char *line = strstr(text, "\ncommands:\n");
+	unsigned n = 0;
+
+	for (line = line ? line + 10 : NULL; line && strncmp(line, "\n  ", 3) == 0; line += 1 + strcspn(line + 1, "\n"), n++) {
+		char verb[32], *help;
+
+		snprintf(verb, sizeof(verb), "%.*s", (int)strcspn(line + 3, " "), line + 3);
+		help = printed(run, name, verb, "--help");
+		check_help(help, verb);
+		free(help);
+	}
+	return n;
+}
+
 static void every_command_helps_in_lines_that_fit(void **state)
 {
+	unsigned verbs = 0;
+
 	(void)state;
 	for (size_t i = 0; i < countof(generated); i++) {
-		char *text = printed(generated[i].run, generated[i].name, "--help");
+		char *text = printed(generated[i].run, generated[i].name, NULL, "--help");
 
-		assert_int_equal(strncmp(text, "usage: pullcord ", 16), 0);
-		for (char *line = strtok(text, "\n"); line; line = strtok(NULL, "\n"))
-			if (strlen(line) > 120)
-				fail_msg("%s: %s", generated[i].name, line);
+		check_help(text, generated[i].name);
+		verbs += check_verbs(text, generated[i].run, generated[i].name);
 		free(text);
 	}
+	assert_true(verbs > 40);
 }
 
 static void every_manual_page_is_what_the_tool_says(void **state)
@@ -82,7 +114,7 @@ static void every_manual_page_is_what_the_tool_says(void **state)
 	if (access("tools/man", F_OK) != 0)
 		skip();
 	for (size_t i = 0; i < countof(generated); i++) {
-		char path[64], *text = printed(generated[i].run, generated[i].name, "--help=man"), *page = NULL;
+		char path[64], *text = printed(generated[i].run, generated[i].name, NULL, "--help=man"), *page = NULL;
 		size_t n;
 
 		snprintf(path, sizeof(path), "tools/man/pullcord-%s.1", generated[i].name);
