@@ -1,6 +1,7 @@
 #include "compiled.h"
 
 #include <stdio.h>
+#include <strings.h>
 
 #define LINT_TEXT_MAX 512
 #define NUMBER_DIGITS 6         /* a medical record number has at least so many */
@@ -118,11 +119,25 @@ static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
 static bool is_upper(uint8_t c) { return c >= 'A' && c <= 'Z'; }
 static bool is_lower(uint8_t c) { return c >= 'a' && c <= 'z'; }
 
+/* "MRN-4711", "ssn078": what it is stands before it, so few digits are enough. */
+static bool says_number(struct span word)
+{
+	static const char *const known[] = { "mrn", "ssn", "dob" };
+
+	for (size_t i = 0; i < countof(known) && word.n > 3; i++)
+		if (strncasecmp((const char *)word.p, known[i], 3) == 0 &&
+		    (is_digit(word.p[3]) || (word.n > 4 && is_digit(word.p[4]) && strchr("-_.:", word.p[3]))))
+			return true;
+	return false;
+}
+
 /* "MRN0048213", "19540712", "1954-07-12": digits, and at most the signs that part them in a date. */
 static bool has_number(struct span word)
 {
 	size_t digits = 0;
 
+	if (says_number(word))
+		return true;
 	for (size_t i = 0; i < word.n; i++) {
 		if (is_digit(word.p[i]))
 			digits++;

@@ -174,10 +174,10 @@ static void lint_knows_who_can_hand_out_anything(void **state)
 static void lint_sees_people_in_topics(void **state)
 {
 	static const char *const odd[] = {
-		"MRN0048213", "19540712", "1954-07-12", "12.07.1954", "Smith.John", "Mary_Jones", "p-004821", "Ann-Lee:x",
+		"MRN0048213", "19540712", "1954-07-12", "12.07.1954", "Smith.John", "Mary_Jones", "p-004821", "Ann-Lee:x", "MRN-4711", "ssn078",
 	};
 	static const char *const fine[] = {
-		"icu3", "v1", "12-lead", "Alert", "ICU3", "MedSurg", "bed-12-345", "w1954", "HL7", "a.b.c", "v2.0.11",
+		"icu3", "v1", "12-lead", "Alert", "ICU3", "MedSurg", "bed-12-345", "w1954", "HL7", "a.b.c", "v2.0.11", "mrna-2", "dob",
 	};
 	char text[128];
 
