@@ -171,10 +171,17 @@ class Gateway:
                 answers += [frame.lstrip(b"\x0b").decode(errors="replace") for frame in whole]
         return answers
 
+    def connect_local(self):
+        local = socket.socket(socket.AF_UNIX)
+        if local.connect_ex(str(self.home / "local.sock")) != 0:    # bound, but not yet listening
+            local.close()
+            return False
+        self.local = local
+        return True
+
     def say(self, obj):
         if not self.local:
-            self.local = socket.socket(socket.AF_UNIX)
-            self.local.connect(str(self.home / "local.sock"))
+            wait_for(f"gateway {self.device} takes a caller", 10 * self.house.patience, self.connect_local)
         self.local.sendall(json.dumps(obj).encode() + b"\n")
 
     def answer(self, match, seconds):
