@@ -148,8 +148,8 @@ static const char *check_payload(struct guard *g, struct session *s, const struc
 		return NULL;
 	g->arena.used = 0;
 	/* A machine whose clock was never set must not lose its alerts for it. */
-	err = envelope_open_of(&s->sender, p->payload, t, s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? 0 : guard_real_us(),
-			       &g->arena, e);
+	err = envelope_check(&s->sender, p->payload, t, s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? 0 : guard_real_us(),
+			     &g->arena, e);
 	if (err != OK)
 		return envelope_faults[err] ? envelope_faults[err] : "the payload is not a valid envelope";
 	return check_sender(s, e);

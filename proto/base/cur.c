@@ -3,20 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-struct span cur_take(struct cur *c, size_t n)
-{
-	struct span s;
-
-	if (c->bad || n > c->left.n) {
-		c->bad = true;
-		return span(NULL, 0);
-	}
-	s = span(c->left.p, n);
-	if (n)
-		c->left = span(c->left.p + n, c->left.n - n);
-	return s;
-}
-
 static uint64_t take_be(struct cur *c, size_t n)
 {
 	struct span s = cur_take(c, n);

@@ -17,7 +17,19 @@ static inline struct cur cur(struct span s)
 	return (struct cur){ s, false };
 }
 
-struct span cur_take(struct cur *c, size_t n);   /* borrows from the input; empty when bad */
+/* Borrows from the input; empty when bad. */
+static inline struct span cur_take(struct cur *c, size_t n)
+{
+	struct span s = { c->left.p, n };
+
+	if (c->bad || n > c->left.n) {
+		c->bad = true;
+		return span(NULL, 0);
+	}
+	if (n)
+		c->left = span(c->left.p + n, c->left.n - n);
+	return s;
+}
 uint8_t cur_u8(struct cur *c);
 uint16_t cur_u16(struct cur *c);
 uint32_t cur_u32(struct cur *c);

@@ -87,10 +87,20 @@ static size_t utf8_len(const uint8_t *p, size_t n)
 	return 0;
 }
 
+/* Eight bytes of ASCII, no NUL among them: most text is. */
+static bool ascii8(const uint8_t *p)
+{
+	const uint64_t low = 0x0101010101010101u, high = low << 7;
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return !((x | (x - low)) & high);   /* below 0x80, taking 1 borrows from a zero only, or from beside one */
+}
+
 bool span_utf8(struct span s)
 {
 	for (size_t i = 0, len; i < s.n; i += len) {
-		len = utf8_len(s.p + i, s.n - i);
+		len = s.n - i >= 8 && ascii8(s.p + i) ? 8 : utf8_len(s.p + i, s.n - i);
 		if (len == 0)
 			return false;
 	}

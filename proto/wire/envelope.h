@@ -30,7 +30,7 @@ struct arena {
 
 struct envelope {
 	struct id id;
-	const Pullcord__V1__Envelope *head;   /* in the arena */
+	const Pullcord__V1__Envelope *head;   /* in the arena; its bytes are borrowed from the payload */
 	union {                               /* by head->kind; in the arena */
 		const ProtobufCMessage *any;
 		const Pullcord__V1__Alert *alert;
@@ -56,15 +56,16 @@ enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema
 enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,
 		       struct envelope *out) MUST_USE;
 
-/* The same, from a connection whose messages are mostly of one sender: who that was is remembered in *sender (all zero:
+/* The same for whoever only lets messages through: bodies without rules of their own, all but alerts and their updates, are
+ * scanned and not unpacked (body.any == NULL). From a connection whose messages are mostly of one sender: who that was is remembered in *sender (all zero:
  * nobody yet), which spares a hash for the next. */
 struct envelope_sender {
 	char tenant[WORD_BYTES_MAX + 1], id[WORD_BYTES_MAX + 1];
 	Pullcord__V1__Party party;
 	uint8_t tag[8];
 };
-enum err envelope_open_of(struct envelope_sender *sender, struct span raw, const struct topic *topic, int64_t now_us,
-			  struct arena *arena, struct envelope *out) MUST_USE;
+enum err envelope_check(struct envelope_sender *sender, struct span raw, const struct topic *topic, int64_t now_us,
+			struct arena *arena, struct envelope *out) MUST_USE;
 
 /* Only the id of an envelope that was opened before: for delivery records, where the payload is not looked at again. */
 enum err envelope_peek_id(struct span raw, struct id *out) MUST_USE;
