@@ -406,32 +406,35 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, cons
 	return d.answer;
 }
 
-static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p)
+/* Nothing but the answer comes of it. */
+static bool leaves_no_trace(const struct guard *g, const struct verdict *v)
 {
-	const struct memo_topic *t;
-	struct verdict v = { .why = WHY_GRAMMAR };
-	bool stopped;
-
-	t = memo_topic(&g->topics, g->policy, topic);
-	if (t)
-		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	stopped = v.allow && !v.life_critical && record_stopped(g->record);
-	if (v.allow && !stopped && v.record == POLICY_RECORD_OFF && !v.life_critical)
-		return GATE_ALLOW;
-	return record_delivery(g, s, topic, t, p, &v, stopped);
+	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical && !record_stopped(g->record);
 }
 
-bool guard_deliver(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p,
-		   enum gate *answer)
+bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic)
 {
 	struct session *s = session_for(g, context, client);
+	const struct verdict *v;
 
 	if (!s)
 		return false;
 	if (must_refresh(g, s))
 		guard_refresh(g, s);
-	*answer = deliver(g, s, topic, p);
-	return true;
+	v = memo_known(&g->topics, &s->verdicts, g->policy, ACCESS_RECEIVE, topic);
+	return v && leaves_no_trace(g, v);
+}
+
+static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p)
+{
+	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
+	struct verdict v = { .why = WHY_GRAMMAR };
+
+	if (t)
+		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
+	if (leaves_no_trace(g, &v))
+		return GATE_ALLOW;
+	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && record_stopped(g->record));
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)

@@ -126,10 +126,9 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 
-/* The same for the many deliveries to connections that logged in here, of which no more needs to be known. False: it is
- * none, guard_receive() is to be asked. */
-bool guard_deliver(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p,
-		   enum gate *answer);
+/* Most deliveries are to a connection that logged in here, on a topic it was asked about before, allowed, and leave no
+ * record: then this says so at once. False says nothing: guard_receive() is to be asked. */
+bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic);
 
 /* ---- between the guard's own files ---- */
 

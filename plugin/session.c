@@ -4,31 +4,18 @@
 
 #define BUCKETS_AT_START 256
 
-/* SplitMix64's finaliser: spreads pointers, which differ only in their middle bits. */
-static uint64_t mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
-static size_t context_bucket(const struct sessions *t, const void *context)
-{
-	return mix((uintptr_t)context) & (t->buckets - 1);
-}
-
 static size_t client_bucket(const struct sessions *t, const char *client)
 {
 	uint64_t h = t->key;
 
 	for (; *client; client++)
-		h = mix(h ^ (uint8_t)*client);
+		h = session_mix(h ^ (uint8_t)*client);
 	return h & (t->buckets - 1);
 }
 
 static void link_in(struct sessions *t, struct session *s)
 {
-	struct session **c = &t->context[context_bucket(t, s->context)], **i = &t->client[client_bucket(t, s->client)];
+	struct session **c = &t->context[session_bucket(t, s->context)], **i = &t->client[client_bucket(t, s->client)];
 
 	s->by_context = *c;
 	*c = s;
@@ -70,15 +57,6 @@ void sessions_clear(struct sessions *t)
 	*t = (struct sessions){ 0 };
 }
 
-struct session *session_of(const struct sessions *t, const void *context)
-{
-	struct session *s = t->context[context_bucket(t, context)];
-
-	while (s && s->context != context)
-		s = s->by_context;
-	return s;
-}
-
 struct session *session_client(const struct sessions *t, const char *client)
 {
 	struct session *any = NULL;
@@ -95,7 +73,7 @@ struct session *session_client(const struct sessions *t, const char *client)
 
 void session_drop(struct sessions *t, struct session *s)
 {
-	struct session **c = &t->context[context_bucket(t, s->context)], **i = &t->client[client_bucket(t, s->client)];
+	struct session **c = &t->context[session_bucket(t, s->context)], **i = &t->client[client_bucket(t, s->client)];
 
 	while (*c != s)
 		c = &(*c)->by_context;

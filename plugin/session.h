@@ -67,8 +67,29 @@ struct sessions {
 enum err sessions_init(struct sessions *t, uint64_t hash_key) MUST_USE;
 void sessions_clear(struct sessions *t);
 
-/* NULL when unknown. */
-struct session *session_of(const struct sessions *t, const void *context);
+/* SplitMix64's finaliser: spreads pointers, which differ only in their middle bits. */
+static inline uint64_t session_mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+static inline size_t session_bucket(const struct sessions *t, const void *context)
+{
+	return session_mix((uintptr_t)context) & (t->buckets - 1);
+}
+
+/* NULL when unknown. Here, because each delivery asks. */
+static inline struct session *session_of(const struct sessions *t, const void *context)
+{
+	struct session *s = t->context[session_bucket(t, context)];
+
+	while (s && s->context != context)
+		s = s->by_context;
+	return s;
+}
+
 /* The live entry of a client id, else any other of it; NULL when there is none. */
 struct session *session_client(const struct sessions *t, const char *client);
 

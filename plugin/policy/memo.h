@@ -41,6 +41,10 @@ struct memo_verdicts {
 	struct memo_verdict slot[MEMO_VERDICTS];
 };
 
+/* What memo_decide() said of the topic that was looked at last, if it is that and nothing has changed; NULL: ask anew. */
+const struct verdict *memo_known(const struct memo_topics *m, const struct memo_verdicts *v, const struct policy *p,
+				 enum access a, const char *text);
+
 /* policy_decide() for ACCESS_PUBLISH and ACCESS_RECEIVE. */
 struct verdict memo_decide(struct memo_verdicts *m, const struct policy *p, const struct holder *h, enum access a,
 			   const struct memo_topic *t);

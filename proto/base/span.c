@@ -100,7 +100,10 @@ static bool ascii8(const uint8_t *p)
 bool span_utf8(struct span s)
 {
 	for (size_t i = 0, len; i < s.n; i += len) {
-		len = s.n - i >= 8 && ascii8(s.p + i) ? 8 : utf8_len(s.p + i, s.n - i);
+		if (s.n - i >= 8 && ascii8(s.p + i))
+			len = 8;
+		else
+			len = s.p[i] - 1u < 0x7f ? 1 : utf8_len(s.p + i, s.n - i);
 		if (len == 0)
 			return false;
 	}

@@ -3,7 +3,7 @@
 #define SCHEMA(name) (&pullcord__v1__##name##__descriptor)
 
 /* What the schema cannot say: lengths in bytes (strings and bytes), how often, and whether it must be there. A string
- * without a row is at most TEXT_MAX long. The rows of a schema stand together. */
+ * without a row is at most TEXT_MAX long. The rows of a schema stand together, in order of fields. */
 #define TEXT_MAX 256
 static const struct limit {
 	const ProtobufCMessageDescriptor *schema;
@@ -79,13 +79,6 @@ static struct limits limits_of(const ProtobufCMessageDescriptor *schema)
 	return of;
 }
 
-static const struct limit *limit_of(const struct limits *of, uint32_t field)
-{
-	for (size_t i = 0; i < of->n; i++)
-		if (of->row[i].field == field)
-			return &of->row[i];
-	return NULL;
-}
 
 /* ---- the scan ---- */
 
@@ -94,12 +87,10 @@ static const struct limit *limit_of(const struct limits *of, uint32_t field)
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
 /* Base-128, at most 10 bytes, no needless ones (https://protobuf.dev/programming-guides/encoding). */
-static uint64_t take_varint(struct cur *c)
+static __attribute__((noinline)) uint64_t take_long_varint(struct cur *c)
 {
 	uint64_t v = 0;
 
-	if (c->left.n && !c->bad && *c->left.p < 0x80)
-		return *cur_take(c, 1).p;       /* most are of one byte */
 	for (unsigned shift = 0; shift < 64; shift += 7) {
 		uint8_t b = cur_u8(c);
 
@@ -114,6 +105,14 @@ static uint64_t take_varint(struct cur *c)
 	}
 	c->bad = true;
 	return 0;
+}
+
+/* Most are of one byte. */
+static inline uint64_t take_varint(struct cur *c)
+{
+	if (c->left.n && *c->left.p < 0x80 && !c->bad)
+		return *cur_take(c, 1).p;
+	return take_long_varint(c);
 }
 
 static enum wire wire_of(ProtobufCType type)
@@ -186,22 +185,45 @@ static enum err scan_value(struct cur *c, enum wire wire, const struct limit *l,
 	return c->bad ? ERR_SHORT : OK;
 }
 
-/* Writers go through a message in the order of its fields, as the schema has them: from *at on first. NULL: unknown. */
-static const ProtobufCFieldDescriptor *field_of(const ProtobufCMessageDescriptor *schema, uint32_t number, unsigned *at)
+/* Where we are among a schema's fields and limits, both in order of numbers, as writers write: most are found at once. */
+struct place {
+	const ProtobufCMessageDescriptor *schema;
+	struct limits of;
+	uint32_t number;
+	size_t field, row;
+};
+
+static void place_move(struct place *p, uint32_t number)
 {
-	while (*at < schema->n_fields && schema->fields[*at].id < number)
-		++*at;
-	if (*at < schema->n_fields && schema->fields[*at].id == number)
-		return &schema->fields[*at];
-	return protobuf_c_message_descriptor_get_field(schema, number);
+	if (number < p->number)
+		p->field = p->row = 0;
+	p->number = number;
+	while (p->field < p->schema->n_fields && p->schema->fields[p->field].id < number)
+		p->field++;
+	while (p->row < p->of.n && p->of.row[p->row].field < number)
+		p->row++;
+}
+
+/* NULL: unknown. */
+static const ProtobufCFieldDescriptor *place_field(const struct place *p)
+{
+	const ProtobufCFieldDescriptor *f = &p->schema->fields[p->field];
+
+	return p->field < p->schema->n_fields && f->id == p->number ? f : NULL;
+}
+
+static const struct limit *place_limit(const struct place *p)
+{
+	const struct limit *l = &p->of.row[p->row];
+
+	return p->row < p->of.n && l->field == p->number ? l : NULL;
 }
 
 static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, unsigned depth, unsigned *fields)
 {
-	const struct limits of = limits_of(schema);
+	struct place place = { .schema = schema, .of = limits_of(schema) };
 	uint32_t times[FIELD_NUMBERS] = { 0 };
 	struct cur c = cur(raw);
-	unsigned at = 0;
 
 	if (depth > ENVELOPE_DEPTH_MAX)
 		return ERR_TOO_DEEP;
@@ -215,17 +237,18 @@ static enum err scan(struct span raw, const ProtobufCMessageDescriptor *schema, 
 			return ERR_SYNTAX;
 		if (++*fields > ENVELOPE_FIELDS_MAX)
 			return ERR_TOO_LARGE;
-		f = field_of(schema, number, &at);
+		place_move(&place, number);
+		f = place_field(&place);
 		if (f) {
-			l = limit_of(&of, number);
+			l = place_limit(&place);
 			must(number < FIELD_NUMBERS);
 			if (++times[number] > (f->label != PROTOBUF_C_LABEL_REPEATED ? 1 : l ? l->times : 1))
 				return f->label == PROTOBUF_C_LABEL_REPEATED ? ERR_TOO_LARGE : ERR_SYNTAX;
 		}
 		TRY(scan_value(&c, (enum wire)(tag & 7), l, f, depth, fields));
 	}
-	for (size_t i = 0; i < of.n; i++)
-		if (of.row[i].required && !times[of.row[i].field])
+	for (size_t i = 0; i < place.of.n; i++)
+		if (place.of.row[i].required && !times[place.of.row[i].field])
 			return ERR_SHORT;
 	return OK;
 }
