@@ -307,8 +307,7 @@ struct session *guard_restored(struct guard *g, const struct client *c)
 	s = session_add_offline(&g->sessions, o, c->client);
 	if (!s)
 		return NULL;
-	s->party = o->party;
-	strcpy(s->id, o->id);
+	session_own(&g->sessions, s, o->party, o->id);
 	s->active_ms = guard_mono_us() / 1000;
 	guard_rebind(g, s);
 	return s;
@@ -370,25 +369,31 @@ static void record_change(struct guard *g, const struct change *c)
 	record_push(g->record, &h);
 }
 
-static bool concerns(const struct change *c, const struct session *s)
+/* Only those it concerns are looked at, when it says whom. */
+static struct session *next_concerned(struct guard *g, const struct change *c, struct session *after)
 {
-	if (c->fingerprint.n)
-		return span_eq(c->fingerprint, span(s->fingerprint, sizeof(s->fingerprint)));
-	return !c->party || (s->party == c->party && span_is(c->id, s->id));
+	struct session *s;
+
+	if (c->party)
+		return session_account(&g->sessions, c->party, c->id, after);
+	s = after ? after->all_next : g->sessions.all;
+	while (c->fingerprint.n && s && !span_eq(c->fingerprint, span(s->fingerprint, sizeof(s->fingerprint))))
+		s = s->all_next;
+	return s;
 }
 
 static void directory_changed(void *ctx, const struct change *c)
 {
 	struct guard *g = ctx;
+	struct session *s = NULL;
 
 	record_change(g, c);
 	if (!c->party && !c->fingerprint.n && control_shadow(g->control) != OK)
 		log_say(EV_SHADOW_REFUSED, KV_STR("reason", err_text(ERR_FULL)));
 	if (c->shadow)
 		return;
-	for (struct session *s = g->sessions.all; s; s = s->all_next)
-		if (concerns(c, s))
-			renew(g, s);
+	while ((s = next_concerned(g, c, s)))
+		renew(g, s);
 	if (c->party)
 		retained_follow(g, c->party, c->id);
 }

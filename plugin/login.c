@@ -278,9 +278,8 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	s->fresh = true;
 	g->attend = true;
 	s->until_us = until;
-	s->party = k->party;
+	session_own(&g->sessions, s, k->party, k->id);
 	(void)!span_text(k->account->subject.tenant, s->tenant, sizeof(s->tenant));   /* a word */
-	strcpy(s->id, k->id);
 	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)

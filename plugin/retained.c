@@ -23,9 +23,8 @@ static bool was_here(const struct guard *g, Pullcord__V1__Party party, struct sp
 {
 	char word[WORD_BYTES_MAX + 1];
 
-	for (const struct session *s = g->sessions.all; s; s = s->all_next)
-		if (s->party == party && span_is(id, s->id))
-			return true;
+	if (session_account(&g->sessions, party, id, NULL))
+		return true;
 	return party == PULLCORD__V1__PARTY__PARTY_DEVICE && span_text(id, word, sizeof(word)) && owners_find(g->owners, word);
 }
 
@@ -33,13 +32,13 @@ static bool was_here(const struct guard *g, Pullcord__V1__Party party, struct sp
  * role bound to a network is given up while its publisher is away and their account changes. */
 static bool still_may(struct guard *g, Pullcord__V1__Party party, const struct account *a, const struct topic *t)
 {
+	const struct session *s = NULL;
 	struct holder *h = NULL;
 	int64_t until_us;
 	bool may;
 
-	for (const struct session *s = g->sessions.all; s; s = s->all_next)
-		if (s->party == party && span_eq(a->subject.id, span_str(s->id)) && s->bound == g->policies &&
-		    may_retain(g, s->holder, t))
+	while ((s = session_account(&g->sessions, party, a->subject.id, s)))
+		if (s->bound == g->policies && may_retain(g, s->holder, t))
 			return true;
 	if (guard_bind(g, a, "", &h, &until_us) != OK)
 		return false;

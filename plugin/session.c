@@ -13,6 +13,35 @@ static size_t client_bucket(const struct sessions *t, const char *client)
 	return h & (t->buckets - 1);
 }
 
+static size_t account_bucket(const struct sessions *t, Pullcord__V1__Party party, struct span id)
+{
+	uint64_t h = session_mix(t->key ^ (uint64_t)party);
+
+	for (size_t i = 0; i < id.n; i++)
+		h = session_mix(h ^ id.p[i]);
+	return h & (t->buckets - 1);
+}
+
+static void link_account(struct sessions *t, struct session *s)
+{
+	struct session **a = &t->account[account_bucket(t, s->party, span_str(s->id))];
+
+	s->by_account = *a;
+	s->account_prev = a;
+	if (*a)
+		(*a)->account_prev = &s->by_account;
+	*a = s;
+}
+
+static void unlink_account(struct session *s)
+{
+	if (!s->account_prev)
+		return;         /* nobody's */
+	*s->account_prev = s->by_account;
+	if (s->by_account)
+		s->by_account->account_prev = s->account_prev;
+}
+
 static void link_in(struct sessions *t, struct session *s)
 {
 	struct session **c = &t->context[session_bucket(t, s->context)], **i = &t->client[client_bucket(t, s->client)];
@@ -26,19 +55,26 @@ static void link_in(struct sessions *t, struct session *s)
 static enum err resize(struct sessions *t, size_t buckets)
 {
 	struct session **context = calloc(buckets, sizeof(*context)), **client = calloc(buckets, sizeof(*client));
+	struct session **account = calloc(buckets, sizeof(*account));
 
-	if (!context || !client) {
+	if (!context || !client || !account) {
 		free(context);
 		free(client);
+		free(account);
 		return ERR_FULL;
 	}
 	free(t->context);
 	free(t->client);
+	free(t->account);
 	t->context = context;
 	t->client = client;
+	t->account = account;
 	t->buckets = buckets;
-	for (struct session *s = t->all; s; s = s->all_next)
+	for (struct session *s = t->all; s; s = s->all_next) {
 		link_in(t, s);
+		if (s->account_prev)
+			link_account(t, s);
+	}
 	return OK;
 }
 
@@ -54,6 +90,7 @@ void sessions_clear(struct sessions *t)
 		session_drop(t, t->all);
 	free(t->context);
 	free(t->client);
+	free(t->account);
 	*t = (struct sessions){ 0 };
 }
 
@@ -81,6 +118,7 @@ void session_drop(struct sessions *t, struct session *s)
 	while (*i != s)
 		i = &(*i)->by_client;
 	*i = s->by_client;
+	unlink_account(s);
 	*s->all_prev = s->all_next;
 	if (s->all_next)
 		s->all_next->all_prev = s->all_prev;
@@ -184,12 +222,31 @@ void sessions_reap(struct sessions *t, int64_t now_ms)
 	}
 }
 
+void session_own(struct sessions *t, struct session *s, Pullcord__V1__Party party, const char *id)
+{
+	must(!s->account_prev && strlen(id) <= WORD_BYTES_MAX);
+	s->party = party;
+	strcpy(s->id, id);
+	link_account(t, s);
+}
+
+struct session *session_account(const struct sessions *t, Pullcord__V1__Party party, struct span id,
+				const struct session *after)
+{
+	struct session *s = after ? after->by_account : t->account[account_bucket(t, party, id)];
+
+	while (s && (s->party != party || !span_is(id, s->id)))
+		s = s->by_account;
+	return s;
+}
+
 size_t sessions_beside(const struct sessions *t, Pullcord__V1__Party party, const char *id, const char *client)
 {
+	const struct session *s = NULL;
 	size_t n = 0;
 
-	for (const struct session *s = t->all; s; s = s->all_next)
-		n += s->state == SESSION_LIVE && s->party == party && strcmp(s->id, id) == 0 && strcmp(s->client, client) != 0;
+	while ((s = session_account(t, party, span_str(id), s)))
+		n += s->state == SESSION_LIVE && strcmp(s->client, client) != 0;
 	return n;
 }
 

@@ -55,11 +55,11 @@ struct session {
 	uint64_t resumed_before;    /* it came with subscriptions we were never asked about, from before a restart: open
 	                             * alerts up to this number are to be sent by what it may receive; 0: no such */
 	bool unknown_filters;       /* the same: whatever it loses may be something it uses */
-	struct session *by_context, *by_client, *all_next, **all_prev;
+	struct session *by_context, *by_client, *by_account, **account_prev, *all_next, **all_prev;
 };
 
 struct sessions {
-	struct session **context, **client, *all;
+	struct session **context, **client, **account, *all;
 	size_t buckets, n;
 	uint64_t key;               /* of the client id hash: names are chosen by clients */
 };
@@ -102,6 +102,12 @@ struct session *session_add_offline(struct sessions *t, const void *key, const c
 void session_drop(struct sessions *t, struct session *s);
 /* Drops entries not live that did nothing for SESSION_LINGER_MS. */
 void sessions_reap(struct sessions *t, int64_t now_ms);
+
+/* Says whose it is; once. */
+void session_own(struct sessions *t, struct session *s, Pullcord__V1__Party party, const char *id);
+/* The sessions of an account, in no order: the first (after NULL), the next; NULL: no more. */
+struct session *session_account(const struct sessions *t, Pullcord__V1__Party party, struct span id,
+				const struct session *after);
 
 /* Live sessions of somebody under other client ids than this. */
 size_t sessions_beside(const struct sessions *t, Pullcord__V1__Party party, const char *id, const char *client);

@@ -117,6 +117,38 @@ static void filters_are_kept_once_and_bounded(void **state)
 	sessions_clear(&t);
 }
 
+/* Through growing tables and ends in any order. */
+static void the_sessions_of_an_account_are_found(void **state)
+{
+	static const char *const id[] = { "ana", "bea", "cem", "dea" };
+	static int many[3000];
+	size_t of[countof(id)] = { 0 };
+	struct sessions t = fresh();
+	char client[16];
+
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		size_t at = seed_below(countof(many)), who = seed_below(countof(id));
+		struct session *s = session_of(&t, &many[at]);
+
+		for (size_t k = 0; s && k < countof(id); k++)
+			of[k] -= strcmp(s->id, id[k]) == 0;
+		if (s) {
+			session_drop(&t, s);
+			continue;
+		}
+		snprintf(client, sizeof(client), "c%zu", at);
+		session_own(&t, session_add(&t, &many[at], client, false), PULLCORD__V1__PARTY__PARTY_USER, id[who]);
+		of[who]++;
+		if (i % 16)
+			continue;
+		for (size_t k = 0; k < countof(id); k++)
+			assert_int_equal(sessions_beside(&t, PULLCORD__V1__PARTY__PARTY_USER, id[k], ""), of[k]);
+		assert_null(session_account(&t, PULLCORD__V1__PARTY__PARTY_DEVICE, SPAN_LIT("ana"), NULL));
+	}
+	sessions_clear(&t);
+}
+
 /* The plainest table there can be: an array searched from the front. */
 struct model { const void *context; char client[8]; enum session_state state; };
 
@@ -191,6 +223,7 @@ int main(void)
 		cmocka_unit_test(what_was_subscribed_passes_to_whoever_resumes),
 		cmocka_unit_test(closed_sessions_go_after_a_while),
 		cmocka_unit_test(filters_are_kept_once_and_bounded),
+		cmocka_unit_test(the_sessions_of_an_account_are_found),
 		cmocka_unit_test(any_order_of_logins_and_ends_agrees_with_the_model),
 	};
 

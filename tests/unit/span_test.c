@@ -127,7 +127,7 @@ static void utf8_agrees_with_decoding(void **state)
 	/* Bytes at the corners of table 3-7 come often. */
 	static const uint8_t corner[] = { 0, 1, 0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xed,
 					  0xef, 0xf0, 0xf4, 0xf5, 0xff };
-	uint8_t b[4];
+	uint8_t b[4], text[20];
 
 	(void)state;
 	for (unsigned first = 0; first < 256; first++)
@@ -141,6 +141,9 @@ static void utf8_agrees_with_decoding(void **state)
 			b[i] = seed_below(2) ? corner[seed_below(sizeof(corner))] : (uint8_t)seed_next();
 		for (size_t n = 0; n <= sizeof(b); n++)
 			assert_int_equal(span_utf8(span(b, n)), utf8_reference(b, n));
+		memset(text, 'a', sizeof(text));        /* among plain text, which is looked at in strides */
+		memcpy(text + seed_below(sizeof(text) - sizeof(b)), b, sizeof(b));
+		assert_int_equal(span_utf8(span(text, sizeof(text))), utf8_reference(text, sizeof(text)));
 	}
 }
 
