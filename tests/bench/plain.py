@@ -3,6 +3,8 @@ asynchronous. Plain, because what a delivery costs beside TLS would look cheap."
 import socket
 import time
 
+from rig import Unmeasured
+
 
 def counted(data):
     return len(data).to_bytes(2, "big") + data
@@ -21,7 +23,7 @@ def publish_packet(topic, payload):
     return packet(0x30, counted(topic.encode()) + payload)
 
 
-class Refused(Exception):
+class Refused(Unmeasured):
     pass
 
 
