@@ -572,11 +572,11 @@ static const struct deed deed_show = {
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",
-	" --role ROLE --unit UNIT", true, false, true, do_grant, NULL,
+	" --unit icu3", true, false, true, do_grant, NULL,
 };
 static const struct deed deed_revoke = {
 	"revoke", "Takes roles and attributes from an account. A running broker decides by what is left at once, also "
-	"for subscriptions that stand.", " --role ROLE", true, false, false, do_revoke, NULL,
+	"for subscriptions that stand.", " --unit icu3", true, false, false, do_revoke, NULL,
 };
 static const struct deed deed_suspend = {
 	"suspend", "Suspends an account: it keeps what it holds but may do nothing, and its connections are cut.", "",
@@ -724,7 +724,7 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	struct live live = { 0 };
 	struct opt_list id = { 0 };
 	const char *where = NULL;
-	char command[32], example[96];
+	char command[32], example[256];
 	bool json = false;
 	const struct opt dir_opt = OPT_TEXT("dir", "DIR", &where, INSTALL_DIR_TEXT), json_opt = OPT_FLAG("json", &json, "as JSON"),
 			 reason_opt = OPT_TEXT("reason", "TEXT", &w.reason, "why, at most 200 bytes; no PHI"),
@@ -748,7 +748,8 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	for (size_t i = 0; i < countof(live_opt); i++)
 		opt[page.opts++] = live_opt[i];
 	snprintf(command, sizeof(command), "%s %s", kind->noun, deed->verb);
-	snprintf(example, sizeof(example), "pullcord %s %s%s", command, kind->sample, deed->example);
+	snprintf(example, sizeof(example), "pullcord %s %s%s\npullcord %s %s%s --live --user root", command, kind->sample,
+		 deed->example, command, kind->sample, deed->example);
 	code = opt_read(&page, argc, argv, &id);
 	if (code != OPT_RUN)
 		return code;

@@ -318,6 +318,7 @@ int policy_why(int argc, char **argv)
 		.example = "pullcord policy explain user:ana receive mercy/unit/icu3/alert/high/icu3-nc1\n"
 			   "pullcord policy explain --policy new.policy --role nurse --unit icu3 user:ana subscribe "
 			   "mercy/unit/icu3/alert/+/+\n"
+			   "pullcord policy explain user:root grant role/nurse\n"
 			   "pullcord policy explain --entry 1204 ana\n"
 			   "pullcord policy explain --live --user root device:icu3-nc1 control user.create",
 		.opt = opt, .opts = countof(opt),

@@ -1,0 +1,170 @@
+/* cmd_policy: what `policy diff` and `policy check` say of what is not a role's: lock-outs, tenants, shared channels. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cmd.h"
+#include "crypt.h"
+#include "report.h"
+#include "scratch.h"
+
+#define TOWN(share, lockout, quarantine)                                                                               \
+	"tenant mercy\n" share "role nurse\n  allow both mercy/channel/{channel}/#\n" lockout                          \
+	"tenant lakeside\njoin channel tumors of mercy\nquarantine\n  allow publish lakeside/" quarantine "\n"         \
+	"role surgeon\n  allow both mercy/channel/{guest}/#\n"
+
+static struct scratch scratch;
+
+static int make(void **state)
+{
+	(void)state;
+	must(crypt_init() == OK);
+	scratch_make(&scratch);
+	return 0;
+}
+
+static int unmake(void **state)
+{
+	static const char *const file[] = { "old.policy", "new.policy", "who.json" };
+
+	(void)state;
+	for (size_t i = 0; i < countof(file); i++)
+		(void)remove(scratch_path(&scratch, file[i]));
+	scratch_remove(&scratch);
+	return 0;
+}
+
+/* Its path, for a while. */
+static char *written(const char *name, const char *text)
+{
+	char *path = strdup(scratch_path(&scratch, name));
+	FILE *f = fopen(path, "w");
+
+	must(f && fputs(text, f) >= 0 && fclose(f) == 0);
+	return path;
+}
+
+/* What the command says; free it. */
+static char *said(int code, char **argv)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+	int argc = 0;
+
+	while (argv[argc])
+		argc++;
+	report_to(out, out);
+	assert_int_equal(cmd_policy(argc, argv), code);
+	report_json(false);
+	report_to(NULL, NULL);
+	fclose(out);
+	return text;
+}
+
+static char *diff(int code, const char *old, const char *new, const char *subjects)
+{
+	char *from = written("old.policy", old), *to = written("new.policy", new), *who = written("who.json", subjects ? subjects : "");
+	char *text = said(code, (char *[]){ "policy", "diff", from, to, "--json", subjects ? "--subjects" : NULL, who, NULL });
+
+	free(from);
+	free(to);
+	free(who);
+	return text;
+}
+
+static void a_policy_is_the_same_as_itself(void **state)
+{
+	const char *town = TOWN("share channel tumors with lakeside\n", "lock-out account never\n", "a");
+	char *text = diff(CMD_DONE, town, town, NULL);
+
+	(void)state;
+	assert_non_null(strstr(text, "\"same\":true"));
+	free(text);
+}
+
+static void another_lock_out_is_a_difference(void **state)
+{
+	char *text = diff(CMD_NO, TOWN("", "", "a"), TOWN("", "lock-out address never\nlock-out account after 9 failures in 1h for 10m\n", "a"), NULL);
+
+	(void)state;
+	assert_non_null(strstr(text, "\"change\":\"lost\",\"access\":[\"lock-out\"],\"pattern\":\"address after 50 failures in 600s for 900s\""));
+	assert_non_null(strstr(text, "\"change\":\"gained\",\"access\":[\"lock-out\"],\"pattern\":\"address never\""));
+	assert_non_null(strstr(text, "\"change\":\"gained\",\"access\":[\"lock-out\"],\"pattern\":\"account after 9 failures in 3600s for 600s\""));
+	assert_non_null(strstr(text, "\"roles\":0,\"subjects\":0,\"for_everybody\":2"));
+	free(text);
+}
+
+/* The role's text is the same; what its holders get is not. */
+static void a_channel_taken_back_is_lost_by_its_guests(void **state)
+{
+	char *text = diff(CMD_NO, TOWN("share channel tumors with lakeside\n", "", "a"), TOWN("", "", "a"),
+			  "{\"id\":\"sue\",\"roles\":[\"surgeon\"],\"attributes\":{\"guest\":[\"tumors\"]}}\n"
+			  "{\"id\":\"tom\",\"tenant\":\"lakeside\",\"roles\":[\"surgeon\"],\"attributes\":{\"guest\":[\"hearts\"]}}\n"
+			  "{\"id\":\"ana\",\"roles\":[\"nurse\"],\"attributes\":{\"channel\":[\"tumors\"]}}\n");
+
+	(void)state;
+	assert_non_null(strstr(text, "{\"tenant\":\"mercy\",\"change\":\"lost\",\"access\":[\"share\"],\"pattern\":\"channel tumors with lakeside\""));
+	assert_non_null(strstr(text, "{\"user\":\"sue\",\"change\":\"lost\",\"access\":[\"publish\",\"subscribe\",\"receive\"],"
+				     "\"pattern\":\"mercy/channel/tumors/#\""));
+	assert_null(strstr(text, "\"tom\""));
+	assert_null(strstr(text, "\"ana\""));
+	free(text);
+}
+
+static void every_tenants_quarantine_is_compared(void **state)
+{
+	char *text = diff(CMD_NO, TOWN("", "", "a"), TOWN("", "", "b"), NULL);
+
+	(void)state;
+	assert_non_null(strstr(text, "{\"role\":\"quarantine of lakeside\",\"change\":\"lost\",\"access\":[\"publish\"],\"pattern\":\"lakeside/a\""));
+	assert_null(strstr(text, "quarantine of mercy"));
+	free(text);
+}
+
+static void check_names_the_tenants(void **state)
+{
+	char *path = written("old.policy", TOWN("share channel tumors with lakeside\n", "", "a"));
+	char *text = said(CMD_DONE, (char *[]){ "policy", "check", path, NULL });
+	char *json = said(CMD_DONE, (char *[]){ "policy", "check", path, "--json", NULL });
+
+	(void)state;
+	assert_non_null(strstr(text, "well formed; tenants mercy, lakeside, 3 roles"));
+	assert_non_null(strstr(json, "\"tenants\":[\"mercy\",\"lakeside\"]"));
+	free(path);
+	free(text);
+	free(json);
+}
+
+static void explain_knows_what_may_be_handed_out(void **state)
+{
+	char *path = written("old.policy", "tenant mercy\nrole head\n  allow grant role/nurse\nrole nurse\n  allow receive mercy/x\n");
+	char *may = said(CMD_DONE, (char *[]){ "policy", "explain", "--policy", path, "--role", "head", "user:ana", "grant", "role/nurse", NULL });
+	char *not = said(CMD_NO, (char *[]){ "policy", "explain", "--policy", path, "--role", "head", "user:ana", "grant", "role/head", NULL });
+
+	(void)state;
+	assert_non_null(strstr(may, "allowed: ana may grant role/nurse, by line 3"));
+	assert_non_null(strstr(not, "denied: ana may not grant role/head"));
+	free(path);
+	free(may);
+	free(not);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_policy_is_the_same_as_itself),
+		cmocka_unit_test(another_lock_out_is_a_difference),
+		cmocka_unit_test(a_channel_taken_back_is_lost_by_its_guests),
+		cmocka_unit_test(every_tenants_quarantine_is_compared),
+		cmocka_unit_test(check_names_the_tenants),
+		cmocka_unit_test(explain_knows_what_may_be_handed_out),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, make, unmake);
+}
