@@ -135,6 +135,7 @@ struct listener {
 /* listener[0] is the default listener. */
 struct conf {
 	struct broker_fault *out;
+	struct broker_files *files; /* or NULL */
 	size_t max, faults;
 	bool seen[countof(rules)];
 	bool ours;                  /* our plugin's line has been read */
@@ -309,6 +310,27 @@ static struct listener *listener_new(struct conf *c, struct where where, struct 
 	return l;
 }
 
+static void note_file(struct broker_files *files, enum broker_file_kind kind, struct span path)
+{
+	size_t i = 0;
+
+	while (i < files->n && !(files->file[i].kind == kind && span_is(path, files->file[i].path)))
+		i++;
+	if (i < files->n || i == BROKER_FILES_MAX || !path.n || !span_text(path, files->file[i].path, sizeof(files->file[i].path)))
+		return;
+	files->file[i].kind = kind;
+	files->n++;
+}
+
+static void note_files(struct conf *c, struct span option, struct span value)
+{
+	static const char *const name[] = { [BROKER_CRL] = "crlfile", [BROKER_CERTIFICATE] = "certfile", [BROKER_CA] = "cafile" };
+
+	for (size_t i = 0; c->files && i < countof(name); i++)
+		if (span_is(option, name[i]))
+			note_file(c->files, (enum broker_file_kind)i, value);
+}
+
 static void judge_listener(struct conf *c, struct file *f, struct where where, struct span option, struct span value)
 {
 	if (span_is(option, "listener")) {
@@ -373,6 +395,7 @@ static bool next_include(struct conf *c, struct file *f, struct span *dir)
 		judge(c, where, option, value);
 		judge_plugin(c, where, option, value);
 		judge_listener(c, f, where, option, value);
+		note_files(c, option, value);
 	}
 	return false;
 }
@@ -486,13 +509,15 @@ static void read_dir(struct conf *c, struct where where, struct span dir)
 	free(entry);
 }
 
-size_t broker_conf_check(const char *path, struct broker_fault *out, size_t max)
+size_t broker_conf_check(const char *path, struct broker_fault *out, size_t max, struct broker_files *files)
 {
-	struct conf c = { .out = out, .max = max };
+	struct conf c = { .out = out, .max = max, .files = files };
 	struct file f = { .name = path, .main = true, .at = c.listener };
 	CLEANUP(free_cleanup) char *text = read_file(&c, path, &f.rest);
 	struct span dir;
 
+	if (files)
+		files->n = 0;
 	if (!text)
 		return c.faults;
 	while (next_include(&c, &f, &dir))

@@ -14,6 +14,7 @@
 #define BROKER_CONF_FILES_MAX 256         /* of an include_dir */
 #define BROKER_CONF_LISTENERS_MAX 64
 #define BROKER_FAULT_TEXT 1024
+#define BROKER_FILES_MAX (3 * (1 + BROKER_CONF_LISTENERS_MAX))   /* the broker takes one of each kind a listener */
 
 struct broker_fault {
 	char file[256];
@@ -26,12 +27,25 @@ struct broker_fault {
 	bool fatal;                 /* the plugin must not run under it; else a warning */
 };
 
+/* What listeners read for TLS besides their keys. */
+enum broker_file_kind { BROKER_CRL, BROKER_CERTIFICATE, BROKER_CA };
+
+struct broker_file {
+	enum broker_file_kind kind;
+	char path[512];             /* as written */
+};
+
+struct broker_files {
+	struct broker_file file[BROKER_FILES_MAX];      /* each once */
+	size_t n;
+};
+
 /* Fills out[0..max) in the order of the file, what is missing last, and returns how many faults there are in all.
  * include_dir is passed over. */
 size_t broker_conf_scan(const char *name, struct span text, struct broker_fault *out, size_t max);
 /* Reads the file, and the *.conf of its include_dir where it stands, as the broker does. A file that cannot be read is
- * a fatal fault. */
-size_t broker_conf_check(const char *path, struct broker_fault *out, size_t max);
+ * a fatal fault. Unless it is NULL, *files becomes what the listeners name; a path that is too long is passed over. */
+size_t broker_conf_check(const char *path, struct broker_fault *out, size_t max, struct broker_files *files);
 /* "mosquitto.conf:12: allow_anonymous true: <why>; <right>", for people. */
 void broker_fault_text(const struct broker_fault *f, char out[BROKER_FAULT_TEXT]);
 

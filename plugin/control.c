@@ -11,7 +11,7 @@
 #include "edition.h"
 #include "policy_file.h"
 
-enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST };
+enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS };
 
 /* `result` is made with it, so that what was done can always be told. */
 struct job {
@@ -153,8 +153,15 @@ static void first(struct control *c, const struct job *j)
 	look_at_shadow(c, j->result);
 }
 
+static void freshness(struct control *c, const struct job *j)
+{
+	(void)c;
+	j->result->freshness = freshness_read((const struct freshness_order *)(const void *)j->payload);
+}
+
 static void (*const works[])(struct control *c, const struct job *j) = {
 	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_SHADOW] = shadow, [WORK_FIRST] = first,
+	[WORK_FRESHNESS] = freshness,
 };
 
 /* The payload may hold passwords. */
@@ -206,7 +213,7 @@ static void *work(void *arg)
 
 /* ---- the queue ---------------------------------------------------------------------------------------------------- */
 
-/* Under the lock. What waits to read something will read what lies there then. */
+/* Under the lock. What waits to read something will read what lies there then; but which files, it was told. */
 static bool has_place(const struct control *c, enum work work, enum err *e)
 {
 	const struct job *j = c->head;
@@ -214,6 +221,8 @@ static bool has_place(const struct control *c, enum work work, enum err *e)
 	*e = work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX ? ERR_BUSY : OK;
 	while (j && j->work != work)
 		j = j->next;
+	if (j && work == WORK_FRESHNESS)
+		*e = ERR_BUSY;
 	return *e == OK && (work == WORK_REQUEST || !j);
 }
 
@@ -302,6 +311,7 @@ void control_result_free(struct control_result **r)
 {
 	if (*r) {
 		free((*r)->response);
+		free((*r)->freshness);
 		admin_notes_free(&(*r)->note);
 		policy_close(&(*r)->fresh);
 		shadow_close(&(*r)->shadow);
@@ -324,6 +334,11 @@ enum err control_reload(struct control *c)
 enum err control_shadow(struct control *c)
 {
 	return post(c, WORK_SHADOW, NULL, SPAN_LIT(""));
+}
+
+enum err control_freshness(struct control *c, const struct freshness_order *o)
+{
+	return post(c, WORK_FRESHNESS, NULL, span(o, sizeof(*o)));
 }
 
 struct control_result *control_results(struct control *c)

@@ -9,6 +9,7 @@
 #define PULLCORD_CONTROL_H
 
 #include "admin.h"
+#include "freshness.h"
 
 #define CONTROL_TOPIC "$CONTROL/pullcord/v1"
 #define CONTROL_RESPONSE CONTROL_TOPIC "/response"
@@ -32,6 +33,7 @@ struct control_result {
 	bool shadow_changed;        /* another policy is on trial, or none: NULL, because of shadow_refused if that says why */
 	struct shadow *shadow;      /* the caller must take it, in this order */
 	char shadow_refused[320];
+	struct freshness_report *freshness;     /* NULL: it was not asked for, or there was no memory for it */
 	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */
 	struct control_result *next;
 };
@@ -49,6 +51,9 @@ enum err control_reload(struct control *c) MUST_USE;
 
 /* The policy on trial may be another: the same about it, `shadow`. */
 enum err control_shadow(struct control *c) MUST_USE;
+
+/* The files are looked at: the same about it, `freshness`. Copies. ERR_BUSY: it waits already; ERR_FULL. */
+enum err control_freshness(struct control *c, const struct freshness_order *o) MUST_USE;
 
 /* All that is done by now, oldest first; NULL: nothing. The caller's: control_result_free() each. */
 struct control_result *control_results(struct control *c);

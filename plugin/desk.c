@@ -92,6 +92,8 @@ void guard_control_tick(struct guard *g, struct control_result *first)
 		if (r->fresh)
 			guard_put_policy(g, r->fresh, asked ? "in force, set by an administrator" : "in force");
 		r->fresh = NULL;
+		if (r->freshness)
+			guard_freshness(g, r->freshness);
 		if (r->shadow_changed)
 			guard_put_shadow(g, r->shadow, r->shadow_refused);
 		r->shadow = NULL;

@@ -454,6 +454,37 @@ void guard_reload(struct guard *g)
 		guard_refuse_policy(g, err_text(e));
 }
 
+/* ---- the broker's files ---- */
+
+void guard_watch(struct guard *g, const struct broker_files *files)
+{
+	freshness_watch(&g->freshness, files);
+}
+
+/* Read by the thread of `control`: a disk that hangs holds up no alert. */
+static void watch_files(struct guard *g)
+{
+	int64_t mono_s = guard_mono_us() / 1000000;
+
+	if (freshness_due(&g->freshness, mono_s) && control_freshness(g->control, &g->freshness.order) == OK)
+		freshness_asked(&g->freshness, mono_s);
+}
+
+void guard_freshness(struct guard *g, const struct freshness_report *r)
+{
+	static const enum log_event event[] = { [FRESHNESS_GOOD] = EV_FILE_RENEWED, [FRESHNESS_ENDING] = EV_FILE_ENDS,
+						[FRESHNESS_ENDED] = EV_FILE_ENDED, [FRESHNESS_UNREADABLE] = EV_FILE_UNREADABLE };
+	const struct freshness_file *file;
+	char text[FRESHNESS_TEXT + 1];
+
+	for (size_t i = 0; i < r->n; i++) {
+		if (!freshness_take(&g->freshness, r->load, &r->seen[i], guard_real_us() / 1000000, &file, text))
+			continue;
+		log_say(event[file->state], KV_STR("file", text));
+		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, file->state == FRESHNESS_GOOD, text);
+	}
+}
+
 /* ---- the broker's idle moments ---- */
 
 /* In the name of the topic's tenant. */
@@ -654,4 +685,5 @@ void guard_tick(struct guard *g)
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
 	publish_checkpoint(g);
 	watch_threads(g);
+	watch_files(g);
 }

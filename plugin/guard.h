@@ -16,6 +16,7 @@
 #include "control.h"
 #include "digest.h"
 #include "envelope.h"
+#include "freshness.h"
 #include "history.h"
 #include "locks.h"
 #include "owners.h"
@@ -64,6 +65,7 @@ struct guard {
 	struct { Pullcord__V1__Party party; char id[WORD_BYTES_MAX + 1]; } stale[16];   /* see retained_ask_later() */
 	size_t stales;
 	struct control *control;
+	struct freshness freshness;     /* of what the broker's TLS stands on */
 	uint64_t journal, checkpoint;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
@@ -104,6 +106,9 @@ void guard_close(struct guard **g);
 void guard_reload(struct guard *g);
 /* The broker read its configuration again and found a forbidden option there: goes on record. We still decide first. */
 void guard_misconfigured(struct guard *g);
+/* What the broker's listeners read, as it starts or has just read its configuration again. Whatever of it ends soon, has
+ * ended or cannot be read is logged and on record, looked at now and once an hour; at most once a day for each. */
+void guard_watch(struct guard *g, const struct broker_files *files);
 /* Often. Kicks, receipts, checkpoints, changes of the directory, idle people. */
 void guard_tick(struct guard *g);
 
@@ -161,6 +166,8 @@ void guard_shadow_forget(struct session *s);
 void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, struct span topic, const struct verdict *v);
 void guard_shadow_tick(struct guard *g, bool once_a_second);
 
+/* What was found about the broker's files. */
+void guard_freshness(struct guard *g, const struct freshness_report *r);
 /* What came of administrators' commands is recorded, put in force and answered. */
 void guard_control_tick(struct guard *g, struct control_result *first);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,

@@ -1,6 +1,7 @@
 #include "identity.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <time.h>
 
@@ -183,4 +184,73 @@ enum certificate_fault identity_read_der(struct span der, int64_t now_s, struct 
 	identity_release(x);
 	ERR_pop_to_mark();
 	return f;
+}
+
+/* ---- the broker's own -------------------------------------------------------------------------------------------- */
+
+static void bio_free(BIO **b) { BIO_free(*b); }
+static void x509_free(X509 **x) { X509_free(*x); }
+static void crl_free(X509_CRL **l) { X509_CRL_free(*l); }
+
+/* Nobody is there to be asked for one. */
+static int no_password(char *out, int cap, int writing, void *ctx)
+{
+	(void)out, (void)cap, (void)writing, (void)ctx;
+	return -1;
+}
+
+static enum err none_left(void)
+{
+	return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE ? ERR_NOT_FOUND : ERR_CORRUPT;
+}
+
+static enum err next_certificate(BIO *b, int64_t *ends_s)
+{
+	CLEANUP(x509_free) X509 *x = PEM_read_bio_X509_AUX(b, NULL, no_password, NULL);
+
+	if (!x)
+		return none_left();
+	return read_time(X509_get0_notAfter(x), ends_s) ? OK : ERR_CORRUPT;
+}
+
+static enum err next_list(BIO *b, int64_t *ends_s)
+{
+	CLEANUP(crl_free) X509_CRL *l = PEM_read_bio_X509_CRL(b, NULL, no_password, NULL);
+
+	if (!l)
+		return none_left();
+	if (!X509_CRL_get0_nextUpdate(l))
+		*ends_s = INT64_MAX;
+	else if (!read_time(X509_CRL_get0_nextUpdate(l), ends_s))
+		return ERR_CORRUPT;
+	return OK;
+}
+
+static enum err first_end(struct span pem, bool lists, int64_t *out_s)
+{
+	CLEANUP(bio_free) BIO *b = pem.n <= INT32_MAX ? BIO_new_mem_buf(pem.n ? (const void *)pem.p : "", (int)pem.n) : NULL;
+	int64_t first_s = INT64_MAX, ends_s = 0;
+	size_t n = 0;
+	enum err e;
+
+	if (!b)
+		return pem.n <= INT32_MAX ? ERR_FULL : ERR_TOO_LARGE;
+	while ((e = lists ? next_list(b, &ends_s) : next_certificate(b, &ends_s)) == OK) {
+		first_s = ends_s < first_s ? ends_s : first_s;
+		n++;
+	}
+	if (e != ERR_NOT_FOUND || n == 0)
+		return e;
+	*out_s = first_s;
+	return OK;
+}
+
+enum err identity_ends(struct span pem, bool lists, int64_t *out_s)
+{
+	enum err e;
+
+	ERR_set_mark();
+	e = first_end(pem, lists, out_s);
+	ERR_pop_to_mark();
+	return e;
 }

@@ -3,6 +3,7 @@
 #ifndef PULLCORD_IDENTITY_H
 #define PULLCORD_IDENTITY_H
 
+#include "err.h"
 #include "span.h"
 
 struct identity {
@@ -30,6 +31,9 @@ enum certificate_fault identity_read(void *x509, int64_t now_s, struct identity 
 void identity_release(void *x509);                        /* X509_free */
 /* For tools and tests. */
 enum certificate_fault identity_read_der(struct span der, int64_t now_s, struct identity *out);
+/* When the first of the certificates, or revocation lists, of a PEM file ends: notAfter, nextUpdate; INT64_MAX: a list
+ * without one. ERR_NOT_FOUND: it holds none; ERR_CORRUPT. On any thread. */
+enum err identity_ends(struct span pem, bool lists, int64_t *out_s) MUST_USE;
 const char *certificate_fault_text(enum certificate_fault f);
 
 #endif

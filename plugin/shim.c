@@ -21,6 +21,8 @@ EXPORT int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n
 static mosquitto_plugin_id_t *plugin_id;
 static char broker_conf[512];   /* plugin_opt_broker_conf, "" when not given */
 
+static struct broker_files broker_files;   /* what its listeners read */
+
 static void to_broker_log(enum log_level level, const char *line)
 {
 	static const int word[] = { MOSQ_LOG_DEBUG, MOSQ_LOG_NOTICE, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
@@ -146,7 +148,7 @@ static int on_tick(int event, void *event_data, void *data)
 /* ---- the broker's configuration ---- */
 
 /* The broker does not say how it was configured, and some of its options would let people past us. */
-static bool broker_conf_allows(void)
+static bool broker_conf_allows(struct broker_files *files)
 {
 	static struct broker_fault fault[64];
 	char path[512], text[BROKER_FAULT_TEXT];
@@ -158,7 +160,7 @@ static bool broker_conf_allows(void)
 			KV_STR("right", "start it with -c FILE, or set plugin_opt_broker_conf FILE"));
 		return false;
 	}
-	n = broker_conf_check(broker_conf[0] ? broker_conf : path, fault, countof(fault));
+	n = broker_conf_check(broker_conf[0] ? broker_conf : path, fault, countof(fault), files);
 	for (size_t i = 0; i < n && i < countof(fault); i++) {
 		broker_fault_text(&fault[i], text);
 		log_say(fault[i].fatal ? EV_PLUGIN_REFUSED : EV_BROKER_OPTION, KV_STR("option", text));
@@ -171,8 +173,9 @@ static bool broker_conf_allows(void)
 static int on_reload(int event, void *event_data, void *data)
 {
 	(void)event, (void)event_data;
-	if (!broker_conf_allows())
+	if (!broker_conf_allows(&broker_files))
 		guard_misconfigured(data);
+	guard_watch(data, &broker_files);
 	guard_reload(data);
 	return MOSQ_ERR_SUCCESS;
 }
@@ -250,7 +253,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	char what[1024];
 
 	log_to(to_broker_log);
-	if (!read_options(opt, n, &s) || !broker_conf_allows())
+	if (!read_options(opt, n, &s) || !broker_conf_allows(&broker_files))
 		return MOSQ_ERR_INVAL;
 	spec.dir = s.dir;
 	spec.record_mib = (size_t)s.record_mib;
@@ -278,6 +281,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 			return MOSQ_ERR_NOT_SUPPORTED;
 		}
 	}
+	guard_watch(g, &broker_files);
 	log_say(EV_PLUGIN_START, KV_STR("version", PULLCORD_VERSION), KV_STR("tenant", g->tenant), KV_STR("dir", g->dir));
 	return MOSQ_ERR_SUCCESS;
 }

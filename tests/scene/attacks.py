@@ -209,6 +209,17 @@ def _(stage, whose, version, outcome):
     expect(f"{version} at {whose} port", outcome, "accepted" if "CONNECTION ESTABLISHED" in text else "refused", text)
 
 
+@step("revocation list ends in {hours} hours")
+def _(stage, hours):
+    """Another one in its place, which the broker has not read yet."""
+    house = stage.made()
+    config, index = house.root / "ca.conf", house.root / "index"
+    index.touch()
+    config.write_text(f"[ca]\ndefault_ca = ours\n[ours]\ndatabase = {index}\ndefault_md = sha256\n")
+    der.run("openssl", "ca", "-gencrl", "-config", config, "-cert", house.dir / "ca.crt", "-keyfile", house.dir / "keys/ca.key",
+            "-crlhours", hours, "-out", house.dir / "ca.crl")
+
+
 @step("{user} and {device} take over, drop, leave wills and are reloaded in {turns} random turns")
 def _(stage, user, device, turns):
     """The seed is printed; TEST_SEED replays. Whoever is connected last under a client id is the one who is."""

@@ -282,7 +282,7 @@ static void included_files_are_read_where_they_stand(void **state)
 	write_file("notes.txt", "allow_anonymous true\n");
 	write_file(".conf", "allow_anonymous true\n");
 	snprintf(text, sizeof(text), REST "include_dir %s\nplugin /late.so\n" LISTEN, scratch.dir);
-	n = broker_conf_check(write_file("main", text), fault, FAULTS_MAX);
+	n = broker_conf_check(write_file("main", text), fault, FAULTS_MAX, NULL);
 	assert_int_equal(n, 4);
 	assert_non_null(strstr(fault[0].file, "/b.conf"));
 	assert_int_equal(fault[0].line, 1);
@@ -317,7 +317,7 @@ static void files_are_taken_in_the_brokers_order(void **state)
 	for (size_t i = 0; i < countof(row); i++) {
 		write_file(row[i].ours, OURS);
 		write_file(row[i].other, "plugin /other.so\n");
-		assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX), 1);
+		assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX, NULL), 1);
 		assert_int_equal(fault[0].fatal, row[i].other_first);
 		remove(scratch_path(&scratch, row[i].ours));
 		remove(scratch_path(&scratch, row[i].other));
@@ -331,14 +331,14 @@ static void what_cannot_be_read_is_fatal(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(broker_conf_check("/nonexistent/m.conf", fault, FAULTS_MAX), 1);
+	assert_int_equal(broker_conf_check("/nonexistent/m.conf", fault, FAULTS_MAX, NULL), 1);
 	assert_true(fault[0].fatal);
 	assert_string_equal(fault[0].file, "/nonexistent/m.conf");
 	assert_non_null(strstr(fault[0].option, "No such file"));
-	assert_int_equal(broker_conf_check(scratch.dir, fault, FAULTS_MAX), 1);
+	assert_int_equal(broker_conf_check(scratch.dir, fault, FAULTS_MAX, NULL), 1);
 	assert_true(fault[0].fatal);
 	snprintf(text, sizeof(text), BASE "include_dir /nonexistent\n");
-	assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX), 1);
+	assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX, NULL), 1);
 	assert_true(fault[0].fatal);
 	assert_int_equal(fault[0].line, 19);
 	path = scratch_path(&scratch, "big");
@@ -348,8 +348,36 @@ static void what_cannot_be_read_is_fatal(void **state)
 	for (size_t n = 0; n <= BROKER_CONF_BYTES_MAX; n += sizeof(big))
 		fwrite(big, 1, sizeof(big), f);
 	fclose(f);
-	assert_int_equal(broker_conf_check(path, fault, FAULTS_MAX), 1);
+	assert_int_equal(broker_conf_check(path, fault, FAULTS_MAX, NULL), 1);
 	assert_true(fault[0].fatal);
+}
+
+static void files_that_end_are_named_once(void **state)
+{
+	static struct broker_files files;
+	char text[4096], longer[600];
+
+	(void)state;
+	memset(longer, 'a', sizeof(longer) - 1);
+	longer[sizeof(longer) - 1] = '\0';
+	write_file("x.conf", "listener 8885\n" TLS "cafile other.pem\ntls_version tlsv1.3\n");
+	snprintf(text, sizeof(text), BASE "crlfile  /a b/c.crl \nlistener 8884\ncafile ca.pem\n" TLS "tls_version tlsv1.3\n"
+		 "#crlfile no.crl\nbridge_cafile no.pem\ncrlfile\nlistener 8886\n" TLS "tls_version tlsv1.3\ncrlfile c.pem\n"
+		 "cafile %s\ninclude_dir %s\n", longer, scratch.dir);
+	assert_int_equal(broker_conf_check(write_file("main", text), fault, FAULTS_MAX, &files), 0);
+	assert_int_equal(files.n, 5);
+	assert_int_equal(files.file[0].kind, BROKER_CA);
+	assert_string_equal(files.file[0].path, "ca.pem");
+	assert_int_equal(files.file[1].kind, BROKER_CERTIFICATE);
+	assert_string_equal(files.file[1].path, "c.pem");
+	assert_int_equal(files.file[2].kind, BROKER_CRL);
+	assert_string_equal(files.file[2].path, "/a b/c.crl");
+	assert_int_equal(files.file[3].kind, BROKER_CRL);
+	assert_string_equal(files.file[3].path, "c.pem");
+	assert_string_equal(files.file[4].path, "other.pem");
+	remove(scratch_path(&scratch, "x.conf"));
+	assert_int_equal(broker_conf_check("/nonexistent/m.conf", fault, FAULTS_MAX, &files), 1);
+	assert_int_equal(files.n, 0);
 }
 
 static void the_file_is_the_one_on_the_command_line(void **state)
@@ -405,6 +433,7 @@ int main(void)
 		cmocka_unit_test(included_files_are_read_where_they_stand),
 		cmocka_unit_test(files_are_taken_in_the_brokers_order),
 		cmocka_unit_test(what_cannot_be_read_is_fatal),
+		cmocka_unit_test(files_that_end_are_named_once),
 		cmocka_unit_test(the_file_is_the_one_on_the_command_line),
 	};
 
