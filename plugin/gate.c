@@ -58,6 +58,14 @@ static void report_bypass(struct guard *g, const struct client *c, const char *t
 	tally_add(g->tally, &h);
 }
 
+/* One that speaks just now is ended by our answer, and not kicked by its client id, which may be somebody else's by then.
+ * Nor is it merely denied: MQTT 3.1.1 acknowledges that like a success, and its alert would be forgotten. */
+static enum gate turn_away(struct guard *g, const struct client *c, const char *topic)
+{
+	report_bypass(g, c, topic);
+	return g->host.is_certified && g->host.is_certified(c->context) ? GATE_CLOSE : GATE_DENY;
+}
+
 /* What a policy was asked for; 0: it was not. */
 static enum access access_of(Pullcord__V1__AuditType type)
 {
@@ -293,10 +301,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	bool known, live;
 	struct session *s = who(g, c, &known);
 
-	if (!s) {
-		report_bypass(g, c, topic);
-		return GATE_DENY;
-	}
+	if (!s)
+		return turn_away(g, c, topic);
 	g->about.known = false;   /* an id may come again with another payload */
 	live = known && s->state == SESSION_LIVE;
 	d = decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
@@ -343,10 +349,8 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 	bool known;
 	struct session *s = who(g, c, &known);
 
-	if (!known) {
-		report_bypass(g, c, filter);
-		return GATE_DENY;
-	}
+	if (!known)
+		return turn_away(g, c, filter);
 	d = decide_subscribe(g, s, span_str(filter));
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);
