@@ -35,6 +35,7 @@ struct control {
 	struct trial trial;
 	const struct shadow *shadow;    /* the same of this one */
 	_Atomic int trouble;
+	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
 	pthread_mutex_t lock;       /* guards what follows */
 	pthread_cond_t more;
 	struct job *head, **tail;
@@ -180,6 +181,7 @@ static void finish(struct control *c, struct job *j)
 {
 	*c->done_tail = j->result;
 	c->done_tail = &j->result->next;
+	atomic_store(&c->any_done, true);
 	j->result = NULL;
 	c->waiting -= j->work == WORK_REQUEST;
 	c->busy = false;
@@ -345,7 +347,10 @@ struct control_result *control_results(struct control *c)
 {
 	struct control_result *r;
 
+	if (!atomic_load(&c->any_done))
+		return NULL;
 	pthread_mutex_lock(&c->lock);
+	atomic_store(&c->any_done, false);
 	r = c->done;
 	c->done = NULL;
 	c->done_tail = &c->done;

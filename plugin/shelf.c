@@ -41,6 +41,7 @@ struct shelf {
 	struct jobs todo, done;     /* under the lock */
 	bool stop, running;
 	_Atomic int trouble;
+	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	pthread_t thread;
@@ -184,6 +185,7 @@ static void settle(struct shelf *s, struct jobs *now, enum err e)
 		else
 			jobs_add(&s->done, j);
 	}
+	atomic_store(&s->any_done, s->done.head);
 }
 
 /* One commit. The lock is held before and after, not meanwhile. */
@@ -290,10 +292,11 @@ size_t shelf_owed(struct shelf *s, char topic[TOPIC_BYTES_MAX + 1], struct id *i
 {
 	size_t n = 0;
 
-	if (!s->owed) {
+	if (!s->owed && atomic_load(&s->any_done)) {
 		pthread_mutex_lock(&s->lock);
 		s->owed = s->done.head;
 		jobs_init(&s->done);
+		atomic_store(&s->any_done, false);
 		pthread_mutex_unlock(&s->lock);
 	}
 	if (!s->owed)
