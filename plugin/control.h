@@ -34,6 +34,9 @@ struct control_result {
 	struct shadow *shadow;      /* the caller must take it, in this order */
 	char shadow_refused[320];
 	struct freshness_report *freshness;     /* NULL: it was not asked for, or there was no memory for it */
+	unsigned noted;             /* the caller's: how many of the notes are on record, are all, and the last one's ticket */
+	bool done;
+	uint64_t ticket;
 	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */
 	struct control_result *next;
 };

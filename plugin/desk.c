@@ -44,25 +44,37 @@ void guard_control(struct guard *g, const struct client *c, struct span payload)
 
 /* ---- giving answers ---------------------------------------------------------------------------------------------- */
 
-static void record_notes(struct guard *g, const struct control_result *r)
+static bool record_note(struct guard *g, const struct control_result *r, const struct admin_note *n)
 {
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
 	char topic[TOPIC_BYTES_MAX + 1];
 
-	for (const struct admin_note *n = r->note; n; n = n->next) {
-		struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
+	snprintf(topic, sizeof(topic), "%s/control/%s", r->author.tenant[0] ? r->author.tenant : g->tenant,
+		 command_permission(n->command));
+	h.outcome = n->outcome;
+	h.party = r->author.party;
+	h.actor = span_str(r->author.id);
+	h.client = span_str(r->author.client);
+	h.address = span_str(r->author.address);
+	h.topic = span_str(topic);
+	h.why = n->why;
+	h.line = n->line;
+	h.detail = span_str(n->detail);
+	return record_try(g->record, &h);
+}
 
-		snprintf(topic, sizeof(topic), "%s/control/%s", r->author.tenant[0] ? r->author.tenant : g->tenant, command_permission(n->command));
-		h.outcome = n->outcome;
-		h.party = r->author.party;
-		h.actor = span_str(r->author.id);
-		h.client = span_str(r->author.client);
-		h.address = span_str(r->author.address);
-		h.topic = span_str(topic);
-		h.why = n->why;
-		h.line = n->line;
-		h.detail = span_str(n->detail);
-		record_push(g->record, &h);
-	}
+/* What the record has no room for now comes at a next tick. */
+static bool record_notes(struct guard *g, struct control_result *r)
+{
+	unsigned i = 0;
+
+	for (const struct admin_note *n = r->note; n; n = n->next)
+		if (i++ == r->noted) {
+			if (!record_note(g, r, n))
+				return false;
+			r->noted++;
+		}
+	return true;
 }
 
 /* Only to the connection that is that person's still. */
@@ -78,27 +90,54 @@ static void answer(struct guard *g, const struct control_result *r)
 		refuse(g, s->client, err_text(ERR_FULL));
 }
 
-void guard_control_tick(struct guard *g, struct control_result *first)
+static void put_in_force(struct guard *g, struct control_result *r)
 {
-	struct control_result *next;
+	if (r->refused[0])
+		guard_refuse_policy(g, r->refused);
+	if (r->fresh)
+		guard_put_policy(g, r->fresh, r->author.party ? "in force, set by an administrator" : "in force");
+	r->fresh = NULL;
+	if (r->freshness)
+		guard_freshness(g, r->freshness);
+	if (r->shadow_changed)
+		guard_put_shadow(g, r->shadow, r->shadow_refused);
+	r->shadow = NULL;
+}
 
-	for (struct control_result *r = first; r; r = next) {
-		bool asked = r->author.party != PULLCORD__V1__PARTY__PARTY_NONE;
+static void note_all(struct guard *g)
+{
+	for (struct control_result *r = g->unanswered; r; r = r->next) {
+		if (r->done)
+			continue;
+		if (!record_notes(g, r))
+			return;
+		r->ticket = record_ticket(g->record);
+		r->done = true;
+	}
+}
 
-		next = r->next;
-		record_notes(g, r);
-		if (r->refused[0])
-			guard_refuse_policy(g, r->refused);
-		if (r->fresh)
-			guard_put_policy(g, r->fresh, asked ? "in force, set by an administrator" : "in force");
-		r->fresh = NULL;
-		if (r->freshness)
-			guard_freshness(g, r->freshness);
-		if (r->shadow_changed)
-			guard_put_shadow(g, r->shadow, r->shadow_refused);
-		r->shadow = NULL;
-		if (asked)
+/* Nobody is told that something was done before it is on durable record; in the order in which it was asked for. */
+static void answer_settled(struct guard *g)
+{
+	struct control_result *r;
+
+	while ((r = g->unanswered) && r->done && record_settled(g->record, r->ticket)) {
+		g->unanswered = r->next;
+		if (r->author.party)
 			answer(g, r);
 		control_result_free(&r);
 	}
+}
+
+void guard_control_tick(struct guard *g, struct control_result *first)
+{
+	struct control_result **last = &g->unanswered;
+
+	while (*last)
+		last = &(*last)->next;
+	*last = first;
+	for (struct control_result *r = first; r; r = r->next)
+		put_in_force(g, r);
+	note_all(g);
+	answer_settled(g);
 }

@@ -7,6 +7,7 @@
 
 #include "edition.h"
 #include "log.h"
+#include "spill.h"
 #include "policy_file.h"
 #include "retained.h"
 #include "vault.h"
@@ -146,7 +147,7 @@ static enum err open_record(struct opening *o)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t seed[32], pub[32], want[32];
-	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], path[600];
+	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], spill[600], path[600];
 	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = origin, .root = o->root, .sign_secret = seed };
 	struct span name;
 	size_t n;
@@ -163,10 +164,14 @@ static enum err open_record(struct opening *o)
 	if (e == OK && memcmp(pub, want, sizeof(pub)) != 0)
 		e = ERR_KEY;
 	path_in(o->spec->dir, "record.sizes", sizes, sizeof(sizes));
+	path_in(o->spec->dir, "record.spill", spill, sizeof(spill));
 	path_in(o->spec->dir, "record.mdb", path, sizeof(path));
 	if (e == OK) {
 		(void)in_dir(o, "record.mdb");
+		memcpy(spec.keep, o->spec->keep, sizeof(spec.keep));
 		spec.map_bytes = o->spec->record_mib << 20;
+		spec.spill_path = spill;
+		spec.spill_bytes = SPILL_BYTES;
 		spec.ring_bytes = 16u << 20;
 		e = record_open(&spec, &o->g->record);
 	}
@@ -238,6 +243,10 @@ void guard_close(struct guard **gp)
 	tally_close(&g->tally);
 	if (g->record)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
+	for (struct control_result *r; (r = g->unanswered);) {
+		g->unanswered = r->next;
+		control_result_free(&r);
+	}
 	password_close(&g->passwords);
 	history_close(&g->history);
 	record_close(&g->record);
@@ -450,6 +459,7 @@ void guard_reload(struct guard *g)
 	enum err e = control_reload(g->control);
 
 	g->reloading = true;
+	record_turn(g->record);
 	if (e != OK)
 		guard_refuse_policy(g, err_text(e));
 }
@@ -640,6 +650,18 @@ static void publish_checkpoint(struct guard *g)
 		g->host.publish(NULL, topic, span_str(note), 1, true);
 }
 
+/* Said when it gets worse; how it is, "pullcord audit verify" and df tell. */
+static void watch_disk(struct guard *g)
+{
+	static const char *const word[] = { "fine", "below 20 %", "below 10 %", "below 5 %" };
+	enum record_disk now = record_disk(g->record);
+
+	if (now > g->disk_was)
+		log_say(EV_RECORD_DISK, KV_STR("room", word[now]), KV_STR("right", "plugin_opt_record_mib, or erase what has had "
+			"its time"));
+	g->disk_was = now;
+}
+
 /* The threads do not log: the broker's log is for its own thread. */
 static void watch_threads(struct guard *g)
 {
@@ -650,6 +672,7 @@ static void watch_threads(struct guard *g)
 		log_say(EV_RECORD_STATE, KV_STR("state", word[now]), KV_STR("error", err_name(record_trouble(g->record))),
 			KV_NUM("entries", record_durable(g->record)), KV_NUM("lost", record_lost(g->record)));
 	g->record_was = now;
+	watch_disk(g);
 	if (history_evicted(g->history) != g->evicted_was) {
 		log_say(EV_ALERTS_EVICTED, KV_NUM("alerts", history_evicted(g->history) - g->evicted_was));
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED, false, "too many open alerts: the least important are no longer kept");

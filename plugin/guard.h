@@ -66,11 +66,13 @@ struct guard {
 	size_t stales;
 	struct control *control;
 	struct freshness freshness;     /* of what the broker's TLS stands on */
+	struct control_result *unanswered;  /* done, but not yet on durable record */
 	uint64_t journal, checkpoint;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
 	enum err history_was, owners_was, directory_was, control_was, locks_was;
+	enum record_disk disk_was;
 	uint64_t evicted_was;
 	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
@@ -96,6 +98,7 @@ struct guard_spec {
 	size_t record_mib, history_mib; /* disk taken by record and history */
 	struct guard_host host;
 	size_t directory_mib;           /* the directory has that much at least; 0: as it is */
+	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class: keep_read(); 0: six years */
 };
 
 /* On failure `what` says what was being read and what would be right. */
@@ -168,7 +171,7 @@ void guard_shadow_tick(struct guard *g, bool once_a_second);
 
 /* What was found about the broker's files. */
 void guard_freshness(struct guard *g, const struct freshness_report *r);
-/* What came of administrators' commands is recorded, put in force and answered. */
+/* What came of administrators' commands is put in force and recorded, and answered once that is durable. */
 void guard_control_tick(struct guard *g, struct control_result *first);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,
  * and for the source of a retained message (a struct on its stack). Known only if the client id is bound to the stored

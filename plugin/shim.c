@@ -10,6 +10,7 @@
 #include "guard.h"
 #include "identity.h"
 #include "log.h"
+#include "seal.h"
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -198,7 +199,22 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 struct settings {
 	const char *dir, *tenant;
 	uint64_t record_mib, history_mib, directory_mib;
+	uint16_t keep[RECORD_CLASSES];
 };
+
+/* How long the record keeps each class of events. */
+static bool read_keep(const struct mosquitto_opt *o, struct settings *s)
+{
+	static const char *const key[RECORD_CLASSES] = {
+		[RECORD_CONSENT] = "keep_consent", [RECORD_ACCESS] = "keep_access", [RECORD_MOVEMENT] = "keep_movement",
+		[RECORD_CRITICAL] = "keep_critical", [RECORD_HOUSEKEEPING] = "keep_housekeeping",
+	};
+
+	for (size_t i = 0; i < countof(key); i++)
+		if (strcmp(o->key, key[i]) == 0)
+			return keep_read(span_str(o->value), &s->keep[i]);
+	return false;
+}
 
 static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 {
@@ -217,7 +233,7 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 	else if (strcmp(o->key, "directory_mib") == 0)
 		return span_u64(value, DIRECTORY_MIB_MAX, &s->directory_mib);
 	else
-		return false;
+		return read_keep(o, s);
 	return true;
 }
 
@@ -228,7 +244,8 @@ static bool read_options(const struct mosquitto_opt *opt, int n, struct settings
 		if (read_option(&opt[i], s))
 			continue;
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", opt[i].key), KV_STR("value", opt[i].value),
-			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4), _directory_mib"));
+			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4), _directory_mib, "
+					"_keep_consent, _access, _movement, _critical, _housekeeping (as 6y or 90d)"));
 		return false;
 	}
 	if (!s->dir)
@@ -259,6 +276,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.record_mib = (size_t)s.record_mib;
 	spec.history_mib = (size_t)s.history_mib;
 	spec.directory_mib = (size_t)s.directory_mib;
+	memcpy(spec.keep, s.keep, sizeof(spec.keep));
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
 		return MOSQ_ERR_INVAL;

@@ -5,10 +5,11 @@
 #include "cur.h"
 #include "vault.h"
 
-/* ---- the ring's form: this struct, then the texts one after another; both ends are one process ---- */
+/* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
+
+#define LAYOUT 1                /* to be raised with every change to them that does not change their size */
 
 struct head {
-	struct gap before;
 	int64_t at_us, mono_us;
 	struct id message;
 	uint8_t policy[16];
@@ -47,6 +48,7 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->has_message = h->message;
 	to->has_policy = h->policy;
 	to->has_shadow = h->shadow;
+	to->has_sum = h->count;
 	if (h->message)
 		to->message = *h->message;
 	if (h->policy)
@@ -68,27 +70,87 @@ static void sum_fill(struct sum *to, const struct happening *h)
 	memcpy(to->digest, h->digest, sizeof(to->digest));
 }
 
-bool audited_push(struct ring *r, const struct gap *before, const struct happening *h)
+bool gap_is_none(const struct gap *g)
 {
-	struct head head = { .before = *before };
-	struct sum sum;
-	struct span piece[9] = { span(&head, sizeof(head)) };
+	return g->aside == 0 && gap_lost(g) == 0;
+}
 
-	if (h) {
-		piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
-		piece[2] = cut(h->client, AUDITED_CLIENT_MAX);
-		piece[3] = cut(h->address, AUDITED_ADDRESS_MAX);
-		piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
-		piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
-		piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
-		piece[7] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
-		head_fill(&head, h, piece + 1);
-		if (h->count) {
-			sum_fill(&sum, h);
-			head.has_sum = true;
-			piece[8] = span(&sum, sizeof(sum));
-		}
-	}
+uint64_t gap_lost(const struct gap *g)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		n += g->lost[i];
+	return n;
+}
+
+void gap_widen(struct gap *g, int64_t at_us)
+{
+	if (g->from_us == 0 || at_us < g->from_us)
+		g->from_us = at_us;
+	if (at_us > g->until_us)
+		g->until_us = at_us;
+}
+
+void gap_add(struct gap *g, const struct gap *more)
+{
+	for (size_t i = 0; i < RECORD_CLASSES; i++)
+		g->lost[i] += more->lost[i];
+	g->aside += more->aside;
+	gap_widen(g, more->from_us);
+	gap_widen(g, more->until_us);
+}
+
+uint32_t audited_layout(void)
+{
+	return LAYOUT << 16 |
+	       (sizeof(struct head) + sizeof(struct sum) + sizeof(struct shadow_verdict) + sizeof(struct gap));
+}
+
+#define PIECES 9
+
+static void pieces(const struct happening *h, struct head *head, struct sum *sum, struct span piece[PIECES])
+{
+	piece[0] = span(head, sizeof(*head));
+	piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
+	piece[2] = cut(h->client, AUDITED_CLIENT_MAX);
+	piece[3] = cut(h->address, AUDITED_ADDRESS_MAX);
+	piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
+	piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
+	piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
+	piece[7] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
+	piece[8] = span(sum, h->count ? sizeof(*sum) : 0);
+	head_fill(head, h, piece + 1);
+	if (h->count)
+		sum_fill(sum, h);
+}
+
+bool audited_push(struct ring *r, const struct happening *h)
+{
+	struct head head = { 0 };
+	struct span piece[PIECES];
+	struct sum sum;
+
+	pieces(h, &head, &sum, piece);
+	return ring_push(r, piece, PIECES);
+}
+
+bool audited_spill(struct spill *s, const struct happening *h)
+{
+	struct head head = { 0 };
+	struct span piece[PIECES];
+	struct sum sum;
+
+	pieces(h, &head, &sum, piece);
+	return spill_push(s, piece, PIECES);
+}
+
+static const struct head gap_head = { .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP };
+
+bool audited_push_gap(struct ring *r, const struct gap *g)
+{
+	const struct span piece[] = { span(&gap_head, sizeof(gap_head)), span(g, sizeof(*g)) };
+
 	return ring_push(r, piece, countof(piece));
 }
 
@@ -108,6 +170,13 @@ static void sum_read(struct span raw, struct audited *out)
 	out->h.digest = out->digest;
 }
 
+bool audited_spill_gap(struct spill *s, const struct gap *g)
+{
+	const struct span piece[] = { span(&gap_head, sizeof(gap_head)), span(g, sizeof(*g)) };
+
+	return spill_push(s, piece, countof(piece));
+}
+
 void audited_read(struct span raw, struct audited *out)
 {
 	struct cur c = cur(raw);
@@ -116,7 +185,14 @@ void audited_read(struct span raw, struct audited *out)
 
 	must(s.n == sizeof(head));
 	memcpy(&head, s.p, sizeof(head));
-	out->before = head.before;
+	if (head.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP) {
+		struct span gap = cur_take(&c, sizeof(out->gap));
+
+		must(cur_end(&c) == OK);
+		memcpy(&out->gap, gap.p, sizeof(out->gap));
+		out->h = (struct happening){ .type = head.type };
+		return;
+	}
 	out->message = head.message;
 	memcpy(out->policy, head.policy, sizeof(out->policy));
 	out->h = (struct happening){
@@ -177,6 +253,7 @@ struct fold {
 	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16];
 	Pullcord__V1__Shadow shadow;
 	struct patients patients;
+	uint64_t lost[RECORD_CLASSES];
 	char text[TEXT_BYTES];
 	uint8_t packed[AUDITED_BYTES_MAX];
 };
@@ -373,12 +450,16 @@ struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct 
 {
 	must(!f->some);
 	begin(f, &(struct happening){
-		.type = type, .at_us = g ? g->from_us : at->at_us, .mono_us = at->mono_us, .detail = span_str(detail),
+		.type = type, .at_us = g ? g->from_us : at->at_us, .mono_us = at ? at->mono_us : 0, .detail = span_str(detail),
 		.party = PULLCORD__V1__PARTY__PARTY_BROKER,
 	});
 	if (!g)
 		return fold_take(f);
-	f->event.count = g->count;
+	memcpy(f->lost, g->lost, sizeof(f->lost));
+	f->event.lost = f->lost;
+	f->event.n_lost = RECORD_CLASSES;
+	f->event.aside = g->aside;
+	f->event.count = gap_lost(g);
 	f->event.until_us = (uint64_t)g->until_us;
 	return fold_take(f);
 }

@@ -8,6 +8,7 @@
 
 #include "record.h"
 #include "ring.h"
+#include "spill.h"
 
 #define AUDITED_ACTOR_MAX 64
 #define AUDITED_CLIENT_MAX 64
@@ -20,16 +21,26 @@
 
 /* Events that found no room in the ring. */
 struct gap {
-	uint64_t count;
+	uint64_t lost[RECORD_CLASSES];
+	uint64_t aside;             /* went to the spill instead: not lost */
 	int64_t from_us, until_us;
 };
+bool gap_is_none(const struct gap *g);
+uint64_t gap_lost(const struct gap *g);
+void gap_widen(struct gap *g, int64_t at_us);       /* so that it has that time in it */
+void gap_add(struct gap *g, const struct gap *more);
 
-/* `before` is what was lost before it. h == NULL: only the gap is told. False: no room. */
-bool audited_push(struct ring *r, const struct gap *before, const struct happening *h);
+/* False: no room. A gap is told by a record of its own. */
+bool audited_push(struct ring *r, const struct happening *h);
+bool audited_push_gap(struct ring *r, const struct gap *g);
+bool audited_spill(struct spill *s, const struct happening *h);
+bool audited_spill_gap(struct spill *s, const struct gap *g);
+/* Numbers the form of what these write: a program of another one cannot read it. */
+uint32_t audited_layout(void);
 
 struct audited {
-	struct gap before;
-	struct happening h;         /* AUDIT_NONE: nothing but the gap */
+	struct gap gap;             /* h.type AUDIT_GAP: this is all there is */
+	struct happening h;
 	struct id message;          /* h.message points here */
 	uint8_t policy[16];         /* and h.policy here */
 	struct shadow_verdict shadow;   /* and h.shadow here */

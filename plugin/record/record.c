@@ -48,6 +48,7 @@ struct record {
 	char path[512];
 	bool failed;                        /* the disk is: no file of ours is written any more */
 	struct ring *ring;
+	struct spill *spill;                /* NULL: none */
 
 	/* The broker's thread. */
 	struct gap gap;
@@ -69,8 +70,9 @@ struct record {
 	pthread_cond_t acted;
 	struct asked *asked;                /* NULL: nothing; its owner waits */
 	_Atomic uint64_t durable, lost;
+	_Atomic uint64_t aside_after;       /* ticket of what the ring had when the first was set aside */
 	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
-	_Atomic int trouble;
+	_Atomic int trouble, disk;
 	pthread_mutex_t note_lock;          /* guards what follows; held for a copy only */
 	uint64_t note_size;
 	size_t note_n;
@@ -108,6 +110,8 @@ enum record_class record_class(const struct happening *h)
 		return h->life_critical ? RECORD_CRITICAL : RECORD_MOVEMENT;
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH:
 		return h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED ? RECORD_HOUSEKEEPING : RECORD_ACCESS;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW:
+		return RECORD_HOUSEKEEPING;     /* nobody was refused or let in by it */
 	default:
 		return RECORD_ACCESS;
 	}
@@ -115,18 +119,81 @@ enum record_class record_class(const struct happening *h)
 
 /* ---- the broker's thread ---- */
 
+static uint64_t stands_for(const struct happening *h)
+{
+	return h->count ? h->count : 1;
+}
+
+static void gap_hold(struct gap *g, const struct happening *h)
+{
+	gap_widen(g, h->at_us);
+	if (h->count)
+		gap_widen(g, h->until_us);
+}
+
+/* The gap comes first, whatever follows. */
+static bool tell_gap(struct record *r)
+{
+	if (gap_is_none(&r->gap))
+		return true;
+	if (!audited_push_gap(r->ring, &r->gap))
+		return false;
+	r->gap = (struct gap){ 0 };
+	return true;
+}
+
+/* What went aside is followed by what comes after it of its class, so that their order stays. */
+static bool into_ring(struct record *r, enum record_class class, const struct happening *h)
+{
+	if (class == RECORD_HOUSEKEEPING && record_state(r) != RECORD_FLOWING)
+		return false;
+	if (class == RECORD_CRITICAL && r->spill && !spill_empty(r->spill))
+		return false;
+	return tell_gap(r) && audited_push(r->ring, h);
+}
+
+static bool set_aside(struct record *r, const struct happening *h)
+{
+	if (!r->spill)
+		return false;
+	if (spill_empty(r->spill))
+		atomic_store(&r->aside_after, ring_pushed(r->ring));
+	if (!audited_spill(r->spill, h))
+		return false;
+	ring_wake(r->ring);
+	return true;
+}
+
 bool record_push(struct record *r, const struct happening *h)
 {
-	if (audited_push(r->ring, &r->gap, h)) {
-		r->gap.count = 0;
+	enum record_class class = record_class(h);
+	uint64_t n = stands_for(h);
+
+	if (into_ring(r, class, h))
+		return true;
+	gap_hold(&r->gap, h);
+	if (class == RECORD_CRITICAL && set_aside(r, h)) {
+		r->gap.aside += n;
 		return true;
 	}
-	if (r->gap.count == 0)
-		r->gap.from_us = h->at_us;
-	r->gap.count += h->count ? h->count : 1;
-	r->gap.until_us = h->count ? h->until_us : h->at_us;
-	atomic_fetch_add(&r->lost, h->count ? h->count : 1);
+	r->gap.lost[class] += n;
+	atomic_fetch_add(&r->lost, n);
 	return false;
+}
+
+bool record_try(struct record *r, const struct happening *h)
+{
+	return into_ring(r, record_class(h), h);
+}
+
+uint64_t record_ticket(const struct record *r)
+{
+	return ring_pushed(r->ring);
+}
+
+bool record_settled(const struct record *r, uint64_t ticket)
+{
+	return ring_given(r->ring) >= ticket;
 }
 
 void record_turn(struct record *r)
@@ -136,15 +203,15 @@ void record_turn(struct record *r)
 
 void record_tick(struct record *r)
 {
-	if (r->gap.count && audited_push(r->ring, &r->gap, NULL))
-		r->gap.count = 0;
+	(void)tell_gap(r);
 }
 
 /* ---- any thread ---- */
 
 bool record_stopped(const struct record *r)
 {
-	return atomic_load(&r->trouble) || ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
+	return atomic_load(&r->trouble) || record_disk(r) == RECORD_DISK_OUT ||
+	       ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
 }
 
 enum record_state record_state(const struct record *r)
@@ -158,6 +225,7 @@ enum record_state record_state(const struct record *r)
 	return used && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
 }
 
+enum record_disk record_disk(const struct record *r) { return (enum record_disk)atomic_load(&r->disk); }
 enum err record_trouble(const struct record *r) { return (enum err)atomic_load(&r->trouble); }
 uint64_t record_lost(const struct record *r) { return atomic_load(&r->lost); }
 uint64_t record_durable(const struct record *r) { return atomic_load(&r->durable); }
@@ -189,13 +257,10 @@ static enum err write_folded(struct record *r)
 	return write_event(r, r->folded, fold_take(r->fold));
 }
 
-static enum err write_gap(struct record *r, const struct audited *e)
+static enum err write_gap(struct record *r, const struct gap *g, const char *detail)
 {
-	if (e->before.count == 0)
-		return OK;
 	TRY(write_folded(r));
-	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, &e->before, &e->h,
-						      "the record had no room"));
+	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, g, NULL, detail));
 }
 
 /* Somebody set the wall clock: the entries' order is still that of the index and of mono_us. */
@@ -218,9 +283,8 @@ static enum err write_clock(struct record *r, const struct happening *h)
 
 static enum err write_happening(struct record *r, const struct audited *e)
 {
-	TRY(write_gap(r, e));
-	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_NONE)
-		return OK;
+	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
+		return write_gap(r, &e->gap, "the record had no room");
 	TRY(write_clock(r, &e->h));
 	if (!fold_add(r->fold, &e->h)) {
 		TRY(write_folded(r));
@@ -230,18 +294,83 @@ static enum err write_happening(struct record *r, const struct audited *e)
 	return OK;
 }
 
-static enum err fill(struct record *r)
+static enum err fill_from_ring(struct record *r, int most)
 {
 	struct audited e;
 	struct span raw;
 	size_t n = 0;
 
-	for (int i = 0; i < BATCH_RECORDS && n < BATCH_BYTES && ring_peek(r->ring, &raw); i++) {
+	for (int i = 0; i < most && n < BATCH_BYTES && ring_peek(r->ring, &raw); i++) {
 		audited_read(raw, &e);
 		TRY(write_happening(r, &e));
 		n += raw.n;
 	}
+	return OK;
+}
+
+static enum err fill_from_spill(struct record *r, int most)
+{
+	struct audited e;
+	struct span raw;
+	int i;
+
+	for (i = 0; i < most && spill_peek(r->spill, &raw); i++) {
+		audited_read(raw, &e);
+		TRY(write_happening(r, &e));
+	}
+	if (spill_damaged(r->spill) == 0)
+		return OK;
+	e.gap = (struct gap){ .from_us = clock_us(CLOCK_REALTIME), .until_us = clock_us(CLOCK_REALTIME) };
+	e.gap.lost[RECORD_CRITICAL] = spill_damaged(r->spill);
+	return write_gap(r, &e.gap, "what had been set aside could not be read");
+}
+
+static bool has_aside(const struct record *r)
+{
+	return r->spill && (!spill_empty(r->spill) || spill_damaged(r->spill));
+}
+
+static bool has_work(const struct record *r)
+{
+	return ring_used(r->ring) || has_aside(r);
+}
+
+/* What went aside follows what the ring had before, which is committed by then; half of a batch is for it. */
+static enum err fill(struct record *r)
+{
+	bool aside = has_aside(r) && record_settled(r, atomic_load(&r->aside_after));
+
+	TRY(fill_from_ring(r, aside ? BATCH_RECORDS / 2 : BATCH_RECORDS));
+	if (aside)
+		TRY(fill_from_spill(r, BATCH_RECORDS / 2));
 	return write_folded(r);
+}
+
+static void give_back(struct record *r)
+{
+	ring_advance(r->ring);
+	if (r->spill)
+		spill_advance(r->spill);
+}
+
+static void take_again(struct record *r)
+{
+	ring_rewind(r->ring);
+	if (r->spill)
+		spill_rewind(r->spill);
+}
+
+/* After every commit: of what was set aside for the record, how much is left? */
+static void measure(struct record *r)
+{
+	struct store_room room;
+	size_t percent;
+
+	if (trail_room(r->trail, &room) != OK)
+		return;
+	percent = room.free * 100 / room.all;
+	atomic_store(&r->disk, percent < 5 ? RECORD_DISK_OUT : percent < 10 ? RECORD_DISK_SCARCE
+			       : percent < 20 ? RECORD_DISK_LOW : RECORD_DISK_FINE);
 }
 
 /* All or nothing. After a failure the same happenings come again, under another segment key: the sealed bytes of the
@@ -261,11 +390,12 @@ static enum err batch(struct record *r)
 	if (e == OK)
 		e = trail_commit(r->trail);
 	if (e == OK) {
-		ring_advance(r->ring);
+		give_back(r);
 		atomic_store(&r->durable, trail_tree(r->trail)->size);
+		measure(r);
 	} else {
 		trail_abort(r->trail);
-		ring_rewind(r->ring);
+		take_again(r);
 		(void)fold_take(r->fold);
 		r->done = before;
 		pens_turn(&r->done.pens);
@@ -395,13 +525,13 @@ static enum err work(struct record *r, bool last)
 	enum err e, signing = OK;
 
 	do {
-		e = ring_used(r->ring) ? judge(r, batch(r)) : OK;
+		e = has_work(r) ? judge(r, batch(r)) : OK;
 		if (!r->failed && sign_due_us(r) <= 0)
 			signing = judge(r, sign(r));
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 		if (!last && ring_used(r->ring) < ring_bytes(r->ring) / 4)
 			gather(r);
-	} while (e == OK && signing == OK && ring_used(r->ring));
+	} while (e == OK && signing == OK && has_work(r));
 	if (last && !r->failed && signing == OK)
 		signing = judge(r, sign(r));
 	if (e == OK)
@@ -572,6 +702,7 @@ static void record_free(struct record **r)
 {
 	if (*r) {
 		ring_close(&(*r)->ring);
+		spill_close(&(*r)->spill);
 		fold_close(&(*r)->fold);
 		sizes_close(&(*r)->sizes);
 		trail_close(&(*r)->trail);
@@ -611,12 +742,42 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	TRY(e);
 	TRY(ring_open(spec->ring_bytes, &r->ring));
 	TRY(open_files(r, spec));
+	if (spec->spill_path)
+		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));
+	measure(r);
 	atomic_store(&r->durable, trail_tree(r->trail)->size);
 	atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 	TRY(start(r));
 	*out = r;
 	r = NULL;
 	return OK;
+}
+
+/* What could not be written down waits in the spill for the next start: the life-critical, and how many others there were.
+ * Nobody else touches the ring any more. */
+static void save_rest(struct record *r)
+{
+	struct gap gap = r->gap;
+	struct audited e;
+	struct span raw;
+
+	r->gap = (struct gap){ 0 };
+	if (!r->spill || (ring_used(r->ring) == 0 && gap_is_none(&gap)))
+		return;
+	for (ring_rewind(r->ring); ring_peek(r->ring, &raw);) {
+		audited_read(raw, &e);
+		if (e.h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP) {
+			gap_add(&gap, &e.gap);
+			continue;
+		}
+		gap_hold(&gap, &e.h);
+		if (record_class(&e.h) == RECORD_CRITICAL && spill_push(r->spill, &raw, 1))
+			gap.aside += stands_for(&e.h);
+		else
+			gap.lost[record_class(&e.h)] += stands_for(&e.h);
+	}
+	ring_advance(r->ring);
+	(void)audited_spill_gap(r->spill, &gap);   /* if even that finds no room, the counters go with the process */
 }
 
 void record_close(struct record **r)
@@ -631,6 +792,7 @@ void record_close(struct record **r)
 		record_tick(*r);
 		if (!(*r)->failed)
 			(void)work(*r, true);
+		save_rest(*r);
 	}
 	record_free(r);
 }

@@ -33,6 +33,8 @@ struct record_spec {
 	const uint8_t *sign_secret;  /* Ed25519 seed, 32 bytes */
 	size_t map_bytes;            /* of the store */
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
+	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
+	size_t spill_bytes;          /* 64 MiB: SPILL_BYTES */
 	uint16_t keep[RECORD_CLASSES];   /* retention (keep_read() of seal.h); 0: six years. Who shares one, shares segments */
 };
 
@@ -77,8 +79,18 @@ enum record_class record_class(const struct happening *h);
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
 
-/* Broker's thread. False when the ring has no room; the gap is counted and becomes a GAP entry when there is room. */
+/* Broker's thread. False when there is no room: the gap is counted by class and becomes a GAP entry, the first when there is
+ * room again. What is life-critical goes to the spill then, and follows. Housekeeping is not taken while the record is
+ * behind. */
 bool record_push(struct record *r, const struct happening *h);
+
+/* The same for who can wait and will ask again: what finds no room is not counted, nor set aside. */
+bool record_try(struct record *r, const struct happening *h);
+
+/* Acts are answered only when they are durable: the ticket of what was pushed last, and is it (and all before it)? Never,
+ * when the record has stopped for good. */
+uint64_t record_ticket(const struct record *r);
+bool record_settled(const struct record *r, uint64_t ticket);
 
 /* Broker's thread, now and then: tells a gap that nothing followed. */
 void record_tick(struct record *r);
@@ -99,6 +111,10 @@ enum record_state {
 };
 enum record_state record_state(const struct record *r);
 bool record_stopped(const struct record *r);      /* the same as RECORD_STOPPED, without a look at the clock */
+/* Room on the disk set aside for the record, as of the last commit. SCARCE: what can be told together should be (so also
+ * when the state is not FLOWING); OUT: RECORD_STOPPED, with the rest for what is life-critical. */
+enum record_disk { RECORD_DISK_FINE, RECORD_DISK_LOW /* 20 % */, RECORD_DISK_SCARCE /* 10 % */, RECORD_DISK_OUT /* 5 % */ };
+enum record_disk record_disk(const struct record *r);
 enum err record_trouble(const struct record *r);  /* why it is RECORD_STOPPED: ERR_FULL, ERR_IO, ... */
 uint64_t record_lost(const struct record *r);     /* happenings that found no room, since it was opened */
 

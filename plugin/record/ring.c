@@ -161,3 +161,6 @@ size_t ring_bytes(const struct ring *r)
 {
 	return r->bytes;
 }
+
+uint64_t ring_pushed(const struct ring *r) { return atomic_load(&r->head); }
+uint64_t ring_given(const struct ring *r) { return atomic_load(&r->tail); }

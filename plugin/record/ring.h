@@ -33,6 +33,9 @@ void ring_sleep(struct ring *r, int timeout_ms);
 /* Any thread. used: bytes not given back yet. */
 void ring_wake(struct ring *r);
 size_t ring_used(const struct ring *r);
+/* Bytes pushed since the ring was opened, and given back: what was pushed up to one is done when the other is there. */
+uint64_t ring_pushed(const struct ring *r);
+uint64_t ring_given(const struct ring *r);
 size_t ring_bytes(const struct ring *r);
 
 #endif

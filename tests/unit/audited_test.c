@@ -1,4 +1,4 @@
-/* A happening on its way into the record: through the ring, into an event, and back out of its bytes. */
+/* A happening on its way into the record: through the ring or the spill, into an event, and back out of its bytes. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,15 +7,15 @@
 
 #include "audited.h"
 #include "crypt.h"
+#include "scratch.h"
 
 static Pullcord__V1__AuditEvent *event_of(struct fold *f, struct ring *r, const struct happening *h)
 {
-	static const struct gap none;
 	Pullcord__V1__AuditEvent *e = NULL;
 	struct audited a;
 	struct span raw;
 
-	assert_true(audited_push(r, &none, h));
+	assert_true(audited_push(r, h));
 	assert_true(ring_peek(r, &raw));
 	audited_read(raw, &a);
 	assert_true(fold_add(f, &a.h));
@@ -56,10 +56,58 @@ static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **st
 	ring_close(&r);
 }
 
+static struct happening out_of(struct spill *s, struct audited *a)
+{
+	struct span raw;
+
+	assert_true(spill_peek(s, &raw));
+	audited_read(raw, a);
+	return a->h;
+}
+
+static void what_was_set_aside_is_all_there(void **state)
+{
+	const struct shadow_verdict said = { .policy = { 9 }, .line = 77, .count = 12 };
+	const struct id first = { { 1 } }, last = { { 2 } };
+	const uint8_t root[32] = { 3 }, digest[32] = { 4, 5 };
+	const struct happening in = {
+		.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, .actor = SPAN_LIT("ana"), .patient = SPAN_LIT("4711"), .at_us = 6,
+		.message = &first, .last = &last, .digest = digest, .count = 9, .until_us = 60, .shadow = &said,
+	};
+	const struct gap gap = { .lost = { [RECORD_ACCESS] = 3 }, .aside = 2, .from_us = 1, .until_us = 2 };
+	struct scratch scratch;
+	struct spill *s = NULL;
+	struct happening h;
+	struct audited a;
+
+	(void)state;
+	assert_int_equal(crypt_init(), OK);
+	scratch_make(&scratch);
+	assert_int_equal(spill_open(scratch_path(&scratch, "t.spill"), 64 << 10, root, audited_layout(), &s), OK);
+	assert_true(audited_spill(s, &in));
+	assert_true(audited_spill(s, &(struct happening){ .type = in.type, .at_us = 7 }));
+	assert_true(audited_spill_gap(s, &gap));
+	h = out_of(s, &a);
+	assert_true(span_eq(h.actor, in.actor) && span_eq(h.patient, in.patient) && h.at_us == 6);
+	assert_true(h.count == 9 && h.until_us == 60);
+	assert_memory_equal(h.message, &first, sizeof(first));
+	assert_memory_equal(h.last, &last, sizeof(last));
+	assert_memory_equal(h.digest, digest, sizeof(digest));
+	assert_true(h.shadow && h.shadow->policy[0] == 9 && h.shadow->line == 77 && h.shadow->count == 12);
+	h = out_of(s, &a);              /* and nothing of it is in the next */
+	assert_true(h.at_us == 7 && h.count == 0 && !h.shadow && !h.digest && !h.last && !h.message);
+	h = out_of(s, &a);
+	assert_int_equal(h.type, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP);
+	assert_memory_equal(&a.gap, &gap, sizeof(gap));
+	spill_close(&s);
+	scratch_remove(&scratch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_policy_on_trial_said_stands_beside_what_was_decided),
+		cmocka_unit_test(what_was_set_aside_is_all_there),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -132,7 +132,9 @@ static void quiet(enum log_level level, const char *line) { (void)level, (void)l
 
 static void guard_start(void)
 {
-	struct guard_spec spec = { dir, 8, 4, { host_kick, host_publish, host_subscriptions, NULL }, 0 };
+	struct guard_spec spec = {
+		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_subscriptions },
+	};
 	char what[1024];
 
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK)

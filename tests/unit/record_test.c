@@ -383,6 +383,49 @@ static void lost_and_kept_add_up(void **state)
 	assert_int_equal(seen.stood_for, n - refused);
 }
 
+static int64_t gaps_until_us;
+
+static void see_until(uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	(void)index;
+	if (e && e->type == TYPE(GAP) && (int64_t)e->until_us > gaps_until_us)
+		gaps_until_us = (int64_t)e->until_us;
+}
+
+/* Sums find no room either: the gap has all they stood for, and the time of the last. */
+static void a_gap_counts_what_one_stood_for(void **state)
+{
+	uint64_t refused = 0, n = 1000;
+	int64_t until_us = 0;
+
+	(void)state;
+	g.spec.ring_bytes = RING_BYTES_MIN;
+	open_record();
+	disk_refuses(ENOSPC, g.path);
+	for (uint64_t i = 0; i < n; i++) {
+		struct happening h = publish(i);
+
+		h.outcome = OUTCOME(DENIED);
+		h.count = 5;
+		h.until_us = h.at_us + 7000000;
+		if (record_push(g.record, &h))
+			continue;
+		refused++;
+		until_us = h.until_us;
+	}
+	assert_int_equal(record_lost(g.record), 5 * refused);
+	disk_heals();
+	record_close(&g.record);
+	assert_good();
+	count_all();
+	assert_true(refused > 0);
+	assert_int_equal(seen.lost, 5 * refused);
+	assert_int_equal(seen.stood_for, 5 * (n - refused));
+	gaps_until_us = 0;
+	each_event(see_until);
+	assert_int_equal(gaps_until_us, until_us);
+}
+
 /* In a child that is killed, so that closing cannot tell it. */
 static void a_gap_that_nothing_follows_is_told_at_the_next_tick(void **state)
 {
@@ -412,6 +455,209 @@ static void a_gap_that_nothing_follows_is_told_at_the_next_tick(void **state)
 	wait(NULL);
 	count_all();
 	assert_int_equal(seen.lost, refused);
+}
+
+/* ---- what becomes of each class ---- */
+
+static void every_event_has_its_class(void **state)
+{
+	static const struct { Pullcord__V1__AuditType type; bool denied, life_critical; enum record_class class; } row[] = {
+		{ TYPE(ADMIN), false, false, RECORD_CONSENT }, { TYPE(POLICY), true, false, RECORD_CONSENT },
+		{ TYPE(DIRECTORY), false, false, RECORD_CONSENT }, { TYPE(LOGIN), false, false, RECORD_ACCESS },
+		{ TYPE(LOGIN), true, false, RECORD_ACCESS }, { TYPE(SUBSCRIBE), false, false, RECORD_ACCESS },
+		{ TYPE(TAKEOVER), true, false, RECORD_ACCESS }, { TYPE(PUBLISH), true, true, RECORD_ACCESS },
+		{ TYPE(PUBLISH), false, false, RECORD_MOVEMENT }, { TYPE(DELIVER), false, false, RECORD_MOVEMENT },
+		{ TYPE(PUBLISH), false, true, RECORD_CRITICAL }, { TYPE(DELIVER), false, true, RECORD_CRITICAL },
+		{ TYPE(WILL), false, true, RECORD_CRITICAL }, { TYPE(REAUTH), false, false, RECORD_HOUSEKEEPING },
+		{ TYPE(REAUTH), true, false, RECORD_ACCESS }, { TYPE(START), false, false, RECORD_ACCESS },
+		{ TYPE(LOCKOUT), false, false, RECORD_ACCESS }, { TYPE(SHADOW), false, false, RECORD_HOUSEKEEPING },
+		{ TYPE(SHADOW), true, true, RECORD_HOUSEKEEPING },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		struct happening h = { .type = row[i].type, .life_critical = row[i].life_critical,
+				       .outcome = row[i].denied ? OUTCOME(DENIED) : OUTCOME(ALLOWED) };
+
+		assert_int_equal(record_class(&h), row[i].class);
+	}
+}
+
+static void wait_for(enum record_state want);
+static uint64_t lost_by[RECORD_CLASSES], aside, critical, plain, sum;
+static bool in_order;
+
+static void add_gap(uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	(void)index;
+	if (!e)
+		return;
+	if (e->type == TYPE(GAP)) {
+		assert_int_equal(e->n_lost, RECORD_CLASSES);
+		for (size_t i = 0; i < RECORD_CLASSES; i++)
+			lost_by[i] += e->lost[i];
+		aside += e->aside;
+		assert_true(e->until_us >= e->at_us);
+	} else if (e->life_critical) {
+		if (in_order)
+			assert_int_equal(e->line, critical);
+		sum += e->line;
+		critical++;
+	} else {
+		plain += e->count ? e->count : 1;
+	}
+}
+
+static void add_gaps(void)
+{
+	memset(lost_by, 0, sizeof(lost_by));
+	aside = critical = plain = sum = 0;
+	each_event(add_gap);
+}
+
+/* The disk is full for a while: what saves lives is set aside and follows, everything else is counted to the unit. */
+static void what_is_life_critical_is_set_aside(void **state)
+{
+	uint64_t refused[RECORD_CLASSES] = { 0 }, n = 0, told = 0;
+	char spill[128];
+
+	(void)state;
+	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
+	g.spec.ring_bytes = 1 << 15;
+	g.spec.spill_path = spill;
+	g.spec.spill_bytes = 4 << 20;
+	open_record();
+	push_many(0, 10);
+	disk_refuses(ENOSPC, g.path);
+	push_many(10, 1);
+	told = 11;
+	wait_for(RECORD_STOPPED);
+	for (int i = 0; i < 2000; i++) {
+		struct happening life = publish(n), other = publish(0), login = publish(0), again = publish(0);
+
+		life.life_critical = true;
+		login.type = TYPE(LOGIN);
+		again.type = TYPE(REAUTH);
+		assert_true(record_push(g.record, &life));
+		n++;
+		refused[RECORD_MOVEMENT] += !record_push(g.record, &other);
+		refused[RECORD_ACCESS] += !record_push(g.record, &login);
+		assert_false(record_push(g.record, &again));    /* the record can do without it */
+		refused[RECORD_HOUSEKEEPING]++;
+	}
+	assert_int_equal(record_lost(g.record), refused[1] + refused[2] + refused[4]);
+	disk_heals();
+	for (int i = 0; i < 2000 && record_state(g.record) != RECORD_FLOWING; i++) {
+		record_tick(g.record);
+		usleep(5000);
+	}
+	record_tick(g.record);
+	for (int i = 0; i < 500; i++) {
+		struct happening life = publish(n++);
+
+		life.life_critical = true;
+		assert_true(record_push(g.record, &life));
+	}
+	record_close(&g.record);
+	assert_good();
+	in_order = true;
+	add_gaps();
+	assert_int_equal(critical, n);
+	assert_memory_equal(lost_by, refused, sizeof(refused));
+	assert_true(aside > 1500);
+	assert_int_equal(plain, told + 4000 - refused[RECORD_MOVEMENT] - refused[RECORD_ACCESS]);
+}
+
+/* The same, and the broker is stopped before there is room: the next start tells. What was in the ring comes last then;
+ * their times say how they were. */
+static void what_was_set_aside_outlives_a_restart(void **state)
+{
+	uint64_t refused = 0, n = 0, other = 0;
+	char spill[128];
+
+	(void)state;
+	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
+	g.spec.ring_bytes = 1 << 15;
+	g.spec.spill_path = spill;
+	g.spec.spill_bytes = 4 << 20;
+	open_record();
+	disk_refuses(EIO, g.path);
+	push_many(0, 1);
+	wait_for(RECORD_STOPPED);
+	for (int i = 0; i < 1000; i++) {
+		struct happening life = publish(n), h = publish(0);
+
+		life.life_critical = true;
+		h.count = 3;
+		h.until_us = h.at_us;
+		assert_true(record_push(g.record, &life));
+		n++;
+		refused += !record_push(g.record, &h);
+		other += 3;
+	}
+	record_close(&g.record);
+	disk_heals();
+	open_record();
+	record_close(&g.record);
+	assert_good();
+	in_order = false;
+	add_gaps();
+	assert_int_equal(critical, n);
+	assert_int_equal(sum, n * (n - 1) / 2);
+	assert_int_equal(lost_by[RECORD_MOVEMENT], other + 1 - plain);
+	assert_true(refused > 0 && aside == n);
+}
+
+/* An act is settled when it is durable, and never when the record has stopped for good. */
+static void a_ticket_is_settled_when_it_is_durable(void **state)
+{
+	struct happening h = publish(0);
+	uint64_t ticket;
+
+	(void)state;
+	open_record();
+	assert_true(record_settled(g.record, record_ticket(g.record)));
+	h.type = TYPE(ADMIN);
+	assert_true(record_push(g.record, &h));
+	ticket = record_ticket(g.record);
+	for (int i = 0; i < 5000 && !record_settled(g.record, ticket); i++)
+		usleep(1000);
+	assert_true(record_settled(g.record, ticket));
+	assert_int_equal(record_durable(g.record), 3);
+	disk_refuses(EIO, g.path);
+	assert_true(record_push(g.record, &h));
+	ticket = record_ticket(g.record);
+	wait_for(RECORD_STOPPED);
+	disk_heals();
+	usleep(300 * 1000);
+	assert_false(record_settled(g.record, ticket));
+}
+
+/* Watermarks: 20, 10 and 5 % of what was set aside for it. */
+static void the_disk_runs_low_by_degrees(void **state)
+{
+	enum record_disk was = RECORD_DISK_FINE;
+	bool met[4] = { false };
+	uint64_t i = 0;
+
+	(void)state;
+	g.spec.map_bytes = 8 << 20;
+	open_record();
+	while (record_trouble(g.record) == OK) {
+		struct happening h = publish(i);
+		enum record_disk now = record_disk(g.record);
+
+		assert_true(now >= was);
+		was = now;
+		met[now] = true;
+		if (now == RECORD_DISK_OUT)
+			assert_int_equal(record_state(g.record), RECORD_STOPPED);
+		if (record_push(g.record, &h))
+			i++;
+		while (i % 64 == 0 && !record_settled(g.record, record_ticket(g.record)) && record_trouble(g.record) == OK)
+			usleep(1000);
+	}
+	assert_true(met[RECORD_DISK_FINE] && met[RECORD_DISK_LOW] && met[RECORD_DISK_SCARCE] && met[RECORD_DISK_OUT]);
 }
 
 /* ---- a store without room ---- */
@@ -572,7 +818,13 @@ int main(void)
 		T(a_delivery_to_the_whole_house_fits),
 		T(a_clock_that_was_set_is_told),
 		T(lost_and_kept_add_up),
+		T(a_gap_counts_what_one_stood_for),
 		T(a_gap_that_nothing_follows_is_told_at_the_next_tick),
+		T(every_event_has_its_class),
+		T(what_is_life_critical_is_set_aside),
+		T(what_was_set_aside_outlives_a_restart),
+		T(a_ticket_is_settled_when_it_is_durable),
+		T(the_disk_runs_low_by_degrees),
 		T(a_full_store_stops_and_goes_on_with_more_room),
 		T(nothing_is_shown_that_is_not_in_the_sizes_file),
 		T(a_failed_batch_comes_again_under_another_key),

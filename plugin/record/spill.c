@@ -1,0 +1,209 @@
+#include "spill.h"
+
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "cur.h"
+#include "disk.h"
+#include "vault.h"
+
+#define PAGE 4096
+#define SKIP UINT32_MAX
+#define ROUND(n) (((n) + 7) & ~(size_t)7)
+#define SEALED_MAX (SPILL_RECORD_MAX + VAULT_EXTRA)
+static const char magic[8] = "pcspill1";
+
+/* The file's first page; the records follow. Counters of bytes and of records since the file was made; they never wrap. */
+struct head {
+	char magic[8];
+	uint32_t layout, zero;
+	uint64_t bytes;
+	_Atomic uint64_t head, pushed;
+	_Atomic uint64_t tail, given;
+};
+
+struct spill {
+	struct head *h;
+	uint8_t *p;
+	size_t bytes;
+	int fd;
+	struct vault vault;
+	uint64_t taken, taken_n;        /* of the taking thread: bytes and records */
+	uint64_t damaged, damaged_taken;
+	uint8_t in[SPILL_RECORD_MAX], out[SEALED_MAX];
+};
+
+static void make(struct spill *s, uint32_t layout)
+{
+	memset(s->h, 0, sizeof(*s->h));
+	memcpy(s->h->magic, magic, sizeof(magic));
+	s->h->layout = layout;
+	s->h->bytes = s->bytes;
+}
+
+/* What does not look like ours is begun anew; what is of another layout is counted, and gone. */
+static void resume(struct spill *s, uint32_t layout)
+{
+	uint64_t head = atomic_load(&s->h->head), tail = atomic_load(&s->h->tail);
+	bool ours = memcmp(s->h->magic, magic, sizeof(magic)) == 0 && s->h->bytes == s->bytes && tail <= head &&
+		    head - tail <= s->bytes && head % 8 == 0 && tail % 8 == 0;
+
+	if (ours && s->h->layout != layout) {
+		s->damaged = atomic_load(&s->h->pushed) - atomic_load(&s->h->given);
+		ours = false;
+	}
+	if (!ours)
+		make(s, layout);
+	s->taken = atomic_load(&s->h->tail);
+	s->taken_n = atomic_load(&s->h->given);
+}
+
+enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint32_t layout, struct spill **out)
+{
+	CLEANUP(spill_close) struct spill *s = calloc(1, sizeof(*s));
+	void *map;
+
+	if (!s)
+		return ERR_FULL;
+	s->fd = -1;
+	if (bytes < (64u << 10) || (bytes & (bytes - 1)))
+		return ERR_RANGE;
+	s->bytes = bytes;
+	TRY(disk_open(path, (off_t)(PAGE + bytes), &s->fd));
+	if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
+		return ERR_BUSY;
+	map = mmap(NULL, PAGE + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+	if (map == MAP_FAILED)
+		return ERR_FULL;
+	s->h = map;
+	s->p = (uint8_t *)map + PAGE;
+	vault_init(&s->vault, root, "record spill");
+	resume(s, layout);
+	*out = s;
+	s = NULL;
+	return OK;
+}
+
+void spill_close(struct spill **s)
+{
+	if (*s) {
+		if ((*s)->h)
+			munmap((*s)->h, PAGE + (*s)->bytes);
+		fd_cleanup(&(*s)->fd);
+		crypt_wipe(*s, sizeof(**s));
+	}
+	free(*s);
+	*s = NULL;
+}
+
+static struct span place(uint64_t at, uint8_t raw[8])
+{
+	struct put b = put(raw, 8);
+
+	put_u64(&b, at);
+	return put_span(&b);
+}
+
+static size_t gather(struct spill *s, const struct span *piece, size_t n)
+{
+	struct put b = put(s->in, sizeof(s->in));
+
+	for (size_t i = 0; i < n; i++)
+		put_bytes(&b, piece[i]);
+	return put_end(&b) == OK ? b.n : SIZE_MAX;
+}
+
+bool spill_push(struct spill *s, const struct span *piece, size_t n)
+{
+	uint64_t head = atomic_load_explicit(&s->h->head, memory_order_relaxed);
+	uint64_t used = head - atomic_load_explicit(&s->h->tail, memory_order_acquire);
+	size_t at = head & (s->bytes - 1), len = gather(s, piece, n), need, skip;
+	uint8_t where[8];
+	uint32_t sealed, none = SKIP;
+
+	if (len == SIZE_MAX)
+		return false;
+	sealed = (uint32_t)(len + VAULT_EXTRA);
+	need = ROUND(sizeof(sealed) + sealed);
+	skip = need > s->bytes - at ? s->bytes - at : 0;
+	if (s->bytes - used < skip + need)
+		return false;
+	if (skip)
+		memcpy(s->p + at, &none, sizeof(none));
+	head += skip;
+	at = head & (s->bytes - 1);
+	if (vault_seal(&s->vault, place(head, where), span(s->in, len), s->p + at + sizeof(sealed)) != OK)
+		return false;
+	memcpy(s->p + at, &sealed, sizeof(sealed));
+	atomic_fetch_add_explicit(&s->h->pushed, 1, memory_order_relaxed);
+	atomic_store_explicit(&s->h->head, head + need, memory_order_release);
+	return true;
+}
+
+/* After a power failure pages may be old: a length that makes no sense ends the reading of what there was. */
+static void give_up(struct spill *s, uint64_t head)
+{
+	s->damaged_taken += atomic_load(&s->h->pushed) - s->taken_n;
+	s->taken_n = atomic_load(&s->h->pushed);
+	s->taken = head;
+}
+
+/* `out` has its own buffer: `in` belongs to the pushing thread. */
+bool spill_peek(struct spill *s, struct span *out)
+{
+	uint64_t head = atomic_load_explicit(&s->h->head, memory_order_acquire);
+	uint8_t where[8];
+	uint32_t sealed;
+
+	while (s->taken < head) {
+		size_t at = s->taken & (s->bytes - 1), room = s->bytes - at;
+		uint64_t from = s->taken;
+
+		memcpy(&sealed, s->p + at, sizeof(sealed));
+		if (sealed == SKIP) {
+			s->taken += room;
+			continue;
+		}
+		if (sealed < VAULT_EXTRA || sealed > SEALED_MAX || ROUND(sizeof(sealed) + sealed) > room ||
+		    from + ROUND(sizeof(sealed) + sealed) > head) {
+			give_up(s, head);
+			return false;
+		}
+		s->taken += ROUND(sizeof(sealed) + sealed);
+		s->taken_n++;
+		if (vault_open(&s->vault, place(from, where), span(s->p + at + sizeof(sealed), sealed), s->out) == OK) {
+			*out = span(s->out, sealed - VAULT_EXTRA);
+			return true;
+		}
+		s->damaged_taken++;
+	}
+	return false;
+}
+
+void spill_advance(struct spill *s)
+{
+	s->damaged = s->damaged_taken = 0;
+	atomic_store_explicit(&s->h->given, s->taken_n, memory_order_relaxed);
+	atomic_store_explicit(&s->h->tail, s->taken, memory_order_release);
+}
+
+void spill_rewind(struct spill *s)
+{
+	s->taken = atomic_load_explicit(&s->h->tail, memory_order_relaxed);
+	s->taken_n = atomic_load_explicit(&s->h->given, memory_order_relaxed);
+	s->damaged_taken = 0;
+}
+
+uint64_t spill_damaged(const struct spill *s)
+{
+	return s->damaged + s->damaged_taken;
+}
+
+bool spill_empty(const struct spill *s)
+{
+	return atomic_load(&s->h->head) == atomic_load(&s->h->tail);
+}

@@ -1,0 +1,37 @@
+/* spill: where life-critical events wait when the ring has no room for them: a file of fixed size, reserved when it is
+ * made and mapped, so that neither a full disk nor a slow one holds them up. It outlives the process: what a crash left in it
+ * is taken at the next start.
+ *
+ * Records are sealed (vault of purpose "record spill"), each bound to its place. One thread pushes, one takes; what was
+ * taken stays until it is given back, as with ring.h. */
+#ifndef PULLCORD_SPILL_H
+#define PULLCORD_SPILL_H
+
+#include "err.h"
+#include "span.h"
+
+#define SPILL_BYTES (64u << 20)
+#define SPILL_RECORD_MAX 2048
+
+struct spill;
+
+/* `bytes` of records, a power of two from 64 KiB on. `layout` numbers the form of the records: what an earlier program left
+ * in another form cannot be read, and counts as lost. ERR_BUSY: another process has it. ERR_RANGE, ERR_DENIED, ERR_FULL,
+ * ERR_IO. */
+enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint32_t layout, struct spill **out) MUST_USE;
+void spill_close(struct spill **s);
+
+/* The pushing thread. Copies the pieces as one record; false when it does not fit. */
+bool spill_push(struct spill *s, const struct span *piece, size_t n);
+
+/* The taking thread. peek: the next record not taken yet, borrowed until the next call. */
+bool spill_peek(struct spill *s, struct span *out);
+void spill_advance(struct spill *s);
+void spill_rewind(struct spill *s);
+/* How many of those taken could not be read: damaged, or of another layout. */
+uint64_t spill_damaged(const struct spill *s);
+
+/* Any thread. */
+bool spill_empty(const struct spill *s);
+
+#endif

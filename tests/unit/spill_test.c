@@ -1,0 +1,265 @@
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include "crypt.h"
+#include "scratch.h"
+#include "seed.h"
+#include "spill.h"
+
+#define BYTES (64u << 10)
+
+static struct scratch scratch;
+static struct spill *spill;
+static const uint8_t root[32] = { 3 };
+
+static const char *file(void)
+{
+	return scratch_path(&scratch, "t.spill");
+}
+
+static void open_spill(void)
+{
+	assert_int_equal(spill_open(file(), BYTES, root, 1, &spill), OK);
+}
+
+static int up(void **state)
+{
+	(void)state;
+	must(crypt_init() == OK);
+	scratch_make(&scratch);
+	open_spill();
+	return 0;
+}
+
+static int down(void **state)
+{
+	(void)state;
+	spill_close(&spill);
+	scratch_remove(&scratch);
+	return 0;
+}
+
+/* Record i: its number, and as many bytes more as it pleases. */
+static bool push(uint64_t i)
+{
+	static uint8_t filler[900];
+	const struct span piece[] = { span(&i, sizeof(i)), span(filler, i * 37 % sizeof(filler)) };
+
+	memset(filler, (int)i, sizeof(filler));
+	return spill_push(spill, piece, 2);
+}
+
+static void take(uint64_t i)
+{
+	uint64_t have;
+	struct span s;
+
+	assert_true(spill_peek(spill, &s));
+	assert_int_equal(s.n, sizeof(i) + i * 37 % 900);
+	memcpy(&have, s.p, sizeof(have));
+	assert_int_equal(have, i);
+	assert_true(s.n == sizeof(i) || s.p[s.n - 1] == (uint8_t)i);
+}
+
+static void what_goes_in_comes_out_in_order(void **state)
+{
+	uint64_t in = 0, out = 0, given = 0;
+	struct span s;
+
+	(void)state;
+	assert_true(spill_empty(spill));
+	for (int round = 0; round < 200; round++) {
+		for (uint64_t n = seed_below(120); n > 0 && push(in); n--)
+			in++;
+		for (uint64_t n = seed_below(120); n > 0 && out < in; n--)
+			take(out++);
+		if (round % 7 == 0) {       /* a commit that failed */
+			spill_rewind(spill);
+			out = given;
+			continue;
+		}
+		spill_advance(spill);
+		given = out;
+	}
+	while (out < in)
+		take(out++);
+	spill_advance(spill);
+	assert_false(spill_peek(spill, &s));
+	assert_true(spill_empty(spill));
+	assert_true(in > 2000);
+	assert_int_equal(spill_damaged(spill), 0);
+}
+
+static void a_full_one_takes_nothing_until_there_is_room(void **state)
+{
+	uint64_t in = 0;
+
+	(void)state;
+	while (push(in))
+		in++;
+	assert_true(in > 50);
+	take(0);
+	assert_false(push(in));     /* taken, but not given back */
+	for (uint64_t i = 1; i < in; i++)
+		take(i);
+	spill_advance(spill);
+	assert_true(push(in));
+	take(in);
+}
+
+static void what_a_killed_process_set_aside_is_there_at_the_next_start(void **state)
+{
+	(void)state;
+	spill_close(&spill);
+	if (fork() == 0) {
+		must(spill_open(file(), BYTES, root, 1, &spill) == OK);
+		for (uint64_t i = 0; i < 40; i++)
+			must(push(i));
+		_exit(0);
+	}
+	wait(NULL);
+	open_spill();
+	assert_false(spill_empty(spill));
+	for (uint64_t i = 0; i < 10; i++)
+		take(i);
+	spill_advance(spill);
+	take(10);
+	spill_close(&spill);        /* not given back: it comes again */
+	open_spill();
+	for (uint64_t i = 10; i < 40; i++)
+		take(i);
+}
+
+static void nothing_of_it_can_be_read_without_the_key(void **state)
+{
+	static const char text[] = "mercy/unit/icu3/alert/code/nc-1";
+	const struct span piece = SPAN_LIT(text);
+	static uint8_t all[4096 + BYTES];
+	int fd = open(file(), O_RDONLY);
+
+	(void)state;
+	assert_true(spill_push(spill, &piece, 1));
+	assert_int_equal(read(fd, all, sizeof(all)), sizeof(all));
+	close(fd);
+	assert_null(memmem(all, sizeof(all), text, sizeof(text) - 1));
+}
+
+static void flip(off_t at)
+{
+	int fd = open(file(), O_RDWR);
+	uint8_t b;
+
+	assert_int_equal(pread(fd, &b, 1, at), 1);
+	b ^= 0x40;
+	assert_int_equal(pwrite(fd, &b, 1, at), 1);
+	close(fd);
+}
+
+static void a_changed_record_is_left_out_and_counted(void **state)
+{
+	struct span s;
+
+	(void)state;
+	for (uint64_t i = 0; i < 3; i++)
+		assert_true(push(i));
+	flip(4096 + 10);            /* in the first one's seal */
+	take(1);
+	assert_int_equal(spill_damaged(spill), 1);
+	spill_rewind(spill);
+	assert_int_equal(spill_damaged(spill), 0);
+	take(1);
+	take(2);
+	assert_int_equal(spill_damaged(spill), 1);
+	spill_advance(spill);
+	assert_int_equal(spill_damaged(spill), 0);
+	assert_false(spill_peek(spill, &s));
+	for (uint64_t i = 3; i < 6; i++)
+		assert_true(push(i));
+	flip(4096 + 3 * 48 + 37 + 74 + 3 + 10);
+	(void)spill_peek(spill, &s);    /* wherever that was: nothing breaks, and the file can be used again */
+	while (spill_peek(spill, &s))
+		;
+	spill_advance(spill);
+	assert_true(spill_empty(spill));
+	assert_true(push(7));
+	take(7);
+}
+
+/* A length that makes no sense: the rest cannot be found, and is counted. */
+static void a_changed_length_ends_the_reading(void **state)
+{
+	struct span s;
+
+	(void)state;
+	for (uint64_t i = 0; i < 5; i++)
+		assert_true(push(i));
+	flip(4096 + 3);
+	assert_false(spill_peek(spill, &s));
+	assert_int_equal(spill_damaged(spill), 5);
+	spill_advance(spill);
+	assert_true(spill_empty(spill));
+	assert_true(push(9));
+	take(9);
+}
+
+static void another_layout_is_counted_and_gone(void **state)
+{
+	struct span s;
+
+	(void)state;
+	for (uint64_t i = 0; i < 5; i++)
+		assert_true(push(i));
+	spill_close(&spill);
+	assert_int_equal(spill_open(file(), BYTES, root, 2, &spill), OK);
+	assert_false(spill_peek(spill, &s));
+	assert_int_equal(spill_damaged(spill), 5);
+	spill_advance(spill);
+	assert_int_equal(spill_damaged(spill), 0);
+	assert_true(push(1));
+	take(1);
+}
+
+static void a_file_that_is_none_of_ours_is_begun_anew(void **state)
+{
+	(void)state;
+	assert_true(push(0));
+	spill_close(&spill);
+	flip(0);
+	open_spill();
+	assert_true(spill_empty(spill));
+	spill_close(&spill);
+	assert_int_equal(spill_open(file(), 1000, root, 1, &spill), ERR_RANGE);
+	open_spill();
+	if (fork() == 0) {
+		struct spill *other = NULL;
+
+		_exit(spill_open(file(), BYTES, root, 1, &other) != ERR_BUSY);
+	}
+	int status;
+	wait(&status);
+	assert_int_equal(status, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, up, down)
+		T(what_goes_in_comes_out_in_order),
+		T(a_full_one_takes_nothing_until_there_is_room),
+		T(what_a_killed_process_set_aside_is_there_at_the_next_start),
+		T(nothing_of_it_can_be_read_without_the_key),
+		T(a_changed_record_is_left_out_and_counted),
+		T(a_changed_length_ends_the_reading),
+		T(another_layout_is_counted_and_gone),
+		T(a_file_that_is_none_of_ours_is_begun_anew),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
