@@ -49,12 +49,15 @@ enum err crypt_init(void)
 	return md_sha256 && gcm256 ? OK : ERR_CRYPTO;
 }
 
+/* A context keeps its algorithm: naming it again at each use makes the library throw the context's inside away, and make
+ * another. */
 static EVP_MD_CTX *md_ctx(void)
 {
 	if (!ctx.md) {
 		must(md_sha256);   /* crypt_init() was not called */
 		ctx.md = EVP_MD_CTX_new();
 		must(ctx.md && pthread_setspecific(at_thread_end, &ctx) == 0);
+		must(EVP_DigestInit_ex2(ctx.md, md_sha256, NULL) == 1);
 	}
 	return ctx.md;
 }
@@ -65,6 +68,7 @@ static EVP_CIPHER_CTX *cipher_ctx(void)
 		must(gcm256);
 		ctx.cipher = EVP_CIPHER_CTX_new();
 		must(ctx.cipher && pthread_setspecific(at_thread_end, &ctx) == 0);
+		must(EVP_CipherInit_ex2(ctx.cipher, gcm256, NULL, NULL, 1, NULL) == 1);
 	}
 	return ctx.cipher;
 }
@@ -84,34 +88,71 @@ bool crypt_same(const void *a, const void *b, size_t n)
 	return CRYPTO_memcmp(a, b, n) == 0;
 }
 
-void sha256(const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+static void digest(const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
 {
 	EVP_MD_CTX *md = md_ctx();
 
-	must(EVP_DigestInit_ex2(md, md_sha256, NULL) == 1);
+	must(EVP_DigestInit_ex2(md, NULL, NULL) == 1);
 	for (size_t i = 0; i < n; i++)
 		must(EVP_DigestUpdate(md, piece[i].p, piece[i].n) == 1);
 	must(EVP_DigestFinal_ex(md, out, NULL) == 1);
 }
 
-/* By hand over the digest: EVP_MAC costs ten times as much for a short text. */
+/* Every call of EVP_DigestUpdate() costs as much as hashing a block: what is short is handed over in one. */
+#define GATHER_MAX 512
+
+void sha256(const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+{
+	uint8_t all[GATHER_MAX];
+	struct span one;
+	size_t len = 0;
+
+	for (size_t i = 0; i < n; i++)
+		len += piece[i].n;
+	if (n > 1 && len <= sizeof(all)) {
+		len = 0;
+		for (size_t i = 0; i < n; i++) {
+			if (piece[i].n)
+				memcpy(all + len, piece[i].p, piece[i].n);
+			len += piece[i].n;
+		}
+		one = span(all, len);
+		piece = &one;
+		n = 1;
+	}
+	digest(piece, n, out);
+}
+
+/* By hand over the digest: EVP_MAC costs ten times as much for a short text. The padded key is kept in one place, from
+ * which it is wiped. */
 void hmac256(struct span key, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
 {
-	uint8_t pad[64], inner[SHA256_BYTES];
-	struct span part[8];
+	uint8_t all[64 + GATHER_MAX];
+	struct span part[8] = { { all, 64 } };
+	size_t len = 64;
 
-	must(key.n <= sizeof(pad) && n < countof(part));
-	memset(pad, 0x36, sizeof(pad));
+	must(key.n <= 64 && n < countof(part));
+	memset(all, 0x36, 64);
 	for (size_t i = 0; i < key.n; i++)
-		pad[i] ^= key.p[i];
-	part[0] = span(pad, sizeof(pad));
-	memcpy(part + 1, piece, n * sizeof(*piece));
-	sha256(part, n + 1, inner);
-	for (size_t i = 0; i < sizeof(pad); i++)
-		pad[i] ^= 0x36 ^ 0x5c;
-	SHA256(out, span(pad, sizeof(pad)), span(inner, sizeof(inner)));
-	crypt_wipe(pad, sizeof(pad));
-	crypt_wipe(inner, sizeof(inner));
+		all[i] ^= key.p[i];
+	for (size_t i = 0; i < n; i++)
+		len += piece[i].n;
+	if (len <= sizeof(all)) {
+		len = 64;
+		for (size_t i = 0; i < n; len += piece[i++].n)
+			if (piece[i].n)
+				memcpy(all + len, piece[i].p, piece[i].n);
+		part[0].n = len;
+		n = 0;
+	} else {
+		len = 64;
+		memcpy(part + 1, piece, n * sizeof(*piece));
+	}
+	digest(part, n + 1, all + 64);
+	for (size_t i = 0; i < 64; i++)
+		all[i] ^= 0x36 ^ 0x5c;
+	digest(&(struct span){ all, 64 + SHA256_BYTES }, 1, out);
+	crypt_wipe(all, len > 64 + SHA256_BYTES ? len : 64 + SHA256_BYTES);
 }
 
 enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
@@ -121,7 +162,7 @@ enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 	int n;
 
 	must(text.n < INT32_MAX && aad.n < INT32_MAX);
-	if (EVP_EncryptInit_ex2(c, gcm256, key, nonce, NULL) != 1 ||
+	if (EVP_EncryptInit_ex2(c, NULL, key, nonce, NULL) != 1 ||
 	    EVP_EncryptUpdate(c, NULL, &n, aad.p, (int)aad.n) != 1 ||
 	    (text.n && EVP_EncryptUpdate(c, out, &n, text.p, (int)text.n) != 1) ||
 	    EVP_EncryptFinal_ex(c, out + text.n, &n) != 1 ||
@@ -143,7 +184,7 @@ enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 	if (text.n >= INT32_MAX)
 		return ERR_TOO_LARGE;
 	memcpy(tag, text.p + body, sizeof(tag));
-	if (EVP_DecryptInit_ex2(c, gcm256, key, nonce, NULL) != 1 ||
+	if (EVP_DecryptInit_ex2(c, NULL, key, nonce, NULL) != 1 ||
 	    EVP_DecryptUpdate(c, NULL, &n, aad.p, (int)aad.n) != 1 ||
 	    (body && EVP_DecryptUpdate(c, out, &n, text.p, (int)body) != 1) ||
 	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, tag) != 1)

@@ -28,6 +28,7 @@ RATE_ROUNDS, RATE_MESSAGES = 5, 3000
 GATEWAY_WINDOW, PAHO_WINDOW = 64, 20
 # Press to app.
 PACE_ROUNDS, PACE_MESSAGES, PACE_PER_S = 4, 250, 50
+RECORD_ROUNDS = 3
 
 GATEWAY_CONF = """
 [gateway]
@@ -213,9 +214,24 @@ def searching(rig):
         yield Row(name, unit, against, Series(ours), Series(peer))
 
 
+def record_cost(rig):
+    """The record's own program: it measures each figure and its floor by turns."""
+    say("\nWhat the record costs")
+    done = subprocess.run([rig.build / "tests/bench/record_bench", rig.folder, str(RECORD_ROUNDS)], capture_output=True,
+                          text=True)
+    if done.returncode:
+        raise Unmeasured(f"record_bench ended with {done.returncode}: {done.stderr.strip()}")
+    figures = {}
+    for line in done.stdout.splitlines():
+        name, unit, against, ours, floor = line.split("\t")
+        figures.setdefault((name, unit, against), []).append((float(ours), float(floor)))
+    for (name, unit, against), pairs in figures.items():
+        yield Row(name, unit, against, Series([a for a, _ in pairs]), Series([b for _, b in pairs]))
+
+
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
-PARTS = (broker_cost, policy, gateway, *outbox_parts(sys.modules[__name__]), searching)
+PARTS = (broker_cost, policy, gateway, *outbox_parts(sys.modules[__name__]), searching, record_cost)
 
 
 def first_line(*argv):

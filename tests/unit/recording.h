@@ -24,9 +24,10 @@ struct recording {
 	struct record *record;
 };
 
-static inline void recording_make(struct recording *g)
+static inline void recording_make_in(struct recording *g, const char *folder)
 {
-	*g = (struct recording){ .folder = "/tmp/record.XXXXXX", .root = { 7 }, .secret = { 9 } };
+	*g = (struct recording){ .root = { 7 }, .secret = { 9 } };
+	must(snprintf(g->folder, sizeof(g->folder), "%s/record.XXXXXX", folder) < (int)sizeof(g->folder));
 	must(crypt_init() == OK && mkdtemp(g->folder) && sign_public(g->secret, g->pub) == OK);
 	snprintf(g->path, sizeof(g->path), "%s/record.mdb", g->folder);
 	snprintf(g->sizes, sizeof(g->sizes), "%s/record.sizes", g->folder);
@@ -35,6 +36,11 @@ static inline void recording_make(struct recording *g)
 		.path = g->path, .sizes_path = g->sizes, .origin = RECORDING_ORIGIN, .root = g->root,
 		.sign_secret = g->secret, .map_bytes = 4 << 20, .ring_bytes = 1 << 20,
 	};
+}
+
+static inline void recording_make(struct recording *g)
+{
+	recording_make_in(g, "/tmp");
 }
 
 static inline void recording_drop(struct recording *g)
