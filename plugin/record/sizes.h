@@ -13,7 +13,7 @@
 
 #include "note.h"
 
-#define SIZES_SLOTS 64
+#define SIZES_SLOTS 16
 #define SIZES_SLOT_BYTES 256
 
 struct sizes;
