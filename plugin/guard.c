@@ -119,6 +119,7 @@ struct opening {
 	const struct guard_spec *spec;
 	uint8_t root[32];
 	char path[600];             /* what is being opened, for the error */
+	bool in_record;
 };
 
 static const char *in_dir(struct opening *o, const char *name)
@@ -173,7 +174,9 @@ static enum err open_record(struct opening *o)
 		spec.spill_path = spill;
 		spec.spill_bytes = SPILL_BYTES;
 		spec.ring_bytes = 16u << 20;
+		o->in_record = true;
 		e = record_open(&spec, &o->g->record);
+		o->in_record = e != OK;
 	}
 	crypt_wipe(seed, sizeof(seed));
 	return e;
@@ -221,7 +224,9 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	crypt_wipe(o.root, sizeof(o.root));
 	if (e != OK) {
 		snprintf(what, cap, "%s: %s%s", o.path[0] ? o.path : spec->dir, err_text(e),
-			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it" : "");
+			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
+			 : o.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
+			 "`pullcord audit renew` begins another" : "");
 		return e;
 	}
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);

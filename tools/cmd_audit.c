@@ -10,6 +10,7 @@
 #include "event.h"
 #include "opt.h"
 #include "reader.h"
+#include "renew.h"
 #include "report.h"
 #include "source.h"
 #include "vault.h"
@@ -258,6 +259,7 @@ int cmd_audit(int argc, char **argv)
 	static const struct opt_verb verbs[] = {
 		{ "tail", audit_tail, "show the newest entries" },
 		{ "verify", audit_verify, "is the record whole, and what was signed?" },
+		{ "renew", audit_renew, "put a broken record aside and begin another" },
 		{ "search", audit_search, "show the events that somebody or something was part of" },
 		{ "show", audit_show, "show everything an entry says" },
 		{ "disclosures", audit_disclosures, "who received a patient's data, when, and on what ground" },
@@ -270,5 +272,5 @@ int cmd_audit(int argc, char **argv)
 		{ "reconcile", audit_reconcile, "what does the repository not have?" },
 	};
 
-	return opt_verb("audit", "Reads, verifies, searches and exports the record.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record.", verbs, countof(verbs), argc, argv);
 }

@@ -235,7 +235,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 
 static const char *const controls[] = {
 	[CONTROL_GENESIS] = "genesis", [CONTROL_SEGMENT_OPEN] = "segment-open", [CONTROL_SEGMENT_ERASED] = "segment-erased",
-	[CONTROL_HOLD] = "hold", [CONTROL_EPOCH] = "epoch",
+	[CONTROL_HOLD] = "hold",
 };
 
 static const char *control_name(const struct entry *e)
@@ -264,9 +264,6 @@ static void say_control_text(const struct entry *e)
 		break;
 	case CONTROL_HOLD:
 		report_say(TONE_PLAIN, "segment %u %s by %.*s", e->segment, e->held ? "held" : "released", SPAN_FMT(e->who));
-		break;
-	case CONTROL_EPOCH:
-		report_say(TONE_DIM, "epoch %u ends, epoch %u begins", e->epoch, e->next);
 		break;
 	}
 	if (e->reason.n)

@@ -576,10 +576,13 @@ static enum err start(struct record *r)
 
 /* ---- opening ---- */
 
-static enum err write_genesis(struct record *r, struct span vkey)
+static enum err write_genesis(struct record *r, struct span vkey, const struct record_spec *spec)
 {
-	const struct entry genesis = { .type = CONTROL_GENESIS, .at_us = clock_us(CLOCK_REALTIME), .vkey = vkey };
-	uint8_t raw[ORIGIN_BYTES_MAX + 256];
+	const struct entry genesis = {
+		.type = CONTROL_GENESIS, .at_us = clock_us(CLOCK_REALTIME), .vkey = vkey, .before = spec->before,
+		.reason = span_str(spec->reason),
+	};
+	uint8_t raw[ORIGIN_BYTES_MAX + NOTE_BYTES_MAX + 1024];
 	struct put entry = put(raw, sizeof(raw));
 	enum err e;
 
@@ -695,7 +698,7 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
 	TRY(resume(r, span_str(vkey)));
 	TRY(keeping_finish(r->trail));          /* what a crash interrupted */
-	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey));
+	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey), spec);
 }
 
 static void record_free(struct record **r)

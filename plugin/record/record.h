@@ -35,6 +35,8 @@ struct record_spec {
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
 	size_t spill_bytes;          /* 64 MiB: SPILL_BYTES */
+	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
+	const char *reason;
 	uint16_t keep[RECORD_CLASSES];   /* retention (keep_read() of seal.h); 0: six years. Who shares one, shares segments */
 };
 
@@ -74,7 +76,7 @@ struct happening {
 enum record_class record_class(const struct happening *h);
 
 /* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store): nothing is
- * signed. The way on is to set both files aside and begin a new record; the old one stays as evidence. ERR_KEY: another
+ * signed. The way on is a new record under the next origin; the old one stays as evidence. ERR_VERSION: of another layout. ERR_KEY: another
  * root, signing key or origin wrote it. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */

@@ -18,16 +18,6 @@ static void take_digest(struct cur *c, uint8_t out[SHA256_BYTES])
 		memcpy(out, s.p, SHA256_BYTES);
 }
 
-static void read_line(struct cur *c, struct line_root *l)
-{
-	l->levels = cur_u8(c);
-	if (l->levels == 0)
-		return;
-	l->epoch_s = cur_u32(c);
-	l->start_us = (int64_t)cur_u64(c);
-	take_digest(c, l->root);
-}
-
 static void read_control(struct cur *c, struct entry *e)
 {
 	uint8_t flag;
@@ -37,7 +27,6 @@ static void read_control(struct cur *c, struct entry *e)
 	switch (e->type) {
 	case CONTROL_GENESIS:
 		e->vkey = take_text(c);
-		read_line(c, &e->line);
 		e->before = take_text(c);
 		c->bad = c->bad || e->before.n > NOTE_BYTES_MAX;
 		break;
@@ -59,17 +48,13 @@ static void read_control(struct cur *c, struct entry *e)
 		e->held = flag;
 		e->who = take_text(c);
 		break;
-	case CONTROL_EPOCH:
-		e->epoch = cur_u32(c);
-		e->next = cur_u32(c);
-		return;
 	}
 	e->reason = take_text(c);
 }
 
 static bool known_control(enum control_type type)
 {
-	return type >= CONTROL_GENESIS && type <= CONTROL_EPOCH;
+	return type >= CONTROL_GENESIS && type <= CONTROL_HOLD;
 }
 
 enum err entry_read(struct span raw, struct entry *out)
@@ -117,12 +102,6 @@ static void write_genesis(const struct entry *e, struct put *out)
 {
 	must(e->vkey.n <= UINT16_MAX && e->before.n <= NOTE_BYTES_MAX);
 	put_text(out, e->vkey);
-	put_u8(out, e->line.levels);
-	if (e->line.levels) {
-		put_u32(out, e->line.epoch_s);
-		put_u64(out, (uint64_t)e->line.start_us);
-		put_bytes(out, span(e->line.root, sizeof(e->line.root)));
-	}
 	put_text(out, e->before);
 	put_words(out, e->reason);
 }
@@ -154,10 +133,6 @@ void entry_write_control(const struct entry *e, struct put *out)
 		put_u8(out, e->held);
 		put_words(out, e->who);
 		put_words(out, e->reason);
-		return;
-	case CONTROL_EPOCH:
-		put_u32(out, e->epoch);
-		put_u32(out, e->next);
 		return;
 	}
 	must(false);

@@ -3,12 +3,11 @@
  *     entry    version, 1 = 1 | kind, 1 | body                                        at most 65,535 bytes
  *     sealed   segment, u32 | seq, u32 | AES-256-GCM ciphertext | tag, 16             of an AuditEvent
  *     control  type, 1 | at, u64 (µs) | ...                                           in clear, for everybody
- *       genesis          verifier's key (C2SP vkey), text | line (below)
- *                        | last checkpoint of the record before, text | why it ended, text        always entry 0
+ *       genesis          verifier's key (C2SP vkey), text | last checkpoint of the record before, text
+ *                        | why that ended, text                                        always entry 0
  *       segment open     segment, u32 | keep, u16 | commitment, 32                    before its first sealed entry
  *       segment erased   segment, u32 | SHA-256 of its wrapped key, 32 | two who agreed, texts | reason, text
  *       hold             segment, u32 | 1 or 0, 1 | who, text | reason, text          held, or no longer
- *       epoch            epoch, u32 | next, u32                                       the forward-secure line moves on
  *     erased   segment, u32 | seq, u32                  what is kept of a sealed entry whose segment was erased; no leaf
  *
  * A text is its length, u16, and its bytes. Every record has its own key, HMAC(segment key, "alog record v1" | segment |
@@ -28,7 +27,7 @@
 
 enum entry_kind { ENTRY_SEALED = 1, ENTRY_CONTROL = 2, ENTRY_ERASED = 3 };
 enum control_type {
-	CONTROL_GENESIS = 1, CONTROL_SEGMENT_OPEN = 2, CONTROL_SEGMENT_ERASED = 3, CONTROL_HOLD = 4, CONTROL_EPOCH = 5,
+	CONTROL_GENESIS = 1, CONTROL_SEGMENT_OPEN = 2, CONTROL_SEGMENT_ERASED = 3, CONTROL_HOLD = 4,
 };
 
 /* How long a segment is kept: calendar years, or days with the high bit set. */
@@ -39,14 +38,6 @@ enum control_type {
 bool keep_read(struct span text, uint16_t *keep) MUST_USE;
 void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX]);
 
-/* The forward-secure line a record announces in its genesis (line.h); levels 0: none. */
-struct line_root {
-	uint8_t levels;                 /* 2^levels epochs */
-	uint32_t epoch_s;
-	int64_t start_us;
-	uint8_t root[SHA256_BYTES];
-};
-
 struct entry {
 	enum entry_kind kind;
 	uint32_t segment, seq;          /* sealed and erased; segment of its control entries too */
@@ -54,10 +45,8 @@ struct entry {
 	enum control_type type;         /* control */
 	int64_t at_us;
 	struct span vkey, before;       /* genesis: key, and the note this record goes on from */
-	struct line_root line;
 	uint16_t keep;
 	bool held;
-	uint32_t epoch, next;
 	uint8_t commitment[SHA256_BYTES];   /* segment open; of segment erased: the digest */
 	struct span who, second, reason;
 };

@@ -1,0 +1,149 @@
+/* A record that was cut, set back or damaged is put aside, and the next one quotes what was signed last. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <sys/stat.h>
+
+#include "cmd.h"
+#include "install.h"
+#include "reader.h"
+#include "recording.h"
+#include "renew.h"
+#include "scratch.h"
+#include "vault.h"
+
+static struct scratch scratch;
+
+static int up(void **state)
+{
+	(void)state;
+	must(crypt_init() == OK);
+	scratch_make(&scratch);
+	return 0;
+}
+
+static int down(void **state)
+{
+	char aside[512];
+
+	(void)state;
+	snprintf(aside, sizeof(aside), "rm -rf '%s/keys'", scratch.dir);
+	must(system(aside) == 0);
+	scratch_remove(&scratch);
+	return 0;
+}
+
+static void an_origin_is_counted_on(void **state)
+{
+	static const struct { const char *old, *new; unsigned number; } row[] = {
+		{ "mercy/audit/main", "mercy/audit/main/2", 1 }, { "mercy/audit/main/2", "mercy/audit/main/3", 2 },
+		{ "mercy/audit/main/99", "mercy/audit/main/100", 99 }, { "mercy/audit/main/02", "mercy/audit/main/02/2", 1 },
+		{ "7", "7/2", 1 }, { "mercy/", "mercy//2", 1 }, { "mercy/x2", "mercy/x2/2", 1 },
+	};
+	char out[ORIGIN_BYTES_MAX + 1], tight[12];
+	unsigned number;
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		assert_int_equal(renew_origin(span_str(row[i].old), out, sizeof(out), &number), OK);
+		assert_string_equal(out, row[i].new);
+		assert_int_equal(number, row[i].number);
+	}
+	assert_int_equal(renew_origin(SPAN_LIT("mercy/audit/main"), tight, sizeof(tight), &number), ERR_TOO_LARGE);
+}
+
+static struct install_path in(const char *name)
+{
+	struct install at = { 0 };
+
+	snprintf(at.dir, sizeof(at.dir), "%s", scratch.dir);
+	return install_path(&at, name);
+}
+
+static void make_installation(uint8_t root[32], uint8_t seed[32], uint8_t pub[32])
+{
+	char vkey[400];
+
+	assert_int_equal(mkdir(in("keys").text, 0700), 0);
+	assert_int_equal(vault_make_root(in("keys/root.key").text), OK);
+	assert_int_equal(vault_make_root(in("keys/record.seed").text), OK);
+	assert_int_equal(vault_root(in("keys/root.key").text, root), OK);
+	assert_int_equal(vault_root(in("keys/record.seed").text, seed), OK);
+	assert_int_equal(sign_public(seed, pub), OK);
+	assert_int_equal(vkey_write(SPAN_LIT("mercy/audit/main"), pub, vkey, sizeof(vkey)), OK);
+	assert_int_equal(install_write(in("record.vkey").text, span_str(vkey), 0644), OK);
+	assert_int_equal(install_write(in("mosquitto.conf").text, SPAN_LIT("plugin_opt_tenant mercy\n"), 0644), OK);
+}
+
+static int run_renew(const char *reason)
+{
+	char verb[] = "renew", dir_opt[] = "--dir", dir[64], reason_opt[] = "--reason", why[64];
+	char *argv[] = { verb, dir_opt, dir, reason_opt, why, NULL };
+
+	snprintf(dir, sizeof(dir), "%s", scratch.dir);
+	snprintf(why, sizeof(why), "%s", reason);
+	return audit_renew(5, argv);
+}
+
+static void the_new_record_quotes_the_old_one(void **state)
+{
+	uint8_t root[32], seed[32], pub[32];
+	struct install_path path, sizes;
+	struct record *record = NULL;
+	struct reader *reader = NULL;
+	const Pullcord__V1__AuditEvent *event;
+	struct checkpoint c;
+	struct entry entry;
+	struct record_spec spec;
+
+	(void)state;
+	make_installation(root, seed, pub);
+	path = in("record.mdb");
+	sizes = in("record.sizes");
+	spec = (struct record_spec){
+		.path = path.text, .sizes_path = sizes.text, .origin = "mercy/audit/main", .root = root, .sign_secret = seed,
+		.map_bytes = 4 << 20, .ring_bytes = 1 << 16,
+	};
+	assert_int_equal(record_open(&spec, &record), OK);
+	for (uint64_t i = 0; i < 50; i++) {
+		struct happening h = publish(i);
+
+		assert_true(record_push(record, &h));
+	}
+	assert_int_equal(run_renew("too early"), CMD_NO);       /* the broker runs */
+	record_close(&record);
+	assert_int_equal(unlink(path.text), 0);                 /* cut down to nothing */
+	assert_int_equal(record_open(&spec, &record), ERR_CORRUPT);
+	unlink(path.text);
+	assert_int_equal(run_renew("the disk was lost"), CMD_DONE);
+	assert_int_equal(reader_open(path.text, root, &reader), OK);
+	assert_int_equal(reader_get(reader, 0, &entry, &event), OK);
+	assert_true(span_is(entry.reason, "the disk was lost"));
+	assert_int_equal(note_open(entry.before, SPAN_LIT("mercy/audit/main"), pub, &c), OK);
+	assert_int_equal(c.size, 52);
+	reader_close(&reader);
+	assert_int_equal(access(in("record.sizes.1").text, F_OK), 0);
+	assert_int_equal(access(in("record.vkey.1").text, F_OK), 0);
+	assert_int_equal(record_open(&spec, &record), ERR_KEY);  /* nothing goes on under the old origin */
+	spec.origin = "mercy/audit/main/2";
+	assert_int_equal(record_open(&spec, &record), OK);
+	record_close(&record);
+	assert_int_equal(run_renew("once more"), CMD_DONE);
+	assert_int_equal(access(in("record.mdb.2").text, F_OK), 0);
+	spec.origin = "mercy/audit/main/3";
+	assert_int_equal(record_open(&spec, &record), OK);
+	record_close(&record);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(an_origin_is_counted_on, up, down),
+		cmocka_unit_test_setup_teardown(the_new_record_quotes_the_old_one, up, down),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,14 @@
+/* renew: the way on when a record was cut, set back, damaged or written in another layout: it is put aside as evidence, and
+ * another one begins under the next origin, whose first entry quotes what was signed last and says why. */
+#ifndef PULLCORD_RENEW_H
+#define PULLCORD_RENEW_H
+
+#include "note.h"
+
+/* "hospital/audit/main" becomes "hospital/audit/main/2", that one ".../3"; *number is the old one's. ERR_TOO_LARGE. */
+enum err renew_origin(struct span origin, char *out, size_t cap, unsigned *number) MUST_USE;
+
+/* `pullcord audit renew`. */
+int audit_renew(int argc, char **argv);
+
+#endif
