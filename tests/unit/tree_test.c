@@ -212,6 +212,12 @@ static void proofs_from_tiles_are_those_of_the_rfc(void **state)
 
 	(void)state;
 	fill_tiles();
+	for (size_t size = 1; size <= 70; size++)
+		for (size_t m = 1; m <= size; m++) {
+			assert_int_equal(tree_prove_consistency(&from_tiles, m, size, proof, &n), OK);
+			assert_int_equal(n, subproof(m, tiled.leaf, size, true, want));
+			assert_memory_equal(proof, want, n * sizeof(*want));
+		}
 	for (int i = 0; i < 60; i++) {
 		size_t size = i < 30 ? 1 + seed_below(1200) : 1 + seed_below(TILED), index = seed_below(size);
 
