@@ -662,6 +662,7 @@ static enum err check_tree(struct record *r, struct txn *view)
 
 	TRY(signed_tree(r, view, &tree));
 	TRY(last_signed(r, &tree, &last));
+	r->listed_size = last.size;
 	if (last.size > head->size)
 		return ERR_CORRUPT;
 	for (;;) {

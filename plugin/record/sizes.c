@@ -75,6 +75,8 @@ static enum err find_newest(struct sizes *s, const uint8_t *file)
 			torn = i;
 		}
 	}
+	for (unsigned i = 0; i < SIZES_SLOTS && at[(newest + 1) % SIZES_SLOTS].size == s->newest.size; i++)
+		newest = (newest + 1) % SIZES_SLOTS;    /* a size may be there twice, also in the last slot and the first */
 	s->next = (newest + 1) % SIZES_SLOTS;
 	if (bad > 1 || (bad && torn != s->next))
 		return ERR_CORRUPT;

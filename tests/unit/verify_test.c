@@ -411,6 +411,29 @@ static void the_sizes_file_goes_round(void **state)
 	sizes_close(&sizes);
 }
 
+/* A crash between the two files may leave the same size to be signed again, wherever the ring stands. */
+static void a_size_may_be_there_twice(void **state)
+{
+	char text[NOTE_BYTES_MAX];
+	struct sizes *sizes = NULL;
+	struct checkpoint c = { span_str(RECORDING_ORIGIN), 0, { { 1 } } }, have;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 6 * SIZES_SLOTS; i++) {
+		struct put note = put(text, sizeof(text));
+
+		c.size = i * 2 / 3 + 1;         /* every other one */
+		assert_int_equal(note_write(&c, g.secret, &note), OK);
+		assert_int_equal(sizes_open(g.sizes, c.origin, g.pub, false, &sizes), OK);
+		assert_int_equal(sizes_append(sizes, put_span(&note)), OK);
+		sizes_close(&sizes);
+		assert_int_equal(sizes_open(g.sizes, c.origin, g.pub, true, &sizes), OK);
+		assert_int_equal(sizes_newest(sizes, &have), OK);
+		assert_int_equal(have.size, c.size);
+		sizes_close(&sizes);
+	}
+}
+
 static const int64_t minute = 60 * 1000000LL, thinning_now = 1770000000LL * 1000000 / (3600 * 1000000LL) * (3600 * 1000000LL);
 
 /* An hour of checkpoints, two a minute, from that many days ago on. */
@@ -563,6 +586,7 @@ int main(void)
 		T(a_second_history_is_known_by_its_sizes_file),
 		T(a_sizes_file_that_lost_its_newest_stops_the_writer),
 		T(the_sizes_file_goes_round),
+		T(a_size_may_be_there_twice),
 		T(old_checkpoints_are_thinned_out),
 		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
 		T(a_torn_slot_of_the_sizes_file_is_no_harm),
