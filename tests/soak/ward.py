@@ -106,13 +106,14 @@ class Ward(threading.Thread):
 
 
 class Screen(threading.Thread):
-    """What a person saw: each press, and each end, once; and in order within a source and a priority."""
+    """What a person saw: each press, and each end, once; and in order within a source and a priority. What was pressed
+    before the screen came back is shown it from the history, beside what is live: in order each, not one after the other."""
 
     def __init__(self, watcher, ward):
         super().__init__(daemon=True)
         self.watcher, self.ward = watcher, ward
         self.seen, self.twice, self.out_of_order, self.own = {}, [], [], []
-        self.last, self.running, self.taken = {}, True, 0
+        self.last, self.running, self.taken, self.before = {}, True, 0, 0
 
     def run(self):
         while self.running:
@@ -123,6 +124,9 @@ class Screen(threading.Thread):
             for _, obj in items:
                 if obj.get("event") == "alert":
                     self.see(obj)
+                elif obj.get("event") in ("watching", "lost"):
+                    with self.ward.lock:
+                        self.before = self.ward.said
 
     def see(self, obj):
         if obj["code"].startswith("gateway."):
@@ -136,7 +140,7 @@ class Screen(threading.Thread):
         self.seen[id] = obj
         with self.ward.lock:
             source, priority, number = self.ward.place[id]
-            late = id in self.ward.late
+            late = id in self.ward.late or number < self.before
             if id[0] == "p":
                 self.ward.to_end.append(obj["bed"])
         row = (source, priority)
