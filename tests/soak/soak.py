@@ -73,7 +73,7 @@ class Soak:
     def __init__(self, args):
         self.random, self.args = random.Random(args.seed), args
         record_mib = 16 + int(args.seconds * args.rate / 350)    # a press and its end are some ten entries, of 230 bytes
-        self.disk = SmallDisk(record_mib + 160)
+        self.disk = SmallDisk(record_mib + 224)     # history, directory, and what may be set aside of the record
         self.house = House(args.build)
         self.counts = {}
         self.house.init("--record-mib", record_mib)
