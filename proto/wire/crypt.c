@@ -43,6 +43,8 @@ enum err crypt_init(void)
 {
 	static bool registered;
 
+	/* Paho's threads may still be in a handshake when the process ends: nothing is torn down under them. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	must(pthread_once(&once, fetch) == 0);
 	if (!registered)
 		registered = atexit(drop_all) == 0;
