@@ -9,6 +9,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 import time
@@ -110,6 +111,7 @@ def write(path, lines):
 
 def our_site(rig, rules, people, record="off"):
     s = Site(rig, f"ours-{rules}-{people}-{record}")
+    shutil.rmtree(s.folder, ignore_errors=True)     # each begins anew: nobody logged in yet
     rig.tool("init", s.folder, "--tenant", "mercy", "--host", "localhost", "--broker-user", getpass.getuser(), "--plugin",
              rig.build / "mosquitto_pullcord.so")
     write(s.folder / "pullcord.policy", our_policy(rules, record))
