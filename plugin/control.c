@@ -220,7 +220,7 @@ static bool has_place(const struct control *c, enum work work, enum err *e)
 {
 	const struct job *j = c->head;
 
-	*e = work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX ? ERR_BUSY : OK;
+	*e = c->stop || (work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX) ? ERR_BUSY : OK;
 	while (j && j->work != work)
 		j = j->next;
 	if (j && work == WORK_FRESHNESS)
@@ -287,6 +287,19 @@ enum err control_open(struct directory *d, const char *dir, const struct policy 
 	return OK;
 }
 
+void control_stop(struct control *c)
+{
+	bool was;
+
+	pthread_mutex_lock(&c->lock);
+	was = c->stop;
+	c->stop = true;
+	pthread_cond_signal(&c->more);
+	pthread_mutex_unlock(&c->lock);
+	if (!was)
+		pthread_join(c->thread, NULL);
+}
+
 void control_close(struct control **cp)
 {
 	struct control *c = *cp;
@@ -295,11 +308,7 @@ void control_close(struct control **cp)
 	*cp = NULL;
 	if (!c)
 		return;
-	pthread_mutex_lock(&c->lock);
-	c->stop = true;
-	pthread_cond_signal(&c->more);
-	pthread_mutex_unlock(&c->lock);
-	pthread_join(c->thread, NULL);
+	control_stop(c);
 	for (r = c->done; r; r = next) {
 		next = r->next;
 		control_result_free(&r);

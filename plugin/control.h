@@ -44,7 +44,9 @@ struct control_result {
 /* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
  * The directory must outlive it. */
 enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out) MUST_USE;
-void control_close(struct control **c);   /* waits until everything asked for is done */
+/* Waits until everything asked for is done; nothing more is taken (ERR_BUSY), but what came of it can still be fetched. */
+void control_stop(struct control *c);
+void control_close(struct control **c);   /* stops it, if it was not; results that were not fetched are freed */
 
 /* Copies the payload. ERR_BUSY: too many wait; ERR_TOO_LARGE; ERR_FULL. */
 enum err control_ask(struct control *c, const struct control_author *who, struct span payload) MUST_USE;

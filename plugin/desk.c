@@ -129,13 +129,33 @@ static void answer_settled(struct guard *g)
 	}
 }
 
-void guard_control_tick(struct guard *g, struct control_result *first)
+static void keep_results(struct guard *g, struct control_result *first)
 {
 	struct control_result **last = &g->unanswered;
 
 	while (*last)
 		last = &(*last)->next;
 	*last = first;
+}
+
+void guard_control_end(struct guard *g)
+{
+	struct control_result *r;
+
+	if (g->control && g->record) {
+		control_stop(g->control);
+		keep_results(g, control_results(g->control));
+		note_all(g);
+	}
+	while ((r = g->unanswered)) {
+		g->unanswered = r->next;
+		control_result_free(&r);
+	}
+}
+
+void guard_control_tick(struct guard *g, struct control_result *first)
+{
+	keep_results(g, first);
 	for (struct control_result *r = first; r; r = r->next)
 		put_in_force(g, r);
 	note_all(g);

@@ -7,9 +7,9 @@
 
 #include "edition.h"
 #include "log.h"
-#include "spill.h"
 #include "policy_file.h"
 #include "retained.h"
+#include "spill.h"
 #include "vault.h"
 
 #define CATCH_UP_SESSIONS 16    /* in one tick */
@@ -246,12 +246,9 @@ void guard_close(struct guard **gp)
 		return;
 	digest_close(&g->digest);
 	tally_close(&g->tally);
+	guard_control_end(g);
 	if (g->record)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
-	for (struct control_result *r; (r = g->unanswered);) {
-		g->unanswered = r->next;
-		control_result_free(&r);
-	}
 	password_close(&g->passwords);
 	history_close(&g->history);
 	record_close(&g->record);

@@ -64,6 +64,7 @@ struct guard {
 	} about;
 	struct { Pullcord__V1__Party party; char id[WORD_BYTES_MAX + 1]; } stale[16];   /* see retained_ask_later() */
 	size_t stales;
+	int64_t swept_us;           /* how far the sweep of retained.h has come; monotonic */
 	struct control *control;
 	struct freshness freshness;     /* of what the broker's TLS stands on */
 	struct control_result *unanswered;  /* done, but not yet on durable record */
@@ -173,6 +174,8 @@ void guard_shadow_tick(struct guard *g, bool once_a_second);
 void guard_freshness(struct guard *g, const struct freshness_report *r);
 /* What came of administrators' commands is put in force and recorded, and answered once that is durable. */
 void guard_control_tick(struct guard *g, struct control_result *first);
+/* Before the record is closed: what administrators still asked for is done and recorded; nobody is left to be answered. */
+void guard_control_end(struct guard *g);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,
  * and for the source of a retained message (a struct on its stack). Known only if the client id is bound to the stored
  * username: then whatever session that client id has, or a closed one made for it; NULL otherwise. */

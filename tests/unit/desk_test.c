@@ -1,4 +1,4 @@
-#include "guarded.h"
+#include "recorded.h"
 
 #include "edition.h"
 #include "faulty_disk.h"
@@ -405,6 +405,19 @@ static void an_answer_goes_to_nobody_who_took_the_client_id(void **state)
 	assert_int_equal(times_published(CONTROL_RESPONSE, "ana.t1"), 0);
 }
 
+static void what_is_done_while_the_broker_stops_is_on_record(void **state)
+{
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setUserPassword\",\"username\":\"bea\","
+					       "\"password\":\"12345678\"},{\"command\":\"suspend\",\"username\":\"bea\"}]}"), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ADMIN), "user:bea password").entries, 1);
+	assert_int_equal(recorded(RECORDED(ADMIN), "user:bea: active -> suspended").entries, 1);
+}
+
 static void requests_past_the_limit_are_told_to_wait(void **state)
 {
 	static char large[COMMAND_REQUEST_MAX + 2];
@@ -430,6 +443,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_right_that_ends_is_gone_at_the_very_next_delivery),
+		TEST(what_is_done_while_the_broker_stops_is_on_record),
 		TEST(a_right_that_ends_is_gone_at_the_next_tick_without_being_asked),
 		TEST(in_quarantine_a_device_speaks_on_quarantine_topics_only),
 		TEST(whoever_is_suspended_or_wiped_is_cut_off_and_stays_out),
