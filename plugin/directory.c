@@ -711,7 +711,9 @@ static enum err open_owner(struct directory *d, struct span client_id, struct sp
 		return ERR_CORRUPT;
 	TRY(open_sealed(d, OWNER, client_id, sealed, raw));
 	m = pullcord__v1__client_owner__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
-	if (!m || !party_ok(m->party) || !span_text(span_str(m->id), o.id, sizeof(o.id)))
+	if (!m || !party_ok(m->party) || !span_text(span_str(m->id), o.id, sizeof(o.id)) ||
+	    !span_text(span_str(m->retained_in), o.retained_in, sizeof(o.retained_in)) ||
+	    !span_text(span_str(m->retained_from), o.retained_from, sizeof(o.retained_from)))
 		return ERR_CORRUPT;
 	o.party = (Pullcord__V1__Party)m->party;
 	*out = o;
@@ -755,20 +757,26 @@ static enum err has_room(struct txn *t, const struct owner *o)
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-static enum err add_owner(struct directory *d, struct txn *t, struct span client_id, const struct owner *o)
+static enum err put_owner(struct directory *d, struct txn *t, struct span client_id, const struct owner *o)
 {
 	Pullcord__V1__ClientOwner m = PULLCORD__V1__CLIENT_OWNER__INIT;
 	uint8_t raw[SMALL_MAX];
 
-	TRY(has_room(t, o));
 	m.party = o->party;
 	m.id = (char *)(uintptr_t)o->id;
+	m.retained_in = (char *)(uintptr_t)o->retained_in;
+	m.retained_from = (char *)(uintptr_t)o->retained_from;
 	return put_sealed(d, t, OWNER, client_id, span(raw, pullcord__v1__client_owner__pack(&m, raw)));
 }
 
 static bool owner_same(const struct owner *a, const struct owner *b)
 {
 	return a->party == b->party && strcmp(a->id, b->id) == 0;
+}
+
+static bool retained_same(const struct owner *a, const struct owner *b)
+{
+	return strcmp(a->retained_in, b->retained_in) == 0 && strcmp(a->retained_from, b->retained_from) == 0;
 }
 
 enum err directory_bind(struct directory *d, struct span client_id, const struct owner *o)
@@ -782,16 +790,21 @@ enum err directory_bind(struct directory *d, struct span client_id, const struct
 	e = directory_owner(d, client_id, &have);   /* the usual case, without the writer's lock */
 	if (e == ERR_NOT_FOUND && store_tight(d->store))
 		return ERR_FULL;
-	if (e == ERR_NOT_FOUND) {
-		TRY(txn_begin_write(d->store, &t));
-		e = find_owner(d, t, client_id, &have);
-	}
-	if (e == ERR_NOT_FOUND) {
-		TRY(add_owner(d, t, client_id, o));
-		return txn_commit(&t);
-	}
+	if (e == OK && !owner_same(&have, o))
+		return ERR_EXISTS;
+	if (e == OK && retained_same(&have, o))
+		return OK;
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	TRY(txn_begin_write(d->store, &t));
+	e = find_owner(d, t, client_id, &have);
+	if (e == ERR_NOT_FOUND)
+		e = has_room(t, o);
+	else if (e == OK && !owner_same(&have, o))
+		e = ERR_EXISTS;
 	TRY(e);
-	return owner_same(&have, o) ? OK : ERR_EXISTS;
+	TRY(put_owner(d, t, client_id, o));
+	return txn_commit(&t);
 }
 
 enum err directory_owners(struct directory *d, void (*visit)(void *ctx, struct span client_id, const struct owner *o),

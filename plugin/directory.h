@@ -41,10 +41,12 @@ enum err directory_after(struct directory *d, Pullcord__V1__Party party, struct 
 
 /* A client id belongs to one identity for good. owner: ERR_NOT_FOUND. bind: OK also when it is bound to the same;
  * ERR_EXISTS when it is somebody else's; ERR_RANGE when it is no word; ERR_FULL when a person has
- * DIRECTORY_CLIENTS_MAX already, or there is no room. */
+ * DIRECTORY_CLIENTS_MAX already, or there is no room. What it retained is as said last. */
 struct owner {
 	Pullcord__V1__Party party;
 	char id[65];
+	char retained_in[65];       /* the tenant in which it retained something that is still there; empty: nothing is */
+	char retained_from[64];     /* the address it came from then */
 };
 enum err directory_owner(struct directory *d, struct span client_id, struct owner *out) MUST_USE;
 enum err directory_bind(struct directory *d, struct span client_id, const struct owner *o) MUST_USE;

@@ -315,6 +315,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 				span_str(topic), p, &d);
 	if (live)
 		s->active_ms = guard_mono_us() / 1000;
+	if (known && p->retain && d.answer == GATE_ALLOW)
+		retained_note(g, s, p->payload.n == 0);
 	if (live && d.answer == GATE_ALLOW)
 		follow_alert(g, s, &d.topic, p, &e);
 	return d.answer;

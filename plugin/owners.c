@@ -3,22 +3,27 @@
 #include <search.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 
 #include "thread.h"
 
 struct binding {
 	char client[65];
 	struct owner owner;
-	struct binding *waiting;    /* next to be written */
+	bool waits;                 /* to be written */
+	STAILQ_ENTRY(binding) waiting;
+	TAILQ_ENTRY(binding) retaining;
 };
 
 struct owners {
 	struct directory *directory;
 	void *tree;                 /* tsearch(3), by client */
-	struct binding *head, **tail;
+	TAILQ_HEAD(, binding) retaining;    /* whose turn it is, first */
+	size_t retained;
+	STAILQ_HEAD(, binding) waiting;
 	bool stop, running;
 	_Atomic int trouble;
-	pthread_mutex_t lock;       /* guards head, tail, stop */
+	pthread_mutex_t lock;       /* guards waiting, whether one waits, what it retains, stop */
 	pthread_cond_t more;
 	pthread_t thread;
 };
@@ -26,6 +31,14 @@ struct owners {
 static int by_client(const void *a, const void *b)
 {
 	return strcmp(((const struct binding *)a)->client, ((const struct binding *)b)->client);
+}
+
+static void list_retaining(struct owners *o, struct binding *b)
+{
+	if (!b->owner.retained_in[0])
+		return;
+	TAILQ_INSERT_TAIL(&o->retaining, b, retaining);
+	o->retained++;
 }
 
 static struct binding *keep(struct owners *o, const char *client, const struct owner *owner)
@@ -41,28 +54,29 @@ static struct binding *keep(struct owners *o, const char *client, const struct o
 		free(b);
 		return NULL;
 	}
+	list_retaining(o, b);
 	return b;
 }
 
-/* Bindings are never freed before the end, so the thread may read one without the lock. */
 static void *write_bindings(void *arg)
 {
 	struct owners *o = arg;
 	struct binding *b;
+	struct owner owner;
 	enum err e;
 
 	pthread_mutex_lock(&o->lock);
 	for (;;) {
-		while (!o->head && !o->stop)
+		while (STAILQ_EMPTY(&o->waiting) && !o->stop)
 			pthread_cond_wait(&o->more, &o->lock);
-		b = o->head;
+		b = STAILQ_FIRST(&o->waiting);
 		if (!b)
 			break;
-		o->head = b->waiting;
-		if (!o->head)
-			o->tail = &o->head;
+		STAILQ_REMOVE_HEAD(&o->waiting, waiting);
+		b->waits = false;
+		owner = b->owner;
 		pthread_mutex_unlock(&o->lock);
-		e = directory_bind(o->directory, span_str(b->client), &b->owner);
+		e = directory_bind(o->directory, span_str(b->client), &owner);
 		atomic_store(&o->trouble, (int)e);
 		pthread_mutex_lock(&o->lock);
 	}
@@ -89,7 +103,8 @@ enum err owners_open(struct directory *d, struct owners **out)
 	if (!o)
 		return ERR_FULL;
 	o->directory = d;
-	o->tail = &o->head;
+	TAILQ_INIT(&o->retaining);
+	STAILQ_INIT(&o->waiting);
 	pthread_mutex_init(&o->lock, NULL);
 	pthread_cond_init(&o->more, NULL);
 	TRY(directory_owners(d, read_one, &r));
@@ -122,7 +137,7 @@ void owners_close(struct owners **op)
 	free(o);
 }
 
-const struct owner *owners_find(const struct owners *o, const char *client)
+static struct binding *find(const struct owners *o, const char *client)
 {
 	struct binding key = { 0 };
 	struct binding *const *found;
@@ -130,7 +145,23 @@ const struct owner *owners_find(const struct owners *o, const char *client)
 	if (!span_text(span_str(client), key.client, sizeof(key.client)))
 		return NULL;
 	found = tfind(&key, &o->tree, by_client);
-	return found ? &(*found)->owner : NULL;
+	return found ? *found : NULL;
+}
+
+const struct owner *owners_find(const struct owners *o, const char *client)
+{
+	const struct binding *b = find(o, client);
+
+	return b ? &b->owner : NULL;
+}
+
+/* With the lock held. */
+static void write_later(struct owners *o, struct binding *b)
+{
+	if (!b->waits)
+		STAILQ_INSERT_TAIL(&o->waiting, b, waiting);
+	b->waits = true;
+	pthread_cond_signal(&o->more);
 }
 
 enum err owners_bind(struct owners *o, const char *client, Pullcord__V1__Party party, const char *id)
@@ -147,11 +178,59 @@ enum err owners_bind(struct owners *o, const char *client, Pullcord__V1__Party p
 	if (!b)
 		return ERR_FULL;
 	pthread_mutex_lock(&o->lock);
-	*o->tail = b;
-	o->tail = &b->waiting;
-	pthread_cond_signal(&o->more);
+	write_later(o, b);
 	pthread_mutex_unlock(&o->lock);
 	return OK;
+}
+
+/* With the lock held. What does not fit was never let in. */
+static void set_retained(struct owner *w, const char *tenant, const char *address)
+{
+	if (!tenant || !span_text(span_str(tenant), w->retained_in, sizeof(w->retained_in)))
+		w->retained_in[0] = '\0';
+	if (!tenant || !span_text(span_str(address), w->retained_from, sizeof(w->retained_from)))
+		w->retained_from[0] = '\0';
+}
+
+void owners_retain(struct owners *o, const char *client, const char *tenant, const char *address)
+{
+	struct binding *b = find(o, client);
+	bool was = b && b->owner.retained_in[0];
+
+	if (!b || (tenant ? strcmp(tenant, b->owner.retained_in) == 0 && strcmp(address, b->owner.retained_from) == 0 : !was))
+		return;
+	if (was)
+		TAILQ_REMOVE(&o->retaining, b, retaining);
+	o->retained -= was;
+	pthread_mutex_lock(&o->lock);
+	set_retained(&b->owner, tenant, address);
+	write_later(o, b);
+	pthread_mutex_unlock(&o->lock);
+	list_retaining(o, b);
+}
+
+const char *owners_device_retaining(const struct owners *o, struct span id)
+{
+	char client[65];
+	const struct binding *b = span_text(id, client, sizeof(client)) ? find(o, client) : NULL;
+
+	return b && b->owner.party == PULLCORD__V1__PARTY__PARTY_DEVICE && b->owner.retained_in[0] ? b->client : NULL;
+}
+
+size_t owners_retaining(const struct owners *o)
+{
+	return o->retained;
+}
+
+const char *owners_next_retaining(struct owners *o)
+{
+	struct binding *b = TAILQ_FIRST(&o->retaining);
+
+	if (!b)
+		return NULL;
+	TAILQ_REMOVE(&o->retaining, b, retaining);
+	TAILQ_INSERT_TAIL(&o->retaining, b, retaining);
+	return b->client;
 }
 
 enum err owners_trouble(const struct owners *o)

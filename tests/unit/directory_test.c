@@ -403,7 +403,8 @@ static void one_party_is_visited_from_where_one_left_off(void **state)
 
 static void a_client_id_belongs_to_one_owner_for_good(void **state)
 {
-	struct owner ana = { USER, "ana" }, bob = { USER, "bob" }, nc = { DEVICE, "ana" }, have;
+	struct owner ana = { .party = USER, .id = "ana" }, bob = { .party = USER, .id = "bob" };
+	struct owner nc = { .party = DEVICE, .id = "ana" }, have;
 	struct directory *d = fresh();
 	struct seen s;
 
@@ -425,10 +426,33 @@ static void a_client_id_belongs_to_one_owner_for_good(void **state)
 	directory_close(&d);
 }
 
+static void what_a_client_retained_is_kept_with_whose_it_is(void **state)
+{
+	struct owner ana = { USER, "ana", "mercy", "10.0.0.1" }, bob = { USER, "bob", "mercy", "10.0.0.1" }, have;
+	struct directory *d = fresh();
+
+	(void)state;
+	assert_int_equal(directory_bind(d, SPAN_LIT("ana.phone"), &(struct owner){ .party = USER, .id = "ana" }), OK);
+	assert_int_equal(directory_bind(d, SPAN_LIT("ana.phone"), &ana), OK);
+	assert_int_equal(directory_bind(d, SPAN_LIT("ana.phone"), &bob), ERR_EXISTS);
+	strcpy(ana.retained_from, "10.0.0.2");
+	assert_int_equal(directory_bind(d, SPAN_LIT("ana.phone"), &ana), OK);
+	directory_close(&d);
+	d = open_at("d.mdb");
+	assert_int_equal(directory_owner(d, SPAN_LIT("ana.phone"), &have), OK);
+	assert_string_equal(have.retained_in, "mercy");
+	assert_string_equal(have.retained_from, "10.0.0.2");
+	assert_int_equal(directory_bind(d, SPAN_LIT("ana.phone"), &(struct owner){ .party = USER, .id = "ana" }), OK);
+	assert_int_equal(directory_owner(d, SPAN_LIT("ana.phone"), &have), OK);
+	assert_string_equal(have.retained_in, "");
+	directory_close(&d);
+}
+
 static void what_is_no_client_id_has_no_owner(void **state)
 {
 	static const char *const bad[] = { "", "+", "a/#", "a b", "$share", "a\xe2\x80\xae" };
-	struct owner ana = { USER, "ana" }, nobody = { NOBODY, "ana" }, nameless = { USER, "" };
+	struct owner ana = { .party = USER, .id = "ana" }, nobody = { .party = NOBODY, .id = "ana" };
+	struct owner nameless = { .party = USER };
 	struct owner endless = { .party = USER }, have;
 	struct directory *d = fresh();
 
@@ -446,7 +470,7 @@ static void what_is_no_client_id_has_no_owner(void **state)
 
 static void one_person_cannot_fill_it_with_client_ids(void **state)
 {
-	struct owner ana = { USER, "ana" }, bob = { USER, "bob" };
+	struct owner ana = { .party = USER, .id = "ana" }, bob = { .party = USER, .id = "bob" };
 	struct directory *d = fresh();
 	char id[32];
 
@@ -875,6 +899,7 @@ int main(void)
 		cmocka_unit_test(accounts_are_visited_in_order),
 		cmocka_unit_test(one_party_is_visited_from_where_one_left_off),
 		cmocka_unit_test(a_client_id_belongs_to_one_owner_for_good),
+		cmocka_unit_test(what_a_client_retained_is_kept_with_whose_it_is),
 		cmocka_unit_test(what_is_no_client_id_has_no_owner),
 		cmocka_unit_test(one_person_cannot_fill_it_with_client_ids),
 		cmocka_unit_test(a_reader_learns_what_changed),

@@ -606,17 +606,6 @@ static void what_is_off_the_record_is_not_on_it_unless_denied(void **state)
 
 /* ---- contexts BASIC_AUTH never saw, wills ---- */
 
-static void presence_that_was_retained_may_be_shown(void **state)
-{
-	struct client source = client_at(6, "ana.t1", "ana");
-	struct publish empty = { .retain = true };
-
-	(void)state;
-	person_login(0, "ana", "ana.t1", "correct horse");
-	assert_int_equal(guard_publish(g, &source, "mercy/user/ana/presence", &empty), GATE_ALLOW);
-	assert_int_equal(guard_publish(g, &source, "mercy/user/bea/presence", &empty), GATE_DENY);
-}
-
 static void a_client_that_never_logged_in_gets_nothing(void **state)
 {
 	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
@@ -644,28 +633,6 @@ static void a_connection_that_got_past_us_is_nobody(void **state)
 	guard_tick(g);
 	assert_int_equal(asked.kicks, 0);   /* the one that logged in under this id stays */
 	assert_int_equal(guard_publish(g, &source, "mercy/device/nc-1/state", &clear), GATE_ALLOW);
-}
-
-/* Of a suspended account what it retained is cleared, of one that never came nothing is sent. */
-static void what_was_retained_goes_with_the_right_to_it(void **state)
-{
-	struct client source = client_at(6, "ana.t1", "ana");
-	struct publish empty = { .retain = true };
-
-	(void)state;
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "er1", "correct horse");
-	person_login(0, "ana", "ana.t1", "correct horse");
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
-	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "", "med4", "battery staple");
-	guard_tick(g);
-	assert_int_equal(times_published("mercy/user/ana/presence", ""), 0);   /* she still may */
-	assert_int_equal(times_published("mercy/user/bea/presence", ""), 0);   /* she was never there */
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
-	guard_tick(g);
-	assert_int_equal(times_published("mercy/user/ana/presence", ""), 1);
-	assert_int_equal(guard_publish(g, &source, "mercy/user/ana/presence", &empty), GATE_DENY);
-	guard_tick(g);
-	assert_int_equal(times_published("mercy/user/ana/presence", ""), 2);   /* it was asked for */
 }
 
 static void a_session_from_before_a_restart_is_known_by_its_owner(void **state)
@@ -959,11 +926,9 @@ int main(void)
 		TEST(over_the_rate_a_person_is_refused),
 		TEST(more_sessions_than_the_limit_are_not_let_in),
 		TEST(what_is_off_the_record_is_not_on_it_unless_denied),
-		TEST(presence_that_was_retained_may_be_shown),
 		TEST(whom_a_message_is_about_is_recorded_as_a_pseudonym),
 		TEST(a_client_that_never_logged_in_gets_nothing),
 		TEST(a_connection_that_got_past_us_is_nobody),
-		TEST(what_was_retained_goes_with_the_right_to_it),
 		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
 		TEST(a_will_speaks_only_of_its_own_device),
 		TEST(a_taken_over_connection_does_not_end_the_new_one),
