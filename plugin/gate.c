@@ -304,6 +304,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	if (!s)
 		return turn_away(g, c, topic);
 	g->about.known = false;   /* an id may come again with another payload */
+	g->record_out = record_stopped(g->record);
 	live = known && s->state == SESSION_LIVE;
 	d = decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
 	if (!known && d.answer == GATE_CLOSE)
@@ -413,9 +414,9 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, cons
 }
 
 /* Nothing but the answer comes of it. */
-static bool leaves_no_trace(const struct guard *g, const struct verdict *v)
+static bool leaves_no_trace(const struct verdict *v)
 {
-	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical && !record_stopped(g->record);
+	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical;
 }
 
 bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic)
@@ -427,20 +428,21 @@ bool guard_passes(struct guard *g, const void *context, const char *client, cons
 		return false;
 	if (must_refresh(g, s))
 		guard_refresh(g, s);
-	v = memo_known(&g->topics, &s->verdicts, g->policy, ACCESS_RECEIVE, topic);
-	return v && leaves_no_trace(g, v);
+	v = memo_known(&g->topics, &s->verdicts, ACCESS_RECEIVE, topic);
+	return v && !g->record_out && leaves_no_trace(v);
 }
 
 static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p)
 {
 	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
 	struct verdict v = { .why = WHY_GRAMMAR };
+	bool stopped = record_stopped(g->record);
 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (leaves_no_trace(g, &v))
+	if (leaves_no_trace(&v) && !stopped)
 		return GATE_ALLOW;
-	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && record_stopped(g->record));
+	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped);
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)

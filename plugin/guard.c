@@ -699,6 +699,7 @@ void guard_tick(struct guard *g)
 	end_rights(g);
 	retained_tick(g);
 	record_tick(g->record);
+	g->record_out = record_stopped(g->record);
 	send_receipts(g);
 	tend_sessions(g, once_a_second);
 	guard_shadow_tick(g, once_a_second);

@@ -75,6 +75,7 @@ struct guard {
 	enum err history_was, owners_was, directory_was, control_was, locks_was;
 	enum record_disk disk_was;
 	uint64_t evicted_was;
+	bool record_out;                /* it had stopped at the last tick or publish */
 	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };

@@ -21,7 +21,7 @@ struct memo_topic {
 
 /* All zero: empty. Not to be moved: topics borrow from it. */
 struct memo_topics {
-	struct memo_topic *last;    /* a message's deliveries come in a row */
+	struct memo_topic *last;    /* a message's deliveries come in a row; NULL or one that has a number */
 	uint64_t numbers;
 	struct memo_topic slot[MEMO_TOPICS];
 };
@@ -35,15 +35,35 @@ struct memo_verdict {
 	struct verdict verdict;
 };
 
-/* All zero: empty. `holder` is to be another number whenever the holder is another, or none. */
+/* All zero: empty. `holder` is to be another number whenever the holder is another, of another policy, or none. */
 struct memo_verdicts {
 	uint32_t holder;
 	struct memo_verdict slot[MEMO_VERDICTS];
 };
 
-/* What memo_decide() said of the topic that was looked at last, if it is that and nothing has changed; NULL: ask anew. */
-const struct verdict *memo_known(const struct memo_topics *m, const struct memo_verdicts *v, const struct policy *p,
-				 enum access a, const char *text);
+static inline struct memo_verdict *memo_slot(struct memo_verdicts *v, enum access a, uint64_t topic)
+{
+	return &v->slot[(topic + (a == ACCESS_PUBLISH ? MEMO_VERDICTS / 2 : 0)) % MEMO_VERDICTS];
+}
+
+static inline bool memo_answers(const struct memo_verdict *s, uint32_t holder, enum access a, uint64_t topic)
+{
+	return s->topic == topic && s->holder == holder && s->access == (uint32_t)a;
+}
+
+/* What memo_decide() said of the topic that was looked at last, if it is that and the holder is the same; NULL: ask anew.
+ * Here, because each delivery asks. */
+static inline const struct verdict *memo_known(const struct memo_topics *m, struct memo_verdicts *v, enum access a,
+					       const char *text)
+{
+	const struct memo_topic *t = m->last;
+	const struct memo_verdict *s;
+
+	if (!t)
+		return NULL;
+	s = memo_slot(v, a, t->number);
+	return memo_answers(s, v->holder, a, t->number) && strcmp(t->text, text) == 0 ? &s->verdict : NULL;
+}
 
 /* policy_decide() for ACCESS_PUBLISH and ACCESS_RECEIVE. */
 struct verdict memo_decide(struct memo_verdicts *m, const struct policy *p, const struct holder *h, enum access a,

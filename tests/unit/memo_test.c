@@ -137,8 +137,14 @@ static void a_verdict_is_remembered_until_the_holder_is_another(void **state)
 	assert_true(memo_decide(&s.verdicts, p, h, ACCESS_RECEIVE, t).allow);
 	assert_true(memo_decide(&s.verdicts, p, NULL, ACCESS_RECEIVE, t).allow);
 	assert_false(memo_decide(&s.verdicts, p, NULL, ACCESS_PUBLISH, t).allow);
+	assert_non_null(memo_known(&topics, &s.verdicts, ACCESS_RECEIVE, "m/icu3/a"));
+	assert_null(memo_known(&topics, &s.verdicts, ACCESS_RECEIVE, "m/icu3/b"));
 	session_hold(&s, NULL);
+	assert_null(memo_known(&topics, &s.verdicts, ACCESS_RECEIVE, "m/icu3/a"));
 	assert_false(memo_decide(&s.verdicts, p, s.holder, ACCESS_RECEIVE, t).allow);
+	assert_non_null(memo_known(&topics, &s.verdicts, ACCESS_RECEIVE, "m/icu3/a"));
+	assert_null(memo_topic(&topics, p, "m//#"));
+	assert_null(memo_known(&topics, &s.verdicts, ACCESS_RECEIVE, "m/icu3/a"));
 	policy_close(&p);
 }
 
