@@ -148,7 +148,7 @@ static enum err open_record(struct opening *o)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t seed[32], pub[32], want[32];
-	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], spill[600], path[600];
+	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], spill[600], line[600], path[600];
 	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = origin, .root = o->root, .sign_secret = seed };
 	struct span name;
 	size_t n;
@@ -166,11 +166,13 @@ static enum err open_record(struct opening *o)
 		e = ERR_KEY;
 	path_in(o->spec->dir, "record.sizes", sizes, sizeof(sizes));
 	path_in(o->spec->dir, "record.spill", spill, sizeof(spill));
+	path_in(o->spec->dir, "keys/record.line", line, sizeof(line));
 	path_in(o->spec->dir, "record.mdb", path, sizeof(path));
 	if (e == OK) {
 		(void)in_dir(o, "record.mdb");
 		memcpy(spec.keep, o->spec->keep, sizeof(spec.keep));
 		spec.map_bytes = o->spec->record_mib << 20;
+		spec.line_path = line;
 		spec.spill_path = spill;
 		spec.spill_bytes = SPILL_BYTES;
 		spec.ring_bytes = 16u << 20;
@@ -180,6 +182,16 @@ static enum err open_record(struct opening *o)
 	}
 	crypt_wipe(seed, sizeof(seed));
 	return e;
+}
+
+/* Who finds it here can make the line's marks anew, which is what they are to be safe from. */
+static void say_line_key(const struct guard *g)
+{
+	char path[600];
+
+	path_in(g->dir, "line.key", path, sizeof(path));
+	if (access(path, F_OK) == 0)
+		log_say(EV_LINE_KEY_HERE, KV_STR("file", path), KV_STR("right", "take it off this machine"));
 }
 
 static enum err open_all(struct opening *o)
@@ -226,9 +238,11 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		snprintf(what, cap, "%s: %s%s", o.path[0] ? o.path : spec->dir, err_text(e),
 			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
 			 : o.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
-			 "`pullcord audit renew` begins another" : "");
+			 "`pullcord audit renew` begins another" : o.in_record && e == ERR_KEY ?
+			 "; if keys/record.line is gone, `pullcord audit line` begins another line" : "");
 		return e;
 	}
+	say_line_key(g);
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));

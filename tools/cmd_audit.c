@@ -8,6 +8,7 @@
 #include "audit.h"
 #include "cmd.h"
 #include "event.h"
+#include "initial.h"
 #include "opt.h"
 #include "reader.h"
 #include "renew.h"
@@ -124,7 +125,7 @@ static void say_report_json(const struct verify_report *r)
 	const struct cell cell[] = {
 		CELL_BOOL("good", !r->part), CELL_NUM("entries", r->entries), CELL_NUM("opened", r->opened),
 		CELL_NUM("segments", r->segments), CELL_NUM("erased", r->erased), CELL_NUM("checkpoints", r->checkpoints),
-		CELL_NUM("signed_size", r->signed_size),
+		CELL_NUM("signed_size", r->signed_size), CELL_NUM("marks", r->marks), CELL_NUM("marked_size", r->marked_size),
 		r->part ? CELL_NULL("root") : CELL_HEX("root", span(r->root.b, sizeof(r->root.b))),
 		r->part ? CELL_STR("part", r->part) : CELL_NULL("part"), number_or_null("index", r->part, r->index),
 		r->part ? CELL_STR("what", r->what) : CELL_NULL("what"),
@@ -144,7 +145,23 @@ static void say_entries_checked(const struct verify_report *r)
 		report_line(TONE_PLAIN, "  entries      %llu, no seal opened", all);
 }
 
-static void say_good(const struct verify_report *r, int64_t took_us)
+/* Without the initial key nobody can tell whether the marks are right. */
+static void say_line(const struct verify_report *r, bool checked)
+{
+	char when[REPORT_TIME];
+
+	if (!r->marks)
+		return;
+	report_line(TONE_PLAIN, "  line         marks %llu to %llu, %s; the newest of %s over %llu entries",
+		    (unsigned long long)r->first_mark, (unsigned long long)(r->first_mark + r->marks - 1),
+		    checked ? "each right" : "not checked without --line", report_date(r->marked_us, when),
+		    (unsigned long long)r->marked_size);
+	if (checked && r->first_mark)
+		report_hint("marks before %llu are in the record that was put aside before this one: verify that, too",
+			    (unsigned long long)r->first_mark);
+}
+
+static void say_good(const struct verify_report *r, bool line, int64_t took_us)
 {
 	char root[2 * SHA256_BYTES + 1];
 
@@ -158,6 +175,7 @@ static void say_good(const struct verify_report *r, int64_t took_us)
 		report_line(TONE_PLAIN, "  segments     %llu", (unsigned long long)r->segments);
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);
+	say_line(r, line);
 	report_line(TONE_DIM, "  root         %s", root);
 	report_line(TONE_DIM, "  took         %.1f s, %.2f us an entry", (double)took_us / 1e6,
 		    (double)took_us / (double)(r->entries ? r->entries : 1));
@@ -195,12 +213,23 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 	else if (report.part)
 		say_bad(&report);
 	else
-		say_good(&report, now_us() - began_us);
+		say_good(&report, spec->line, now_us() - began_us);
 	return report.part ? CMD_NO : CMD_DONE;
 }
 
+static int read_initial(const char *path, uint8_t initial[FORWARD_KEY_BYTES])
+{
+	enum err e = initial_read(path, initial);
+
+	if (e == OK)
+		return CMD_DONE;
+	(void)report_fail(e, "use the initial key %s", path);
+	report_hint("it is the line \"pullcord-line\" and 64 hex digits, as init or audit line wrote it");
+	return CMD_NO;
+}
+
 /* Who may not read the root key can still verify everything that is public, and is told what was left out. */
-static int verify_with_keys(const struct source *s, bool key_given)
+static int verify_with_keys(const struct source *s, bool key_given, const uint8_t *line)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t root[AEAD_KEY_BYTES], pub[SIGN_KEY_BYTES];
@@ -216,7 +245,7 @@ static int verify_with_keys(const struct source *s, bool key_given)
 		report_hint("without the root key the seals of the entries are not opened");
 	code = verify_run(s, &(struct verify_spec){
 		.path = s->record, .sizes_path = s->sizes ? s->sizes : "", .vkey = span_str(vkey),
-		.root = key == OK ? root : NULL, .progress = progress,
+		.root = key == OK ? root : NULL, .line = line, .line_path = s->line, .progress = progress,
 	});
 	crypt_wipe(root, sizeof(root));
 	return code;
@@ -225,11 +254,14 @@ static int verify_with_keys(const struct source *s, bool key_given)
 static int audit_verify(int argc, char **argv)
 {
 	struct source s = { 0 };
+	uint8_t initial[FORWARD_KEY_BYTES];
+	const char *line = NULL;
 	bool json = false, key_given;
 	const struct opt opt[] = {
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_TEXT("vkey", "FILE|KEY", &s.vkey, "the verifier key (default: the installation's record.vkey)"),
 		OPT_TEXT("sizes", "FILE", &s.sizes, "the signed sizes (default: the installation's record.sizes)"),
+		OPT_TEXT("line", "KEYFILE", &line, "initial key of the forward-secure line, from where it is kept"),
 		OPT_FLAG("json", &json, "one JSON object"),
 	};
 	const struct opt_page page = {
@@ -238,8 +270,11 @@ static int audit_verify(int argc, char **argv)
 			"first entry that was changed, taken out or added.\n"
 			"Without the root key anybody who has the verifier key can check that the entries are those that were "
 			"signed; with it, also that each opens. The sizes file tells a record that was cut or set back. "
+			"With the initial key of the line, which is kept off the machine, also what was rewritten by somebody who has "
+			"all keys of the machine shows, as far as it was marked before they came. "
 			"Ends with 0 when all is good and 1 when it is not.",
 		.example = "pullcord audit verify\n"
+			   "pullcord audit verify --line /media/auditor/line.key\n"
 			   "pullcord audit verify --record copy.mdb --vkey record.vkey --sizes record.sizes",
 		OPTS(opt),
 	};
@@ -251,7 +286,11 @@ static int audit_verify(int argc, char **argv)
 		return opt_wrong(&page, "--record goes with --vkey: whose signature is it to bear?");
 	report_json(json);
 	key_given = s.key;
-	return source_fill(&s) == OK ? verify_with_keys(&s, key_given) : CMD_NO;
+	if (line && read_initial(line, initial) != CMD_DONE)
+		return CMD_NO;
+	code = source_fill(&s) == OK ? verify_with_keys(&s, key_given, line ? initial : NULL) : CMD_NO;
+	crypt_wipe(initial, sizeof(initial));
+	return code;
 }
 
 int cmd_audit(int argc, char **argv)
@@ -260,6 +299,7 @@ int cmd_audit(int argc, char **argv)
 		{ "tail", audit_tail, "show the newest entries" },
 		{ "verify", audit_verify, "is the record whole, and what was signed?" },
 		{ "renew", audit_renew, "put a broken record aside and begin another" },
+		{ "line", audit_line, "begin a forward-secure line, and write out its initial key" },
 		{ "search", audit_search, "show the events that somebody or something was part of" },
 		{ "show", audit_show, "show everything an entry says" },
 		{ "disclosures", audit_disclosures, "who received a patient's data, when, and on what ground" },

@@ -11,6 +11,7 @@
 
 #include "baseline.h"
 #include "cmd.h"
+#include "initial.h"
 #include "install.h"
 #include "note.h"
 #include "opt.h"
@@ -77,6 +78,12 @@ static enum err make_vkey(const struct making *m, const char *path)
 	return install_write(path, span_str(vkey), 0644);
 }
 
+/* Its other half, keys/record.line, is what the broker goes on with. */
+static enum err make_line(const struct making *m, const char *path)
+{
+	return initial_make(&m->in, path);
+}
+
 static enum err make_directory(const struct making *m, const char *path)
 {
 	uint8_t root[AEAD_KEY_BYTES];
@@ -122,6 +129,7 @@ static const struct step {
 	{ "keys/root.key", "seals directory, record and kept messages: copy it to a safe place", make_root },
 	{ "keys/record.seed", "signs the record", make_root },
 	{ "record.vkey", "its public half, for auditors", make_vkey },
+	{ "line.key", "checks what nobody can rewrite later, with keys/record.line: see below", make_line },
 	{ "directory.mdb", "who exists and what they hold", make_directory },
 	{ "pullcord.policy", "who may do what: read it, change it", make_policy },
 	{ "mosquitto.conf", "the broker's settings", make_conf },
@@ -129,8 +137,8 @@ static const struct step {
 
 /* What the broker's user gets: all but the CA's key. It makes record, history and its own database in the folder. */
 static const char *const for_broker[] = {
-	"ca.crt", "server.crt", "keys/server.key", "ca.crl", "keys/root.key", "keys/record.seed", "record.vkey",
-	"directory.mdb", "directory.mdb-lock", "pullcord.policy", "mosquitto.conf", "keys", ".",
+	"ca.crt", "server.crt", "keys/server.key", "ca.crl", "keys/root.key", "keys/record.seed", "keys/record.line",
+	"record.vkey", "directory.mdb", "directory.mdb-lock", "pullcord.policy", "mosquitto.conf", "keys", ".",
 };
 
 static int run_steps(const struct making *m)
@@ -271,6 +279,7 @@ static void say_next(const struct making *m)
 	report_line(TONE_PLAIN, "  pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1");
 	report_line(TONE_PLAIN, "  pullcord user add ana --unit icu3 --role nurse");
 	report_line(TONE_PLAIN, "  pullcord watch --user ana --unit icu3");
+	initial_say(install_path(&m->in, "line.key").text);
 	report_line(TONE_DIM, "Move keys/ca.key to a machine of its own once the devices are enrolled.");
 }
 

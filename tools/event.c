@@ -235,7 +235,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 
 static const char *const controls[] = {
 	[CONTROL_GENESIS] = "genesis", [CONTROL_SEGMENT_OPEN] = "segment-open", [CONTROL_SEGMENT_ERASED] = "segment-erased",
-	[CONTROL_HOLD] = "hold",
+	[CONTROL_HOLD] = "hold", [CONTROL_LINE_BEGIN] = "line-begin", [CONTROL_LINE_MARK] = "line-mark",
 };
 
 static const char *control_name(const struct entry *e)
@@ -264,6 +264,12 @@ static void say_control_text(const struct entry *e)
 		break;
 	case CONTROL_HOLD:
 		report_say(TONE_PLAIN, "segment %u %s by %.*s", e->segment, e->held ? "held" : "released", SPAN_FMT(e->who));
+		break;
+	case CONTROL_LINE_BEGIN:
+		report_say(TONE_DIM, "the forward-secure line begins with mark %llu", (unsigned long long)e->number);
+		break;
+	case CONTROL_LINE_MARK:
+		report_say(TONE_DIM, "mark %llu of the line, over all entries so far", (unsigned long long)e->number);
 		break;
 	}
 	if (e->reason.n)

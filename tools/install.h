@@ -1,7 +1,8 @@
 /* install: the layout of an installation folder, and how the tool opens what is in it.
  *
  *     mosquitto.conf  pullcord.policy  directory.mdb  record.mdb  record.vkey  ca.crt  ca.crl  server.crt
- *     keys/           ca.key  server.key  root.key  record.seed        (0700; ca.key and root.key may live elsewhere)
+ *     keys/           ca.key  server.key  root.key  record.seed  record.line    (0700; ca.key and root.key may live elsewhere)
+ *     line.key        initial key of the record's line, until it is taken away
  *
  * mosquitto.conf is the one place that says tenant and ports; the tool reads them there. */
 #ifndef PULLCORD_INSTALL_H
@@ -13,6 +14,7 @@
 #include "err.h"
 
 #define INSTALL_PATH_MAX 1024
+#define INSTALL_LINE "keys/record.line"
 #define INSTALL_DIR_TEXT "the installation's folder (default: $PULLCORD_DIR, else /etc/pullcord)"
 
 struct install {

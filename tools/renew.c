@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cmd.h"
-#include "install.h"
+#include "forward.h"
 #include "opt.h"
 #include "record.h"
 #include "report.h"
@@ -48,7 +48,9 @@ static enum err read_keys(struct renewal *r)
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	struct span origin;
 	uint8_t want[SIGN_KEY_BYTES];
+	uint64_t mark;
 	size_t n;
+	enum err e;
 
 	TRY(install_read(install_path(&r->in, "record.vkey").text, 1024, &vkey, &n));
 	vkey[strcspn(vkey, "\r\n")] = '\0';
@@ -59,6 +61,9 @@ static enum err read_keys(struct renewal *r)
 	TRY(vault_root(install_path(&r->in, "keys/root.key").text, r->root));
 	TRY(vault_root(install_path(&r->in, "keys/record.seed").text, r->seed));
 	TRY(sign_public(r->seed, r->pub));
+	e = forward_peek(install_path(&r->in, INSTALL_LINE).text, &mark);
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;               /* before anything is put aside: the new one goes on with the line */
 	return memcmp(r->pub, want, sizeof(want)) == 0 ? OK : ERR_KEY;
 }
 
@@ -109,22 +114,24 @@ static enum err put_all_aside(const struct renewal *r)
 	return put_aside(r, "record.sizes", "");
 }
 
-/* Nobody may be writing it: its writer holds this lock. */
-static enum err is_free(const struct renewal *r)
+/* Its writer holds this lock. */
+enum err renew_free(const struct install *in)
 {
-	CLEANUP(fd_cleanup) int fd = open(install_path(&r->in, "record.mdb").text, O_RDWR | O_CLOEXEC);
+	CLEANUP(fd_cleanup) int fd = open(install_path(in, "record.mdb").text, O_RDWR | O_CLOEXEC);
 
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) != 0 ? ERR_BUSY : OK;
 }
 
 static enum err begin(struct renewal *r)
 {
-	struct install_path path = install_path(&r->in, "record.mdb"), sizes = install_path(&r->in, "record.sizes");
+	struct install_path path = install_path(&r->in, "record.mdb"), sizes = install_path(&r->in, "record.sizes"),
+			    line = install_path(&r->in, INSTALL_LINE);
 	struct record *record = NULL;
 
 	TRY(record_open(&(struct record_spec){
 		.path = path.text, .sizes_path = sizes.text, .origin = r->new, .root = r->root, .sign_secret = r->seed,
-		.map_bytes = 4 << 20, .ring_bytes = 1 << 16, .before = span_str(r->note), .reason = r->reason,
+		.map_bytes = 4 << 20, .ring_bytes = 1 << 16, .line_path = line.text, .before = span_str(r->note),
+		.reason = r->reason,
 	}, &record));
 	record_close(&record);
 	return OK;
@@ -135,11 +142,13 @@ static int renew(struct renewal *r)
 	enum err e = read_keys(r);
 
 	if (e == OK)
-		e = is_free(r);
+		e = renew_free(&r->in);
 	if (e != OK) {
 		(void)report_fail(e, "begin a new record in %s", r->in.dir);
 		if (e == ERR_BUSY)
 			report_hint("stop the broker first: it writes the record");
+		if (e == ERR_CORRUPT)
+			report_hint("keys/record.line is damaged: begin another line first, pullcord audit line --out FILE");
 		return CMD_NO;
 	}
 	read_last(r);
@@ -173,7 +182,8 @@ int audit_renew(int argc, char **argv)
 			"was cut or set back to an older copy, or has a layout of another version. The old one is put aside as "
 			"evidence, and the first entry of the new one quotes what was signed last, and why it ended.\n"
 			"The broker must be stopped. Look first at what \"pullcord audit verify\" says: a record that was set back may "
-			"be replaced by its newer copy instead.",
+			"be replaced by its newer copy instead. Its forward-secure line goes on in the new one with the next mark; if that "
+			"cannot be (keys/record.line is damaged or gone), begin another with \"pullcord audit line\" before.",
 		.example = "pullcord audit renew --reason \"the disk was restored from a backup of Monday\"",
 		OPTS(opt),
 	};

@@ -3,10 +3,14 @@
 #ifndef PULLCORD_RENEW_H
 #define PULLCORD_RENEW_H
 
+#include "install.h"
 #include "note.h"
 
 /* "hospital/audit/main" becomes "hospital/audit/main/2", that one ".../3"; *number is the old one's. ERR_TOO_LARGE. */
 enum err renew_origin(struct span origin, char *out, size_t cap, unsigned *number) MUST_USE;
+
+/* Does no broker write the record? ERR_BUSY. */
+enum err renew_free(const struct install *in) MUST_USE;
 
 /* `pullcord audit renew`. */
 int audit_renew(int argc, char **argv);

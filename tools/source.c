@@ -24,10 +24,12 @@ enum err source_fill(struct source *s)
 	s->key_path = install_path(&in, "keys/root.key");
 	s->sizes_path = install_path(&in, "record.sizes");
 	s->vkey_path = install_path(&in, "record.vkey");
+	s->line_path = install_path(&in, INSTALL_LINE);
 	s->record = s->record_path.text;
 	s->key = s->key ? s->key : s->key_path.text;
 	s->sizes = s->sizes ? s->sizes : s->sizes_path.text;
 	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
+	s->line = s->line_path.text;
 	return OK;
 }
 

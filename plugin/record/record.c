@@ -10,6 +10,7 @@
 #include "audited.h"
 #include "disk.h"
 #include "keeping.h"
+#include "forward.h"
 #include "ring.h"
 #include "sizes.h"
 #include "thread.h"
@@ -45,6 +46,7 @@ struct record {
 	struct seal seal;
 	struct trail *trail;
 	struct sizes *sizes;                /* NULL: none is kept */
+	struct forward *line;                  /* the same */
 	char path[512];
 	bool failed;                        /* the disk is: no file of ours is written any more */
 	struct ring *ring;
@@ -63,6 +65,8 @@ struct record {
 	struct progress done;
 	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
 	int64_t signed_us;
+	struct line_row drawn;              /* of the line, as committed */
+	int64_t drawn_us, line_every_us;
 
 	/* Between them. */
 	atomic_bool stop, turn, ended;
@@ -373,10 +377,63 @@ static void measure(struct record *r)
 			       : percent < 20 ? RECORD_DISK_LOW : RECORD_DISK_FINE);
 }
 
+/* ---- the writer: the forward-secure line ---- */
+
+/* Something came since the newest mark, and that was a while ago. */
+static bool mark_due(const struct record *r, bool now)
+{
+	return r->line && trail_tree(r->trail)->size > r->drawn.index + 1 &&
+	       (now || clock_us(CLOCK_MONOTONIC) - r->drawn_us >= r->line_every_us);
+}
+
+static enum err append_line(struct record *r, struct entry *e, struct line_row *row)
+{
+	uint8_t raw[64];
+	struct put entry = put(raw, sizeof(raw));
+
+	row->index = trail_tree(r->trail)->size;
+	entry_write_control(e, &entry);
+	TRY(put_end(&entry));
+	TRY(trail_append(r->trail, put_span(&entry)));
+	return trail_put_line(r->trail, row);
+}
+
+/* Last of a batch: what is in it is marked, too. */
+static enum err write_mark(struct record *r, struct line_row *row)
+{
+	const struct tree *tree = trail_tree(r->trail);
+	const struct hash root = tree_root(tree);
+	struct entry e = { .type = CONTROL_LINE_MARK, .at_us = clock_us(CLOCK_REALTIME), .number = row->next };
+
+	forward_mark(forward_now(r->line), origin(r), e.at_us, tree->size, &root, e.commitment);
+	row->next++;
+	return append_line(r, &e, row);
+}
+
+static enum err write_line_begin(struct record *r, struct line_row *row)
+{
+	struct entry e = { .type = CONTROL_LINE_BEGIN, .at_us = clock_us(CLOCK_REALTIME), .number = forward_now(r->line)->n };
+
+	row->next = e.number;
+	memcpy(row->id, forward_now(r->line)->id, sizeof(row->id));
+	memcpy(e.commitment, row->id, sizeof(row->id));
+	return append_line(r, &e, row);
+}
+
+/* When a mark is durable, and not before, its key goes: a crash between them leaves the key of a mark that is there, and
+ * it is overwritten at the next start. Nothing more is written until it is. */
+static enum err move_on(struct record *r)
+{
+	return r->line ? forward_go(r->line, r->drawn.next) : OK;
+}
+
+/* ---- the writer: the batch as a whole ---- */
+
 /* All or nothing. After a failure the same happenings come again, under another segment key: the sealed bytes of the
  * failed transaction may lie in the file, and no key may seal two texts under one number. */
-static enum err batch(struct record *r)
+static enum err batch(struct record *r, bool mark)
 {
+	struct line_row drawn = r->drawn;
 	struct progress before;
 	enum err e = trail_begin(r->trail);
 
@@ -387,9 +444,13 @@ static enum err batch(struct record *r)
 		e = fill(r);
 	if (e == OK)
 		e = pens_finish(&r->done.pens, &r->ink);
+	if (e == OK && mark)
+		e = write_mark(r, &drawn);
 	if (e == OK)
 		e = trail_commit(r->trail);
 	if (e == OK) {
+		r->drawn = drawn;
+		r->drawn_us = mark ? clock_us(CLOCK_MONOTONIC) : r->drawn_us;
 		give_back(r);
 		atomic_store(&r->durable, trail_tree(r->trail)->size);
 		measure(r);
@@ -401,7 +462,7 @@ static enum err batch(struct record *r)
 		pens_turn(&r->done.pens);
 	}
 	crypt_wipe(&before, sizeof(before));
-	return e;
+	return e == OK && mark ? move_on(r) : e;
 }
 
 /* ---- the writer: checkpoints ---- */
@@ -525,7 +586,11 @@ static enum err work(struct record *r, bool last)
 	enum err e, signing = OK;
 
 	do {
-		e = has_work(r) ? judge(r, batch(r)) : OK;
+		bool mark = mark_due(r, last);
+
+		e = judge(r, move_on(r));
+		if (e == OK && (has_work(r) || mark))
+			e = judge(r, batch(r, mark));
 		if (!r->failed && sign_due_us(r) <= 0)
 			signing = judge(r, sign(r));
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
@@ -590,11 +655,56 @@ static enum err write_genesis(struct record *r, struct span vkey, const struct r
 	TRY(put_end(&entry));
 	TRY(trail_begin(r->trail));
 	e = trail_append(r->trail, put_span(&entry));
+	if (e == OK && r->line)
+		e = write_line_begin(r, &r->drawn);
 	if (e == OK)
 		e = trail_commit(r->trail);
 	if (e != OK)
 		trail_abort(r->trail);
 	return e;
+}
+
+static enum err begin_line(struct record *r)
+{
+	enum err e;
+
+	TRY(trail_begin(r->trail));
+	e = write_line_begin(r, &r->drawn);
+	if (e == OK)
+		e = trail_commit(r->trail);
+	if (e != OK)
+		trail_abort(r->trail);
+	return e;
+}
+
+/* The key of the mark that is due: a crash may have left the one before it, and an older copy of its file still older ones. One
+ * further on is of a record that was longer. A new record goes on with the line of the one before; else another line begins
+ * with its first key. */
+static enum err open_line(struct record *r, const struct record_spec *spec)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	enum err line = spec->line_path ? forward_open(spec->line_path, &r->line) : ERR_NOT_FOUND, row, went;
+	bool fresh = trail_tree(r->trail)->size == 0;
+	const struct forward_key *k;
+
+	r->line_every_us = spec->line_every_us ? spec->line_every_us : LINE_EVERY_US;
+	r->drawn_us = clock_us(CLOCK_MONOTONIC) - r->line_every_us;
+	TRY(trail_view(r->trail, &view));
+	row = view_line(view, &r->drawn);
+	txn_abort(&view);
+	if (row != OK && row != ERR_NOT_FOUND)
+		return row;
+	if (line == ERR_NOT_FOUND)
+		return row == OK ? ERR_KEY : OK;
+	TRY(line);
+	k = forward_now(r->line);
+	if (row == OK && memcmp(k->id, r->drawn.id, sizeof(k->id)) == 0) {
+		went = forward_go(r->line, r->drawn.next);
+		return went == ERR_RANGE ? ERR_CORRUPT : went;
+	}
+	if (!fresh && k->n)
+		return row == OK ? ERR_KEY : ERR_CORRUPT;
+	return fresh ? OK : begin_line(r);
 }
 
 /* Is it the record of these keys? The newest segment's key must open, entry 0 must name our verifier key. */
@@ -699,6 +809,7 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
 	TRY(resume(r, span_str(vkey)));
 	TRY(keeping_finish(r->trail));          /* what a crash interrupted */
+	TRY(open_line(r, spec));
 	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey), spec);
 }
 
@@ -709,6 +820,7 @@ static void record_free(struct record **r)
 		spill_close(&(*r)->spill);
 		fold_close(&(*r)->fold);
 		sizes_close(&(*r)->sizes);
+		forward_close(&(*r)->line);
 		trail_close(&(*r)->trail);
 		pthread_mutex_destroy(&(*r)->note_lock);
 		pthread_mutex_destroy(&(*r)->act_lock);

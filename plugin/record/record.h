@@ -25,6 +25,8 @@ enum record_class {
 	RECORD_CLASSES
 };
 
+#define LINE_EVERY_US (60 * 1000000LL)
+
 struct record_spec {
 	const char *path;            /* record.mdb */
 	const char *sizes_path;      /* second small file: every signed (size, root); "" for none */
@@ -33,6 +35,8 @@ struct record_spec {
 	const uint8_t *sign_secret;  /* Ed25519 seed, 32 bytes */
 	size_t map_bytes;            /* of the store */
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
+	const char *line_path;       /* key of now of the forward-secure line (forward.h); NULL, or no such file: none is kept */
+	int64_t line_every_us;       /* between marks, when something came; 0: LINE_EVERY_US */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
 	size_t spill_bytes;          /* 64 MiB: SPILL_BYTES */
 	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
@@ -77,7 +81,7 @@ enum record_class record_class(const struct happening *h);
 
 /* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store): nothing is
  * signed. The way on is a new record under the next origin; the old one stays as evidence. ERR_VERSION: of another layout. ERR_KEY: another
- * root, signing key or origin wrote it. ERR_BUSY: another process writes it. */
+ * root, signing key or origin wrote it, or the key of its line is gone or of another line. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
 

@@ -48,13 +48,18 @@ static void read_control(struct cur *c, struct entry *e)
 		e->held = flag;
 		e->who = take_text(c);
 		break;
+	case CONTROL_LINE_BEGIN:
+	case CONTROL_LINE_MARK:
+		e->number = cur_u64(c);
+		take_digest(c, e->commitment);
+		return;
 	}
 	e->reason = take_text(c);
 }
 
 static bool known_control(enum control_type type)
 {
-	return type >= CONTROL_GENESIS && type <= CONTROL_HOLD;
+	return type >= CONTROL_GENESIS && type <= CONTROL_LINE_MARK;
 }
 
 enum err entry_read(struct span raw, struct entry *out)
@@ -133,6 +138,11 @@ void entry_write_control(const struct entry *e, struct put *out)
 		put_u8(out, e->held);
 		put_words(out, e->who);
 		put_words(out, e->reason);
+		return;
+	case CONTROL_LINE_BEGIN:
+	case CONTROL_LINE_MARK:
+		put_u64(out, e->number);
+		put_bytes(out, span(e->commitment, sizeof(e->commitment)));
 		return;
 	}
 	must(false);

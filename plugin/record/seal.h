@@ -8,6 +8,8 @@
  *       segment open     segment, u32 | keep, u16 | commitment, 32                    before its first sealed entry
  *       segment erased   segment, u32 | SHA-256 of its wrapped key, 32 | two who agreed, texts | reason, text
  *       hold             segment, u32 | 1 or 0, 1 | who, text | reason, text          held, or no longer
+ *       line begin       number of its first mark, u64 | id of the line, 32            forward.h
+ *       line mark        number, u64 | MAC over all entries before it, 32
  *     erased   segment, u32 | seq, u32                  what is kept of a sealed entry whose segment was erased; no leaf
  *
  * A text is its length, u16, and its bytes. Every record has its own key, HMAC(segment key, "alog record v1" | segment |
@@ -28,6 +30,7 @@
 enum entry_kind { ENTRY_SEALED = 1, ENTRY_CONTROL = 2, ENTRY_ERASED = 3 };
 enum control_type {
 	CONTROL_GENESIS = 1, CONTROL_SEGMENT_OPEN = 2, CONTROL_SEGMENT_ERASED = 3, CONTROL_HOLD = 4,
+	CONTROL_LINE_BEGIN = 5, CONTROL_LINE_MARK = 6,
 };
 
 /* How long a segment is kept: calendar years, or days with the high bit set. */
@@ -47,7 +50,8 @@ struct entry {
 	struct span vkey, before;       /* genesis: key, and the note this record goes on from */
 	uint16_t keep;
 	bool held;
-	uint8_t commitment[SHA256_BYTES];   /* segment open; of segment erased: the digest */
+	uint8_t commitment[SHA256_BYTES];   /* segment open; of segment erased: the digest; of the line: id or MAC */
+	uint64_t number;            /* of the line */
 	struct span who, second, reason;
 };
 

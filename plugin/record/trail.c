@@ -15,6 +15,7 @@ static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "t
 #define SIGNED SPAN_LIT("signed")
 #define OPEN SPAN_LIT("open")
 #define ERASING SPAN_LIT("erasing")
+#define LINE SPAN_LIT("line")
 
 /* How far one rule of thinning has come through the checkpoints. */
 struct thinned {
@@ -297,6 +298,36 @@ enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at)
 	*id = cur_u32(&c);
 	*at = cur_u64(&c);
 	return cur_end(&c) == OK ? OK : ERR_CORRUPT;
+}
+
+enum err trail_put_line(struct trail *t, const struct line_row *row)
+{
+	uint8_t raw[SHA256_BYTES + 16];
+	struct put b = put(raw, sizeof(raw));
+
+	put_bytes(&b, span(row->id, sizeof(row->id)));
+	put_u64(&b, row->next);
+	put_u64(&b, row->index);
+	TRY(put_end(&b));
+	return txn_put(t->batch, TABLE_TREE, LINE, put_span(&b));
+}
+
+enum err view_line(struct txn *view, struct line_row *out)
+{
+	struct line_row row;
+	struct span raw, id;
+	struct cur c;
+
+	TRY(txn_get(view, TABLE_TREE, LINE, &raw));
+	c = cur(raw);
+	id = cur_take(&c, sizeof(row.id));
+	row.next = cur_u64(&c);
+	row.index = cur_u64(&c);
+	if (cur_end(&c) != OK)
+		return ERR_CORRUPT;
+	memcpy(row.id, id.p, id.n);
+	*out = row;
+	return OK;
 }
 
 enum err trail_strip(struct trail *t, uint32_t id, const struct segment *s, uint64_t *at, unsigned most)

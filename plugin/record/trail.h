@@ -8,6 +8,7 @@
  *     tree    "head"                  frontier of all entries, committed together with them (tree_write)
  *             "signed"                frontier at the newest checkpoint
  *             "open"                  ids of the segments that are open
+ *             "line"      id of the line, number of the next mark, index of the newest (struct line_row)
  *             "erasing"               the segment whose entries are being taken out, and the next index to look at
  *
  * Beside it lies `PATH-keys`: the segments' wrapped keys, one slot of 64 bytes each, written in place. They are not in the
@@ -74,6 +75,12 @@ enum err trail_put_erasing(struct trail *t, uint32_t id, uint64_t at) MUST_USE;
 /* Puts a stub in the place of the sealed entries of an erased segment from *at on; at most `most` entries are looked at.
  * *at is where to go on; past segment->last: done. */
 enum err trail_strip(struct trail *t, uint32_t id, const struct segment *s, uint64_t *at, unsigned most) MUST_USE;
+/* How far the line has come (forward.h), together with the entry that says so. */
+struct line_row {
+	uint8_t id[SHA256_BYTES];
+	uint64_t next, index;           /* mark that is due; entry of the one before, or of the line's beginning */
+};
+enum err trail_put_line(struct trail *t, const struct line_row *row) MUST_USE;
 enum err trail_commit(struct trail *t) MUST_USE;
 void trail_abort(struct trail *t);
 /* What is committed, and during a batch what it has appended. */
@@ -108,6 +115,7 @@ enum err view_hashes(struct txn *view, unsigned level, uint64_t first, unsigned 
 /* For tree_prove_*() and tree_root_at(), as long as the view lives. */
 struct tree_source view_source(struct txn *view);
 enum err view_segment(struct txn *view, uint32_t id, struct segment *out) MUST_USE;
+enum err view_line(struct txn *view, struct line_row *out) MUST_USE;     /* ERR_NOT_FOUND: there is no line */
 enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at) MUST_USE;
 enum err view_open(struct txn *view, uint32_t id[SEGMENTS_OPEN_MAX], size_t *n) MUST_USE;
 /* The first checkpoint above `size`; the newest of all. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "forward.h"
 #include "sizes.h"
 #include "trail.h"
 
@@ -35,7 +36,13 @@ struct verifier {
 	struct seal seal;
 	struct trail *trail;
 	struct sizes *sizes;            /* NULL: none is looked at */
-	struct checkpoint newest, line; /* of the sizes file: its last line, and the next to be met */
+	struct checkpoint newest, listing;      /* of the sizes file: its last line, and the next to be met */
+	struct {
+		bool renewed;           /* the record goes on from another one */
+		bool begun, ours;       /* some line; the one whose initial key we have */
+		uint64_t due, kept;     /* next mark; key of now as we began, 0: not known */
+		struct forward_key initial, key;
+	} line;
 
 	struct tree head, tree;         /* as stored when we began; recomputed so far */
 	struct trail_ends ends;
@@ -74,6 +81,7 @@ static enum err check_genesis(struct verifier *v, uint64_t index, const struct e
 		return bad(v, "entry", index, "a record begins only once");
 	if (!span_eq(e->vkey, v->spec->vkey))
 		return bad(v, "entry", index, "it names another verifier key, %.*s", SPAN_FMT(e->vkey));
+	v->line.renewed = e->before.n || e->reason.n;
 	return OK;
 }
 
@@ -191,6 +199,78 @@ static enum err check_record(struct verifier *v, struct txn *view, uint64_t inde
 	return OK;
 }
 
+/* ---- the forward-secure line ---- */
+
+static enum err begin_line(struct verifier *v, uint64_t index, const struct entry *e)
+{
+	bool ours = v->spec->line && memcmp(e->commitment, v->line.initial.id, sizeof(e->commitment)) == 0;
+
+	if (v->line.ours)
+		return bad(v, "line", index, "another line begins here");
+	if (e->number && (index != 1 || !v->line.renewed))
+		return bad(v, "line", index, "a line begins with mark %llu: where are those before it?",
+			   (unsigned long long)e->number);
+	v->line.begun = true;
+	v->line.ours = ours;
+	v->line.due = v->report->first_mark = e->number;
+	v->report->marks = v->report->marked_size = 0;
+	v->line.key = v->line.initial;
+	if (ours && forward_key_go(&v->line.key, e->number) != OK)
+		return bad(v, "line", index, "it begins with mark %llu, which cannot be", (unsigned long long)e->number);
+	return OK;
+}
+
+static enum err check_mark(struct verifier *v, uint64_t index, const struct entry *e)
+{
+	const struct hash root = tree_root(&v->tree);
+	uint8_t mac[SHA256_BYTES];
+
+	if (!v->line.begun)
+		return bad(v, "line", index, "it is mark %llu of a line that did not begin", (unsigned long long)e->number);
+	if (e->number != v->line.due)
+		return bad(v, "line", index, "it is mark %llu where mark %llu is due", (unsigned long long)e->number,
+			   (unsigned long long)v->line.due);
+	if (v->line.ours) {
+		forward_mark(&v->line.key, v->origin, e->at_us, index, &root, mac);
+		if (!crypt_same(mac, e->commitment, sizeof(mac)))
+			return bad(v, "line", index, "mark %llu was not made with its key: entries %llu to %llu are not those of then",
+				   (unsigned long long)e->number, (unsigned long long)v->report->marked_size,
+				   (unsigned long long)index - 1);
+		TRY(forward_key_go(&v->line.key, e->number + 1));
+	}
+	v->line.due++;
+	v->report->marks++;
+	v->report->marked_size = index;
+	v->report->marked_us = e->at_us;
+	return OK;
+}
+
+/* Read before the head: the key moves on only after its mark is there. */
+static enum err open_line(struct verifier *v)
+{
+	enum err e = ERR_NOT_FOUND;
+
+	if (v->spec->line)
+		forward_key_init(&v->line.initial, v->spec->line);
+	if (v->spec->line_path)
+		e = forward_peek(v->spec->line_path, &v->line.kept);
+	if (e == ERR_CORRUPT)
+		return bad(v, "line", 0, "no key can be read in %s", v->spec->line_path);
+	return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
+}
+
+static enum err check_line(struct verifier *v)
+{
+	if (v->spec->line && !v->line.ours)
+		return bad(v, "line", v->tree.size, "the record ends, and no line of this initial key began");
+	if (v->line.begun && v->line.kept > v->line.due)
+		return bad(v, "line", v->tree.size, "the record ends where mark %llu is due, but mark %llu was made: it was cut or set "
+			   "back", (unsigned long long)v->line.due, (unsigned long long)(v->line.kept - 1));
+	return OK;
+}
+
+/* ---- one entry as a whole ---- */
+
 static enum err check_content(struct verifier *v, struct txn *view, uint64_t index, struct span raw)
 {
 	struct entry e;
@@ -210,6 +290,8 @@ static enum err check_content(struct verifier *v, struct txn *view, uint64_t ind
 		if (e.segment == 0 || e.segment > v->segment)
 			return bad(v, "entry", index, "it speaks of segment %u, which there is none of yet", e.segment);
 		return OK;
+	case CONTROL_LINE_BEGIN: return begin_line(v, index, &e);
+	case CONTROL_LINE_MARK: return check_mark(v, index, &e);
 	}
 	return OK;
 }
@@ -326,14 +408,14 @@ static enum err check_sizes(struct verifier *v)
 {
 	enum err e = OK;
 
-	while (e == OK && v->line.size <= v->tree.size && v->line.size <= v->newest.size) {
-		if (v->line.size < v->tree.size)
-			return bad(v, "signed size", v->line.size, "it stands after a larger one in the sizes file");
-		TRY(check_root(v, "signed size", &v->line.root));
-		e = sizes_next(v->sizes, &v->line);
+	while (e == OK && v->listing.size <= v->tree.size && v->listing.size <= v->newest.size) {
+		if (v->listing.size < v->tree.size)
+			return bad(v, "signed size", v->listing.size, "it stands after a larger one in the sizes file");
+		TRY(check_root(v, "signed size", &v->listing.root));
+		e = sizes_next(v->sizes, &v->listing);
 	}
 	if (e == ERR_NOT_FOUND) {
-		v->line.size = UINT64_MAX;
+		v->listing.size = UINT64_MAX;
 		return OK;
 	}
 	return e;
@@ -346,14 +428,14 @@ static enum err open_sizes(struct verifier *v)
 {
 	enum err e;
 
-	v->line.size = UINT64_MAX;
+	v->listing.size = UINT64_MAX;
 	if (!v->spec->sizes_path[0])
 		return OK;
 	e = sizes_open(v->spec->sizes_path, v->origin, v->pub, true, &v->sizes);
 	if (e == OK)
 		e = sizes_newest(v->sizes, &v->newest);
 	if (e == OK)
-		e = sizes_next(v->sizes, &v->line);
+		e = sizes_next(v->sizes, &v->listing);
 	if (e == ERR_CORRUPT)
 		return bad(v, "signed size", 0, "the sizes file has lines that cannot be read or are not signed");
 	return e == ERR_NOT_FOUND && v->sizes ? OK : e;
@@ -444,6 +526,7 @@ static enum err check_rest(struct verifier *v)
 	if (v->sizes && v->listed < v->ends.signed_size)
 		return bad(v, "signed size", v->listed, "there is a checkpoint for size %llu, but the sizes file does not have it",
 			   (unsigned long long)v->ends.signed_size);
+	TRY(check_line(v));
 	return check_followed(v);
 }
 
@@ -454,6 +537,7 @@ static enum err run(struct verifier *v)
 	if (v->spec->root)
 		vault_init(&v->vault, v->spec->root, "record");
 	TRY(trail_open(v->spec->path, 1 << 20, true, &v->trail));
+	TRY(open_line(v));
 	TRY(open_sizes(v));
 	TRY(look_at_head(v));
 	while (v->tree.size < v->head.size) {

@@ -6,6 +6,9 @@
  * says so. With the sizes file: the record is no shorter than the last signed size. With the root key: every
  * segment's key fits its commitment, and opens each of its records. Without it anybody can verify who has the vkey.
  *
+ * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and no other
+ * line begins after it. With the file of its key of now: it had not come further than the record has.
+ *
  * Stops at the first bad index. A store whose pages are damaged below the level of entries is LMDB's to refuse. */
 #ifndef PULLCORD_VERIFY_H
 #define PULLCORD_VERIFY_H
@@ -17,6 +20,8 @@ struct verify_spec {
 	const char *sizes_path;         /* "": none */
 	struct span vkey;               /* C2SP verifier key, whose name is the record's origin */
 	const uint8_t *root;            /* 32 bytes, vault_root(); NULL: the seals are not opened */
+	const uint8_t *line;            /* initial key, FORWARD_KEY_BYTES; NULL: the marks' numbers only are checked */
+	const char *line_path;          /* key of now; NULL, or no such file: it is not looked at */
 	void (*progress)(void *ctx, uint64_t done, uint64_t all);   /* may be NULL */
 	void *ctx;
 };
@@ -26,6 +31,9 @@ struct verify_report {
 	uint64_t erased;                /* segments */
 	uint64_t signed_size;           /* of the newest good checkpoint */
 	struct hash root;               /* of all entries */
+	uint64_t marks, marked_size;    /* of the line that began last; entries under the newest of them */
+	uint64_t first_mark;            /* its number: not 0 goes on from a record before */
+	int64_t marked_us;              /* when that was */
 	/* The first that is bad: "entry" 41 "its bytes do not hash to its leaf". part NULL: nothing is. */
 	const char *part;
 	uint64_t index;

@@ -1,5 +1,6 @@
 /* The writer's process is killed at random points; then the record must be whole, hold everything that was reported
- * durable, and be no smaller than any checkpoint that was shown. */
+ * durable, and be no smaller than any checkpoint that was shown; each batch of it is marked, and the marks are those of its
+ * line, without a gap. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -11,6 +12,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "forward.h"
 #include "reader.h"
 #include "recording.h"
 #include "seed.h"
@@ -24,6 +26,8 @@
 #define BIRTHS 24
 
 static struct recording g;
+static const uint8_t initial[FORWARD_KEY_BYTES] = { 5 };
+static char line[128];
 
 /* What the child said before it died. */
 static struct said {
@@ -36,6 +40,9 @@ static int folder_make(void **state)
 	(void)state;
 	recording_make(&g);
 	g.spec.map_bytes = 64 << 20;
+	must(snprintf(line, sizeof(line), "%s/record.line", g.folder) < (int)sizeof(line) && forward_begin(line, initial) == OK);
+	g.spec.line_path = line;
+	g.spec.line_every_us = 1;
 	said = mmap(NULL, sizeof(*said), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(said, MAP_FAILED);
 	return 0;
@@ -128,8 +135,11 @@ static struct verify_report assert_whole(void)
 {
 	struct verify_spec spec = recording_verify(&g);
 	struct verify_report r = { 0 };
-	enum err e = verify_record(&spec, &r);
+	enum err e;
 
+	spec.line = initial;
+	spec.line_path = line;
+	e = verify_record(&spec, &r);
 	if (e != OK)
 		fail_msg("%s: %s %llu: %s", err_text(e), r.part ? r.part : "?", (unsigned long long)r.index, r.what);
 	return r;
@@ -199,11 +209,11 @@ static void killed_anywhere_it_keeps_what_it_promised(void **state)
 	r = assert_whole();
 	assert_in_order();
 	assert_true(opened >= (unsigned)i / 4 * 3);
-	assert_true(r.checkpoints > 0);
+	assert_true(r.checkpoints > 0 && r.marks > 0);
 	assert_int_equal(record_open(&g.spec, &g.record), OK);
 	record_close(&g.record);
-	printf("# killed %d times: %llu entries in %u starts, %llu checkpoints\n", i, (unsigned long long)r.entries, opened,
-	       (unsigned long long)r.checkpoints);
+	printf("# killed %d times: %llu entries in %u starts, %llu checkpoints, %llu marks\n", i, (unsigned long long)r.entries,
+	       opened, (unsigned long long)r.checkpoints, (unsigned long long)r.marks);
 }
 
 /* Killed while the files are made. */
@@ -219,6 +229,7 @@ static void killed_at_birth_it_can_be_born_again(void **state)
 		(void)assert_whole();
 		unlink(g.path);
 		unlink(g.sizes);
+		assert_int_equal(forward_begin(line, initial), OK);
 	}
 }
 

@@ -1,0 +1,150 @@
+/* The writer dies before every single write and flush of a start, a batch with its mark, and an end, one after the other.
+ * Each time the next start goes on, and the marks are those of the line without a gap: no order of store, key of now and
+ * sizes file is left from which it could not. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "forward.h"
+#include "recording.h"
+
+#define DIED 77
+#define STEPS_MAX 1000
+
+static struct recording g;
+static const uint8_t initial[FORWARD_KEY_BYTES] = { 5 };
+static char line[128];
+static atomic_int left;         /* steps to live; 0: for ever */
+
+#define OURS __attribute__((visibility("default")))
+
+static void step(void)
+{
+	if (atomic_load(&left) > 0 && atomic_fetch_sub(&left, 1) == 1)
+		_exit(DIED);
+}
+
+OURS int fdatasync(int fd)
+{
+	step();
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+OURS ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
+{
+	step();
+	return syscall(SYS_pwrite64, fd, p, n, at);
+}
+
+static int up(void **state)
+{
+	(void)state;
+	recording_make(&g);
+	must(snprintf(line, sizeof(line), "%s/record.line", g.folder) < (int)sizeof(line) && forward_begin(line, initial) == OK);
+	g.spec.line_path = line;
+	g.spec.line_every_us = 1;
+	return 0;
+}
+
+static int down(void **state)
+{
+	(void)state;
+	recording_drop(&g);
+	return 0;
+}
+
+static void record_some(uint64_t n)
+{
+	must(record_open(&g.spec, &g.record) == OK);
+	for (uint64_t i = 0; i < n; i++) {
+		struct happening h = publish(i);
+
+		must(record_push(g.record, &h));
+	}
+	record_close(&g.record);
+}
+
+/* False: it lived to its end. */
+static bool die_at(int n)
+{
+	pid_t child = fork();
+	int how;
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		atomic_store(&left, n);
+		record_some(5);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_true(WIFEXITED(how));
+	return WEXITSTATUS(how) == DIED;
+}
+
+static struct verify_report assert_marked(int n)
+{
+	struct verify_spec spec = recording_verify(&g);
+	struct verify_report r = { 0 };
+	enum err e;
+
+	spec.line = initial;
+	spec.line_path = line;
+	e = verify_record(&spec, &r);
+	if (e != OK)
+		fail_msg("after step %d: %s: %s %llu: %s", n, err_text(e), r.part ? r.part : "?", (unsigned long long)r.index,
+			 r.what);
+	return r;
+}
+
+static void whatever_the_step_the_line_goes_on(void **state)
+{
+	struct verify_report r = { 0 };
+	int n;
+
+	(void)state;
+	record_some(5);
+	for (n = 1; n < STEPS_MAX && die_at(n); n++) {
+		(void)assert_marked(n);         /* as it was left */
+		record_some(1);
+		r = assert_marked(n);
+		assert_int_equal(r.marked_size + 1, r.entries);
+	}
+	assert_in_range(n, 10, STEPS_MAX - 1);
+	printf("# died at each of %d steps: %llu marks over %llu entries\n", n - 1, (unsigned long long)r.marks,
+	       (unsigned long long)r.entries);
+}
+
+/* The first start, when neither store nor line is there in full. */
+static void so_at_the_first_start(void **state)
+{
+	char lock[160], keys[160];
+	int n;
+
+	(void)state;
+	snprintf(lock, sizeof(lock), "%s-lock", g.path);
+	snprintf(keys, sizeof(keys), "%s-keys", g.path);
+	for (n = 1; n < STEPS_MAX && die_at(n); n++) {
+		record_some(1);
+		(void)assert_marked(n);
+		must(unlink(g.path) == 0 && unlink(lock) == 0 && unlink(keys) == 0 && unlink(g.sizes) == 0);
+		assert_int_equal(forward_begin(line, initial), OK);
+	}
+	assert_in_range(n, 10, STEPS_MAX - 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(whatever_the_step_the_line_goes_on, up, down),
+		cmocka_unit_test_setup_teardown(so_at_the_first_start, up, down),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
