@@ -565,6 +565,7 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 		return;
 	h.topic = span_str(k->text);
 	h.message = &k->id;
+	h.patient = envelope_peek_patient(span(k->payload, k->n));
 	h.why = v.why;
 	h.line = v.line;
 	h.qos = 1;

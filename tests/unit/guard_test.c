@@ -745,6 +745,21 @@ static void whom_a_message_is_about_is_recorded_as_a_pseudonym(void **state)
 	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, ""), 0);
 }
 
+static void whoever_is_shown_an_open_alert_later_is_recorded_with_its_patient(void **state)
+{
+	struct message m = alert_about("MRN-1");
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+	guard_close(&g);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, "MRN-1"), 1);
+}
+
 /* ---- two hospitals on one broker: each sees its own, and a shared channel is heard by both ----------------------------- */
 
 static const char two[] =
@@ -927,6 +942,7 @@ int main(void)
 		TEST(more_sessions_than_the_limit_are_not_let_in),
 		TEST(what_is_off_the_record_is_not_on_it_unless_denied),
 		TEST(whom_a_message_is_about_is_recorded_as_a_pseudonym),
+		TEST(whoever_is_shown_an_open_alert_later_is_recorded_with_its_patient),
 		TEST(a_client_that_never_logged_in_gets_nothing),
 		TEST(a_connection_that_got_past_us_is_nobody),
 		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
