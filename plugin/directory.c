@@ -31,7 +31,7 @@ static const struct span check_key = SPAN_LIT("root"), check_text = SPAN_LIT("pu
 struct directory {
 	struct store *store;
 	struct vault vault;
-	uint64_t seen;              /* the last commit directory_changes() saw */
+	uint64_t seen;              /* the last commit directory_changes() told all of */
 	size_t tables;              /* fewer than TABLES: read-only, of before there were the others */
 };
 
@@ -389,40 +389,79 @@ static enum err open_line(struct directory *d, struct span line, struct span sea
 	return *out ? OK : ERR_CORRUPT;
 }
 
-enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(void *ctx, const struct change *c),
-			   void *ctx)
+/* The last line, and the first that is still there; both 0: there is none. */
+static enum err journal_ends(struct txn *t, uint64_t *first, uint64_t *last)
+{
+	struct span at, unused;
+	enum err e = txn_seek(t, JOURNAL, span(NULL, 0), &at, &unused);
+
+	*first = *last = 0;
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	TRY(e);
+	*first = key64_value(at);
+	TRY(txn_last(t, JOURNAL, &at, &unused));
+	*last = key64_value(at);
+	return OK;
+}
+
+enum err directory_journal(struct directory *d, uint64_t *last)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct key64 from = key64(*since);
-	struct span first, at, sealed;
-	uint64_t last;
-	enum err e;
+	uint64_t first;
 
 	TRY(txn_begin_read(d->store, &t));
-	d->seen = txn_generation(t);
-	e = txn_seek(t, JOURNAL, span(NULL, 0), &first, &sealed);
-	last = 0;
-	if (e == OK) {
-		TRY(txn_last(t, JOURNAL, &at, &sealed));
-		last = key64_value(at);
-	} else if (e != ERR_NOT_FOUND) {
-		return e;
+	return journal_ends(t, &first, last);
+}
+
+/* What is damaged is stepped over, so that it hides nothing that comes after it. */
+static enum err tell_changes(struct directory *d, struct txn *t, uint64_t *since,
+			     void (*visit)(void *ctx, const struct change *c), void *ctx)
+{
+	struct key64 from = key64(*since);
+	struct span at = key64_span(&from), sealed;
+	enum err e, damage = OK;
+
+	while ((e = txn_after(t, JOURNAL, at, &at, &sealed)) == OK) {
+		CLEANUP(change_free) Pullcord__V1__AccountChange *m = NULL;
+
+		if (open_line(d, at, sealed, &m) == OK)
+			visit(ctx, &(struct change){ (Pullcord__V1__Party)m->party, span_str(m->id),
+						     span(m->fingerprint.data, m->fingerprint.len), m->shadow });
+		else
+			damage = ERR_CORRUPT;
+		*since = key64_value(at);
 	}
-	if (*since > last || (last > 0 && *since + 1 < key64_value(first))) {
+	return e == ERR_NOT_FOUND ? damage : e;
+}
+
+static enum err changes(struct directory *d, struct txn *t, uint64_t *since,
+			void (*visit)(void *ctx, const struct change *c), void *ctx)
+{
+	uint64_t first, last;
+
+	TRY(journal_ends(t, &first, &last));
+	if (*since > last || (last > 0 && *since + 1 < first)) {
 		visit(ctx, &(struct change){ 0 });
 		*since = last;
 		return OK;
 	}
-	at = key64_span(&from);
-	while ((e = txn_after(t, JOURNAL, at, &at, &sealed)) == OK) {
-		CLEANUP(change_free) Pullcord__V1__AccountChange *m = NULL;
+	return tell_changes(d, t, since, visit, ctx);
+}
 
-		TRY(open_line(d, at, sealed, &m));
-		visit(ctx, &(struct change){ (Pullcord__V1__Party)m->party, span_str(m->id),
-					     span(m->fingerprint.data, m->fingerprint.len), m->shadow });
-		*since = key64_value(at);
-	}
-	return e == ERR_NOT_FOUND ? OK : e;
+enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(void *ctx, const struct change *c),
+			   void *ctx)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	enum err e;
+
+	TRY(txn_begin_read(d->store, &t));
+	e = changes(d, t, since, visit, ctx);
+	if (e == ERR_CORRUPT)
+		visit(ctx, &(struct change){ 0 });
+	if (e == OK || e == ERR_CORRUPT)
+		d->seen = txn_generation(t);
+	return e;
 }
 
 /* ---- writing accounts -------------------------------------------------------------------------------------------- */

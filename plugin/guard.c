@@ -128,16 +128,11 @@ static const char *in_dir(struct opening *o, const char *name)
 	return o->path;
 }
 
-static void skip_change(void *ctx, const struct change *c)
-{
-	(void)ctx, (void)c;   /* nobody is logged in yet */
-}
-
 static enum err open_directory(struct opening *o)
 {
 	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
 	TRY(directory_open_room(in_dir(o, "directory.mdb"), o->root, o->spec->directory_mib << 20, &o->g->directory));
-	TRY(directory_changes(o->g->directory, &o->g->journal, skip_change, NULL));
+	TRY(directory_journal(o->g->directory, &o->g->journal));
 	TRY(owners_open(o->g->directory, &o->g->owners));
 	TRY(locks_open(o->g->directory, guard_real_us(), &o->g->locks));
 	return control_open(o->g->directory, o->spec->dir, o->g->policy, &o->g->control);
@@ -390,7 +385,7 @@ static void record_change(struct guard *g, const struct change *c)
 	h.detail = c->party ? SPAN_LIT("the account was changed") :
 		   c->shadow ? SPAN_LIT("the shadow policy was changed") :
 		   c->fingerprint.n ? SPAN_LIT("the list of revoked certificates was changed") :
-				      SPAN_LIT("many accounts were changed");
+				      SPAN_LIT("more was changed than the journal tells: any account may be");
 	record_push(g->record, &h);
 }
 
@@ -430,7 +425,8 @@ static void say_trouble(enum log_event ev, enum err now, enum err *was)
 	*was = now;
 }
 
-/* Not to be read for a moment: tried again at the next tick, so that no change is missed. Damaged: any may have changed. */
+/* Not to be read for a moment: tried again at the next tick, so that no change is missed. Damaged: any may have changed,
+ * and directory_changes() said so. */
 static void follow_directory(struct guard *g)
 {
 	enum err e;
@@ -438,9 +434,10 @@ static void follow_directory(struct guard *g)
 	if (!directory_moved(g->directory))
 		return;
 	e = directory_changes(g->directory, &g->journal, directory_changed, g);
-	if ((e == ERR_CORRUPT || e == ERR_KEY) && e != g->directory_was)
-		directory_changed(g, &(struct change){ 0 });
-	say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
+	if (e == ERR_CORRUPT)
+		log_say(EV_JOURNAL_DAMAGED, KV_NUM("line", g->journal));
+	else
+		say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
 }
 
 /* ---- reloading ---- */

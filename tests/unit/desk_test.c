@@ -2,6 +2,9 @@
 
 #include "edition.h"
 #include "faulty_disk.h"
+#include "store.h"
+
+#include <sys/wait.h>
 
 /* ---- what ends by itself, states, certificates ---- */
 
@@ -139,6 +142,65 @@ static void a_revoked_certificate_is_cut_off_and_stays_out(void **state)
 	guard_tick(g);
 	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);   /* another one */
 	X509_free(x);
+}
+
+/* ---- a damaged journal ---- */
+
+/* Forked before the guard opens the file, as a process opens it once only. Suspends ana when told to, and makes the line that
+ * says so unreadable. */
+static pid_t child_that_damages(int go)
+{
+	static const char *const tables[] = { "account", "owner", "journal", NULL };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
+	struct span at, unused;
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	uint8_t line[8];
+	pid_t pid = fork();
+	char byte;
+
+	assert_true(pid >= 0);
+	if (pid > 0)
+		return pid;
+	if (read(go, &byte, 1) != 1)
+		_exit(1);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", NULL);
+	if (store_open(in_dir("directory.mdb"), &spec, &s) != OK || txn_begin_write(s, &t) != OK ||
+	    txn_last(t, 2, &at, &unused) != OK)
+		_exit(1);
+	memcpy(line, at.p, sizeof(line));
+	if (txn_put(t, 2, span(line, sizeof(line)), SPAN_LIT("a line nobody can read")) != OK || txn_commit(&t) != OK)
+		_exit(1);
+	store_close(&s);
+	_exit(0);
+}
+
+static void a_damaged_journal_leaves_nobody_unfollowed(void **state)
+{
+	int go[2], status;
+	pid_t pid;
+
+	(void)state;
+	guard_close(&g);
+	assert_int_equal(pipe(go), 0);
+	pid = child_that_damages(go[0]);
+	guard_start();
+	person_login(0, "ana", "ana.t1", "correct horse");
+	person_login(1, "bea", "bea.t1", "battery staple");
+	guard_tick(g);
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	guard_tick(g);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
+	assert_int_equal(receives(1, "bea.t1", "mercy/unit/med4/alert/high/nc-9"), GATE_ALLOW);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "", "med4", NULL);
+	guard_tick(g);
+	assert_int_equal(receives(1, "bea.t1", "mercy/unit/med4/alert/high/nc-9"), GATE_DENY);
+	guard_close(&g);
+	guard_start();
+	close(go[0]);
+	close(go[1]);
 }
 
 /* ---- administration ---- */
@@ -448,6 +510,7 @@ int main(void)
 		TEST(in_quarantine_a_device_speaks_on_quarantine_topics_only),
 		TEST(whoever_is_suspended_or_wiped_is_cut_off_and_stays_out),
 		TEST(a_revoked_certificate_is_cut_off_and_stays_out),
+		TEST(a_damaged_journal_leaves_nobody_unfollowed),
 		TEST(an_administrators_change_is_in_force_when_it_is_answered),
 		TEST(nothing_is_answered_before_it_is_on_durable_record),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),

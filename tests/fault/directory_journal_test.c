@@ -1,0 +1,155 @@
+/* The directory's change journal when it cannot be read as it should be. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <dlfcn.h>
+#include <errno.h>
+
+#include "crypt.h"
+#include "cur.h"
+#include "directory.h"
+#include "scratch.h"
+#include "store.h"
+
+#define USER PULLCORD__V1__PARTY__PARTY_USER
+
+static const uint8_t root[32] = { 1 };
+static struct scratch scratch;
+
+static struct directory *opened(void)
+{
+	struct directory *d = NULL;
+
+	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+	return d;
+}
+
+static void save(struct directory *d, const char *id)
+{
+	const struct account a = { .subject = { .party = USER, .tenant = SPAN_LIT("mercy"), .id = span_str(id) } };
+
+	assert_int_equal(directory_save(d, &a, false), OK);
+}
+
+struct seen {
+	char text[256];
+	struct put put;
+};
+
+static struct seen *seen_start(struct seen *s)
+{
+	*s = (struct seen){ .put = { 0 } };
+	s->put = put(s->text, sizeof(s->text) - 1);
+	return s;
+}
+
+static void see_change(void *ctx, const struct change *c)
+{
+	struct seen *s = ctx;
+
+	put_fmt(&s->put, "%d:%.*s ", c->party, SPAN_FMT(c->id));
+}
+
+/* Puts something unreadable in the place of a line. */
+static void damage_line(uint64_t line)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
+	const struct key64 key = key64(line);
+	struct store *s = NULL;
+	struct txn *t = NULL;
+
+	assert_int_equal(store_open(scratch_path(&scratch, "d.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_put(t, 2, key64_span(&key), SPAN_LIT("a line nobody can read")), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+}
+
+static void a_damaged_line_hides_no_other(void **state)
+{
+	struct directory *d = opened();
+	uint64_t since = 0, last;
+	struct seen s;
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		save(d, "ana");
+		save(d, "bob");
+		save(d, "cy");
+	}
+	directory_close(&d);
+	damage_line(2);
+	damage_line(5);
+	d = opened();
+	assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), ERR_CORRUPT);
+	assert_string_equal(s.text, "2:ana 2:cy 2:ana 2:cy 0: ");
+	assert_true(since == 6);
+	assert_false(directory_moved(d));
+	save(d, "bob");
+	assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
+	assert_string_equal(s.text, "2:bob ");
+	directory_close(&d);
+	damage_line(7);
+	d = opened();
+	assert_int_equal(directory_journal(d, &last), OK);
+	assert_true(last == 7);
+	directory_close(&d);
+}
+
+/* Before the library's: no memory for a moment. */
+static bool memory_is_out;
+__attribute__((visibility("default"))) int mdb_cursor_open(void *txn, unsigned table, void **out);
+
+int mdb_cursor_open(void *txn, unsigned table, void **out)
+{
+	int (*real)(void *, unsigned, void **);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "mdb_cursor_open");
+	return memory_is_out ? ENOMEM : real(txn, table, out);
+}
+
+static void what_could_not_be_read_for_a_moment_is_not_missed(void **state)
+{
+	struct directory *d = opened();
+	uint64_t since = 0;
+	struct seen s;
+
+	(void)state;
+	save(d, "ana");
+	memory_is_out = true;
+	assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), ERR_IO);
+	memory_is_out = false;
+	assert_true(directory_moved(d));
+	assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
+	assert_string_equal(s.text, "2:ana ");
+	assert_false(directory_moved(d));
+	directory_close(&d);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	return crypt_init() == OK ? 0 : -1;
+}
+
+static int unmake(void **state)
+{
+	(void)state;
+	scratch_remove(&scratch);
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_damaged_line_hides_no_other, make, unmake),
+		cmocka_unit_test_setup_teardown(what_could_not_be_read_for_a_moment_is_not_missed, make, unmake),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
