@@ -14,7 +14,7 @@ struct row {
 	struct happening h;         /* its spans point into `text`; message NULL */
 	uint8_t policy[16];
 	int64_t from_us;            /* monotonic: since when it is counted */
-	int64_t first_us, last_us;
+	int64_t first_us, first_mono_us, last_us;
 	uint64_t count;             /* 0: nothing followed so far */
 	size_t prefix;              /* of the topic, which all of them have in common */
 	bool one_topic, rest;       /* rest: whatever else one actor tried */
@@ -163,6 +163,7 @@ static void tell(struct tally *t, size_t i)
 	if (r->count == 0)
 		return;
 	h.at_us = r->first_us;
+	h.mono_us = r->first_mono_us;
 	h.until_us = r->last_us;
 	h.count = r->count;
 	if (!r->one_topic) {                /* "a/b/+": the last level differs */
@@ -265,8 +266,10 @@ static void count(struct tally *t, size_t i, const struct happening *h, struct s
 		set_topic(r, topic);
 	else
 		r->one_topic = r->one_topic && (r->rest || span_eq(topic, r->h.topic));
-	if (r->count++ == 0)
+	if (r->count++ == 0) {
 		r->first_us = h->at_us;
+		r->first_mono_us = h->mono_us;
+	}
 	r->last_us = h->at_us;
 }
 

@@ -267,13 +267,14 @@ static enum err write_gap(struct record *r, const struct gap *g, const char *det
 	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, g, NULL, detail));
 }
 
-/* Somebody set the wall clock: the entries' order is still that of the index and of mono_us. */
+/* Somebody set the wall clock: the entries' order is still that of the index and of mono_us. What stands for several began
+ * some time ago, maybe before. */
 static enum err write_clock(struct record *r, const struct happening *h)
 {
 	int64_t now = h->at_us - h->mono_us, jump = now - r->done.clock_us;
 	char detail[64];
 
-	if (h->mono_us == 0 || (r->done.has_clock && llabs(jump) <= CLOCK_JUMP_US))
+	if (h->count || h->mono_us == 0 || (r->done.has_clock && llabs(jump) <= CLOCK_JUMP_US))
 		return OK;
 	r->done.clock_us = now;
 	if (!r->done.has_clock) {
@@ -289,7 +290,6 @@ static enum err write_happening(struct record *r, const struct audited *e)
 {
 	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
 		return write_gap(r, &e->gap, "the record had no room");
-	TRY(write_clock(r, &e->h));
 	if (!fold_add(r->fold, &e->h)) {
 		TRY(write_folded(r));
 		must(fold_add(r->fold, &e->h));
@@ -306,12 +306,14 @@ static enum err fill_from_ring(struct record *r, int most)
 
 	for (int i = 0; i < most && n < BATCH_BYTES && ring_peek(r->ring, &raw); i++) {
 		audited_read(raw, &e);
+		TRY(write_clock(r, &e.h));
 		TRY(write_happening(r, &e));
 		n += raw.n;
 	}
 	return OK;
 }
 
+/* No clock is judged by these: they are late, and may be of another boot. */
 static enum err fill_from_spill(struct record *r, int most)
 {
 	struct audited e;

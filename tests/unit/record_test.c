@@ -358,6 +358,25 @@ static void a_clock_that_was_set_is_told(void **state)
 	assert_int_equal(seen.stood_for, 4);
 }
 
+/* A sum that comes after the clock was set began before. */
+static void a_sum_judges_no_clock(void **state)
+{
+	struct happening h = publish(0), sum = publish(0);
+
+	(void)state;
+	sum.count = 7;
+	sum.until_us = sum.at_us + 3000000;
+	open_record();
+	h.at_us += 3600 * 1000000LL;
+	assert_true(record_push(g.record, &h));
+	assert_true(record_push(g.record, &sum));
+	assert_true(record_push(g.record, &h));
+	record_close(&g.record);
+	count_all();
+	assert_int_equal(seen.clocks, 0);
+	assert_int_equal(seen.stood_for, 9);
+}
+
 /* Pushing faster than any disk: what the ring refuses is counted to the unit. */
 static void lost_and_kept_add_up(void **state)
 {
@@ -573,6 +592,7 @@ static void what_is_life_critical_is_set_aside(void **state)
 static void what_was_set_aside_outlives_a_restart(void **state)
 {
 	uint64_t refused = 0, n = 0, other = 0;
+	struct happening now = publish(0);
 	char spill[128];
 
 	(void)state;
@@ -598,14 +618,19 @@ static void what_was_set_aside_outlives_a_restart(void **state)
 	record_close(&g.record);
 	disk_heals();
 	open_record();
+	now.mono_us = 5;                /* an hour later, after another boot: the clock was not set */
+	now.at_us += 3600 * 1000000LL;
+	assert_true(record_push(g.record, &now));
 	record_close(&g.record);
 	assert_good();
 	in_order = false;
 	add_gaps();
 	assert_int_equal(critical, n);
 	assert_int_equal(sum, n * (n - 1) / 2);
-	assert_int_equal(lost_by[RECORD_MOVEMENT], other + 1 - plain);
+	assert_int_equal(lost_by[RECORD_MOVEMENT], other + 2 - plain);
 	assert_true(refused > 0 && aside == n);
+	count_all();
+	assert_int_equal(seen.clocks, 0);
 }
 
 /* An act is settled when it is durable, and never when the record has stopped for good. */
@@ -817,6 +842,7 @@ int main(void)
 		T(deliveries_of_another_verdict_are_another_entry),
 		T(a_delivery_to_the_whole_house_fits),
 		T(a_clock_that_was_set_is_told),
+		T(a_sum_judges_no_clock),
 		T(lost_and_kept_add_up),
 		T(a_gap_counts_what_one_stood_for),
 		T(a_gap_that_nothing_follows_is_told_at_the_next_tick),

@@ -74,6 +74,7 @@ static void the_first_goes_at_once_and_the_rest_together(void **state)
 	assert_int_equal(told.entries, 2);
 	assert_int_equal(told.last.count, 1000);
 	assert_int_equal(told.last.at_us, 1000 * S + 9800);
+	assert_int_equal(told.last.mono_us, 9800);  /* both clocks of one event */
 	assert_int_equal(told.last.until_us, 1000 * S + 9800000);
 	assert_string_equal(told.topic, "mercy/unit/icu3/alert");
 	assert_string_equal(told.actor, "eve");
