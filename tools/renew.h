@@ -1,5 +1,6 @@
 /* renew: the way on when a record was cut, set back, damaged or written in another layout: it is put aside as evidence, and
- * another one begins under the next origin, whose first entry quotes what was signed last and says why. */
+ * another one begins under the next origin, whose first entry quotes what was signed last and says why. Wherever it is
+ * interrupted, no broker goes on with half of it, and the next run does. */
 #ifndef PULLCORD_RENEW_H
 #define PULLCORD_RENEW_H
 

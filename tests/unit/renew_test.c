@@ -4,7 +4,10 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include "cmd.h"
 #include "initial.h"
@@ -13,9 +16,26 @@
 #include "recording.h"
 #include "renew.h"
 #include "scratch.h"
+#include "sizes.h"
 #include "vault.h"
 
 static struct scratch scratch;
+
+/* The process dies before the n-th change of a file or folder; 0: it lives. */
+static unsigned dies_at;
+
+static void step(void)
+{
+	if (dies_at && --dies_at == 0)
+		_exit(99);
+}
+
+#define OURS __attribute__((visibility("default")))
+OURS int rename(const char *from, const char *to) { step(); return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); }
+OURS int link(const char *from, const char *to) { step(); return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); }
+OURS int unlink(const char *path) { step(); return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+OURS int fsync(int fd) { step(); return (int)syscall(SYS_fsync, fd); }
+OURS int fdatasync(int fd) { step(); return (int)syscall(SYS_fdatasync, fd); }
 
 static int up(void **state)
 {
@@ -193,12 +213,223 @@ static void the_line_goes_on_in_the_new_record(void **state)
 	assert_int_equal(run_renew("its line was damaged"), CMD_DONE);
 }
 
+/* ---- interrupted ---- */
+
+static uint8_t root[32], seed[32], pub[32];
+
+static struct record_spec spec_of(const char *path, const char *sizes, const char *line, const char *origin)
+{
+	return (struct record_spec){
+		.path = path, .sizes_path = sizes, .origin = origin, .root = root, .sign_secret = seed, .map_bytes = 4 << 20,
+		.ring_bytes = 1 << 16, .line_path = line,
+	};
+}
+
+/* What the broker's start says, under the key that lies there. */
+static enum err start_broker(uint64_t events)
+{
+	struct install_path path = in("record.mdb"), sizes = in("record.sizes"), line = in(INSTALL_LINE);
+	struct record *record = NULL;
+	struct record_spec spec;
+	struct span origin;
+	char *vkey, name[ORIGIN_BYTES_MAX + 1];
+	uint8_t key[32];
+	size_t n;
+
+	TRY(install_read(in("record.vkey").text, 1024, &vkey, &n));
+	vkey[strcspn(vkey, "\n")] = '\0';
+	must(vkey_read(span_str(vkey), &origin, key) == OK && span_text(origin, name, sizeof(name)));
+	free(vkey);
+	spec = spec_of(path.text, sizes.text, line.text, name);
+	TRY(record_open(&spec, &record));
+	for (uint64_t i = 0; i < events; i++) {
+		struct happening h = publish(i);
+
+		must(record_push(record, &h));
+	}
+	record_close(&record);
+	return OK;
+}
+
+static void read_genesis(const char *reason, uint64_t size)
+{
+	const Pullcord__V1__AuditEvent *event;
+	struct reader *reader = NULL;
+	struct checkpoint c;
+	struct entry entry;
+
+	assert_int_equal(reader_open(in("record.mdb").text, root, &reader), OK);
+	assert_int_equal(reader_get(reader, 0, &entry, &event), OK);
+	assert_true(span_is(reader_origin(reader), "mercy/audit/main/2"));
+	if (reason)
+		assert_true(span_is(entry.reason, reason));
+	assert_int_equal(note_open(entry.before, SPAN_LIT("mercy/audit/main"), pub, &c), OK);
+	assert_int_equal(c.size, size);
+	reader_close(&reader);
+}
+
+static bool renew_dies_at(unsigned n)
+{
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		dies_at = n;
+		_exit(run_renew("the first try"));
+	}
+	must(waitpid(child, &status, 0) == child && WIFEXITED(status));
+	return WEXITSTATUS(status) == 99;
+}
+
+static const uint8_t initial[FORWARD_KEY_BYTES] = { 5 };
+
+/* What was signed last, by the file that says so. */
+static uint64_t signed_size(const char *name)
+{
+	struct sizes *sizes = NULL;
+	struct checkpoint c;
+
+	assert_int_equal(sizes_open(in(name).text, SPAN_LIT("mercy/audit/main"), pub, true, &sizes), OK);
+	assert_int_equal(sizes_newest(sizes, &c), OK);
+	sizes_close(&sizes);
+	return c.size;
+}
+
+/* A record, and its line, that is whole, or whose store was set back to what it was before. */
+static void make_old(bool set_back)
+{
+	uint8_t *before;
+	size_t n;
+
+	scratch_make(&scratch);
+	make_installation(root, seed, pub);
+	assert_int_equal(forward_begin(in(INSTALL_LINE).text, initial), OK);
+	assert_int_equal(start_broker(10), OK);
+	before = slurp(in("record.mdb").text, &n);
+	assert_int_equal(start_broker(39), OK);
+	if (set_back)
+		spill(in("record.mdb").text, before, n);
+	free(before);
+}
+
+static void verify_line(void)
+{
+	struct install_path path = in("record.mdb"), sizes = in("record.sizes"), line = in(INSTALL_LINE);
+	struct verify_report report;
+	char key[400];
+
+	assert_int_equal(vkey_write(SPAN_LIT("mercy/audit/main/2"), pub, key, sizeof(key)), OK);
+	assert_int_equal(verify_record(&(struct verify_spec){ .path = path.text, .sizes_path = sizes.text, .vkey = span_str(key),
+							      .root = root, .line = initial, .line_path = line.text }, &report), OK);
+	assert_true(report.first_mark > 0 && report.marks > 0);
+}
+
+static bool is_new(void)
+{
+	char *vkey;
+	size_t n;
+	bool is;
+
+	must(install_read(in("record.vkey").text, 1024, &vkey, &n) == OK);
+	is = strstr(vkey, "/main/2");
+	free(vkey);
+	return is;
+}
+
+/* Wherever it dies: no broker goes on with half of it, and the next run ends it. */
+static bool dies_and_goes_on(bool set_back, unsigned n)
+{
+	uint64_t size;
+	bool died, done;
+	enum err e;
+
+	make_old(set_back);
+	size = signed_size("record.sizes");
+	died = renew_dies_at(n);
+	done = is_new();
+	e = start_broker(0);
+	if (done || (!set_back && e == OK))
+		assert_int_equal(e, OK);
+	else
+		assert_true(e == ERR_CORRUPT || e == ERR_KEY);
+	if (!done && e == OK) {                 /* the old one goes on, and so does what was signed */
+		assert_int_equal(start_broker(5), OK);
+		assert_true(signed_size("record.sizes") > size);
+		size = signed_size("record.sizes");
+	}
+	if (!done)
+		assert_int_equal(run_renew("the next try"), CMD_DONE);
+	assert_int_equal(start_broker(3), OK);
+	read_genesis(NULL, size);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const name[] = { "record.mdb.1", "record.mdb.1-keys", "record.sizes.1", "record.vkey.1" };
+		static const char *const other[] = { "record.mdb", "record.mdb-keys", "record.sizes", "record.vkey" };
+		struct stat aside, now;
+
+		assert_int_equal(stat(in(name[i]).text, &aside), 0);
+		assert_int_equal(stat(in(other[i]).text, &now), 0);
+		assert_true(aside.st_ino != now.st_ino);
+	}
+	verify_line();
+	(void)down(NULL);
+	return died;
+}
+
+static void it_may_die_at_any_step(void **state)
+{
+	unsigned n = 1;
+
+	(void)state;
+	must(crypt_init() == OK);
+	while (dies_and_goes_on(true, n))
+		n++;
+	assert_true(n > 10);
+	for (n = 1; dies_and_goes_on(false, n); n++)
+		;
+}
+
+/* The store has the checkpoints, too. */
+static void a_lost_sizes_file_is_no_lost_quote(void **state)
+{
+	uint64_t size;
+
+	(void)state;
+	(void)down(NULL);
+	make_old(false);
+	size = signed_size("record.sizes");
+	assert_int_equal(unlink(in("record.sizes").text), 0);
+	assert_int_equal(start_broker(0), ERR_CORRUPT);
+	assert_int_equal(unlink(in("record.sizes").text), 0);   /* it made an empty one */
+	assert_int_equal(run_renew("the sizes were lost"), CMD_DONE);
+	read_genesis("the sizes were lost", size);
+}
+
+static void what_was_put_aside_before_is_not_touched(void **state)
+{
+	uint64_t size;
+
+	(void)state;
+	(void)down(NULL);
+	make_old(true);
+	size = signed_size("record.sizes");
+	assert_int_equal(install_write(in("record.sizes.1").text, SPAN_LIT("evidence"), 0600), OK);
+	assert_int_equal(run_renew("why"), CMD_NO);
+	assert_int_equal(access(in("record.mdb.1").text, F_OK), -1);
+	assert_false(is_new());
+	assert_int_equal(unlink(in("record.sizes.1").text), 0);
+	assert_int_equal(run_renew("why"), CMD_DONE);
+	read_genesis("why", size);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_origin_is_counted_on, up, down),
 		cmocka_unit_test_setup_teardown(the_line_goes_on_in_the_new_record, up, down),
 		cmocka_unit_test_setup_teardown(the_new_record_quotes_the_old_one, up, down),
+		cmocka_unit_test(it_may_die_at_any_step),
+		cmocka_unit_test_setup_teardown(a_lost_sizes_file_is_no_lost_quote, up, down),
+		cmocka_unit_test_setup_teardown(what_was_put_aside_before_is_not_touched, up, down),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
