@@ -1,15 +1,16 @@
 #include "note.h"
 
-#define ED25519_TYPE 0x01
+enum key_type { ED25519_TYPE = 0x01, COSIGNATURE_TYPE = 0x04 };
+#define KEY_ID 4
 static const char dash[] = "\xe2\x80\x94 ";   /* em dash, blank */
 
-static void key_id(struct span name, const uint8_t pub[SIGN_KEY_BYTES], uint8_t id[4])
+static void key_id(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES], uint8_t id[KEY_ID])
 {
-	static const uint8_t mid[] = { '\n', ED25519_TYPE };
+	const uint8_t mid[] = { '\n', (uint8_t)type };
 	uint8_t digest[SHA256_BYTES];
 
 	SHA256(digest, name, span(mid, sizeof(mid)), span(pub, SIGN_KEY_BYTES));
-	memcpy(id, digest, 4);
+	memcpy(id, digest, KEY_ID);
 }
 
 static bool name_ok(struct span s)
@@ -24,7 +25,7 @@ static bool name_ok(struct span s)
 
 enum err note_write(const struct checkpoint *c, const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
 {
-	uint8_t pub[SIGN_KEY_BYTES], line[4 + SIGN_BYTES];
+	uint8_t pub[SIGN_KEY_BYTES], line[KEY_ID + SIGN_BYTES];
 	char root[45], sig[93];
 	size_t start = out->n;
 
@@ -34,7 +35,7 @@ enum err note_write(const struct checkpoint *c, const uint8_t secret[SIGN_KEY_BY
 	put_fmt(out, "%.*s\n%llu\n%s\n", SPAN_FMT(c->origin), (unsigned long long)c->size, root);
 	TRY(put_end(out));
 	TRY(sign_public(secret, pub));
-	key_id(c->origin, pub, line);
+	key_id(ED25519_TYPE, c->origin, pub, line);
 	TRY(sign_make(secret, span(out->p + start, out->n - start), line + 4));
 	base64_encode(span(line, sizeof(line)), sig);
 	put_fmt(out, "\n%s%.*s %s\n", dash, SPAN_FMT(c->origin), sig);
@@ -56,29 +57,40 @@ static enum err split(struct span note, struct span *body, struct span *lines)
 	return ERR_SYNTAX;
 }
 
-enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_KEY_BYTES], struct span *body)
+/* The signature of the next line, which is of that name and key; ERR_NOT_FOUND after the last. */
+static enum err next_line(struct span *lines, struct span name, const uint8_t id[KEY_ID], uint8_t *raw, size_t n)
 {
-	struct span text, lines, line, who, sig;
-	uint8_t raw[4 + SIGN_BYTES], id[4];
-	enum err e = ERR_KEY;
+	struct span line, who, sig;
 
-	TRY(split(note, &text, &lines));
-	key_id(name, pub, id);
-	while (lines.n) {
-		line = span_cut(lines, '\n', &lines);
+	while (lines->n) {
+		line = span_cut(*lines, '\n', lines);
 		if (line.n < sizeof(dash) - 1 || memcmp(line.p, dash, sizeof(dash) - 1) != 0)
 			return ERR_SYNTAX;
 		line = span(line.p + sizeof(dash) - 1, line.n - (sizeof(dash) - 1));
 		who = span_cut(line, ' ', &sig);
-		if (!span_eq(who, name) || base64_decode(sig, raw, sizeof(raw)) != (long)sizeof(raw) ||
-		    memcmp(raw, id, sizeof(id)) != 0)
-			continue;   /* somebody else's line */
-		TRY(sign_check(pub, text, raw + 4));
-		e = OK;
+		if (span_eq(who, name) && base64_decode(sig, raw, n) == (long)n && memcmp(raw, id, KEY_ID) == 0)
+			return OK;              /* others are somebody else's */
 	}
-	if (e == OK)
+	return ERR_NOT_FOUND;
+}
+
+enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_KEY_BYTES], struct span *body)
+{
+	struct span text, lines;
+	uint8_t raw[KEY_ID + SIGN_BYTES], id[KEY_ID];
+	enum err e, found = ERR_KEY;
+
+	TRY(split(note, &text, &lines));
+	key_id(ED25519_TYPE, name, pub, id);
+	while ((e = next_line(&lines, name, id, raw, sizeof(raw))) == OK) {
+		TRY(sign_check(pub, text, raw + KEY_ID));
+		found = OK;
+	}
+	if (e != ERR_NOT_FOUND)
+		return e;
+	if (found == OK)
 		*body = text;
-	return e;
+	return found;
 }
 
 enum err note_open(struct span note, struct span origin, const uint8_t pub[SIGN_KEY_BYTES], struct checkpoint *out)
@@ -97,15 +109,80 @@ enum err note_open(struct span note, struct span origin, const uint8_t pub[SIGN_
 	return OK;
 }
 
-enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
+/* ---- cosignatures ---- */
+
+#define COSIGNED_MAX (NOTE_BYTES_MAX + 64)
+#define COSIGNATURE_BYTES (KEY_ID + 8 + SIGN_BYTES)
+
+/* What a cosignature signs. */
+static enum err cosigned_text(struct span text, uint64_t time_s, struct put *out)
 {
-	uint8_t raw[1 + SIGN_KEY_BYTES] = { ED25519_TYPE }, id[4];
+	put_fmt(out, "cosignature/v1\ntime %llu\n", (unsigned long long)time_s);
+	put_bytes(out, text);
+	return put_end(out);
+}
+
+enum err note_cosign(struct span note, struct span name, const uint8_t secret[SIGN_KEY_BYTES], uint64_t time_s,
+		     struct put *out)
+{
+	uint8_t pub[SIGN_KEY_BYTES], raw[COSIGNATURE_BYTES], text[COSIGNED_MAX];
+	struct put line = put(raw, sizeof(raw)), what = put(text, sizeof(text));
+	struct span body, lines;
+	char b64[105];
+
+	if (!name_ok(name) || time_s > INT64_MAX)
+		return ERR_SYNTAX;
+	TRY(split(note, &body, &lines));
+	TRY(cosigned_text(body, time_s, &what));
+	TRY(sign_public(secret, pub));
+	key_id(COSIGNATURE_TYPE, name, pub, raw);
+	line.n = KEY_ID;
+	put_u64(&line, time_s);
+	TRY(sign_make(secret, put_span(&what), raw + line.n));
+	base64_encode(span(raw, sizeof(raw)), b64);
+	put_fmt(out, "%s%.*s %s\n", dash, SPAN_FMT(name), b64);
+	return put_end(out);
+}
+
+enum err note_cosigned(struct span note, const struct cosigner *by, uint64_t *time_s)
+{
+	uint8_t raw[COSIGNATURE_BYTES], id[KEY_ID], text[COSIGNED_MAX];
+	enum err e, found = ERR_NOT_FOUND;
+	struct span body, lines;
+	uint64_t last = 0;
+
+	TRY(split(note, &body, &lines));
+	key_id(COSIGNATURE_TYPE, by->name, by->pub, id);
+	while ((e = next_line(&lines, by->name, id, raw, sizeof(raw))) == OK) {
+		struct put what = put(text, sizeof(text));
+		struct cur c = cur(span(raw + KEY_ID, 8));
+		uint64_t when = cur_u64(&c);
+
+		if (when > INT64_MAX)
+			return ERR_KEY;
+		TRY(cosigned_text(body, when, &what));
+		TRY(sign_check(by->pub, put_span(&what), raw + KEY_ID + 8));
+		last = when > last ? when : last;
+		found = OK;
+	}
+	if (e != ERR_NOT_FOUND)
+		return e;
+	if (found == OK)
+		*time_s = last;
+	return found;
+}
+
+/* ---- verifier keys ---- */
+
+static enum err key_write(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
+{
+	uint8_t raw[1 + SIGN_KEY_BYTES] = { (uint8_t)type }, id[KEY_ID];
 	char b64[45], hash[9];
 	struct put b = put(out, cap);
 
 	if (!name_ok(name))
 		return ERR_SYNTAX;
-	key_id(name, pub, id);
+	key_id(type, name, pub, id);
 	hex_encode(span(id, sizeof(id)), hash);
 	memcpy(raw + 1, pub, SIGN_KEY_BYTES);
 	base64_encode(span(raw, sizeof(raw)), b64);
@@ -113,18 +190,38 @@ enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *o
 	return put_end(&b);
 }
 
-enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
+static enum err key_read(enum key_type type, struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
 {
-	uint8_t raw[1 + SIGN_KEY_BYTES], want[4], have[4];
+	uint8_t raw[1 + SIGN_KEY_BYTES], want[KEY_ID], have[KEY_ID];
 	struct span rest, who = span_cut(text, '+', &rest), hash = span_cut(rest, '+', &rest);
 
-	if (!name_ok(who) || hash.n != 8 || !hex_decode(hash, have, sizeof(have)) ||
-	    base64_decode(rest, raw, sizeof(raw)) != (long)sizeof(raw) || raw[0] != ED25519_TYPE)
+	if (!name_ok(who) || hash.n != 2 * KEY_ID || !hex_decode(hash, have, sizeof(have)) ||
+	    base64_decode(rest, raw, sizeof(raw)) != (long)sizeof(raw) || raw[0] != type)
 		return ERR_SYNTAX;
-	key_id(who, raw + 1, want);
+	key_id(type, who, raw + 1, want);
 	if (memcmp(want, have, sizeof(want)) != 0)
 		return ERR_KEY;
 	memcpy(pub, raw + 1, SIGN_KEY_BYTES);
 	*name = who;
 	return OK;
+}
+
+enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
+{
+	return key_write(ED25519_TYPE, name, pub, out, cap);
+}
+
+enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
+{
+	return key_read(ED25519_TYPE, text, name, pub);
+}
+
+enum err cosigner_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
+{
+	return key_write(COSIGNATURE_TYPE, name, pub, out, cap);
+}
+
+enum err cosigner_read(struct span text, struct cosigner *out)
+{
+	return key_read(COSIGNATURE_TYPE, text, &out->name, out->pub);
 }

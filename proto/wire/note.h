@@ -30,4 +30,27 @@ enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_
 enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
 enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
 
+/* ---- cosignatures of witnesses (https://c2sp.org/tlog-cosignature), Ed25519 (type 0x04) ----
+ *
+ *     "— " name " " base64(key id, 4 | POSIX time, 8 BE | signature, 64) "\n"
+ *
+ * over "cosignature/v1" "\n" "time " decimal "\n" and the note's text: as of then, this is the largest tree that the
+ * witness has seen, and every one it saw before is a beginning of it. */
+#define COSIGNATURE_LINE_MAX (4 + ORIGIN_BYTES_MAX + 1 + 104 + 1)
+
+struct cosigner {
+	struct span name;       /* borrowed */
+	uint8_t pub[SIGN_KEY_BYTES];
+};
+
+/* Appends one line, which belongs under the note. ERR_SYNTAX: not a note, or no name; ERR_TOO_LARGE. */
+enum err note_cosign(struct span note, struct span name, const uint8_t secret[SIGN_KEY_BYTES], uint64_t time_s,
+		     struct put *out) MUST_USE;
+/* When did they cosign the note last? ERR_NOT_FOUND: it has no line of theirs; ERR_KEY: one that does not fit. */
+enum err note_cosigned(struct span note, const struct cosigner *by, uint64_t *time_s) MUST_USE;
+
+/* A cosigner's key, as vkey_write() and vkey_read(): "name+hash+base64(0x04 | public key)". */
+enum err cosigner_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
+enum err cosigner_read(struct span text, struct cosigner *out) MUST_USE;
+
 #endif

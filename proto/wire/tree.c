@@ -125,45 +125,65 @@ enum err tree_check_inclusion(uint64_t index, uint64_t size, const struct hash *
 	return sn == 0 && same(&r, root) ? OK : ERR_KEY;
 }
 
-enum err tree_check_consistency(uint64_t size1, uint64_t size2, const struct hash *proof, size_t n,
-				const struct hash *root1, const struct hash *root2)
+/* The roots of both trees as the proof has them. False: it is of another length than the sizes ask for. */
+static bool walk(uint64_t size1, uint64_t size2, const struct hash *proof, size_t n, const struct hash *root1,
+		 struct hash *fr, struct hash *sr)
 {
 	uint64_t fn = size1 - 1, sn = size2 - 1;
-	struct hash fr, sr;
 	size_t i = 0;
 
-	if (size1 == 0 || size1 > size2)
-		return ERR_RANGE;
-	if (size1 == size2)
-		return n == 0 && same(root1, root2) ? OK : ERR_KEY;
 	while (fn & 1) {
 		fn >>= 1;
 		sn >>= 1;
 	}
 	/* When size1 is a power of two its root is the first node of the path, and is left out of the proof. */
 	if (fn == 0 && (size1 & (size1 - 1)) == 0)
-		fr = sr = *root1;
+		*fr = *sr = *root1;
 	else if (n == 0)
-		return ERR_KEY;
+		return false;
 	else
-		fr = sr = proof[i++];
+		*fr = *sr = proof[i++];
 	for (; i < n; i++) {
 		if (sn == 0)
-			return ERR_KEY;
+			return false;
 		if ((fn & 1) || fn == sn) {
-			fr = tree_node(&proof[i], &fr);
-			sr = tree_node(&proof[i], &sr);
+			*fr = tree_node(&proof[i], fr);
+			*sr = tree_node(&proof[i], sr);
 			while (!(fn & 1) && fn != 0) {
 				fn >>= 1;
 				sn >>= 1;
 			}
 		} else {
-			sr = tree_node(&sr, &proof[i]);
+			*sr = tree_node(sr, &proof[i]);
 		}
 		fn >>= 1;
 		sn >>= 1;
 	}
-	return sn == 0 && same(&fr, root1) && same(&sr, root2) ? OK : ERR_KEY;
+	return sn == 0;
+}
+
+enum err tree_check_consistency(uint64_t size1, uint64_t size2, const struct hash *proof, size_t n,
+				const struct hash *root1, const struct hash *root2)
+{
+	struct hash fr, sr;
+
+	if (size1 == 0 || size1 > size2)
+		return ERR_RANGE;
+	if (size1 == size2)
+		return n == 0 && same(root1, root2) ? OK : ERR_KEY;
+	return walk(size1, size2, proof, n, root1, &fr, &sr) && same(&fr, root1) && same(&sr, root2) ? OK : ERR_KEY;
+}
+
+bool tree_forks(uint64_t size1, uint64_t size2, const struct hash *proof, size_t n, const struct hash *root1,
+		const struct hash *root2)
+{
+	struct hash fr, sr;
+
+	if (size1 == 0 || size1 > size2)
+		return false;
+	if (size1 == size2)
+		return !same(root1, root2);
+	return walk(size1, size2, proof, n, root1, &fr, &sr) && same(&sr, root2) && !same(&fr, root1);
 }
 
 /* ---- proofs ---- */

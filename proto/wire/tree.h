@@ -54,5 +54,9 @@ enum err tree_check_inclusion(uint64_t index, uint64_t size, const struct hash *
 			      const struct hash *root) MUST_USE;
 enum err tree_check_consistency(uint64_t size1, uint64_t size2, const struct hash *proof, size_t n,
 				const struct hash *root1, const struct hash *root2) MUST_USE;
+/* Does the proof lead to root2 from another root than root1? Then it shows that there are two trees of size1. Says no more
+ * than that it cannot tell when it says no: from a size that is a power of two no proof shows it. */
+bool tree_forks(uint64_t size1, uint64_t size2, const struct hash *proof, size_t n, const struct hash *root1,
+		const struct hash *root2) MUST_USE;
 
 #endif

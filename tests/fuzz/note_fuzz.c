@@ -14,7 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span s = span(data, size), name, body;
 	uint8_t key[SIGN_KEY_BYTES];
 	char again[ORIGIN_BYTES_MAX + 64];
+	struct cosigner cosigner;
 	struct checkpoint c;
+	uint64_t when;
 
 	must(crypt_init() == OK);
 	if (note_open(s, SPAN_LIT("example.com/foo"), pub, &c) == OK)
@@ -25,6 +27,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (vkey_read(s, &name, key) == OK) {
 		must(vkey_write(name, key, again, sizeof(again)) == OK);
 		must(strlen(again) == size && strncasecmp(again, (const char *)data, size) == 0);
+	}
+	if (cosigner_read(s, &cosigner) == OK) {
+		must(cosigner_write(cosigner.name, cosigner.pub, again, sizeof(again)) == OK);
+		must(strlen(again) == size && strncasecmp(again, (const char *)data, size) == 0);
+		must(note_cosigned(s, &cosigner, &when) != OK);
 	}
 	return 0;
 }

@@ -140,6 +140,119 @@ static void verifier_keys_are_read_back_and_checked(void **state)
 	}
 }
 
+/* ---- cosignatures ---- */
+
+#define WITNESS SPAN_LIT("witness.example/w1")
+static uint8_t witness_secret[SIGN_KEY_BYTES] = { 7, 7 };
+
+static struct cosigner witness_make(void)
+{
+	struct cosigner c = { .name = WITNESS };
+
+	assert_int_equal(sign_public(witness_secret, c.pub), OK);
+	return c;
+}
+
+static struct span write_cosigned(uint64_t time_s)
+{
+	struct span note = write_note(70);
+	struct put b = put(text, sizeof(text));
+	uint8_t line[COSIGNATURE_LINE_MAX];
+	struct put out = put(line, sizeof(line));
+
+	assert_int_equal(note_cosign(note, WITNESS, witness_secret, time_s, &out), OK);
+	b.n = note.n;
+	put_bytes(&b, put_span(&out));
+	return put_span(&b);
+}
+
+static void a_cosignature_is_of_its_witness_and_time(void **state)
+{
+	struct cosigner by = witness_make(), stranger = by;
+	struct span note = write_cosigned(1679315147);
+	struct checkpoint c;
+	uint64_t when;
+
+	(void)state;
+	assert_int_equal(note_cosigned(note, &by, &when), OK);
+	assert_int_equal(when, 1679315147);
+	assert_int_equal(note_open(note, ORIGIN, pub, &c), OK);          /* the log's own is still there */
+	stranger.name = SPAN_LIT("witness.example/w2");
+	assert_int_equal(note_cosigned(note, &stranger, &when), ERR_NOT_FOUND);
+	stranger = by;
+	stranger.pub[0] ^= 1;
+	assert_int_equal(note_cosigned(note, &stranger, &when), ERR_NOT_FOUND);
+	assert_int_equal(note_cosigned(write_note(70), &by, &when), ERR_NOT_FOUND);
+}
+
+static void no_byte_of_what_was_cosigned_can_be_changed(void **state)
+{
+	struct cosigner by = witness_make();
+	struct span log = write_note(70), note;
+	size_t body = log.n - 2, line = 0;
+	uint64_t when;
+
+	(void)state;
+	while (memcmp(log.p + body, "\n\n", 2) != 0)
+		body--;
+	line = log.n;
+	note = write_cosigned(1679315147);
+	for (size_t i = 0; i < note.n; i++) {
+		if (i > body && i < line)
+			continue;       /* the log's line is the log's */
+		for (unsigned bit = 0; bit < 8; bit++) {
+			text[i] ^= (uint8_t)(1u << bit);
+			assert_int_not_equal(note_cosigned(note, &by, &when), OK);
+			text[i] ^= (uint8_t)(1u << bit);
+		}
+	}
+}
+
+/* The bytes that https://c2sp.org/tlog-cosignature names, put together here once more. */
+static void a_cosignature_signs_what_c2sp_says(void **state)
+{
+	struct cosigner by = witness_make();
+	struct span note = write_cosigned(42), rest, line;
+	uint8_t raw[4 + 8 + SIGN_BYTES], what[1024], digest[SHA256_BYTES];
+	struct put b = put(what, sizeof(what));
+
+	(void)state;
+	put_str(&b, "cosignature/v1\ntime 42\n");
+	rest = note;
+	for (unsigned i = 0; i < 3; i++) {
+		put_bytes(&b, span_cut(rest, '\n', &rest));
+		put_str(&b, "\n");
+	}
+	(void)span_cut(rest, '\n', &rest);                              /* the empty line */
+	(void)span_cut(rest, '\n', &rest);                              /* the log's signature */
+	line = span_cut(rest, '\n', &rest);
+	(void)span_cut(line, ' ', &line);
+	assert_true(span_eq(span_cut(line, ' ', &line), WITNESS));
+	assert_int_equal(base64_decode(line, raw, sizeof(raw)), sizeof(raw));
+	SHA256(digest, WITNESS, SPAN_LIT("\n\x04"), span(by.pub, sizeof(by.pub)));
+	assert_memory_equal(raw, digest, 4);
+	assert_int_equal(raw[11], 42);
+	assert_int_equal(sign_check(by.pub, put_span(&b), raw + 12), OK);
+}
+
+static void keys_of_logs_and_of_witnesses_are_told_apart(void **state)
+{
+	char vkey[400];
+	struct cosigner c;
+	uint8_t back[SIGN_KEY_BYTES];
+	struct span name;
+
+	(void)state;
+	assert_int_equal(vkey_write(ORIGIN, pub, vkey, sizeof(vkey)), OK);
+	assert_int_equal(cosigner_read(span_str(vkey), &c), ERR_SYNTAX);
+	assert_int_equal(cosigner_write(WITNESS, pub, vkey, sizeof(vkey)), OK);
+	assert_int_equal(vkey_read(span_str(vkey), &name, back), ERR_SYNTAX);
+	assert_int_equal(cosigner_read(span_str(vkey), &c), OK);
+	assert_true(span_eq(c.name, WITNESS));
+	assert_memory_equal(c.pub, pub, sizeof(pub));
+	assert_int_equal(cosigner_write(SPAN_LIT("two words"), pub, vkey, sizeof(vkey)), ERR_SYNTAX);
+}
+
 /* ---- the example of https://c2sp.org/signed-note ---- */
 
 static struct span load(const char *name, char *buf, size_t cap)
@@ -188,6 +301,10 @@ int main(void)
 		cmocka_unit_test(a_size_has_one_spelling),
 		cmocka_unit_test(origins_that_are_none_are_not_signed),
 		cmocka_unit_test(verifier_keys_are_read_back_and_checked),
+		cmocka_unit_test(a_cosignature_is_of_its_witness_and_time),
+		cmocka_unit_test(no_byte_of_what_was_cosigned_can_be_changed),
+		cmocka_unit_test(a_cosignature_signs_what_c2sp_says),
+		cmocka_unit_test(keys_of_logs_and_of_witnesses_are_told_apart),
 		cmocka_unit_test(published_example_verifies),
 	};
 

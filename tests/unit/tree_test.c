@@ -161,6 +161,11 @@ static void every_consistency_proof_holds_and_none_for_changed_history(void **st
 			assert_int_equal(tree_check_consistency(m, n, proof, c, &old, &new), OK);
 			assert_int_equal(tree_check_consistency(m, n, proof, c, &forged, &new), ERR_KEY);
 			assert_int_equal(tree_check_consistency(m, n, proof, c, &old, &forged), ERR_KEY);
+			assert_false(tree_forks(m, n, proof, c, &old, &new));
+			/* It shows the old root it was made for, but when that is a node of the path and left out. */
+			assert_int_equal(tree_forks(m, n, proof, c, &forged, &new), m == n || (m & (m - 1)));
+			assert_int_equal(tree_forks(m, n, proof, c, &old, &forged), m == n);
+			assert_false(tree_forks(m, n, proof, c, &forged, &forged));
 			assert_int_equal(tree_check_consistency(n + 1, n, proof, c, &old, &new), ERR_RANGE);
 		}
 	}
