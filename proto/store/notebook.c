@@ -1,0 +1,250 @@
+#include "notebook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "vault.h"
+
+#define NAME_MAX_HERE 32        /* of a file in it */
+
+struct notebook {
+	int folder;                     /* also what the lock is on */
+	char vkey[ORIGIN_BYTES_MAX + 64];
+	char origin[ORIGIN_BYTES_MAX + 1];
+	struct cosigner log;            /* its name is origin */
+	struct cosigner self;           /* its name is in vkey */
+	uint8_t secret[SIGN_KEY_BYTES];
+	char note_name[NAME_MAX_HERE], new_name[NAME_MAX_HERE], had_name[NAME_MAX_HERE], got_name[NAME_MAX_HERE];
+	struct witnessed last;
+	bool stopped;
+	size_t note_n;
+	char note[NOTE_BYTES_MAX + 1];
+};
+
+/* ---- files ---- */
+
+static enum err why(void)
+{
+	switch (errno) {
+	case ENOENT: return ERR_NOT_FOUND;
+	case EEXIST: return ERR_EXISTS;
+	case EACCES: case EPERM: case EROFS: return ERR_DENIED;
+	case ENOSPC: case EDQUOT: return ERR_FULL;
+	default: return ERR_IO;
+	}
+}
+
+static bool write_all(int fd, struct span s)
+{
+	while (s.n) {
+		ssize_t n = write(fd, s.p, s.n);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return false;
+		s = span(s.p + n, s.n - (size_t)n);
+	}
+	return true;
+}
+
+/* There as a whole, for good, or not at all. */
+static enum err keep(const struct notebook *n, const char *name, struct span s)
+{
+	CLEANUP(fd_cleanup) int fd = openat(n->folder, n->new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+
+	if (fd < 0 || !write_all(fd, s) || fsync(fd) != 0 || renameat(n->folder, n->new_name, n->folder, name) != 0 ||
+	    fsync(n->folder) != 0)
+		return why();
+	return OK;
+}
+
+static enum err bring(const struct notebook *n, const char *name, char *out, size_t cap, size_t *len)
+{
+	CLEANUP(fd_cleanup) int fd = openat(n->folder, name, O_RDONLY | O_CLOEXEC);
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return why();
+	for (*len = 0; *len < cap && (got = read(fd, out + *len, cap - *len)) > 0;)
+		*len += (size_t)got;
+	if (got < 0)
+		return ERR_IO;
+	return *len == cap ? ERR_TOO_LARGE : OK;
+}
+
+static bool is_there(const struct notebook *n, const char *name)
+{
+	return faccessat(n->folder, name, F_OK, 0) == 0 || errno != ENOENT;
+}
+
+/* ---- opening ---- */
+
+static enum err open_folder(struct notebook *n, const char *path)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) != 0 && errno != EEXIST)
+		return why();
+	n->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (n->folder < 0 || fstat(n->folder, &st) != 0)
+		return why();
+	if (st.st_mode & 077)
+		return ERR_DENIED;
+	return flock(n->folder, LOCK_EX | LOCK_NB) == 0 ? OK : ERR_BUSY;
+}
+
+static enum err open_key(struct notebook *n, const char *path)
+{
+	char key[4096];
+	enum err e;
+
+	if (snprintf(key, sizeof(key), "%s/key", path) >= (int)sizeof(key))
+		return ERR_TOO_LARGE;
+	e = vault_root(key, n->secret);
+	if (e == ERR_NOT_FOUND) {
+		TRY(vault_make_root(key));
+		if (fsync(n->folder) != 0)
+			return why();
+		e = vault_root(key, n->secret);
+	}
+	TRY(e);
+	return sign_public(n->secret, n->self.pub);
+}
+
+/* The name is for good: cosignatures bear it. */
+static enum err open_name(struct notebook *n, struct span name)
+{
+	struct cosigner kept;
+	struct span rest;
+	size_t len;
+	enum err e = bring(n, "vkey", n->vkey, sizeof(n->vkey) - 1, &len);
+
+	if (e == ERR_NOT_FOUND && name.n) {
+		TRY(cosigner_write(name, n->self.pub, n->vkey, sizeof(n->vkey) - 1));
+		len = strlen(n->vkey);
+		n->vkey[len++] = '\n';
+		e = keep(n, "vkey", span(n->vkey, len));
+	}
+	TRY(e);
+	TRY(cosigner_read(span_cut(span(n->vkey, len), '\n', &rest), &kept));
+	if (memcmp(kept.pub, n->self.pub, sizeof(kept.pub)) != 0)
+		return ERR_KEY;
+	if (name.n && !span_eq(name, kept.name))
+		return ERR_EXISTS;
+	n->vkey[strcspn(n->vkey, "\n")] = '\0';
+	n->self.name = kept.name;
+	return OK;
+}
+
+static enum err open_note(struct notebook *n)
+{
+	struct checkpoint c;
+	enum err e = bring(n, n->note_name, n->note, sizeof(n->note), &n->note_n);
+
+	if (e == ERR_NOT_FOUND) {
+		n->note_n = 0;
+		return OK;
+	}
+	TRY(e);
+	if (note_open(span(n->note, n->note_n), n->log.name, n->log.pub, &c) != OK)
+		return ERR_CORRUPT;
+	n->last = (struct witnessed){ c.size, c.root };
+	return OK;
+}
+
+static enum err open_log(struct notebook *n, const struct cosigner *log)
+{
+	char vkey[ORIGIN_BYTES_MAX + 64];
+	struct span rest = span(NULL, 0), id;
+
+	if (!span_text(log->name, n->origin, sizeof(n->origin)))
+		return ERR_TOO_LARGE;
+	n->log = *log;
+	n->log.name = span_str(n->origin);
+	TRY(vkey_write(n->log.name, n->log.pub, vkey, sizeof(vkey)));
+	(void)span_cut(span_str(vkey), '+', &rest);
+	id = span_cut(rest, '+', &rest);
+	snprintf(n->note_name, sizeof(n->note_name), "note.%.*s", SPAN_FMT(id));
+	snprintf(n->new_name, sizeof(n->new_name), "new.%.*s", SPAN_FMT(id));
+	snprintf(n->had_name, sizeof(n->had_name), "evidence.%.*s.had", SPAN_FMT(id));
+	snprintf(n->got_name, sizeof(n->got_name), "evidence.%.*s.got", SPAN_FMT(id));
+	return OK;
+}
+
+enum err notebook_open(const struct notebook_spec *spec, struct notebook **out)
+{
+	CLEANUP(notebook_close) struct notebook *n = calloc(1, sizeof(*n));
+
+	if (!n)
+		return ERR_FULL;
+	n->folder = -1;
+	TRY(open_log(n, &spec->log));
+	TRY(open_folder(n, spec->folder));
+	TRY(open_key(n, spec->folder));
+	TRY(open_name(n, spec->name));
+	TRY(open_note(n));
+	n->stopped = is_there(n, n->had_name) || is_there(n, n->got_name);
+	*out = n;
+	n = NULL;
+	return OK;
+}
+
+void notebook_close(struct notebook **n)
+{
+	if (*n) {
+		fd_cleanup(&(*n)->folder);
+		crypt_wipe((*n)->secret, sizeof((*n)->secret));
+	}
+	free(*n);
+	*n = NULL;
+}
+
+const char *notebook_vkey(const struct notebook *n) { return n->vkey; }
+uint64_t notebook_size(const struct notebook *n) { return n->last.size; }
+bool notebook_stopped(const struct notebook *n) { return n->stopped; }
+
+/* ---- witnessing ---- */
+
+/* It stops also when the disk takes no evidence. */
+static enum err keep_evidence(struct notebook *n, struct span body)
+{
+	n->stopped = true;
+	TRY(keep(n, n->got_name, body));
+	return keep(n, n->had_name, span(n->note, n->note_n));
+}
+
+static enum err vouch(struct notebook *n, const struct checkpoint *c, struct span note, uint64_t time_s, struct put *line)
+{
+	if (c->size != n->last.size || n->note_n == 0) {
+		TRY(keep(n, n->note_name, note));
+		n->last = (struct witnessed){ c->size, c->root };
+		memcpy(n->note, note.p, note.n);
+		n->note_n = note.n;
+	}
+	return note_cosign(note, n->self.name, n->secret, time_s, line);
+}
+
+enum err notebook_add(struct notebook *n, struct span body, bool newest, uint64_t time_s, struct put *line,
+		      enum witness_kind *kind)
+{
+	struct witness_request r;
+	struct checkpoint c;
+
+	if (n->stopped)
+		return ERR_CLOSED;
+	*kind = WITNESS_MALFORMED;
+	if (witness_read(body, &r) != OK)
+		return OK;
+	*kind = witness_judge(&n->last, &n->log, &r, newest, &c);
+	if (witness_contradicts(*kind, newest))
+		return keep_evidence(n, body);
+	if (*kind != WITNESS_ACCEPTED)
+		return OK;
+	return vouch(n, &c, r.note, time_s, line);
+}

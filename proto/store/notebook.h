@@ -1,0 +1,45 @@
+/* notebook: what a witness keeps on disk, in a folder of its own that only it may read:
+ *
+ *     key                 its Ed25519 seed, 64 hex digits; made when there is none
+ *     vkey                its public half under its name (cosigner_write): for the list of whose cosignatures count
+ *     note.ID             the last checkpoint it vouched for, of the log whose key has that id
+ *     evidence.ID.had     a log that contradicted itself: what it had signed before,
+ *     evidence.ID.got     and what it signed then, with its proof: an add-checkpoint body
+ *
+ * Order: judge, write, flush, then cosign. A crash between leaves a note that nobody has a cosignature of: the log asks
+ * again, and is given it. While there is evidence nothing is cosigned, by whichever process, until a person has seen to it
+ * and put it elsewhere. Who takes note.ID away makes the witness forget; it takes any tree of the log then.
+ *
+ * One process at a time. Calls wait for the disk. */
+#ifndef PULLCORD_NOTEBOOK_H
+#define PULLCORD_NOTEBOOK_H
+
+#include "witness.h"
+
+struct notebook;
+
+struct notebook_spec {
+	const char *folder;             /* made when it is not there, in one that is */
+	struct span name;               /* the witness's; empty: as in vkey */
+	struct cosigner log;            /* whose name is the log's origin */
+};
+
+/* ERR_NOT_FOUND: no folder above, or no name yet; ERR_DENIED: others may read it, or we may not write; ERR_BUSY: another
+ * process has it; ERR_EXISTS: it is of a witness of another name; ERR_SYNTAX, ERR_KEY: its files are not what they should
+ * be; ERR_CORRUPT: note.ID is no checkpoint of that log. */
+enum err notebook_open(const struct notebook_spec *spec, struct notebook **out) MUST_USE;
+void notebook_close(struct notebook **n);
+
+const char *notebook_vkey(const struct notebook *n);
+/* The size of the last tree vouched for; 0: none yet. */
+uint64_t notebook_size(const struct notebook *n);
+/* There is evidence against the log. */
+bool notebook_stopped(const struct notebook *n);
+
+/* An add-checkpoint body; `newest`: it answers a question of ours for the newest there is. ACCEPTED: kept, and the line of
+ * the cosignature is appended to *line. What contradicts is kept, too, and is the end. Failures are of the disk: nothing is
+ * cosigned then, and all is as before. ERR_CLOSED: it has stopped. */
+enum err notebook_add(struct notebook *n, struct span body, bool newest, uint64_t time_s, struct put *line,
+		      enum witness_kind *kind) MUST_USE;
+
+#endif

@@ -1,0 +1,292 @@
+/* notebook: what a witness has vouched for it never forgets, and after a contradiction it vouches for nothing more. */
+#include "signed_log.h"
+
+#include <sys/stat.h>
+
+#include "notebook.h"
+#include "scratch.h"
+
+#define NAME "auditor.example/w1"
+#define NOW 1770000000u
+
+static struct scratch scratch;
+static struct signed_log l, other;
+static struct notebook *book;
+static struct cosigner self;
+static char vkey[400];
+static uint8_t raw[WITNESS_BODY_MAX], text[NOTE_BYTES_MAX];
+static enum witness_kind kind;
+
+static const char *folder(void) { return scratch_path(&scratch, "witness"); }
+
+static enum err open_as(const char *name)
+{
+	const struct notebook_spec spec = { folder(), span_str(name), l.key };
+
+	return notebook_open(&spec, &book);
+}
+
+static int make(void **state)
+{
+	(void)state;
+	scratch_make(&scratch);
+	if (crypt_init() != OK)
+		return -1;
+	log_init(&l);
+	other = l;
+	log_grow(&l, 1000, 'a');
+	log_grow(&other, 100, 'a');
+	log_grow(&other, 1000, 'b');
+	if (open_as(NAME) != OK)
+		return -1;
+	snprintf(vkey, sizeof(vkey), "%s", notebook_vkey(book));
+	return cosigner_read(span_str(vkey), &self) == OK ? 0 : -1;
+}
+
+static void empty(const char *dir)
+{
+	DIR *d = opendir(dir);
+	char path[512];
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		unlink(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+static int drop(void **state)
+{
+	(void)state;
+	notebook_close(&book);
+	chmod(folder(), 0700);
+	empty(folder());
+	scratch_remove(&scratch);
+	return 0;
+}
+
+/* What came of it; a cosignature is that of the witness under the checkpoint, and of the time it was given. */
+static enum err add_as(struct span body, bool newest)
+{
+	struct witness_request r;
+	struct put note = put(text, sizeof(text));
+	uint8_t line[COSIGNATURE_LINE_MAX];
+	struct put out = put(line, sizeof(line));
+	uint64_t when;
+
+	TRY(notebook_add(book, body, newest, NOW, &out, &kind));
+	if (kind != WITNESS_ACCEPTED) {
+		assert_int_equal(out.n, 0);
+		return OK;
+	}
+	assert_int_equal(witness_read(body, &r), OK);
+	put_bytes(&note, r.note);
+	put_bytes(&note, put_span(&out));
+	assert_int_equal(note_cosigned(put_span(&note), &self, &when), OK);
+	assert_int_equal(when, NOW);
+	return OK;
+}
+
+static void adds(struct signed_log *log, uint64_t old, uint64_t size, enum witness_kind want)
+{
+	assert_int_equal(add_as(log_body(log, old, size, raw), true), OK);
+	assert_int_equal(kind, want);
+}
+
+static void again(void)
+{
+	notebook_close(&book);
+	assert_int_equal(open_as(""), OK);
+}
+
+/* The file there whose name begins and ends so; NULL: there is none. */
+static const char *find(const char *begins, const char *ends)
+{
+	static char path[512];
+	DIR *d = opendir(folder());
+	bool found = false;
+
+	for (struct dirent *e; d && !found && (e = readdir(d));) {
+		size_t n = strlen(e->d_name), tail = strlen(ends);
+
+		found = strncmp(e->d_name, begins, strlen(begins)) == 0 && n >= tail && strcmp(e->d_name + n - tail, ends) == 0;
+		snprintf(path, sizeof(path), "%s/%s", folder(), e->d_name);
+	}
+	if (d)
+		closedir(d);
+	return found ? path : NULL;
+}
+
+static struct span content(const char *path)
+{
+	static char buf[WITNESS_BODY_MAX];
+	FILE *f;
+	size_t n;
+
+	assert_non_null(path);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	n = fread(buf, 1, sizeof(buf), f);
+	fclose(f);
+	return span(buf, n);
+}
+
+/* ---- */
+
+static void what_continues_is_cosigned_and_remembered(void **state)
+{
+	(void)state;
+	adds(&l, 0, 10, WITNESS_ACCEPTED);
+	adds(&l, 10, 77, WITNESS_ACCEPTED);
+	assert_int_equal(notebook_size(book), 77);
+	again();
+	assert_int_equal(notebook_size(book), 77);
+	adds(&l, 10, 200, WITNESS_TOO_OLD);
+	adds(&l, 77, 200, WITNESS_ACCEPTED);
+	adds(&l, 200, 200, WITNESS_ACCEPTED);           /* asked once more, it says so once more */
+	assert_false(notebook_stopped(book));
+}
+
+static void its_name_and_key_are_for_good(void **state)
+{
+	(void)state;
+	notebook_close(&book);
+	assert_int_equal(open_as("another.example/w1"), ERR_EXISTS);
+	assert_int_equal(open_as(NAME), OK);
+	assert_string_equal(notebook_vkey(book), vkey);
+	again();
+	assert_string_equal(notebook_vkey(book), vkey);
+	assert_non_null(find("key", "key"));
+	assert_non_null(find("vkey", "vkey"));
+}
+
+static void two_do_not_share_one(void **state)
+{
+	struct notebook *first = book;
+
+	(void)state;
+	assert_int_equal(open_as(NAME), ERR_BUSY);
+	book = first;
+}
+
+static void a_folder_others_may_read_is_refused(void **state)
+{
+	(void)state;
+	notebook_close(&book);
+	chmod(folder(), 0755);
+	assert_int_equal(open_as(NAME), ERR_DENIED);
+}
+
+static void a_fork_is_kept_and_is_the_end(void **state)
+{
+	struct witness_request had;
+	uint8_t first[WITNESS_BODY_MAX];
+	struct span body = log_body(&l, 0, 301, first);
+
+	(void)state;
+	assert_int_equal(witness_read(body, &had), OK);
+	assert_int_equal(add_as(body, true), OK);
+	adds(&other, 301, 400, WITNESS_FORK);
+	assert_true(span_eq(content(find("evidence.", ".had")), had.note));
+	assert_true(span_eq(content(find("evidence.", ".got")), log_body(&other, 301, 400, raw)));
+	assert_true(notebook_stopped(book));
+	assert_int_equal(add_as(log_body(&l, 301, 400, raw), true), ERR_CLOSED);
+	again();
+	assert_true(notebook_stopped(book));
+	assert_int_equal(add_as(log_body(&l, 301, 400, raw), true), ERR_CLOSED);
+	assert_int_equal(notebook_size(book), 301);
+}
+
+static void a_log_set_back_is_the_end_too(void **state)
+{
+	(void)state;
+	adds(&l, 0, 500, WITNESS_ACCEPTED);
+	assert_int_equal(add_as(log_body(&l, 400, 400, raw), false), OK);
+	assert_int_equal(kind, WITNESS_TOO_OLD);        /* nobody said that this is all there is */
+	assert_false(notebook_stopped(book));
+	adds(&l, 400, 400, WITNESS_REWIND);
+	assert_true(notebook_stopped(book));
+}
+
+/* Restored to an older copy, and gone on from there until it is larger than what was seen. */
+static void a_log_restored_and_grown_is_a_fork(void **state)
+{
+	(void)state;
+	adds(&l, 0, 150, WITNESS_ACCEPTED);
+	adds(&other, 150, 150, WITNESS_FORK);
+}
+
+static void a_garbled_proof_stops_nobody_who_did_not_ask(void **state)
+{
+	struct span body = log_body(&l, 70, 700, raw);
+	struct witness_request r;
+	uint8_t out[WITNESS_BODY_MAX];
+	struct put b = put(out, sizeof(out));
+	uint8_t first[WITNESS_BODY_MAX];
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 70, first), true), OK);
+	assert_int_equal(witness_read(body, &r), OK);
+	r.hash[0].b[0] ^= 1;
+	assert_int_equal(witness_write(&r, &b), OK);
+	assert_int_equal(add_as(put_span(&b), false), OK);
+	assert_int_equal(kind, WITNESS_BAD_PROOF);
+	assert_false(notebook_stopped(book));
+	assert_int_equal(add_as(put_span(&b), true), OK);
+	assert_true(notebook_stopped(book));
+}
+
+static void a_damaged_note_is_not_gone_on_from(void **state)
+{
+	(void)state;
+	adds(&l, 0, 70, WITNESS_ACCEPTED);
+	notebook_close(&book);
+	assert_int_equal(truncate(find("note.", ""), 40), 0);
+	assert_int_equal(open_as(""), ERR_CORRUPT);
+}
+
+static void each_log_has_a_page_of_its_own(void **state)
+{
+	struct signed_log east = l;
+
+	(void)state;
+	adds(&l, 0, 70, WITNESS_ACCEPTED);
+	notebook_close(&book);
+	east.key.name = SPAN_LIT("hospital.example/audit/main/2");
+	{
+		const struct notebook_spec spec = { folder(), span_str(""), east.key };
+
+		assert_int_equal(notebook_open(&spec, &book), OK);
+	}
+	assert_int_equal(notebook_size(book), 0);
+	adds(&l, 70, 100, WITNESS_UNKNOWN_ORIGIN);
+	adds(&east, 0, 30, WITNESS_ACCEPTED);
+	again();
+	assert_int_equal(notebook_size(book), 70);
+}
+
+static void without_a_name_there_is_no_witness(void **state)
+{
+	(void)state;
+	notebook_close(&book);
+	empty(folder());
+	assert_int_equal(open_as(""), ERR_NOT_FOUND);
+	assert_int_equal(open_as("two words"), ERR_SYNTAX);
+	assert_int_equal(open_as(NAME), OK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, make, drop)
+		CASE(what_continues_is_cosigned_and_remembered), CASE(its_name_and_key_are_for_good),
+		CASE(two_do_not_share_one), CASE(a_folder_others_may_read_is_refused), CASE(a_fork_is_kept_and_is_the_end),
+		CASE(a_log_set_back_is_the_end_too), CASE(a_log_restored_and_grown_is_a_fork),
+		CASE(a_garbled_proof_stops_nobody_who_did_not_ask), CASE(a_damaged_note_is_not_gone_on_from),
+		CASE(each_log_has_a_page_of_its_own), CASE(without_a_name_there_is_no_witness),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
