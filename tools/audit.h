@@ -16,6 +16,7 @@ int audit_disclosures(int argc, char **argv);
 int audit_prove(int argc, char **argv);
 int audit_disclose(int argc, char **argv);
 int audit_check_proof(int argc, char **argv);
+int audit_witness(int argc, char **argv);
 
 /* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. CMD_DONE; what went wrong is said. */
 int audit_open(const struct source *s, struct criteria *c, struct reader **out) MUST_USE;

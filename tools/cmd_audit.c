@@ -310,6 +310,7 @@ int cmd_audit(int argc, char **argv)
 		{ "export", audit_export, "write it as ATNA, FHIR, CSV or tiles" },
 		{ "feed", audit_feed, "send it to an audit repository as it grows" },
 		{ "reconcile", audit_reconcile, "what does the repository not have?" },
+		{ "witness", audit_witness, "vouch for it from a machine of its own" },
 	};
 
 	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record.", verbs, countof(verbs), argc, argv);

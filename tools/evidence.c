@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "install.h"
+#include "tiles.h"
 #include "trail.h"
 
 #define VIEW_ENTRIES 4096       /* to one view: a long one would pin the writer's pages */
@@ -117,20 +118,6 @@ struct tiler {
 	size_t bundle_n;
 };
 
-/* "x001/x234/067" */
-static void number_path(uint64_t n, char out[40])
-{
-	uint64_t part[8];
-	size_t parts = 0, at = 0;
-
-	do {
-		part[parts++] = n % 1000;
-		n /= 1000;
-	} while (n);
-	while (parts--)
-		at += (size_t)snprintf(out + at, 40 - at, "%s%03u%s", parts ? "x" : "", (unsigned)(part[parts] % 1000), parts ? "/" : "");
-}
-
 static enum err make_folders(char *path)
 {
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
@@ -147,11 +134,11 @@ static enum err make_folders(char *path)
 /* width 0: a full one. */
 static enum err write_file(const struct tiler *t, const char *kind, uint64_t number, unsigned width, struct span bytes)
 {
-	char path[INSTALL_PATH_MAX], name[40], part[16] = "";
+	char path[INSTALL_PATH_MAX], name[TILES_NUMBER_MAX], part[16] = "";
 	FILE *f;
 	bool good;
 
-	number_path(number, name);
+	tiles_number(number, name);
 	if (width)
 		snprintf(part, sizeof(part), ".p/%u", width);
 	if (snprintf(path, sizeof(path), "%s/%s/%s%s", t->folder, kind, name, part) >= (int)sizeof(path))

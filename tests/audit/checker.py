@@ -131,6 +131,27 @@ def open_note(note, vkey):
     raise Bad("no signature of this key")
 
 
+def cosigned_at(note, witness):
+    """When a witness cosigned a note (tlog-cosignature, type 0x04); raises when it did not."""
+    name, _, key = witness.strip().split("+", 2)
+    raw = base64.b64decode(key, validate=True)
+    key_id = sha256(name.encode() + b"\n" + raw).digest()[:4]
+    if raw[0] != 4:
+        raise Bad("not a witness's key")
+    text, _, lines = note.rpartition(b"\n\n")
+    for line in lines[:-1].split(b"\n"):
+        dash, signer, encoded = line.split(b" ")
+        sig = base64.b64decode(encoded, validate=True)
+        if dash.decode() == "\u2014" and signer == name.encode() and sig[:4] == key_id and len(sig) == 76:
+            when = int.from_bytes(sig[4:12], "big")
+            try:
+                Ed25519PublicKey.from_public_bytes(raw[1:]).verify(sig[12:], b"cosignature/v1\ntime %d\n%s\n" % (when, text))
+            except InvalidSignature:
+                raise Bad("the cosignature does not fit") from None
+            return when
+    raise Bad("no cosignature of this witness")
+
+
 def read_checkpoint(note, vkey):
     origin, size, root, *rest = open_note(note, vkey).decode().split("\n")
     if origin != vkey[0] or rest != [""] or str(int(size)) != size:

@@ -1,0 +1,228 @@
+/* audit witness: a witness of the record, for a machine that hospital IT does not run. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "audit.h"
+#include "cmd.h"
+#include "notebook.h"
+#include "report.h"
+#include "tiles.h"
+
+struct witness_options {
+	const char *state, *vkey, *name;
+	const char *body, *tiles;       /* one of them */
+	bool newest;
+};
+
+/* ---- what is read ---- */
+
+/* A whole file, or standard input. */
+static enum err read_body(const char *path, uint8_t body[WITNESS_BODY_MAX + 1], size_t *n)
+{
+	CLEANUP(free_cleanup) char *text = NULL;
+
+	if (strcmp(path, "-") == 0) {
+		*n = fread(body, 1, WITNESS_BODY_MAX + 1, stdin);
+		return ferror(stdin) ? ERR_IO : *n > WITNESS_BODY_MAX ? ERR_TOO_LARGE : OK;
+	}
+	TRY(install_read(path, WITNESS_BODY_MAX, &text, n));
+	memcpy(body, text, *n);
+	return OK;
+}
+
+/* The size a checkpoint says, which nobody has checked yet. */
+static enum err size_of(struct span note, uint64_t *out)
+{
+	struct span rest;
+
+	(void)span_cut(note, '\n', &rest);
+	return span_u64(span_cut(rest, '\n', &rest), UINT64_MAX, out) ? OK : ERR_SYNTAX;
+}
+
+/* The checkpoint of a folder of tiles, with the proof that they hold, from what was witnessed before on. */
+static enum err body_of_tiles(const char *folder, uint64_t before, struct put *out)
+{
+	CLEANUP(free_cleanup) char *note = NULL;
+	struct tiles tiles = { .folder = folder };
+	const struct tree_source source = tiles_source(&tiles);
+	struct hash proof[TREE_PROOF_MAX];
+	struct witness_request r = { 0 };
+	char path[INSTALL_PATH_MAX];
+	size_t n;
+
+	if (snprintf(path, sizeof(path), "%s/checkpoint", folder) >= (int)sizeof(path))
+		return ERR_TOO_LARGE;
+	TRY(install_read(path, NOTE_BYTES_MAX, &note, &n));
+	r.note = span(note, n);
+	TRY(size_of(r.note, &tiles.size));
+	r.old = before < tiles.size ? before : tiles.size;
+	if (r.old && r.old < tiles.size)
+		TRY(tree_prove_consistency(&source, r.old, tiles.size, proof, &r.hashes));
+	if (r.hashes > WITNESS_HASHES_MAX)
+		return ERR_TOO_LARGE;
+	memcpy(r.hash, proof, r.hashes * sizeof(*proof));
+	return witness_write(&r, out);
+}
+
+/* ---- what came of it ---- */
+
+struct outcome {
+	enum witness_kind kind;
+	uint64_t before, size;
+	struct span origin, line;       /* the cosignature; empty: none */
+	bool stopped;
+};
+
+static void say_outcome_json(const struct outcome *o)
+{
+	const struct span line = o->line.n ? span(o->line.p, o->line.n - 1) : o->line;
+
+	report_object((const struct cell[]){
+		CELL_BOOL("good", o->kind == WITNESS_ACCEPTED), CELL_STR("kind", witness_word(o->kind)),
+		CELL_STR("what", witness_text(o->kind)), CELL_SPAN("origin", o->origin), CELL_NUM("before", o->before),
+		CELL_NUM("size", o->size), line.n ? CELL_SPAN("cosignature", line) : CELL_NULL("cosignature"),
+		CELL_BOOL("stopped", o->stopped),
+	}, 8);
+}
+
+static void say_outcome(const struct outcome *o, const char *state)
+{
+	const unsigned long long before = o->before, size = o->size;
+
+	if (o->kind == WITNESS_ACCEPTED && before)
+		report_line(TONE_GOOD, "the first %llu entries of %.*s continue the %llu witnessed before", size,
+			    SPAN_FMT(o->origin), before);
+	else if (o->kind == WITNESS_ACCEPTED)
+		report_line(TONE_GOOD, "the first %llu entries of %.*s are the first witnessed here", size, SPAN_FMT(o->origin));
+	else
+		report_line(TONE_BAD, "the checkpoint is refused: %s", witness_text(o->kind));
+	if (o->line.n)
+		report_line(TONE_PLAIN, "%.*s", SPAN_FMT(span(o->line.p, o->line.n - 1)));
+	if (o->kind == WITNESS_TOO_OLD)
+		report_hint("%llu entries were witnessed before; if this is the newest checkpoint the broker has, say --newest", before);
+	if (o->stopped) {
+		report_hint("what was signed before and what is signed now are in %s/evidence.*: keep them, and tell whoever answers "
+			    "for the record", state);
+		report_hint("nothing is witnessed until they are moved away from there");
+	}
+}
+
+static int add(const struct witness_options *o, struct notebook *book, struct span origin, struct span body)
+{
+	uint8_t text[COSIGNATURE_LINE_MAX];
+	struct put line = put(text, sizeof(text));
+	struct outcome out = { .before = notebook_size(book), .origin = origin };
+	struct witness_request r;
+	enum err e = notebook_add(book, body, o->newest, (uint64_t)time(NULL), &line, &out.kind);
+
+	if (e != OK && !notebook_stopped(book))
+		return report_fail(e, "keep the checkpoint in %s; it is not cosigned", o->state);
+	if (e != OK)
+		(void)report_fail(e, "keep the evidence in %s", o->state);
+	if (witness_read(body, &r) == OK)
+		(void)!size_of(r.note, &out.size);
+	out.line = put_span(&line);
+	out.stopped = notebook_stopped(book);
+	if (report_is_json())
+		say_outcome_json(&out);
+	else
+		say_outcome(&out, o->state);
+	return out.kind == WITNESS_ACCEPTED ? CMD_DONE : CMD_NO;
+}
+
+/* ---- the command ---- */
+
+static int no_notebook(const struct witness_options *o, enum err e)
+{
+	(void)report_fail(e, "use the folder %s", o->state);
+	if (e == ERR_NOT_FOUND && !o->name)
+		report_hint("a new witness needs a name, for good: --name auditor.example/w1");
+	else if (e == ERR_NOT_FOUND)
+		report_hint("the folder above it must be there");
+	if (e == ERR_EXISTS)
+		report_hint("it is of a witness of another name, which %s/vkey says", o->state);
+	if (e == ERR_DENIED)
+		report_hint("it must be ours, with mode 0700, and the key in it 0600");
+	if (e == ERR_BUSY)
+		report_hint("another process is using it");
+	if (e == ERR_SYNTAX)
+		report_hint("a witness's name has no blanks and no '+', or its key is not 64 hex digits");
+	if (e == ERR_CORRUPT)
+		report_hint("the note it kept is no checkpoint of that record: do not delete it before somebody has looked");
+	return CMD_NO;
+}
+
+static int stopped(const struct witness_options *o)
+{
+	report_error("there is evidence against this record in %s/evidence.*: nothing is witnessed until it is moved away", o->state);
+	return CMD_NO;
+}
+
+static int witness_file(const struct witness_options *o, struct notebook *book, struct span origin)
+{
+	uint8_t text[WITNESS_BODY_MAX + 1];
+	struct put body = put(text, WITNESS_BODY_MAX);
+	enum err e;
+
+	if (o->tiles)
+		e = body_of_tiles(o->tiles, notebook_size(book), &body);
+	else
+		e = read_body(o->body, text, &body.n);
+	if (e != OK)
+		return report_fail(e, "read %s", o->tiles ? o->tiles : o->body);
+	return add(o, book, origin, put_span(&body));
+}
+
+static int witness_run(const struct witness_options *o)
+{
+	CLEANUP(notebook_close) struct notebook *book = NULL;
+	CLEANUP(free_cleanup) char *vkey = NULL;
+	struct notebook_spec spec = { .folder = o->state, .name = span_str(o->name) };
+	int code = source_vkey(o->vkey, &vkey, &spec.log.name, spec.log.pub);
+	enum err e;
+
+	if (code != CMD_DONE)
+		return code;
+	e = notebook_open(&spec, &book);
+	if (e != OK)
+		return no_notebook(o, e);
+	if (notebook_stopped(book))
+		return stopped(o);
+	return witness_file(o, book, spec.log.name);
+}
+
+int audit_witness(int argc, char **argv)
+{
+	struct witness_options o = { 0 };
+	bool json = false;
+	const struct opt opt[] = {
+		OPT_NEED("state", "FOLDER", &o.state, "what the witness remembers, and its key; made when it is not there"),
+		OPT_NEED("vkey", "FILE|KEY", &o.vkey, "the verifier key of the record, got from somebody you trust"),
+		OPT_TEXT("name", "NAME", &o.name, "the witness's name, for good; needed the first time"),
+		OPT_TEXT("tiles", "FOLDER", &o.tiles, "witness the checkpoint of what audit export --format tiles wrote"),
+		OPT_TEXT("body", "FILE", &o.body, "witness a C2SP add-checkpoint body; -: from standard input"),
+		OPT_FLAG("newest", &o.newest, "it is the newest there is: a smaller one than before shows that the record was set back"),
+		OPT_FLAG("json", &json, "one JSON object"),
+	};
+	const struct opt_page page = {
+		.command = "audit witness",
+		.text = "Vouches for the record from a machine that those who run the broker have no hand in: is the checkpoint signed, and is "
+			"what was witnessed before a beginning of it? Then it is remembered, and cosigned by the witness's own key. It sees no "
+			"entry and needs no other key of the hospital's.\n"
+			"A record that was forked or set back is refused, both notes are kept as evidence, and nothing more is witnessed until "
+			"a person has seen to them. FOLDER/vkey is the witness's verifier key: whoever lists it (the file `witnesses` beside the "
+			"record, audit verify --witnesses) counts its cosignatures. Ends with 0 when the checkpoint is cosigned, else with 1.",
+		.example = "pullcord audit witness --state w1 --vkey record.vkey --name auditor.example/w1 --tiles exported\n"
+			   "pullcord audit witness --state w1 --vkey record.vkey --body - --json <request",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, NULL);
+
+	if (code != OPT_RUN)
+		return code;
+	if (!o.tiles == !o.body)
+		return opt_wrong(&page, "say what to witness: either --tiles FOLDER or --body FILE");
+	report_json(json);
+	return witness_run(&o);
+}
