@@ -122,7 +122,13 @@ static const char *check_sender(const struct session *s, const struct envelope *
 /* Topics only the broker itself speaks on. */
 static bool is_ours_alone(enum topic_kind kind)
 {
-	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT;
+	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT || kind == TOPIC_WITNESS_ADD;
+}
+
+/* What witnesses of the record say; the record hears it. */
+static bool is_witness(enum topic_kind kind)
+{
+	return kind == TOPIC_WITNESS_REQ || kind == TOPIC_COSIGNATURE;
 }
 
 static bool may_be_retained(enum topic_kind kind)
@@ -144,6 +150,16 @@ static bool is_of_itself(const struct topic *t, const struct session *s)
 	       (t->kind == TOPIC_PRESENCE && span_is(topic_word(t, "user"), s->id));
 }
 
+/* A size, or a line, and only of itself, whatever the policy lets it speak for. */
+static const char *check_witness(const struct guard *g, const struct session *s, const struct topic *t, const struct publish *p)
+{
+	if (!span_is(t->level[0], g->tenant))
+		return "the record is the first tenant's, and so are its witnesses";
+	if (s->party != PULLCORD__V1__PARTY__PARTY_DEVICE || !span_is(topic_word(t, "device"), s->id))
+		return "a witness speaks for itself only";
+	return p->payload.n > COSIGNATURE_LINE_MAX ? "the payload is longer than any cosignature" : NULL;
+}
+
 /* The payload of one of our topics. An empty retained one clears what was retained (MQTT 5 §3.3.1.3). */
 static const char *check_payload(struct guard *g, struct session *s, const struct topic *t, const struct publish *p,
 				 struct envelope *e)
@@ -152,6 +168,8 @@ static const char *check_payload(struct guard *g, struct session *s, const struc
 
 	if (p->retain && !may_be_retained(t->kind))
 		return "nothing may be retained on this topic";
+	if (is_witness(t->kind))
+		return check_witness(g, s, t, p);
 	if (!topic_bodies(t->kind) || (p->retain && p->payload.n == 0))
 		return NULL;
 	g->arena.used = 0;
@@ -237,7 +255,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	if (e->head)
 		d.message = &e->id;
 	d.answer = GATE_ALLOW;
-	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical) {
+	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical && !is_witness(d.topic.kind)) {
 		d.detail = "the record has stopped";
 		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
 	} else if (!is_in_rate(s, voice, &d, &most)) {
@@ -294,6 +312,18 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
 }
 
+/* Copied; the record's own thread does what is to be done. */
+static void follow_witness(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p)
+{
+	struct span rest, text = span_cut(p->payload, '\n', &rest);
+	uint64_t size;
+
+	if (t->kind == TOPIC_COSIGNATURE)
+		(void)record_witness_says(g->record, span_str(s->id), p->payload);
+	else if (t->kind == TOPIC_WITNESS_REQ && span_u64(text, UINT64_MAX, &size) && rest.n == 0)
+		(void)record_witness_asks(g->record, span_str(s->id), size);
+}
+
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
 {
 	struct envelope e = { 0 };
@@ -320,6 +350,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		retained_note(g, s, p->payload.n == 0);
 	if (live && d.answer == GATE_ALLOW)
 		follow_alert(g, s, &d.topic, p, &e);
+	if (live && d.answer == GATE_ALLOW && is_witness(d.topic.kind))
+		follow_witness(g, s, &d.topic, p);
 	return d.answer;
 }
 

@@ -143,7 +143,7 @@ static enum err open_record(struct opening *o)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t seed[32], pub[32], want[32];
-	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], spill[600], line[600], path[600];
+	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], spill[600], line[600], path[600], witnesses[600];
 	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = origin, .root = o->root, .sign_secret = seed };
 	struct span name;
 	size_t n;
@@ -162,12 +162,14 @@ static enum err open_record(struct opening *o)
 	path_in(o->spec->dir, "record.sizes", sizes, sizeof(sizes));
 	path_in(o->spec->dir, "record.spill", spill, sizeof(spill));
 	path_in(o->spec->dir, "keys/record.line", line, sizeof(line));
+	path_in(o->spec->dir, "witnesses", witnesses, sizeof(witnesses));
 	path_in(o->spec->dir, "record.mdb", path, sizeof(path));
 	if (e == OK) {
 		(void)in_dir(o, "record.mdb");
 		memcpy(spec.keep, o->spec->keep, sizeof(spec.keep));
 		spec.map_bytes = o->spec->record_mib << 20;
 		spec.line_path = line;
+		spec.witnesses_path = witnesses;
 		spec.spill_path = spill;
 		spec.spill_bytes = SPILL_BYTES;
 		spec.ring_bytes = 16u << 20;
@@ -664,6 +666,27 @@ static void publish_checkpoint(struct guard *g)
 		g->host.publish(NULL, topic, span_str(note), 1, true);
 }
 
+/* To those who asked for it: the newest checkpoint, and that it continues what they have seen. */
+static void answer_witnesses(struct guard *g)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct record_answer a;
+
+	while (record_witness_answer(g->record, &a))
+		if (TOPIC_BUILD(topic, TOPIC_WITNESS_ADD, g->tenant, "main", a.who) == OK)
+			g->host.publish(NULL, topic, span(a.body, a.n), 1, false);
+}
+
+static void watch_witnesses(struct guard *g)
+{
+	struct record_witnesses now = record_witnesses(g->record);
+
+	if (now.trouble != g->witnesses_was && now.trouble != OK)
+		log_say(EV_WITNESSES_REFUSED, KV_STR("dir", g->dir), KV_STR("file", "witnesses"), KV_NUM("line", now.line),
+			KV_STR("why", err_text(now.trouble)), KV_STR("right", "a line of each witness's file vkey, and no name twice"));
+	g->witnesses_was = now.trouble;
+}
+
 /* Said when it gets worse; how it is, "pullcord audit verify" and df tell. */
 static void watch_disk(struct guard *g)
 {
@@ -695,6 +718,7 @@ static void watch_threads(struct guard *g)
 	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
 	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
 	say_trouble(EV_LOCK_NOT_KEPT, locks_trouble(g->locks), &g->locks_was);
+	watch_witnesses(g);
 	say_trouble(EV_EDITION_NOT_KEPT, control_trouble(g->control), &g->control_was);
 }
 
@@ -713,6 +737,7 @@ void guard_tick(struct guard *g)
 	record_tick(g->record);
 	g->record_out = record_stopped(g->record);
 	send_receipts(g);
+	answer_witnesses(g);
 	tend_sessions(g, once_a_second);
 	guard_shadow_tick(g, once_a_second);
 	if (!once_a_second)

@@ -72,7 +72,7 @@ struct guard {
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
-	enum err history_was, owners_was, directory_was, control_was, locks_was;
+	enum err history_was, owners_was, directory_was, control_was, locks_was, witnesses_was;
 	enum record_disk disk_was;
 	uint64_t evicted_was;
 	bool record_out;                /* it had stopped at the last tick or publish */

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "audited.h"
+#include "cosigners.h"
 #include "disk.h"
 #include "keeping.h"
 #include "forward.h"
@@ -51,6 +52,7 @@ struct record {
 	bool failed;                        /* the disk is: no file of ours is written any more */
 	struct ring *ring;
 	struct spill *spill;                /* NULL: none */
+	struct cosigners *cosigners;
 
 	/* The broker's thread. */
 	struct gap gap;
@@ -203,6 +205,7 @@ bool record_settled(const struct record *r, uint64_t ticket)
 void record_turn(struct record *r)
 {
 	atomic_store(&r->turn, true);
+	cosigners_reread(r->cosigners);
 }
 
 void record_tick(struct record *r)
@@ -248,6 +251,25 @@ bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 	pthread_mutex_unlock(&r->note_lock);
 	return newer;
 }
+
+bool record_witness_asks(struct record *r, struct span who, uint64_t size)
+{
+	bool taken = cosigners_ask(r->cosigners, who, size);
+
+	ring_wake(r->ring);
+	return taken;
+}
+
+bool record_witness_says(struct record *r, struct span who, struct span line)
+{
+	bool taken = cosigners_say(r->cosigners, who, line);
+
+	ring_wake(r->ring);
+	return taken;
+}
+
+bool record_witness_answer(struct record *r, struct record_answer *out) { return cosigners_answer(r->cosigners, out); }
+struct record_witnesses record_witnesses(const struct record *r) { return cosigners_state(r->cosigners); }
 
 /* ---- the writer: one batch ---- */
 
@@ -581,6 +603,17 @@ static void gather(const struct record *r)
 		(void)poll(NULL, 0, GATHER_MS);
 }
 
+/* What they are given was signed, and so is on disk; a cosignature is a commit of its own. One that finds no room is not
+ * missed: the witness comes again. */
+static enum err serve_witnesses(struct record *r)
+{
+	enum err e = OK;
+
+	if (!r->failed && cosigners_waiting(r->cosigners))
+		e = judge(r, cosigners_serve(r->cosigners, r->trail, clock_us(CLOCK_MONOTONIC)));
+	return r->failed ? e : OK;
+}
+
 /* What waits, batch by batch, signing between them when it is time; `last`: sign whatever the time. What was committed is
  * signed also when the store takes no more. */
 static enum err work(struct record *r, bool last)
@@ -595,6 +628,8 @@ static enum err work(struct record *r, bool last)
 			e = judge(r, batch(r, mark));
 		if (!r->failed && sign_due_us(r) <= 0)
 			signing = judge(r, sign(r));
+		if (signing == OK)
+			signing = serve_witnesses(r);
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 		if (!last && ring_used(r->ring) < ring_bytes(r->ring) / 4)
 			gather(r);
@@ -820,6 +855,7 @@ static void record_free(struct record **r)
 	if (*r) {
 		ring_close(&(*r)->ring);
 		spill_close(&(*r)->spill);
+		cosigners_close(&(*r)->cosigners);
 		fold_close(&(*r)->fold);
 		sizes_close(&(*r)->sizes);
 		forward_close(&(*r)->line);
@@ -859,6 +895,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	crypt_wipe(&patients, sizeof(patients));
 	TRY(e);
 	TRY(ring_open(spec->ring_bytes, &r->ring));
+	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", &r->cosigners));
 	TRY(open_files(r, spec));
 	if (spec->spill_path)
 		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));

@@ -11,6 +11,7 @@
 #include "note.h"
 #include "pullcord.pb-c.h"
 #include "record.pb-c.h"
+#include "witness.h"
 
 struct record;
 struct segment_act;
@@ -37,6 +38,7 @@ struct record_spec {
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
 	const char *line_path;       /* key of now of the forward-secure line (forward.h); NULL, or no such file: none is kept */
 	int64_t line_every_us;       /* between marks, when something came; 0: LINE_EVERY_US */
+	const char *witnesses_path;  /* whose cosignatures count (witnesses_read() of witness.h); NULL: nobody's */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
 	size_t spill_bytes;          /* 64 MiB: SPILL_BYTES */
 	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
@@ -101,7 +103,7 @@ bool record_settled(const struct record *r, uint64_t ticket);
 /* Broker's thread, now and then: tells a gap that nothing followed. */
 void record_tick(struct record *r);
 
-/* The next event of each retention begins a segment with a new key. Any thread. */
+/* The next event of each retention begins a segment with a new key; whose cosignatures count is read again. Any thread. */
 void record_turn(struct record *r);
 
 /* Acts on segments, carried out by the writer: they wait for it, so never from the broker's thread. OK: durable. What else
@@ -127,5 +129,32 @@ uint64_t record_lost(const struct record *r);     /* happenings that found no ro
 /* The newest signed checkpoint if there is one newer than *size (which is then updated). Any thread. */
 bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap);
 uint64_t record_durable(const struct record *r);  /* entries committed */
+
+/* ---- witnesses: who vouch for the checkpoints they were given (witness.h); what they say is only copied here ---- */
+
+#define RECORD_WITNESS_MAX 64
+
+/* The witness `who` has seen the first `size` entries and asks for the newest checkpoint; or has cosigned one: one line.
+ * False: too many wait, it may come again. Any thread. */
+bool record_witness_asks(struct record *r, struct span who, uint64_t size);
+bool record_witness_says(struct record *r, struct span who, struct span line);
+
+/* What is to be said to whom: an add-checkpoint body. False: nothing. Any thread. */
+struct record_answer {
+	char who[RECORD_WITNESS_MAX + 1];
+	size_t n;
+	uint8_t body[WITNESS_BODY_MAX];
+};
+bool record_witness_answer(struct record *r, struct record_answer *out);
+
+/* Cheap, any thread. Silence counts from the last good cosignature, or from when the record was opened. */
+struct record_witnesses {
+	unsigned listed;             /* whose cosignatures count; 0: no silence is anybody's */
+	int64_t silent_us;
+	uint64_t size;               /* of the largest cosigned since it was opened; 0: none */
+	enum err trouble;            /* of reading the list, in `line`; the one before stays in force */
+	unsigned line;
+};
+struct record_witnesses record_witnesses(const struct record *r);
 
 #endif

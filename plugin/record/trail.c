@@ -505,7 +505,7 @@ enum err trail_put_checkpoint(struct trail *t, struct span note, int64_t at_us, 
 	return OK;
 }
 
-enum err trail_cosign(struct trail *t, uint64_t size, struct span note)
+enum err trail_cosign(struct trail *t, uint64_t size, struct span note, bool stays)
 {
 	CLEANUP(txn_abort) struct txn *txn = NULL;
 	struct checkpoint_row c;
@@ -515,7 +515,7 @@ enum err trail_cosign(struct trail *t, uint64_t size, struct span note)
 	TRY(view_checkpoint(txn, size - 1, &c));
 	if (c.size != size)
 		return ERR_NOT_FOUND;
-	TRY(put_checkpoint(txn, size, c.at_us, true, note));
+	TRY(put_checkpoint(txn, size, c.at_us, c.stays || stays, note));
 	return txn_commit(&txn);
 }
 

@@ -89,10 +89,10 @@ const struct tree *trail_tree(const struct trail *t);
 struct txn *trail_batch(struct trail *t);
 
 /* Keeps the note signed for trail_tree(); a transaction of its own. Thins out older ones: those of the last day stay, one
- * a minute of the last week, one an hour from before, and all that must stay (cosigned, or the end of an epoch). */
+ * a minute of the last week, one an hour from before, and all that must stay (the end of an epoch, a cosigned one an hour). */
 enum err trail_put_checkpoint(struct trail *t, struct span note, int64_t at_us, bool stays) MUST_USE;
-/* The note of that size with more signature lines; it stays then. ERR_NOT_FOUND. A transaction of its own. */
-enum err trail_cosign(struct trail *t, uint64_t size, struct span note) MUST_USE;
+/* The note of that size with more signature lines; must it stay from now on? ERR_NOT_FOUND. A transaction of its own. */
+enum err trail_cosign(struct trail *t, uint64_t size, struct span note, bool stays) MUST_USE;
 
 /* Free and all pages of the store. */
 enum err trail_room(struct trail *t, struct store_room *out) MUST_USE;

@@ -22,6 +22,9 @@ static const struct { const char *name, *shape; uint32_t bodies; } kinds[TOPIC_K
 	[TOPIC_CMD] = { "cmd", "{tenant}/device/{device}/cmd", BODY(DEVICE_COMMAND) },
 	[TOPIC_STORED] = { "stored", "{tenant}/device/{device}/stored", BODY(STORED_RECEIPT) },
 	[TOPIC_CHECKPOINT] = { "checkpoint", "{tenant}/audit/{log}/checkpoint", 0 },
+	[TOPIC_WITNESS_REQ] = { "witness-req", "{tenant}/audit/{log}/witness/{device}/req", 0 },
+	[TOPIC_WITNESS_ADD] = { "witness-add", "{tenant}/audit/{log}/witness/{device}/add", 0 },
+	[TOPIC_COSIGNATURE] = { "cosignature", "{tenant}/audit/{log}/witness/{device}/cosignature", 0 },
 	[TOPIC_CONTROL] = { "control", "$CONTROL/pullcord/v1", 0 },
 };
 

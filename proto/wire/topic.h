@@ -30,6 +30,9 @@ enum topic_kind {
 	TOPIC_CMD,              /* {tenant}/device/{device}/cmd */
 	TOPIC_STORED,           /* {tenant}/device/{device}/stored */
 	TOPIC_CHECKPOINT,       /* {tenant}/audit/{log}/checkpoint */
+	TOPIC_WITNESS_REQ,      /* {tenant}/audit/{log}/witness/{device}/req */
+	TOPIC_WITNESS_ADD,      /* {tenant}/audit/{log}/witness/{device}/add */
+	TOPIC_COSIGNATURE,      /* {tenant}/audit/{log}/witness/{device}/cosignature */
 	TOPIC_CONTROL,          /* $CONTROL/pullcord/v1 */
 	TOPIC_KINDS
 };

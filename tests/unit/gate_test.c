@@ -1,4 +1,4 @@
-/* What of the gate's decisions goes on record in sums, and what in full. */
+/* What of the gate's decisions goes on record in sums, and what in full; and whom it lets speak to the record. */
 #include "recorded.h"
 
 static const char sums_policy[] =
@@ -132,7 +132,85 @@ static void denials_are_counted(void **state)
 	assert_int_equal(r.events, 1000);
 }
 
+/* ---- witnesses of the record ---- */
+
+/* Rules that are wider than they should be: the gate knows better. */
+static int install_with_witnesses(void **state)
+{
+	static const char rules[] =
+		"  allow publish   mercy/audit/+/witness/+/+\n"
+		"  allow subscribe mercy/audit/+/witness/#\n", at[] = "role nursecall-device\n", at_nurse[] = "role nurse\n";
+	char text[sizeof(policy_text) + 2 * sizeof(rules)], vkey[400];
+	const char *device = strstr(policy_text, at) + strlen(at), *nurse = strstr(policy_text, at_nurse) + strlen(at_nurse);
+	uint8_t pub[SIGN_KEY_BYTES];
+
+	if (install(state))
+		return 1;
+	guard_close(&g);
+	assert_true(nurse < device);
+	snprintf(text, sizeof(text), "%.*s%s%.*s%s%s", (int)(nurse - policy_text), policy_text, rules, (int)(device - nurse), nurse,
+		 rules, device);
+	write_file("pullcord.policy", text);
+	assert_int_equal(sign_public((const uint8_t[SIGN_KEY_BYTES]){ 5 }, pub), OK);
+	assert_int_equal(cosigner_write(SPAN_LIT("mercy/device/nc-1"), pub, vkey, sizeof(vkey)), OK);
+	write_file("witnesses", vkey);
+	guard_start();
+	return 0;
+}
+
+static enum gate says(int at, const char *client, const char *topic, struct span text, bool retain)
+{
+	struct client c = client_at(at, client, NULL);
+
+	return guard_publish(g, &c, topic, &(struct publish){ text, 1, retain });
+}
+
+#define WITNESS(word) "mercy/audit/main/witness/nc-1/" word
+
+static void a_witness_is_answered_and_its_cosignature_counts(void **state)
+{
+	uint8_t line[COSIGNATURE_LINE_MAX];
+	struct put out = put(line, sizeof(line));
+	struct witness_request r;
+
+	(void)state;
+	log_in();
+	assert_int_equal(record_witnesses(g->record).listed, 1);
+	for (int i = 0; i < 500 && !times_published(WITNESS("add"), ""); i++) {   /* before there is a checkpoint, nothing comes */
+		assert_int_equal(says(0, "nc-1", WITNESS("req"), SPAN_LIT("0\n"), false), GATE_ALLOW);
+		usleep(5000);
+		guard_tick(g);
+	}
+	assert_true(times_published(WITNESS("add"), "") > 0);
+	assert_true(asked.bytes < sizeof(asked.payload));
+	assert_int_equal(witness_read(span(asked.payload, asked.bytes), &r), OK);
+	assert_int_equal(note_cosign(r.note, SPAN_LIT("mercy/device/nc-1"), (const uint8_t[SIGN_KEY_BYTES]){ 5 }, 1770000000, &out), OK);
+	assert_int_equal(says(0, "nc-1", WITNESS("cosignature"), put_span(&out), false), GATE_ALLOW);
+	for (int i = 0; i < 2000 && !record_witnesses(g->record).size; i++)
+		usleep(5000);
+	assert_true(record_witnesses(g->record).size > 0);
+}
+
+static void a_witness_speaks_for_itself_only(void **state)
+{
+	static const struct span size = SPAN_LIT("0\n");
+	char longest[COSIGNATURE_LINE_MAX + 1];
+
+	(void)state;
+	log_in();
+	memset(longest, 'A', sizeof(longest));
+	assert_int_equal(says(0, "nc-1", "mercy/audit/main/witness/nc-2/req", size, false), GATE_DENY);
+	assert_int_equal(says(0, "nc-1", "mercy/audit/main/witness/nc-2/cosignature", size, false), GATE_DENY);
+	assert_int_equal(says(1, "ana.t1", WITNESS("cosignature"), size, false), GATE_DENY);
+	assert_int_equal(says(1, "ana.t1", "mercy/audit/main/witness/ana/cosignature", size, false), GATE_DENY);
+	assert_int_equal(says(0, "nc-1", WITNESS("add"), size, false), GATE_DENY);        /* the broker's own */
+	assert_int_equal(says(0, "nc-1", WITNESS("req"), size, true), GATE_DENY);
+	assert_int_equal(says(0, "nc-1", WITNESS("cosignature"), span(longest, sizeof(longest)), false), GATE_DENY);
+	assert_int_equal(says(0, "nc-1", WITNESS("req"), size, false), GATE_ALLOW);
+}
+
 #define SUMS(f) cmocka_unit_test_setup_teardown(f, install_with_sums, uninstall)
+#define WITH_WITNESSES(f) cmocka_unit_test_setup_teardown(f, install_with_witnesses, uninstall)
 
 int main(void)
 {
@@ -142,6 +220,8 @@ int main(void)
 		SUMS(what_was_counted_comes_before_the_session_ends),
 		SUMS(life_critical_is_recorded_in_full),
 		SUMS(denials_are_counted),
+		WITH_WITNESSES(a_witness_is_answered_and_its_cosignature_counts),
+		WITH_WITNESSES(a_witness_speaks_for_itself_only),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

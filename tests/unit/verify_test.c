@@ -473,12 +473,12 @@ static void old_checkpoints_are_thinned_out(void **state)
 	assert_int_equal(kept[1], 61);          /* every minute's first, and that one */
 	assert_int_equal(kept[2], 120);
 	txn_abort(&view);
-	assert_int_equal(trail_cosign(t, n - 1, SPAN_LIT("a note, cosigned")), OK);
+	assert_int_equal(trail_cosign(t, n - 1, SPAN_LIT("a note, cosigned"), true), OK);
 	assert_int_equal(trail_view(t, &view), OK);
 	assert_int_equal(view_checkpoint(view, n - 2, &row), OK);
 	assert_true(row.stays && span_is(row.note, "a note, cosigned"));
 	txn_abort(&view);
-	assert_int_equal(trail_cosign(t, n + 1, SPAN_LIT("a note")), ERR_NOT_FOUND);
+	assert_int_equal(trail_cosign(t, n + 1, SPAN_LIT("a note"), true), ERR_NOT_FOUND);
 	trail_close(&t);
 }
 

@@ -1,0 +1,385 @@
+/* cosigners: a witness that asks is given what is signed and the proof of it; what it answers comes under the stored note
+ * when its key is listed, and nothing else does. */
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "own_record.h"
+
+#include "trail.h"
+
+#define NOW 1770000000u
+
+static struct witness {
+	const char *name;
+	uint8_t secret[SIGN_KEY_BYTES];
+	struct cosigner key;
+	char vkey[400];
+} nc1 = { .name = "mercy/device/nc-1", .secret = { 1 } }, nc2 = { .name = "mercy/device/nc-2", .secret = { 2 } },
+  stranger = { .name = "mercy/device/nc-3", .secret = { 3 } };
+static char list[128];
+static struct record_answer answer;
+static struct checkpoint given;
+
+static void witness_make(struct witness *w)
+{
+	w->key.name = span_str(w->name);
+	assert_int_equal(sign_public(w->secret, w->key.pub), OK);
+	assert_int_equal(cosigner_write(w->key.name, w->key.pub, w->vkey, sizeof(w->vkey)), OK);
+}
+
+static void write_list(const char *text)
+{
+	FILE *f = fopen(list, "w");
+
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
+static int make(void **state)
+{
+	char text[1000];
+
+	folder_make(state);
+	witness_make(&nc1);
+	witness_make(&nc2);
+	witness_make(&stranger);
+	snprintf(list, sizeof(list), "%s/witnesses", g.folder);
+	snprintf(text, sizeof(text), "# gateways\n%s\n%s\n", nc1.vkey, nc2.vkey);
+	write_list(text);
+	g.spec.witnesses_path = list;
+	return 0;
+}
+
+static void wait_signed(uint64_t least)
+{
+	char note[NOTE_BYTES_MAX];
+	uint64_t size = least - 1;
+
+	for (int i = 0; i < 20000 && !record_checkpoint(g.record, &size, note, sizeof(note)); i++)
+		usleep(1000);
+	assert_true(size >= least);
+}
+
+static void open_with(uint64_t entries)
+{
+	open_record();
+	push_many(0, entries);
+	wait_signed(entries);
+}
+
+static bool answered(void)
+{
+	for (int i = 0; i < 20000; i++) {
+		if (record_witness_answer(g.record, &answer))
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* What a witness that has seen the first `size` makes of what it is given. */
+static enum witness_kind asks(const char *who, const struct witnessed *last)
+{
+	const struct cosigner log = { SPAN_LIT(RECORDING_ORIGIN), { 0 } };
+	struct cosigner of = log;
+	struct witness_request r;
+
+	memcpy(of.pub, g.pub, sizeof(of.pub));
+	assert_true(record_witness_asks(g.record, span_str(who), last->size));
+	assert_true(answered());
+	assert_string_equal(answer.who, who);
+	assert_int_equal(witness_read(span(answer.body, answer.n), &r), OK);
+	return witness_judge(last, &of, &r, true, &given);
+}
+
+static struct span note_given(void)
+{
+	struct witness_request r;
+
+	assert_int_equal(witness_read(span(answer.body, answer.n), &r), OK);
+	return r.note;
+}
+
+static struct put cosign(const struct witness *w, uint8_t *line, size_t cap)
+{
+	struct put out = put(line, cap);
+
+	assert_int_equal(note_cosign(note_given(), w->key.name, w->secret, NOW, &out), OK);
+	return out;
+}
+
+static void says(const struct witness *w)
+{
+	uint8_t line[COSIGNATURE_LINE_MAX];
+	struct put out = cosign(w, line, sizeof(line));
+
+	assert_true(record_witness_says(g.record, SPAN_LIT("nc-1"), put_span(&out)));
+}
+
+/* What the writer was told before this is done after it. */
+static void writer_is_done(void)
+{
+	assert_true(record_witness_asks(g.record, SPAN_LIT("last"), 0));
+	do
+		assert_true(answered());
+	while (strcmp(answer.who, "last") != 0);
+}
+
+/* Closes the record: one process opens a store once. */
+static enum err is_under(uint64_t size, const struct witness *w)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct checkpoint_row row;
+	uint64_t when;
+
+	record_close(&g.record);
+	assert_int_equal(trail_open(g.path, 1 << 20, true, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_checkpoint(view, size - 1, &row), OK);
+	assert_int_equal(row.size, size);
+	return note_cosigned(row.note, &w->key, &when);
+}
+
+/* ---- */
+
+static void who_asks_is_given_the_newest_and_its_proof(void **state)
+{
+	struct witnessed last = { 0 }, first;
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &last), WITNESS_ACCEPTED);
+	assert_true(given.size >= 10);
+	first = (struct witnessed){ given.size, given.root };
+	record_close(&g.record);
+	open_record();                  /* another round */
+	push_many(10, 290);
+	wait_signed(first.size + 290);
+	assert_int_equal(asks("nc-2", &first), WITNESS_ACCEPTED);
+	assert_true(given.size > first.size);
+}
+
+/* Else each would cosign another, and none would have two. */
+static void who_asks_within_a_minute_is_given_the_same(void **state)
+{
+	struct witnessed last = { 0 };
+	uint64_t first;
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &last), WITNESS_ACCEPTED);
+	first = given.size;
+	last = (struct witnessed){ given.size, given.root };
+	push_many(10, 10);
+	wait_signed(first + 10);
+	assert_int_equal(asks("nc-2", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	assert_int_equal(given.size, first);
+	assert_int_equal(asks("nc-1", &last), WITNESS_ACCEPTED);         /* it may say so again */
+	last.size = first + 1;                                          /* but who has seen more is not left waiting */
+	(void)asks("nc-1", &last);
+	assert_true(given.size >= first + 10);
+}
+
+static void who_has_seen_more_than_there_is_learns_it(void **state)
+{
+	struct witnessed last = { .size = 1000000 };
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &last), WITNESS_REWIND);
+}
+
+static void what_listed_witnesses_say_comes_under_the_note(void **state)
+{
+	uint64_t size;
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(record_witnesses(g.record).listed, 2);
+	assert_int_equal(record_witnesses(g.record).size, 0);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	size = given.size;
+	says(&nc1);
+	says(&stranger);
+	says(&nc2);
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).size, size);
+	assert_int_equal(is_under(size, &nc1), OK);
+	assert_int_equal(is_under(size, &nc2), OK);
+	assert_int_equal(is_under(size, &stranger), ERR_NOT_FOUND);
+	assert_good();
+	open_record();
+	assert_int_equal(is_under(size, &nc1), OK);
+}
+
+static int64_t mono_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* However slow the machine: what is said later cannot have been silent for as long as the record is open. */
+static void silence_ends_with_a_cosignature(void **state)
+{
+	int64_t opened_us, silent_us;
+
+	(void)state;
+	open_record();
+	opened_us = mono_us();
+	push_many(0, 10);
+	wait_signed(10);
+	usleep(50000);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&stranger);
+	writer_is_done();
+	silent_us = record_witnesses(g.record).silent_us;
+	assert_true(silent_us >= 50000);                /* nobody who counts has spoken */
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	writer_is_done();
+	silent_us = record_witnesses(g.record).silent_us;
+	assert_true(silent_us <= mono_us() - opened_us - 50000);
+}
+
+static void a_note_has_one_line_of_each(void **state)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct checkpoint_row row;
+	unsigned lines = 0;
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	says(&nc1);
+	says(&nc1);
+	writer_is_done();
+	record_close(&g.record);
+	assert_int_equal(trail_open(g.path, 1 << 20, true, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_checkpoint(view, given.size - 1, &row), OK);
+	for (size_t i = 0; i < row.note.n; i++)
+		lines += row.note.p[i] == '\n';
+	assert_int_equal(lines, 3 + 1 + 2);
+}
+
+/* A line is a line: nothing rides along with it, and none that was changed counts. */
+static void what_is_no_line_of_theirs_is_dropped(void **state)
+{
+	uint8_t text[2 * COSIGNATURE_LINE_MAX];
+	struct put out;
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	out = cosign(&nc1, text, sizeof(text));
+	put_str(&out, "\xe2\x80\x94 mercy/audit/main AAAA\n");
+	assert_true(record_witness_says(g.record, SPAN_LIT("nc-1"), put_span(&out)));
+	out = cosign(&nc1, text, sizeof(text));
+	assert_true(record_witness_says(g.record, SPAN_LIT("nc-1"), span(text, out.n - 1)));
+	text[out.n - 20] ^= 1;
+	assert_true(record_witness_says(g.record, SPAN_LIT("nc-1"), put_span(&out)));
+	assert_true(record_witness_says(g.record, SPAN_LIT("nc-1"), SPAN_LIT("\n")));
+	assert_false(record_witness_says(g.record, SPAN_LIT("nc-1"), SPAN_LIT("")));
+	assert_false(record_witness_says(g.record, SPAN_LIT("nc-1"), span(text, COSIGNATURE_LINE_MAX + 1)));
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).size, 0);
+	assert_int_equal(is_under(given.size, &nc1), ERR_NOT_FOUND);
+}
+
+static void the_list_is_read_again_and_a_bad_one_is_not_taken(void **state)
+{
+	char text[1000];
+
+	(void)state;
+	open_with(10);
+	snprintf(text, sizeof(text), "%s\nsomething else\n", stranger.vkey);
+	write_list(text);
+	record_turn(g.record);
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).trouble, ERR_SYNTAX);
+	assert_int_equal(record_witnesses(g.record).line, 2);
+	assert_int_equal(record_witnesses(g.record).listed, 2);
+	snprintf(text, sizeof(text), "%s\n", stranger.vkey);
+	write_list(text);
+	record_turn(g.record);
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).trouble, OK);
+	assert_int_equal(record_witnesses(g.record).listed, 1);
+	assert_int_equal(asks("nc-3", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&stranger);
+	says(&nc1);
+	writer_is_done();
+	assert_int_equal(is_under(given.size, &stranger), OK);
+	assert_int_equal(is_under(given.size, &nc1), ERR_NOT_FOUND);
+	unlink(list);
+	open_record();
+	assert_int_equal(record_witnesses(g.record).listed, 0);
+	assert_int_equal(record_witnesses(g.record).trouble, OK);
+}
+
+/* Nobody takes the answers: questions are turned away, and nothing waits for anything. */
+static void too_many_questions_are_turned_away(void **state)
+{
+	unsigned taken = 0;
+
+	(void)state;
+	open_with(10);
+	for (int i = 0; i < 10000; i++)
+		taken += record_witness_asks(g.record, SPAN_LIT("nc-1"), 0);
+	assert_true(taken >= 64 && taken < 10000);
+	push_many(10, 1000);
+	wait_signed(1000);              /* the writer writes on */
+	for (unsigned i = 0; i < taken; i++)
+		assert_true(answered());
+	assert_int_equal(asks("nc-2", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+}
+
+/* Twenty lines or so are all that a note has room for; the record itself must not mind. */
+static void a_full_note_takes_no_more(void **state)
+{
+	static char text[WITNESSES_MAX * 200];
+	static struct witness many[40];
+	char names[40][32];
+	unsigned under = 0;
+
+	(void)state;
+	text[0] = '\0';
+	for (size_t i = 0; i < countof(many); i++) {
+		snprintf(names[i], sizeof(names[i]), "mercy/device/gw-%zu", i);
+		many[i] = (struct witness){ .name = names[i], .secret = { 9, (uint8_t)i } };
+		witness_make(&many[i]);
+		strcat(strcat(text, many[i].vkey), "\n");
+	}
+	write_list(text);
+	open_with(10);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	for (size_t i = 0; i < countof(many); i++)
+		says(&many[i]);
+	writer_is_done();
+	for (size_t i = 0; i < countof(many); i++)
+		under += is_under(given.size, &many[i]) == OK;
+	assert_true(under >= 15 && under < countof(many));
+	assert_good();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, make, folder_drop)
+		CASE(who_asks_is_given_the_newest_and_its_proof), CASE(who_asks_within_a_minute_is_given_the_same),
+		CASE(who_has_seen_more_than_there_is_learns_it), CASE(what_listed_witnesses_say_comes_under_the_note),
+		CASE(silence_ends_with_a_cosignature), CASE(a_note_has_one_line_of_each),
+		CASE(what_is_no_line_of_theirs_is_dropped), CASE(the_list_is_read_again_and_a_bad_one_is_not_taken),
+		CASE(too_many_questions_are_turned_away), CASE(a_full_note_takes_no_more),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
