@@ -29,6 +29,8 @@ void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t n
 {
 	int64_t off = broker_us - own_us;
 
+	a->clock_heard = true;
+	a->clock_last_us = off;
 	if (off > -CLOCK_WRONG_US && off < CLOCK_WRONG_US) {
 		a->clock_off_us = 0;
 		return;

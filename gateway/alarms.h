@@ -10,6 +10,8 @@ struct alarms {
 	struct trouble trouble;
 	int64_t busy_since_ms;      /* 0: the outbox takes what comes */
 	int64_t clock_off_us;       /* of the broker's clock from ours, when ours is wrong; else 0 */
+	int64_t clock_last_us;      /* the same, also when it is but a little off */
+	bool clock_heard;           /* a receipt told */
 	uint32_t certificate_said;  /* days, when that was last logged */
 };
 

@@ -30,6 +30,9 @@ struct outbox {
 	bool hurry;                     /* do not wait for more */
 	uint64_t next_seq;
 	bool stop, working;
+	int64_t since_us;               /* monotonic: when the oldest of what is to do, or is being done, came to its turn */
+	struct latency flush;
+	enum err last;
 
 	/* the loop's */
 	struct op *handed;              /* what outbox_next() lent out */
@@ -72,13 +75,44 @@ static void op_free(struct op **op)
 	*op = NULL;
 }
 
+static int64_t mono_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* A transaction without changes says nothing about the disk: none is written. */
+static bool wrote(const struct op *first, const struct op *end)
+{
+	for (const struct op *op = first; op != end; op = op->next)
+		if (!op->refused && op->err == OK && op->work != WORK_RECALL)
+			return true;
+	return false;
+}
+
+static enum err commit(struct outbox *o, struct op *first, const struct op *end)
+{
+	int64_t began = mono_us();
+	enum err e = outfile_commit(o->file, first, end);
+
+	if (e == OK && !wrote(first, end))
+		return OK;
+	pthread_mutex_lock(&o->lock);
+	latency_add(&o->flush, (uint64_t)(mono_us() - began));
+	o->last = e;
+	pthread_mutex_unlock(&o->lock);
+	return e;
+}
+
 /* All together; when that fails each alone, so that one which cannot be kept does not take the others with it. */
 static void commit_list(struct outbox *o, struct list *l)
 {
-	enum err e = outfile_commit(o->file, l->first, NULL);
+	enum err e = commit(o, l->first, NULL);
 
 	for (struct op *op = l->first; op && e != OK; op = op->next) {
-		enum err alone = outfile_commit(o->file, op, op->next);
+		enum err alone = commit(o, op, op->next);
 
 		if (alone != OK)
 			op->err = alone;
@@ -192,6 +226,7 @@ static bool take_work(struct outbox *o)
 		list_init(&o->doing);
 	list_init(&o->todo);
 	o->working = o->doing.first != NULL;
+	o->since_us = mono_us();
 	pthread_mutex_unlock(&o->lock);
 	return o->working;
 }
@@ -266,6 +301,8 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 		op->seq = outfile_queues(op->work) ? o->next_seq++ : 0;
 		if (seq)
 			*seq = op->seq;
+		if (!o->todo.first && !o->working)
+			o->since_us = mono_us();
 		list_add(&o->todo, op);
 		o->riders += rides(op);
 		o->hurry = o->hurry || !rides(op) || o->riders >= RIDERS_MAX;
@@ -484,6 +521,15 @@ enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *c
 			   void *ctx)
 {
 	return outfile_each_aside(spec->path, spec->root, spec->map_bytes, visit, ctx);
+}
+
+void outbox_health(struct outbox *o, struct outbox_health *out)
+{
+	pthread_mutex_lock(&o->lock);
+	out->flush = o->flush;
+	out->busy_ms = o->working || o->todo.first ? (mono_us() - o->since_us) / 1000 : 0;
+	out->last = o->last;
+	pthread_mutex_unlock(&o->lock);
 }
 
 uint64_t outbox_aside_count(struct outbox *o) { return outfile_aside_count(o->file); }

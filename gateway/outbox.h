@@ -22,6 +22,7 @@
 #include "flight.h"
 #include "id.h"
 #include "key.h"
+#include "latency.h"
 #include "open.h"
 
 #define OUTBOX_WORK_MAX 1024
@@ -118,6 +119,13 @@ enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outb
 enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx) MUST_USE;
 enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx) MUST_USE;
 uint64_t outbox_aside_count(struct outbox *o);
+/* How the committer is. One that answers moves, also when all it can say is that its disk fails. */
+struct outbox_health {
+	struct latency flush;           /* of its commits, failed ones included */
+	int64_t busy_ms;                /* since it got what it has not finished yet; 0: nothing is to do */
+	enum err last;                  /* what came of its last commit */
+};
+void outbox_health(struct outbox *o, struct outbox_health *out);
 uint32_t outbox_most(const struct outbox *o);   /* messages it will keep */
 
 /* One record in clear, as sealed in the file; for tests. Spans borrow from it. */

@@ -10,10 +10,11 @@
 #include "outbox.h"
 
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
-#define CHANGE_MS 1000              /* a changed state is published after this */
 #define DUE_MAX 64
 #define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
+#define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
+#define STUCK_MS 30000              /* where nobody asks by a watchdog */
 
 struct port {
 	struct pipeline to;
@@ -29,8 +30,7 @@ struct gateway {
 	struct message_from from;
 	struct id_maker ids;
 	uint8_t hash_key[AEAD_KEY_BYTES];
-	char boot[17];
-	int64_t started_ms, online_us;
+	struct self self;
 
 	struct throttle *throttle;
 	struct outbox *outbox;
@@ -41,7 +41,6 @@ struct gateway {
 	unsigned broker;            /* of those the scout knows: the one we are with, or dial */
 	int64_t renew_ms;           /* connect anew then at the latest; 0: no need */
 	struct id goodbye;
-	int64_t state_due_ms;
 	struct alarms alarms;
 	int64_t alarms_due_ms;
 	struct filters *filters;
@@ -69,13 +68,7 @@ static uint32_t random32(void)
 	return r;
 }
 
-static void state_changed(struct gateway *g)
-{
-	int64_t soon = now_ms(g) + CHANGE_MS;
-
-	if (soon < g->state_due_ms)
-		g->state_due_ms = soon;
-}
+static void state_changed(struct gateway *g) { self_changed(&g->self, now_ms(g)); }
 
 /* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
 static void tidied(enum err e)
@@ -105,6 +98,13 @@ static void answer_done(struct gateway *g, const struct outbox_done *d, enum ans
 
 /* ---- sending ---- */
 
+static enum err send_out(struct gateway *g, const struct uplink_message *m)
+{
+	TRY(g->spec.uplink->send(g->uplink, m));
+	self_sent(&g->self, now_ms(g));
+	return OK;
+}
+
 /* The broker drops what is out of date by itself; what already is goes out all the same, for the record. */
 static uint32_t expiry_s(const struct outbox_message *m, int64_t now_us)
 {
@@ -133,7 +133,7 @@ static bool send_one(struct gateway *g, const struct flight_item *at)
 	}
 	u.payload = m.envelope;
 	u.expiry_s = expiry_s(&m, real_us(g));
-	if (g->spec.uplink->send(g->uplink, &u) == OK)
+	if (send_out(g, &u) == OK)
 		return true;
 	flight_untake(g->flight, &at->id);
 	return false;
@@ -437,33 +437,30 @@ static void take_done(struct gateway *g)
 
 /* ---- what the gateway says of itself ---- */
 
-static Pullcord__V1__DeviceState device_state(struct gateway *g, bool online)
+static const char *host_of(const struct gateway *g)
 {
-	Pullcord__V1__DeviceState s = PULLCORD__V1__DEVICE_STATE__INIT;
-	int64_t now_us = real_us(g);
+	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
+}
 
-	s.online = online;
-	s.since_us = (uint64_t)(online ? g->online_us : now_us);
-	s.version = (char *)(uintptr_t)PULLCORD_VERSION;
-	s.uptime_s = (uint64_t)(now_ms(g) - g->started_ms) / 1000;
-	s.queued = flight_count(g->flight);
-	s.oldest_s = (uint32_t)(flight_oldest_ms(g->flight, now_us / 1000) / 1000);
-	s.accepted = g->counts.accepted;
-	s.folded = g->counts.folded;
-	s.refused = g->counts.refused;
-	s.set_aside = outbox_aside_count(g->outbox);
-	s.certificate_days = cert_days_left(&g->spec.cert, now_us / 1000000);
-	s.boot = g->boot;
-	return s;
+void pipeline_health(struct gateway *g, int64_t stuck_ms, struct health *out)
+{
+	self_health(&g->self, &(struct self_parts){
+		.device = g->spec.device, .tenant = g->spec.tenant, .broker = host_of(g), .counts = &g->counts,
+		.alarms = &g->alarms, .cert = &g->spec.cert, .flight = g->flight, .open = g->open, .outbox = g->outbox,
+		.uplink_busy_ms = g->spec.uplink->busy_ms(g->uplink), .stuck_ms = stuck_ms, .now_ms = now_ms(g),
+		.real_us = real_us(g) }, out);
 }
 
 static enum err state_message(struct gateway *g, bool online, struct message *out)
 {
-	Pullcord__V1__DeviceState s = device_state(g, online);
 	struct put room = put(g->room, sizeof(g->room));
 	struct id id = new_id(g);
+	struct health_state s;
+	struct health h;
 
-	return message_state(&g->from, &s, &id, real_us(g), &room, out);
+	pipeline_health(g, STUCK_MS, &h);
+	health_state(&h, online, &s);
+	return message_state(&g->from, &s.state, &id, real_us(g), &room, out);
 }
 
 static enum err say_state(struct gateway *g, bool online, struct id *id)
@@ -472,7 +469,7 @@ static enum err say_state(struct gateway *g, bool online, struct id *id)
 
 	TRY(state_message(g, online, &m));
 	*id = m.id;
-	return g->spec.uplink->send(g->uplink, &(struct uplink_message){ m.topic, m.envelope, m.id, true, 0 });
+	return send_out(g, &(struct uplink_message){ m.topic, m.envelope, m.id, true, 0 });
 }
 
 /* ---- what the broker says ---- */
@@ -528,7 +525,7 @@ static void hear_update(struct gateway *g, const struct envelope *e)
 static void hear_command(struct gateway *g, const struct envelope *e)
 {
 	if (e->body.command->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
-		g->state_due_ms = now_ms(g);
+		g->self.due_ms = now_ms(g);
 	else
 		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "command"), KV_STR("why", "this version does not know it"));
 }
@@ -572,11 +569,6 @@ static void acked(struct gateway *g, const struct uplink_event *u)
 }
 
 /* ---- the link ---- */
-
-static const char *host_of(const struct gateway *g)
-{
-	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
-}
 
 static unsigned port_of(const struct gateway *g)
 {
@@ -622,8 +614,6 @@ static void greet(struct gateway *g)
 	log_say(EV_UPLINK_UP, KV_STR("host", host_of(g)), KV_NUM("waiting", flight_count(g->flight)));
 	if (e != OK)
 		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
-	g->online_us = real_us(g);
-	g->state_due_ms = now_ms(g);
 }
 
 static void bye(struct gateway *g)
@@ -639,9 +629,11 @@ static void step(struct gateway *g, enum link_event e)
 		dial(g);
 		break;
 	case LINK_GREET:
+		self_linked(&g->self, true, now_ms(g), real_us(g));
 		greet(g);
 		break;
 	case LINK_DROP:
+		self_linked(&g->self, false, now_ms(g), real_us(g));
 		g->spec.uplink->hangup(g->uplink);
 		flight_lost(g->flight);
 		trouble_lost(&g->alarms.trouble);
@@ -665,6 +657,7 @@ static void fit_window(struct gateway *g, unsigned broker_takes)
 
 static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 {
+	self_heard(&g->self, u->kind == UPLINK_ACK, now_ms(g));
 	switch (u->kind) {
 	case UPLINK_UP:
 		fit_window(g, (unsigned)u->reason);
@@ -714,11 +707,20 @@ static void tick_state(struct gateway *g)
 {
 	struct id unused;
 
-	if (g->link.state != LINK_UP || now_ms(g) < g->state_due_ms)
+	if (g->link.state != LINK_UP || !self_speaks(&g->self, now_ms(g), g->spec.conf->gateway_state_s * 1000LL))
 		return;
-	g->state_due_ms = now_ms(g) + g->spec.conf->gateway_state_s * 1000LL;
 	if (say_state(g, true, &unused) != OK)
 		state_changed(g);
+}
+
+/* Alive by the library, and yet deaf: what was sent has gone nowhere. */
+static void tick_silence(struct gateway *g)
+{
+	if (self_silent_ms(&g->self, now_ms(g)) < SILENT_KEEPALIVES * g->spec.conf->uplink_keepalive_s * 1000LL)
+		return;
+	log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", "connected, but nothing is answered"),
+		KV_NUM("waiting", flight_count(g->flight)));
+	step(g, LINK_EV_LOST);
 }
 
 static void tick_open(struct gateway *g)
@@ -739,7 +741,7 @@ static void tell_troubles(struct gateway *g)
 		struct message m;
 
 		if (message_trouble(&g->from, g->spec.conf->gateway_unit, &told, &room, &m) != OK ||
-		    g->spec.uplink->send(g->uplink, &(struct uplink_message){ m.topic, m.envelope, m.id, false, 0 }) != OK) {
+		    send_out(g, &(struct uplink_message){ m.topic, m.envelope, m.id, false, 0 }) != OK) {
 			trouble_lost(&g->alarms.trouble);
 			return;
 		}
@@ -809,7 +811,7 @@ static int64_t next_run(const struct gateway *g)
 	if (g->link.state == LINK_UP) {
 		int64_t next = flight_next_ms(g->flight, now);
 
-		sooner(&wait, g->state_due_ms, now);
+		sooner(&wait, self_due_ms(&g->self), now);
 		if (next > now)   /* what could go now would have gone: the link is full, and its answer wakes us */
 			sooner(&wait, next, now);
 	}
@@ -830,6 +832,7 @@ int64_t pipeline_run(struct gateway *g)
 	tick_open(g);
 	tick_trouble(g);
 	tick_scout(g);
+	tick_silence(g);
 	tick_state(g);
 	send_some(g);
 	return next_run(g);
@@ -924,7 +927,6 @@ enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
 {
 	CLEANUP(pipeline_close) struct gateway *g = calloc(1, sizeof(*g));
 	struct throttle_limits limits = limits_of(spec->conf);
-	uint8_t boot[8];
 
 	if (!g)
 		return ERR_FULL;
@@ -933,11 +935,9 @@ enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
 	g->spec = *spec;
 	g->from = (struct message_from){ spec->tenant, spec->device };
 	g->arena = (struct arena){ g->arena_bytes, sizeof(g->arena_bytes), 0 };
-	g->started_ms = now_ms(g);
+	self_init(&g->self, now_ms(g));
 	alarms_init(&g->alarms);
 	crypt_random(g->hash_key, sizeof(g->hash_key));
-	crypt_random(boot, sizeof(boot));
-	hex_encode(span(boot, sizeof(boot)), g->boot);
 	id_init(&g->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device),
 		(uint16_t)random32());
 	TRY(filters_make(spec->conf, spec->tenant, spec->device, &g->filters));

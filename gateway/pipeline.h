@@ -12,6 +12,7 @@
 #include "conf.h"
 #include "input.h"
 #include "scout.h"
+#include "self.h"
 #include "uplink.h"
 
 struct gateway;
@@ -27,11 +28,6 @@ struct pipeline_spec {
 	int64_t (*real_us)(void *ctx);
 	void (*wake)(void *ctx);            /* from any thread: pipeline_run() soon */
 	void *ctx;
-};
-
-/* What it has counted since its start; for DeviceState, tests and the curious. */
-struct pipeline_counts {
-	uint64_t accepted, folded, refused, repeated, delivered, set_aside, evicted, unreadable, updates;
 };
 
 /* Dials at once. Errors: those of outbox_open(), of the uplink, ERR_FULL. */
@@ -56,6 +52,8 @@ void pipeline_stop(struct gateway *g);
 bool pipeline_stopped(const struct gateway *g);
 
 struct pipeline_counts pipeline_counts(const struct gateway *g);
+/* How it is now. What has not moved for stuck_ms is stuck. Borrows its texts until the next call. */
+void pipeline_health(struct gateway *g, int64_t stuck_ms, struct health *out);
 uint32_t pipeline_queued(const struct gateway *g);
 void pipeline_sync(struct gateway *g);      /* waits for the outbox; for tests */
 

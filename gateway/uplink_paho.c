@@ -63,6 +63,7 @@ struct uplink {
 	enum want want;
 	unsigned wish;                  /* generation of the loop's last dial() or hangup() */
 	unsigned generation;            /* of the handle there is */
+	int64_t since_ms;               /* monotonic: when the worker took up what it does; 0: it waits */
 	struct plan plan;
 	unsigned port;                  /* of the handle there is */
 	struct event *first, **last, *lent;
@@ -386,6 +387,14 @@ static void dial(struct uplink *u, unsigned generation)
 			   MQTTAsync_strerror(rc) ? MQTTAsync_strerror(rc) : "cannot begin to connect");
 }
 
+static int64_t mono_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
 static void *worker(void *arg)
 {
 	struct uplink *u = arg;
@@ -394,8 +403,10 @@ static void *worker(void *arg)
 
 	do {
 		pthread_mutex_lock(&u->queue_lock);
+		u->since_ms = 0;
 		while (u->want == WANT_NOTHING)
 			pthread_cond_wait(&u->wanted, &u->queue_lock);
+		u->since_ms = mono_ms();
 		want = u->want;
 		generation = u->wish;
 		u->want = WANT_NOTHING;
@@ -518,6 +529,16 @@ static enum err paho_subscribe(struct uplink *u, const char *const *filter, size
 	return rc == MQTTASYNC_SUCCESS ? OK : ERR_CLOSED;
 }
 
+static int64_t paho_busy_ms(struct uplink *u)
+{
+	int64_t since;
+
+	pthread_mutex_lock(&u->queue_lock);
+	since = u->since_ms;
+	pthread_mutex_unlock(&u->queue_lock);
+	return since ? mono_ms() - since : 0;
+}
+
 static void paho_close(struct uplink **out)
 {
 	struct uplink *u = *out;
@@ -563,5 +584,5 @@ static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
 }
 
 const struct uplink_kind uplink_paho = {
-	paho_open, paho_dial, paho_send, paho_subscribe, paho_hangup, paho_next, paho_close,
+	paho_open, paho_dial, paho_send, paho_subscribe, paho_hangup, paho_next, paho_busy_ms, paho_close,
 };

@@ -17,7 +17,7 @@ struct slot {
 #define NEVER INT64_MAX
 
 struct tier {
-	uint32_t first, last;
+	uint32_t first, last, n;
 	uint32_t hint;              /* none before it can be sent... */
 	int64_t wake_ms;            /* ...until then: all that wait for their receipt must not be looked at every time */
 };
@@ -49,7 +49,7 @@ enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 		return ERR_FULL;
 	table_init(&f->ids, most, (uint8_t *)f + slots);
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
-		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, TABLE_NONE, NEVER };
+		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, 0, TABLE_NONE, NEVER };
 	f->window = window;
 	*out = f;
 	return OK;
@@ -85,6 +85,7 @@ enum err flight_add(struct flight *f, const struct flight_item *item)
 				    .tier = (uint8_t)item->tier };
 	*(t->last != TABLE_NONE ? &f->slot[t->last].after : &t->first) = s;
 	t->last = s;
+	t->n++;
 	if (t->hint == TABLE_NONE)
 		t->hint = s;
 	return OK;
@@ -99,6 +100,7 @@ static void forget(struct flight *f, uint32_t s)
 		t->hint = x->after;
 	*(x->before != TABLE_NONE ? &f->slot[x->before].after : &t->first) = x->after;
 	*(x->after != TABLE_NONE ? &f->slot[x->after].before : &t->last) = x->before;
+	t->n--;
 	if (x->state == SENT)
 		f->sent--;
 	table_del(&f->ids, s);
@@ -268,18 +270,15 @@ int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
 	return next;
 }
 
-int64_t flight_oldest_ms(const struct flight *f, int64_t real_ms)
+struct flight_tier flight_look(const struct flight *f, unsigned tier, int64_t real_ms)
 {
-	int64_t oldest = real_ms;
+	const struct tier *t = &f->tier[tier];
+	struct flight_tier seen = { .n = t->n };
+	struct id id;
 
-	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
-		struct id id;
-
-		if (f->tier[i].first == TABLE_NONE)
-			continue;
-		memcpy(id.b, table_key(&f->ids, f->tier[i].first), ID_BYTES);
-		if (id_ms(&id) < oldest)
-			oldest = id_ms(&id);
-	}
-	return real_ms - oldest;
+	if (t->first == TABLE_NONE)
+		return seen;
+	memcpy(id.b, table_key(&f->ids, t->first), ID_BYTES);
+	seen.oldest_ms = real_ms > id_ms(&id) ? real_ms - id_ms(&id) : 0;
+	return seen;
 }

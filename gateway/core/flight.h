@@ -56,8 +56,12 @@ void flight_lost(struct flight *f);
 /* When flight_take() next may have something because of time alone; -1: never. */
 int64_t flight_next_ms(const struct flight *f, int64_t now_ms);
 uint32_t flight_count(const struct flight *f);
-/* The age of the oldest, by its id; 0 when there is none. */
-int64_t flight_oldest_ms(const struct flight *f, int64_t real_ms);
+/* How many there are of a tier, and the age of the first in turn, by its id; 0 when there is none. */
+struct flight_tier {
+	uint32_t n;
+	int64_t oldest_ms;
+};
+struct flight_tier flight_look(const struct flight *f, unsigned tier, int64_t real_ms);
 
 /* 5..1 (enum Priority) to 0..4; observations are tier FLIGHT_TIERS - 1. */
 static inline unsigned flight_tier(int priority) { return priority >= 1 && priority <= 5 ? 5 - (unsigned)priority : 4; }

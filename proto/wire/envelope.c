@@ -23,6 +23,7 @@ static const struct limit {
 	{ SCHEMA(alert_update), 2, ID_BYTES, ID_BYTES, 1, true },
 	{ SCHEMA(alert_update), 6, 0, 200, 1, false },
 	{ SCHEMA(observations), 6, 0, 4096, 256, false },
+	{ SCHEMA(device_state), 13, 0, 64, 6, false },
 	{ SCHEMA(device_command), 3, 0, 32, 1, false },
 	{ SCHEMA(device_command), 4, 0, 16384, 1, false },
 	{ SCHEMA(stored_receipt), 1, ID_BYTES, ID_BYTES, 64, true },

@@ -75,6 +75,12 @@ static Pullcord__V1__Measurement spo2 = {
 static Pullcord__V1__Measurement *values[257];
 static ProtobufCBinaryData ids[65];
 static char *mentions[33];
+static Pullcord__V1__TierState tier_state = {
+	PROTOBUF_C_MESSAGE_INIT(&pullcord__v1__tier_state__descriptor), .priority = PULLCORD__V1__PRIORITY__PRIORITY_HIGH,
+	.queued = 2, .oldest_s = 3,
+};
+static Pullcord__V1__TierState *tiers[] = { &tier_state, &tier_state, &tier_state, &tier_state, &tier_state, &tier_state,
+					     &tier_state };
 
 static Pullcord__V1__Alert alert = {
 	PROTOBUF_C_MESSAGE_INIT(&pullcord__v1__alert__descriptor), .key = SIXTEEN,
@@ -94,7 +100,8 @@ static Pullcord__V1__Observations observations = {
 static Pullcord__V1__DeviceState device_state = {
 	PROTOBUF_C_MESSAGE_INIT(&pullcord__v1__device_state__descriptor), .online = true, .since_us = NOW_US, .version = "0.1",
 	.uptime_s = UINT64_MAX, .queued = UINT32_MAX, .oldest_s = 3, .accepted = 4, .folded = 5, .refused = 6, .set_aside = 7,
-	.certificate_days = 8, .boot = "abc",
+	.certificate_days = 8, .boot = "abc", .n_tier = 1, .tier = tiers, .evicted = 9, .delivered = 10, .room = 11,
+	.flush_p99_us = 12, .clock = PULLCORD__V1__CLOCK_QUALITY__CLOCK_WRONG, .clock_off_ms = INT64_MIN,
 };
 static Pullcord__V1__DeviceCommand command = {
 	PROTOBUF_C_MESSAGE_INIT(&pullcord__v1__device_command__descriptor),
@@ -382,6 +389,7 @@ static void lists_have_their_limits(void **state)
 	(void)state;
 	TIMES_LIMIT(alert, n_value, 16);
 	TIMES_LIMIT(observations, n_value, 256);
+	TIMES_LIMIT(device_state, n_tier, 6);
 	TIMES_LIMIT(stored, n_id, 64);
 	TIMES_LIMIT(chat, n_mention, 32);
 	none.n_id = 0;

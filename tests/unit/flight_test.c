@@ -219,20 +219,29 @@ static void it_is_bounded_and_takes_an_id_once(void **state)
 	assert_int_equal(flight_add(f, &i), ERR_FULL);
 }
 
-static void its_age_is_that_of_the_oldest(void **state)
+static void each_tier_knows_how_many_wait_and_how_long(void **state)
 {
 	struct id_maker m;
 	struct flight_item i = { .tier = 3 };
 
 	(void)state;
 	id_init(&m, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 1);
-	assert_int_equal(flight_oldest_ms(f, 5000), 0);
+	assert_int_equal(flight_look(f, 3, 5000).n, 0);
+	assert_int_equal(flight_look(f, 3, 5000).oldest_ms, 0);
 	i.id = id_next(&m, 1000);
 	assert_int_equal(flight_add(f, &i), OK);
 	i.tier = 0;
 	i.id = id_next(&m, 3000);
 	assert_int_equal(flight_add(f, &i), OK);
-	assert_int_equal(flight_oldest_ms(f, 5000), 4000);
+	i.id = id_next(&m, 4000);
+	assert_int_equal(flight_add(f, &i), OK);
+	assert_int_equal(flight_look(f, 3, 5000).n, 1);
+	assert_int_equal(flight_look(f, 3, 5000).oldest_ms, 4000);
+	assert_int_equal(flight_look(f, 0, 5000).n, 2);
+	assert_int_equal(flight_look(f, 0, 5000).oldest_ms, 2000);
+	assert_int_equal(flight_look(f, 0, 1000).oldest_ms, 0);   /* a clock that was set back */
+	assert_true(flight_drop(f, &i.id));
+	assert_int_equal(flight_look(f, 0, 5000).n, 1);
 }
 
 /* A broker of whims: every message it was ever given ends safe or set aside, and in no other way. */
@@ -303,7 +312,7 @@ int main(void)
 		WITH_FLIGHT(after_a_lost_connection_all_is_sent_again_in_order),
 		WITH_FLIGHT(what_could_not_be_sent_is_next_again),
 		WITH_FLIGHT(it_is_bounded_and_takes_an_id_once),
-		WITH_FLIGHT(its_age_is_that_of_the_oldest),
+		WITH_FLIGHT(each_tier_knows_how_many_wait_and_how_long),
 		WITH_FLIGHT(nothing_is_forgotten_that_is_not_safe),
 	};
 

@@ -213,6 +213,7 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	run();
 	assert_true(sent_count("/state") >= 2);   /* it says so soon */
 	ack(sent("/alert/high/", 1), 0);
+	ack(sent("/alert/medium/", 0), 0);
 	now += 100000;
 	run();
 	assert_int_equal(sent_count("/alert/high/"), 3);   /* only the other is sent again */
@@ -539,6 +540,7 @@ static void it_says_goodbye(void **state)
 	(void)state;
 	come_up();
 	push_medium("a1", 1, PHASE(START));
+	b.deaf = true;
 	pipeline_stop(g);
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 1);
 	assert_int_equal(push(alert("a2", 2, PRIORITY(HIGH), PHASE(START))), ERR_CLOSED);

@@ -37,6 +37,8 @@ static struct broker {
 	bool up;
 	struct sent sent[4096];
 	unsigned count, dials, subscribed, hangups;
+	int64_t busy_ms;
+	bool deaf;                      /* it takes what a gateway says of itself, and does not answer */
 	char will_topic[256], filter[8][256];
 	struct uplink_event event[64];
 	unsigned first, last;
@@ -72,6 +74,8 @@ static inline enum err fake_send(struct uplink *u, const struct uplink_message *
 	s->expiry_s = m->expiry_s;
 	s->n = m->payload.n;
 	memcpy(s->payload, m->payload.p, m->payload.n);
+	if (m->retain && !b.deaf)
+		b.event[b.last++ % countof(b.event)] = (struct uplink_event){ .kind = UPLINK_ACK, .id = m->id };
 	return OK;
 }
 
@@ -101,10 +105,16 @@ static inline bool fake_next(struct uplink *u, struct uplink_event *out)
 	return true;
 }
 
+static inline int64_t fake_busy_ms(struct uplink *u)
+{
+	(void)u;
+	return b.busy_ms;
+}
+
 static inline void fake_close(struct uplink **u) { *u = NULL; }
 
 static const struct uplink_kind fake_uplink = {
-	fake_open, fake_dial, fake_send, fake_subscribe, fake_hangup, fake_next, fake_close,
+	fake_open, fake_dial, fake_send, fake_subscribe, fake_hangup, fake_next, fake_busy_ms, fake_close,
 };
 
 static inline void broker_says(const struct uplink_event *e) { b.event[b.last++ % countof(b.event)] = *e; }
