@@ -5,8 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +18,7 @@
 #include "pipeline.h"
 #include "scout.h"
 #include "tls.h"
+#include "vigil.h"
 
 #define CONF_DEFAULT "/etc/pullcord/gateway.ini"
 
@@ -40,7 +39,7 @@ struct daemon {
 	struct scout *scout;
 	struct gateway *gateway;
 	struct input *input[CONF_INPUTS_MAX];
-	int64_t watchdog_ms, watchdog_at_ms;
+	struct vigil vigil;
 };
 
 static void usage(FILE *to)
@@ -175,46 +174,6 @@ static bool load_root(struct daemon *d, bool may_make)
 	return false;
 }
 
-/* ---- systemd, without its library: sd_notify(3) is one datagram ---- */
-
-static void notify(const char *what)
-{
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	size_t n = path ? strlen(path) : 0;
-	CLEANUP(fd_cleanup) int fd = -1;
-
-	if (n == 0 || n >= sizeof(to.sun_path))
-		return;
-	memcpy(to.sun_path, path, n);
-	if (path[0] == '@')
-		to.sun_path[0] = '\0';   /* abstract */
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		(void)!sendto(fd, what, strlen(what), MSG_NOSIGNAL, (struct sockaddr *)&to,
-			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n));
-}
-
-static void watchdog_init(struct daemon *d)
-{
-	const char *us = getenv("WATCHDOG_USEC");
-	uint64_t v;
-
-	if (us && span_u64(span_str(us), 3600 * 1000000ULL, &v))
-		d->watchdog_ms = (int64_t)(v / 2000);   /* half of it */
-}
-
-/* Called when the pipeline has run: a gateway whose loop hangs is silent, and is started anew. */
-static void watchdog_feed(struct daemon *d)
-{
-	int64_t now = loop_now_ms(d->loop);
-
-	if (!d->watchdog_ms || now < d->watchdog_at_ms)
-		return;
-	d->watchdog_at_ms = now + d->watchdog_ms;
-	notify("WATCHDOG=1");
-}
-
 /* ---- running ---- */
 
 static int64_t clock_now_ms(void *ctx) { return loop_now_ms(((struct daemon *)ctx)->loop); }
@@ -227,6 +186,17 @@ static int64_t clock_real_us(void *ctx)
 
 static void wake(void *ctx) { waker_wake(((struct daemon *)ctx)->waker); }
 
+/* Called when the pipeline has run: who does not get here is silent, and is started anew. */
+static void look(struct daemon *d)
+{
+	struct health h;
+
+	if (!vigil_is_due(&d->vigil, loop_now_ms(d->loop)))
+		return;
+	pipeline_health(d->gateway, vigil_stuck_ms(&d->vigil), &h);
+	vigil_look(&d->vigil, &h);
+}
+
 static void run(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -234,7 +204,7 @@ static void run(void *ctx)
 	if (!d->gateway)
 		return;   /* woken before all is open */
 	timer_set(d->timer, pipeline_run(d->gateway));
-	watchdog_feed(d);
+	look(d);
 	if (pipeline_stopped(d->gateway))
 		loop_stop(d->loop);
 }
@@ -254,7 +224,7 @@ static void on_stop(void *ctx, int signum)
 	struct daemon *d = ctx;
 
 	(void)signum;
-	notify("STOPPING=1");
+	vigil_say(&d->vigil, "STOPPING=1");
 	pipeline_stop(d->gateway);
 	close_inputs(d);
 	run(d);
@@ -348,6 +318,15 @@ static bool open_gateway(struct daemon *d)
 	return false;
 }
 
+static bool open_vigil(struct daemon *d)
+{
+	enum err e = vigil_open(&d->conf, &d->vigil);
+
+	if (e != OK)
+		complain("cannot start to watch: %s", err_text(e));
+	return e == OK;
+}
+
 static bool open_all(struct daemon *d)
 {
 	if (!open_loop(d) || !open_scout(d) || !open_gateway(d))
@@ -363,12 +342,11 @@ static int serve(struct daemon *d)
 	bool good;
 
 	log_least((enum log_level)d->conf.gateway_log);
-	watchdog_init(d);
-	good = open_all(d);
+	good = open_vigil(d) && open_all(d);
 	if (good) {
 		log_say(EV_GATEWAY_START, KV_STR("device", d->device), KV_STR("tenant", d->tenant),
 			KV_STR("version", PULLCORD_VERSION), KV_NUM("waiting", pipeline_queued(d->gateway)));
-		notify("READY=1");
+		vigil_say(&d->vigil, "READY=1");
 		run(d);
 		loop_run(d->loop);
 	}
@@ -378,6 +356,7 @@ static int serve(struct daemon *d)
 	scout_close(&d->scout);
 	if (d->loop)
 		loop_close(&d->loop);
+	vigil_close(&d->vigil);
 	if (good)
 		log_say(EV_GATEWAY_STOP, KV_STR("device", d->device));
 	return good ? 0 : 1;

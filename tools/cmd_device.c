@@ -120,6 +120,10 @@ static enum err write_settings(const struct kit *k, const struct install *in)
 	put_path(&out, "cafile", at, "ca.crt");
 	put_path(&out, "certfile", at, "device.crt");
 	put_path(&out, "keyfile", at, "device.key");
+	if (!k->at) {
+		put_str(&out, "\n[health]\n");
+		put_path(&out, "status", at, "gateway.status");
+	}
 	TRY(put_end(&out));
 	path_in(k, "gateway.ini", path);
 	e = install_write(path, put_span(&out), 0644);

@@ -43,6 +43,9 @@ cafile = {ca}
 certfile = {cert}
 keyfile = {key}
 
+[health]
+status =
+
 ; The most it can be set to: the pipeline is measured, not the throttle.
 [throttle]
 burst = 1000

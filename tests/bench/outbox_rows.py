@@ -34,6 +34,9 @@ certfile = {cert}
 keyfile = {key}
 window = 100
 
+[health]
+status =
+
 [throttle]
 burst = 1000
 per_minute = 6000
