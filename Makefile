@@ -147,7 +147,8 @@ tests: all $(unit_tests) $(fault_tests) $(fuzz_replays) $(B)/tests/audit/maker
 # ---- what people type ------------------------------------------------------------------------------------------------
 packages := gcc make pkg-config binutils protobuf-c-compiler libprotobuf-c-dev mosquitto mosquitto-clients mosquitto-dev \
 	libmosquitto-dev libpaho-mqtt-dev liblmdb-dev libssl-dev libuv1-dev libinih-dev libjansson-dev libargon2-dev \
-	libcmocka-dev openssl python3 libxml2-utils rsyslog rsyslog-gnutls python3-cryptography valgrind libfaketime
+	libcmocka-dev openssl python3 libxml2-utils rsyslog rsyslog-gnutls python3-cryptography valgrind libfaketime \
+	prometheus
 
 PREFIX ?= /usr/local
 T ?=

@@ -7,6 +7,7 @@ enum cmd_code {
 	CMD_DONE = 0,
 	CMD_NO = 1,       /* the answer is no, or it failed; why was said on stderr */
 	CMD_USAGE = 2,    /* the command line was not understood */
+	CMD_GONE = 3,     /* whom it asks about is not there */
 };
 
 #define CMD(name, text) int cmd_##name(int argc, char **argv);

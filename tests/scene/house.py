@@ -107,6 +107,12 @@ cafile = {ca}
 certfile = {cert}
 keyfile = {key}
 
+[health]
+status = {home}/status
+status_s = 1
+metrics = {home}/pullcord.prom
+metrics_s = 1
+
 [throttle]
 burst = 10
 per_minute = 60
@@ -135,6 +141,7 @@ class Gateway:
         self.home.mkdir()
         self.mllp_port, self.starts, self.process = free_port(), 0, None
         self.local, self.heard, self.unread = None, [], b""
+        self.more_env = {}
         cert, key = certificate_files(house.folder(device))
         self.ini = self.home / "gateway.ini"
         self.ini.write_text(GATEWAY_INI.format(unit=unit, home=self.home, port=house.device_port, mllp=self.mllp_port,
@@ -143,7 +150,8 @@ class Gateway:
     def start(self):
         self.starts += 1
         self.process = self.house.start(f"gateway-{self.device}-{self.starts}",
-                                        [self.house.build / "pullcord-gateway", "--config", self.ini], env=self.house.env())
+                                        [self.house.build / "pullcord-gateway", "--config", self.ini],
+                                        env=self.house.env() | self.more_env)
 
         def ready():
             with socket.socket() as s:

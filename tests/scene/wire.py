@@ -29,6 +29,34 @@ def data(field, b):
     return varint(field << 3 | 2) + varint(len(b)) + b if b else b""
 
 
+def read(raw, repeated=()):
+    """The fields of a message: numbers, and bytes where there is a length; of `repeated` ones a list."""
+    fields, at = {}, 0
+
+    def take_varint():
+        nonlocal at
+        n = shift = 0
+        while True:
+            byte, at = raw[at], at + 1
+            n |= (byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80:
+                return n
+    while at < len(raw):
+        key = take_varint()
+        kind = key & 7
+        if kind == 0:
+            value = take_varint()
+        else:
+            size = take_varint() if kind == 2 else 8
+            value, at = raw[at:at + size], at + size
+        if key >> 3 in repeated:
+            fields.setdefault(key >> 3, []).append(value)
+        else:
+            fields[key >> 3] = value
+    return fields
+
+
 def tag(tenant, party, sender):
     return hashlib.sha256(f"pullcord id v1\0{tenant}/{PARTY[party]}/{sender}".encode()).digest()[:8]
 
