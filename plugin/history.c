@@ -7,7 +7,7 @@
 #include "envelope.h"
 #include "shelf.h"
 
-#define BUCKETS 4096            /* of the tables by id and by key */
+#define BUCKETS 4096            /* of the tables by id and by key, and of senders */
 #define CLOSED_IDS 4096
 #define RANKS 7
 
@@ -15,6 +15,7 @@ struct history {
 	struct shelf *shelf;
 	struct kept *first, *last;
 	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
+	uint32_t of_sender[BUCKETS];    /* how many are kept, by hash: who shares a bucket shares a share */
 	struct rank { struct kept *first, *last; } rank[RANKS];
 	struct id closed[CLOSED_IDS];   /* seen to lately, by hash: a late duplicate does not open them again */
 	uint64_t hash_key;              /* ids and keys are chosen by senders */
@@ -25,13 +26,21 @@ struct history {
 /* ---- the tables ---- */
 
 /* FNV-1a, started where no sender knows. */
+static uint64_t hash(uint64_t x, struct span s)
+{
+	for (size_t i = 0; i < s.n; i++)
+		x = (x ^ s.p[i]) * 0x100000001b3u;
+	return x ^ x >> 32;
+}
+
 static uint64_t hash16(const struct history *h, const uint8_t b[ID_BYTES])
 {
-	uint64_t x = h->hash_key;
+	return hash(h->hash_key, span(b, ID_BYTES));
+}
 
-	for (size_t i = 0; i < ID_BYTES; i++)
-		x = (x ^ b[i]) * 0x100000001b3u;
-	return x ^ x >> 32;
+static uint32_t sender_of(const struct history *h, const struct topic *t)
+{
+	return hash(hash(h->hash_key, t->level[0]), topic_word(t, "device")) % BUCKETS;
 }
 
 static struct kept **id_chain(struct history *h, const struct id *id)
@@ -45,9 +54,14 @@ static struct kept **key_chain(struct history *h, const uint8_t key[ID_BYTES])
 }
 
 /* What goes first when there are too many: the lower number, and of one number the oldest. */
+static int rank_number(bool over, bool accepted, const struct topic *t)
+{
+	return over ? 0 : accepted ? 1 : 1 + (int)priority_parse(topic_word(t, "priority"));
+}
+
 static struct rank *rank_of(struct history *h, const struct kept *k)
 {
-	return &h->rank[k->over ? 0 : k->accepted ? 1 : 1 + priority_parse(topic_word(&k->topic, "priority"))];
+	return &h->rank[rank_number(k->over, k->accepted, &k->topic)];
 }
 
 static void rank_in(struct history *h, struct kept *k)
@@ -80,6 +94,8 @@ static void link_in(struct history *h, struct kept *k)
 	k->next_by_key = *key;
 	*key = k;
 	rank_in(h, k);
+	k->sender = sender_of(h, &k->topic);
+	h->of_sender[k->sender]++;
 	h->kept++;
 }
 
@@ -96,6 +112,7 @@ static void link_out(struct history *h, struct kept *k)
 	for (at = key_chain(h, k->key); *at != k; at = &(*at)->next_by_key)
 		;
 	*at = k->next_by_key;
+	h->of_sender[k->sender]--;
 	h->kept--;
 }
 
@@ -108,22 +125,32 @@ static bool seen(struct history *h, const struct id *id)
 	return k || memcmp(h->closed[hash16(h, id->b) % CLOSED_IDS].b, id->b, ID_BYTES) == 0;
 }
 
-static void forget(struct history *h, struct kept *k)
+static void drop(struct history *h, struct kept *k)
 {
-	h->closed[hash16(h, k->id.b) % CLOSED_IDS] = k->id;
 	link_out(h, k);
 	shelf_del(h->shelf, k->number);
 	free(k);
 }
 
-static void evict(struct history *h)
+static void forget(struct history *h, struct kept *k)
 {
-	int rank = 0;
+	h->closed[hash16(h, k->id.b) % CLOSED_IDS] = k->id;
+	drop(h, k);
+}
 
-	while (!h->rank[rank].first)
-		rank++;
-	forget(h, h->rank[rank].first);
-	h->evicted++;
+/* What is to go for it: of the least important the oldest, among its sender's own when they have their share already.
+ * NULL: there is none that is not more important. */
+static struct kept *victim(const struct history *h, const struct alert *a)
+{
+	uint32_t sender = sender_of(h, a->topic);
+	bool own = h->of_sender[sender] >= HISTORY_SHARE;
+	int most = rank_number(a->over, false, a->topic);
+
+	for (int rank = 0; rank <= most; rank++)
+		for (struct kept *k = h->rank[rank].first; k; k = k->next_in_rank)
+			if (!own || k->sender == sender)
+				return k;
+	return NULL;
 }
 
 /* ---- rows: until u64 | over u8 | key 16 | topic length u8 | topic | payload ---- */
@@ -235,6 +262,13 @@ enum err history_put(struct history *h, const struct alert *a)
 		return shelf_again(h->shelf, &a->id, a->receipt);
 	if (a->over)
 		history_answer(h, a->key, a->topic, HISTORY_DONE);
+	if (h->kept >= HISTORY_ALERTS_MAX) {
+		h->evicted++;
+		k = victim(h, a);
+		if (!k)
+			return OK;
+		drop(h, k);
+	}
 	k = kept_new(h->number + 1, a);
 	e = k ? shelve(h, k->number, a) : ERR_FULL;
 	if (e != OK) {
@@ -243,8 +277,6 @@ enum err history_put(struct history *h, const struct alert *a)
 	}
 	h->number++;
 	link_in(h, k);
-	if (h->kept > HISTORY_ALERTS_MAX)
-		evict(h);
 	return OK;
 }
 

@@ -4,7 +4,8 @@
  * Readers fold by message id.
  *
  * At most HISTORY_ALERTS_MAX at a time. Past that the least important goes, the oldest of them first: what is over,
- * then what somebody accepted, then by priority; evictions are counted. Broker's thread only; copies; waits for nothing. */
+ * then what somebody accepted, then by priority; of a device that has HISTORY_SHARE already one of its own, so that no
+ * single one pushes out all the others'. Evictions are counted; what was evicted and is sent again is kept again. Broker's thread only; copies; waits for nothing. */
 #ifndef PULLCORD_HISTORY_H
 #define PULLCORD_HISTORY_H
 
@@ -13,6 +14,7 @@
 #include "topic.h"
 
 #define HISTORY_ALERTS_MAX 8192
+#define HISTORY_SHARE (HISTORY_ALERTS_MAX / 8)
 #define HISTORY_KEEP_US (24 * 3600 * 1000000LL)    /* at most, whatever its sender says */
 #define HISTORY_END_US (5 * 60 * 1000000LL)        /* the end of an alert */
 
@@ -25,6 +27,7 @@ struct kept {
 	uint8_t key[ID_BYTES];                     /* Alert.key */
 	int64_t until_us;
 	bool over;                                 /* it is itself the end of an alert */
+	uint32_t sender;                           /* its bucket among senders */
 	bool accepted;                             /* somebody sees to it: not shown to newcomers */
 	struct topic topic;                        /* borrows from `text` */
 	char text[TOPIC_BYTES_MAX + 1];
@@ -39,7 +42,8 @@ enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes
 void history_close(struct history **h);           /* waits until everything is durable, or the disk refuses */
 
 /* Keeps an alert; `receipt` is its sender's topic for the StoredReceipt. `over`: it ends what is open under its key. The
- * same id again is not kept twice, but its receipt is owed again. ERR_FULL: no memory; then no receipt will come and the
+ * same id again is not kept twice, but its receipt is owed again. Too many and none less important: not kept, counted as
+ * evicted, and no receipt will come. ERR_FULL: no memory; then no receipt will come and the
  * sender keeps the alert. */
 struct alert {
 	struct id id;

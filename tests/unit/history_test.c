@@ -215,6 +215,33 @@ static void the_least_important_yield_first(void **state)
 	assert_false(history_next(h, NULL)->over);
 }
 
+/* Who has more than a share pushes out their own, and what is itself the least important is not kept, nor acknowledged. */
+static void one_device_does_not_push_out_the_others(void **state)
+{
+	static const char rogue[] = "mercy/unit/icu3/alert/code/nc-9", low[] = "mercy/unit/icu3/alert/low/nc-1";
+	struct id first = keep_on(low, 1, HOUR_US, false), last, owed[64];
+	bool told = false;
+
+	(void)state;
+	for (int i = 1; i < HISTORY_ALERTS_MAX; i++)
+		keep_on(rogue, 2, HOUR_US, false);
+	last = keep_on(rogue, 2, HOUR_US, false);
+	assert_int_equal(history_evicted(h), 1);
+	assert_memory_equal(history_next(h, NULL)->id.b, first.b, ID_BYTES);
+	answer(1, HISTORY_DONE);
+	keep_on(rogue, 2, HOUR_US, false);
+	last = keep_on(low, 3, HOUR_US, false);
+	assert_int_equal(history_evicted(h), 2);
+	assert_int_equal(open_alerts(), HISTORY_ALERTS_MAX);
+	for (size_t n; (n = wait_owed(owed, 64)) > 0;)
+		for (size_t i = 0; i < n; i++)
+			told = told || memcmp(owed[i].b, last.b, ID_BYTES) == 0;
+	assert_false(told);
+	answer_at(2, "mercy/unit/icu3/ack/nc-9", HISTORY_DONE);
+	assert_int_equal(put_as(&last, 3, HOUR_US, low, false, SPAN_LIT("again")), OK);
+	assert_int_equal(open_alerts(), 1);
+}
+
 /* A full file is room again once somebody sees to what is in it. */
 static void a_full_file_recovers(void **state)
 {
@@ -310,6 +337,7 @@ int main(void)
 		TEST(nobody_answers_for_another_unit_or_device),
 		TEST(accepted_is_kept_and_declined_is_open_again),
 		TEST(the_least_important_yield_first),
+		TEST(one_device_does_not_push_out_the_others),
 		TEST(a_full_file_recovers),
 		TEST(expired_alerts_go_in_life_and_at_the_next_start),
 		TEST(numbers_go_on_rising_after_a_restart),
