@@ -10,6 +10,7 @@
 /* All zero: free. */
 struct entry {
 	uint64_t tag;               /* of kind, name and address; 0: free */
+	uint64_t name;              /* whose; only in `known` */
 	int64_t from_us, last_us;   /* of the failures counted; the last of all */
 	int64_t until_us;           /* locked; past: was */
 	int64_t known_us;           /* last right password; only in `known` */
@@ -64,6 +65,16 @@ static uint64_t tag_of(const struct lockout *l, enum lockout_kind kind, const st
 	return tag ? tag : 1;
 }
 
+static uint64_t name_of(const struct lockout *l, const struct lockout_who *who)
+{
+	uint8_t hash[SHA256_BYTES];
+	uint64_t name;
+
+	HMAC256(hash, span(l->key, sizeof(l->key)), who->name);
+	memcpy(&name, hash, sizeof(name));
+	return name;
+}
+
 /* A look at every entry: little beside the handshake and the hash of a login. */
 static struct entry *find(struct entry *table, size_t n, uint64_t tag)
 {
@@ -86,7 +97,7 @@ static int64_t length_us(const struct policy_lockout *limit, enum lockout_kind k
 
 static void clear(struct entry *e)
 {
-	*e = (struct entry){ .tag = e->tag, .known_us = e->known_us };
+	*e = (struct entry){ .tag = e->tag, .name = e->name, .known_us = e->known_us };
 }
 
 /* What the time that passed, the policy of now and an administrator made of it. */
@@ -95,7 +106,7 @@ static void settle(struct entry *e, const struct policy_lockout *limit, enum loc
 {
 	int64_t longest = now_us + length_us(limit, kind, e->times);
 
-	if (e->last_us && unlocked_us >= e->last_us && kind != LOCKOUT_ADDRESS)
+	if (e->last_us && unlocked_us >= e->last_us && unlocked_us <= now_us && kind != LOCKOUT_ADDRESS)
 		clear(e);
 	if (e->until_us > longest)
 		e->until_us = longest;
@@ -153,6 +164,26 @@ static struct entry *make_room(struct entry *table, size_t n, uint64_t tag, int6
 	if (least)
 		*least = (struct entry){ .tag = tag };
 	return least;
+}
+
+/* The same where who is known is kept, of which nobody has more than their share. */
+static struct entry *make_known(struct lockout *l, const struct lockout_who *who, uint64_t tag, int64_t now_us)
+{
+	uint64_t name = name_of(l, who);
+	struct entry *oldest = NULL, *e;
+	size_t have = 0;
+
+	for (e = l->known; e < l->known + LOCKOUT_KNOWN; e++) {
+		if (!e->tag || e->name != name)
+			continue;
+		have++;
+		if (!is_locked(e, now_us) && (!oldest || yields_before(e, oldest)))
+			oldest = e;
+	}
+	e = have < LOCKOUT_PLACES ? make_room(l->known, LOCKOUT_KNOWN, tag, now_us) : oldest;
+	if (e)
+		*e = (struct entry){ .tag = tag, .name = name };
+	return e;
 }
 
 static bool is_full(const struct lockout *l, int64_t now_us)
@@ -232,7 +263,7 @@ bool lockout_pass(struct lockout *l, const struct lockout_who *who, int64_t now_
 	if (stranger)
 		*stranger = (struct entry){ 0 };
 	if (!known)
-		known = make_room(l->known, LOCKOUT_KNOWN, tag, now_us);
+		known = make_known(l, who, tag, now_us);
 	if (!known)
 		return false;
 	before = known->known_us;
@@ -265,11 +296,14 @@ void lockout_restore_known(struct lockout *l, const struct lockout_who *who, int
 	struct entry *e = find(l->known, LOCKOUT_KNOWN, tag), *stranger = find(l->entry, LOCKOUT_ENTRIES, tag);
 
 	if (!e)
-		e = make_room(l->known, LOCKOUT_KNOWN, tag, at_us);
+		e = make_known(l, who, tag, at_us);
 	if (!e)
 		return;
 	if (stranger && stranger->last_us > at_us) {
+		uint64_t name = e->name;
+
 		*e = *stranger;     /* what is counted against them there since stands */
+		e->name = name;
 	}
 	if (stranger)
 		*stranger = (struct entry){ 0 };

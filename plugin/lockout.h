@@ -20,6 +20,7 @@
 
 #define LOCKOUT_ENTRIES 4096        /* of failures */
 #define LOCKOUT_KNOWN 8192          /* of who is known where */
+#define LOCKOUT_PLACES 64           /* where one name is known: past that the oldest goes */
 #define LOCKOUT_DOUBLINGS 4
 #define LOCKOUT_QUIET_US (86400 * INT64_C(1000000))
 #define LOCKOUT_KNOWN_US (30 * LOCKOUT_QUIET_US)
@@ -32,7 +33,8 @@ void lockout_close(struct lockout **l);
 /* Who tries. IPv6 addresses count by /64, which one machine has to itself. */
 struct lockout_who {
 	struct span name, address;
-	int64_t unlocked_us;        /* an administrator forgave the name what was before; 0: never */
+	int64_t unlocked_us;        /* an administrator forgave the name what was before; 0: never. One that is still to
+	                             * come, by a clock that ran ahead, forgives nothing */
 };
 
 /* Until when they are refused, without a look at the password; 0: they are not. `limit` is policy_lockout(). */

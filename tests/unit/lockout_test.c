@@ -133,6 +133,36 @@ static void many_names_lock_the_address_but_not_who_is_known_there(void **state)
 	assert_int_equal(until("ana", "10.0.0.1", T0), T0 + 100 * S);   /* by what she did herself */
 }
 
+static void nobody_is_known_in_more_places_than_their_share(void **state)
+{
+	char address[32];
+
+	(void)state;
+	assert_true(passes("ana", "10.0.0.1", T0));
+	for (int i = 0; i < LOCKOUT_KNOWN; i++) {
+		snprintf(address, sizeof(address), "10.1.%d.%d", i / 250, i % 250 + 1);
+		assert_true(passes("mad", address, T0 + i));
+	}
+	locks("mad", "10.0.0.1", T0 + DAY);
+	for (int i = 0; i < 6; i++)
+		fails("mad", address, T0 + DAY);
+	for (int i = 0; i < 10; i++)
+		fails("x", "10.0.0.1", T0 + DAY);
+	assert_int_not_equal(until("bea", "10.0.0.1", T0 + DAY), 0);
+	assert_int_equal(until("ana", "10.0.0.1", T0 + DAY), 0);      /* known there still */
+}
+
+static void an_unlock_by_a_clock_that_ran_ahead_forgives_nothing(void **state)
+{
+	struct lockout_who w = who("ana", "10.0.0.1");
+
+	(void)state;
+	w.unlocked_us = T0 + DAY;
+	for (int i = 0; i < 3; i++)
+		(void)lockout_fail(l, limit, &w, T0, mark);
+	assert_int_equal(lockout_until(l, limit, &w, T0), T0 + 100 * S);
+}
+
 static void who_is_known_is_so_for_thirty_days(void **state)
 {
 	(void)state;
@@ -372,6 +402,8 @@ int main(void)
 		TEST(each_lock_in_a_row_is_twice_as_long),
 		TEST(a_quiet_day_is_forgiven),
 		TEST(many_names_lock_the_address_but_not_who_is_known_there),
+		TEST(nobody_is_known_in_more_places_than_their_share),
+		TEST(an_unlock_by_a_clock_that_ran_ahead_forgives_nothing),
 		TEST(who_is_known_is_so_for_thirty_days),
 		TEST(what_an_administrator_forgave_is_over),
 		TEST(a_clock_set_back_makes_no_lock_longer),
