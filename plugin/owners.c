@@ -15,9 +15,15 @@ struct binding {
 	TAILQ_ENTRY(binding) retaining;
 };
 
+/* How many client ids a person has. */
+struct person {
+	char id[65];
+	size_t clients;
+};
+
 struct owners {
 	struct directory *directory;
-	void *tree;                 /* tsearch(3), by client */
+	void *tree, *people;        /* tsearch(3), by client; by id */
 	TAILQ_HEAD(, binding) retaining;    /* whose turn it is, first */
 	size_t retained;
 	STAILQ_HEAD(, binding) waiting;
@@ -31,6 +37,38 @@ struct owners {
 static int by_client(const void *a, const void *b)
 {
 	return strcmp(((const struct binding *)a)->client, ((const struct binding *)b)->client);
+}
+
+static int by_id(const void *a, const void *b)
+{
+	return strcmp(((const struct person *)a)->id, ((const struct person *)b)->id);
+}
+
+/* NULL: no memory. A device's client id is its own. */
+static struct person *person_of(struct owners *o, const struct owner *owner)
+{
+	struct person *p = calloc(1, sizeof(*p)), *const *found;
+
+	if (!p)
+		return NULL;
+	strcpy(p->id, owner->id);
+	found = tsearch(p, &o->people, by_id);
+	if (!found || *found != p)
+		free(p);
+	return found ? *found : NULL;
+}
+
+/* One more of a person's. ERR_FULL: they have as many as anybody may. */
+static enum err count(struct owners *o, const struct owner *owner)
+{
+	struct person *p = owner->party == PULLCORD__V1__PARTY__PARTY_USER ? person_of(o, owner) : NULL;
+
+	if (owner->party != PULLCORD__V1__PARTY__PARTY_USER)
+		return OK;
+	if (!p || p->clients >= DIRECTORY_CLIENTS_MAX)
+		return ERR_FULL;
+	p->clients++;
+	return OK;
 }
 
 static void list_retaining(struct owners *o, struct binding *b)
@@ -93,6 +131,8 @@ static void read_one(void *ctx, struct span client, const struct owner *owner)
 
 	if (!span_text(client, text, sizeof(text)) || !keep(r->o, text, owner))
 		r->failed = true;
+	else
+		(void)!count(r->o, owner);      /* what was kept stands */
 }
 
 enum err owners_open(struct directory *d, struct owners **out)
@@ -132,6 +172,7 @@ void owners_close(struct owners **op)
 		pthread_join(o->thread, NULL);
 	}
 	tdestroy(o->tree, free);
+	tdestroy(o->people, free);
 	pthread_cond_destroy(&o->more);
 	pthread_mutex_destroy(&o->lock);
 	free(o);
@@ -174,6 +215,7 @@ enum err owners_bind(struct owners *o, const char *client, Pullcord__V1__Party p
 		return have->party == party && strcmp(have->id, id) == 0 ? OK : ERR_EXISTS;
 	if (!span_text(span_str(id), owner.id, sizeof(owner.id)))
 		return ERR_RANGE;
+	TRY(count(o, &owner));
 	b = keep(o, client, &owner);
 	if (!b)
 		return ERR_FULL;

@@ -15,7 +15,8 @@ void owners_close(struct owners **o);             /* waits until every binding i
 
 /* NULL: nobody's yet. */
 const struct owner *owners_find(const struct owners *o, const char *client);
-/* OK: it is theirs, now or since long. ERR_EXISTS: somebody else's. ERR_FULL. */
+/* OK: it is theirs, now or since long. ERR_EXISTS: somebody else's. ERR_FULL: no memory, or a person has
+ * DIRECTORY_CLIENTS_MAX. ERR_RANGE: no id. */
 enum err owners_bind(struct owners *o, const char *client, Pullcord__V1__Party party, const char *id) MUST_USE;
 
 /* It retained something in this tenant, coming from this address; NULL: it has nothing retained any more. */
