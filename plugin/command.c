@@ -24,7 +24,8 @@ static const struct {
 };
 
 enum kind {
-	KIND_WORD, KIND_TEXT, KIND_SECRET, KIND_PHC, KIND_LONG, KIND_TIME, KIND_NUMBER, KIND_BOOL, KIND_HASH, KIND_WORDS, KIND_PAIRS,
+	KIND_WORD, KIND_PLACE, KIND_TEXT, KIND_SECRET, KIND_PHC, KIND_LONG, KIND_TIME, KIND_NUMBER, KIND_BOOL, KIND_HASH,
+	KIND_WORDS, KIND_PAIRS,
 	KIND_ORDERS
 };
 
@@ -137,6 +138,16 @@ static const char *read_text(const json_t *v, size_t max, struct span *out)
 	return json_is_string(v) && out->n <= max ? NULL : max == ACCOUNT_TEXT_MAX ? "a text of at most 200 bytes" : "a text";
 }
 
+/* Where a listing is to go on: an id, or with what it is an id of. */
+static const char *read_place(const json_t *v, struct span *out)
+{
+	struct span id;
+
+	*out = text_of(v);
+	(void)span_cut(*out, ':', &id);
+	return word_ok(*out) || word_ok(id) ? NULL : "one word of A-Z a-z 0-9 . _ : -, or \"user:\" or \"device:\" and one";
+}
+
 static const char *read_number(const json_t *v, uint64_t *out)
 {
 	*out = (uint64_t)json_integer_value(v);
@@ -157,7 +168,7 @@ static const char *read_phc(const json_t *v, struct order *o)
 {
 	o->text[FIELD_PHC] = text_of(v);
 	return password_is_hash(o->text[FIELD_PHC]) && span_text(o->text[FIELD_PHC], o->phc, sizeof(o->phc))
-		? NULL : "an argon2id hash as a PHC string, of at least m=19456,t=2,p=1";
+		? NULL : "an argon2id hash as a PHC string, of m=19456,t=2,p=1 or up to four times as costly";
 }
 
 static const char *read_field(struct order *o, enum field f, json_t *v)
@@ -166,6 +177,7 @@ static const char *read_field(struct order *o, enum field f, json_t *v)
 	case KIND_WORD:
 		o->text[f] = text_of(v);
 		return word_ok(o->text[f]) ? NULL : "one word of A-Z a-z 0-9 . _ : -";
+	case KIND_PLACE: return read_place(v, &o->text[f]);
 	case KIND_TEXT: return read_text(v, ACCOUNT_TEXT_MAX, &o->text[f]);
 	case KIND_SECRET: case KIND_LONG: return read_text(v, COMMAND_REQUEST_MAX, &o->text[f]);
 	case KIND_PHC: return read_phc(v, o);

@@ -29,7 +29,7 @@ bool command_changes(enum command c);
 #define FIELDS(FIELD)                                                                                                  \
 	FIELD(USER, "username", WORD) FIELD(DEVICE, "device", WORD) FIELD(ROLE, "rolename", WORD)                      \
 	FIELD(NAME, "name", WORD) FIELD(VALUE, "value", WORD) FIELD(CHANNEL, "channel", WORD)                          \
-	FIELD(PATIENT, "patient", WORD) FIELD(AFTER, "after", WORD) FIELD(TEXTNAME, "textname", TEXT)                  \
+	FIELD(PATIENT, "patient", WORD) FIELD(AFTER, "after", PLACE) FIELD(TEXTNAME, "textname", TEXT)                  \
 	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ADDRESS, "address", TEXT) FIELD(ACCESS, "access", TEXT)                        \
 	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
@@ -51,7 +51,7 @@ struct order {
 	struct span correlation;
 	char problem[160];          /* why it cannot be carried out; "": it can */
 	uint32_t given;             /* 1u << enum field, or'ed */
-	struct span text[FIELD_EXPIRES];    /* by field: WORD, TEXT, SECRET, LONG */
+	struct span text[FIELD_EXPIRES];    /* by field: WORD, PLACE, TEXT, SECRET, LONG */
 	int64_t until_us;
 	uint64_t version, count;
 	bool rollback, verbose;

@@ -14,6 +14,9 @@
 #define SALT_BYTES 16
 #define HASH_BYTES 32
 
+/* How much more than ours a hash may cost that comes over the air: whoever may hand one in could tie up the one worker. */
+#define MOST_TIMES 4
+
 /* What a PHC string may ask of us. */
 #define MOST_KIB (256 * 1024)
 #define MOST_PASSES 10
@@ -55,17 +58,18 @@ enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX])
 }
 
 /* "m=19456": the number after `name`, in 1..most. */
-static bool cost_ok(struct span part, const char *name, uint64_t least, uint64_t most)
+static bool cost_read(struct span part, const char *name, uint64_t most, uint64_t *out)
 {
 	struct span value;
-	uint64_t n;
 
-	return span_is(span_cut(part, '=', &value), name) && span_u64(value, most, &n) && n >= least;
+	return span_is(span_cut(part, '=', &value), name) && span_u64(value, most, out) && *out >= 1;
 }
+
+struct costs { uint64_t kib, passes, lanes; };
 
 /* "$argon2id$v=19$m=..,t=..,p=..$salt$hash": the library does the rest, once we know that it will not take too long.
  * *tail is "salt$hash". */
-static bool costs_ok(struct span phc, uint64_t least_kib, uint64_t least_passes, struct span *tail)
+static bool costs_read(struct span phc, struct costs *out, struct span *tail)
 {
 	struct span costs;
 
@@ -73,9 +77,9 @@ static bool costs_ok(struct span phc, uint64_t least_kib, uint64_t least_passes,
 	    !span_is(span_cut(phc, '$', &phc), "argon2id") || !span_is(span_cut(phc, '$', &phc), "v=19"))
 		return false;
 	costs = span_cut(phc, '$', tail);
-	return cost_ok(span_cut(costs, ',', &costs), "m", least_kib, MOST_KIB) &&
-	       cost_ok(span_cut(costs, ',', &costs), "t", least_passes, MOST_PASSES) &&
-	       cost_ok(span_cut(costs, ',', &costs), "p", 1, MOST_LANES) && !costs.n;
+	return cost_read(span_cut(costs, ',', &costs), "m", MOST_KIB, &out->kib) &&
+	       cost_read(span_cut(costs, ',', &costs), "t", MOST_PASSES, &out->passes) &&
+	       cost_read(span_cut(costs, ',', &costs), "p", MOST_LANES, &out->lanes) && !costs.n;
 }
 
 /* Base64 without padding, as PHC strings have it, of so many bytes at least. */
@@ -93,8 +97,10 @@ static bool bytes_ok(struct span text, size_t least)
 bool password_is_hash(struct span phc)
 {
 	struct span hash, salt;
+	struct costs c;
 
-	if (!costs_ok(phc, COST_KIB, COST_PASSES, &hash))
+	if (!costs_read(phc, &c, &hash) || c.kib < COST_KIB || c.passes < COST_PASSES ||
+	    c.kib * c.passes > MOST_TIMES * COST_KIB * COST_PASSES)
 		return false;
 	salt = span_cut(hash, '$', &hash);
 	return bytes_ok(salt, SALT_BYTES) && bytes_ok(hash, HASH_BYTES);
@@ -103,8 +109,9 @@ bool password_is_hash(struct span phc)
 enum err password_check(const char *phc, struct span password)
 {
 	struct span tail;
+	struct costs c;
 
-	if (!costs_ok(span(phc, strnlen(phc, PASSWORD_PHC_MAX)), 1, 1, &tail))
+	if (!costs_read(span(phc, strnlen(phc, PASSWORD_PHC_MAX)), &c, &tail))
 		return ERR_SYNTAX;
 	return err_of(argon2id_verify(phc, password.p, password.n));
 }
@@ -229,10 +236,11 @@ enum err password_open(struct password_desk **out)
 {
 	struct password_desk *d = calloc(1, sizeof(*d));
 	struct span tail;
+	struct costs c;
 
 	if (!d)
 		return ERR_FULL;
-	must(costs_ok(span_str(nobodys_phc), COST_KIB, COST_PASSES, &tail));
+	must(costs_read(span_str(nobodys_phc), &c, &tail) && c.kib == COST_KIB && c.passes == COST_PASSES);
 	crypt_random(d->key, sizeof(d->key));
 	must(pthread_mutex_init(&d->lock, NULL) == 0 && pthread_cond_init(&d->wake, NULL) == 0);
 	if (thread_start(&d->worker, work, d) != OK) {

@@ -20,7 +20,7 @@ enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX]) MUST_US
 /* OK or ERR_KEY; ERR_SYNTAX when phc is none or asks for more than 256 MiB or 10 passes. Slow. */
 enum err password_check(const char *phc, struct span password) MUST_USE;
 
-/* Is it such a string, at least as costly to guess as ours and no costlier than password_check() takes? */
+/* Is it such a string, at least as costly to guess as ours and at most four times as costly to check? */
 bool password_is_hash(struct span phc);
 
 struct password_desk;

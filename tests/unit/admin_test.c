@@ -262,6 +262,7 @@ static void a_password_may_come_as_its_hash_when_that_is_worth_something(void **
 	static const char *const no_hash[] = {
 		"correct horse", "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 		"$argon2id$v=19$m=19456,t=2,p=1$$", "$argon2id$v=19$m=99999999,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAA",
+		"$argon2id$v=19$m=77825,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 	};
 	char text[300];
 	struct account *a;
@@ -280,6 +281,8 @@ static void a_password_may_come_as_its_hash_when_that_is_worth_something(void **
 		snprintf(text, sizeof(text), ONE("'setUserPassword','username':'ana','passwordHash':'%s'"), no_hash[i]);
 		assert_refused("root", text, "is to be an argon2id hash");
 	}
+	assert_done("root", ONE("'setUserPassword','username':'ana','passwordHash':'$argon2id$v=19$m=77824,t=2,p=1$"
+				"c29tZXNhbHRzb21lc2FsdA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'"));
 	assert_refused("root", ONE("'setUserPassword','username':'ana','password':'correct horse','passwordHash':'" PHC "'"),
 		       "it takes one of \\\"password\\\", \\\"passwordHash\\\", not both");
 	assert_refused("root", ONE("'setUserPassword','username':'ana'"), "it needs exactly one of");
@@ -469,6 +472,9 @@ static void grants_are_listed_with_their_ends_and_reasons(void **state)
 	assert_done("root", ONE("'listGrants','rolename':'nurse','count':1"));
 	assert_says("\"grants\":[{\"device\":\"nc1\"");
 	assert_says("\"more\":true");
+	assert_done("root", ONE("'listGrants','rolename':'nurse','after':'device:"
+				"0123456789012345678901234567890123456789012345678901234567890123','count':1"));
+	assert_refused("root", ONE("'listGrants','rolename':'nurse','after':'device:a b'"), "or \\\"user:\\\" or");
 	assert_done("root", ONE("'listGrants','rolename':'nurse','after':'device:nc1','count':1"));
 	assert_says("\"grants\":[{\"username\":\"ana\"}],\"more\":true");
 	assert_done("root", ONE("'setAttribute','username':'ana','name':'unit','value':'icu3'"));
