@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "report.h"
+#include "trail.h"
 #include "vault.h"
 
 int audit_open(const struct source *s, struct criteria *c, struct reader **out)
@@ -25,12 +26,11 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 struct install_path audit_index_path(const struct source *s, const char *given)
 {
 	struct install_path path;
-	size_t n = strlen(s->record), keep = n > 4 && strcmp(s->record + n - 4, ".mdb") == 0 ? n - 4 : n;
 
 	if (given)
 		snprintf(path.text, sizeof(path.text), "%s", given);
-	else
-		snprintf(path.text, sizeof(path.text), "%.*s.idx", (int)keep, s->record);
+	else if (!trail_index_path(s->record, path.text, sizeof(path.text)))
+		path.text[0] = '\0';       /* which cannot be opened */
 	return path;
 }
 

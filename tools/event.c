@@ -263,7 +263,8 @@ static void say_control_text(const struct entry *e)
 		report_say(TONE_PLAIN, "segment %u erased by %.*s and %.*s", e->segment, SPAN_FMT(e->who), SPAN_FMT(e->second));
 		break;
 	case CONTROL_HOLD:
-		report_say(TONE_PLAIN, "segment %u %s by %.*s", e->segment, e->held ? "held" : "released", SPAN_FMT(e->who));
+		report_say(TONE_PLAIN, "segment %u %s by %.*s and %.*s", e->segment, e->held ? "held" : "released", SPAN_FMT(e->who),
+			   SPAN_FMT(e->second));
 		break;
 	case CONTROL_LINE_BEGIN:
 		report_say(TONE_DIM, "the forward-secure line begins with mark %llu", (unsigned long long)e->number);
@@ -282,7 +283,10 @@ static void say_control(uint64_t index, const struct entry *e)
 
 	if (report_is_json()) {
 		report_object((const struct cell[]){ CELL_NUM("index", index), CELL_STR("type", control_name(e)),
-						     CELL_NUM("at_us", e->at_us), CELL_NUM("segment", e->segment) }, 4);
+						     CELL_NUM("at_us", e->at_us), CELL_NUM("segment", e->segment),
+						     CELL_BOOL("held", e->held), CELL_SPAN("who", e->who),
+						     CELL_SPAN("second", e->second), CELL_SPAN("reason", e->reason) },
+			      e->who.n ? 8 : 4);
 		return;
 	}
 	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, e->at_us ? report_date(e->at_us, when) : "-");

@@ -1,5 +1,6 @@
 #include "index.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -438,13 +439,21 @@ static enum err start_anew(struct index *x)
 	char lock[4096];
 
 	store_close(&x->store);
-	if (snprintf(lock, sizeof(lock), "%s-lock", x->path) >= (int)sizeof(lock) || unlink(x->path) != 0)
+	if (snprintf(lock, sizeof(lock), "%s-lock", x->path) >= (int)sizeof(lock))
 		return ERR_IO;
-	(void)unlink(lock);
+	(void)unlink(lock);     /* first: nobody is to meet a new file with the lock of the old */
+	if (unlink(x->path) != 0 && errno != ENOENT)
+		return ERR_IO;
 	x->size = 0;
 	return open_store(x, x->map);
 }
 
+static bool tells_of_erasure(const struct entry *e)
+{
+	return e->kind == ENTRY_CONTROL && e->type == CONTROL_SEGMENT_ERASED;
+}
+
+/* An index from before an erasure knows names of what was erased: it is made anew, of what is left. */
 static enum err catch_up(struct index *x, struct reader *r, struct gather *g)
 {
 	const Pullcord__V1__AuditEvent *event;
@@ -454,6 +463,11 @@ static enum err catch_up(struct index *x, struct reader *r, struct gather *g)
 	TRY(reader_size(r, &size));
 	for (uint64_t i = from; i < size; i++) {
 		TRY(reader_get(r, i, &entry, &event));
+		if (from && tells_of_erasure(&entry)) {
+			gather_empty(g);
+			TRY(start_anew(x));
+			return catch_up(x, r, g);
+		}
 		if (event)
 			TRY(gather_event(g, i, event));
 		x->size = i + 1;

@@ -17,6 +17,11 @@ int64_t keep_until_us(uint16_t keep, int64_t from_us)
 	return (int64_t)timegm(&tm) * 1000000 + from_us % 1000000;
 }
 
+bool keep_is_over(const struct segment *s, int64_t now_us)
+{
+	return s->state == SEGMENT_CLOSED && !s->held && now_us >= keep_until_us(s->keep, s->closed_us);
+}
+
 /* One control entry and the row it is about, durable or not there at all. */
 static enum err say(struct trail *t, const struct entry *e, struct segment *row)
 {
@@ -50,16 +55,21 @@ static enum err look_up(struct trail *t, uint32_t id, struct segment *out)
 	return out->state == SEGMENT_ERASED ? ERR_CLOSED : OK;
 }
 
+static bool are_two(const struct segment_act *act)
+{
+	return act->who.n && act->second.n && !span_eq(act->who, act->second);
+}
+
 enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act *act, bool held)
 {
 	const struct entry e = {
 		.type = CONTROL_HOLD, .at_us = act->at_us, .segment = act->segment, .held = held, .who = act->who,
-		.reason = act->reason,
+		.second = act->second, .reason = act->reason,
 	};
 	struct segment row;
 
 	TRY(look_up(t, act->segment, &row));
-	if (act->who.n == 0)
+	if (!are_two(act))
 		return ERR_DENIED;
 	if (row.held == held)
 		return ERR_EXISTS;
@@ -81,7 +91,7 @@ enum err keeping_erase(struct trail *t, const struct segment_act *act)
 
 	TRY(keeping_finish(t));
 	TRY(look_up(t, act->segment, &row));
-	if (act->who.n == 0 || act->second.n == 0 || span_eq(act->who, act->second))
+	if (!are_two(act))
 		return ERR_DENIED;
 	if (row.state == SEGMENT_OPEN || row.held)
 		return ERR_BUSY;
@@ -94,14 +104,15 @@ enum err keeping_erase(struct trail *t, const struct segment_act *act)
 	return keeping_finish(t);
 }
 
+/* `row` NULL: nothing is left to take out. */
 static enum err strip_some(struct trail *t, uint32_t id, const struct segment *row, uint64_t *at)
 {
 	enum err e;
 
 	TRY(trail_begin_reserve(t));
-	e = trail_strip(t, id, row, at, STRIP_STEP);
+	e = row ? trail_strip(t, id, row, at, STRIP_STEP) : OK;
 	if (e == OK)
-		e = trail_put_erasing(t, *at <= row->last ? id : 0, *at);
+		e = trail_put_erasing(t, row ? id : 0, *at);
 	if (e == OK)
 		e = trail_commit(t);
 	if (e != OK)
@@ -130,5 +141,6 @@ enum err keeping_finish(struct trail *t)
 	TRY(trail_destroy_key(t, id));
 	while (at <= row.last)
 		TRY(strip_some(t, id, &row, &at));
-	return OK;
+	TRY(trail_forget_index(t));
+	return strip_some(t, 0, NULL, &at);
 }

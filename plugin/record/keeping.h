@@ -6,7 +6,7 @@
 
 #include "pens.h"
 
-/* Who does it, who agreed, and why. Ids and a few words: they are written in clear. */
+/* Who asked for it, who agreed, and why. Ids and a few words: they are written in clear. */
 struct segment_act {
 	uint32_t segment;
 	int64_t at_us;
@@ -16,15 +16,19 @@ struct segment_act {
 /* When a segment that was closed at `from_us` has been kept long enough: so many calendar years (UTC) or days later. */
 int64_t keep_until_us(uint16_t keep, int64_t from_us);
 
+/* Is it one that may be erased now: closed, kept long enough, not held, not erased before? */
+bool keep_is_over(const struct segment *s, int64_t now_us);
+
 /* Held, or no longer: an entry and the segment's row, in one transaction. ERR_NOT_FOUND; ERR_EXISTS: it is so already;
- * ERR_CLOSED: it was erased; ERR_DENIED: nobody is named. */
+ * ERR_CLOSED: it was erased; ERR_DENIED: it takes two persons. */
 enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act *act, bool held) MUST_USE;
 
 /* Says in an entry that the segment is erased, durably. What follows is keeping_finish(), also after a crash.
  * ERR_NOT_FOUND; ERR_CLOSED: it was erased before; ERR_BUSY: it is open still, or held; ERR_TIME: it is to be kept longer;
- * ERR_DENIED: it takes two persons; ERR_KEY: its key is not there. */
+ * ERR_DENIED: it takes two persons; ERR_KEY: its key is not there; and what keeping_finish() says. */
 enum err keeping_erase(struct trail *t, const struct segment_act *act) MUST_USE;
-/* Destroys the key of the segment whose erasing was begun, and takes out what was sealed with it; OK when none was. */
+/* Destroys the key of the segment whose erasing was begun, takes out what was sealed with it, and the index beside the
+ * record, which knows names; OK when none was. ERR_EXISTS: it was erased, but the index is there still. */
 enum err keeping_finish(struct trail *t) MUST_USE;
 
 #endif

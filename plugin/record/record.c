@@ -544,7 +544,9 @@ static enum err carry_out(struct record *r, const struct asked *a)
 					  : keeping_hold(r->trail, &r->done.pens, a->act, a->what == ACT_HOLD);
 
 	atomic_store(&r->durable, trail_tree(r->trail)->size);
-	return e == OK ? sign(r) : e;
+	if (e == OK || (e == ERR_EXISTS && a->what == ACT_ERASE))   /* it is done, but for the index beside */
+		TRY(sign(r));
+	return e;
 }
 
 static void serve(struct record *r)
@@ -587,6 +589,14 @@ static enum err ask(struct record *r, struct asked *a)
 enum err segment_hold(struct record *r, const struct segment_act *act, bool held)
 {
 	return ask(r, &(struct asked){ .act = act, .what = held ? ACT_HOLD : ACT_RELEASE });
+}
+
+enum err segment_look(struct record *r, uint32_t id, struct segment *out)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+
+	TRY(trail_view(r->trail, &view));
+	return view_segment(view, id, out);
 }
 
 enum err segment_erase(struct record *r, const struct segment_act *act)
@@ -837,6 +847,7 @@ static enum err resume(struct record *r, struct span vkey)
 static enum err open_files(struct record *r, const struct record_spec *spec)
 {
 	char vkey[ORIGIN_BYTES_MAX + 64];
+	enum err e;
 
 	TRY(sign_public(r->secret, r->pub));
 	TRY(vkey_write(origin(r), r->pub, vkey, sizeof(vkey)));
@@ -845,7 +856,9 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	if (spec->sizes_path[0])
 		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
 	TRY(resume(r, span_str(vkey)));
-	TRY(keeping_finish(r->trail));          /* what a crash interrupted */
+	e = keeping_finish(r->trail);           /* what a crash interrupted */
+	if (e != OK && e != ERR_EXISTS)
+		return e;
 	TRY(open_line(r, spec));
 	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey), spec);
 }

@@ -14,6 +14,7 @@
 #include "witness.h"
 
 struct record;
+struct segment;
 struct segment_act;
 
 /* What is to become of an event when the record is in a hurry, and how long it is kept: by class. */
@@ -110,6 +111,8 @@ void record_turn(struct record *r);
  * they say: keeping.h; ERR_CLOSED also when the record stops meanwhile. */
 enum err segment_hold(struct record *r, const struct segment_act *act, bool held) MUST_USE;
 enum err segment_erase(struct record *r, const struct segment_act *act) MUST_USE;
+/* As the store has it. Any thread. ERR_NOT_FOUND. */
+enum err segment_look(struct record *r, uint32_t id, struct segment *out) MUST_USE;
 
 /* Is there room for what may wait? Cheap, any thread. */
 enum record_state {

@@ -47,6 +47,7 @@ static void read_control(struct cur *c, struct entry *e)
 		c->bad = c->bad || flag > 1;
 		e->held = flag;
 		e->who = take_text(c);
+		e->second = take_text(c);
 		break;
 	case CONTROL_LINE_BEGIN:
 	case CONTROL_LINE_MARK:
@@ -137,6 +138,7 @@ void entry_write_control(const struct entry *e, struct put *out)
 		put_u32(out, e->segment);
 		put_u8(out, e->held);
 		put_words(out, e->who);
+		put_words(out, e->second);
 		put_words(out, e->reason);
 		return;
 	case CONTROL_LINE_BEGIN:

@@ -7,7 +7,7 @@
  *                        | why that ended, text                                        always entry 0
  *       segment open     segment, u32 | keep, u16 | commitment, 32                    before its first sealed entry
  *       segment erased   segment, u32 | SHA-256 of its wrapped key, 32 | two who agreed, texts | reason, text
- *       hold             segment, u32 | 1 or 0, 1 | who, text | reason, text          held, or no longer
+ *       hold             segment, u32 | 1 or 0, 1 | two who agreed, texts | reason, text   held, or no longer
  *       line begin       number of its first mark, u64 | id of the line, 32            forward.h
  *       line mark        number, u64 | MAC over all entries before it, 32
  *     erased   segment, u32 | seq, u32                  what is kept of a sealed entry whose segment was erased; no leaf

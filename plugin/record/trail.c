@@ -1,5 +1,6 @@
 #include "trail.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,6 +37,7 @@ struct runs {
 struct trail {
 	struct store *store;
 	int lock, keys;
+	char index[4096];              /* path of what a search keeps beside it */
 	struct tree committed, tree;   /* equal outside of a batch */
 	struct runs committed_runs, runs;
 	struct txn *batch;
@@ -119,6 +121,8 @@ enum err trail_open(const char *path, size_t map_bytes, bool read_only, struct t
 	if (!t)
 		return ERR_FULL;
 	t->lock = t->keys = -1;
+	if (!trail_index_path(path, t->index, sizeof(t->index)))
+		return ERR_TOO_LARGE;
 	if (!read_only)
 		TRY(lock(path, &t->lock));
 	TRY(store_open(path, &spec, &t->store));
@@ -140,6 +144,26 @@ void trail_close(struct trail **t)
 	}
 	free(*t);
 	*t = NULL;
+}
+
+/* ---- the index beside it ---- */
+
+bool trail_index_path(const char *path, char *out, size_t cap)
+{
+	size_t n = strlen(path), keep = n > 4 && strcmp(path + n - 4, ".mdb") == 0 ? n - 4 : n;
+
+	return snprintf(out, cap, "%.*s.idx", (int)keep, path) < (int)cap;
+}
+
+/* First what locks it: whoever opens it in between finds an index without its lock, and makes one. */
+enum err trail_forget_index(struct trail *t)
+{
+	char lock_path[sizeof(t->index) + 8];
+
+	snprintf(lock_path, sizeof(lock_path), "%s-lock", t->index);
+	if (unlink(lock_path) != 0 && errno != ENOENT)
+		return ERR_EXISTS;
+	return unlink(t->index) == 0 || errno == ENOENT ? OK : ERR_EXISTS;
 }
 
 /* ---- segments ---- */

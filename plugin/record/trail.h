@@ -34,6 +34,11 @@ struct trail;
 enum err trail_open(const char *path, size_t map_bytes, bool read_only, struct trail **out) MUST_USE;
 void trail_close(struct trail **t);
 
+/* Whoever searches keeps an index beside it, which knows names: `record.idx` of `record.mdb`. False: no room in `out`. */
+bool trail_index_path(const char *path, char *out, size_t cap) MUST_USE;
+/* Takes it away, also while somebody reads it. ERR_EXISTS: it is there still. */
+enum err trail_forget_index(struct trail *t) MUST_USE;
+
 /* ---- segments ---- */
 
 enum segment_state { SEGMENT_OPEN = 1, SEGMENT_CLOSED, SEGMENT_ERASED };

@@ -52,7 +52,7 @@ static enum err erase(uint32_t segment, int64_t at_us)
 
 static enum err hold(uint32_t segment, bool held)
 {
-	return segment_hold(g.record, &(struct segment_act){ segment, in_days(0), SPAN_LIT("ana"), SPAN_LIT(""),
+	return segment_hold(g.record, &(struct segment_act){ segment, in_days(0), SPAN_LIT("ana"), SPAN_LIT("bob"),
 							     SPAN_LIT("case 7") }, held);
 }
 
@@ -235,8 +235,10 @@ static void erasing_takes_two_persons_time_and_no_hold(void **state)
 	while (record_durable(g.record) < 20 + 3 + 22)
 		usleep(1000);
 	assert_int_equal(segment_erase(g.record, &act), ERR_DENIED);
+	assert_int_equal(segment_hold(g.record, &act, true), ERR_DENIED);
 	act.second = SPAN_LIT("");
 	assert_int_equal(segment_erase(g.record, &act), ERR_DENIED);
+	assert_int_equal(segment_hold(g.record, &act, true), ERR_DENIED);
 	assert_int_equal(erase(1, in_days(0)), ERR_TIME);
 	assert_int_equal(erase(9, in_days(2)), ERR_NOT_FOUND);
 	assert_int_equal(hold(1, true), OK);
@@ -256,6 +258,63 @@ static void erasing_takes_two_persons_time_and_no_hold(void **state)
 	assert_int_equal(erase(1, in_days(2)), OK);
 	assert_int_equal(erase(1, in_days(2)), ERR_CLOSED);
 	assert_int_equal(hold(1, true), ERR_CLOSED);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.erased, 1);
+}
+
+static const char *index_file(const char *more)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/record.idx%s", g.folder, more);
+	return path;
+}
+
+/* What a search keeps beside the record knows who was in it. */
+static void make_index(void)
+{
+	spill(index_file(""), (const uint8_t *)"ana", 3);
+	spill(index_file("-lock"), (const uint8_t *)"", 0);
+}
+
+static void close_segment_1(void)
+{
+	record_mixed(0, 20);
+	open_record();
+	push_mixed(20, 20);
+	while (record_durable(g.record) < 20 + 3 + 22)
+		usleep(1000);
+}
+
+static void the_index_beside_it_goes_with_what_is_erased(void **state)
+{
+	(void)state;
+	make_index();
+	close_segment_1();
+	assert_int_equal(hold(2, true), OK);
+	assert_int_equal(erase(2, in_days(20)), ERR_BUSY);
+	assert_int_equal(access(index_file(""), F_OK), 0);
+	assert_int_equal(erase(1, in_days(2)), OK);
+	assert_int_equal(access(index_file(""), F_OK), -1);
+	assert_int_equal(access(index_file("-lock"), F_OK), -1);
+}
+
+/* It stands in the way and cannot be removed: that is said, also when something else is to be erased, until it is gone. */
+static void an_index_that_stays_is_said(void **state)
+{
+	(void)state;
+	close_segment_1();
+	assert_int_equal(mkdir(index_file(""), 0700), 0);
+	assert_int_equal(erase(1, in_days(2)), ERR_EXISTS);
+	assert_int_equal(erase(2, in_days(20)), ERR_EXISTS);
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(count_kind(1, ENTRY_ERASED), 10);
+	open_record();                                          /* the broker starts all the same */
+	assert_int_equal(erase(2, in_days(20)), ERR_EXISTS);
+	assert_int_equal(rmdir(index_file("")), 0);
+	assert_int_equal(erase(1, in_days(2)), ERR_CLOSED);
 	record_close(&g.record);
 	assert_good();
 	assert_int_equal(report.erased, 1);
@@ -290,8 +349,10 @@ static void what_a_crash_interrupted_is_finished(void **state)
 	assert_int_equal(trail_commit(t), OK);
 	trail_close(&t);
 	assert_good();
+	make_index();
 	record_mixed(200, 1);
 	assert_good();
+	assert_int_equal(access(index_file(""), F_OK), -1);
 	key_slot(1, wrapped);
 	assert_memory_equal(wrapped, zero, sizeof(zero));
 	assert_int_equal(count_kind(1, ENTRY_ERASED), 50);
@@ -333,6 +394,8 @@ int main(void)
 		T(turning_begins_new_segments),
 		T(an_erased_segment_leaves_its_leaves),
 		T(erasing_takes_two_persons_time_and_no_hold),
+		T(the_index_beside_it_goes_with_what_is_erased),
+		T(an_index_that_stays_is_said),
 		T(what_a_crash_interrupted_is_finished),
 		T(what_no_entry_says_is_found_out),
 	};
