@@ -253,13 +253,51 @@ void history_close(struct history **hp)
 
 /* ---- alerts ---- */
 
+static bool same_place(const struct topic *a, const struct topic *b)
+{
+	return span_eq(a->level[0], b->level[0]) && span_eq(topic_word(a, "unit"), topic_word(b, "unit")) &&
+	       span_eq(topic_word(a, "device"), topic_word(b, "device"));
+}
+
+/* A sender's ids rise. */
+static bool is_older(const struct id *a, const struct id *b) { return memcmp(a->b, b->b, ID_BYTES) < 0; }
+
+/* Sent again after a restart that forgot the alert, as it was over, but still has its end. */
+static bool ended(struct history *h, const struct alert *a)
+{
+	for (const struct kept *k = *key_chain(h, a->key); k; k = k->next_by_key)
+		if (k->over && memcmp(k->key, a->key, ID_BYTES) == 0 && is_older(&a->id, &k->id) &&
+		    same_place(&k->topic, a->topic))
+			return true;
+	return false;
+}
+
+/* What an end ends that is sent again: not what began anew since. */
+static void end_again(struct history *h, const struct alert *a)
+{
+	struct kept *next;
+
+	for (struct kept *k = *key_chain(h, a->key); k; k = next) {
+		next = k->next_by_key;
+		if (memcmp(k->key, a->key, ID_BYTES) == 0 && is_older(&k->id, &a->id) && same_place(&k->topic, a->topic))
+			forget(h, k);
+	}
+}
+
 enum err history_put(struct history *h, const struct alert *a)
 {
 	struct kept *k;
 	enum err e;
 
-	if (seen(h, &a->id))
+	if (seen(h, &a->id)) {
+		if (a->over)
+			end_again(h, a);
 		return shelf_again(h->shelf, &a->id, a->receipt);
+	}
+	if (!a->over && ended(h, a)) {
+		h->closed[hash16(h, a->id.b) % CLOSED_IDS] = a->id;
+		return shelf_again(h->shelf, &a->id, a->receipt);
+	}
 	if (a->over)
 		history_answer(h, a->key, a->topic, HISTORY_DONE);
 	if (h->kept >= HISTORY_ALERTS_MAX) {
@@ -278,12 +316,6 @@ enum err history_put(struct history *h, const struct alert *a)
 	h->number++;
 	link_in(h, k);
 	return OK;
-}
-
-static bool same_place(const struct topic *a, const struct topic *b)
-{
-	return span_eq(a->level[0], b->level[0]) && span_eq(topic_word(a, "unit"), topic_word(b, "unit")) &&
-	       span_eq(topic_word(a, "device"), topic_word(b, "device"));
 }
 
 void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct topic *topic, enum history_answer what)

@@ -77,11 +77,17 @@ static void answer_at(uint8_t key, const char *text, enum history_answer what)
 
 static void answer(uint8_t key, enum history_answer what) { answer_at(key, "mercy/unit/icu3/ack/nc-1", what); }
 
-/* Keeps an alert of that key and says its id. */
-static struct id keep_on(const char *topic, uint8_t key, int64_t until_us, bool over)
+struct said {
+	uint8_t raw[512];
+	size_t n;
+	struct id id;
+};
+
+static struct said alert_of(uint8_t key)
 {
-	uint8_t raw[512], key16[ID_BYTES] = { key };
-	struct put b = put(raw, sizeof(raw));
+	struct said m;
+	uint8_t key16[ID_BYTES] = { key };
+	struct put b = put(m.raw, sizeof(m.raw));
 	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, 5), 5, 0 };
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
 
@@ -90,8 +96,18 @@ static struct id keep_on(const char *topic, uint8_t key, int64_t until_us, bool 
 	a.phase = PULLCORD__V1__PHASE__PHASE_START;
 	a.count = 1;
 	assert_int_equal(envelope_write(&from, &a.base, &b), OK);
-	assert_int_equal(put_as(&from.id, key, until_us, topic, over, put_span(&b)), OK);
-	return from.id;
+	m.n = b.n;
+	m.id = from.id;
+	return m;
+}
+
+/* Keeps an alert of that key and says its id. */
+static struct id keep_on(const char *topic, uint8_t key, int64_t until_us, bool over)
+{
+	struct said m = alert_of(key);
+
+	assert_int_equal(put_as(&m.id, key, until_us, topic, over, span(m.raw, m.n)), OK);
+	return m.id;
 }
 
 static struct id keep(uint8_t key, int64_t until_us) { return keep_on(TOPIC, key, until_us, false); }
@@ -313,6 +329,72 @@ static void receipts_of_many_come_in_batches(void **state)
 	assert_int_equal(n, 150);
 }
 
+static void say(const struct said *m, bool over)
+{
+	assert_int_equal(put_as(&m->id, 1, HOUR_US, TOPIC, over, span(m->raw, m->n)), OK);
+}
+
+static size_t calls(void)
+{
+	size_t n = 0;
+
+	for (const struct kept *k = history_next(h, NULL); k; k = history_next(h, k))
+		n += !k->over;
+	return n;
+}
+
+/* Its gateway heard no receipt before the crash, and sends all of it again. */
+static void what_was_over_before_a_restart_is_not_opened_by_being_sent_again(void **state)
+{
+	struct said call = alert_of(1), end = alert_of(1);
+	struct id owed[8];
+	size_t n = 0;
+
+	(void)state;
+	say(&call, false);
+	say(&end, true);
+	assert_int_equal(calls(), 0);
+	reopen(1);
+	assert_int_equal(open_alerts(), 1);     /* the end */
+	say(&call, false);
+	assert_int_equal(calls(), 0);
+	say(&end, true);
+	assert_int_equal(calls(), 0);
+	while (n < 2)                           /* both may be forgotten there */
+		n += wait_owed(owed + n, 8 - n);
+	assert_int_equal(n, 2);
+}
+
+static void an_end_sent_again_leaves_what_began_since(void **state)
+{
+	struct said call = alert_of(1), end = alert_of(1), anew = alert_of(1);
+
+	(void)state;
+	say(&call, false);
+	say(&end, true);
+	say(&anew, false);
+	reopen(1);
+	say(&call, false);
+	say(&end, true);
+	assert_int_equal(calls(), 1);
+	say(&anew, false);
+	assert_int_equal(calls(), 1);
+}
+
+/* The end was known, but no longer kept, when the beginning came. */
+static void an_end_sent_again_ends_what_came_after_it_and_is_older(void **state)
+{
+	struct said call = alert_of(1), end = alert_of(1);
+
+	(void)state;
+	say(&end, true);
+	answer(1, HISTORY_DONE);
+	say(&call, false);
+	assert_int_equal(calls(), 1);
+	say(&end, true);
+	assert_int_equal(calls(), 0);
+}
+
 static void another_key_opens_nothing(void **state)
 {
 	static const uint8_t other[32] = { 8 };
@@ -342,6 +424,9 @@ int main(void)
 		TEST(expired_alerts_go_in_life_and_at_the_next_start),
 		TEST(numbers_go_on_rising_after_a_restart),
 		TEST(receipts_of_many_come_in_batches),
+		TEST(what_was_over_before_a_restart_is_not_opened_by_being_sent_again),
+		TEST(an_end_sent_again_leaves_what_began_since),
+		TEST(an_end_sent_again_ends_what_came_after_it_and_is_older),
 		TEST(another_key_opens_nothing),
 	};
 
