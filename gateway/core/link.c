@@ -41,11 +41,14 @@ void link_init(struct link *l, int64_t dial_ms)
 	*l = (struct link){ .dial_ms = dial_ms };
 }
 
-/* 100 ms doubling to 10 s, of which a random half is taken off. */
+/* 100 ms doubling to 10 s, of which a random half is taken off. At once after a connection that held: most often the
+ * broker is there still, and when it is not, all who lost it are refused together and part ways in what follows. */
 static int64_t wait_ms(unsigned tries, uint32_t random)
 {
 	int64_t ms = LINK_WAIT_MIN_MS;
 
+	if (tries == 0)
+		return (int64_t)(random % (LINK_BLIP_MS + 1));
 	while (--tries > 0 && ms < LINK_WAIT_MAX_MS)
 		ms *= 2;
 	if (ms > LINK_WAIT_MAX_MS)
@@ -87,7 +90,7 @@ enum link_act link_step(struct link *l, enum link_event e, int64_t now_ms, uint3
 		return LINK_NOTHING;
 	if (l->state == LINK_UP && now_ms - l->since_ms >= LINK_STEADY_MS)
 		l->tries = 0;
-	if (c->to == LINK_WAITING && l->tries < 32)
+	else if (c->to == LINK_WAITING && l->tries < 32)
 		l->tries++;
 	l->state = c->to;
 	l->since_ms = now_ms;

@@ -35,11 +35,12 @@ enum link_state { LINK_STATES(LINK_NAME_STATE) LINK_STATE_COUNT };
 enum link_event { LINK_EVENTS(LINK_NAME_EVENT) LINK_EV_COUNT };
 enum link_act { LINK_ACTS(LINK_NAME_ACT) LINK_ACT_COUNT };
 
-#define LINK_WAIT_MIN_MS 100
+#define LINK_BLIP_MS 20         /* a connection that held is dialed again within */
+#define LINK_WAIT_MIN_MS 100    /* ...and when that fails, or the line flaps, after this at first */
 #define LINK_WAIT_MAX_MS 10000
 #define LINK_URGENT_MS 200      /* an urgent try comes this long after the last one failed, not sooner */
 #define LINK_BYE_MS 2000
-#define LINK_STEADY_MS 5000     /* a connection that held this long makes the next wait short again */
+#define LINK_STEADY_MS 5000     /* a connection held when it lasted this long */
 
 struct link {
 	enum link_state state;

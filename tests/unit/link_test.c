@@ -153,6 +153,27 @@ static void jitter_takes_off_at_most_half(void **state)
 	}
 }
 
+static void a_connection_that_held_is_dialed_again_at_once(void **state)
+{
+	int64_t least = LINK_BLIP_MS, most = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		struct link l = in_state(LINK_UP);
+		int64_t wait;
+
+		l.tries = (unsigned)seed_below(12);
+		l.since_ms = 1000000 - LINK_STEADY_MS;
+		wait = wait_of(&l, (uint32_t)seed_next());
+		least = wait < least ? wait : least;
+		most = wait > most ? wait : most;
+		link_step(&l, LINK_EV_TIMEOUT, 1000000 + wait, 0);   /* nobody there: not a second time at once */
+		assert_int_equal(wait_of(&l, 0), LINK_WAIT_MIN_MS);
+	}
+	assert_int_equal(least, 0);
+	assert_int_equal(most, LINK_BLIP_MS);
+}
+
 static void only_a_connection_that_held_makes_the_wait_short_again(void **state)
 {
 	struct link l = in_state(LINK_DIALING);
@@ -165,7 +186,7 @@ static void only_a_connection_that_held_makes_the_wait_short_again(void **state)
 	link_step(&l, LINK_EV_TIMEOUT, 0, 0);
 	link_step(&l, LINK_EV_CONNECTED, 0, 0);
 	link_step(&l, LINK_EV_LOST, LINK_STEADY_MS, 0);
-	assert_int_equal(l.deadline_ms, LINK_STEADY_MS + 100);
+	assert_int_equal(l.deadline_ms, LINK_STEADY_MS);
 }
 
 static void names_are_there(void **state)
@@ -186,6 +207,7 @@ int main(void)
 		cmocka_unit_test(waits_double_to_ten_seconds),
 		cmocka_unit_test(what_is_urgent_cuts_the_wait_short_but_not_to_nothing),
 		cmocka_unit_test(jitter_takes_off_at_most_half),
+		cmocka_unit_test(a_connection_that_held_is_dialed_again_at_once),
 		cmocka_unit_test(only_a_connection_that_held_makes_the_wait_short_again),
 		cmocka_unit_test(names_are_there),
 	};
