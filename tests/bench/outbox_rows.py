@@ -14,10 +14,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "soak"))
 from proxy import Proxy     # noqa: E402
 
 ROUNDS = 4
+RECONNECT_ROUNDS, STEADY_S = 5, 5.5
 GATEWAY_WINDOW, PAHO_WINDOW = 256, 20
 BRIDGE_MESSAGES, DRAIN_MESSAGES, FLASH_MESSAGES = 1000, 100000, 500
 PLAIN, FILES, BRIDGE = ("a Paho client without persistence", "a Paho client with file persistence (never synced)",
                         "a Mosquitto bridge that saves every change")
+AGAIN = "a Paho client that connects again by itself"
 
 GATEWAY_CONF = """
 [gateway]
@@ -168,6 +170,31 @@ def drain(scene):
     yield scene.Row("outbox.drain_s.100k", "s", PLAIN, scene.Series([ours]), scene.Series([peer]))
 
 
+def reconnect(scene):
+    """The connection is cut and an alert pressed at once: how long until the app has it."""
+    ways = [Proxy(scene.broker.device_port) for _ in range(2)]
+    senders = {"ours": scene.gateway(port=ways[0].port).press, AGAIN: scene.paho(port=ways[1].port, BENCH_AGAIN="1")}
+    took = {who: [] for who in senders}
+    for turn in range(RECONNECT_ROUNDS + 1):
+        time.sleep(STEADY_S)    # or it is taken for a line that flaps
+        for way, (who, sender) in zip(ways, senders.items()):
+            scene.app.ask("expect 1")
+            way.cut()
+            start = time.monotonic_ns()
+            sender.tell("pace 1 1 high")
+            sender.answer()
+            got, _, _, _, last = (int(w) for w in scene.app.ask("result 20")[1:])
+            if not got:
+                raise Unmeasured(f"{sender.name}: the alert did not come to the app")
+            if turn:    # the first warms up
+                took[who].append((last - start) / 1e6)
+    for way in ways:
+        way.close()
+    ours, peer = scene.Series(took["ours"]), scene.Series(took[AGAIN])
+    scene.say(f"  cut, and an alert at the app: {ours} ms; {AGAIN} {peer} ms")
+    yield scene.Row("gateway.reconnect_ms", "ms", AGAIN, ours, peer)
+
+
 def flash(scene):
     """What the kernel was asked to write for one alert, at 50 a second."""
     gateway, files = scene.gateway(), scene.paho(folder=True)
@@ -216,4 +243,5 @@ def outbox_parts(tools):
     return [part("size", size), part("rate_128", lambda s: rate(s, "outbox.rate_128", False)),
             part("rate_1k", lambda s: rate(s, "outbox.rate_1k", True)),
             part("press_to_app_500", lambda s: press_to_app(s, 500)),
-            part("press_to_app_3000", lambda s: press_to_app(s, 3000)), part("flash", flash), part("drain", drain)]
+            part("press_to_app_3000", lambda s: press_to_app(s, 3000)), part("flash", flash),
+            part("reconnect", reconnect), part("drain", drain)]

@@ -5,7 +5,8 @@
  *     < rate COUNT WINDOW PRIORITY     > done START END      as fast as it goes with so many not yet acknowledged
  *     < pace COUNT PER_S PRIORITY      > done START END      evenly; ns on load_now_ns(), END: the last PUBACK
  *
- * FOLDER: Paho keeps unacknowledged messages in files there; without it, in memory only. */
+ * FOLDER: Paho keeps unacknowledged messages in files there; without it, in memory only. BENCH_AGAIN=1 in the environment:
+ * it connects again by itself when the connection is lost, and what is sent meanwhile waits. */
 #include <MQTTAsync.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -27,6 +28,7 @@ static struct {
 } link_state = { PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, false, 0, 0, 0 };
 
 static MQTTAsync client;
+static bool again;
 
 static void on_connected(void *ctx, MQTTAsync_successData5 *data)
 {
@@ -47,7 +49,8 @@ static void on_connect_failed(void *ctx, MQTTAsync_failureData5 *data)
 static void on_lost(void *ctx, char *cause)
 {
 	(void)ctx;
-	load_fail("the connection was lost: %s", cause ? cause : "no cause given");
+	if (!again)
+		load_fail("the connection was lost: %s", cause ? cause : "no cause given");
 }
 
 static int on_message(void *ctx, char *topic, int n, MQTTAsync_message *m)
@@ -103,6 +106,7 @@ static void connect_to(char **argv)
 	MQTTAsync_SSLOptions tls = MQTTAsync_SSLOptions_initializer;
 	char url[64];
 
+	create.sendWhileDisconnected = again;
 	snprintf(url, sizeof(url), "ssl://localhost:%s", argv[2]);
 	if (MQTTAsync_createWithOptions(&client, url, argv[7],
 					argv[8] ? MQTTCLIENT_PERSISTENCE_DEFAULT : MQTTCLIENT_PERSISTENCE_NONE, argv[8],
@@ -115,6 +119,7 @@ static void connect_to(char **argv)
 	how.ssl = &tls;
 	how.cleanstart = 1;
 	how.maxInflight = INFLIGHT_MAX;
+	how.automaticReconnect = again;
 	how.keepAliveInterval = 60;
 	how.onSuccess5 = on_connected;
 	how.onFailure5 = on_connect_failed;
@@ -182,6 +187,7 @@ int main(int argc, char **argv)
 	if (argc != 8 && argc != 9)
 		load_fail("CA PORT CERT KEY TENANT UNIT DEVICE [FOLDER]");
 	load_open();
+	again = getenv("BENCH_AGAIN") != NULL;
 	connect_to(argv);
 	load_say("ready %s", version());
 	while (fgets(line, sizeof(line), stdin)) {
