@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Everything goes wrong at once, for as long as asked (TAP).
 
-    tests/soak/soak.py [--build DIR] [--seconds S] [--seed N] [--rate R] [--keep]
+    tests/soak/soak.py [--build DIR] [--seconds S | --kills N] [--seed N] [--rate R] [--keep]
 
 A real broker, a real gateway and a screen, under load, while: the gateway and the broker are killed in turn, the broker or
 the gateway is frozen, connections are cut, held, half-open, or stall in the TLS handshake, the disk is full, and the
@@ -28,6 +28,7 @@ from ward import Screen, Ward                                   # noqa: E402
 
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 YEAR_S = 366 * 86400
+KILL_S = 3              # what a kill takes, until what follows is seen
 
 
 def say(text):
@@ -72,7 +73,8 @@ class SmallDisk:
 class Soak:
     def __init__(self, args):
         self.random, self.args = random.Random(args.seed), args
-        record_mib = 16 + int(args.seconds * args.rate / 350)    # a press and its end are some ten entries, of 230 bytes
+        seconds = max(args.seconds, args.kills * KILL_S)
+        record_mib = 16 + int(seconds * args.rate / 350)    # a press and its end are some ten entries, of 230 bytes
         self.disk = SmallDisk(record_mib + 224)     # history, directory, and what may be set aside of the record
         self.house = House(args.build)
         self.counts = {}
@@ -243,6 +245,18 @@ class Soak:
             say(f"memory of the gateway: {memory[1]:.1f} MB after a fifth of the time, {self.memory()[1]:.1f} MB at the end; "
                 f"{self.proxy.accepted} connections")
 
+    def kill_in_turn(self):
+        """The gateway and the broker, under load: each only when something new was seen since the one before."""
+        for i in range(self.args.kills):
+            seen = len(self.screen.seen)
+            wait_for(f"something is seen after {i} kills", 60 * self.house.patience, lambda: len(self.screen.seen) > seen)
+            self.nap(0, 0.3)
+            fault = self.kill_broker if i % 2 else self.kill_gateway
+            self.counts[fault.__name__] = self.counts.get(fault.__name__, 0) + 1
+            fault()
+            if (i + 1) % 50 == 0:
+                say(self.summary())
+
     def memory(self):
         pid = self.gateway.process.child.pid
         text = Path(f"/proc/{pid}/status").read_text()
@@ -270,10 +284,22 @@ class Soak:
         lost = [id for id in self.ward.promised if id not in self.screen.seen]
         yield "everything called durable was seen", lost
         yield "nobody was called twice", self.screen.twice
-        yield "each source's messages of a priority came in order", self.screen.out_of_order
+        yield "each source's messages of a priority came in order", self.told(self.screen.out_of_order)
         yield "the ward had every answer", list(self.ward.waiting)[:5]
         done = self.house.tool("audit", "verify", "--dir", self.house.dir, "--json", check=False)
         yield "the record is whole", [] if done.returncode == 0 else [done.stdout + done.stderr]
+
+    def told(self, pairs):
+        """Where the two of each pair stand in the broker's record: who turned them round?"""
+        if not pairs:
+            return []
+        said = self.house.tool("audit", "tail", "--dir", self.house.dir, "--last", "1000000000", "--json").stdout
+        entries = [json.loads(line) for line in said.splitlines()]
+
+        def places(id):
+            message = self.screen.seen[id]["id"]
+            return ", ".join(f"{e['type']} {e['index']}" for e in entries if e.get("message") == message) or "not on record"
+        return [f"{id} ({places(id)}) came after {first} ({places(first)})" for id, first in pairs[:20]]
 
     def close(self, keep):
         self.ward.running = False
@@ -291,6 +317,7 @@ def main():
     args.add_argument("--rate", type=float, default=100, help="messages a second")
     args.add_argument("--only", default="", help="only these faults: cut,hold,kill_broker; with such as leave the gateway "
                       "alive its memory at the beginning and the end is told")
+    args.add_argument("--kills", type=int, default=0, metavar="N", help="instead: kill gateway and broker by turns, N kills")
     args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
     args.add_argument("--verbose", action="store_true", help="say each fault")
     args = args.parse_args()
@@ -299,7 +326,7 @@ def main():
     number, failed = 0, 0
     try:
         soak.open()
-        soak.run()
+        soak.kill_in_turn() if args.kills else soak.run()
         soak.settle()
         say(soak.summary() + f"; alarms of its own: {len(soak.screen.own)}")
         for name, wrong in soak.verdicts():

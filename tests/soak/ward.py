@@ -113,7 +113,7 @@ class Screen(threading.Thread):
         super().__init__(daemon=True)
         self.watcher, self.ward = watcher, ward
         self.seen, self.twice, self.out_of_order, self.own = {}, [], [], []
-        self.last, self.running, self.taken, self.before = {}, True, 0, 0
+        self.last, self.running, self.before = {}, True, 0
 
     def run(self):
         while self.running:
@@ -143,8 +143,10 @@ class Screen(threading.Thread):
             late = id in self.ward.late or number < self.before
             if id[0] == "p":
                 self.ward.to_end.append(obj["bed"])
-        row = (source, priority)
-        if not late and number < self.last.get(row, -1):
-            self.out_of_order.append(id)
-        if not late:
-            self.last[row] = max(number, self.last.get(row, -1))
+        if late:
+            return
+        before, first = self.last.get((source, priority), (-1, None))
+        if number < before:
+            self.out_of_order.append((id, first))
+        else:
+            self.last[source, priority] = number, id
