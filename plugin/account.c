@@ -42,7 +42,7 @@ struct subject account_subject(const struct account *a, int64_t now_us, int64_t 
 	*until_us = INT64_MAX;
 	s.attributes = standing(a->attribute_grant, s.attributes, now_us, until_us);
 	s.roles = standing(a->role_grant, s.roles, now_us, until_us);
-	s.quarantined = a->state == ACCOUNT_QUARANTINED;
+	s.quarantined = (a->state == ACCOUNT_SUSPENDED ? a->suspended_from : a->state) == ACCOUNT_QUARANTINED;
 	return s;
 }
 
@@ -88,7 +88,8 @@ enum err account_check(const struct account *a)
 	const struct subject *s = &a->subject;
 
 	if ((s->party != DEVICE && s->party != USER) || !word_ok(s->id) || !word_ok(s->tenant) ||
-	    s->roles > ACCOUNT_ROLES_MAX || s->attributes > ACCOUNT_ATTRIBUTES_MAX || (unsigned)a->state >= ACCOUNT_STATES)
+	    s->roles > ACCOUNT_ROLES_MAX || s->attributes > ACCOUNT_ATTRIBUTES_MAX || (unsigned)a->state >= ACCOUNT_STATES ||
+	    (a->suspended_from != ACCOUNT_ACTIVE && a->suspended_from != ACCOUNT_QUARANTINED))
 		return ERR_RANGE;
 	for (size_t i = 0; i < s->roles; i++)
 		if (!word_ok(s->role[i]))
@@ -203,6 +204,7 @@ static void message_fill_state(Pullcord__V1__Account *m, const struct account *a
 {
 	m->suspended = a->subject.suspended || a->state == ACCOUNT_SUSPENDED || a->state == ACCOUNT_WIPED;
 	m->state = (Pullcord__V1__AccountState)a->state;
+	m->suspended_from = (Pullcord__V1__AccountState)a->suspended_from;
 	m->state_reason = block_text(b, a->state_since.reason);
 	m->state_by = block_text(b, a->state_since.by);
 	m->state_us = a->state_since.at_us;
@@ -362,6 +364,7 @@ static void account_fill(struct account *a, const Pullcord__V1__Account *m, stru
 	a->state = m->suspended && m->state == PULLCORD__V1__ACCOUNT_STATE__STATE_ACTIVE ? ACCOUNT_SUSPENDED
 											   : (enum account_state)m->state;
 	a->subject.suspended |= a->state == ACCOUNT_SUSPENDED || a->state == ACCOUNT_WIPED;
+	a->suspended_from = (enum account_state)m->suspended_from;
 	a->state_since = (struct grant){ 0, m->state_us, block_copy(b, m->state_reason), block_copy(b, m->state_by) };
 	a->name = block_copy(b, m->name);
 	a->changed_us = m->changed_us;

@@ -14,7 +14,7 @@
 
 enum account_state {
 	ACCOUNT_ACTIVE,
-	ACCOUNT_SUSPENDED,          /* may do nothing, until resumed */
+	ACCOUNT_SUSPENDED,          /* may do nothing, until resumed; then as before */
 	ACCOUNT_QUARANTINED,        /* may do what the policy says under `quarantine`, until released */
 	ACCOUNT_WIPED,              /* may do nothing, for good */
 	ACCOUNT_STATES
@@ -34,6 +34,7 @@ struct account {
 	struct subject subject;     /* everything that was granted, ended or not */
 	const struct grant *role_grant, *attribute_grant;   /* one for each, or NULL: all plain */
 	enum account_state state;
+	enum account_state suspended_from;  /* ACTIVE or QUARANTINED: what it returns to when it is resumed */
 	struct grant state_since;   /* without an end */
 	char password[ACCOUNT_PHC_MAX];
 	struct span name;           /* for people to read; no PHI */

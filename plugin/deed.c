@@ -402,7 +402,7 @@ static const struct {
 	enum account_state to;
 } moves[] = {
 	{ COMMAND_SUSPEND, FROM(ACTIVE) | FROM(QUARANTINED), ACCOUNT_SUSPENDED },
-	{ COMMAND_RESUME, FROM(SUSPENDED), ACCOUNT_ACTIVE },
+	{ COMMAND_RESUME, FROM(SUSPENDED), ACCOUNT_STATES },     /* whatever it was before */
 	{ COMMAND_QUARANTINE, FROM(ACTIVE) | FROM(SUSPENDED), ACCOUNT_QUARANTINED },
 	{ COMMAND_RELEASE, FROM(QUARANTINED), ACCOUNT_ACTIVE },
 	{ COMMAND_WIPE, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), ACCOUNT_WIPED },
@@ -421,13 +421,17 @@ static void deed_move(struct work *w, const struct order *o)
 		     w->account->state == ACCOUNT_WIPED ? ", for good: remove it and make a new one" : "");
 		return;
 	}
-	draft_state(&w->draft, moves[i].to, grant_of(w, o));
+	if (moves[i].to == ACCOUNT_STATES)
+		draft_resume(&w->draft, grant_of(w, o));
+	else
+		draft_state(&w->draft, moves[i].to, grant_of(w, o));
 	w->draft.account.state_since.until_us = 0;
 	if (moves[i].to == ACCOUNT_WIPED)
 		crypt_wipe(w->draft.account.password, sizeof(w->draft.account.password));
 	if (store(w, false))
-		work_tell(w, "%s:%.*s: %s -> %s", party_noun(order_party(o)), SPAN_FMT(order_id(o)), account_state_name(w->account->state),
-		     account_state_name(moves[i].to));
+		work_tell(w, "%s:%.*s: %s -> %s%s", party_noun(order_party(o)), SPAN_FMT(order_id(o)),
+			  account_state_name(w->account->state), account_state_name(w->draft.account.state),
+			  w->draft.account.suspended_from == ACCOUNT_QUARANTINED ? ", in quarantine once it is resumed" : "");
 }
 
 /* ---- lock-outs --------------------------------------------------------------------------------------------------- */

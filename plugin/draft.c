@@ -110,9 +110,30 @@ bool draft_drop_attribute(struct draft *d, struct attribute a)
 	return true;
 }
 
+static void enter(struct account *a, enum account_state s, struct grant since)
+{
+	a->state = s;
+	a->state_since = since;
+	a->subject.suspended = s == ACCOUNT_SUSPENDED || s == ACCOUNT_WIPED;
+}
+
 void draft_state(struct draft *d, enum account_state s, struct grant since)
 {
-	d->account.state = s;
-	d->account.state_since = since;
-	d->account.subject.suspended = s == ACCOUNT_SUSPENDED || s == ACCOUNT_WIPED;
+	struct account *a = &d->account;
+
+	if (a->state == ACCOUNT_SUSPENDED && s == ACCOUNT_QUARANTINED) {
+		a->suspended_from = s;
+		return;
+	}
+	if (s != ACCOUNT_SUSPENDED)
+		a->suspended_from = ACCOUNT_ACTIVE;
+	else if (a->state != ACCOUNT_SUSPENDED)
+		a->suspended_from = a->state;
+	enter(a, s, since);
+}
+
+void draft_resume(struct draft *d, struct grant since)
+{
+	enter(&d->account, d->account.suspended_from, since);
+	d->account.suspended_from = ACCOUNT_ACTIVE;
 }

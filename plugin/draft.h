@@ -23,6 +23,8 @@ bool draft_add_attribute(struct draft *d, struct attribute a, struct grant g) MU
 /* False: it was not held. */
 bool draft_drop_role(struct draft *d, struct span role);
 bool draft_drop_attribute(struct draft *d, struct attribute a);
+/* What is suspended remembers what it was; put in quarantine, it stays suspended and will be there when it is resumed. */
 void draft_state(struct draft *d, enum account_state s, struct grant since);
+void draft_resume(struct draft *d, struct grant since);
 
 #endif

@@ -80,6 +80,8 @@ static void reply_account(struct reply *r, const struct account *a)
 	reply_text(r, "tenant", a->subject.tenant);
 	reply_text(r, "textname", a->name);
 	reply_text(r, "state", span_str(account_state_name(a->state)));
+	if (a->state == ACCOUNT_SUSPENDED && a->suspended_from != ACCOUNT_ACTIVE)
+		reply_text(r, "suspendedFrom", span_str(account_state_name(a->suspended_from)));
 	reply_grant(r, &a->state_since);
 	reply_bool(r, "password", a->password[0] != '\0');
 	reply_text(r, "changed", span_str(command_time((int64_t)a->changed_us, time)));

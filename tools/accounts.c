@@ -506,7 +506,7 @@ static int do_revoke(struct work *w)
 	return code == CMD_DONE ? save(w, "does not hold it any more") : code;
 }
 
-static int move(struct work *w, enum account_state to, unsigned from, const char *done)
+static bool may_move(const struct work *w, unsigned from)
 {
 	struct span id = w->account->subject.id;
 
@@ -514,9 +514,21 @@ static int move(struct work *w, enum account_state to, unsigned from, const char
 		report_error("%.*s is %s", SPAN_FMT(id), account_state_name(w->account->state));
 		if (w->account->state == ACCOUNT_WIPED)
 			report_hint("for good: pullcord %s remove %.*s, and make a new one", w->kind->noun, SPAN_FMT(id));
-		return CMD_NO;
+		return false;
 	}
-	draft_state(&w->draft, to, (struct grant){ .at_us = now_us(), .reason = span_str(w->reason) });
+	return true;
+}
+
+static struct grant now_because(const struct work *w)
+{
+	return (struct grant){ .at_us = now_us(), .reason = span_str(w->reason) };
+}
+
+static int move(struct work *w, enum account_state to, unsigned from, const char *done)
+{
+	if (!may_move(w, from))
+		return CMD_NO;
+	draft_state(&w->draft, to, now_because(w));
 	return save(w, done);
 }
 
@@ -530,7 +542,10 @@ static int do_suspend(struct work *w)
 
 static int do_resume(struct work *w)
 {
-	return move(w, ACCOUNT_ACTIVE, FROM(ACTIVE) | FROM(SUSPENDED), "is active again");
+	if (!may_move(w, FROM(ACTIVE) | FROM(SUSPENDED)))
+		return CMD_NO;
+	draft_resume(&w->draft, now_because(w));
+	return save(w, w->draft.account.state == ACCOUNT_QUARANTINED ? "is in quarantine, as before it was suspended" : "is active again");
 }
 
 static int do_unlock(struct work *w)
@@ -542,6 +557,7 @@ static int do_unlock(struct work *w)
 static int do_quarantine(struct work *w)
 {
 	return move(w, ACCOUNT_QUARANTINED, FROM(ACTIVE) | FROM(SUSPENDED),
+		    w->account->state == ACCOUNT_SUSPENDED ? "stays suspended, and will be in quarantine once it is resumed" :
 		    "is in quarantine: it may do what the policy says under `quarantine`");
 }
 
@@ -583,7 +599,7 @@ static const struct deed deed_suspend = {
 	false, false, true, do_suspend, "suspend",
 };
 static const struct deed deed_resume = {
-	"resume", "Makes a suspended account active again.", "", false, false, true, do_resume, "resume",
+	"resume", "Ends a suspension: the account is active again, or in quarantine if it was so before.", "", false, false, true, do_resume, "resume",
 };
 static const struct deed deed_unlock = {
 	"unlock", "Forgives a person the wrong passwords tried in their name: they may log in again at once, from everywhere "
@@ -591,7 +607,7 @@ static const struct deed deed_unlock = {
 };
 static const struct deed deed_quarantine = {
 	"quarantine", "Puts an account in quarantine: until released it may do what the policy says under "
-	"`quarantine`, and nothing else.", "", false, false, true, do_quarantine, "quarantine",
+	"`quarantine`, and nothing else. What is suspended stays so, and will be in quarantine once it is resumed.", "", false, false, true, do_quarantine, "quarantine",
 };
 static const struct deed deed_release = {
 	"release", "Ends the quarantine of an account.", "", false, false, true, do_release, "release",

@@ -139,6 +139,24 @@ static void quarantine_is_said_to_the_policy(void **state)
 	account_free(&back);
 }
 
+static void what_was_suspended_in_quarantine_stays_in_it(void **state)
+{
+	struct span role[] = { SPAN_LIT("nurse") };
+	struct account a = with_roles(role, NULL, 1), *back = NULL;
+	struct subject s;
+	int64_t until;
+
+	(void)state;
+	a.state = ACCOUNT_SUSPENDED;
+	a.suspended_from = ACCOUNT_QUARANTINED;
+	back = there_and_back(&a);
+	s = account_subject(back, 0, &until);
+	assert_true(s.suspended && s.quarantined && back->suspended_from == ACCOUNT_QUARANTINED);
+	account_free(&back);
+	a.suspended_from = ACCOUNT_WIPED;
+	assert_int_equal(account_check(&a), ERR_RANGE);
+}
+
 /* An older reader must not take for good what ends. */
 static void what_an_older_reader_would_get_wrong_it_does_not_read(void **state)
 {
@@ -186,6 +204,7 @@ int main(void)
 		cmocka_unit_test(an_attribute_ends_as_a_role_does),
 		cmocka_unit_test(subjects_are_what_each_grant_says),
 		cmocka_unit_test(quarantine_is_said_to_the_policy),
+		cmocka_unit_test(what_was_suspended_in_quarantine_stays_in_it),
 		cmocka_unit_test(what_an_older_reader_would_get_wrong_it_does_not_read),
 		cmocka_unit_test(a_reason_is_short_and_well_formed),
 	};

@@ -489,6 +489,9 @@ static void states_change_only_as_they_may(void **state)
 	static const struct { const char *command, *why; } row[] = {
 		{ "resume", "ana is active" }, { "release", "ana is active" }, { "quarantine", NULL }, { "resume", "ana is quarantined" },
 		{ "quarantine", "ana is quarantined" }, { "suspend", NULL }, { "release", "ana is suspended" }, { "resume", NULL },
+		{ "resume", "ana is quarantined" }, { "release", NULL }, { "suspend", NULL }, { "quarantine", NULL },
+		{ "suspend", "ana is suspended" }, { "release", "ana is suspended" }, { "resume", NULL }, { "release", NULL },
+		{ "suspend", NULL }, { "resume", NULL }, { "quarantine", NULL }, { "suspend", NULL },
 		{ "wipe", NULL }, { "wipe", "for good" }, { "resume", "for good" }, { "quarantine", "for good" },
 	};
 	char text[100];
@@ -501,6 +504,39 @@ static void states_change_only_as_they_may(void **state)
 		else
 			assert_done("root", text);
 	}
+}
+
+/* Whoever may suspend and resume lifts no quarantine, and whoever may quarantine and release no suspension. */
+static void one_state_does_not_lift_the_other(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	assert_done("root", ONE("'quarantine','username':'ana'"));
+	assert_done("root", ONE("'suspend','username':'ana'"));
+	assert_note(0, ALLOWED, "user:ana: quarantined -> suspended, in quarantine once it is resumed");
+	assert_done("root", ONE("'getUser','username':'ana'"));
+	assert_says("\"suspendedFrom\":\"quarantined\"");
+	assert_done("root", ONE("'resume','username':'ana'"));
+	assert_note(0, ALLOWED, "user:ana: suspended -> quarantined");
+	assert_done("root", ONE("'release','username':'ana'"));
+	assert_done("root", ONE("'suspend','username':'ana','reason':'gone'"));
+	assert_done("root", ONE("'quarantine','username':'ana','reason':'odd'"));
+	assert_note(0, ALLOWED, "user:ana: suspended -> suspended, in quarantine once it is resumed");
+	a = account_at("ana");
+	assert_int_equal(a->state, ACCOUNT_SUSPENDED);
+	assert_true(a->subject.suspended && span_is(a->state_since.reason, "gone"));
+	account_free(&a);
+	assert_done("root", ONE("'resume','username':'ana'"));
+	a = account_at("ana");
+	assert_int_equal(a->state, ACCOUNT_QUARANTINED);
+	account_free(&a);
+	assert_done("root", ONE("'suspend','username':'ana'"));
+	assert_done("root", ONE("'wipe','username':'ana'"));
+	assert_note(0, ALLOWED, "user:ana: suspended -> wiped");
+	a = account_at("ana");
+	assert_int_equal(a->suspended_from, ACCOUNT_ACTIVE);
+	account_free(&a);
 }
 
 static void certificates_are_revoked_and_allowed(void **state)
@@ -716,6 +752,7 @@ int main(void)
 		TEST(teams_are_listed_and_counted),
 		TEST(grants_are_listed_with_their_ends_and_reasons),
 		TEST(states_change_only_as_they_may),
+		TEST(one_state_does_not_lift_the_other),
 		TEST(certificates_are_revoked_and_allowed),
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
 		TEST(a_request_goes_on_under_the_policy_it_set),

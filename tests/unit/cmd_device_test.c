@@ -199,6 +199,39 @@ static void a_certificate_says_whose_device_it_is(void **state)
 	remove_kit("nc9");
 }
 
+static enum account_state state_after(const char *verb, const char *id)
+{
+	struct directory *d = NULL;
+	struct account *a = NULL;
+	struct install house;
+	enum account_state s;
+
+	assert_int_equal(run(cmd_device, (char *[]){ "device", (char *)verb, (char *)id, "--dir",
+						     (char *)scratch_path(&scratch, "house"), NULL }), CMD_DONE);
+	assert_int_equal(install_open(scratch_path(&scratch, "house"), &house), OK);
+	assert_int_equal(install_directory(&house, true, &d), OK);
+	assert_int_equal(directory_find(d, PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(id), &a), OK);
+	s = a->state;
+	account_free(&a);
+	directory_close(&d);
+	return s;
+}
+
+static void a_suspension_lifts_no_quarantine(void **state)
+{
+	(void)state;
+	assert_int_equal(enroll("nc5", "nc5", NULL), CMD_DONE);
+	assert_int_equal(state_after("quarantine", "nc5"), ACCOUNT_QUARANTINED);
+	assert_int_equal(state_after("suspend", "nc5"), ACCOUNT_SUSPENDED);
+	assert_int_equal(state_after("suspend", "nc5"), ACCOUNT_SUSPENDED);
+	assert_int_equal(state_after("resume", "nc5"), ACCOUNT_QUARANTINED);
+	assert_int_equal(state_after("release", "nc5"), ACCOUNT_ACTIVE);
+	assert_int_equal(state_after("suspend", "nc5"), ACCOUNT_SUSPENDED);
+	assert_int_equal(state_after("quarantine", "nc5"), ACCOUNT_SUSPENDED);
+	assert_int_equal(state_after("resume", "nc5"), ACCOUNT_QUARANTINED);
+	remove_kit("nc5");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +240,7 @@ int main(void)
 		cmocka_unit_test(a_folder_that_stays_keeps_everything_in_it),
 		cmocka_unit_test(a_refused_enrolment_leaves_no_folder),
 		cmocka_unit_test(a_certificate_says_whose_device_it_is),
+		cmocka_unit_test(a_suspension_lifts_no_quarantine),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
