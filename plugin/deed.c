@@ -201,8 +201,20 @@ static bool names_attribute(const struct order *o, struct attribute a)
 	return false;
 }
 
+/* Passwords are hashed as the policy stood when the request came: one that was set since may permit more. */
+static bool is_hashed(struct work *w, const struct order *o)
+{
+	const bool missing = order_has(o, FIELD_PASSWORD) && !o->phc[0];
+
+	if (missing)
+		work_fail(w, "it was not permitted when the request came: ask again under the policy that is in force now");
+	return !missing;
+}
+
 static void deed_create(struct work *w, const struct order *o)
 {
+	if (!is_hashed(w, o))
+		return;
 	draft_new(&w->draft, order_party(o), span_str(w->tenant), order_id(o));
 	w->draft.account.name = o->text[FIELD_TEXTNAME];
 	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
@@ -267,7 +279,7 @@ static void deed_delete(struct work *w, const struct order *o)
 
 static void deed_password(struct work *w, const struct order *o)
 {
-	if (!take(w, USER, order_id(o)) || (!is_self(w, USER, order_id(o)) && !may_all_of(w, &w->account->subject)))
+	if (!is_hashed(w, o) || !take(w, USER, order_id(o)) || (!is_self(w, USER, order_id(o)) && !may_all_of(w, &w->account->subject)))
 		return;
 	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
 	w->draft.account.unlocked_us = w->a->now_us;   /* whoever forgot it was locked out by trying */

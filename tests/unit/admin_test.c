@@ -607,6 +607,28 @@ static void a_request_goes_on_under_the_policy_it_set(void **state)
 	assert_says("\"command\":\"getPolicyVersion\",\"data\"");
 }
 
+/* What it did not permit was not hashed either: nobody's password is taken away for it. */
+static void a_policy_that_permits_passwords_erases_none(void **state)
+{
+	struct account *a;
+
+	(void)state;
+	assert_done("root", ONE("'setUserPassword','username':'ana','passwordHash':'" PHC "'"));
+	assert_done("root", ONE("'setPolicy','policy':'tenant mercy\\nrole admin\\n  allow control policy.set\\n'"));
+	ask("root", "{'commands':[{'command':'setPolicy','policy':'tenant mercy\\nrole admin\\n  allow control *\\n'},"
+		"{'command':'setUserPassword','username':'ana','password':'correct horse'},"
+		"{'command':'createUser','username':'bo','password':'correct horse'},"
+		"{'command':'batch','commands':[{'command':'setUserPassword','username':'ana','password':'correct horse'}]}]}");
+	assert_says("{\"command\":\"setUserPassword\",\"error\":\"it was not permitted when the request came");
+	assert_says("{\"command\":\"createUser\",\"error\":\"it was not permitted when the request came");
+	assert_says("(setUserPassword): it was not permitted when the request came");
+	a = account_at("ana");
+	assert_string_equal(a->password, PHC);
+	account_free(&a);
+	assert_int_equal(directory_find(d, USER, SPAN_LIT("bo"), &a), ERR_NOT_FOUND);
+	assert_done("root", ONE("'setUserPassword','username':'ana','password':'correct horse'"));
+}
+
 static void who_can_is_everybody_the_policy_lets(void **state)
 {
 	(void)state;
@@ -756,6 +778,7 @@ int main(void)
 		TEST(certificates_are_revoked_and_allowed),
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
 		TEST(a_request_goes_on_under_the_policy_it_set),
+		TEST(a_policy_that_permits_passwords_erases_none),
 		TEST(who_can_is_everybody_the_policy_lets),
 		TEST(why_is_told_with_the_path_through_the_rules),
 		TEST(a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there),
