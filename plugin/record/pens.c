@@ -30,22 +30,22 @@ enum err pens_resume(struct pens *p, const struct ink *ink, struct txn *view)
 	return e == ERR_NOT_FOUND ? ERR_KEY : e;
 }
 
-static enum err close_segment(const struct ink *ink, uint32_t id, struct segment *s)
+static enum err close_segment(const struct ink *ink, uint32_t id, struct segment *s, int64_t now_us)
 {
 	if (s->state != SEGMENT_OPEN)
 		return OK;
 	s->state = SEGMENT_CLOSED;
-	s->closed_us = clock_us(CLOCK_REALTIME);
+	s->closed_us = now_us;
 	return trail_put_segment(ink->trail, id, s);
 }
 
-static enum err close_stale(struct pens *p, const struct ink *ink)
+static enum err close_stale(struct pens *p, const struct ink *ink, int64_t now_us)
 {
 	struct segment s;
 
 	for (; p->stale_n > 0; p->stale_n--) {
 		TRY(view_segment(trail_batch(ink->trail), p->stale[p->stale_n - 1], &s));
-		TRY(close_segment(ink, p->stale[p->stale_n - 1], &s));
+		TRY(close_segment(ink, p->stale[p->stale_n - 1], &s, now_us));
 	}
 	return OK;
 }
@@ -75,18 +75,20 @@ static enum err append_open(const struct ink *ink, const struct pen *pen)
 	return trail_append(ink->trail, put_span(&entry));
 }
 
+/* What is closed by it is closed at the time its entry says: so that is under the tree, too. */
 static enum err open_segment(struct pens *p, const struct ink *ink, struct pen *pen)
 {
 	uint64_t index = trail_tree(ink->trail)->size;
+	int64_t now_us = clock_us(CLOCK_REALTIME);
 
-	TRY(close_stale(p, ink));
+	TRY(close_stale(p, ink, now_us));
 	if (pen->id)
-		TRY(close_segment(ink, pen->id, &pen->segment));
+		TRY(close_segment(ink, pen->id, &pen->segment, now_us));
 	pen->id = ++p->newest;
 	pen->mine = pen->touched = true;
 	pen->since_us = clock_us(CLOCK_MONOTONIC);
 	pen->segment = (struct segment){
-		.state = SEGMENT_OPEN, .keep = pen->keep, .first = index, .last = index, .opened_us = clock_us(CLOCK_REALTIME),
+		.state = SEGMENT_OPEN, .keep = pen->keep, .first = index, .last = index, .opened_us = now_us,
 	};
 	crypt_random(pen->key.b, sizeof(pen->key.b));
 	/* The key lies in its file before anything sealed with it is committed. */

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 #include "forward.h"
+#include "keeping.h"
 #include "sizes.h"
-#include "trail.h"
 
 #define VIEW_ENTRIES 4096       /* entries to one view: a long one would pin the writer's pages */
 
@@ -16,9 +16,17 @@ struct followed {
 	uint32_t id, records;           /* id 0: free */
 	uint16_t keep;
 	uint64_t last;
+	uint64_t closed_by;             /* the entry at whose time its row says it was closed; 0: none so far */
 	bool sealed;                    /* its key is here: its records are opened */
+	bool erased;
 	struct segment_key key;
 };
+
+/* It is closed by the opening of another. One reading of the clock is both their times; in old records there were two. */
+#define CLOSED_SLACK_US 1000000
+
+/* What the entries say of a segment, from 1 on. */
+enum { SAID_HELD = 1, SAID_ERASED = 2, SAID_LATER = 4 /* something, after the head we began with */ };
 
 /* The stored hashes of a level around where we are. */
 struct run {
@@ -45,11 +53,15 @@ struct verifier {
 	} line;
 
 	struct tree head, tree;         /* as stored when we began; recomputed so far */
+	struct tree signed_tree;        /* as stored with the newest checkpoint */
+	struct hash signed_root;        /* recomputed */
 	struct trail_ends ends;
 	uint64_t listed;                /* newest in the sizes file after that look at the head */
 	uint64_t next_checkpoint;       /* the size of it */
 	uint32_t segment;               /* newest seen */
 	struct followed followed[FOLLOWED_MAX];
+	uint8_t *said;                  /* SAID_* of each segment */
+	size_t said_n;
 	struct run run[TREE_TILE_LEVELS];
 	uint8_t text[ENTRY_BYTES_MAX];
 };
@@ -95,9 +107,40 @@ static enum err check_row(struct verifier *v, struct txn *view, const struct fol
 		return missing(v, e, "segment", f->id, "its row is missing or cannot be read");
 	if (over && s.state == SEGMENT_OPEN)
 		return bad(v, "segment", f->id, "another one follows it, but its row says that it is open");
+	if (over && f->closed_by <= f->last)
+		return bad(v, "segment", f->id, "its row says that it was closed at a time when none was");
 	if (s.last < f->last || s.records < f->records || (over && (s.last != f->last || s.records != f->records)))
 		return bad(v, "segment", f->id, "its last entry is %llu with record %u, but its row says otherwise",
 			   (unsigned long long)f->last, f->records);
+	return OK;
+}
+
+static void see_closings(struct verifier *v, struct txn *view, uint64_t index, int64_t at_us)
+{
+	struct segment s;
+
+	for (size_t i = 0; i < FOLLOWED_MAX; i++) {
+		struct followed *f = &v->followed[i];
+
+		if (f->id && view_segment(view, f->id, &s) == OK && s.state != SEGMENT_OPEN && s.closed_us <= at_us &&
+		    at_us - s.closed_us <= CLOSED_SLACK_US)
+			f->closed_by = index;
+	}
+}
+
+static enum err make_room(struct verifier *v, uint32_t id)
+{
+	size_t room = v->said_n ? 2 * v->said_n : 1024;
+	uint8_t *more;
+
+	if (id < v->said_n)
+		return OK;
+	more = realloc(v->said, room);
+	if (!more)
+		return ERR_FULL;
+	memset(more + v->said_n, 0, room - v->said_n);
+	v->said = more;
+	v->said_n = room;
 	return OK;
 }
 
@@ -158,18 +201,30 @@ static enum err check_segment(struct verifier *v, struct txn *view, uint64_t ind
 
 	if (e->segment != v->segment + 1)
 		return bad(v, "entry", index, "it opens segment %u where segment %u is due", e->segment, v->segment + 1);
+	TRY(make_room(v, e->segment));
+	see_closings(v, view, index, e->at_us);
 	TRY(place_of(v, view, e->keep, &f));
 	got = view_segment(view, e->segment, &s);
 	if (got != OK)
 		return missing(v, got, "segment", e->segment, "its row is missing or cannot be read");
-	if (s.first != index || s.keep != e->keep)
+	if (s.first != index || s.keep != e->keep || s.opened_us != e->at_us)
 		return bad(v, "segment", e->segment, "its row does not agree with entry %llu, which opens it",
 			   (unsigned long long)index);
-	*f = (struct followed){ .id = e->segment, .keep = e->keep, .last = index };
+	*f = (struct followed){ .id = e->segment, .keep = e->keep, .last = index, .erased = s.state == SEGMENT_ERASED };
 	TRY(s.state == SEGMENT_ERASED ? check_erased(v, view, e->segment, &s) : check_key(v, e, index, f));
 	v->segment = e->segment;
 	v->report->segments++;
 	return OK;
+}
+
+/* A crash may have left some, from where the row says that it is at. */
+static enum err check_taken_out(struct verifier *v, struct txn *view, uint64_t index, uint32_t segment)
+{
+	uint64_t at;
+	uint32_t id;
+
+	TRY(view_erasing(view, &id, &at));
+	return id == segment && index >= at ? OK : bad(v, "entry", index, "its segment was erased, but it was not taken out");
 }
 
 static enum err check_record(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e, struct span raw)
@@ -188,6 +243,8 @@ static enum err check_record(struct verifier *v, struct txn *view, uint64_t inde
 			   f->records);
 	f->records++;
 	f->last = index;
+	if (f->erased && e->kind != ENTRY_ERASED)
+		return check_taken_out(v, view, index, e->segment);
 	if (e->kind == ENTRY_ERASED || !f->sealed) {
 		if (e->kind == ENTRY_ERASED && (view_segment(view, e->segment, &s) != OK || s.state != SEGMENT_ERASED))
 			return bad(v, "entry", index, "it was taken out, but its segment was not erased");
@@ -271,6 +328,32 @@ static enum err check_line(struct verifier *v)
 
 /* ---- one entry as a whole ---- */
 
+/* Two who agree do not make it right: not before its time, nor while it is held. */
+static enum err check_erasing(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e)
+{
+	struct segment s;
+	enum err got = view_segment(view, e->segment, &s);
+
+	if (got != OK)
+		return missing(v, got, "segment", e->segment, "its row is missing or cannot be read");
+	if (s.state != SEGMENT_ERASED || s.erased_at != index)
+		return bad(v, "segment", e->segment, "entry %llu says that it was erased, but its row does not",
+			   (unsigned long long)index);
+	if (v->said[e->segment] & SAID_HELD)
+		return bad(v, "entry", index, "it erases segment %u, which was held", e->segment);
+	if (e->at_us < keep_until_us(s.keep, s.closed_us))
+		return bad(v, "entry", index, "it erases segment %u, which was to be kept longer", e->segment);
+	v->said[e->segment] |= SAID_ERASED;
+	return OK;
+}
+
+static void see_hold(struct verifier *v, const struct entry *e)
+{
+	uint8_t *said = &v->said[e->segment];
+
+	*said = (uint8_t)(e->held ? *said | SAID_HELD : *said & ~SAID_HELD);
+}
+
 static enum err check_content(struct verifier *v, struct txn *view, uint64_t index, struct span raw)
 {
 	struct entry e;
@@ -289,6 +372,9 @@ static enum err check_content(struct verifier *v, struct txn *view, uint64_t ind
 	case CONTROL_HOLD:
 		if (e.segment == 0 || e.segment > v->segment)
 			return bad(v, "entry", index, "it speaks of segment %u, which there is none of yet", e.segment);
+		if (e.type == CONTROL_SEGMENT_ERASED)
+			return check_erasing(v, view, index, &e);
+		see_hold(v, &e);
 		return OK;
 	case CONTROL_LINE_BEGIN: return begin_line(v, index, &e);
 	case CONTROL_LINE_MARK: return check_mark(v, index, &e);
@@ -468,6 +554,9 @@ static enum err check_ends(struct verifier *v)
 	if (ends->signed_size > size)
 		return bad(v, "record", size, "it ends here, but there is a checkpoint for size %llu: it was cut",
 			   (unsigned long long)ends->signed_size);
+	if (v->signed_tree.size != ends->signed_size)
+		return bad(v, "tree", v->signed_tree.size, "its frontier is kept for the newest checkpoint, which is of size %llu",
+			   (unsigned long long)ends->signed_size);
 	if (ends->entries > size || ends->runs * TRAIL_RUN > size + TRAIL_RUN - 1)
 		return bad(v, "entry", size, "it stands behind the end of the tree");
 	return OK;
@@ -480,6 +569,8 @@ static enum err look_at_head(struct verifier *v)
 
 	TRY(trail_view(v->trail, &view));
 	e = view_tree(view, &v->head);
+	if (e == OK)
+		e = view_signed(view, &v->signed_tree);
 	if (e == OK)
 		e = view_ends(view, &v->ends);
 	if (e == ERR_CORRUPT)
@@ -499,35 +590,117 @@ static enum err check_some(struct verifier *v)
 		TRY(check_entry(v, view, v->tree.size));
 		TRY(check_checkpoint(v, view));
 		TRY(check_sizes(v));
+		if (v->tree.size == v->signed_tree.size)
+			v->signed_root = tree_root(&v->tree);
 	}
 	return OK;
 }
 
-static enum err check_followed(struct verifier *v)
+/* The last of each retention; what closed it may stand behind the head we began with. */
+static enum err check_followed(struct verifier *v, struct txn *view, bool grown)
+{
+	struct segment s;
+
+	for (size_t i = 0; i < FOLLOWED_MAX; i++) {
+		const struct followed *f = &v->followed[i];
+
+		if (f->id == 0)
+			continue;
+		TRY(check_row(v, view, f, false));
+		if (!grown && view_segment(view, f->id, &s) == OK && s.state != SEGMENT_OPEN)
+			TRY(check_row(v, view, f, true));
+	}
+	return OK;
+}
+
+/* Of what was written meanwhile: which segments it speaks of. */
+static enum err see_later(struct verifier *v, struct txn *view, uint64_t size)
+{
+	struct entry e;
+	struct span raw;
+
+	for (uint64_t i = v->head.size; i < size; i++) {
+		TRY(view_entry(view, i, &raw));
+		if (entry_read(raw, &e) == OK && e.kind == ENTRY_CONTROL &&
+		    (e.type == CONTROL_HOLD || e.type == CONTROL_SEGMENT_ERASED) && e.segment <= v->segment)
+			v->said[e.segment] |= SAID_LATER;
+	}
+	return OK;
+}
+
+static bool is_listed(const uint32_t *id, size_t n, uint32_t segment)
+{
+	for (size_t i = 0; i < n; i++)
+		if (id[i] == segment)
+			return true;
+	return false;
+}
+
+/* A row of what no entry says, or that says what none does. */
+static enum err check_said(struct verifier *v, uint32_t id, const struct segment *s, uint32_t erasing)
+{
+	uint8_t wrapped[SHA256_BYTES];
+	bool held = v->said[id] & SAID_HELD;
+
+	if (!(v->said[id] & SAID_LATER) && s->held != held)
+		return bad(v, "segment", id, held ? "an entry says that it is held, but its row does not"
+			   : "its row says that it is held, but no entry does");
+	if (s->state == SEGMENT_ERASED && id != erasing && trail_key_digest(v->trail, id, wrapped) == OK)
+		return bad(v, "segment", id, "it was erased, but its key is there");
+	if (id == erasing && s->state != SEGMENT_ERASED)
+		return bad(v, "segment", id, "its entries are being taken out, but it was not erased");
+	return OK;
+}
+
+static enum err check_segments(struct verifier *v)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
+	uint32_t open[SEGMENTS_OPEN_MAX], erasing;
+	struct segment s;
+	struct tree now;
+	uint64_t at;
+	size_t n;
+	enum err e;
 
 	TRY(trail_view(v->trail, &view));
-	for (size_t i = 0; i < FOLLOWED_MAX; i++)
-		if (v->followed[i].id)
-			TRY(check_row(v, view, &v->followed[i], false));
+	TRY(view_tree(view, &now));
+	TRY(see_later(v, view, now.size));
+	TRY(check_followed(v, view, now.size > v->head.size));
+	e = view_open(view, open, &n);
+	if (e == OK)
+		e = view_erasing(view, &erasing, &at);
+	if (e != OK)
+		return missing(v, e, "tree", now.size, "its list of open or erased segments cannot be read");
+	for (uint32_t id = 1; id <= v->segment; id++) {
+		e = view_segment(view, id, &s);
+		if (e != OK)
+			return missing(v, e, "segment", id, "its row is missing or cannot be read");
+		TRY(check_said(v, id, &s, erasing));
+		if (is_listed(open, n, id) != (s.state == SEGMENT_OPEN))
+			return bad(v, "segment", id, "its row and the list of those that are open do not agree");
+	}
+	for (size_t i = 0; i < n && now.size == v->head.size; i++)
+		if (open[i] == 0 || open[i] > v->segment)
+			return bad(v, "segment", open[i], "it is listed as open, but no entry opens it");
 	return OK;
 }
 
 static enum err check_rest(struct verifier *v)
 {
-	struct hash head = tree_root(&v->head);
+	struct hash head = tree_root(&v->head), signed_root = tree_root(&v->signed_tree);
 
 	v->report->root = tree_root(&v->tree);
 	if (memcmp(head.b, v->report->root.b, sizeof(head.b)) != 0)
 		return bad(v, "tree", v->head.size, "its stored frontier is not that of its entries");
+	if (v->signed_tree.size && memcmp(signed_root.b, v->signed_root.b, sizeof(signed_root.b)) != 0)
+		return bad(v, "tree", v->signed_tree.size, "the frontier kept with the newest checkpoint is not that of its entries");
 	if (v->ends.segment != v->segment)
 		return bad(v, "segment", v->ends.segment, "no entry opens it");
 	if (v->sizes && v->listed < v->ends.signed_size)
 		return bad(v, "signed size", v->listed, "there is a checkpoint for size %llu, but the sizes file does not have it",
 			   (unsigned long long)v->ends.signed_size);
 	TRY(check_line(v));
-	return check_followed(v);
+	return check_segments(v);
 }
 
 static enum err run(struct verifier *v)
@@ -561,6 +734,7 @@ enum err verify_record(const struct verify_spec *spec, struct verify_report *rep
 	e = run(v);
 	trail_close(&v->trail);
 	sizes_close(&v->sizes);
+	free(v->said);
 	crypt_wipe(v, sizeof(*v));
 	return e;
 }

@@ -384,6 +384,213 @@ static void what_no_entry_says_is_found_out(void **state)
 	assert_non_null(strstr(report.what, "no entry does"));
 }
 
+/* ---- what somebody changes who cannot sign ---- */
+
+static struct trail *open_trail(uint32_t id, struct segment *row)
+{
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+
+	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_segment(view, id, row), OK);
+	txn_abort(&view);
+	return t;
+}
+
+static void put_row(uint32_t id, const struct segment *row)
+{
+	struct segment was;
+	struct trail *t = open_trail(id, &was);
+
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_put_segment(t, id, row), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+}
+
+static struct segment get_row(uint32_t id)
+{
+	struct segment row;
+	struct trail *t = open_trail(id, &row);
+
+	trail_close(&t);
+	return row;
+}
+
+static void assert_found(uint32_t id, const char *what)
+{
+	assert_int_equal(verify(), ERR_CORRUPT);
+	if (strcmp(report.part, "segment") != 0 || report.index != id || !strstr(report.what, what))
+		fail_msg("%s %llu: %s", report.part, (unsigned long long)report.index, report.what);
+}
+
+static void assert_row_found(uint32_t id, const struct segment *changed, const char *what)
+{
+	struct segment row = get_row(id);
+
+	put_row(id, changed);
+	assert_found(id, what);
+	put_row(id, &row);
+	assert_good();
+}
+
+/* Rows are in no tree: what they say is compared with the entries. */
+static void a_row_that_says_what_no_entry_does_is_named(void **state)
+{
+	struct segment row;
+
+	(void)state;
+	record_mixed(0, 20);
+	open_record();
+	push_mixed(20, 20);             /* closes segments 1 and 2 */
+	while (record_durable(g.record) < 20 + 3 + 22)
+		usleep(1000);
+	assert_int_equal(hold(1, true), OK);
+	record_close(&g.record);
+	assert_good();
+	row = get_row(1);
+	row.held = false;
+	assert_row_found(1, &row, "an entry says that it is held");
+	row = get_row(2);
+	row.held = true;
+	assert_row_found(2, &row, "its row says that it is held");
+	row = get_row(2);
+	row.closed_us -= 24 * 3600 * 1000000LL;
+	assert_row_found(2, &row, "closed at a time when none was");
+	row = get_row(1);
+	row.opened_us -= 24 * 3600 * 1000000LL;
+	assert_row_found(1, &row, "does not agree with entry 1");
+	row = get_row(3);
+	row.state = SEGMENT_CLOSED;
+	row.closed_us = row.opened_us;
+	assert_row_found(3, &row, "closed at a time when none was");
+}
+
+static void put_lists(const uint32_t *id, size_t n, uint32_t erasing)
+{
+	struct segment row;
+	struct trail *t = open_trail(1, &row);
+
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_put_open(t, id, n), OK);
+	assert_int_equal(trail_put_erasing(t, erasing, 0), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+}
+
+static void a_list_that_does_not_agree_with_the_rows_is_named(void **state)
+{
+	(void)state;
+	record_mixed(0, 20);
+	record_mixed(20, 20);
+	assert_good();
+	put_lists((uint32_t[]){ 3, 4, 2 }, 3, 0);
+	assert_found(2, "do not agree");
+	put_lists((uint32_t[]){ 3 }, 1, 0);
+	assert_found(4, "do not agree");
+	put_lists((uint32_t[]){ 3, 4, 9 }, 3, 0);
+	assert_found(9, "no entry opens it");
+	put_lists((uint32_t[]){ 3, 4 }, 2, 2);
+	assert_found(2, "was not erased");
+	put_lists((uint32_t[]){ 3, 4 }, 2, 0);
+	assert_good();
+}
+
+/* The entry and the row, as the writer would put them. */
+static void say_erased(uint32_t id, int64_t at_us, uint32_t erasing)
+{
+	struct entry e = { .type = CONTROL_SEGMENT_ERASED, .at_us = at_us, .segment = id, .who = SPAN_LIT("ana"),
+			   .second = SPAN_LIT("bob") };
+	struct segment row;
+	struct trail *t = open_trail(id, &row);
+	uint8_t raw[256];
+	struct put entry = put(raw, sizeof(raw));
+
+	assert_int_equal(trail_key_digest(t, id, e.commitment), OK);
+	entry_write_control(&e, &entry);
+	row.state = SEGMENT_ERASED;
+	row.erased_at = trail_tree(t)->size;
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_append(t, put_span(&entry)), OK);
+	assert_int_equal(trail_put_segment(t, id, &row), OK);
+	assert_int_equal(trail_put_erasing(t, erasing, row.first), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+}
+
+static void an_erasing_before_its_time_is_named(void **state)
+{
+	(void)state;
+	record_mixed(0, 20);
+	record_mixed(20, 20);
+	say_erased(1, in_days(0), 1);
+	assert_int_equal(verify(), ERR_CORRUPT);
+	assert_string_equal(report.part, "entry");
+	assert_int_equal(report.index, report.entries);
+	assert_non_null(strstr(report.what, "segment 1, which was to be kept longer"));
+}
+
+static void an_erasing_of_what_is_held_is_named(void **state)
+{
+	(void)state;
+	record_mixed(0, 20);
+	open_record();
+	push_mixed(20, 20);
+	while (record_durable(g.record) < 20 + 3 + 22)
+		usleep(1000);
+	assert_int_equal(hold(1, true), OK);
+	record_close(&g.record);
+	say_erased(1, in_days(2), 1);
+	assert_int_equal(verify(), ERR_CORRUPT);
+	assert_non_null(strstr(report.what, "segment 1, which was held"));
+}
+
+static void an_erased_segment_whose_entries_or_key_are_there_is_named(void **state)
+{
+	char path[128];
+	uint8_t *keys;
+	size_t n;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s-keys", g.path);
+	record_mixed(0, 20);
+	record_mixed(20, 20);
+	say_erased(1, in_days(2), 0);
+	assert_int_equal(verify(), ERR_CORRUPT);
+	assert_string_equal(report.part, "entry");
+	assert_non_null(strstr(report.what, "it was not taken out"));
+	put_lists((uint32_t[]){ 3, 4 }, 2, 1);
+	keys = slurp(path, &n);
+	record_mixed(40, 20);           /* finishes it */
+	assert_good();
+	spill(path, keys, n);           /* an old copy comes back */
+	free(keys);
+	assert_int_equal(verify(), ERR_CORRUPT);
+}
+
+static void a_key_that_came_back_is_named(void **state)
+{
+	uint8_t *keys, *now;
+	char path[128];
+	size_t n;
+
+	(void)state;
+	snprintf(path, sizeof(path), "%s-keys", g.path);
+	record_mixed(0, 20);
+	keys = slurp(path, &n);
+	record_mixed(20, 20);
+	say_erased(1, in_days(2), 1);
+	record_mixed(40, 20);
+	assert_good();
+	now = slurp(path, &n);
+	memcpy(now, keys, 64);
+	spill(path, now, n);
+	assert_found(1, "its key is there");
+	free(keys);
+	free(now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -398,6 +605,12 @@ int main(void)
 		T(an_index_that_stays_is_said),
 		T(what_a_crash_interrupted_is_finished),
 		T(what_no_entry_says_is_found_out),
+		T(a_row_that_says_what_no_entry_does_is_named),
+		T(a_list_that_does_not_agree_with_the_rows_is_named),
+		T(an_erasing_before_its_time_is_named),
+		T(an_erasing_of_what_is_held_is_named),
+		T(an_erased_segment_whose_entries_or_key_are_there_is_named),
+		T(a_key_that_came_back_is_named),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

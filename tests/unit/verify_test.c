@@ -487,17 +487,20 @@ static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 {
 	static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "tree", NULL };
 	const struct store_spec spec = { .kind = "record", .version = 2, .map_bytes = 4 << 20, .table = tables };
-	uint8_t frontier[TREE_BYTES_MAX], run[TRAIL_RUN * SHA256_BYTES];
+	uint8_t frontier[TREE_BYTES_MAX], run[TRAIL_RUN * SHA256_BYTES], row[128];
 	struct store *store = NULL;
 	struct txn *txn = NULL;
 	struct key64 key;
 	struct span value;
 	struct tree t;
+	size_t row_n;
 
 	(void)state;
 	record_some(40);
 	assert_int_equal(store_open(g.path, &spec, &store), OK);
 	assert_int_equal(txn_begin_read(store, &txn), OK);
+	assert_int_equal(txn_get(txn, 3, span("\0\0\0\1", 4), &value), OK);
+	memcpy(row, value.p, row_n = value.n);
 	assert_int_equal(txn_get(txn, 5, SPAN_LIT("head"), &value), OK);
 	memcpy(frontier, value.p, value.n);
 	assert_int_equal(tree_read(span(frontier, value.n), &t), OK);
@@ -519,6 +522,8 @@ static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 	key = key64(63);
 	assert_int_equal(txn_del(txn, 4, key64_span(&key)), OK);
 	assert_int_equal(txn_del(txn, 3, span("\0\0\0\2", 4)), OK);
+	assert_int_equal(txn_put(txn, 3, span("\0\0\0\1", 4), span(row, row_n)), OK);
+	assert_int_equal(txn_put(txn, 5, SPAN_LIT("open"), span("\0\0\0\1", 4)), OK);
 	value = span(frontier, tree_write(&t, frontier));
 	assert_int_equal(txn_put(txn, 5, SPAN_LIT("head"), value), OK);
 	assert_int_equal(txn_put(txn, 5, SPAN_LIT("signed"), value), OK);
@@ -552,6 +557,42 @@ static void a_torn_slot_of_the_sizes_file_is_no_harm(void **state)
 	assert_good();
 	assert_true(report.checkpoints > before);
 	assert_int_equal(report.signed_size, report.entries);
+}
+
+/* The frontier that a start goes on from is a row of its own. */
+static void a_changed_frontier_of_the_newest_checkpoint_is_named(void **state)
+{
+	static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "tree", NULL };
+	const struct store_spec spec = { .kind = "record", .version = 2, .map_bytes = 4 << 20, .table = tables };
+	uint8_t row[TREE_BYTES_MAX];
+	struct store *store = NULL;
+	struct txn *txn = NULL;
+	struct span value;
+	size_t n;
+
+	(void)state;
+	record_some(60);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(store_open(g.path, &spec, &store), OK);
+		assert_int_equal(txn_begin_write(store, &txn), OK);
+		assert_int_equal(txn_get(txn, 5, SPAN_LIT("signed"), &value), OK);
+		memcpy(row, value.p, n = value.n);
+		row[i ? n - 1 : 7] ^= 1;
+		assert_int_equal(txn_put(txn, 5, SPAN_LIT("signed"), span(row, n)), OK);
+		assert_int_equal(txn_commit(&txn), OK);
+		store_close(&store);
+		if (i)
+			assert_bad("tree", 62, "kept with the newest checkpoint is not that of its entries");
+		else
+			assert_int_equal(verify(), ERR_CORRUPT);   /* of another size: it may not even be one */
+		row[i ? n - 1 : 7] ^= 1;
+		assert_int_equal(store_open(g.path, &spec, &store), OK);
+		assert_int_equal(txn_begin_write(store, &txn), OK);
+		assert_int_equal(txn_put(txn, 5, SPAN_LIT("signed"), span(row, n)), OK);
+		assert_int_equal(txn_commit(&txn), OK);
+		store_close(&store);
+		assert_good();
+	}
 }
 
 /* A store of another layout is refused, not misread. */
@@ -590,6 +631,7 @@ int main(void)
 		T(old_checkpoints_are_thinned_out),
 		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
 		T(a_torn_slot_of_the_sizes_file_is_no_harm),
+		T(a_changed_frontier_of_the_newest_checkpoint_is_named),
 		T(another_layout_is_refused),
 	};
 
