@@ -154,7 +154,7 @@ static enum err place_of(struct verifier *v, struct txn *view, uint16_t keep, st
 		if (v->followed[i].id == 0 ? !found : v->followed[i].keep == keep)
 			found = &v->followed[i];
 	for (size_t i = 0; i < FOLLOWED_MAX && !found; i++)   /* a retention that is no longer in use makes room */
-		if (view_segment(view, v->followed[i].id, &s) == OK && s.state != SEGMENT_OPEN)
+		if (view_segment(view, v->followed[i].id, &s) == OK && s.state != SEGMENT_OPEN && s.last == v->followed[i].last)
 			found = &v->followed[i];
 	if (!found)
 		return bad(v, "segment", v->segment + 1, "too many segments are open at once");

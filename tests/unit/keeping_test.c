@@ -591,6 +591,19 @@ static void a_key_that_came_back_is_named(void **state)
 	free(now);
 }
 
+/* More retentions in the life of a record than are followed at a time, beside one that is there all the time. */
+static void retentions_come_and_go(void **state)
+{
+	(void)state;
+	for (uint16_t i = 1; i <= 20; i++) {
+		for (size_t class = 0; class < RECORD_CLASSES; class++)
+			g.spec.keep[class] = class == RECORD_CRITICAL ? 100 : i;
+		record_mixed(1, 4);
+	}
+	assert_good();
+	assert_int_equal(report.segments, 40);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +624,7 @@ int main(void)
 		T(an_erasing_of_what_is_held_is_named),
 		T(an_erased_segment_whose_entries_or_key_are_there_is_named),
 		T(a_key_that_came_back_is_named),
+		T(retentions_come_and_go),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
