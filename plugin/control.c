@@ -81,6 +81,8 @@ static void look_at_shadow(struct control *c, struct control_result *r)
 		memcpy(t.hash, e.hash, sizeof(t.hash));
 		memcpy(t.beside, policy_version(c->policy), sizeof(t.beside));
 		t.at_us = e.at_us;
+	} else if (err != ERR_NOT_FOUND) {
+		t.at_us = UINT64_MAX;           /* one that cannot be read is not the same as none */
 	}
 	if (memcmp(&t, &c->trial, sizeof(t)) == 0)
 		return;

@@ -408,6 +408,48 @@ static void a_trial_goes_on_after_a_restart_and_anew_under_another_policy(void *
 	assert_non_null(g->shadow);
 }
 
+static char refused[256];
+
+static void hear_refusal(enum log_level level, const char *line)
+{
+	(void)level;
+	if (strstr(line, "shadow_refused"))
+		snprintf(refused, sizeof(refused), "%s", line);
+}
+
+static void damage_the_trial(void)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", NULL };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
+	struct store *s = NULL;
+	struct txn *t = NULL;
+
+	assert_int_equal(store_open(in_dir("directory.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_put(t, 3, SPAN_LIT("shadow"), SPAN_LIT("nothing that was sealed, and long enough to be")), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+}
+
+static void a_trial_that_cannot_be_read_is_said_once(void **state)
+{
+	(void)state;
+	root_sets_a_trial();
+	guard_close(&g);
+	damage_the_trial();
+	log_to(hear_refusal);
+	guard_start();
+	for (int i = 0; i < 5000 && !refused[0]; i++) {
+		guard_tick(g);
+		usleep(1000);
+	}
+	assert_non_null(strstr(refused, "reason="));
+	assert_null(g->shadow);
+	refused[0] = '\0';
+	reload();
+	assert_string_equal(refused, "");
+}
+
 static void a_broken_trial_is_refused_and_a_good_one_is_put_in_force(void **state)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
@@ -518,6 +560,7 @@ int main(void)
 		TEST(a_policy_on_trial_counts_and_changes_no_answer),
 		TEST(rights_on_trial_follow_the_directory),
 		TEST(a_trial_goes_on_after_a_restart_and_anew_under_another_policy),
+		TEST(a_trial_that_cannot_be_read_is_said_once),
 		TEST(a_broken_trial_is_refused_and_a_good_one_is_put_in_force),
 		TEST(who_is_no_administrator_is_not_heard),
 		TEST(an_answer_goes_to_nobody_who_took_the_client_id),
