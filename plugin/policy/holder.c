@@ -236,21 +236,6 @@ struct policy_limits policy_limits(const struct policy *p, const struct holder *
 	return h ? h->limits : (struct policy_limits){ 0 };
 }
 
-bool policy_from(const struct policy *p, const struct holder *h, struct span address)
-{
-	struct network from;
-
-	if (!h)
-		return false;
-	must(h->policy == p);
-	if (!address_read(address, &from))
-		from = (struct network){ 0 };
-	for (uint32_t i = 0; i < h->roles + h->away; i++)
-		if (role_is_from(&p->rules, h->role[i], &from))
-			return true;
-	return h->roles + h->away == 0;
-}
-
 void holder_close(struct holder **h)
 {
 	free(*h);

@@ -119,9 +119,6 @@ struct policy_limits {
 	bool will, retain;
 };
 struct policy_limits policy_limits(const struct policy *p, const struct holder *h);
-/* May somebody who was given these roles come from that address at all? No when every one of the roles is bound to
- * networks and none holds the address. */
-bool policy_from(const struct policy *p, const struct holder *h, struct span address);
 
 enum access { ACCESS_PUBLISH = 1, ACCESS_SUBSCRIBE = 2, ACCESS_RECEIVE = 4, ACCESS_CONTROL = 8, ACCESS_GRANT = 16 };
 
