@@ -540,11 +540,15 @@ bool deed_compile(struct work *w, const char *text, struct policy **out)
 static bool check_newer(struct work *w, const struct order *o, struct edition *e)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
+	uint8_t in_force[sizeof(e->hash)];
 
 	if (directory_edition(w->a->directory, 0, &newest) != OK)
 		return true;   /* the first */
-	if (memcmp(newest.hash, e->hash, sizeof(e->hash)) == 0)
+	policy_hash(w->a->policy, in_force);
+	if (memcmp(in_force, e->hash, sizeof(e->hash)) == 0)
 		work_fail(w, "it is in force already, as version %llu", (unsigned long long)newest.number);
+	else if (memcmp(newest.hash, e->hash, sizeof(e->hash)) == 0)
+		return true;   /* kept, but its file could not be put in place: again */
 	else if (o->version && !o->rollback && o->version != newest.number + 1)
 		work_fail(w, "version %llu is not the next: %llu is in force", (unsigned long long)o->version,
 		     (unsigned long long)newest.number);

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "admin.h"
@@ -560,6 +561,23 @@ static void certificates_are_revoked_and_allowed(void **state)
 	assert_refused("root", ONE("'revokeCertificate','fingerprint':'abc'"), "SHA-256 of the certificate");
 }
 
+/* A folder stands where the file is to go: kept, but not in force. */
+static void a_policy_whose_file_could_not_be_put_in_place_is_set_again(void **state)
+{
+	static const char set[] = ONE("'setPolicy','policy':'tenant mercy\\nrole admin\\n  allow control *\\n'");
+
+	(void)state;
+	assert_int_equal(edition_keep(d, policy, NOW), OK);
+	assert_int_equal(remove(scratch_path(&scratch, POLICY_FILE)), 0);
+	assert_int_equal(mkdir(scratch_path(&scratch, POLICY_FILE), 0700), 0);
+	assert_refused("root", set, "cannot keep the policy");
+	assert_int_equal(rmdir(scratch_path(&scratch, POLICY_FILE)), 0);
+	write_policy(policy_text);
+	assert_done("root", set);
+	assert_says("\"version\":2");
+	assert_refused("root", set, "it is in force already, as version 2");
+}
+
 static void a_policy_becomes_file_and_edition_only_when_it_is_newer(void **state)
 {
 	static const char next[] = "tenant mercy\\nrole admin\\n  allow control *\\n";
@@ -776,6 +794,7 @@ int main(void)
 		TEST(states_change_only_as_they_may),
 		TEST(one_state_does_not_lift_the_other),
 		TEST(certificates_are_revoked_and_allowed),
+		TEST(a_policy_whose_file_could_not_be_put_in_place_is_set_again),
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
 		TEST(a_request_goes_on_under_the_policy_it_set),
 		TEST(a_policy_that_permits_passwords_erases_none),
