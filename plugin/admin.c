@@ -97,12 +97,13 @@ bool work_sees(const struct work *w, const struct account *a)
 	return span_is(a->subject.tenant, w->tenant);
 }
 
-/* Policies and certificates are no one tenant's: the house's administrators see to them. */
+/* Policies, certificates and the record are no one tenant's: the house's administrators see to them. */
 static bool is_house_matter(enum command c)
 {
 	struct span rest, permission = span_str(command_permission(c)), about = span_cut(permission, '.', &rest);
 
-	return (span_is(about, "policy") && c != COMMAND_WHO_CAN && c != COMMAND_EXPLAIN) || span_is(about, "certificate");
+	return (span_is(about, "policy") && c != COMMAND_WHO_CAN && c != COMMAND_EXPLAIN) || span_is(about, "certificate") ||
+	       span_is(about, "record");
 }
 
 /* Understood, and permitted; a refusal is on record. */
@@ -172,7 +173,8 @@ static void run_one(struct work *w, const struct order *o)
 		work_note(w, o->command);
 		return;
 	}
-	forget_since(w, before);
+	if (!w->partly)
+		forget_since(w, before);
 	put_on_record(w, o->command, outcome_of(w), w->why);
 }
 
@@ -244,7 +246,7 @@ static void answer(struct work *w, const struct order *o)
 	const struct policy *policy = w->a->policy;   /* a command may put another in force */
 
 	w->why[0] = w->detail[0] = '\0';
-	w->refused = false;
+	w->refused = w->partly = false;
 	reply_object(w->r, NULL);
 	reply_text(w->r, "command", span(o->word.p, o->word.n < 64 ? o->word.n : 0));
 	if (o->correlation.n)

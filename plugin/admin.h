@@ -3,10 +3,11 @@
 #ifndef PULLCORD_ADMIN_H
 #define PULLCORD_ADMIN_H
 
+#include "acts.h"
 #include "command.h"
 #include "directory.h"
 #include "policy.h"
-#include "record.pb-c.h"
+#include "record.h"
 #include "shadow.h"
 
 #define ADMIN_PASSWORDS_MAX 64          /* in one request: each costs 25 ms */
@@ -31,6 +32,8 @@ struct admin {
 	const char *dir;            /* where the policy's file lies */
 	const struct policy *policy;    /* in force */
 	const struct shadow *shadow;    /* on trial; NULL: none */
+	struct record *record;
+	struct acts *acts;          /* that wait for a second person */
 	Pullcord__V1__Party party;  /* whose request it is */
 	const char *id, *address;   /* where they speak from; NULL: not known, so roles bound to networks are not held */
 	int64_t now_us;

@@ -12,21 +12,22 @@
 
 #define F(field) 1u << FIELD_##field
 
+enum effect { LOOKS, CHANGES, ALONE };
+
 static const struct {
 	const char *word, *permission;
 	uint32_t need, either, may;
-	bool changes;
+	enum effect effect;
 } commands[] = {
-	[COMMAND_NONE] = { "", "", 0, 0, 0, false },
+	[COMMAND_NONE] = { "", "", 0, 0, 0, LOOKS },
 #define COMMAND(name, ...) [COMMAND_##name] = { __VA_ARGS__ },
 #include "command.def"
 #undef COMMAND
 };
 
 enum kind {
-	KIND_WORD, KIND_PLACE, KIND_TEXT, KIND_SECRET, KIND_PHC, KIND_LONG, KIND_TIME, KIND_NUMBER, KIND_BOOL, KIND_HASH,
-	KIND_WORDS, KIND_PAIRS,
-	KIND_ORDERS
+	KIND_WORD, KIND_PLACE, KIND_TEXT, KIND_SECRET, KIND_PHC, KIND_LONG, KIND_TIME, KIND_NUMBER, KIND_NUMBERS, KIND_BOOL,
+	KIND_HASH, KIND_WORDS, KIND_PAIRS, KIND_ORDERS
 };
 
 static const struct {
@@ -40,7 +41,8 @@ static const struct {
 
 const char *command_name(enum command c) { return commands[c].word; }
 const char *command_permission(enum command c) { return commands[c].permission; }
-bool command_changes(enum command c) { return commands[c].changes; }
+bool command_changes(enum command c) { return commands[c].effect == CHANGES; }
+bool command_acts(enum command c) { return commands[c].effect != LOOKS; }
 
 /* ---- times ------------------------------------------------------------------------------------------------------- */
 
@@ -154,6 +156,27 @@ static const char *read_number(const json_t *v, uint64_t *out)
 	return json_is_integer(v) && json_integer_value(v) > 0 ? NULL : "a whole number above 0";
 }
 
+static const char *read_numbers(const json_t *v, uint32_t **out, size_t *n)
+{
+	static const char right[] = "a list of 1 to 1024 whole numbers above 0";
+	size_t count = json_array_size(v);
+
+	if (!json_is_array(v) || count == 0 || count > COMMAND_MEMBERS_MAX)
+		return right;
+	*out = calloc(count, sizeof(**out));
+	if (!*out)
+		return "read when there is memory again";
+	for (size_t i = 0; i < count; i++) {
+		json_int_t number = json_integer_value(json_array_get(v, i));
+
+		if (number <= 0 || number > UINT32_MAX)
+			return right;
+		(*out)[i] = (uint32_t)number;
+	}
+	*n = count;
+	return NULL;
+}
+
 static const char *read_time(const json_t *v, int64_t *out)
 {
 	json_int_t s = json_integer_value(v);
@@ -182,7 +205,9 @@ static const char *read_field(struct order *o, enum field f, json_t *v)
 	case KIND_SECRET: case KIND_LONG: return read_text(v, COMMAND_REQUEST_MAX, &o->text[f]);
 	case KIND_PHC: return read_phc(v, o);
 	case KIND_TIME: return read_time(v, &o->until_us);
-	case KIND_NUMBER: return read_number(v, f == FIELD_VERSION ? &o->version : &o->count);
+	case KIND_NUMBER:
+		return read_number(v, f == FIELD_VERSION ? &o->version : f == FIELD_REQUEST ? &o->request : &o->count);
+	case KIND_NUMBERS: return read_numbers(v, &o->segment, &o->segments);
 	case KIND_BOOL:
 		*(f == FIELD_VERBOSE ? &o->verbose : &o->rollback) = json_is_true(v);
 		return json_is_boolean(v) ? NULL : "true or false";
@@ -315,7 +340,7 @@ static enum err parts_read(struct order *o, json_t *v, size_t *left)
 		return OK;
 	TRY(orders_read(json_object_get(v, "commands"), &o->part, &o->parts, left));
 	for (size_t i = 0; i < o->parts; i++)
-		if (o->part[i].command && !commands[o->part[i].command].changes && !o->part[i].problem[0])
+		if (o->part[i].command && !command_changes(o->part[i].command) && !o->part[i].problem[0])
 			problem(&o->part[i], "it has no place in a batch, which is for what changes accounts and certificates", 0,
 				"");
 	return OK;
@@ -326,6 +351,7 @@ static void orders_free(struct order *o, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		free(o[i].member);
 		free(o[i].role);
+		free(o[i].segment);
 		free(o[i].attribute);
 		orders_free(o[i].part, o[i].parts);
 		crypt_wipe((void *)(uintptr_t)o[i].text[FIELD_PASSWORD].p, o[i].text[FIELD_PASSWORD].n);

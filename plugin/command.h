@@ -12,7 +12,7 @@
 
 #define COMMAND_REQUEST_MAX (192 << 10) /* bytes; `init` sets message_size_limit 200000 */
 #define COMMAND_ORDERS_MAX 4096         /* in a request, those in batches too */
-#define COMMAND_MEMBERS_MAX 1024        /* ids in one command */
+#define COMMAND_MEMBERS_MAX 1024        /* ids, or segments, in one command */
 
 enum command {
 	COMMAND_NONE,
@@ -23,7 +23,8 @@ enum command {
 };
 const char *command_name(enum command c);
 const char *command_permission(enum command c);   /* "user.create"; "": none of its own */
-bool command_changes(enum command c);
+bool command_changes(enum command c);             /* accounts and certificates: it has a place in a batch */
+bool command_acts(enum command c);                /* it does more than look */
 
 /* FIELD(name, word in JSON, kind) */
 #define FIELDS(FIELD)                                                                                                  \
@@ -34,6 +35,7 @@ bool command_changes(enum command c);
 	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
 	FIELD(VERSION, "version", NUMBER) FIELD(COUNT, "count", NUMBER) FIELD(ROLLBACK, "rollback", BOOL)              \
+	FIELD(REQUEST, "request", NUMBER) FIELD(SEGMENTS, "segments", NUMBERS)                                          \
 	FIELD(FINGERPRINT, "fingerprint", HASH) FIELD(USERS, "usernames", WORDS) FIELD(ROLES, "roles", WORDS)          \
 	FIELD(ATTRIBUTES, "attributes", PAIRS) FIELD(COMMANDS, "commands", ORDERS)
 
@@ -53,11 +55,13 @@ struct order {
 	uint32_t given;             /* 1u << enum field, or'ed */
 	struct span text[FIELD_EXPIRES];    /* by field: WORD, PLACE, TEXT, SECRET, LONG */
 	int64_t until_us;
-	uint64_t version, count;
+	uint64_t version, count, request;
 	bool rollback, verbose;
 	uint8_t fingerprint[32];
 	struct span *member, *role;
 	size_t members, roles;
+	uint32_t *segment;
+	size_t segments;
 	struct attribute *attribute;
 	size_t attributes;
 	struct order *part;         /* of a batch */

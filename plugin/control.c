@@ -34,6 +34,8 @@ struct control {
 	const struct policy *policy;    /* the newest; the thread's, and the broker's to close */
 	struct trial trial;
 	const struct shadow *shadow;    /* the same of this one */
+	struct record *record;          /* NULL: not open yet; set before the first request */
+	struct acts acts;               /* the thread's: that wait for a second person */
 	_Atomic int trouble;
 	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
 	pthread_mutex_t lock;       /* guards what follows */
@@ -117,6 +119,7 @@ static void request(struct control *c, const struct job *j)
 {
 	struct control_result *r = j->result;
 	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .shadow = c->shadow,
+			   .record = c->record, .acts = &c->acts,
 			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us() };
 
 	r->response = admin_run(&a, span(j->payload, j->n));
@@ -333,6 +336,13 @@ void control_result_free(struct control_result **r)
 }
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
+
+void control_keep(struct control *c, struct record *r)
+{
+	pthread_mutex_lock(&c->lock);
+	c->record = r;
+	pthread_mutex_unlock(&c->lock);
+}
 
 enum err control_ask(struct control *c, const struct control_author *who, struct span payload)
 {

@@ -41,6 +41,9 @@ struct control_result {
 	struct control_result *next;
 };
 
+/* Who wants to change segments of the record asks it; before anything is asked of control. It must outlive that. */
+void control_keep(struct control *c, struct record *r);
+
 /* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
  * The directory must outlive it. */
 enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out) MUST_USE;

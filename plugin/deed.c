@@ -646,6 +646,8 @@ static void (*const deeds[])(struct work *w, const struct order *o) = {
 	[COMMAND_GET_POLICY_VERSION] = deed_get_policy, [COMMAND_LIST_POLICY_VERSIONS] = deed_list_policies,
 	[COMMAND_SET_SHADOW] = deed_set_shadow, [COMMAND_CLEAR_SHADOW] = deed_clear_shadow,
 	[COMMAND_GET_SHADOW] = deed_get_shadow, [COMMAND_PROMOTE_SHADOW] = deed_promote_shadow,
+	[COMMAND_HOLD_SEGMENTS] = deed_segments, [COMMAND_RELEASE_SEGMENTS] = deed_segments,
+	[COMMAND_ERASE_SEGMENTS] = deed_segments, [COMMAND_LIST_REQUESTS] = deed_list_requests,
 	[COMMAND_WHO_CAN] = deed_who_can, [COMMAND_EXPLAIN] = deed_explain,
 };
 

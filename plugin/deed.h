@@ -1,4 +1,5 @@
-/* deed: what each command of an administrator does. Internal to admin.c, deed.c (what changes), look.c (what only looks).
+/* deed: what each command of an administrator does. Internal to admin.c, deed.c (what changes), look.c (what only looks),
+ * trial.c (policies on trial), custody.c (the record's segments).
  * A deed says by work_fail() why it cannot be done, by work_tell() what it did, and answers into work.r. */
 #ifndef PULLCORD_DEED_H
 #define PULLCORD_DEED_H
@@ -17,6 +18,8 @@ struct work {
 	struct account *account;    /* as it was */
 	struct verdict verdict;     /* that permits the command under way */
 	bool refused;               /* because they may not, as the verdict says */
+	bool partly;                /* some of it came to pass and stays: what was noted of that is kept */
+	struct act act;             /* that is asked for, or confirmed */
 	char why[256];              /* it cannot be done; "": it was */
 	char detail[ACCOUNT_TEXT_MAX + 1];
 };
@@ -51,6 +54,10 @@ void deed_set_shadow(struct work *w, const struct order *o);
 void deed_clear_shadow(struct work *w, const struct order *o);
 void deed_get_shadow(struct work *w, const struct order *o);
 void deed_promote_shadow(struct work *w, const struct order *o);
+
+/* ---- custody.c ---- */
+void deed_segments(struct work *w, const struct order *o);
+void deed_list_requests(struct work *w, const struct order *o);
 
 /* ---- look.c ---- */
 void deed_get(struct work *w, const struct order *o);

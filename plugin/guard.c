@@ -204,6 +204,7 @@ static enum err open_all(struct opening *o)
 		return ERR_FULL;
 	TRY(open_directory(o));
 	TRY(open_record(o));
+	control_keep(g->control, g->record);
 	TRY(tally_open(put_on_record, g, &g->tally));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
