@@ -373,6 +373,7 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 		d.detail = "the record is behind";
 	else if (session_filter_add(s, filter, history_number(g->history)) != OK)
 		d.detail = "too many subscriptions";
+	s->subscribed = g->ticks;
 	g->attend = true;   /* open alerts may be due to it */
 	d.answer = d.detail ? GATE_DENY : GATE_ALLOW;
 	return d;
@@ -456,12 +457,29 @@ bool guard_passes(struct guard *g, const void *context, const char *client, cons
 	struct session *s = session_for(g, context, client);
 	const struct verdict *v;
 
-	if (!s)
+	if (!s || s->subscribed == g->ticks)
 		return false;
 	if (must_refresh(g, s))
 		guard_refresh(g, s);
 	v = memo_known(&g->topics, &s->verdicts, ACCESS_RECEIVE, topic);
 	return v && !g->record_out && leaves_no_trace(v);
+}
+
+/* It subscribed just now, and is shown what is open at the end of this turn of the broker's: what comes before that would
+ * overtake it, and is shown after it. For one turn only: nothing live waits for a crowd that comes back. */
+static bool comes_later(struct guard *g, struct session *s, const struct topic *t, struct span payload)
+{
+	struct topic filter;
+	struct id id;
+
+	if (s->subscribed != g->ticks || s->state != SESSION_LIVE || t->kind != TOPIC_ALERT ||
+	    envelope_peek_id(payload, &id) != OK || !history_has(g->history, &id))
+		return false;
+	for (size_t i = 0; i < s->filters; i++)
+		if (s->filter[i].alerts_before && filter_parse(span_str(s->filter[i].text), &filter) == OK &&
+		    filter_matches(&filter, t))
+			return s->withheld = true;
+	return false;
 }
 
 static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p)
@@ -472,6 +490,8 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
+	if (v.allow && comes_later(g, s, &t->topic, p->payload))
+		return GATE_DENY;
 	if (leaves_no_trace(&v) && !stopped)
 		return GATE_ALLOW;
 	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped);

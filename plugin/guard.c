@@ -226,6 +226,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	}
 	strcpy(g->dir, spec->dir);
 	g->until_us = INT64_MAX;
+	g->ticks = 1;
 	g->host = spec->host;
 	TRY(crypt_init());
 	TRY(read_policy(g->dir, &g->policy, what, cap));
@@ -583,21 +584,32 @@ static void show_open(struct guard *g, const struct session *s, const struct top
 			deliver_late(g, s, k);
 }
 
-/* Whoever subscribes gets the alerts that are open: also those the broker forgot when it crashed. */
+/* Whoever subscribes gets the alerts that are open: also those the broker forgot when it crashed; and those that were
+ * withheld, which are kept by now. */
 static void catch_up(struct guard *g, struct session *s)
 {
+	bool withheld = s->withheld;
 	struct topic filter;
 
-	s->catch_up = false;
+	s->catch_up = s->withheld = false;
 	show_open(g, s, NULL, s->resumed_before);
 	s->resumed_before = 0;
 	for (size_t i = 0; i < s->filters; i++) {
 		struct session_filter *f = &s->filter[i];
 
 		if (f->alerts_before && filter_parse(span_str(f->text), &filter) == OK)
-			show_open(g, s, &filter, f->alerts_before);
+			show_open(g, s, &filter, withheld ? UINT64_MAX : f->alerts_before);
 		f->alerts_before = 0;
 	}
+}
+
+static void catch_up_now(struct guard *g, struct session *s)
+{
+	guard_refresh(g, s);
+	if (s->kick || s->state == SESSION_SUPERSEDED)
+		s->withheld = false;
+	else
+		catch_up(g, s);
 }
 
 /* A session resumed from before a restart has subscriptions we were not asked about. */
@@ -633,6 +645,8 @@ static void tend_sessions(struct guard *g, bool idle_too)
 		return;         /* a tick follows every message: thousands are not walked through for nothing */
 	g->attend = false;
 	for (struct session *s = g->sessions.all; s; s = s->all_next) {
+		if (s->withheld)        /* also of one that has gone since: its queue may be kept */
+			catch_up_now(g, s);
 		if (s->state != SESSION_LIVE)
 			continue;
 		if (s->bound != g->policies && rebinding++ < REBIND_SESSIONS)
@@ -729,6 +743,7 @@ void guard_tick(struct guard *g)
 	bool once_a_second = second != g->second;
 	struct control_result *done = control_results(g->control);
 
+	g->ticks++;
 	g->reloading = false;
 	g->second = second;
 	follow_directory(g);    /* what is done is in force before it is answered */

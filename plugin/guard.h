@@ -68,6 +68,7 @@ struct guard {
 	struct control *control;
 	struct freshness freshness;     /* of what the broker's TLS stands on */
 	struct control_result *unanswered;  /* done, but not yet on durable record */
+	uint64_t ticks;                 /* so far, from 1 */
 	uint64_t journal, checkpoint;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */

@@ -116,13 +116,18 @@ static void link_out(struct history *h, struct kept *k)
 	h->kept--;
 }
 
-static bool seen(struct history *h, const struct id *id)
+bool history_has(struct history *h, const struct id *id)
 {
 	const struct kept *k = *id_chain(h, id);
 
 	while (k && memcmp(k->id.b, id->b, ID_BYTES) != 0)
 		k = k->next_by_id;
-	return k || memcmp(h->closed[hash16(h, id->b) % CLOSED_IDS].b, id->b, ID_BYTES) == 0;
+	return k;
+}
+
+static bool seen(struct history *h, const struct id *id)
+{
+	return history_has(h, id) || memcmp(h->closed[hash16(h, id->b) % CLOSED_IDS].b, id->b, ID_BYTES) == 0;
 }
 
 static void drop(struct history *h, struct kept *k)

@@ -65,6 +65,7 @@ enum history_answer {
 void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct topic *topic, enum history_answer what);
 void history_expire(struct history *h, int64_t now_us);
 
+bool history_has(struct history *h, const struct id *id);   /* it is kept */
 /* Kept alerts in order of number; NULL at the end. */
 const struct kept *history_next(const struct history *h, const struct kept *after);
 uint64_t history_number(const struct history *h); /* of the newest */

@@ -135,6 +135,8 @@ static void filters_pass(struct session *from, struct session *to)
 	to->filter = from->filter;
 	to->filters = from->filters;
 	to->catch_up = from->catch_up;
+	to->withheld = from->withheld;
+	from->withheld = false;
 	to->unknown_filters = from->unknown_filters;
 	from->filter = NULL;
 	from->filters = 0;

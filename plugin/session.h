@@ -51,6 +51,8 @@ struct session {
 	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
+	uint64_t subscribed;        /* in which of guard.ticks it did so last */
+	bool withheld;              /* ...and alerts that came since wait to be shown after those that are open */
 	bool fresh;                 /* logged in since the last tick */
 	uint64_t resumed_before;    /* it came with subscriptions we were never asked about, from before a restart: open
 	                             * alerts up to this number are to be sent by what it may receive; 0: no such */

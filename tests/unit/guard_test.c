@@ -134,6 +134,79 @@ static void open_alerts_reach_whoever_subscribes_later(void **state)
 	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
 }
 
+static enum gate delivered(int at, const char *client, const struct message *m)
+{
+	struct client c = client_at(at, client, NULL);
+	struct publish p = { span(m->raw, m->n), 1, false };
+
+	if (guard_passes(g, c.context, c.client, ALERT))
+		return GATE_ALLOW;
+	return guard_receive(g, &c, ALERT, &p);
+}
+
+/* The broker delivers at once and takes what we give it at its next turn: without this what just came would stand before
+ * what was open. */
+static void what_comes_in_the_same_turn_is_shown_after_what_was_open(void **state)
+{
+	struct message m[4];
+
+	(void)state;
+	for (uint8_t i = 0; i < 4; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	publishes(0, "nc-1", ALERT, &m[1], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 0);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	assert_memory_equal(asked.shown, m[1].raw, m[1].n);
+	publishes(0, "nc-1", ALERT, &m[2], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[2]), GATE_ALLOW);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	subscribes(1, "ana.t1", "mercy/user/ana/presence");     /* shows no alerts, so nothing waits for it */
+	publishes(0, "nc-1", ALERT, &m[3], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[3]), GATE_ALLOW);
+}
+
+static void what_waits_for_that_is_not_lost_when_the_connection_is(void **state)
+{
+	struct message m[2];
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	publishes(0, "nc-1", ALERT, &m[1], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
+	guard_logoff(g, &ctx[1], 0);
+	guard_tick(g);                          /* into the queue of its session, if that is kept */
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+}
+
+/* What nobody keeps would not be shown later. */
+static void what_is_not_kept_does_not_wait(void **state)
+{
+	struct message m[2];
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_ALLOW);
+}
+
 static void open_alerts_survive_the_broker(void **state)
 {
 	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
@@ -919,6 +992,9 @@ int main(void)
 		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
 		TEST(a_nurse_sees_her_unit_and_no_other),
 		TEST(open_alerts_reach_whoever_subscribes_later),
+		TEST(what_comes_in_the_same_turn_is_shown_after_what_was_open),
+		TEST(what_waits_for_that_is_not_lost_when_the_connection_is),
+		TEST(what_is_not_kept_does_not_wait),
 		TEST(open_alerts_survive_the_broker),
 		TEST(an_end_closes_what_was_open),
 		TEST(a_device_whose_clock_is_a_year_off_is_heard),

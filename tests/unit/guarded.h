@@ -53,7 +53,7 @@ static struct id_maker ids;
 static int ctx[16];                 /* addresses that stand for the broker's contexts */
 
 /* What the guard asked of the broker. */
-static struct { char kicked[4][65]; int kicks; char topic[64][201], client[64][65], payload[512]; size_t bytes; int published; } asked;
+static struct { char kicked[4][65]; int kicks; char topic[64][201], client[64][65], payload[512], shown[512]; size_t bytes; int published; } asked;
 
 static void host_kick(const char *client)
 {
@@ -67,6 +67,8 @@ static void host_publish(const char *client, const char *topic, struct span payl
 	asked.bytes = payload.n;
 	if (payload.n)
 		memcpy(asked.payload, payload.p, payload.n < sizeof(asked.payload) ? payload.n : sizeof(asked.payload) - 1);
+	if (client)
+		memcpy(asked.shown, asked.payload, sizeof(asked.shown));
 	strcpy(asked.client[asked.published % 64], client ? client : "");
 	strcpy(asked.topic[asked.published++ % 64], topic);
 }
