@@ -304,6 +304,10 @@ int cmd_audit(int argc, char **argv)
 		{ "show", audit_show, "show everything an entry says" },
 		{ "disclosures", audit_disclosures, "who received a patient's data, when, and on what ground" },
 		{ "segments", audit_segments, "list what is kept, held and erased together" },
+		{ "hold", audit_hold, "keep segments from being erased; takes two persons" },
+		{ "release", audit_release, "end a hold; takes two persons" },
+		{ "erase", audit_erase, "erase segments that had their time; takes two persons" },
+		{ "requests", audit_requests, "what waits for a second person" },
 		{ "prove", audit_prove, "prove that an entry is in it" },
 		{ "disclose", audit_disclose, "prove an entry, and open it to whoever gets the file" },
 		{ "check-proof", audit_check_proof, "check such a file, without the record" },
@@ -313,5 +317,5 @@ int cmd_audit(int argc, char **argv)
 		{ "witness", audit_witness, "vouch for it from a machine of its own" },
 	};
 
-	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over.", verbs, countof(verbs), argc, argv);
 }

@@ -1,5 +1,6 @@
 /* audit segments: the parts of the record that are kept, held and erased together. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "audit.h"
 #include "cmd.h"
@@ -19,7 +20,7 @@ static void time_or_dash(int64_t us, char out[MAPPED_TIME])
 }
 
 /* Until when an open one is to be kept is not known yet. */
-static void say_segment(uint32_t id, const struct segment *s)
+static void say_segment(uint32_t id, const struct segment *s, bool first)
 {
 	char keep[KEEP_TEXT_MAX], opened[MAPPED_TIME], closed[MAPPED_TIME], until[MAPPED_TIME];
 	bool known = s->state < (int)countof(states) && states[s->state];
@@ -37,13 +38,15 @@ static void say_segment(uint32_t id, const struct segment *s)
 
 	for (size_t i = 0; i < countof(cell); i++)
 		cell[i].width = width[i];
-	if (id == 1)
+	if (first)
 		report_head(cell, countof(cell));
 	report_row(cell, countof(cell));
 }
 
-static enum err each_segment(struct trail *t)
+static enum err each_segment(struct trail *t, bool expired)
 {
+	const int64_t now_us = (int64_t)time(NULL) * 1000000;
+	bool first = true;
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct trail_ends ends;
 	struct segment s;
@@ -52,26 +55,30 @@ static enum err each_segment(struct trail *t)
 	TRY(view_ends(view, &ends));
 	for (uint32_t id = 1; id <= ends.segment && !report_broken(); id++) {
 		TRY(view_segment(view, id, &s));
-		say_segment(id, &s);
+		if (expired && !keep_is_over(&s, now_us))
+			continue;
+		say_segment(id, &s, first);
+		first = false;
 	}
 	return OK;
 }
 
-static int segments_run(const struct source *s)
+static int segments_run(const struct source *s, bool expired)
 {
 	CLEANUP(trail_close) struct trail *t = NULL;
 	enum err e = trail_open(s->record, 1 << 20, true, &t);
 
 	if (e == OK)
-		e = each_segment(t);
+		e = each_segment(t, expired);
 	return e == OK ? CMD_DONE : source_no_record(e, s->record);
 }
 
 int audit_segments(int argc, char **argv)
 {
 	struct source s = { 0 };
-	bool json = false;
+	bool json = false, expired = false;
 	const struct opt opt[] = {
+		OPT_FLAG("expired", &expired, "only those whose retention is over and that are not held: what pullcord audit erase takes"),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
@@ -80,7 +87,7 @@ int audit_segments(int argc, char **argv)
 		.text = "Lists the segments of the record: what has one key, and is kept, held and erased together. Needs no root key.\n"
 			"first and last are entries; of several retentions the segments lie side by side. until says from when on a closed "
 			"one may be erased, unless it is held.",
-		.example = "pullcord audit segments --json",
+		.example = "pullcord audit segments --expired --json",
 		OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
@@ -88,5 +95,5 @@ int audit_segments(int argc, char **argv)
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
-	return source_fill(&s) == OK ? segments_run(&s) : CMD_NO;
+	return source_fill(&s) == OK ? segments_run(&s, expired) : CMD_NO;
 }

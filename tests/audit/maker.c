@@ -2,6 +2,8 @@
  * FOLDER gets record.mdb, record.sizes, record.vkey and root.key; or what is there is gone on with. The same every time but
  * for keys and segments.
  *
+ * maker age FOLDER SEGMENT makes that segment seven years older, so that its retention is over.
+ *
  * ROOM: for how many entries the store is made. SEED: for another ward.
  *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
@@ -13,6 +15,7 @@
 #include <unistd.h>
 
 #include "record.h"
+#include "trail.h"
 #include "vault.h"
 
 #define ORIGIN "broker.mercy.example/audit/main"
@@ -153,6 +156,23 @@ static void work(uint64_t until)
 			other();
 }
 
+static int age(const char *folder, const char *segment)
+{
+	const uint32_t id = (uint32_t)strtoul(segment, NULL, 10);
+	CLEANUP(trail_close) struct trail *t = NULL;
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct segment s;
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/record.mdb", folder);
+	if (trail_open(path, 1 << 20, false, &t) != OK || trail_view(t, &view) != OK || view_segment(view, id, &s) != OK)
+		return 1;
+	txn_abort(&view);
+	s.opened_us -= 7 * 366 * 24 * 3600 * 1000000LL;
+	s.closed_us -= 7 * 366 * 24 * 3600 * 1000000LL;
+	return trail_begin(t) == OK && trail_put_segment(t, id, &s) == OK && trail_commit(t) == OK ? 0 : 1;
+}
+
 int main(int argc, char **argv)
 {
 	char path[512], sizes[512], key[512], name[512], vkey[400];
@@ -164,6 +184,8 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
+	if (strcmp(argv[1], "age") == 0)
+		return argc == 4 ? age(argv[2], argv[3]) : 2;
 	wanted = strtoull(argv[2], NULL, 10);
 	state ^= argc > 5 ? strtoull(argv[5], NULL, 10) << 32 : 0;
 	spec.map_bytes = (16u << 20) + (argc > 4 ? strtoull(argv[4], NULL, 10) : wanted) * 480;

@@ -657,6 +657,61 @@ def _(stage, patient, who):
         raise Trouble(f"disclosures about {patient}: wanted {want}, got {got}") from None
 
 
+# ---- what two persons do to it ----
+
+def keep_record(stage, who, what):
+    house = stage.house
+    done = house.tool("audit", *what, "--dir", house.dir, "--user", who, "--password-file", house.password_file(who), check=False)
+    found = re.search(r"request (\d+): another person", done.stdout)
+    stage.request = found[1] if found else getattr(stage, "request", None)
+    return done.stdout + done.stderr
+
+
+@step("{who} keeps the record: {what...} -> {outcome...}")
+def _(stage, who, what, outcome):
+    """pullcord audit hold, release, erase or requests; words of what it says."""
+    text = keep_record(stage, who, shlex.split(what))
+    if outcome not in text:
+        raise Trouble(f"pullcord audit {what} did not say {outcome!r}:\n{text}")
+
+
+@step("{who} confirms {what} -> {outcome...}")
+def _(stage, who, what, outcome):
+    """What was asked for last."""
+    text = keep_record(stage, who, [what, "--confirm", stage.request])
+    if outcome not in text:
+        raise Trouble(f"confirming {what} did not say {outcome!r}:\n{text}")
+
+
+@step("record segment {number} is {state}")
+def _(stage, number, state):
+    """open, closed, erased or held"""
+    rows = stage.house.tool("audit", "segments", "--dir", stage.house.dir, "--json").stdout.splitlines()
+    row = next(row for row in map(json.loads, rows) if row["segment"] == int(number))
+    if state not in (row["state"], "held" if row["held"] else ""):
+        raise Trouble(f"segment {number} is {row}")
+
+
+@step("record segment {number} becomes seven years older")
+def _(stage, number):
+    done = stage.house.run([stage.house.build / "tests/audit/maker", "age", stage.house.dir, number])
+    expect("exit status of maker age", 0, done.returncode, done.stderr)
+
+
+@step("record has no index")
+def _(stage):
+    expect("indexes beside the record", [], sorted(path.name for path in stage.house.dir.glob("record.idx*")))
+
+
+@step("audit finds events of {user}")
+def _(stage, user):
+    done = stage.house.tool("audit", "search", "--dir", stage.house.dir, "--user", user, "--count", "--json")
+    if not json.loads(done.stdout)["events"]:
+        raise Trouble(f"no event of {user}")
+    if not (stage.house.dir / "record.idx").exists():
+        raise Trouble("the search made no index")
+
+
 @step("record has a byte changed -> the entry is named")
 def _(stage):
     said = stage.house.damage_record()

@@ -1,0 +1,344 @@
+/* audit hold, release, erase, requests: what is done to segments of the record, by two persons, through the running broker. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "acts.h"
+#include "audit.h"
+#include "cmd.h"
+#include "keeping.h"
+#include "live.h"
+#include "report.h"
+#include "trail.h"
+#include "value.h"
+
+static const char *const done_words[] = { "held", "released", "erased" };
+
+struct asking {
+	const char *command;            /* as the broker knows it */
+	const char *reason;
+	long confirm;
+	bool expired, json;
+	struct live live;
+	uint32_t segment[ACT_SEGMENTS_MAX];
+	size_t segments;
+	bool more;                      /* that had their time than one request takes */
+};
+
+/* ---- which segments ---- */
+
+static enum err add(struct asking *a, uint32_t id)
+{
+	if (a->segments == ACT_SEGMENTS_MAX)
+		return ERR_TOO_LARGE;
+	if (a->segments && id <= a->segment[a->segments - 1])
+		return ERR_RANGE;
+	a->segment[a->segments++] = id;
+	return OK;
+}
+
+/* "7" or "7-12" */
+static enum err add_word(struct asking *a, const char *word)
+{
+	struct span to, from = span_cut(span_str(word), '-', &to);
+	uint64_t first, last;
+
+	if (!span_u64(from, UINT32_MAX, &first) || first == 0)
+		return ERR_SYNTAX;
+	last = first;
+	if (strchr(word, '-') && !span_u64(to, UINT32_MAX, &last))
+		return ERR_SYNTAX;
+	for (uint64_t id = first; id <= last; id++)
+		TRY(add(a, (uint32_t)id));
+	return last < first ? ERR_RANGE : OK;
+}
+
+static int add_words(struct asking *a, const struct opt_page *page, const struct opt_list *list)
+{
+	for (size_t i = 0; i < list->n; i++) {
+		enum err e = add_word(a, list->text[i]);
+
+		if (e == ERR_TOO_LARGE)
+			return opt_wrong(page, "one request takes at most %d segments", ACT_SEGMENTS_MAX);
+		if (e == ERR_RANGE)
+			return opt_wrong(page, "segments rise, each once: not \"%s\" there", list->text[i]);
+		if (e != OK)
+			return opt_wrong(page, "SEGMENT is a number or a range such as 7-12, not \"%s\"", list->text[i]);
+	}
+	return OPT_RUN;
+}
+
+static enum err add_expired(struct asking *a, struct trail *t)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	const int64_t now_us = (int64_t)time(NULL) * 1000000;
+	struct trail_ends ends;
+	struct segment s;
+
+	TRY(trail_view(t, &view));
+	TRY(view_ends(view, &ends));
+	for (uint32_t id = 1; id <= ends.segment && !a->more; id++) {
+		TRY(view_segment(view, id, &s));
+		if (keep_is_over(&s, now_us))
+			a->more = add(a, id) != OK;
+	}
+	return OK;
+}
+
+static int find_expired(struct asking *a)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	struct source s = { .dir = a->live.login.dir };
+	enum err e;
+
+	if (source_fill(&s) != OK)
+		return CMD_NO;
+	e = trail_open(s.record, 1 << 20, true, &t);
+	if (e == OK)
+		e = add_expired(a, t);
+	source_leave(&s);
+	if (e != OK)
+		return source_no_record(e, s.record);
+	if (a->segments)
+		return CMD_DONE;
+	report_line(TONE_GOOD, "no segment has had its time");
+	return CMD_NO;
+}
+
+/* ---- the request ---- */
+
+static char *request_of(const struct asking *a)
+{
+	CLEANUP(reply_close) struct reply *r = reply_open();
+
+	if (!r)
+		return NULL;
+	reply_array(r, "commands");
+	reply_object(r, NULL);
+	reply_text(r, "command", span_str(a->command));
+	if (a->confirm)
+		reply_number(r, "request", (uint64_t)a->confirm);
+	if (a->reason)
+		reply_text(r, "reason", span_str(a->reason));
+	if (a->segments) {
+		reply_array(r, "segments");
+		for (size_t i = 0; i < a->segments; i++)
+			reply_number(r, NULL, a->segment[i]);
+		reply_end(r);
+	}
+	reply_end(r);
+	reply_end(r);
+	return reply_finish(r);
+}
+
+/* True: there is something to say of it for people. */
+static bool heard(bool *error, const struct answer *a, struct value **out)
+{
+	struct policy_error where;
+
+	*error |= a->error[0] != '\0';
+	if (report_is_json())
+		report_raw(a->json);
+	else if (a->error[0])
+		report_error("%s", a->error);
+	else
+		return value_load(span_str(a->data ? a->data : "{}"), out, &where) == OK;
+	return false;
+}
+
+static struct span number(const struct value *v, const char *key)
+{
+	const struct value *n = value_of(v, key, VALUE_NUMBER);
+
+	return n ? n->text : span(NULL, 0);
+}
+
+static void hear(void *ctx, const struct answer *a)
+{
+	CLEANUP(value_close) struct value *v = NULL;
+
+	if (!heard(ctx, a, &v))
+		return;
+	if (number(v, "request").n)
+		report_line(TONE_GOOD, "request %.*s: another person confirms it before %.*s", SPAN_FMT(number(v, "request")),
+			    SPAN_FMT(value_text(v, "expires")));
+	for (size_t i = 0; i < countof(done_words); i++)
+		if (number(v, done_words[i]).n)
+			report_line(TONE_GOOD, "%.*s segments %s", SPAN_FMT(number(v, done_words[i])), done_words[i]);
+}
+
+static int send(struct asking *a, const struct opt_page *page, void (*listen)(void *ctx, const struct answer *a))
+{
+	CLEANUP(free_cleanup) char *request = request_of(a);
+	bool error = false;
+	int code;
+
+	if (!request)
+		return report_fail(ERR_FULL, "write the request");
+	code = live_open(&a->live, page, a->live.login.dir);
+	if (code == CMD_DONE)
+		code = live_send(&a->live, request, listen, &error);
+	live_close(&a->live);
+	return error ? CMD_NO : code;
+}
+
+static int check(const struct asking *a, const struct opt_page *page, const struct opt_list *list)
+{
+	if (a->confirm && (list->n || a->reason || a->expired))
+		return opt_wrong(page, "--confirm says it all: which segments and why is in the request");
+	if (!a->confirm && !a->reason)
+		return opt_wrong(page, "--reason WHY, or --confirm REQUEST");
+	if (!a->confirm && (list->n == 0) != a->expired)
+		return opt_wrong(page, a->expired ? "--expired finds the segments by itself" : "which segments? pullcord audit segments lists them");
+	return OPT_RUN;
+}
+
+static int run(struct asking *a, const struct opt_page *page, int argc, char **argv)
+{
+	struct opt_list list = { 0 };
+	int code = opt_read(page, argc, argv, &list);
+
+	if (code == OPT_RUN)
+		code = check(a, page, &list);
+	if (code == OPT_RUN)
+		code = add_words(a, page, &list);
+	if (code != OPT_RUN)
+		return code;
+	report_json(a->json);
+	if (a->expired) {
+		code = find_expired(a);
+		if (code != CMD_DONE)
+			return code;
+	}
+	code = send(a, page, hear);
+	if (code == CMD_DONE && a->more)
+		report_hint("more have had their time: ask again when these are erased");
+	return code;
+}
+
+#define ACT_OPTS(a)                                                                                                    \
+	OPT_TEXT("reason", "TEXT", &(a)->reason, "why, in a few words; it is written in clear, so no patient's name"), \
+	OPT_NUMBER("confirm", "REQUEST", &(a)->confirm, 1, 999999999, "agree to what somebody else asked for"),        \
+	OPT_FLAG("json", &(a)->json, "the broker's answer as JSON"),                                                    \
+	LOGIN_OPTS(&(a)->live.login)
+
+int audit_hold(int argc, char **argv)
+{
+	CLEANUP(free_cleanup) struct asking *a = calloc(1, sizeof(*a));
+
+	must(a);
+	a->command = "holdSegments";
+	const struct opt opt[] = { ACT_OPTS(a) };
+	const struct opt_page page = {
+		.command = "audit hold", .operands = "[SEGMENT...]", .most = OPT_LIST_MAX,
+		.text = "Keeps segments of the record from being erased, whatever their retention, until they are released. SEGMENT is a "
+			"number or a range, as pullcord audit segments lists them.\n"
+			"It takes two persons: one asks and says why, another one confirms within an hour; both need record.hold. Both are on "
+			"record, before anything is done and after.",
+		.example = "pullcord audit hold 7-12 --reason \"case 2026-114\" --user ana\n"
+			   "pullcord audit hold --confirm 483920175 --user ben",
+		OPTS(opt),
+	};
+
+	return run(a, &page, argc, argv);
+}
+
+int audit_release(int argc, char **argv)
+{
+	CLEANUP(free_cleanup) struct asking *a = calloc(1, sizeof(*a));
+
+	must(a);
+	a->command = "releaseSegments";
+	const struct opt opt[] = { ACT_OPTS(a) };
+	const struct opt_page page = {
+		.command = "audit release", .operands = "[SEGMENT...]", .most = OPT_LIST_MAX,
+		.text = "Ends the hold of segments: from then on they may be erased when their retention is over. It takes two persons, as "
+			"the hold did; both need record.release.",
+		.example = "pullcord audit release 7-12 --reason \"case 2026-114 is closed\" --user ana\n"
+			   "pullcord audit release --confirm 483920175 --user ben",
+		OPTS(opt),
+	};
+
+	return run(a, &page, argc, argv);
+}
+
+int audit_erase(int argc, char **argv)
+{
+	CLEANUP(free_cleanup) struct asking *a = calloc(1, sizeof(*a));
+
+	must(a);
+	a->command = "eraseSegments";
+	const struct opt opt[] = {
+		OPT_FLAG("expired", &a->expired, "all whose retention is over and that are not held, as the installation's record has them"),
+		ACT_OPTS(a),
+	};
+	const struct opt_page page = {
+		.command = "audit erase", .operands = "[SEGMENT...]", .most = OPT_LIST_MAX,
+		.text = "Erases segments of the record whose retention is over: their keys are destroyed, what was sealed with them is taken "
+			"out, and the index of searches is removed. Their hashes stay, so everything that was signed still verifies. What is held, "
+			"written on, or to be kept longer is refused.\n"
+			"It takes two persons: one asks and says why, another one confirms within an hour; both need record.erase. Both are on "
+			"record, before anything is done and after. Copies and exports are not reached: backups of record.mdb-keys undo it.",
+		.example = "pullcord audit erase --expired --reason \"six years are over\" --user ana\n"
+			   "pullcord audit erase --confirm 483920175 --user ben",
+		OPTS(opt),
+	};
+
+	return run(a, &page, argc, argv);
+}
+
+/* ---- what waits ---- */
+
+static void say_request(const struct value *v)
+{
+	const struct value *list = value_of(v, "segments", VALUE_ARRAY);
+
+	report_say(TONE_STRONG, "%.*s", SPAN_FMT(number(v, "request")));
+	report_say(TONE_PLAIN, "  %.*s asked by %.*s, to be confirmed before %.*s", SPAN_FMT(value_text(v, "command")),
+		   SPAN_FMT(value_text(v, "username")), SPAN_FMT(value_text(v, "expires")));
+	report_end();
+	report_say(TONE_PLAIN, "  segments");
+	for (const struct value *x = list ? list->child : NULL; x; x = x->next)
+		report_say(TONE_PLAIN, " %.*s", SPAN_FMT(x->text));
+	report_end();
+	report_line(TONE_PLAIN, "  reason: %.*s", SPAN_FMT(value_text(v, "reason")));
+}
+
+static void hear_requests(void *ctx, const struct answer *a)
+{
+	CLEANUP(value_close) struct value *v = NULL;
+	const struct value *list;
+
+	if (!heard(ctx, a, &v))
+		return;
+	list = value_of(v, "requests", VALUE_ARRAY);
+	if (!list || !list->child)
+		report_line(TONE_PLAIN, "nothing waits");
+	for (const struct value *x = list ? list->child : NULL; x; x = x->next)
+		say_request(x);
+}
+
+int audit_requests(int argc, char **argv)
+{
+	CLEANUP(free_cleanup) struct asking *a = calloc(1, sizeof(*a));
+
+	must(a);
+	a->command = "listRequests";
+	const struct opt opt[] = {
+		OPT_FLAG("json", &a->json, "the broker's answer as JSON"),
+		LOGIN_OPTS(&a->live.login),
+	};
+	const struct opt_page page = {
+		.command = "audit requests",
+		.text = "Lists what was asked for by pullcord audit hold, release and erase and waits for a second person: which segments, by "
+			"whom, why and until when. It takes record.list. A restart of the broker forgets them.",
+		.example = "pullcord audit requests --user ben",
+		OPTS(opt),
+	};
+	int code = opt_read(&page, argc, argv, NULL);
+
+	if (code != OPT_RUN)
+		return code;
+	report_json(a->json);
+	return send(a, &page, hear_requests);
+}
