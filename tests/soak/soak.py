@@ -138,6 +138,7 @@ class Soak:
         self.broker_start()
 
     def broker_start(self):
+        self.screen.restored = (self.house.dir / "mosquitto.db").exists()
         if not self.house.broker_start():
             raise Trouble(f"the broker ended at once:\n{tail(self.house.broker.text())}")
 
@@ -210,7 +211,8 @@ class Soak:
     # ---- the run ----
 
     def open(self):
-        self.broker_start()
+        if not self.house.broker_start():
+            raise Trouble(f"the broker ended at once:\n{tail(self.house.broker.text())}")
         self.gateway_start()
         watcher = self.house.watch("ana", "icu3")
         if not watcher.next(lambda obj: obj.get("event") == "watching", 20 * self.house.patience):

@@ -106,14 +106,15 @@ class Ward(threading.Thread):
 
 
 class Screen(threading.Thread):
-    """What a person saw: each press, and each end, once; and in order within a source and a priority. What was pressed
-    before the screen came back is shown it from the history, beside what is live: in order each, not one after the other."""
+    """What a person saw: each press, and each end, once; and in order within a source and a priority. Only when the broker
+    came back with the screen's session (`restored`), what was pressed before the screen came back is in two rows: what the
+    broker had queued for it, and then what the history shows."""
 
     def __init__(self, watcher, ward):
         super().__init__(daemon=True)
         self.watcher, self.ward = watcher, ward
         self.seen, self.twice, self.out_of_order, self.own = {}, [], [], []
-        self.last, self.running, self.before = {}, True, 0
+        self.last, self.running, self.before, self.restored = {}, True, 0, False
 
     def run(self):
         while self.running:
@@ -140,7 +141,7 @@ class Screen(threading.Thread):
         self.seen[id] = obj
         with self.ward.lock:
             source, priority, number = self.ward.place[id]
-            late = id in self.ward.late or number < self.before
+            late = id in self.ward.late or (self.restored and number < self.before)
             if id[0] == "p":
                 self.ward.to_end.append(obj["bed"])
         if late:
