@@ -1,5 +1,218 @@
-/* What of the gate's decisions goes on record in sums, and what in full; and whom it lets speak to the record. */
+/* Who may say and hear what; what of it goes on record in sums, and what in full; and whom it lets speak to the record. */
 #include "recorded.h"
+
+/* ---- may you ---- */
+
+static void an_alert_goes_out_and_its_receipt_comes_back(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	tick_until_published("mercy/device/nc-1/stored", "");
+	assert_int_equal(times_published("mercy/device/nc-1/stored", ""), 1);
+}
+
+static void what_an_envelope_claims_must_be_proved(void **state)
+{
+	struct message forged = alert_from("nc-2", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       good = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), cut = good;
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	cut.n--;
+	assert_int_equal(publishes(0, "nc-1", ALERT, &forged, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &cut, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/unit/icu3/alert/low/nc-1", &good, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/unit/icu3/alert/urgent/nc-1", &good, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &good, true), GATE_DENY);
+	assert_int_equal(answers(1, "ana.t1", "bea", 1), GATE_DENY);
+	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
+}
+
+static void nothing_but_state_is_retained_and_nobody_speaks_for_the_broker(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), empty = { .n = 0 };
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, true), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &empty, true), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &empty, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/stored", &m, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "mercy/audit/main/checkpoint", &m, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", "$CONTROL/pullcord/v1", &m, false), GATE_DENY);
+}
+
+static void a_nurse_sees_her_unit_and_no_other(void **state)
+{
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/med4/alert/+/+"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/+/alert/+/+"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/#"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "#"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "$SYS/#"), GATE_DENY);
+	assert_int_equal(subscribes(0, "ana.t1", "$share/g/mercy/unit/icu3/alert/+/+"), GATE_DENY);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/med4/alert/high/nc-1"), GATE_DENY);
+	assert_int_equal(receives(0, "ana.t1", "mercy/unit/icu3/alert/high//nc-1"), GATE_DENY);
+}
+
+static void open_alerts_reach_whoever_subscribes_later(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       n = alert_from("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	publishes(0, "nc-1", ALERT, &n, false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	person_login(2, "bea", "bea.t1", "battery staple");
+	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	subscribes(2, "bea.t1", "mercy/unit/med4/alert/+/+");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);   /* the one nobody answered */
+	assert_int_equal(times_published(ALERT, "bea.t1"), 0);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+}
+
+static enum gate delivered(int at, const char *client, const struct message *m)
+{
+	struct client c = client_at(at, client, NULL);
+	struct publish p = { span(m->raw, m->n), 1, false };
+
+	if (guard_passes(g, c.context, c.client, ALERT))
+		return GATE_ALLOW;
+	return guard_receive(g, &c, ALERT, &p);
+}
+
+/* The broker delivers at once and takes what we give it at its next turn: without this what just came would stand before
+ * what was open. */
+static void what_comes_in_the_same_turn_is_shown_after_what_was_open(void **state)
+{
+	struct message m[4];
+
+	(void)state;
+	for (uint8_t i = 0; i < 4; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	publishes(0, "nc-1", ALERT, &m[1], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 0);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	assert_memory_equal(asked.shown, m[1].raw, m[1].n);
+	publishes(0, "nc-1", ALERT, &m[2], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[2]), GATE_ALLOW);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	subscribes(1, "ana.t1", "mercy/user/ana/presence");     /* shows no alerts, so nothing waits for it */
+	publishes(0, "nc-1", ALERT, &m[3], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[3]), GATE_ALLOW);
+}
+
+static void what_waits_for_that_is_not_lost_when_the_connection_is(void **state)
+{
+	struct message m[2];
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	publishes(0, "nc-1", ALERT, &m[1], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
+	guard_logoff(g, &ctx[1], 0);
+	guard_tick(g);                          /* into the queue of its session, if that is kept */
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+}
+
+/* What nobody keeps would not be shown later. */
+static void what_is_not_kept_does_not_wait(void **state)
+{
+	struct message m[2];
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_ALLOW);
+}
+
+static void open_alerts_survive_the_broker(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	tick_until_published("mercy/device/nc-1/stored", "");
+	guard_close(&g);
+	guard_start();
+	person_login(1, "ana", "ana.t1", "correct horse");
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+}
+
+static void an_end_closes_what_was_open(void **state)
+{
+	struct message start = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       end = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_END);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &start, false);
+	publishes(0, "nc-1", ALERT, &end, false);
+	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
+		assert_memory_not_equal(k->id.b, start.id.b, ID_BYTES);
+}
+
+/* A device that lost its battery must not lose its alerts, too; nor may it have them kept for ever. */
+static void a_device_whose_clock_is_a_year_off_is_heard(void **state)
+{
+	struct message m;
+	const struct kept *k;
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	sender_off_us = 366 * 86400000000LL;
+	sender_lasts_us = 600 * 1000000LL;
+	m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	sender_off_us = sender_lasts_us = 0;
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	k = history_next(g->history, NULL);
+	assert_non_null(k);
+	assert_memory_equal(k->id.b, m.id.b, ID_BYTES);
+	assert_true(k->until_us <= guard_real_us() + 600 * 1000000LL && k->until_us > guard_real_us());
+	sender_off_us = -366 * 86400000000LL;
+	sender_lasts_us = 600 * 1000000LL;
+	m = alert_from("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START);
+	sender_off_us = sender_lasts_us = 0;
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	k = history_next(g->history, k);
+	assert_non_null(k);
+	assert_true(k->until_us > guard_real_us() + 60 * 1000000LL);   /* a year behind: not at once forgotten */
+}
+
+/* ---- what goes on record ---- */
 
 static const char sums_policy[] =
 	"record digest mercy/unit/+/alert/high/+\n"
@@ -215,6 +428,17 @@ static void a_witness_speaks_for_itself_only(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(an_alert_goes_out_and_its_receipt_comes_back),
+		TEST(what_an_envelope_claims_must_be_proved),
+		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
+		TEST(a_nurse_sees_her_unit_and_no_other),
+		TEST(open_alerts_reach_whoever_subscribes_later),
+		TEST(what_comes_in_the_same_turn_is_shown_after_what_was_open),
+		TEST(what_waits_for_that_is_not_lost_when_the_connection_is),
+		TEST(what_is_not_kept_does_not_wait),
+		TEST(open_alerts_survive_the_broker),
+		TEST(an_end_closes_what_was_open),
+		TEST(a_device_whose_clock_is_a_year_off_is_heard),
 		SUMS(telemetry_is_summed),
 		SUMS(idle_moments_tell_no_sum_before_its_minute),
 		SUMS(what_was_counted_comes_before_the_session_ends),
