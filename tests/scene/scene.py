@@ -612,6 +612,13 @@ def _(stage):
     expect("exit status of audit verify", 0, done.returncode, done.stdout + done.stderr)
 
 
+@step("audit verify -> {complaint...}")
+def _(stage, complaint):
+    done = stage.house.tool("audit", "verify", "--dir", stage.house.dir, check=False)
+    expect("exit status of audit verify", 1, done.returncode, done.stdout + done.stderr)
+    expect(f"does it say {complaint!r}", True, complaint in done.stdout + done.stderr, done.stdout + done.stderr)
+
+
 @step("audit shows {what...}")
 def _(stage, what):
     match = wanted(what)
