@@ -227,7 +227,7 @@ int audit_export(int argc, char **argv)
 			"spreadsheet. atna and fhir say in each message the entry's index (chain-seq) and its leaf in the tree "
 			"(chain-hash); a delivery to more than 48 is several messages.\n"
 			"tiles: the whole tree, sealed as it is, as C2SP's tlog-tiles have it, for whoever wants to check it with a "
-			"program of their own; needs no root key.\n"
+			"program of their own; needs no root key. An erased entry has no bytes there, and its hash stays.\n"
 			"What is exported is as secret as the record. It is a copy: the evidence is the record itself.",
 		.example = "pullcord audit export --format fhir --from 2026-11-01 --to 2026-12-01 --out november.ndjson\n"
 			   "pullcord audit export --format csv --user ana --outcome denied",

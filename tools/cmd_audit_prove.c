@@ -10,8 +10,17 @@
 
 #define VKEY_BYTES_MAX 1024
 
+static int was_erased(uint64_t index)
+{
+	report_error("entry %llu was erased: its leaf is all that is left of it", (unsigned long long)index);
+	report_hint("that it is still under what was signed, pullcord audit verify checks");
+	return CMD_NO;
+}
+
 static int no_proof(enum err e, const char *record, uint64_t index)
 {
+	if (e == ERR_CLOSED)
+		return was_erased(index);
 	if (e != ERR_NOT_FOUND)
 		return source_no_record(e, record);
 	(void)report_fail(e, "prove entry %llu", (unsigned long long)index);
@@ -109,6 +118,8 @@ static int add_key(const struct source *s, struct proof *p)
 		report_error("entry %llu is the record's own, and not sealed: pullcord audit prove is enough", (unsigned long long)p->index);
 		return CMD_NO;
 	}
+	if (e == ERR_CLOSED)
+		return was_erased(p->index);
 	p->has_key = true;
 	return e == OK ? CMD_DONE : report_fail(e, "open entry %llu", (unsigned long long)p->index);
 }

@@ -80,12 +80,29 @@ static enum err each_leaf(struct leaves *l, uint64_t from, uint64_t to, on_leaf 
 	return OK;
 }
 
+/* Of an erased entry its leaf alone is left. */
+enum what_is_left { WHOLE, ERASED };
+
+static enum err compare(struct span raw, const struct hash *leaf, enum what_is_left *out)
+{
+	const struct hash own = tree_leaf(raw);
+	struct entry e;
+
+	*out = WHOLE;
+	if (memcmp(own.b, leaf->b, sizeof(own.b)) == 0)
+		return OK;
+	*out = ERASED;
+	return entry_read(raw, &e) == OK && e.kind == ENTRY_ERASED ? OK : ERR_CORRUPT;
+}
+
 /* ---- proofs ---- */
 
 enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct tree_source source;
+	enum what_is_left left;
+	struct hash leaf;
 	struct span raw;
 	uint64_t size;
 
@@ -95,6 +112,10 @@ enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out)
 		return ERR_NOT_FOUND;
 	TRY(trail_view(e->trail, &view));
 	TRY(view_entry(view, index, &raw));
+	TRY(view_hashes(view, 0, index, 1, &leaf));
+	TRY(compare(raw, &leaf, &left));
+	if (left == ERASED)
+		return ERR_CLOSED;
 	if (raw.n > sizeof(out->entry))
 		return ERR_CORRUPT;
 	memcpy(out->entry, raw.p, raw.n);
@@ -183,12 +204,14 @@ static enum err tile_entry(void *ctx, struct txn *view, uint64_t index, const st
 {
 	struct tiler *t = ctx;
 	struct put out = put(t->bundle + t->bundle_n, BUNDLE_MAX - t->bundle_n);
-	struct hash own;
+	enum what_is_left left;
 	struct span raw;
 
 	TRY(view_entry(view, index, &raw));
-	own = tree_leaf(raw);
-	if (raw.n > ENTRY_BYTES_MAX || memcmp(own.b, leaf->b, sizeof(own.b)) != 0)
+	TRY(compare(raw, leaf, &left));
+	if (left == ERASED)
+		raw.n = 0;
+	if (raw.n > ENTRY_BYTES_MAX)
 		return ERR_CORRUPT;
 	put_u16(&out, (uint16_t)raw.n);
 	put_bytes(&out, raw);

@@ -12,7 +12,8 @@ void evidence_close(struct evidence **e);
 
 typedef void evidence_progress(const char *what, uint64_t done, uint64_t all);
 
-/* Against the newest checkpoint. ERR_NOT_FOUND: there is no such entry, or it is not signed yet; ERR_CORRUPT. */
+/* Against the newest checkpoint. ERR_NOT_FOUND: there is no such entry, or it is not signed yet; ERR_CLOSED: it was erased;
+ * ERR_CORRUPT. */
 enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out) MUST_USE;
 
 /* Everything under the newest checkpoint, into a new folder:
@@ -20,6 +21,7 @@ enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out) M
  *     checkpoint  tile/L/N[.p/W]  tile/entries/N[.p/W]       as C2SP names them
  *     notes/N                                                `notes`: every checkpoint that was signed, numbered from 0
  *
+ * An entry of no bytes in a bundle was erased: its hash in tile/0 is all that is left, and the root still vouches for that.
  * ERR_EXISTS: the folder is there; ERR_NOT_FOUND: nothing is signed yet. */
 enum err evidence_tiles(struct evidence *e, const char *folder, bool notes, evidence_progress *progress, uint64_t *size) MUST_USE;
 

@@ -132,5 +132,10 @@ struct span reader_origin(const struct reader *r) { return span_str(r->origin); 
 
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES])
 {
+	struct entry e;
+
+	TRY(entry_read(span(r->raw, r->raw_n), &e));
+	if (e.kind == ENTRY_ERASED || (e.kind == ENTRY_SEALED && e.segment != r->segment))
+		return ERR_CLOSED;
 	return entry_key(&r->key, span(r->raw, r->raw_n), key);
 }

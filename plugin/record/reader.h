@@ -23,7 +23,7 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,
 /* The bytes of the entry last got, borrowed likewise; and the record's origin. */
 struct span reader_raw(const struct reader *r);
 struct span reader_origin(const struct reader *r);
-/* The key that opens the entry last got and no other. ERR_KIND: it is not sealed. */
+/* The key that opens the entry last got and no other. ERR_KIND: it is not sealed; ERR_CLOSED: it was erased. */
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES]) MUST_USE;
 
 #endif

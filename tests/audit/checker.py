@@ -186,12 +186,23 @@ def read_entries(folder, size):
         for i in range(width):
             length = int.from_bytes(raw[at:at + 2], "big")
             entry = raw[at + 2:at + 2 + length]
-            if len(entry) != length or not length:
+            if len(entry) != length:
                 raise Bad(f"entry {n * TILE + i} is cut off")
             yield entry
             at += 2 + length
         if at != len(raw):
             raise Bad(f"there is something after the entries of bundle {n}")
+
+
+def leaves_of(folder, size):
+    """Hashes of the entries; and of those that were erased, which have no bytes any more, as the lowest tiles have them."""
+    leaves, erased, tiles = [], 0, read_tiles(folder, "0", size)
+    for i, entry in enumerate(read_entries(folder, size)):
+        if i % TILE == 0:
+            tile = next(tiles)[2]
+        erased += not entry
+        leaves.append(leaf_hash(entry) if entry else tile[32 * (i % TILE):32 * (i % TILE) + 32])
+    return leaves, erased
 
 
 def check_level(folder, level, hashes):
@@ -231,17 +242,17 @@ def check_notes(folder, leaves, vkey):
 
 
 def check(folder, vkey_text):
-    """(entries, notes) that are good."""
+    """(entries, notes, entries among them that were erased) that are good."""
     vkey = read_vkey(vkey_text)
     size, root = read_checkpoint((folder / "checkpoint").read_bytes(), vkey)
-    leaves = [leaf_hash(entry) for entry in read_entries(folder, size)]
+    leaves, erased = leaves_of(folder, size)
     hashes, level = leaves, 0
     while hashes:
         hashes = check_level(folder, level, hashes)
         level += 1
     if root_of(leaves) != root:
         raise Bad("the entries do not fold to the signed root")
-    return size, check_notes(folder, leaves, vkey)
+    return size, check_notes(folder, leaves, vkey), erased
 
 
 def check_proof(text, vkey_text):
@@ -261,7 +272,7 @@ def check_proof(text, vkey_text):
 
 if __name__ == "__main__":
     try:
-        print("%d entries and %d notes are good" % check(Path(sys.argv[1]), Path(sys.argv[2]).read_text()))
+        print("%d entries and %d notes are good, %d entries were erased" % check(Path(sys.argv[1]), Path(sys.argv[2]).read_text()))
     except Bad as why:
         print(why)
         sys.exit(1)

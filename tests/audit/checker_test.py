@@ -34,7 +34,8 @@ def refused(what, check, *args):
 def it_agrees_over_100000_entries_and_four_starts():
     needed()
     record.tool("export", "--format", "tiles", "--notes", "--out", tiles, key=False)
-    size, notes = checker.check(tiles, vkey.read_text())
+    size, notes, erased = checker.check(tiles, vkey.read_text())
+    equal("erased", 0, erased)
     equal("100,000 entries", True, size >= 100000)
     equal("a note for each start at least", True, notes >= 4)
     report = json.loads(record.tool("verify", "--vkey", vkey, "--sizes", record.folder / "record.sizes", "--json").stdout)
@@ -112,6 +113,31 @@ def what_cannot_be_proved_is_said():
     equal("the key of another record", (1, True), (done.returncode, "not signed by this key" in done.stdout))
 
 
+def what_is_left_of_an_erased_segment_can_be_checked():
+    needed()
+    other = Record(300, 2)
+    before = other.events()
+    other.grow(50, erase=[1])
+    end = next(e["index"] for e in before if e["type"] == "segment-open" and e["segment"] == 2)
+    gone = {e["index"] for e in before if e["index"] < end and "actor" in e}
+    folder, key = other.folder / "tiles", other.folder / "record.vkey"
+    other.tool("export", "--format", "tiles", "--notes", "--out", folder, key=False)
+    size, _, erased = checker.check(folder, key.read_text())
+    equal("erased", (len(gone), True), (erased, 0 < erased < size))
+    for index in (min(gone), max(gone)):
+        for verb, has_key in (("prove", False), ("disclose", True)):
+            path = other.folder / f"{verb}.{index}"
+            done = other.tool(verb, str(index), "--out", path, key=has_key, check=False)
+            equal(f"{verb}: {done.stderr}", (1, True, False), (done.returncode, "was erased" in done.stderr, path.exists()))
+    path = other.folder / "proof"
+    other.tool("prove", str(end), "--out", path, key=False)
+    checker.check_proof(path.read_bytes(), key.read_text())
+    at = sorted((folder / "tile/0").rglob("*"))[-1]
+    raw = at.read_bytes()
+    at.write_bytes(bytes([raw[0] ^ 1]) + raw[1:])
+    refused("another hash of an erased entry", checker.check, folder, key.read_text())
+
+
 def the_example_of_c2sp_holds():
     needed()
     folder = SHARED / "vectors/c2sp"
@@ -156,5 +182,6 @@ def all_consistency_proofs_are_judged_as_they_should():
 
 
 run([it_agrees_over_100000_entries_and_four_starts, it_names_what_was_changed, proofs_hold_and_changed_ones_do_not,
-     a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said, the_example_of_c2sp_holds,
+     a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said,
+     what_is_left_of_an_erased_segment_can_be_checked, the_example_of_c2sp_holds,
      all_inclusion_proofs_are_judged_as_they_should, all_consistency_proofs_are_judged_as_they_should])

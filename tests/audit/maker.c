@@ -1,10 +1,11 @@
-/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED]]]
+/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED [ERASE]]]]
  * FOLDER gets record.mdb, record.sizes, record.vkey and root.key; or what is there is gone on with. The same every time but
  * for keys and segments.
  *
  * maker age FOLDER SEGMENT makes that segment seven years older, so that its retention is over.
  *
- * ROOM: for how many entries the store is made. SEED: for another ward.
+ * ROOM: for how many entries the store is made. SEED: for another ward. ERASE: a segment, which is erased at the end as if
+ * its time had come.
  *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "keeping.h"
 #include "record.h"
 #include "trail.h"
 #include "vault.h"
@@ -173,6 +175,14 @@ static int age(const char *folder, const char *segment)
 	return trail_begin(t) == OK && trail_put_segment(t, id, &s) == OK && trail_commit(t) == OK ? 0 : 1;
 }
 
+static void erase(uint32_t segment)
+{
+	const struct segment_act act = { segment, ((int64_t)time(NULL) + 7 * 366 * 24 * 3600) * 1000000, SPAN_LIT("ana"),
+					 SPAN_LIT("bob"), SPAN_LIT("its time has come") };
+
+	must(segment_erase(record, &act) == OK);
+}
+
 int main(int argc, char **argv)
 {
 	char path[512], sizes[512], key[512], name[512], vkey[400];
@@ -210,6 +220,8 @@ int main(int argc, char **argv)
 		if (made == 0)
 			one_of_each();
 		work(begun + wanted * (i + 1) / starts);
+		if (i + 1 == starts && argc > 6)
+			erase((uint32_t)strtoul(argv[6], NULL, 10));
 		record_close(&record);
 	}
 	printf("%" PRIu64 "\n", made);

@@ -24,9 +24,9 @@ class Record:
         self.folder = Path(self.scratch.name)
         self.grow(entries, starts)
 
-    def grow(self, entries, starts=1, seed=0):
-        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000", str(seed)], check=True,
-                       stdout=subprocess.DEVNULL)
+    def grow(self, entries, starts=1, seed=0, erase=()):
+        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000", str(seed),
+                        *map(str, erase)], check=True, stdout=subprocess.DEVNULL)
 
     def tool(self, verb, *words, check=True, key=True):
         args = [BUILD / "pullcord", "audit", verb, *words, "--record", self.folder / "record.mdb"]

@@ -327,6 +327,8 @@ static void what_a_crash_interrupted_is_finished(void **state)
 	struct entry e = { .type = CONTROL_SEGMENT_ERASED, .at_us = act.at_us, .segment = 1, .who = act.who, .second = act.second };
 	uint8_t raw[256], wrapped[SEGMENT_WRAPPED], zero[SEGMENT_WRAPPED] = { 0 };
 	struct put entry = put(raw, sizeof(raw));
+	const Pullcord__V1__AuditEvent *event;
+	struct reader *reader = NULL;
 	struct trail *t = NULL;
 	struct txn *view = NULL;
 	struct segment row;
@@ -350,6 +352,13 @@ static void what_a_crash_interrupted_is_finished(void **state)
 	trail_close(&t);
 	assert_good();
 	make_index();
+	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
+	assert_int_equal(reader_get(reader, row.erased_at - 1, &e, &event), OK);
+	assert_int_equal(reader_record_key(reader, raw), OK);
+	assert_int_equal(reader_get(reader, row.last, &e, &event), OK);
+	assert_int_equal(e.kind, ENTRY_ERASED);
+	assert_int_equal(reader_record_key(reader, raw), ERR_CLOSED);   /* not under the key of the one read before */
+	reader_close(&reader);
 	record_mixed(200, 1);
 	assert_good();
 	assert_int_equal(access(index_file(""), F_OK), -1);
