@@ -15,7 +15,9 @@
 
 struct accounting {
 	FILE *out;                      /* CSV; NULL: rows for people or JSON */
+	const struct criteria *meant;
 	uint64_t n;
+	uint64_t lost, erased;          /* what the record does not have any more, or never had, of that time */
 };
 
 /* "rule at line 7 of policy 706f6c69: a rule allows it" */
@@ -92,12 +94,26 @@ static void say_row(const struct row *r)
 	report_end();
 }
 
+/* Whose they were is not known any more. */
+static void add_lost(struct accounting *a, const Pullcord__V1__AuditEvent *gap)
+{
+	static const enum record_class meant[] = { RECORD_MOVEMENT, RECORD_CRITICAL };
+
+	for (size_t i = 0; i < countof(meant); i++)
+		a->lost += meant[i] < gap->n_lost ? gap->lost[meant[i]] : 0;
+}
+
+/* Of a digest every recipient got so many messages; else an entry is of one, however often it was asked about. */
 static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
 {
 	struct accounting *a = ctx;
-	struct row row = { .index = index, .events = e->count > e->n_recipient ? e->count : 1, .topic = e->topic };
+	struct row row = { .index = index, .events = e->digest.len ? e->count : 1, .topic = e->topic };
 
 	(void)entry;
+	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
+		add_lost(a, e);
+	if (!criteria_match(a->meant, e))
+		return OK;
 	mapped_time((int64_t)e->at_us, row.time);
 	if (e->until_us)
 		mapped_time((int64_t)e->until_us, row.until);
@@ -115,11 +131,49 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 	return report_broken() ? ERR_CLOSED : OK;
 }
 
+/* What is not there any more cannot be accounted for: that is said in each form, last. */
+static enum err say_incomplete(const struct accounting *a)
+{
+	char what[GROUND_MAX];
+	struct put text = put(what, sizeof(what) - 1);
+
+	if (a->lost + a->erased == 0)
+		return OK;
+	put_str(&text, "not complete: of that time");
+	if (a->lost)
+		put_fmt(&text, " %llu messages and deliveries found no room in the record", (unsigned long long)a->lost);
+	if (a->erased)
+		put_fmt(&text, "%s %llu entries of all kinds were erased", a->lost ? ", and" : "", (unsigned long long)a->erased);
+	what[text.n] = '\0';
+	if (a->out)
+		return fprintf(a->out, ",,,,,,,,\"%s\"\r\n", what) > 0 ? OK : ERR_IO;
+	if (report_is_json())
+		report_object((const struct cell[]){ CELL_BOOL("complete", false), CELL_NUM("lost", a->lost),
+						     CELL_NUM("erased", a->erased), CELL_STR("what", what) }, 4);
+	else
+		report_line(TONE_WARN, "%s", what);
+	return OK;
+}
+
+/* Gaps name nobody: with the index they are looked for on their own, without it nothing is passed over. */
+static enum err account(struct audit_books *books, struct audit_walk *walk, struct accounting *a)
+{
+	struct criteria others = { .from_us = a->meant->from_us, .to_us = a->meant->to_us, .type = -1, .result = -1 };
+
+	TRY(reader_erased(books->reader, others.from_us, others.to_us, &a->erased));
+	if (walk->index) {
+		TRY(audit_walk(books->reader, walk, on_event, a));
+		others.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP;
+	}
+	walk->criteria = &others;
+	return audit_walk(books->reader, walk, on_event, a);
+}
+
 static int disclosures_run(const struct source *s, struct criteria *c, const char *index, bool no_index, bool csv)
 {
 	CLEANUP(audit_books_close) struct audit_books books = { 0 };
 	struct audit_walk walk = { .criteria = c, .progress = no_index ? "searched, entry" : NULL };
-	struct accounting a = { .out = csv ? stdout : NULL };
+	struct accounting a = { .out = csv ? stdout : NULL, .meant = c };
 	int code = audit_books_open(s, c, index, no_index, &books);
 	enum err e;
 
@@ -128,7 +182,11 @@ static int disclosures_run(const struct source *s, struct criteria *c, const cha
 	walk.index = books.index;
 	for (size_t i = 0; csv && i < countof(columns); i++)
 		fprintf(stdout, "%s%s", columns[i], i + 1 < countof(columns) ? "," : "\r\n");
-	e = audit_walk(books.reader, &walk, on_event, &a);
+	e = account(&books, &walk, &a);
+	if (e == OK && !csv && !report_is_json())
+		report_line(TONE_GOOD, "%llu disclosures", (unsigned long long)a.n);
+	if (e == OK)
+		e = say_incomplete(&a);
 	if (e == ERR_CLOSED || (csv && fflush(stdout) != 0))
 		return CMD_NO;
 	if (e != OK) {
@@ -136,8 +194,6 @@ static int disclosures_run(const struct source *s, struct criteria *c, const cha
 		report_hint("pullcord audit verify says more");
 		return CMD_NO;
 	}
-	if (!csv && !report_is_json())
-		report_line(TONE_GOOD, "%llu disclosures", (unsigned long long)a.n);
 	return CMD_DONE;
 }
 
@@ -162,7 +218,8 @@ int audit_disclosures(int argc, char **argv)
 		.text = "Accounts for what was disclosed about a patient (45 CFR 164.528): everyone to whom the broker handed a message that "
 			"names the patient, or is on the patient's topic, when, and by which rule.\n"
 			"The record holds patients as pseudonyms; only the root key finds one. Handed over means authorised and queued for "
-			"that recipient. Messages that are sealed end to end name nobody here, unless their topic does.",
+			"that recipient. Messages that are sealed end to end name nobody here, unless their topic does. Its last line says "
+			"what of that time found no room in the record or was erased, if anything: the accounting is not complete then.",
 		.example = "pullcord audit disclosures --patient MRN-4711 --from 2026-01-01 --to 2027-01-01\n"
 			   "pullcord audit disclosures --patient MRN-4711 --csv > MRN-4711.csv",
 		OPTS(opt),

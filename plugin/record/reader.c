@@ -127,6 +127,23 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const
 	return OK;
 }
 
+enum err reader_erased(struct reader *r, int64_t from_us, int64_t to_us, uint64_t *out)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct trail_ends ends;
+	struct segment s;
+
+	*out = 0;
+	TRY(trail_view(r->trail, &view));
+	TRY(view_ends(view, &ends));
+	for (uint32_t id = 1; id <= ends.segment; id++) {
+		TRY(view_segment(view, id, &s));
+		if (s.state == SEGMENT_ERASED && s.opened_us < to_us && s.closed_us >= from_us)
+			*out += s.records;
+	}
+	return OK;
+}
+
 struct span reader_raw(const struct reader *r) { return span(r->raw, r->raw_n); }
 struct span reader_origin(const struct reader *r) { return span_str(r->origin); }
 

@@ -20,6 +20,9 @@ uint64_t reader_generation(const struct reader *r);
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,
 		    const Pullcord__V1__AuditEvent **event) MUST_USE;
 
+/* How many entries were erased with segments that were open at some time from `from_us` on and before `to_us`. */
+enum err reader_erased(struct reader *r, int64_t from_us, int64_t to_us, uint64_t *out) MUST_USE;
+
 /* The bytes of the entry last got, borrowed likewise; and the record's origin. */
 struct span reader_raw(const struct reader *r);
 struct span reader_origin(const struct reader *r);

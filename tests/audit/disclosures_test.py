@@ -57,10 +57,33 @@ def people_and_spreadsheets_get_the_same():
         equal("for people", True, row["recipient"] in said and row["ground"] in said)
 
 
+def a_sum_counts_and_what_is_missing_is_said():
+    other = Record(50, 2)
+    lost = other.grow(50, lose=2000)
+    other.grow(50, erase=[1])
+    end = next(e["index"] for e in other.events() if e["type"] == "segment-open" and e["segment"] == 2)
+    erased = sum(e["type"] == "erased" for e in other.events())
+    equal("some were lost and some erased", (True, True), (0 < lost <= 2000, 0 < erased < end))
+    for words in ([], ["--no-index"]):
+        told = [json.loads(line) for line in
+                other.tool("disclosures", "--patient", "MRN-sum", "--json", *words).stdout.splitlines()]
+        equal("a digest is of 60 to each", [("ana", 60), ("bea", 60), ("cyd", 60)],
+              sorted((r["recipient"], r["events"]) for r in told if r.get("events", 0) > 1))
+        equal("what is missing", (False, lost, erased), tuple(told[-1][k] for k in ("complete", "lost", "erased")))
+        equal("what came through once is one", True, all(r["events"] in (1, 60) for r in told[:-1]))
+    said = other.tool("disclosures", "--patient", "MRN-sum").stdout.splitlines()[-1]
+    table = list(csv.DictReader(io.StringIO(other.tool("disclosures", "--patient", "MRN-sum", "--csv").stdout, newline="")))
+    for text in (said, table[-1]["ground"]):
+        equal(f"not complete: {text}", True, text.startswith("not complete: ") and str(lost) in text and str(erased) in text)
+    equal("of another time nothing is missing", [],
+          other.tool("disclosures", "--patient", "MRN-sum", "--to", "2020-01-01", "--json").stdout.splitlines())
+
+
 def nobody_knows_a_patient_who_was_not_there():
     equal("disclosures", "0 disclosures\n", record.tool("disclosures", "--patient", "MRN-nobody").stdout)
     equal("without a patient", 2, record.tool("disclosures", check=False).returncode)
 
 
 run([everyone_is_there_and_nobody_else, each_says_when_and_on_what_ground, the_period_bounds_them,
-     people_and_spreadsheets_get_the_same, nobody_knows_a_patient_who_was_not_there])
+     people_and_spreadsheets_get_the_same,
+     a_sum_counts_and_what_is_missing_is_said, nobody_knows_a_patient_who_was_not_there])

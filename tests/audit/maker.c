@@ -1,11 +1,12 @@
-/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED [ERASE]]]]
+/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED [ERASE [LOSE]]]]]
  * FOLDER gets record.mdb, record.sizes, record.vkey and root.key; or what is there is gone on with. The same every time but
  * for keys and segments.
  *
  * maker age FOLDER SEGMENT makes that segment seven years older, so that its retention is over.
  *
  * ROOM: for how many entries the store is made. SEED: for another ward. ERASE: a segment, which is erased at the end as if
- * its time had come.
+ * its time had come; 0: none. LOSE: then, a digest of 60 messages to each of three about patient MRN-sum, and so many
+ * deliveries into a ring that cannot hold them; how many were lost is said on a second line.
  *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
@@ -183,6 +184,37 @@ static void erase(uint32_t segment)
 	must(segment_erase(record, &act) == OK);
 }
 
+static void lose(struct record_spec *spec, unsigned n)
+{
+	struct id id = { { 9 } }, last = { { 10 } };
+	uint8_t digest[32] = { 7 };
+	struct happening h = happening(TYPE(DELIVER), PARTY(USER), "ana", "ana.t1", "mercy/unit/u1/vitals/m-1");
+	static const char *const nurse[] = { "ana", "bea", "cyd" };
+	uint64_t lost;
+
+	spec->ring_bytes = 4096;
+	must(record_open(spec, &record) == OK);
+	h.message = &id;
+	h.last = &last;
+	h.digest = digest;
+	h.count = 60;
+	h.until_us = BEGIN_US + 60000000;
+	h.patient = SPAN_LIT("MRN-sum");
+	for (size_t i = 0; i < countof(nurse); i++) {
+		h.actor = span_str(nurse[i]);
+		push(h);
+	}
+	h.count = 0;
+	h.last = NULL;
+	h.digest = NULL;
+	h.at_us = BEGIN_US;
+	for (unsigned i = 0; i < n; i++)
+		(void)record_push(record, &h);
+	lost = record_lost(record);
+	record_close(&record);
+	printf("%" PRIu64 "\n", lost);
+}
+
 int main(int argc, char **argv)
 {
 	char path[512], sizes[512], key[512], name[512], vkey[400];
@@ -220,10 +252,12 @@ int main(int argc, char **argv)
 		if (made == 0)
 			one_of_each();
 		work(begun + wanted * (i + 1) / starts);
-		if (i + 1 == starts && argc > 6)
+		if (i + 1 == starts && argc > 6 && strcmp(argv[6], "0") != 0)
 			erase((uint32_t)strtoul(argv[6], NULL, 10));
 		record_close(&record);
 	}
 	printf("%" PRIu64 "\n", made);
+	if (argc > 7)
+		lose(&spec, (unsigned)strtoul(argv[7], NULL, 10));
 	return 0;
 }

@@ -24,9 +24,12 @@ class Record:
         self.folder = Path(self.scratch.name)
         self.grow(entries, starts)
 
-    def grow(self, entries, starts=1, seed=0, erase=()):
-        subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000", str(seed),
-                        *map(str, erase)], check=True, stdout=subprocess.DEVNULL)
+    def grow(self, entries, starts=1, seed=0, erase=(), lose=None):
+        """With `lose`, how many were."""
+        more = [*erase] if lose is None else [*(erase or [0]), lose]
+        done = subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000", str(seed),
+                               *map(str, more)], check=True, capture_output=True, text=True)
+        return None if lose is None else int(done.stdout.splitlines()[1])
 
     def tool(self, verb, *words, check=True, key=True):
         args = [BUILD / "pullcord", "audit", verb, *words, "--record", self.folder / "record.mdb"]
