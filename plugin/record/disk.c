@@ -28,6 +28,15 @@ enum err disk_flush_folder(const char *path)
 	return fd >= 0 && fsync(fd) == 0 ? OK : ERR_IO;
 }
 
+enum err disk_reserve(int fd, off_t bytes)
+{
+	int why = posix_fallocate(fd, 0, bytes);
+
+	if (why != 0)
+		return err_of(why);
+	return fsync(fd) == 0 ? OK : ERR_IO;
+}
+
 enum err disk_open(const char *path, off_t bytes, int *out)
 {
 	CLEANUP(fd_cleanup) int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -38,12 +47,7 @@ enum err disk_open(const char *path, off_t bytes, int *out)
 	if (fstat(fd, &st) != 0)
 		return ERR_IO;
 	if (st.st_size < bytes) {
-		int why = posix_fallocate(fd, 0, bytes);
-
-		if (why != 0)
-			return err_of(why);
-		if (fsync(fd) != 0)
-			return ERR_IO;
+		TRY(disk_reserve(fd, bytes));
 		TRY(disk_flush_folder(path));
 	}
 	*out = fd;

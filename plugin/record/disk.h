@@ -10,6 +10,8 @@
 /* Opens or makes (0600) a file of at least `bytes`, whose blocks are reserved; a new one is there for good. Never cuts.
  * ERR_NOT_FOUND (folder), ERR_DENIED, ERR_FULL, ERR_IO. */
 enum err disk_open(const char *path, off_t bytes, int *fd) MUST_USE;
+/* The same for more bytes of an open one. ERR_FULL: as it was, or somewhat larger; ERR_IO. */
+enum err disk_reserve(int fd, off_t bytes) MUST_USE;
 /* ERR_NOT_FOUND, ERR_DENIED. */
 enum err disk_open_read(const char *path, int *fd) MUST_USE;
 /* Writes in place and flushes. ERR_FULL, ERR_IO. */

@@ -38,6 +38,7 @@ struct trail {
 	struct store *store;
 	int lock, keys;
 	char index[4096];              /* path of what a search keeps beside it */
+	off_t keys_bytes;               /* reserved */
 	struct tree committed, tree;   /* equal outside of a batch */
 	struct runs committed_runs, runs;
 	struct txn *batch;
@@ -95,6 +96,25 @@ static enum err load(struct trail *t)
 	return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;
 }
 
+#define KEY_SLOT 64
+#define KEYS_STEP ((off_t)1 << 20)
+#define KEYS_AHEAD (KEYS_STEP / 2)      /* thousands of segments */
+
+static off_t key_slot(uint32_t id)
+{
+	return (off_t)(id - 1) * KEY_SLOT;
+}
+
+/* Long before it is needed: when the disk is full by then, segments go on being opened. */
+static void reserve_keys(struct trail *t, uint32_t id)
+{
+	off_t want = key_slot(id) + KEY_SLOT + KEYS_AHEAD;
+
+	want = (want + KEYS_STEP - 1) / KEYS_STEP * KEYS_STEP;
+	if (want > t->keys_bytes && disk_reserve(t->keys, want) == OK)
+		t->keys_bytes = want;
+}
+
 /* Without it nothing can be opened, but everything can be verified. */
 static enum err open_keys(struct trail *t, const char *path, bool read_only)
 {
@@ -104,8 +124,11 @@ static enum err open_keys(struct trail *t, const char *path, bool read_only)
 
 	if (n < 0 || (size_t)n >= sizeof(name))
 		return ERR_TOO_LARGE;
-	if (!read_only)
-		return disk_open(name, 4096, &t->keys);
+	if (!read_only) {
+		TRY(disk_open(name, 4096, &t->keys));
+		reserve_keys(t, 1);
+		return OK;
+	}
 	e = disk_open_read(name, &t->keys);
 	return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
 }
@@ -177,7 +200,6 @@ static struct key32 key32(uint32_t n)
 	return (struct key32){ { (uint8_t)(n >> 24), (uint8_t)(n >> 16), (uint8_t)(n >> 8), (uint8_t)n } };
 }
 
-#define KEY_SLOT 64
 #define WRAP_AAD_MAX (ORIGIN_BYTES_MAX + 6)
 
 static struct span wrap_aad(uint8_t buf[WRAP_AAD_MAX], struct span origin, uint32_t id, uint16_t keep)
@@ -191,17 +213,13 @@ static struct span wrap_aad(uint8_t buf[WRAP_AAD_MAX], struct span origin, uint3
 	return put_span(&b);
 }
 
-static off_t key_slot(uint32_t id)
-{
-	return (off_t)(id - 1) * KEY_SLOT;
-}
-
 enum err trail_put_key(struct trail *t, const struct vault *v, struct span origin, uint32_t id, uint16_t keep,
 		       const struct segment_key *key)
 {
 	uint8_t aad[WRAP_AAD_MAX], slot[KEY_SLOT] = { 0 };
 
 	must(id > 0);
+	reserve_keys(t, id);
 	TRY(vault_seal(v, wrap_aad(aad, origin, id, keep), span(key->b, sizeof(key->b)), slot));
 	return disk_write(t->keys, span(slot, sizeof(slot)), key_slot(id));
 }

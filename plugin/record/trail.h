@@ -11,7 +11,8 @@
  *             "line"      id of the line, number of the next mark, index of the newest (struct line_row)
  *             "erasing"               the segment whose entries are being taken out, and the next index to look at
  *
- * Beside it lies `PATH-keys`: the segments' wrapped keys, one slot of 64 bytes each, written in place. They are not in the
+ * Beside it lies `PATH-keys`: the segments' wrapped keys, one slot of 64 bytes each, written in place, and reserved
+ * by the MiB long before they are needed. They are not in the
  * store because LMDB copies on write, and what was overwritten must be gone. Leave this file out of ordinary backups:
  * restoring it undoes erasure.
  *

@@ -4,7 +4,9 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "keeping.h"
@@ -600,6 +602,47 @@ static void a_key_that_came_back_is_named(void **state)
 	free(now);
 }
 
+static off_t keys_size(void)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s-keys", g.path);
+	assert_int_equal(stat(path, &st), 0);
+	assert_true(st.st_blocks * 512 >= st.st_size);          /* no holes */
+	return st.st_size;
+}
+
+static void no_file_grows_beyond(rlim_t bytes)
+{
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &(struct rlimit){ bytes, RLIM_INFINITY }), 0);
+}
+
+/* A disk that is full must not keep the next segment from being opened. */
+static void room_for_keys_is_there_before_it_is_needed(void **state)
+{
+	const struct segment_key key = { { 3 } };
+	const off_t mib = 1 << 20;
+	struct trail *t = NULL;
+	struct vault vault;
+
+	(void)state;
+	signal(SIGXFSZ, SIG_IGN);
+	vault_init(&vault, g.root, "record");
+	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
+	assert_int_equal(keys_size(), mib);
+	no_file_grows_beyond((rlim_t)mib);
+	for (uint32_t id = 1; id <= mib / 64; id += 63)
+		assert_int_equal(trail_put_key(t, &vault, span_str(RECORDING_ORIGIN), id, 1, &key), OK);
+	assert_int_equal(trail_put_key(t, &vault, span_str(RECORDING_ORIGIN), (uint32_t)(mib / 64) + 1, 1, &key), ERR_FULL);
+	no_file_grows_beyond(RLIM_INFINITY);
+	assert_int_equal(trail_put_key(t, &vault, span_str(RECORDING_ORIGIN), (uint32_t)(mib / 64 / 2), 1, &key), OK);
+	assert_int_equal(keys_size(), mib);
+	assert_int_equal(trail_put_key(t, &vault, span_str(RECORDING_ORIGIN), (uint32_t)(mib / 64 / 2) + 1, 1, &key), OK);
+	assert_int_equal(keys_size(), 2 * mib);
+	trail_close(&t);
+}
+
 /* More retentions in the life of a record than are followed at a time, beside one that is there all the time. */
 static void retentions_come_and_go(void **state)
 {
@@ -634,6 +677,7 @@ int main(void)
 		T(an_erased_segment_whose_entries_or_key_are_there_is_named),
 		T(a_key_that_came_back_is_named),
 		T(retentions_come_and_go),
+		T(room_for_keys_is_there_before_it_is_needed),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
