@@ -624,8 +624,8 @@ static enum err serve_witnesses(struct record *r)
 	return r->failed ? e : OK;
 }
 
-/* What waits, batch by batch, signing between them when it is time; `last`: sign whatever the time. What was committed is
- * signed also when the store takes no more. */
+/* What waits, batch by batch, signing between them when it is time, and serving: there may be no end of what waits. `last`:
+ * sign whatever the time. What was committed is signed also when the store takes no more. */
 static enum err work(struct record *r, bool last)
 {
 	enum err e, signing = OK;
@@ -641,6 +641,8 @@ static enum err work(struct record *r, bool last)
 		if (signing == OK)
 			signing = serve_witnesses(r);
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
+		atomic_store(&r->trouble, (int)(e == OK ? signing : e));
+		serve(r);
 		if (!last && ring_used(r->ring) < ring_bytes(r->ring) / 4)
 			gather(r);
 	} while (e == OK && signing == OK && has_work(r));

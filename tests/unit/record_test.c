@@ -3,12 +3,15 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "audited.h"
 #include "faulty_disk.h"
+#include "keeping.h"
 #include "reader.h"
 #include "own_record.h"
 #include "seed.h"
@@ -727,6 +730,58 @@ static void a_full_store_stops_and_goes_on_with_more_room(void **state)
 	assert_int_equal(report.opened, kept - 2 + 100);
 }
 
+static atomic_bool pushing;
+#define GROUP 4096                      /* what one batch takes */
+
+/* The ring always has more than a batch takes, so the writer never has nothing left to do; for as long as the test may take. */
+static void *push_on(void *arg)
+{
+	uint64_t ticket[3] = { 0 };
+
+	(void)arg;
+	for (uint64_t i = 0; i < 24 * GROUP && atomic_load(&pushing); i++) {
+		struct happening h = publish(i);
+
+		if (i % GROUP == 0) {
+			while (atomic_load(&pushing) && !record_settled(g.record, ticket[i / GROUP % 3]))
+				usleep(100);
+			if (i)
+				ticket[(i / GROUP - 1) % 3] = record_ticket(g.record);
+		}
+		(void)record_push(g.record, &h);
+	}
+	atomic_store(&pushing, false);
+	return NULL;
+}
+
+static void while_it_is_busy_acts_are_carried_out_and_trouble_ends(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	g.spec.map_bytes = 64 << 20;
+	g.spec.ring_bytes = 8 << 20;
+	open_record();
+	atomic_store(&pushing, true);
+	assert_int_equal(pthread_create(&thread, NULL, push_on, NULL), 0);
+	while (record_durable(g.record) < GROUP)
+		usleep(1000);
+	assert_int_equal(segment_hold(g.record, &(struct segment_act){ 1, 1, SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") }, true),
+			 OK);
+	assert_true(atomic_load(&pushing));
+	disk_refuses(ENOSPC, g.path);
+	while (record_trouble(g.record) == OK && atomic_load(&pushing))
+		usleep(1000);
+	disk_heals();
+	while (record_trouble(g.record) != OK && atomic_load(&pushing))
+		usleep(1000);
+	assert_true(atomic_load(&pushing));
+	atomic_store(&pushing, false);
+	pthread_join(thread, NULL);
+	record_close(&g.record);
+	assert_good();
+}
+
 static void nothing_is_shown_that_is_not_in_the_sizes_file(void **state)
 {
 	uint64_t size = 0;
@@ -852,6 +907,7 @@ int main(void)
 		T(a_ticket_is_settled_when_it_is_durable),
 		T(the_disk_runs_low_by_degrees),
 		T(a_full_store_stops_and_goes_on_with_more_room),
+		T(while_it_is_busy_acts_are_carried_out_and_trouble_ends),
 		T(nothing_is_shown_that_is_not_in_the_sizes_file),
 		T(a_failed_batch_comes_again_under_another_key),
 		T(a_failing_disk_is_not_asked_again),
