@@ -834,16 +834,23 @@ static enum err check_tree(struct record *r, struct txn *view)
 	}
 }
 
-static enum err resume(struct record *r, struct span vkey)
+/* What must be there is not: damaged. */
+static enum err damaged(enum err e)
+{
+	return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;
+}
+
+/* Whose record it is comes first: another's checkpoints only look damaged. */
+static enum err resume(struct record *r, struct span vkey, const char *sizes_path)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
-	enum err e;
 
 	TRY(trail_view(r->trail, &view));
-	e = trail_tree(r->trail)->size ? check_keys(r, view, vkey) : OK;
-	if (e == OK)
-		e = check_tree(r, view);
-	return e == ERR_NOT_FOUND ? ERR_CORRUPT : e;   /* what must be there is not */
+	if (trail_tree(r->trail)->size)
+		TRY(damaged(check_keys(r, view, vkey)));
+	if (sizes_path[0])
+		TRY(sizes_open(sizes_path, origin(r), r->pub, false, &r->sizes));
+	return damaged(check_tree(r, view));
 }
 
 static enum err open_files(struct record *r, const struct record_spec *spec)
@@ -855,9 +862,7 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	TRY(vkey_write(origin(r), r->pub, vkey, sizeof(vkey)));
 	TRY(trail_open(spec->path, spec->map_bytes, false, &r->trail));
 	r->ink = (struct ink){ r->trail, &r->vault, &r->seal, origin(r) };
-	if (spec->sizes_path[0])
-		TRY(sizes_open(spec->sizes_path, origin(r), r->pub, false, &r->sizes));
-	TRY(resume(r, span_str(vkey)));
+	TRY(resume(r, span_str(vkey), spec->sizes_path));
 	e = keeping_finish(r->trail);           /* what a crash interrupted */
 	if (e != OK && e != ERR_EXISTS)
 		return e;

@@ -871,6 +871,7 @@ static void other_keys_do_not_open_it(void **state)
 {
 	(void)state;
 	record_some(10);
+	record_some(10);                /* more than one checkpoint that others cannot read */
 	g.root[0] ^= 1;
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
 	g.root[0] ^= 1;
