@@ -50,7 +50,8 @@ static void resume(struct spill *s, uint32_t layout)
 {
 	uint64_t head = atomic_load(&s->h->head), tail = atomic_load(&s->h->tail);
 	bool ours = memcmp(s->h->magic, magic, sizeof(magic)) == 0 && s->h->bytes == s->bytes && tail <= head &&
-		    head - tail <= s->bytes && head % 8 == 0 && tail % 8 == 0;
+		    head - tail <= s->bytes && head % 8 == 0 && tail % 8 == 0 &&
+		    atomic_load(&s->h->given) <= atomic_load(&s->h->pushed);
 
 	if (ours && s->h->layout != layout) {
 		s->damaged = atomic_load(&s->h->pushed) - atomic_load(&s->h->given);
@@ -144,7 +145,8 @@ bool spill_push(struct spill *s, const struct span *piece, size_t n)
 	return true;
 }
 
-/* After a power failure pages may be old: a length that makes no sense ends the reading of what there was. */
+/* After a power failure pages may be old: a length that makes no sense, or a skip past the end (SKIP is larger than any
+ * length), ends the reading of what there was. */
 static void give_up(struct spill *s, uint64_t head)
 {
 	s->damaged_taken += atomic_load(&s->h->pushed) - s->taken_n;
@@ -164,7 +166,7 @@ bool spill_peek(struct spill *s, struct span *out)
 		uint64_t from = s->taken;
 
 		memcpy(&sealed, s->p + at, sizeof(sealed));
-		if (sealed == SKIP) {
+		if (sealed == SKIP && from + room < head) {
 			s->taken += room;
 			continue;
 		}

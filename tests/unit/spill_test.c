@@ -208,6 +208,44 @@ static void a_changed_length_ends_the_reading(void **state)
 	take(9);
 }
 
+static void overwrite(off_t at, const void *what, size_t n)
+{
+	int fd = open(file(), O_RDWR);
+
+	assert_int_equal(pwrite(fd, what, n, at), (ssize_t)n);
+	close(fd);
+}
+
+/* As of an older page: the mark that the rest up to the end is not used. */
+static void a_stale_skip_ends_the_reading(void **state)
+{
+	struct span s;
+
+	(void)state;
+	for (uint64_t i = 0; i < 5; i++)
+		assert_true(push(i));
+	overwrite(4096, &(uint32_t){ UINT32_MAX }, 4);
+	assert_false(spill_peek(spill, &s));
+	assert_int_equal(spill_damaged(spill), 5);
+	spill_advance(spill);
+	assert_true(spill_empty(spill));
+	assert_true(push(9));
+	take(9);
+}
+
+static void counters_that_cannot_be_are_begun_anew(void **state)
+{
+	(void)state;
+	assert_true(push(0));
+	spill_close(&spill);
+	overwrite(48, &(uint64_t){ 100 }, 8);   /* more records given back than were ever pushed */
+	open_spill();
+	assert_true(spill_empty(spill));
+	assert_int_equal(spill_damaged(spill), 0);
+	assert_true(push(1));
+	take(1);
+}
+
 static void another_layout_is_counted_and_gone(void **state)
 {
 	struct span s;
@@ -256,6 +294,8 @@ int main(void)
 		T(nothing_of_it_can_be_read_without_the_key),
 		T(a_changed_record_is_left_out_and_counted),
 		T(a_changed_length_ends_the_reading),
+		T(a_stale_skip_ends_the_reading),
+		T(counters_that_cannot_be_are_begun_anew),
 		T(another_layout_is_counted_and_gone),
 		T(a_file_that_is_none_of_ours_is_begun_anew),
 	};
