@@ -47,12 +47,13 @@ static int read_word(const struct opt_page *page, const char *name, const char *
 	if (!text)
 		return OPT_RUN;
 	for (int i = 1; word(i); i++)
-		if (strcmp(word(i), text) == 0) {
+		if (*text && strcmp(word(i), text) == 0) {
 			*out = i;
 			return OPT_RUN;
 		}
 	for (int i = 1; word(i) && n < sizeof(all); i++)
-		n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", i > 1 ? ", " : "", word(i));
+		if (*word(i))
+			n += (size_t)snprintf(all + n, sizeof(all) - n, "%s%s", n ? ", " : "", word(i));
 	return opt_wrong(page, "--%s takes one of %s; not \"%s\"", name, all, text);
 }
 

@@ -46,7 +46,14 @@ const char *event_type(const Pullcord__V1__AuditEvent *e)
 	return (size_t)e->type < countof(types) && types[e->type].name ? types[e->type].name : "unknown";
 }
 
-const char *event_type_word(int n) { return n >= 0 && (size_t)n < countof(types) ? types[n].name : NULL; }
+/* Not every number is one: some are kept for other programs' events. */
+const char *event_type_word(int n)
+{
+	if (n < 0 || (size_t)n >= countof(types))
+		return NULL;
+	return types[n].name ? types[n].name : "";
+}
+
 const char *event_outcome_word(int n) { return n >= 0 && (size_t)n < countof(outcomes) ? outcomes[n].name : NULL; }
 
 const char *event_outcome(const Pullcord__V1__AuditEvent *e)

@@ -12,7 +12,7 @@ const char *event_party(const Pullcord__V1__AuditEvent *e);
 /* Why the policy decided so; NULL where it did not decide. */
 const char *event_why(const Pullcord__V1__AuditEvent *e);
 
-/* The words of type and outcome `n`; NULL past the last. */
+/* The words of type and outcome `n`; "" where there is none of that number, NULL past the last. */
 const char *event_type_word(int n);
 const char *event_outcome_word(int n);
 

@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <ctype.h>
 
 #include "criteria.h"
 
@@ -55,10 +56,34 @@ static void a_topic_is_met_by_filters_and_by_itself(void **state)
 	}
 }
 
+/* Whatever number it has: types are not numbered without a hole. */
+static void every_event_can_be_asked_for(void **state)
+{
+	const ProtobufCEnumDescriptor *const type = &pullcord__v1__audit_type__descriptor;
+	const struct opt_page page = { .command = "test" };
+	char name[64];
+
+	(void)state;
+	for (unsigned i = 0; i < type->n_values; i++) {
+		struct criteria c = { .event = name };
+		size_t n = strlen("AUDIT_");
+
+		if (type->values[i].value == 0)
+			continue;
+		for (size_t at = 0; at <= strlen(type->values[i].name + n); at++)
+			name[at] = (char)tolower(type->values[i].name[n + at]);
+		if (criteria_read(&c, &page) != OPT_RUN || c.type != type->values[i].value)
+			fail_msg("--event %s", name);
+	}
+	assert_int_not_equal(criteria_read(&(struct criteria){ .event = "" }, &page), OPT_RUN);
+	assert_int_not_equal(criteria_read(&(struct criteria){ .event = "none" }, &page), OPT_RUN);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times_are_read),
+		cmocka_unit_test(every_event_can_be_asked_for),
 		cmocka_unit_test(a_topic_is_met_by_filters_and_by_itself),
 	};
 
