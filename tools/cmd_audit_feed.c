@@ -329,12 +329,19 @@ int audit_feed(int argc, char **argv)
 
 /* ---- reconcile ---- */
 
+#define PARTS_MAX 8                 /* AUDITED_RECIPIENTS_MAX / MAPPED_RECIPIENTS, and then some */
+
 struct seen {
-	uint8_t *bit;
+	uint8_t *parts;                 /* of each entry: a bit for each of its messages */
 	uint64_t size, twice;
 };
 
-static bool was_seen(const struct seen *s, uint64_t i) { return s->bit[i / 8] >> i % 8 & 1; }
+static bool was_seen(const struct seen *s, uint64_t index, uint32_t parts)
+{
+	uint8_t all = (uint8_t)((1u << (parts < PARTS_MAX ? parts : PARTS_MAX)) - 1);
+
+	return (s->parts[index] & all) == all;
+}
 
 /* The text between two marks of a line; empty when it is not there. */
 static struct span between(struct span line, const char *before, const char *after)
@@ -348,21 +355,29 @@ static struct span between(struct span line, const char *before, const char *aft
 	return end ? span(at, (size_t)(end - at)) : span(NULL, 0);
 }
 
+/* The number in a message's last object; `rest`: what follows it, "/5" of "2/5". */
+static bool number_of(struct span line, const char *before, uint64_t most, uint64_t *n, struct span *rest)
+{
+	struct span text = between(line, before, "\"");
+	uint8_t digits[24];
+	long have = text.n && text.n <= 32 ? base64_decode(text, digits, sizeof(digits)) : 0;
+
+	return have > 0 && span_u64(span_cut(span(digits, (size_t)have), '/', rest), most, n);
+}
+
+/* A delivery to many is several messages. */
 static void see_line(struct seen *s, struct span line, struct span origin)
 {
-	uint8_t digits[24];
-	struct span source = between(line, "AuditSourceID=\"", "\""), seq;
-	uint64_t index;
-	long n;
+	struct span source = between(line, "AuditSourceID=\"", "\""), rest;
+	uint64_t index, part = 1;
 
-	seq = between(line, "type=\"chain-seq\" value=\"", "\"");
-	if (!span_eq(source, origin) || seq.n == 0 || seq.n > 32)
+	if (!span_eq(source, origin) || !number_of(line, "type=\"chain-seq\" value=\"", s->size - 1, &index, &rest))
 		return;
-	n = base64_decode(seq, digits, sizeof(digits));
-	if (n <= 0 || !span_u64(span(digits, (size_t)n), s->size - 1, &index))
+	if (between(line, "type=\"part\" value=\"", "\"").n &&
+	    (!number_of(line, "type=\"part\" value=\"", PARTS_MAX, &part, &rest) || part == 0))
 		return;
-	s->twice += was_seen(s, index);
-	s->bit[index / 8] |= (uint8_t)(1u << index % 8);
+	s->twice += s->parts[index] >> (part - 1) & 1;
+	s->parts[index] |= (uint8_t)(1u << (part - 1));
 }
 
 static enum err see_file(struct seen *s, const char *path, struct span origin)
@@ -407,9 +422,9 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 	struct reconcile *r = ctx;
 	struct missing *m = &r->missing;
 
-	(void)entry, (void)e;
+	(void)entry;
 	m->events++;
-	if (index < r->seen.size && was_seen(&r->seen, index)) {
+	if (index < r->seen.size && was_seen(&r->seen, index, mapped_parts(e))) {
 		say_range(m);
 		m->open = false;
 		return OK;
@@ -425,7 +440,7 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 static int reconcile_run(const struct source *s, struct criteria *c, const struct opt_list *file)
 {
 	CLEANUP(reader_close) struct reader *r = NULL;
-	CLEANUP(free_cleanup) uint8_t *bits = NULL;
+	CLEANUP(free_cleanup) uint8_t *parts = NULL;
 	struct reconcile rec = { 0 };
 	struct audit_walk walk = { .criteria = c, .progress = "compared, entry" };
 	struct mapped_source source;
@@ -442,9 +457,9 @@ static int reconcile_run(const struct source *s, struct criteria *c, const struc
 	e = reader_size(r, &rec.seen.size);
 	if (e != OK || rec.seen.size == 0)
 		return source_no_record(e == OK ? ERR_CORRUPT : e, s->record);
-	bits = calloc(rec.seen.size / 8 + 1, 1);
-	must(bits);
-	rec.seen.bit = bits;
+	parts = calloc(rec.seen.size, 1);
+	must(parts);
+	rec.seen.parts = parts;
 	for (size_t i = 0; i < file->n; i++) {
 		e = see_file(&rec.seen, file->text[i], put_span(&origin));
 		if (e != OK)
@@ -483,7 +498,8 @@ int audit_reconcile(int argc, char **argv)
 		.most = OPT_LIST_MAX,
 		.text = "Compares what an audit repository kept of a feed, one message a line, with the record, and says which entries "
 			"are missing there. pullcord audit feed --first sends them again. Ends with 1 when some are.\n"
-			"Only messages of this record are looked at, by the index they say (chain-seq).",
+			"Only messages of this record are looked at, by the index they say (chain-seq); an event that is several "
+			"messages is missing as long as one of them is.",
 		.example = "pullcord audit reconcile /var/log/arr.raw --from 2026-11-01",
 		OPTS(opt),
 	};

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """`pullcord audit feed` to a real rsyslogd over TLS that is killed and started again: nothing is missing in the end."""
 import base64
+import json
 import re
 import shutil
 import signal
@@ -179,6 +180,25 @@ def reconcile_names_what_is_missing():
           [(int(a), int(b)) for a, b in re.findall(r"missing: (\d+) to (\d+)", done.stdout)])
 
 
+def a_part_that_is_missing_is_missed():
+    where, record = repository(), Record(300)
+    where.start()
+    feed(record, where, "--once").communicate(timeout=PATIENCE)
+    came = until(lambda: missing(record, where) == 0)
+    where.end(signal.SIGTERM)
+    equal("everything came", True, came)
+    second = re.compile(r'type="part" value="Mi8z"')         # 2/3
+    many = {seq(line) for line in where.lines() if second.search(line)}
+    equal("one delivery is of three messages", 1, len(many))
+    kept = record.folder / "kept"
+    kept.write_text("\n".join(line for line in where.lines() if not second.search(line)))
+    done = record.tool("reconcile", kept, "--json", check=False)
+    equal("exit status", 1, done.returncode)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    equal("what is missing", [{"first": min(many), "last": min(many)}], told[:-1])
+    equal("sums", (1, 0), (told[-1]["missing"], told[-1]["twice"]))
+
+
 def a_server_of_another_name_gets_nothing():
     where, record = repository(), Record(100)
     where.start("other")
@@ -199,4 +219,5 @@ def a_state_of_another_record_is_refused():
 
 
 run([nothing_is_missing_after_the_repository_was_killed, what_is_surely_there_is_not_sent_again,
-     reconcile_names_what_is_missing, a_server_of_another_name_gets_nothing, a_state_of_another_record_is_refused])
+     reconcile_names_what_is_missing, a_part_that_is_missing_is_missed,
+     a_server_of_another_name_gets_nothing, a_state_of_another_record_is_refused])
