@@ -21,6 +21,13 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 	return e == OK ? CMD_DONE : source_no_record(e, s->record);
 }
 
+int audit_replaced(const char *path)
+{
+	report_error("the record that was read is no longer %s: it was renewed, or another one was put there", path);
+	report_hint("begin again for the one that is there; what was put aside can be read by --record");
+	return CMD_NO;
+}
+
 /* ---- with an index ---- */
 
 struct install_path audit_index_path(const struct source *s, const char *given)

@@ -25,6 +25,9 @@ int audit_witness(int argc, char **argv);
 /* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. CMD_DONE; what went wrong is said. */
 int audit_open(const struct source *s, struct criteria *c, struct reader **out) MUST_USE;
 
+/* Says that the record which is followed has ended, because another one lies in its place. CMD_NO. */
+int audit_replaced(const char *path);
+
 /* Where the index of a record lies: beside it, record.mdb gives record.idx; `given` NULL or what an option says. */
 struct install_path audit_index_path(const struct source *s, const char *given);
 #define AUDIT_INDEX_OPTS(path, none)                                                                                   \

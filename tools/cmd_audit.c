@@ -46,13 +46,18 @@ static int tail_follow(struct reader *r, const char *path, uint64_t at)
 	int code = CMD_DONE;
 
 	while (code == CMD_DONE && !report_broken()) {
+		enum err e;
+
 		if (reader_generation(r) == generation) {
+			if (reader_replaced(r))
+				return audit_replaced(path);
 			nanosleep(&pause, NULL);
 			continue;
 		}
 		generation = reader_generation(r);
-		if (reader_size(r, &size) != OK)
-			return source_no_record(ERR_IO, path);
+		e = reader_size(r, &size);
+		if (e != OK)
+			return source_no_record(e, path);
 		code = say_entries(r, path, at, size);
 		at = size;
 	}

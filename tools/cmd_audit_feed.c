@@ -31,6 +31,8 @@ struct feed {
 	struct mapped_source source;
 	struct mapped mapped;
 	struct resend resend;
+	enum err broken;                /* what kept the record from being read on; its errors are not the connection's */
+	bool replaced;
 	uint64_t next, size, sent, generation, saved;
 	int64_t saved_ms;
 	uint8_t scratch[FRAMED_BYTES_MAX], frame[FRAMED_BYTES_MAX + 16];
@@ -127,13 +129,19 @@ static enum err send_event(struct feed *f, const Pullcord__V1__AuditEvent *e)
 	return OK;
 }
 
+static enum err of_record(struct feed *f, enum err e)
+{
+	f->broken = e;
+	return e;
+}
+
 static enum err send_some(struct feed *f)
 {
 	const Pullcord__V1__AuditEvent *event;
 	struct entry entry;
 
 	for (int i = 0; i < ROUND && f->next < f->size; i++, f->next++) {
-		TRY(reader_get(f->reader, f->next, &entry, &event));
+		TRY(of_record(f, reader_get(f->reader, f->next, &entry, &event)));
 		if (event)
 			TRY(send_event(f, event));
 	}
@@ -144,10 +152,12 @@ static enum err look(struct feed *f)
 {
 	uint64_t generation = reader_generation(f->reader);
 
-	if (generation == f->generation)
-		return OK;
+	if (generation == f->generation) {
+		f->replaced = f->next == f->size && reader_replaced(f->reader);
+		return f->replaced ? of_record(f, ERR_NOT_FOUND) : OK;
+	}
 	f->generation = generation;
-	return reader_size(f->reader, &f->size);
+	return of_record(f, reader_size(f->reader, &f->size));
 }
 
 /* One connection, until it breaks, or there is no more to do. */
@@ -190,7 +200,7 @@ static enum err feed_loop(struct feed *f)
 			tls_close(&f->tls);
 			if (e == OK)
 				return OK;
-			if (e != ERR_CLOSED)
+			if (e != ERR_CLOSED || f->broken)
 				return e;
 			f->next = resend_broken(&f->resend);
 		}
@@ -205,6 +215,13 @@ static enum err feed_loop(struct feed *f)
 
 static int feed_failed(const struct feed *f, enum err e)
 {
+	if (f->replaced)
+		return audit_replaced(f->from->record);
+	if (f->broken) {
+		(void)source_no_record(f->broken, f->from->record);
+		report_hint("entry %llu; pullcord audit verify says more", (unsigned long long)f->next);
+		return CMD_NO;
+	}
 	if (e == ERR_IO || e == ERR_KEY) {
 		report_error("cannot speak to %s: %s", f->to, *tls_why() ? tls_why() : err_text(e));
 		report_hint("--cafile has the CA of its certificate, which names the host of --to; --cert and --cert-key are ours");

@@ -1,11 +1,15 @@
 #include "reader.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "audited.h"
 #include "trail.h"
 
 struct reader {
+	char *path;
+	struct stat file;               /* as it was opened */
 	struct trail *trail;
 	struct vault vault;
 	struct seal seal;
@@ -53,6 +57,10 @@ enum err reader_open(const char *path, const uint8_t root[32], struct reader **o
 	if (!r)
 		return ERR_FULL;
 	vault_init(&r->vault, root, "record");
+	r->path = strdup(path);
+	if (!r->path)
+		return ERR_FULL;
+	(void)stat(path, &r->file);     /* before: what takes its place meanwhile is another */
 	TRY(trail_open(path, 1 << 20, true, &r->trail));
 	TRY(learn_origin(r));
 	*out = r;
@@ -65,6 +73,7 @@ void reader_close(struct reader **r)
 	if (*r) {
 		audited_free(&(*r)->event);
 		trail_close(&(*r)->trail);
+		free((*r)->path);
 		crypt_wipe(*r, sizeof(**r));
 	}
 	free(*r);
@@ -85,6 +94,15 @@ enum err reader_size(struct reader *r, uint64_t *out)
 uint64_t reader_generation(const struct reader *r)
 {
 	return trail_generation(r->trail);
+}
+
+bool reader_replaced(const struct reader *r)
+{
+	struct stat now;
+
+	if (stat(r->path, &now) != 0)
+		return errno == ENOENT;
+	return now.st_dev != r->file.st_dev || now.st_ino != r->file.st_ino;
 }
 
 static enum err learn_key(struct reader *r, uint32_t segment)

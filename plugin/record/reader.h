@@ -15,6 +15,8 @@ void reader_close(struct reader **r);
 /* Entries there are now; generation: a number that rises when there may be more, a look at memory. */
 enum err reader_size(struct reader *r, uint64_t *out) MUST_USE;
 uint64_t reader_generation(const struct reader *r);
+/* Another record lies there now, or none: this one gets no more entries. */
+bool reader_replaced(const struct reader *r);
 
 /* Entry `index`; *event is NULL for what is no event or was erased (entry->kind). Both borrow from the reader until the next call. ERR_NOT_FOUND. */
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,

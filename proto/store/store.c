@@ -5,6 +5,7 @@
 #include <lmdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,11 +20,12 @@ struct store {
 	MDB_dbi table[STORE_TABLES_MAX];
 	unsigned tables;
 	bool read_only;
+	atomic_uint views;      /* open transactions */
 };
 
 struct txn {
 	MDB_txn *mdb;
-	const struct store *store;
+	struct store *store;
 	bool read_only;
 };
 
@@ -389,6 +391,14 @@ uint64_t txn_generation(const struct txn *t)
 	return mdb_txn_id(t->mdb);
 }
 
+/* The writer gave the file more room. LMDB maps it anew when it is told, which must not be while anything is read. */
+static int begin_in_grown(struct store *s, MDB_txn **out)
+{
+	int rc = s->read_only && atomic_load(&s->views) == 0 ? mdb_env_set_mapsize(s->env, 0) : MDB_MAP_RESIZED;
+
+	return rc ? rc : mdb_txn_begin(s->env, NULL, MDB_RDONLY, out);
+}
+
 static enum err begin(struct store *s, bool read_only, struct txn **out)
 {
 	CLEANUP(free_cleanup) struct txn *t = calloc(1, sizeof(*t));
@@ -402,7 +412,10 @@ static enum err begin(struct store *s, bool read_only, struct txn **out)
 	rc = mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &t->mdb);
 	if (rc == MDB_READERS_FULL && mdb_reader_check(s->env, NULL) == 0)   /* slots of readers that were killed */
 		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t->mdb);
+	if (rc == MDB_MAP_RESIZED)
+		rc = begin_in_grown(s, &t->mdb);
 	TRY(err_of(rc));
+	atomic_fetch_add(&s->views, 1);
 	*out = t;
 	t = NULL;
 	return OK;
@@ -415,14 +428,17 @@ enum err txn_commit(struct txn **t)
 {
 	int rc = mdb_txn_commit((*t)->mdb);
 
+	atomic_fetch_sub(&(*t)->store->views, 1);
 	free_cleanup(t);
 	return err_of(rc);
 }
 
 void txn_abort(struct txn **t)
 {
-	if (*t)
+	if (*t) {
 		mdb_txn_abort((*t)->mdb);
+		atomic_fetch_sub(&(*t)->store->views, 1);
+	}
 	free_cleanup(t);
 }
 

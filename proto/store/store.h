@@ -46,6 +46,7 @@ bool store_tight(struct store *s);
 /* The number of the last committed transaction, by whichever process: a look at memory, no I/O. */
 uint64_t store_generation(const struct store *s);
 
+/* Of a read-only store also after its writer gave the file more room, as long as no other transaction is open then. */
 enum err txn_begin_read(struct store *s, struct txn **out) MUST_USE;
 enum err txn_begin_write(struct store *s, struct txn **out) MUST_USE;
 enum err txn_commit(struct txn **t) MUST_USE;     /* durable when OK; *t is NULL after it in any case */

@@ -199,6 +199,27 @@ def a_part_that_is_missing_is_missed():
     equal("sums", (1, 0), (told[-1]["missing"], told[-1]["twice"]))
 
 
+def who_follows_a_record_that_was_renewed_is_told():
+    where, record, other = repository(), Record(100), Record(50)
+    where.start()
+    child = feed(record, where)
+    size = max(e["index"] for e in record.events())
+    tail = subprocess.Popen([BUILD / "pullcord", "audit", "tail", "--follow", "--json", "--record", record.folder / "record.mdb",
+                             "--key", record.folder / "root.key"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        equal("all is fed", True, until(lambda: missing(record, where) == 0))
+        equal("all is shown", True, any(json.loads(line)["index"] == size for line in tail.stdout))
+        (other.folder / "record.mdb").rename(record.folder / "record.mdb")
+        said = child.communicate(timeout=PATIENCE)[0]
+        told = tail.communicate(timeout=PATIENCE)[1]
+    finally:
+        for each in (child, tail):
+            each.kill()
+        where.end(signal.SIGTERM)
+    for code, text in ((child.returncode, said), (tail.returncode, told)):
+        equal(f"the reason is said: {text}", (1, True), (code, "it was renewed" in text))
+
+
 def a_server_of_another_name_gets_nothing():
     where, record = repository(), Record(100)
     where.start("other")
@@ -220,4 +241,5 @@ def a_state_of_another_record_is_refused():
 
 run([nothing_is_missing_after_the_repository_was_killed, what_is_surely_there_is_not_sent_again,
      reconcile_names_what_is_missing, a_part_that_is_missing_is_missed,
+     who_follows_a_record_that_was_renewed_is_told,
      a_server_of_another_name_gets_nothing, a_state_of_another_record_is_refused])

@@ -431,6 +431,46 @@ static void room_once_given_stays(void **state)
 	store_close(&s);
 }
 
+/* The broker is started with more room while somebody follows the record. */
+static void a_reader_goes_on_when_the_file_is_given_more_room(void **state)
+{
+	struct store_spec larger = spec_of("test", 2, false);
+	uint8_t filler[2000] = { 1 };
+	struct store *s = fresh();
+	int go[2], status;
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	store_close(&s);
+	assert_int_equal(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		bool good = read(go[0], &byte, 1) == 1;
+
+		larger.map_bytes = 4 * MAP;
+		good = good && store_open(scratch_path(&scratch, "t.mdb"), &larger, &s) == OK;
+		for (uint64_t i = 0; i < 600 && good; i++) {
+			struct key64 k = key64(i);
+
+			good = put_one(s, A, key64_span(&k), span(filler, sizeof(filler))) == OK;
+		}
+		good = good && put_one(s, B, SPAN_LIT("last"), SPAN_LIT("there")) == OK;
+		store_close(&s);
+		_exit(good ? 0 : 1);
+	}
+	s = open_at(scratch_path(&scratch, "t.mdb"), true);
+	assert_value(s, B, "last", NULL);
+	assert_int_equal(write(go[1], "x", 1), 1);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	assert_value(s, B, "last", "there");
+	assert_value(s, B, "last", "there");
+	store_close(&s);
+	close(go[0]);
+	close(go[1]);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -463,6 +503,7 @@ int main(void)
 		cmocka_unit_test(tight_comes_before_full_and_deleting_still_works),
 		cmocka_unit_test(full_is_an_error_and_the_rest_stays_readable),
 		cmocka_unit_test(room_once_given_stays),
+		cmocka_unit_test(a_reader_goes_on_when_the_file_is_given_more_room),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
