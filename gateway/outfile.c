@@ -502,23 +502,29 @@ static enum err keys_prune(struct outfile *f, struct txn *t)
 	return OK;
 }
 
-/* Sequence numbers rise through all tiers together. */
-static enum err find_next_seq(struct txn *t, uint64_t *out)
+static enum err seq_past(struct txn *t, enum table_no table, uint64_t *next)
 {
 	struct span key = span(NULL, 0), value;
 	struct place at;
 	enum err e;
 
-	*out = 1;
-	while ((e = txn_after(t, QUEUE, key, &key, &value)) == OK) {
+	while ((e = txn_after(t, table, key, &key, &value)) == OK) {
 		if (key.n != PLACE_BYTES)
 			return ERR_CORRUPT;
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
-		if (key64_value(span(at.b + 1, 8)) >= *out)
-			*out = key64_value(span(at.b + 1, 8)) + 1;
+		if (key64_value(span(at.b + 1, 8)) >= *next)
+			*next = key64_value(span(at.b + 1, 8)) + 1;
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* Sequence numbers rise through all tiers together. What is set aside keeps its place: nobody else may get it. */
+static enum err find_next_seq(struct txn *t, uint64_t *out)
+{
+	*out = 1;
+	TRY(seq_past(t, QUEUE, out));
+	return seq_past(t, ASIDE, out);
 }
 
 /* What was held when the last run ended is due now. */

@@ -225,6 +225,26 @@ static void what_was_set_aside_can_be_due_again(void **state)
 	assert_int_equal(all()->n, 0);
 }
 
+/* Also when none of it could be brought back: its place is not given to another message. */
+static void what_was_set_aside_keeps_its_place_over_a_restart(void **state)
+{
+	(void)state;
+	for (unsigned n = 1; n <= 2; n++) {
+		struct id id = put_one(1, n);
+
+		done(WORK_PUT, OK);
+		assert_int_equal(outbox_aside(o, &id, 0x87), OK);
+		done(WORK_ASIDE, OK);
+		reopen();
+		assert_int_equal(outbox_aside_count(o), n);
+	}
+	assert_int_equal(outbox_again(o), OK);
+	done(WORK_AGAIN, OK);
+	done(WORK_AGAIN, OK);
+	assert_int_equal(number_at(&all()->item[0]), 1);
+	assert_int_equal(number_at(&all()->item[1]), 2);
+}
+
 static void a_source_id_is_taken_once_also_after_a_restart(void **state)
 {
 	struct outbox_message m = message(1, 1);
@@ -708,6 +728,7 @@ int main(void)
 		WITH_OUTBOX(delivered_is_gone_and_says_whose_it_was),
 		WITH_OUTBOX(what_was_set_aside_is_counted_and_not_sent),
 		WITH_OUTBOX(what_was_set_aside_can_be_due_again),
+		WITH_OUTBOX(what_was_set_aside_keeps_its_place_over_a_restart),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
