@@ -336,6 +336,7 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	TRY(outbox_record_read(put_span(&b), &op->m));
 	op->m.digest = m->digest;
 	op->m.folded = m->folded;
+	op->m.early = m->early;
 	op->work = work;
 	op->id = m->id;
 	outfile_seen_key(o->file, m->source, m->source_id, &m->digest, op->seen);
@@ -374,13 +375,13 @@ enum err outbox_aside(struct outbox *o, const struct id *id, int reason)
 	return by_id(o, WORK_ASIDE, id, reason);
 }
 
-enum err outbox_again(struct outbox *o)
+enum err outbox_again(struct outbox *o, size_t *asked)
 {
 	struct id id[OUTBOX_ASIDE_MAX];
 	size_t n = outfile_aside(o->file, id, countof(id));
 
-	for (size_t i = 0; i < n; i++)
-		TRY(by_id(o, WORK_AGAIN, &id[i], 0));
+	for (*asked = 0; *asked < n; ++*asked)
+		TRY(by_id(o, WORK_AGAIN, &id[*asked], 0));
 	return OK;
 }
 

@@ -51,7 +51,7 @@ struct outbox_message {
 	uint8_t key[OPEN_KEY];          /* Alert.key; zero for what is no alert */
 	struct span topic, input, source, source_id, envelope;
 	struct digest digest;           /* of what came; known while it is new work, not kept with the message */
-	bool folded;                    /* it is but one more of others; as digest */
+	bool folded, early;             /* it is but one more of others; it is on its way already; as digest */
 };
 
 enum outbox_work {
@@ -91,8 +91,8 @@ enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_aside(struct outbox *o, const struct id *id, int reason) MUST_USE;
-/* All that was set aside, most important first: WORK_AGAIN tells each. */
-enum err outbox_again(struct outbox *o) MUST_USE;
+/* All that was set aside, most important first: WORK_AGAIN tells each of `asked`. */
+enum err outbox_again(struct outbox *o, size_t *asked) MUST_USE;
 /* By input, source, source_id and digest. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;

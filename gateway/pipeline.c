@@ -4,6 +4,7 @@
 
 #include "alarms.h"
 #include "filters.h"
+#include "leaving.h"
 #include "link.h"
 #include "log.h"
 #include "message.h"
@@ -36,6 +37,7 @@ struct gateway {
 	struct outbox *outbox;
 	struct flight *flight;
 	struct open *open;
+	struct leaving leaving;
 	struct uplink *uplink;
 	struct link link;
 	unsigned broker;            /* of those the scout knows: the one we are with, or dial */
@@ -169,18 +171,32 @@ static struct outbox_message kept(const struct port *p, const struct event *e, c
 }
 
 /* Publish early: an urgent message is on its way while its commit is being flushed, and does not wait for the next try
- * to reach the broker. */
-static enum err keep(struct gateway *g, const struct outbox_message *m)
+ * to reach the broker. Only not before an earlier one of its condition. `kind`: NULL when it is no alert. */
+static enum err keep(struct gateway *g, struct outbox_message *m, const uint8_t *kind)
 {
 	uint64_t seq;
 
+	m->early = m->tier < FLIGHT_TIER_CALM && !(kind && leaving_has(&g->leaving, kind));
 	TRY(outbox_put(g->outbox, m, &seq));
-	if (m->tier < FLIGHT_TIER_CALM) {
+	if (m->early)
 		fly(g, &m->id, m->tier, seq);
+	else if (kind)
+		leaving_add(&g->leaving, &m->id, kind);
+	if (m->tier < FLIGHT_TIER_CALM) {
 		step(g, LINK_EV_URGENT);
 		send_some(g);
 	}
 	return OK;
+}
+
+/* What was held is due. */
+static void release(struct gateway *g, const struct id *id, const uint8_t kind[THROTTLE_KEY])
+{
+	enum err e = outbox_release(g->outbox, id);
+
+	if (e == OK)
+		leaving_add(&g->leaving, id, kind);
+	tidied(e);
 }
 
 static const char *unit_of(const struct gateway *g, const struct event *e)
@@ -199,10 +215,11 @@ static enum err push_vitals(struct port *p, const struct event *e)
 	TRY(message_vitals(&g->from, unit_of(g, e), &e->observations, &id, real_us(g),
 			   g->spec.conf->gateway_vitals_expire_s * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
-	return keep(g, &kept_as);
+	return keep(g, &kept_as, NULL);
 }
 
-static enum err keep_alert(struct port *p, const struct event *e, const struct throttle_verdict *v)
+static enum err keep_alert(struct port *p, const struct event *e, const uint8_t kind[THROTTLE_KEY],
+			   const struct throttle_verdict *v)
 {
 	struct gateway *g = p->g;
 	struct put room = put(g->room, sizeof(g->room));
@@ -218,7 +235,7 @@ static enum err keep_alert(struct port *p, const struct event *e, const struct t
 	kept_as.opens = a.phase != PULLCORD__V1__PHASE__PHASE_END;
 	kept_as.folded = !v->send && (v->why == THROTTLE_REPEAT || v->count > 1);   /* not what only waits its turn */
 	memcpy(kept_as.key, a.key.data, OPEN_KEY);
-	return v->send ? keep(g, &kept_as) : outbox_hold(g->outbox, &kept_as);
+	return v->send ? keep(g, &kept_as, kind) : outbox_hold(g->outbox, &kept_as);
 }
 
 /* The source is told no and comes again: then at once. What was folded before goes out without it. */
@@ -226,7 +243,7 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 {
 	throttle_refused(g->throttle, kind, v);
 	if (v->send && v->count > 1)
-		tidied(outbox_release(g->outbox, &v->id));
+		release(g, &v->id, kind);
 }
 
 static enum err push_alert(struct port *p, const struct event *said)
@@ -243,7 +260,7 @@ static enum err push_alert(struct port *p, const struct event *said)
 	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
 	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
-	err = keep_alert(p, &e, &v);
+	err = keep_alert(p, &e, t.kind, &v);
 	if (err != OK)
 		not_kept(g, t.kind, &v);
 	return err;
@@ -317,14 +334,20 @@ static void done_twice(struct gateway *g, const struct outbox_done *d)
 		answer_done(g, d, ANSWER_REFUSED);
 }
 
+static bool is_alert(const struct outbox_message *m)
+{
+	static const uint8_t none[OPEN_KEY];
+
+	return memcmp(m->key, none, sizeof(none)) != 0;
+}
+
 /* Its count is not known any more; releasing what was not held does no harm. */
 static void not_committed(struct gateway *g, const struct outbox_done *d)
 {
-	static const uint8_t none[OPEN_KEY];
 	const struct throttle_verdict v = { .send = d->work == WORK_PUT, .id = d->id, .count = 2 };
 	uint8_t kind[THROTTLE_KEY];
 
-	if (memcmp(d->m.key, none, sizeof(none)) == 0)
+	if (!is_alert(&d->m))
 		return;   /* no alert: the throttle never saw it */
 	message_kind(hash_key(g), d->m.source, d->m.key, kind);
 	not_kept(g, kind, &v);
@@ -332,13 +355,15 @@ static void not_committed(struct gateway *g, const struct outbox_done *d)
 
 static void done_bring(struct gateway *g, const struct outbox_done *d)
 {
+	if (d->work == WORK_PUT && !d->m.early && is_alert(&d->m))
+		leaving_drop(&g->leaving, &d->id);
 	if (d->err == OK) {
 		g->counts.accepted++;
 		alarms_kept(&g->alarms);
 		g->counts.folded += d->m.folded;
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
-		if (d->work == WORK_PUT && d->m.tier >= FLIGHT_TIER_CALM)
+		if (d->work == WORK_PUT && !d->m.early)
 			fly(g, &d->id, d->m.tier, d->seq);
 		return;
 	}
@@ -354,6 +379,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 
 static void done_release(struct gateway *g, const struct outbox_done *d)
 {
+	leaving_drop(&g->leaving, &d->id);
 	if (d->err == OK)
 		fly(g, &d->id, d->m.tier, d->seq);
 	else if (d->err != ERR_NOT_FOUND)
@@ -376,7 +402,8 @@ static void done_aside(struct gateway *g, const struct outbox_done *d)
 	struct outbox_done told = *d;
 
 	if (d->err != OK) {
-		done_release(g, d);
+		if (d->err != ERR_NOT_FOUND)
+			tidied(d->err);
 		return;
 	}
 	g->counts.set_aside++;
@@ -700,7 +727,7 @@ static void tick_throttle(struct gateway *g)
 	size_t n = throttle_tick(g->throttle, now_ms(g), due, DUE_MAX);
 
 	for (size_t i = 0; i < n; i++)
-		tidied(outbox_release(g->outbox, &due[i].id));
+		release(g, &due[i].id, due[i].kind);
 }
 
 static void tick_state(struct gateway *g)
@@ -853,9 +880,19 @@ void pipeline_set_throttle(struct gateway *g, const struct conf *c)
 	throttle_set(g->throttle, &l);
 }
 
+static enum err again(struct gateway *g)
+{
+	size_t n = 0;
+	enum err e = outbox_again(g->outbox, &n);
+
+	while (n--)
+		leaving_add(&g->leaving, NULL, NULL);
+	return e;
+}
+
 void pipeline_try_again(struct gateway *g)
 {
-	tidied(outbox_again(g->outbox));
+	tidied(again(g));
 	state_changed(g);
 }
 
@@ -905,7 +942,7 @@ static enum err open_outbox(struct gateway *g)
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
 	TRY(outbox_each_open(g->outbox, open_again, g));
-	return outbox_again(g->outbox);
+	return again(g);
 }
 
 static enum err open_uplink(struct gateway *g)

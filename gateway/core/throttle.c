@@ -229,10 +229,12 @@ static bool is_due(struct throttle *t, const struct kind *k, int64_t now_ms)
 	return now_ms >= k->due_ms || (k->for_token && bucket_take(t, k->bucket_key, now_ms));
 }
 
-static struct throttle_due release(struct throttle *t, struct kind *k, int64_t now_ms)
+static struct throttle_due release(struct throttle *t, uint32_t s, int64_t now_ms)
 {
-	struct throttle_due due = { k->id, k->waiting };
+	struct kind *k = &t->kind[s];
+	struct throttle_due due = { .id = k->id, .count = k->waiting };
 
+	memcpy(due.kind, table_key(&t->kinds, s), THROTTLE_KEY);
 	t->totals.waiting -= k->waiting;
 	t->totals.summaries++;
 	k->waiting = 0;
@@ -253,7 +255,7 @@ size_t throttle_tick(struct throttle *t, int64_t now_ms, struct throttle_due *ou
 		struct kind *k = &t->kind[s];
 
 		if (k->waiting && n < max && is_due(t, k, now_ms))
-			out[n++] = release(t, k, now_ms);
+			out[n++] = release(t, s, now_ms);
 		else if (k->waiting)
 			look_again(&next, k, now_ms);
 	}

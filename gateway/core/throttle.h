@@ -62,6 +62,7 @@ struct throttle_verdict {
 struct throttle_due {
 	struct id id;
 	uint32_t count;
+	uint8_t kind[THROTTLE_KEY];
 };
 
 /* seen == sent + folded; the counts of all messages published add up to seen - waiting - refused. */

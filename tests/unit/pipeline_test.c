@@ -356,6 +356,28 @@ static void what_was_folded_survives_a_restart(void **state)
 	assert_string_equal(read_alert(sent("/alert/", 0))->source_id, "a3");
 }
 
+/* What was folded is being given its place when the end comes. */
+static void an_end_does_not_overtake_what_was_folded_before_it(void **state)
+{
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	assert_int_equal(push(alert("a2", 1, PRIORITY(HIGH), PHASE(CONTINUE))), OK);
+	run();
+	assert_int_equal(sent_count("/alert/"), 1);
+	now += conf.throttle_fold_window_ms;
+	pipeline_run(g);                      /* due, not yet committed as far as we know */
+	assert_int_equal(push(alert("a3", 1, PRIORITY(HIGH), PHASE(END))), OK);
+	push_high("a4", 2);
+	assert_string_equal(read_alert(sent("/alert/", 1))->source_id, "a4");   /* another condition waits for nobody */
+	run();
+	assert_int_equal(sent_count("/alert/"), 4);
+	assert_string_equal(read_alert(sent("/alert/", 2))->source_id, "a2");
+	assert_string_equal(read_alert(sent("/alert/", 3))->source_id, "a3");
+	assert_int_equal(answers(ANSWER_DURABLE, NULL), 4);
+}
+
 static void what_is_only_late_is_not_called_folded(void **state)
 {
 	static char id[16][8];
@@ -593,6 +615,7 @@ int main(void)
 		WITH_HOUSE(a_reused_id_with_another_content_is_another_alert),
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
 		WITH_HOUSE(what_was_folded_survives_a_restart),
+		WITH_HOUSE(an_end_does_not_overtake_what_was_folded_before_it),
 		WITH_HOUSE(what_is_only_late_is_not_called_folded),
 		WITH_HOUSE(the_end_says_how_many_there_were),
 		WITH_HOUSE(what_is_no_event_is_refused),
