@@ -595,13 +595,28 @@ enum err outfile_read(struct outfile *f, const struct flight_item *at, struct ou
 	return OK;
 }
 
+/* One that cannot be read has none: it is told apart when its turn comes. */
+static uint32_t condition_of(const struct outfile *f, const struct place *at, struct span value, uint8_t *room)
+{
+	struct outbox_message m;
+	struct span clear;
+	struct id id;
+
+	if (value_open(f, QUEUE, place_span(at), value, &id, room, &clear) != OK || outbox_record_read(clear, &m) != OK)
+		return 0;
+	return flight_of(m.key);
+}
+
 enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx)
 {
+	CLEANUP(free_cleanup) uint8_t *room = malloc(OUTBOX_RECORD_MAX);
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct span key = span(NULL, 0), value;
 	struct place at;
 	enum err e;
 
+	if (!room)
+		return ERR_FULL;
 	TRY(txn_begin_read(f->store, &t));
 	while ((e = txn_after(t, QUEUE, key, &key, &value)) == OK) {
 		struct flight_item item = { 0 };
@@ -613,6 +628,7 @@ enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const stru
 		memcpy(item.id.b, value.p + 4, ID_BYTES);
 		item.seq = key64_value(span(at.b + 1, 8));
 		item.tier = at.b[0];
+		item.of = condition_of(f, &at, value, room);
 		TRY(visit(ctx, &item));
 	}
 	return e == ERR_NOT_FOUND ? OK : e;

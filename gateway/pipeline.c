@@ -150,9 +150,9 @@ static void send_some(struct gateway *g)
 			break;
 }
 
-static void fly(struct gateway *g, const struct id *id, unsigned tier, uint64_t seq)
+static void fly(struct gateway *g, const struct id *id, const struct outbox_message *m, uint64_t seq)
 {
-	enum err e = flight_add(g->flight, &(struct flight_item){ *id, seq, tier });
+	enum err e = flight_add(g->flight, &(struct flight_item){ *id, seq, m->tier, flight_of(m->key) });
 
 	must(e == OK);   /* there is a place for all the outbox holds, and for all its queues of work bring and free */
 }
@@ -179,7 +179,7 @@ static enum err keep(struct gateway *g, struct outbox_message *m, const uint8_t 
 	m->early = m->tier < FLIGHT_TIER_CALM && !(kind && leaving_has(&g->leaving, kind));
 	TRY(outbox_put(g->outbox, m, &seq));
 	if (m->early)
-		fly(g, &m->id, m->tier, seq);
+		fly(g, &m->id, m, seq);
 	else if (kind)
 		leaving_add(&g->leaving, &m->id, kind);
 	if (m->tier < FLIGHT_TIER_CALM) {
@@ -364,7 +364,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
 		if (d->work == WORK_PUT && !d->m.early)
-			fly(g, &d->id, d->m.tier, d->seq);
+			fly(g, &d->id, &d->m, d->seq);
 		return;
 	}
 	flight_drop(g->flight, &d->id);
@@ -381,7 +381,7 @@ static void done_release(struct gateway *g, const struct outbox_done *d)
 {
 	leaving_drop(&g->leaving, &d->id);
 	if (d->err == OK)
-		fly(g, &d->id, d->m.tier, d->seq);
+		fly(g, &d->id, &d->m, d->seq);
 	else if (d->err != ERR_NOT_FOUND)
 		tidied(d->err);
 }

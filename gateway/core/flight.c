@@ -9,6 +9,7 @@ enum state { READY, SENT, HALF };
 struct slot {
 	uint64_t seq;
 	uint64_t order;             /* of being added */
+	uint32_t of, older, newer;  /* its condition; 1 + the neighbours in its bucket, in order of seq; 0: none */
 	int64_t due_ms;             /* READY: not before; HALF: to be sent again */
 	uint32_t before, after;     /* in its tier */
 	uint8_t tier, state, tries;
@@ -24,6 +25,7 @@ struct tier {
 
 struct flight {
 	struct table ids;
+	uint32_t *newest, mask;     /* buckets of conditions: 1 + slot */
 	struct tier tier[FLIGHT_TIERS];
 	unsigned window, sent;
 	int64_t pause_ms;           /* nothing is sent before */
@@ -42,12 +44,17 @@ static const struct { int reason; enum flight_answer answer; bool pause; } refus
 
 enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 {
-	size_t slots = sizeof(struct flight) + most * sizeof(struct slot);
-	struct flight *f = calloc(1, slots + table_bytes(most));
+	size_t slots = sizeof(struct flight) + most * sizeof(struct slot), buckets = 1;
+	struct flight *f;
 
+	while (buckets < most)
+		buckets *= 2;
+	f = calloc(1, slots + table_bytes(most) + buckets * sizeof(uint32_t));
 	if (!f)
 		return ERR_FULL;
 	table_init(&f->ids, most, (uint8_t *)f + slots);
+	f->newest = (uint32_t *)(void *)((uint8_t *)f + slots + table_bytes(most));
+	f->mask = (uint32_t)buckets - 1;
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
 		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, 0, TABLE_NONE, NEVER };
 	f->window = window;
@@ -71,6 +78,54 @@ static uint32_t find(const struct flight *f, const struct id *id)
 	return table_find(&f->ids, id->b);
 }
 
+/* Mostly it is the newest of its bucket. */
+static void condition_in(struct flight *f, uint32_t s)
+{
+	struct slot *x = &f->slot[s];
+	uint32_t *newest = &f->newest[x->of & f->mask];
+
+	if (!x->of)
+		return;
+	x->older = *newest;
+	while (x->older && f->slot[x->older - 1].seq > x->seq) {
+		x->newer = x->older;
+		x->older = f->slot[x->older - 1].older;
+	}
+	if (x->older)
+		f->slot[x->older - 1].newer = s + 1;
+	*(x->newer ? &f->slot[x->newer - 1].older : newest) = s + 1;
+}
+
+static void condition_out(struct flight *f, uint32_t s)
+{
+	const struct slot *x = &f->slot[s];
+
+	if (!x->of)
+		return;
+	if (x->older)
+		f->slot[x->older - 1].newer = x->newer;
+	*(x->newer ? &f->slot[x->newer - 1].older : &f->newest[x->of & f->mask]) = x->older;
+}
+
+/* The first of its condition that was not sent yet: itself, or one of a calmer tier. Before what was acknowledged nothing
+ * is looked for: that was in order. */
+static uint32_t first_of_condition(const struct flight *f, uint32_t s)
+{
+	uint32_t first = s;
+
+	for (uint32_t at = f->slot[s].older; at; at = f->slot[at - 1].older) {
+		const struct slot *x = &f->slot[at - 1];
+
+		if (x->of != f->slot[s].of)
+			continue;
+		if (x->state == HALF)
+			break;
+		if (x->state == READY)
+			first = at - 1;
+	}
+	return first;
+}
+
 enum err flight_add(struct flight *f, const struct flight_item *item)
 {
 	struct tier *t = &f->tier[item->tier];
@@ -82,7 +137,8 @@ enum err flight_add(struct flight *f, const struct flight_item *item)
 	if (s == TABLE_NONE)
 		return ERR_FULL;
 	f->slot[s] = (struct slot){ .seq = item->seq, .order = f->added++, .before = t->last, .after = TABLE_NONE,
-				    .tier = (uint8_t)item->tier };
+				    .of = item->of, .tier = (uint8_t)item->tier };
+	condition_in(f, s);
 	*(t->last != TABLE_NONE ? &f->slot[t->last].after : &t->first) = s;
 	t->last = s;
 	t->n++;
@@ -101,6 +157,7 @@ static void forget(struct flight *f, uint32_t s)
 	*(x->before != TABLE_NONE ? &f->slot[x->before].after : &t->first) = x->after;
 	*(x->after != TABLE_NONE ? &f->slot[x->after].before : &t->last) = x->before;
 	t->n--;
+	condition_out(f, s);
 	if (x->state == SENT)
 		f->sent--;
 	table_del(&f->ids, s);
@@ -159,11 +216,11 @@ bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
 
 		if (s == TABLE_NONE)
 			continue;
+		s = first_of_condition(f, s);
 		f->slot[s].state = SENT;
 		f->sent++;
+		*out = (struct flight_item){ .seq = f->slot[s].seq, .tier = f->slot[s].tier, .of = f->slot[s].of };
 		memcpy(out->id.b, table_key(&f->ids, s), ID_BYTES);
-		out->seq = f->slot[s].seq;
-		out->tier = i;
 		return true;
 	}
 	return false;

@@ -1,6 +1,7 @@
 /* flight: which messages of the outbox are on their way, which is next, and when one may be forgotten.
  *
- * More important tiers first, each in its own order; at most `window` messages unanswered at a time. Observations are
+ * More important tiers first, each in its own order; but what is said of one condition goes out in the order it was said,
+ * so that an urgent end takes its calm beginning along. At most `window` messages unanswered at a time. Observations are
  * safe when the broker acknowledged them; an alert only on its StoredReceipt, because the broker's acknowledgement does
  * not survive its crash: it frees the window, but without receipt the alert is sent again, under the same id, after
  * FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table (flight.c). After the connection is lost
@@ -31,8 +32,9 @@ struct flight;
 
 struct flight_item {
 	struct id id;
-	uint64_t seq;
+	uint64_t seq;                   /* rises through all tiers together */
 	unsigned tier;
+	uint32_t of;                    /* flight_of() its condition; 0: none */
 };
 
 enum err flight_make(uint32_t most, unsigned window, struct flight **out) MUST_USE;
@@ -62,6 +64,9 @@ struct flight_tier {
 	int64_t oldest_ms;
 };
 struct flight_tier flight_look(const struct flight *f, unsigned tier, int64_t real_ms);
+
+/* Alert.key is a hash. Two that are the same here merely keep their order. */
+static inline uint32_t flight_of(const uint8_t key[16]) { return key[0] | (uint32_t)key[1] << 8 | (uint32_t)key[2] << 16 | (uint32_t)key[3] << 24; }
 
 /* 5..1 (enum Priority) to 0..4; observations are tier FLIGHT_TIERS - 1. */
 static inline unsigned flight_tier(int priority) { return priority >= 1 && priority <= 5 ? 5 - (unsigned)priority : 4; }

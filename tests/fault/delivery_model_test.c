@@ -95,7 +95,7 @@ static struct id id_number(unsigned n)
 
 static void fly(unsigned id)
 {
-	const struct flight_item item = { id_number(id), id, tier_of[w.of[id]] };
+	const struct flight_item item = { .id = id_number(id), .seq = id, .tier = tier_of[w.of[id]] };
 
 	if (flight_add(flight, &item) != OK)
 		wrong("it flies twice");

@@ -37,7 +37,7 @@ static struct id id_of_number(uint32_t n)
 
 static void add(uint32_t n, unsigned tier)
 {
-	struct flight_item i = { id_of_number(n), n, tier };
+	struct flight_item i = { .id = id_of_number(n), .seq = n, .tier = tier };
 
 	assert_int_equal(flight_add(f, &i), OK);
 }
@@ -80,6 +80,38 @@ static void important_ones_first_and_each_tier_in_order(void **state)
 		acked((uint32_t)want[i], 0, 0);
 	}
 	assert_int_equal(take(0), -1);
+}
+
+static void add_of(uint32_t n, unsigned tier, uint32_t condition)
+{
+	struct flight_item i = { id_of_number(n), n, tier, condition };
+
+	assert_int_equal(flight_add(f, &i), OK);
+}
+
+/* An end that is more urgent than its beginning takes it along, however the two came here. */
+static void what_is_said_of_a_condition_stays_in_order(void **state)
+{
+	static const int want[] = { 2, 3, 4, 6, 5, 1 };
+
+	(void)state;
+	add_of(4, 1, 7);
+	add_of(6, 1, 8);
+	add_of(5, 2, 7);
+	add_of(1, 3, 9);
+	add_of(3, 3, 7);
+	add_of(2, 4, 7);
+	for (int round = 0; round < 3; round++) {
+		for (size_t i = 0; i < countof(want); i++) {
+			assert_int_equal(take(0), want[i]);
+			acked((uint32_t)want[i], 0, 0);
+		}
+		flight_lost(f);
+	}
+	for (size_t i = 0; i < countof(want); i++)
+		assert_true(dropped((uint32_t)want[i]));
+	add_of(9, 0, 7);
+	assert_int_equal(take(0), 9);
 }
 
 static void no_more_than_the_window_is_unanswered(void **state)
@@ -209,7 +241,7 @@ static void what_could_not_be_sent_is_next_again(void **state)
 
 static void it_is_bounded_and_takes_an_id_once(void **state)
 {
-	struct flight_item i = { id_of_number(0), 0, 0 };
+	struct flight_item i = { .id = id_of_number(0) };
 
 	(void)state;
 	for (uint32_t n = 0; n < MOST; n++)
@@ -303,6 +335,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),
+		WITH_FLIGHT(what_is_said_of_a_condition_stays_in_order),
 		WITH_FLIGHT(no_more_than_the_window_is_unanswered),
 		WITH_FLIGHT(for_observations_the_acknowledgement_is_enough),
 		WITH_FLIGHT(alerts_wait_for_the_receipt_and_are_sent_again),

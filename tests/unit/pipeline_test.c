@@ -378,6 +378,37 @@ static void an_end_does_not_overtake_what_was_folded_before_it(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, NULL), 4);
 }
 
+/* The beginning is not urgent, so it waits for its commit; its end is. */
+static void an_urgent_end_does_not_overtake_a_calm_beginning(void **state)
+{
+	(void)state;
+	come_up();
+	push_medium("a1", 1, PHASE(START));
+	assert_int_equal(push(alert("a2", 1, PRIORITY(HIGH), PHASE(END))), OK);
+	assert_int_equal(sent_count("/alert/"), 0);
+	run();
+	assert_string_equal(read_alert(sent("/alert/", 0))->source_id, "a1");
+	assert_string_equal(read_alert(sent("/alert/", 1))->source_id, "a2");
+	assert_int_equal(push(alert("a3", 1, PRIORITY(HIGH), PHASE(START))), OK);
+	assert_int_equal(sent_count("/alert/"), 3);   /* nothing is before it any more */
+}
+
+/* Nor in what has gathered while there was no broker, also over a restart. */
+static void after_an_outage_an_alert_begins_before_it_ends(void **state)
+{
+	(void)state;
+	push_medium("a1", 1, PHASE(START));
+	assert_int_equal(push(alert("a2", 1, PRIORITY(HIGH), PHASE(START))), OK);
+	assert_int_equal(push(alert("a3", 1, PRIORITY(HIGH), PHASE(END))), OK);
+	push_medium("a4", 2, PHASE(START));
+	run();
+	pipeline_close(&g);
+	start();
+	come_up();
+	for (unsigned i = 0; i < 4; i++)
+		assert_string_equal(read_alert(sent("/alert/", i))->source_id, ((const char *[]){ "a1", "a2", "a3", "a4" })[i]);
+}
+
 static void what_is_only_late_is_not_called_folded(void **state)
 {
 	static char id[16][8];
@@ -616,6 +647,8 @@ int main(void)
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
 		WITH_HOUSE(what_was_folded_survives_a_restart),
 		WITH_HOUSE(an_end_does_not_overtake_what_was_folded_before_it),
+		WITH_HOUSE(an_urgent_end_does_not_overtake_a_calm_beginning),
+		WITH_HOUSE(after_an_outage_an_alert_begins_before_it_ends),
 		WITH_HOUSE(what_is_only_late_is_not_called_folded),
 		WITH_HOUSE(the_end_says_how_many_there_were),
 		WITH_HOUSE(what_is_no_event_is_refused),
