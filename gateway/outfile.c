@@ -38,6 +38,7 @@ struct outfile {
 	struct vault seen_key;
 	uint32_t most;
 	uint64_t next_seq;              /* as it was at opening */
+	struct id newest;               /* the same */
 
 	/* whoever commits */
 	struct counts have, change;
@@ -527,6 +528,24 @@ static enum err find_next_seq(struct txn *t, uint64_t *out)
 	return seq_past(t, ASIDE, out);
 }
 
+/* Of all ids given away and not yet forgotten; they are no secret. */
+static enum err find_newest(struct txn *t, struct id *out)
+{
+	struct span key = span(NULL, 0), value;
+	uint8_t at[OUTFILE_SEEN_KEY];
+	enum err e;
+
+	while ((e = txn_after(t, SEEN, key, &key, &value)) == OK) {
+		if (key.n != sizeof(at) || value.n != ID_BYTES)
+			return ERR_CORRUPT;
+		if (memcmp(value.p, out->b, ID_BYTES) > 0)
+			memcpy(out->b, value.p, ID_BYTES);
+		memcpy(at, key.p, sizeof(at));
+		key = span(at, sizeof(at));
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
 /* What was held when the last run ended is due now. */
 static enum err held_release(struct outfile *f, struct txn *t)
 {
@@ -573,6 +592,7 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	TRY(keys_load(f, t, &wrap));
 	TRY(keys_add(f, t, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
+	TRY(find_newest(t, &f->newest));
 	TRY(held_release(f, t));
 	TRY(keys_prune(f, t));
 	TRY(counts_load(f, t));
@@ -681,6 +701,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
+struct id outfile_newest(const struct outfile *f) { return f->newest; }
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY])

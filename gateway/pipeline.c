@@ -936,7 +936,11 @@ static enum err open_outbox(struct gateway *g)
 		g->spec.wake, g->spec.ctx,
 	};
 
+	struct id newest;
+
 	TRY(open_or_replace(g, &spec));
+	newest = outbox_newest(g->outbox);
+	id_after(&g->ids, &newest);
 	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,
 			(unsigned)g->spec.conf->uplink_window, &g->flight));
 	TRY(open_make(&g->open));

@@ -34,6 +34,12 @@ struct id id_next(struct id_maker *m, int64_t now_ms)
 	return id;
 }
 
+void id_after(struct id_maker *m, const struct id *id)
+{
+	if (id_ms(id) >= m->last_ms)
+		m->last_ms = id_ms(id) + 1;
+}
+
 int64_t id_ms(const struct id *id)
 {
 	int64_t ms = 0;

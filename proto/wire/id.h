@@ -28,6 +28,9 @@ void id_init(struct id_maker *m, struct span tenant, int party, struct span send
 /* Never the same twice, and never one that sorts before the last, whatever the clock does. */
 struct id id_next(struct id_maker *m, int64_t now_ms);
 
+/* From now on none that sorts before `id`: one of an earlier start, when the clock may have been set back since. */
+void id_after(struct id_maker *m, const struct id *id);
+
 int64_t id_ms(const struct id *id);
 void id_tag(struct span tenant, int party, struct span sender, uint8_t tag[8]);
 bool id_of(const struct id *id, const uint8_t tag[8]);

@@ -115,12 +115,29 @@ static void text_comes_back_and_nothing_else_is_an_id(void **state)
 	assert_memory_equal(&id, &back, sizeof(id));
 }
 
+static void ids_go_on_rising_after_those_of_an_earlier_start(void **state)
+{
+	struct id_maker before, now;
+	struct id last, next;
+
+	(void)state;
+	id_init(&before, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 60000);
+	id_init(&now, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 5);
+	last = id_next(&before, 2000);
+	id_after(&now, &last);
+	next = id_next(&now, 1000);
+	assert_true(memcmp(&next, &last, sizeof(next)) > 0);
+	next = id_next(&now, 3000);
+	assert_int_equal(id_ms(&next), 3000);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_layout_is_time_sequence_tag),
 		cmocka_unit_test(ids_rise_whatever_the_clock_does),
 		cmocka_unit_test(more_than_a_sequence_fits_into_one_millisecond),
+		cmocka_unit_test(ids_go_on_rising_after_those_of_an_earlier_start),
 		cmocka_unit_test(the_tag_tells_senders_apart),
 		cmocka_unit_test(text_comes_back_and_nothing_else_is_an_id),
 	};

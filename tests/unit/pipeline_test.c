@@ -409,6 +409,27 @@ static void after_an_outage_an_alert_begins_before_it_ends(void **state)
 		assert_string_equal(read_alert(sent("/alert/", i))->source_id, ((const char *[]){ "a1", "a2", "a3", "a4" })[i]);
 }
 
+/* Readers tell by the ids what came after what. */
+static void ids_rise_over_a_restart_with_a_clock_set_back(void **state)
+{
+	struct id before;
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	before = sent("/alert/", 0)->id;
+	pipeline_close(&g);
+	real -= 3600 * 1000000LL;
+	start();
+	come_up();
+	push_high("a2", 2);
+	run();
+	for (unsigned i = 1; i < sent_count("/alert/"); i++)
+		assert_true(memcmp(&sent("/alert/", i)->id, &before, sizeof(before)) >= 0);
+	assert_int_equal(sent_count("/alert/"), 3);
+}
+
 static void what_is_only_late_is_not_called_folded(void **state)
 {
 	static char id[16][8];
@@ -649,6 +670,7 @@ int main(void)
 		WITH_HOUSE(an_end_does_not_overtake_what_was_folded_before_it),
 		WITH_HOUSE(an_urgent_end_does_not_overtake_a_calm_beginning),
 		WITH_HOUSE(after_an_outage_an_alert_begins_before_it_ends),
+		WITH_HOUSE(ids_rise_over_a_restart_with_a_clock_set_back),
 		WITH_HOUSE(what_is_only_late_is_not_called_folded),
 		WITH_HOUSE(the_end_says_how_many_there_were),
 		WITH_HOUSE(what_is_no_event_is_refused),
