@@ -34,9 +34,19 @@ static void keep_text(char *to, size_t cap, const char *text)
 	to[n] = '\0';
 }
 
-static void keep(struct fold_alert *a, const char *device, const Pullcord__V1__Alert *alert)
+/* A device's ids rise: what is older than the end of its condition does not begin it anew, and an end does not end what is
+ * younger. Either comes late when a device is not sure that it had arrived. */
+static bool is_late(const struct fold_alert *a, const struct id *id, const Pullcord__V1__Alert *alert)
 {
-	*a = (struct fold_alert){ .over = alert->phase == PULLCORD__V1__PHASE__PHASE_END };
+	return (a->ended || alert->phase == PULLCORD__V1__PHASE__PHASE_END) && memcmp(id, &a->last, sizeof(*id)) < 0;
+}
+
+static void keep(struct fold_alert *a, const struct id *id, const char *device, const Pullcord__V1__Alert *alert)
+{
+	struct id last = memcmp(id, &a->last, sizeof(*id)) > 0 ? *id : a->last;
+	bool ended = alert->phase == PULLCORD__V1__PHASE__PHASE_END;
+
+	*a = (struct fold_alert){ .last = last, .ended = ended, .over = ended };
 	keep_text(a->device, sizeof(a->device), device);
 	memcpy(a->key, alert->key.data, FOLD_KEY_BYTES);
 	keep_text(a->bed, sizeof(a->bed), alert->bed);
@@ -51,12 +61,16 @@ enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device,
 	if (id_known(f, id))
 		return FOLD_SAME;
 	a = alert_find(f, device, alert->key.data);
+	if (a && is_late(a, id, alert))
+		return FOLD_AGAIN;
 	open = a && !a->over;
 	if (a && !open)
 		*a = (struct fold_alert){ 0 };      /* what begins anew is the youngest again */
-	if (!open)
+	if (!open) {
 		a = &f->alert[f->alerts++ % FOLD_MAX];
-	keep(a, device, alert);
+		*a = (struct fold_alert){ 0 };
+	}
+	keep(a, id, device, alert);
 	return open ? FOLD_AGAIN : FOLD_NEW;
 }
 

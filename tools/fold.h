@@ -15,7 +15,7 @@
 
 enum fold_seen {
 	FOLD_NEW,           /* a condition not seen before, or one that was over */
-	FOLD_AGAIN,         /* a further message about one that is open */
+	FOLD_AGAIN,         /* a further message about one that is open, or a late one about what is over */
 	FOLD_SAME,          /* the very same message */
 };
 
@@ -23,6 +23,8 @@ struct fold_alert {
 	char device[WORD_BYTES_MAX + 1];        /* empty: none */
 	uint8_t key[FOLD_KEY_BYTES];
 	bool over;                              /* its device said so, or a person resolved it */
+	bool ended;                             /* its device said so */
+	struct id last;                         /* the youngest message about it */
 	char bed[FOLD_BED_MAX + 1], text[FOLD_TEXT_MAX + 1];
 };
 

@@ -29,7 +29,8 @@ static struct id numbered(uint64_t n)
 {
 	struct id id = { { 0 } };
 
-	memcpy(id.b, &n, sizeof(n));
+	for (size_t i = 0; i < sizeof(n); i++)
+		id.b[i] = (uint8_t)(n >> (56 - 8 * i));   /* they sort as their numbers do */
 	return id;
 }
 
@@ -108,6 +109,26 @@ static void a_call_after_one_that_was_resolved_is_new(void **state)
 	assert_int_equal(see("nc1", 7, START), FOLD_AGAIN);
 }
 
+/* A device that heard no receipt sends all of it again; whoever came in between sees the end before the beginning. */
+static void a_beginning_that_comes_after_its_end_calls_nobody(void **state)
+{
+	(void)state;
+	assert_int_equal(see_as(2, "nc1", 7, END, ""), FOLD_NEW);
+	assert_int_equal(see_as(1, "nc1", 7, START, ""), FOLD_AGAIN);
+	assert_int_equal(see_as(3, "nc1", 7, START, ""), FOLD_NEW);
+	assert_int_equal(see_as(5, "nc1", 7, START, ""), FOLD_AGAIN);
+}
+
+static void an_end_that_comes_late_ends_nothing_younger(void **state)
+{
+	(void)state;
+	assert_int_equal(see_as(3, "nc1", 7, START, "Water, please"), FOLD_NEW);
+	assert_int_equal(see_as(2, "nc1", 7, END, ""), FOLD_AGAIN);
+	assert_int_equal(see_as(4, "nc1", 7, START, ""), FOLD_AGAIN);   /* it is open still */
+	assert_int_equal(see_as(5, "nc1", 7, END, ""), FOLD_AGAIN);
+	assert_int_equal(see_as(6, "nc1", 7, START, ""), FOLD_NEW);
+}
+
 static void an_update_is_told_what_it_is_about(void **state)
 {
 	(void)state;
@@ -158,6 +179,8 @@ int main(void)
 		TEST(the_same_key_of_another_device_is_another_condition),
 		TEST(a_call_after_one_that_is_over_is_new),
 		TEST(a_call_after_one_that_was_resolved_is_new),
+		TEST(a_beginning_that_comes_after_its_end_calls_nobody),
+		TEST(an_end_that_comes_late_ends_nothing_younger),
 		TEST(an_update_is_told_what_it_is_about),
 		TEST(a_long_text_is_cut_at_a_character),
 		TEST(the_oldest_is_forgotten_first),
