@@ -525,6 +525,24 @@ enum err txn_after(struct txn *t, unsigned table, struct span key, struct span *
 	return look(t, table, key, key.n ? MDB_SET_RANGE : MDB_FIRST, key.n > 0, at, value);
 }
 
+enum err txn_before(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value)
+{
+	MDB_val k = val(key), v;
+	MDB_cursor *c;
+	int rc;
+
+	if (!key.n)
+		return txn_last(t, table, at, value);
+	TRY(err_of(mdb_cursor_open(t->mdb, dbi(t, table), &c)));
+	rc = mdb_cursor_get(c, &k, &v, MDB_SET_RANGE);
+	rc = mdb_cursor_get(c, &k, &v, rc == 0 ? MDB_PREV : MDB_LAST);   /* none at or after it: all are before */
+	mdb_cursor_close(c);
+	TRY(err_of(rc));
+	*at = unval(&k);
+	*value = unval(&v);
+	return OK;
+}
+
 enum err txn_last(struct txn *t, unsigned table, struct span *at, struct span *value)
 {
 	return look(t, table, span(NULL, 0), MDB_LAST, false, at, value);

@@ -64,9 +64,11 @@ enum err txn_append(struct txn *t, unsigned table, struct span key, struct span 
 enum err txn_del(struct txn *t, unsigned table, struct span key) MUST_USE;
 enum err txn_count(struct txn *t, unsigned table, uint64_t *out) MUST_USE;
 
-/* The first entry at or after `key` (empty: the first of all), the first after it, the last of all; ERR_NOT_FOUND. */
+/* The first entry at or after `key` (empty: the first of all), the first after it, the last before it (empty: the last of
+ * all), the last of all; ERR_NOT_FOUND. */
 enum err txn_seek(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value) MUST_USE;
 enum err txn_after(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value) MUST_USE;
+enum err txn_before(struct txn *t, unsigned table, struct span key, struct span *at, struct span *value) MUST_USE;
 enum err txn_last(struct txn *t, unsigned table, struct span *at, struct span *value) MUST_USE;
 
 /* Keys that sort as numbers. */

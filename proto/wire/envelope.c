@@ -32,6 +32,10 @@ static const struct limit {
 	{ SCHEMA(chat_message), 4, 1, WORD_BYTES_MAX, 32, false },
 	{ SCHEMA(receipt), 1, ID_BYTES, ID_BYTES, 1, false },
 	{ SCHEMA(broadcast), 3, 0, 1024, 1, false },
+	{ SCHEMA(history_request), 1, 1, TOPIC_BYTES_MAX, 8, false },
+	{ SCHEMA(history_request), 2, 0, ID_BYTES, 1, false },
+	{ SCHEMA(history_item), 3, 0, ENVELOPE_BYTES_MAX, 1, false },
+	{ SCHEMA(history_page), 1, 0, ENVELOPE_BYTES_MAX, 64, false },
 };
 
 static const ProtobufCMessageDescriptor *const bodies[] = {
@@ -315,6 +319,8 @@ static void arena_free(void *data, void *p)
 	(void)data, (void)p;   /* the arena is emptied whole */
 }
 
+ProtobufCAllocator arena_allocator(struct arena *a) { return (ProtobufCAllocator){ arena_alloc, arena_free, a }; }
+
 /* On a channel also members of other tenants may speak, in their own tenant's name. */
 static bool is_guest_kind(enum topic_kind kind)
 {
@@ -436,7 +442,7 @@ static bool has_rules(Pullcord__V1__Kind kind)
 static enum err open_envelope(struct envelope_sender *sender, struct span raw, const struct topic *topic, int64_t now_us,
 			      struct arena *arena, bool all, struct envelope *out)
 {
-	ProtobufCAllocator alloc = { arena_alloc, arena_free, arena };
+	ProtobufCAllocator alloc = arena_allocator(arena);
 	const ProtobufCMessageDescriptor *schema;
 	struct envelope e = { 0 };
 	struct span body;

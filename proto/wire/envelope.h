@@ -27,6 +27,7 @@ struct arena {
 	uint8_t *p;
 	size_t cap, used;
 };
+ProtobufCAllocator arena_allocator(struct arena *a);    /* for protobuf-c; borrows it */
 
 struct envelope {
 	struct id id;

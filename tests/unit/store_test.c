@@ -216,6 +216,16 @@ static void tables_are_walked_in_order(void **state)
 	assert_int_equal(txn_after(t, A, span(NULL, 0), &at, &value), OK);
 	assert_true(span_is(at, "b"));
 	assert_int_equal(txn_after(t, A, SPAN_LIT("d"), &at, &value), ERR_NOT_FOUND);
+	assert_int_equal(txn_before(t, A, SPAN_LIT("d"), &at, &value), OK);
+	assert_true(span_is(at, "bb"));
+	assert_int_equal(txn_before(t, A, SPAN_LIT("ba"), &at, &value), OK);
+	assert_true(span_is(at, "b"));
+	assert_int_equal(txn_before(t, A, SPAN_LIT("e"), &at, &value), OK);
+	assert_true(span_is(at, "d"));
+	assert_int_equal(txn_before(t, A, span(NULL, 0), &at, &value), OK);
+	assert_true(span_is(at, "d"));
+	assert_int_equal(txn_before(t, A, SPAN_LIT("b"), &at, &value), ERR_NOT_FOUND);
+	assert_int_equal(txn_before(t, B, SPAN_LIT("b"), &at, &value), ERR_NOT_FOUND);
 	assert_int_equal(txn_last(t, A, &at, &value), OK);
 	assert_true(span_is(at, "d"));
 	assert_int_equal(txn_last(t, B, &at, &value), ERR_NOT_FOUND);
