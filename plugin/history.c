@@ -5,7 +5,6 @@
 #include "crypt.h"
 #include "cur.h"
 #include "envelope.h"
-#include "shelf.h"
 
 #define BUCKETS 4096            /* of the tables by id and by key, and of senders */
 #define CLOSED_IDS 4096
@@ -13,6 +12,8 @@
 
 struct history {
 	struct shelf *shelf;
+	struct past_keep keep;
+	uint64_t unnoted;
 	struct kept *first, *last;
 	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
 	uint32_t of_sender[BUCKETS];    /* how many are kept, by hash: who shares a bucket shares a share */
@@ -366,3 +367,26 @@ size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct i
 {
 	return shelf_owed(h->shelf, topic, id, most);
 }
+
+/* ---- reading back ---- */
+
+void history_retain(struct history *h, const struct past_keep *keep)
+{
+	h->keep = *keep;
+	shelf_past_keep(h->shelf, keep);
+}
+
+void history_note(struct history *h, const struct topic *t, const struct id *id, int64_t now_us, struct span payload)
+{
+	enum past_class class = past_class_of(t->kind);
+	enum err e;
+
+	if (class == PAST_CLASSES || !h->keep.of[class])
+		return;
+	e = shelf_past_put(h->shelf, class, id, (uint64_t)now_us, t->text, payload);
+	h->unnoted += e != OK && e != ERR_BUSY;     /* those the shelf counts */
+}
+
+uint64_t history_unnoted(const struct history *h) { return h->unnoted + shelf_past_lost(h->shelf); }
+void history_look(struct history *h, struct shelf_look *l) { shelf_look(h->shelf, l); }
+struct shelf_look *history_looked(struct history *h) { return shelf_looked(h->shelf); }

@@ -11,6 +11,7 @@
 
 #include "err.h"
 #include "id.h"
+#include "shelf.h"
 #include "topic.h"
 
 #define HISTORY_ALERTS_MAX 8192
@@ -72,6 +73,15 @@ uint64_t history_number(const struct history *h); /* of the newest */
 
 /* One receipt that is owed now: its topic, up to `most` ids. 0: none. */
 size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most);
+
+/* What can be read back, whoever has seen to it: all that is said on topics whose class is kept (past.h; at first none is).
+ * Of a message too long, or more than the disk takes, nothing is kept but the count. */
+void history_retain(struct history *h, const struct past_keep *keep);
+void history_note(struct history *h, const struct topic *t, const struct id *id, int64_t now_us, struct span payload);
+uint64_t history_unnoted(const struct history *h);
+/* shelf_look(), shelf_looked(). */
+void history_look(struct history *h, struct shelf_look *l);
+struct shelf_look *history_looked(struct history *h);
 
 /* Why nothing can be kept at the moment (ERR_FULL, ERR_IO); OK while it can. */
 enum err history_trouble(const struct history *h);

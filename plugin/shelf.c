@@ -2,6 +2,7 @@
 
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "store.h"
@@ -12,16 +13,22 @@
 #define RETRY_MS 1000
 #define VALUE_MAX 262144
 
-enum { TABLE_KEPT };
-static const char *const tables[] = { "kept", NULL };
+#define SWEEP_MS 60000
+#define SHED_ROWS 256           /* of the past, when room is short */
+#define ROUNDS_MAX 8            /* of shedding, for one commit */
+#define DEFERRED_MAX 64         /* commits that a look waits for */
 
-enum job_kind { JOB_PUT, JOB_DEL, JOB_AGAIN };
+enum { TABLE_KEPT, TABLE_PAST, TABLE_PAST_IDS };
+static const char *const tables[] = { "kept", "past", "past_ids", NULL };
+
+enum job_kind { JOB_PUT, JOB_DEL, JOB_AGAIN, JOB_PAST };
 
 struct job {
 	struct job *next;
 	enum job_kind kind;
 	bool sealed;
-	uint64_t number;
+	enum past_class class;
+	uint64_t number;            /* PAST: when it came, µs */
 	struct id id;
 	char receipt[TOPIC_BYTES_MAX + 1];
 	size_t n;
@@ -38,10 +45,20 @@ struct shelf {
 	uint64_t damaged;
 	struct job *owed;           /* the caller's thread: taken from `done` */
 	struct jobs held;           /* the writer's: puts that wait for room */
+	struct past past;           /* the writer's, but for what is kept, which is under the lock */
+	struct past_keep keep;
+	bool told;                  /* ...how long: until then nothing is swept out */
+	int64_t swept_ms;
 	struct jobs todo, done;     /* under the lock */
+	struct jobs noted;          /* the same: for reading back */
+	unsigned deferred;
+	struct shelf_look *asked, **last_asked, *looked, **last_looked;
+	size_t past_waiting;        /* bytes */
+	uint64_t past_lost;
 	bool stop, running;
 	_Atomic int trouble;
 	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
+	atomic_bool any_looked;
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	pthread_t thread;
@@ -103,6 +120,95 @@ static struct job *jobs_pick(struct jobs *q, uint64_t number, const struct id *i
 	return NULL;
 }
 
+/* ---- the past, by the writer ---- */
+
+static int64_t clock_us(clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* The oldest yield to what must be kept. False: there are none, or the disk refuses. */
+static bool shed(struct shelf *s)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	unsigned gone = 0;
+
+	return txn_begin_write(s->store, &t) == OK && past_shed(&s->past, t, SHED_ROWS, &gone) == OK && gone > 0 &&
+	       txn_commit(&t) == OK;
+}
+
+/* Bytes of it that may be written in one commit, so that deletions and what must be kept never run out of room: its
+ * oldest rows yield from where an eighth of the file is free. */
+static size_t past_room(struct shelf *s, bool *none)
+{
+	struct store_room r = { 0 };
+	size_t least;
+
+	*none = false;
+	for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+		if (store_room(s->store, &r) != OK)
+			return 0;
+		least = r.all / 8;
+		if (r.free > least + r.all / 32)
+			return (r.free - least) * r.page_bytes / 2;
+		*none = !shed(s);
+		if (*none)
+			break;
+	}
+	return 0;
+}
+
+static void past_done(struct shelf *s, struct job *j, bool lost)
+{
+	s->past_waiting -= j->n;
+	s->past_lost += lost;
+	free(j);
+}
+
+/* The lock is held before and after, not meanwhile. What there is room for goes to `now`; what never fits is lost. */
+static void take_noted(struct shelf *s, struct jobs *now)
+{
+	bool none;
+	size_t room;
+
+	pthread_mutex_unlock(&s->lock);
+	room = past_room(s, &none);
+	pthread_mutex_lock(&s->lock);
+	while (s->noted.head && (s->noted.head->n < room || none)) {
+		struct job *j = jobs_take(&s->noted);
+
+		if (j->n < room) {
+			room -= j->n;
+			jobs_add(now, j);
+		} else {
+			past_done(s, j, true);
+		}
+	}
+}
+
+static void sweep(struct shelf *s)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	unsigned gone = 0;
+
+	s->swept_ms = clock_us(CLOCK_MONOTONIC) / 1000;
+	if (txn_begin_write(s->store, &t) == OK && past_sweep(&s->past, t, clock_us(CLOCK_REALTIME), &gone) == OK && gone)
+		(void)!txn_commit(&t);      /* tried again in the next round */
+}
+
+static void look(struct shelf *s, struct shelf_look *l)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	l->bytes = malloc(READBACK_PAGE_MAX);
+	l->err = l->bytes ? txn_begin_read(s->store, &t) : ERR_FULL;
+	if (l->err == OK)
+		l->err = past_look(&s->past, t, &l->want, clock_us(CLOCK_REALTIME), l->bytes, &l->page);
+}
+
 /* ---- the writer ---- */
 
 /* What can be done now goes to `now`; without room, puts are held, and what concerns a held one is settled with it. */
@@ -148,6 +254,8 @@ static enum err write_one(struct shelf *s, struct txn *t, struct job *j)
 
 	if (j->kind == JOB_AGAIN)
 		return OK;
+	if (j->kind == JOB_PAST)
+		return past_put(&s->past, t, j->class, &j->id, j->number, span(j->value, j->n));
 	if (j->kind == JOB_DEL) {
 		e = txn_del(t, TABLE_KEPT, key64_span(&k));
 		return e == ERR_NOT_FOUND ? OK : e;
@@ -157,16 +265,30 @@ static enum err write_one(struct shelf *s, struct txn *t, struct job *j)
 	return txn_put(t, TABLE_KEPT, key64_span(&k), span(j->value, j->n));
 }
 
-static enum err write_all(struct shelf *s, const struct jobs *now)
+static enum err write_jobs(struct shelf *s, struct txn *t, const struct jobs *jobs)
+{
+	for (struct job *j = jobs ? jobs->head : NULL; j; j = j->next)
+		TRY(write_one(s, t, j));
+	return OK;
+}
+
+static enum err write_all(struct shelf *s, const struct jobs *now, const struct jobs *noted)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
+	uint64_t last = s->past.last;
+	enum err e = OK;
 
-	if (!now->head)
+	if (!now->head && !(noted && noted->head))
 		return OK;
 	TRY(txn_begin_write(s->store, &t));
-	for (struct job *j = now->head; j; j = j->next)
-		TRY(write_one(s, t, j));
-	return txn_commit(&t);
+	e = write_jobs(s, t, now);
+	if (e == OK)
+		e = write_jobs(s, t, noted);
+	if (e == OK)
+		e = txn_commit(&t);
+	if (e != OK)
+		s->past.last = last;
+	return e;
 }
 
 /* The lock is held. What was written is owed a receipt; what was not comes first the next time. */
@@ -188,33 +310,84 @@ static void settle(struct shelf *s, struct jobs *now, enum err e)
 	atomic_store(&s->any_done, s->done.head);
 }
 
+/* The same. What can be read back is second: in trouble it is tried without. */
+static void settle_noted(struct shelf *s, struct jobs *noted, enum err e)
+{
+	if (e != OK) {
+		jobs_move(&s->noted, noted);
+		jobs_move(noted, &s->noted);
+	}
+	for (struct job *j; (j = jobs_take(noted));)
+		past_done(s, j, false);
+}
+
 /* One commit. The lock is held before and after, not meanwhile. */
 static enum err work(struct shelf *s)
 {
-	struct jobs batch, now;
+	struct jobs batch, now, noted;
+	enum err e, noted_as;
 	bool room;
-	enum err e;
 
 	jobs_init(&batch);
 	jobs_init(&now);
+	jobs_init(&noted);
+	if (s->noted.head)
+		take_noted(s, &noted);
 	jobs_move(&s->todo, &batch);
 	pthread_mutex_unlock(&s->lock);
 	room = !store_tight(s->store);
 	if (room)
 		jobs_move(&s->held, &now);
 	sift(s, &batch, room, &now);
-	e = write_all(s, &now);
+	noted_as = e = write_all(s, &now, &noted);
+	if (e != OK && noted.head && now.head)
+		e = write_all(s, &now, NULL);
 	if (e == ERR_FULL && room) {   /* more than the reserve: the deletions alone */
 		jobs_move(&now, &batch);
 		sift(s, &batch, false, &now);
-		e = write_all(s, &now);
+		e = write_all(s, &now, NULL);
 	}
 	atomic_store(&s->trouble, (int)(e == OK && s->held.head ? ERR_FULL : e));
 	usleep(GATHER_US);
 	pthread_mutex_lock(&s->lock);
 	settle(s, &now, e);
+	settle_noted(s, &noted, noted_as);
 	return e;
 }
+
+/* The lock is held before and after, not meanwhile. */
+static void look_up(struct shelf *s)
+{
+	struct shelf_look *l = s->asked;
+
+	s->deferred = 0;
+	s->asked = l->next;
+	if (!s->asked)
+		s->last_asked = &s->asked;
+	pthread_mutex_unlock(&s->lock);
+	look(s, l);
+	pthread_mutex_lock(&s->lock);
+	l->next = NULL;
+	*s->last_looked = l;
+	s->last_looked = &l->next;
+	atomic_store(&s->any_looked, true);
+}
+
+/* The same. */
+static void sweep_now(struct shelf *s)
+{
+	s->past.keep = s->keep;
+	pthread_mutex_unlock(&s->lock);
+	sweep(s);
+	pthread_mutex_lock(&s->lock);
+}
+
+static bool is_sweep_due(const struct shelf *s)
+{
+	return s->told && clock_us(CLOCK_MONOTONIC) / 1000 - s->swept_ms >= SWEEP_MS;
+}
+
+static bool has_work(const struct shelf *s) { return s->todo.head || s->noted.head; }
 
 static void *writer(void *arg)
 {
@@ -222,14 +395,22 @@ static void *writer(void *arg)
 	enum err e = OK;
 
 	pthread_mutex_lock(&s->lock);
-	while (!s->stop || (s->todo.head && e == OK)) {
-		if (s->todo.head && e == OK)
+	while (!s->stop || (has_work(s) && e == OK)) {
+		bool asked = s->asked;
+
+		s->past.keep = s->keep;
+		if (has_work(s) && e == OK)
 			e = work(s);
+		/* It is to see what was put before it, but not to wait for ever on a disk that is too slow. */
+		if (asked && (!s->noted.head || e != OK || ++s->deferred > DEFERRED_MAX))
+			look_up(s);
 		else if (e != OK || s->held.head) {
 			thread_cond_wait_ms(&s->more, &s->lock, RETRY_MS);
 			e = work(s);
-		} else
-			pthread_cond_wait(&s->more, &s->lock);
+		} else if (is_sweep_due(s))
+			sweep_now(s);
+		else if (!has_work(s) && !s->asked && !s->stop)
+			thread_cond_wait_ms(&s->more, &s->lock, SWEEP_MS);
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
@@ -286,6 +467,109 @@ void shelf_del(struct shelf *s, uint64_t number)
 
 	if (j)
 		hand_over(s, j);
+}
+
+void shelf_past_keep(struct shelf *s, const struct past_keep *k)
+{
+	pthread_mutex_lock(&s->lock);
+	s->keep = *k;
+	s->told = true;
+	pthread_mutex_unlock(&s->lock);
+}
+
+/* More than the disk takes are not kept: they are not to fill the memory, nor to hold up receipts. */
+static bool hand_over_past(struct shelf *s, struct job *j)
+{
+	bool room;
+
+	pthread_mutex_lock(&s->lock);
+	room = s->past_waiting + j->n <= SHELF_PAST_WAITING;
+	s->past_lost += !room;
+	if (room) {
+		s->past_waiting += j->n;
+		jobs_add(&s->noted, j);
+		pthread_cond_signal(&s->more);
+	}
+	pthread_mutex_unlock(&s->lock);
+	return room;
+}
+
+enum err shelf_past_put(struct shelf *s, enum past_class class, const struct id *id, uint64_t at_us, struct span topic,
+			struct span payload)
+{
+	size_t n = 1 + topic.n + payload.n;
+	struct job *j;
+	struct put b;
+
+	if (payload.n > READBACK_PAYLOAD_MAX)
+		return ERR_TOO_LARGE;
+	j = job_new(JOB_PAST, at_us, id, "", n);
+	if (!j)
+		return ERR_FULL;
+	b = put(j->value, n);
+	put_u8(&b, (uint8_t)topic.n);
+	put_bytes(&b, topic);
+	put_bytes(&b, payload);
+	j->class = class;
+	j->n = b.n;
+	if (hand_over_past(s, j))
+		return OK;
+	free(j);
+	return ERR_BUSY;
+}
+
+uint64_t shelf_past_lost(struct shelf *s)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&s->lock);
+	n = s->past_lost;
+	pthread_mutex_unlock(&s->lock);
+	return n;
+}
+
+void shelf_look(struct shelf *s, struct shelf_look *l)
+{
+	l->next = NULL;
+	pthread_mutex_lock(&s->lock);
+	*s->last_asked = l;
+	s->last_asked = &l->next;
+	pthread_cond_signal(&s->more);
+	pthread_mutex_unlock(&s->lock);
+}
+
+struct shelf_look *shelf_looked(struct shelf *s)
+{
+	struct shelf_look *l;
+
+	if (!atomic_load(&s->any_looked))
+		return NULL;
+	pthread_mutex_lock(&s->lock);
+	l = s->looked;
+	s->looked = l->next;
+	if (!s->looked)
+		s->last_looked = &s->looked;
+	atomic_store(&s->any_looked, s->looked != NULL);
+	pthread_mutex_unlock(&s->lock);
+	return l;
+}
+
+void shelf_look_free(struct shelf_look **l)
+{
+	if (*l) {
+		free((*l)->bytes);
+		free((*l)->ctx);
+	}
+	free(*l);
+	*l = NULL;
+}
+
+static void looks_clear(struct shelf_look *first)
+{
+	for (struct shelf_look *next; first; first = next) {
+		next = first->next;
+		shelf_look_free(&first);
+	}
 }
 
 size_t shelf_owed(struct shelf *s, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most)
@@ -356,6 +640,7 @@ static enum err read_all(struct reading *r)
 		return e;
 	if (r->s->damaged && !r->good)
 		return ERR_KEY;
+	TRY(past_open(&r->s->past, t));
 	return txn_commit(&t);
 }
 
@@ -371,6 +656,10 @@ enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 	jobs_init(&s->held);
 	jobs_init(&s->todo);
 	jobs_init(&s->done);
+	jobs_init(&s->noted);
+	s->last_asked = &s->asked;
+	s->last_looked = &s->looked;
+	s->past = (struct past){ .vault = &s->vault, .table = TABLE_PAST, .ids = TABLE_PAST_IDS };
 	pthread_mutex_init(&s->lock, NULL);
 	TRY(thread_cond_init(&s->more));
 	vault_init(&s->vault, root, "history");
@@ -403,6 +692,9 @@ void shelf_close(struct shelf **sp)
 	jobs_clear(&s->held);
 	jobs_clear(&s->todo);
 	jobs_clear(&s->done);
+	jobs_clear(&s->noted);
+	looks_clear(s->asked);
+	looks_clear(s->looked);
 	for (struct job *j = s->owed, *next; j; j = next) {
 		next = j->next;
 		free(j);

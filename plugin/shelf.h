@@ -1,13 +1,19 @@
 /* shelf: the durable side of history: rows written and deleted by a thread of its own, sealed, in the order they were
  * asked for, as many to a commit as were waiting. A row that was put and is durable comes back as a receipt that is
  * owed. When the file has no room left, rows wait and deletions go on, so that there is room again; a row that is
- * deleted while it waits never was. Nothing here waits for the disk but shelf_open() and shelf_close(). */
+ * deleted while it waits never was. Nothing here waits for the disk but shelf_open() and shelf_close().
+ *
+ * In the same file and the same commits, but second to them, stands what can be read back (past.h): without room its
+ * oldest rows go, and then new ones are not kept. The same thread looks things up in it, between commits. */
 #ifndef PULLCORD_SHELF_H
 #define PULLCORD_SHELF_H
 
 #include "err.h"
 #include "id.h"
+#include "past.h"
 #include "topic.h"
+
+#define SHELF_PAST_WAITING (8u << 20)  /* bytes for reading back that wait for the disk; more are not kept */
 
 struct shelf;
 
@@ -22,6 +28,27 @@ enum err shelf_put(struct shelf *s, uint64_t number, const struct id *id, const 
 /* The receipt is owed once more: at once, or with the row if that still waits. */
 enum err shelf_again(struct shelf *s, const struct id *id, const char *receipt) MUST_USE;
 void shelf_del(struct shelf *s, uint64_t number);  /* without memory the row stays until the next start */
+
+/* What can be read back: how long each class is kept, from now on (at first nothing is); a message, of which nothing is kept
+ * on an error (ERR_TOO_LARGE, ERR_BUSY, ERR_FULL: no memory); how many later were not, or were ERR_BUSY. `at_us`: when it
+ * came. Copies. */
+void shelf_past_keep(struct shelf *s, const struct past_keep *k);
+enum err shelf_past_put(struct shelf *s, enum past_class class, const struct id *id, uint64_t at_us, struct span topic,
+			struct span payload) MUST_USE;
+uint64_t shelf_past_lost(struct shelf *s);
+
+/* One look at it, and what came of it. */
+struct shelf_look {
+	struct readback want;
+	struct readback_page page;      /* borrows from `bytes` */
+	enum err err;
+	uint8_t *bytes;
+	void *ctx;                      /* the caller's, of malloc(); freed with it */
+	struct shelf_look *next;
+};
+void shelf_look(struct shelf *s, struct shelf_look *l);             /* lends it, until it comes back */
+struct shelf_look *shelf_looked(struct shelf *s);                   /* the next that is done; NULL: none */
+void shelf_look_free(struct shelf_look **l);
 
 /* One receipt that is owed now: its topic, up to `most` ids. 0: none. */
 size_t shelf_owed(struct shelf *s, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most);

@@ -395,6 +395,100 @@ static void an_end_sent_again_ends_what_came_after_it_and_is_older(void **state)
 	assert_int_equal(calls(), 0);
 }
 
+/* The broker's wait for what it looks up. */
+static struct shelf_look *looked(const struct readback *want)
+{
+	struct shelf_look *l = calloc(1, sizeof(*l)), *back = NULL;
+
+	assert_non_null(l);
+	l->want = *want;
+	history_look(h, l);
+	for (int i = 0; i < 20000 && !(back = history_looked(h)); i++)
+		usleep(1000);
+	assert_ptr_equal(back, l);
+	assert_int_equal(l->err, OK);
+	return l;
+}
+
+static const struct readback all = { .filters = 1, .filter[0] = "#", .limit = READBACK_ITEMS_MAX, .oldest_first = true };
+
+static void note(unsigned n, const char *topic)
+{
+	uint8_t payload[512] = { (uint8_t)(n >> 8), (uint8_t)n };
+	struct topic t = topic_of(topic);
+	struct id id = { .b = { 9, (uint8_t)(n >> 8), (uint8_t)n } };
+
+	history_note(h, &t, &id, HOUR_US + n, span(payload, sizeof(payload)));
+}
+
+static void what_is_noted_is_read_back_though_it_is_over(void **state)
+{
+	struct past_keep keep = past_keep_default();
+	struct shelf_look *l;
+
+	(void)state;
+	keep.of[PAST_ALERT] = 999;                  /* years: our clock says 1970 */
+	note(1, TOPIC);                             /* nobody said yet that it is to be kept */
+	history_retain(h, &keep);
+	note(2, TOPIC);
+	note(3, "mercy/device/nc-1/state");         /* of no class */
+	note(4, TOPIC);
+	l = looked(&all);
+	assert_int_equal(l->page.n, 2);
+	assert_int_equal(l->page.item[1].payload.p[1], 4);
+	shelf_look_free(&l);
+	reopen(1);
+	history_retain(h, &keep);
+	l = looked(&all);
+	assert_int_equal(l->page.n, 2);
+	shelf_look_free(&l);
+	assert_int_equal(history_unnoted(h), 0);
+}
+
+/* An alert's safety comes first: what can be read back takes the room that is left, and its oldest go. */
+static void what_can_be_read_back_yields_when_the_file_is_full(void **state)
+{
+	struct past_keep keep = { .of[PAST_ALERT] = 999 };
+	struct readback newest = all;
+	struct shelf_look *l;
+	struct id owed[4];
+
+	(void)state;
+	history_retain(h, &keep);
+	newest.oldest_first = false;
+	for (unsigned n = 1; n <= 12000; n++) {     /* six of the file's four MiB */
+		note(n, TOPIC);
+		if (n % 1000)
+			continue;
+		l = looked(&newest);
+		assert_int_equal(l->page.n, READBACK_ITEMS_MAX);
+		assert_int_equal(l->page.item[0].payload.p[0] << 8 | l->page.item[0].payload.p[1], n);
+		shelf_look_free(&l);
+	}
+	assert_int_equal(history_unnoted(h), 0);
+	assert_int_equal(history_trouble(h), OK);
+	l = looked(&all);
+	assert_true(l->page.item[0].kept_us > HOUR_US + 1000);
+	shelf_look_free(&l);
+	keep_on(TOPIC, 1, HOUR_US, false);
+	assert_int_equal(wait_owed(owed, 4), 1);
+}
+
+static void what_is_too_long_is_counted_and_not_kept(void **state)
+{
+	struct past_keep keep = { .of[PAST_ALERT] = 999 };
+	CLEANUP(free_cleanup) uint8_t *big = calloc(1, READBACK_PAYLOAD_MAX + 1);
+	struct topic t = topic_of(TOPIC);
+	struct id id = { .b = { 1 } };
+
+	(void)state;
+	history_retain(h, &keep);
+	history_note(h, &t, &id, HOUR_US, span(big, READBACK_PAYLOAD_MAX + 1));
+	assert_int_equal(history_unnoted(h), 1);
+	history_note(h, &t, &id, HOUR_US, span(big, READBACK_PAYLOAD_MAX));
+	assert_int_equal(history_unnoted(h), 1);
+}
+
 static void another_key_opens_nothing(void **state)
 {
 	static const uint8_t other[32] = { 8 };
@@ -427,6 +521,9 @@ int main(void)
 		TEST(what_was_over_before_a_restart_is_not_opened_by_being_sent_again),
 		TEST(an_end_sent_again_leaves_what_began_since),
 		TEST(an_end_sent_again_ends_what_came_after_it_and_is_older),
+		TEST(what_is_noted_is_read_back_though_it_is_over),
+		TEST(what_can_be_read_back_yields_when_the_file_is_full),
+		TEST(what_is_too_long_is_counted_and_not_kept),
 		TEST(another_key_opens_nothing),
 	};
 

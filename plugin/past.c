@@ -1,0 +1,290 @@
+#include "past.h"
+
+#include <stdlib.h>
+
+#include "keeping.h"
+#include "seal.h"
+
+/* ---- classes ---- */
+
+#define ROW(name, word, kind, keep) [PAST_##name] = { word, kind, keep },
+static const struct { const char *word; enum topic_kind kind; const char *keep; } classes[] = { PAST_LIST(ROW) };
+#undef ROW
+
+bool past_keep_read(struct past_keep *k, struct span word, struct span text)
+{
+	for (unsigned i = 0; i < PAST_CLASSES; i++) {
+		if (!span_is(word, classes[i].word))
+			continue;
+		if (!span_is(text, "none"))
+			return keep_read(text, &k->of[i]);
+		k->of[i] = 0;
+		return true;
+	}
+	return false;
+}
+
+struct past_keep past_keep_default(void)
+{
+	struct past_keep k = { 0 };
+
+	for (unsigned i = 0; i < PAST_CLASSES; i++)
+		must(!classes[i].keep[0] || keep_read(span_str(classes[i].keep), &k.of[i]));
+	return k;
+}
+
+enum past_class past_class_of(enum topic_kind kind)
+{
+	unsigned i = 0;
+
+	while (i < PAST_CLASSES && classes[i].kind != kind)
+		i++;
+	return (enum past_class)i;
+}
+
+/* ---- rows: class u8 | id 16 | sealed; the number and the class are what it is sealed to ---- */
+
+#define HEAD_BYTES (1 + ID_BYTES)
+#define SEALED_TO_BYTES (8 + HEAD_BYTES)
+#define CLEAR_MAX (1 + TOPIC_BYTES_MAX + READBACK_PAYLOAD_MAX)
+
+static struct span sealed_to(uint64_t number, struct span head, uint8_t out[SEALED_TO_BYTES])
+{
+	struct key64 k = key64(number);
+
+	memcpy(out, k.b, sizeof(k.b));
+	memcpy(out + sizeof(k.b), head.p, HEAD_BYTES);
+	return span(out, SEALED_TO_BYTES);
+}
+
+enum err past_open(struct past *p, struct txn *t)
+{
+	struct span key, value;
+	enum err e = txn_last(t, p->table, &key, &value);
+
+	p->last = e == OK ? key64_value(key) : 0;
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err past_put(struct past *p, struct txn *t, enum past_class class, const struct id *id, uint64_t at_us, struct span row)
+{
+	uint64_t number = at_us > p->last ? at_us : p->last + 1;
+	struct key64 key = key64(number);
+	size_t n = HEAD_BYTES + row.n + VAULT_EXTRA;
+	CLEANUP(free_cleanup) uint8_t *value = malloc(n);
+	uint8_t to[SEALED_TO_BYTES];
+	enum err e;
+
+	if (!value)
+		return ERR_FULL;
+	e = txn_add(t, p->ids, span(id->b, ID_BYTES), key64_span(&key));
+	if (e != OK)
+		return e == ERR_EXISTS ? OK : e;
+	value[0] = (uint8_t)class;
+	memcpy(value + 1, id->b, ID_BYTES);
+	TRY(vault_seal(p->vault, sealed_to(number, span(value, HEAD_BYTES), to), row, value + HEAD_BYTES));
+	TRY(txn_append(t, p->table, key64_span(&key), span(value, n)));
+	p->last = number;
+	return OK;
+}
+
+static bool is_over(const struct past *p, uint64_t number, struct span value, int64_t now_us)
+{
+	uint16_t keep = value.n && value.p[0] < PAST_CLASSES ? p->keep.of[value.p[0]] : 0;
+
+	return !keep || keep_until_us(keep, (int64_t)number) <= now_us;
+}
+
+static enum err take_out(struct past *p, struct txn *t, struct span key, struct span value)
+{
+	struct key64 number = key64(key64_value(key));      /* copies: both borrow from what is changed */
+	struct id id;
+	enum err e = OK;
+
+	if (value.n >= HEAD_BYTES) {
+		memcpy(id.b, value.p + 1, ID_BYTES);
+		e = txn_del(t, p->ids, span(id.b, ID_BYTES));
+	}
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	return txn_del(t, p->table, key64_span(&number));
+}
+
+enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *gone)
+{
+	struct span key, value;
+	enum err e = OK;
+
+	*gone = 0;
+	for (unsigned i = 0; i < PAST_SWEEP_ROWS; i++) {
+		struct key64 at = key64(p->swept);
+
+		e = txn_after(t, p->table, key64_span(&at), &key, &value);
+		if (e != OK)
+			break;
+		p->swept = key64_value(key);
+		if (!is_over(p, p->swept, value, now_us))
+			continue;
+		TRY(take_out(p, t, key, value));
+		++*gone;
+	}
+	if (e == ERR_NOT_FOUND)
+		p->swept = 0;           /* all round */
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err past_shed(struct past *p, struct txn *t, unsigned n, unsigned *gone)
+{
+	struct span key, value;
+	enum err e = OK;
+
+	for (*gone = 0; *gone < n; ++*gone) {
+		e = txn_seek(t, p->table, span(NULL, 0), &key, &value);
+		if (e != OK)
+			return e == ERR_NOT_FOUND ? OK : e;
+		TRY(take_out(p, t, key, value));
+	}
+	return OK;
+}
+
+/* ---- looking ---- */
+
+struct looking {
+	const struct past *p;
+	const struct readback *want;
+	struct topic filter[READBACK_FILTERS_MAX];
+	uint8_t *clear;                 /* CLEAR_MAX */
+	uint8_t *bytes;
+	size_t used;
+	struct readback_page *page;
+};
+
+static enum err open_row(struct looking *l, uint64_t number, struct span value, struct span *topic, struct span *payload)
+{
+	struct span sealed;
+	uint8_t to[SEALED_TO_BYTES];
+	struct cur c;
+
+	if (value.n < HEAD_BYTES + VAULT_EXTRA || value.n - HEAD_BYTES - VAULT_EXTRA > CLEAR_MAX)
+		return ERR_CORRUPT;
+	sealed = span(value.p + HEAD_BYTES, value.n - HEAD_BYTES);
+	TRY(vault_open(l->p->vault, sealed_to(number, value, to), sealed, l->clear));
+	c = cur(span(l->clear, sealed.n - VAULT_EXTRA));
+	*topic = cur_take(&c, cur_u8(&c));
+	*payload = cur_take(&c, c.left.n);
+	return cur_end(&c);
+}
+
+static bool is_wanted(const struct looking *l, struct span text)
+{
+	struct topic topic;
+
+	if (topic_parse(text, &topic) != OK)
+		return false;
+	for (unsigned i = 0; i < l->want->filters; i++)
+		if (filter_matches(&l->filter[i], &topic))
+			return true;
+	return l->want->filters == 0;
+}
+
+static struct span keep_bytes(struct looking *l, struct span s)
+{
+	uint8_t *at = l->bytes + l->used;
+
+	memcpy(at, s.p, s.n);
+	l->used += s.n;
+	return span(at, s.n);
+}
+
+/* False: the page is full without it. */
+static bool take_row(struct looking *l, uint64_t number, struct span value)
+{
+	struct readback_page *page = l->page;
+	struct span topic, payload;
+
+	if (open_row(l, number, value, &topic, &payload) != OK || !is_wanted(l, topic))
+		return true;
+	if (page->n == l->want->limit || (page->n && l->used + payload.n > READBACK_PAYLOAD_MAX))
+		return false;
+	page->item[page->n].kept_us = number;
+	page->item[page->n].topic = keep_bytes(l, topic);
+	page->item[page->n].payload = keep_bytes(l, payload);
+	page->n++;
+	return true;
+}
+
+static enum err number_of(const struct past *p, struct txn *t, const struct id *id, uint64_t *out)
+{
+	struct span value;
+
+	TRY(txn_get(t, p->ids, span(id->b, ID_BYTES), &value));
+	*out = key64_value(value);
+	return OK;
+}
+
+static enum err look_at_one(struct looking *l, struct txn *t, uint64_t number, int64_t now_us)
+{
+	struct key64 key = key64(number);
+	struct span value;
+
+	TRY(txn_get(t, l->p->table, key64_span(&key), &value));
+	if (!is_over(l->p, number, value, now_us))
+		(void)take_row(l, number, value);
+	return OK;
+}
+
+/* From `at` on, which was looked at; both ways alike. */
+static enum err look_along(struct looking *l, struct txn *t, uint64_t at, int64_t now_us)
+{
+	enum err (*const step)(struct txn *, unsigned, struct span, struct span *, struct span *) =
+		l->want->oldest_first ? txn_after : txn_before;
+	struct span key, value;
+	enum err e;
+
+	for (unsigned rows = 0; rows < PAST_LOOK_ROWS; rows++) {
+		struct key64 last = key64(at);
+		uint64_t number;
+
+		e = step(t, l->p->table, key64_span(&last), &key, &value);
+		if (e != OK)
+			return e;
+		number = key64_value(key);
+		if (l->want->oldest_first ? l->want->until_us && number >= l->want->until_us : number < l->want->from_us)
+			return ERR_NOT_FOUND;
+		if (!is_over(l->p, number, value, now_us) && !take_row(l, number, value))
+			break;
+		at = number;
+	}
+	l->page->next = at;
+	return OK;
+}
+
+static uint64_t start_of(const struct readback *w, uint64_t after)
+{
+	if (w->oldest_first)
+		return w->from_us && w->from_us - 1 > after ? w->from_us - 1 : after;
+	if (!after)
+		after = UINT64_MAX;
+	return w->until_us && w->until_us < after ? w->until_us : after;
+}
+
+enum err past_look(struct past *p, struct txn *t, const struct readback *want, int64_t now_us, uint8_t *bytes,
+		   struct readback_page *out)
+{
+	CLEANUP(free_cleanup) uint8_t *clear = malloc(CLEAR_MAX);
+	struct looking l = { .p = p, .want = want, .clear = clear, .bytes = bytes, .page = out };
+	uint64_t after = want->after;
+	enum err e = OK;
+
+	if (!clear)
+		return ERR_FULL;
+	out->n = 0;
+	out->next = 0;
+	for (unsigned i = 0; i < want->filters; i++)
+		TRY(filter_parse(span_str(want->filter[i]), &l.filter[i]));
+	if (want->has_id && !after)
+		e = number_of(p, t, &want->id, &after);
+	if (e == OK)
+		e = want->filters ? look_along(&l, t, start_of(want, after), now_us) : look_at_one(&l, t, after, now_us);
+	return e == ERR_NOT_FOUND ? OK : e;
+}

@@ -1,0 +1,59 @@
+/* past: what was published on recorded topics, so that it can be read back for as long as topics of its class are kept.
+ * Rows in the history's file, sealed, in order of arrival: a row's number is the microsecond it came, and no two are the
+ * same. A message is kept once, by its id. Each call is part of the caller's transaction, or is given one; the thread of
+ * shelf.c makes them all. */
+#ifndef PULLCORD_PAST_H
+#define PULLCORD_PAST_H
+
+#include "readback.h"
+#include "store.h"
+#include "vault.h"
+
+#define PAST_LOOK_ROWS 4096     /* looked at for one page: some milliseconds */
+#define PAST_SWEEP_ROWS 1024    /* looked at for one sweep */
+
+/* Classes of topics: PAST(name, word, kind of topic, kept unless said otherwise; "": not at all). */
+#define PAST_LIST(PAST)                                                                                                \
+	PAST(ALERT, "alert", TOPIC_ALERT, "90d")                                                                       \
+	PAST(ACK, "ack", TOPIC_ACK, "90d")                                                                             \
+	PAST(BROADCAST, "broadcast", TOPIC_BROADCAST, "90d")                                                           \
+	PAST(CHANNEL, "channel", TOPIC_CHANNEL_MSG, "1y")                                                              \
+	PAST(PATIENT, "patient", TOPIC_PATIENT_MSG, "1y")                                                              \
+	PAST(INBOX, "inbox", TOPIC_INBOX, "1y")                                                                        \
+	PAST(VITALS, "vitals", TOPIC_VITALS, "")
+#define PAST_NAME(name, word, kind, keep) PAST_##name,
+enum past_class { PAST_LIST(PAST_NAME) PAST_CLASSES };
+#undef PAST_NAME
+
+/* How long each class is kept: keep_read() of seal.h; 0: not at all. */
+struct past_keep {
+	uint16_t of[PAST_CLASSES];
+};
+struct past_keep past_keep_default(void);
+/* "alert" and "90d", "6y" or "none"; false: there is no such class, or it is no such time. */
+bool past_keep_read(struct past_keep *k, struct span word, struct span text);
+/* PAST_CLASSES for topics of no class. */
+enum past_class past_class_of(enum topic_kind kind);
+
+struct past {
+	const struct vault *vault;      /* borrowed */
+	unsigned table, ids;            /* the tables' numbers */
+	struct past_keep keep;
+	uint64_t last;                  /* number of the newest */
+	uint64_t swept;                 /* rows up to this number were looked at in this round */
+	uint64_t damaged;
+};
+
+/* Reads where it stands. */
+enum err past_open(struct past *p, struct txn *t) MUST_USE;
+/* A topic, its length in a byte before it, and the payload. */
+enum err past_put(struct past *p, struct txn *t, enum past_class class, const struct id *id, uint64_t at_us,
+		  struct span row) MUST_USE;
+/* Takes out what was kept for long enough, some rows further than the call before; and the `n` oldest. *gone: how many. */
+enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *gone) MUST_USE;
+enum err past_shed(struct past *p, struct txn *t, unsigned n, unsigned *gone) MUST_USE;
+/* One page of what is asked for; texts and payloads are put into `bytes`, READBACK_PAGE_MAX of them. */
+enum err past_look(struct past *p, struct txn *t, const struct readback *want, int64_t now_us, uint8_t *bytes,
+		   struct readback_page *out) MUST_USE;
+
+#endif
