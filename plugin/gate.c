@@ -223,6 +223,24 @@ static struct span patient_of(const struct topic *t, struct span payload)
 	return s.n ? s : topic_word(t, "patient");
 }
 
+/* Whoever may do anything may ask; what they are shown is decided item by item. */
+static struct decision decide_ask(const struct guard *g, struct session *s, enum voice voice, const struct publish *p)
+{
+	struct policy_limits most = policy_limits(g->policy, s->holder);
+	struct decision d = deny(NULL);
+
+	d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
+	if (voice != VOICE_LIVE || p->retain)
+		d.detail = "nothing may be retained on this topic";
+	else
+		d.detail = check_limits(&most, voice, p);
+	if (!d.detail && !is_in_rate(s, voice, &d, &most))
+		d.detail = "limit rate: more messages than the roles allow";
+	if (!d.detail && s->holder)
+		d.answer = GATE_ALLOW;
+	return d;
+}
+
 static struct decision decide_publish(struct guard *g, struct session *s, enum voice voice, const char *topic,
 				      const struct publish *p, struct envelope *e)
 {
@@ -231,6 +249,8 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
+	if (topic[0] == '$' && strcmp(topic, READBACK_TOPIC) == 0)
+		return decide_ask(g, s, voice, p);
 	if (!t)
 		return d;
 	d.topic = t->topic;
@@ -324,6 +344,19 @@ static void follow_witness(struct guard *g, const struct session *s, const struc
 		(void)record_witness_asks(g->record, span_str(s->id), size);
 }
 
+bool guard_may_look(struct guard *g, struct session *s, const char *filter)
+{
+	struct decision d = deny(NULL);
+
+	d.verdict.why = WHY_GRAMMAR;
+	if (filter_parse(span_str(filter), &d.topic) == OK)
+		d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);
+	d.answer = d.verdict.allow ? GATE_ALLOW : GATE_DENY;
+	d.detail = "asked to read back";
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
+	return d.verdict.allow;
+}
+
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
 {
 	struct envelope e = { 0 };
@@ -348,8 +381,11 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		s->active_ms = guard_mono_us() / 1000;
 	if (known && p->retain && d.answer == GATE_ALLOW)
 		retained_note(g, s, p->payload.n == 0);
-	if (live && d.answer == GATE_ALLOW)
+	if (live && d.answer == GATE_ALLOW) {
 		follow_alert(g, s, &d.topic, p, &e);
+		if (e.head)
+			history_note(g->history, &d.topic, &e.id, guard_real_us(), p->payload);
+	}
 	if (live && d.answer == GATE_ALLOW && is_witness(d.topic.kind))
 		follow_witness(g, s, &d.topic, p);
 	return d.answer;
@@ -362,8 +398,14 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
+	/* Answers are sent to one client, not to a topic: a library that insists may subscribe to where they come. */
 	if (span_is(filter, CONTROL_RESPONSE))
-		return decide_control(g, s, &(struct publish){ 0 });   /* answers are sent to one client, not to a topic */
+		return decide_control(g, s, &(struct publish){ 0 });
+	if (span_is(filter, READBACK_RESPONSE)) {
+		d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
+		d.answer = s->holder ? GATE_ALLOW : GATE_DENY;
+		return d;
+	}
 	if (filter_parse(filter, &d.topic) != OK)
 		return d;
 	d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);
@@ -429,9 +471,9 @@ static struct span delivered_patient(struct guard *g, const struct topic *t, con
 /* Kept apart, so that deliveries that leave no record do not carry its weight. */
 static __attribute__((noinline)) enum gate record_delivery(struct guard *g, const struct session *s, const char *topic,
 							    const struct memo_topic *t, const struct publish *p,
-							    const struct verdict *v, bool stopped)
+							    const struct verdict *v, bool stopped, const char *detail)
 {
-	struct decision d = deny(stopped ? "the record has stopped" : NULL);
+	struct decision d = deny(stopped ? "the record has stopped" : detail);
 	static const struct topic none;
 	struct id message;
 
@@ -482,7 +524,8 @@ static bool comes_later(struct guard *g, struct session *s, const struct topic *
 	return false;
 }
 
-static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p)
+static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p,
+			 const char *detail)
 {
 	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
 	struct verdict v = { .why = WHY_GRAMMAR };
@@ -490,11 +533,16 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (v.allow && comes_later(g, s, &t->topic, p->payload))
+	if (v.allow && !detail && comes_later(g, s, &t->topic, p->payload))
 		return GATE_DENY;
 	if (leaves_no_trace(&v) && !stopped)
 		return GATE_ALLOW;
-	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped);
+	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped, detail);
+}
+
+bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload)
+{
+	return deliver(g, s, topic, &(struct publish){ .payload = payload }, "read back") == GATE_ALLOW;
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
@@ -506,5 +554,5 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 		report_bypass(g, c, topic);
 		return GATE_DENY;
 	}
-	return deliver(g, s, topic, p);
+	return deliver(g, s, topic, p, NULL);
 }

@@ -208,6 +208,7 @@ static enum err open_all(struct opening *o)
 	TRY(tally_open(put_on_record, g, &g->tally));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
+	history_retain(g->history, &o->spec->past);
 	return password_open(&g->passwords);
 }
 
@@ -730,6 +731,9 @@ static void watch_threads(struct guard *g)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED, false, "too many open alerts: the least important are no longer kept");
 	}
 	g->evicted_was = history_evicted(g->history);
+	if (history_unnoted(g->history) != g->unnoted_was)
+		log_say(EV_HISTORY_SHORT, KV_NUM("messages", history_unnoted(g->history) - g->unnoted_was));
+	g->unnoted_was = history_unnoted(g->history);
 	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
 	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
 	say_trouble(EV_LOCK_NOT_KEPT, locks_trouble(g->locks), &g->locks_was);
@@ -754,6 +758,7 @@ void guard_tick(struct guard *g)
 	g->record_out = record_stopped(g->record);
 	send_receipts(g);
 	answer_witnesses(g);
+	guard_ask_tick(g);
 	tend_sessions(g, once_a_second);
 	guard_shadow_tick(g, once_a_second);
 	if (!once_a_second)

@@ -5,6 +5,7 @@
  *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
  *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed
  *     desk.c    administration                  guard_control()
+ *     asks.c    reading back what was kept      guard_ask()
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
@@ -32,10 +33,15 @@ struct guard_host {
 	void (*kick)(const char *client);                 /* its will is sent */
 	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. */
 	void (*publish)(const char *client, const char *topic, struct span payload, int qos, bool retain);
+	/* To one client, unasked, as the answer to a request with this correlation data (empty: none). Copies. */
+	void (*answer)(const char *client, const char *topic, struct span payload, struct span correlation);
 	int (*subscriptions)(const void *context);        /* how many it has, also those of a session it resumed */
 	/* Does somebody speak through it just now who showed a certificate? At any time. NULL: nobody ever does. */
 	bool (*is_certified)(const void *context);
 };
+
+#define GUARD_ASKS_MAX 64           /* requests to read back that wait */
+#define GUARD_ASKS_EACH 2           /* of one connection */
 
 struct guard {
 	struct guard_host host;
@@ -49,6 +55,7 @@ struct guard {
 	struct tally *tally;            /* denials on their way to the record */
 	struct digest *digest;          /* telemetry on its way there */
 	struct history *history;
+	struct ask *ask[GUARD_ASKS_MAX];
 	struct owners *owners;
 	struct locks *locks;
 	struct password_desk *passwords;
@@ -75,7 +82,7 @@ struct guard {
 	enum record_state record_was;   /* what was last said of them in the log */
 	enum err history_was, owners_was, directory_was, control_was, locks_was, witnesses_was;
 	enum record_disk disk_was;
-	uint64_t evicted_was;
+	uint64_t evicted_was, unnoted_was;
 	bool record_out;                /* it had stopped at the last tick or publish */
 	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
@@ -102,6 +109,7 @@ struct guard_spec {
 	struct guard_host host;
 	size_t directory_mib;           /* the directory has that much at least; 0: as it is */
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class: keep_read(); 0: six years */
+	struct past_keep past;          /* how long what can be read back is kept */
 };
 
 /* On failure `what` says what was being read and what would be right. */
@@ -132,6 +140,9 @@ struct publish {
 /* A payload on $CONTROL/pullcord/v1, which guard_publish() let through. */
 void guard_control(struct guard *g, const struct client *c, struct span payload);
 
+/* A payload on READBACK_TOPIC, the same; where its answer is to go (NULL: READBACK_RESPONSE) and what marks it. */
+void guard_ask(struct guard *g, const struct client *c, struct span payload, const char *response, struct span correlation);
+
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
@@ -160,6 +171,18 @@ void guard_refresh(struct guard *g, struct session *s);
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
 /* The policy's file is no good: `why`, with file, line and remedy, is logged. */
 void guard_refuse_policy(struct guard *g, const char *why);
+/* ---- gate.c, for asks.c ---- */
+
+/* May it read what matches the filter, as it may subscribe to it? Goes on record. */
+bool guard_may_look(struct guard *g, struct session *s, const char *filter);
+/* May it receive this message, which is shown to it if so? As any delivery, also on record. */
+bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload);
+
+/* ---- asks.c ---- */
+
+/* Answers what was looked up meanwhile, a page or two at a time. */
+void guard_ask_tick(struct guard *g);
+
 /* ---- beside.c ---- */
 
 /* Puts another policy on trial; takes it. NULL: none, because of `refused` if that says why. */

@@ -3,6 +3,7 @@
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
+#include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -41,6 +42,17 @@ static void host_kick(const char *client)
 static void host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
 {
 	mosquitto_broker_publish_copy(client, topic, (int)payload.n, payload.p, qos, retain, NULL);
+}
+
+static void host_answer(const char *client, const char *topic, struct span payload, struct span correlation)
+{
+	mosquitto_property *props = NULL;
+
+	/* The broker takes them over. Without memory the answer comes unmarked, which its asker will not take for theirs. */
+	if (correlation.n)
+		(void)mosquitto_property_add_binary(&props, MQTT_PROP_CORRELATION_DATA, correlation.p, (uint16_t)correlation.n);
+	if (mosquitto_broker_publish_copy(client, topic, (int)payload.n, payload.p, 1, false, props) != MOSQ_ERR_SUCCESS)
+		mosquitto_property_free_all(&props);
 }
 
 static int host_subscriptions(const void *context)
@@ -130,6 +142,24 @@ static int on_control(int event, void *event_data, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* The same. A correlation longer than we give back is none. */
+static int on_ask(int event, void *event_data, void *data)
+{
+	struct mosquitto_evt_control *ed = event_data;
+	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
+	char *response = NULL;
+	void *mark = NULL;
+	uint16_t n = 0;
+
+	(void)event;
+	(void)mosquitto_property_read_string(ed->properties, MQTT_PROP_RESPONSE_TOPIC, &response, false);
+	(void)mosquitto_property_read_binary(ed->properties, MQTT_PROP_CORRELATION_DATA, &mark, &n, false);
+	guard_ask(data, &c, span(ed->payload, ed->payload ? ed->payloadlen : 0), response, span(mark, n));
+	mosquitto_free(response);
+	mosquitto_free(mark);
+	return MOSQ_ERR_SUCCESS;
+}
+
 static int on_disconnect(int event, void *event_data, void *data)
 {
 	struct mosquitto_evt_disconnect *ed = event_data;
@@ -188,6 +218,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL, false },
 	{ MOSQ_EVT_ACL_CHECK, on_acl_check, NULL, false },
 	{ MOSQ_EVT_CONTROL, on_control, CONTROL_TOPIC, false },
+	{ MOSQ_EVT_CONTROL, on_ask, READBACK_TOPIC, false },
 	{ MOSQ_EVT_DISCONNECT, on_disconnect, NULL, false },
 	{ MOSQ_EVT_TICK, on_tick, NULL, false },
 	{ MOSQ_EVT_RELOAD, on_reload, NULL, false },
@@ -200,6 +231,7 @@ struct settings {
 	const char *dir, *tenant;
 	uint64_t record_mib, history_mib, directory_mib;
 	uint16_t keep[RECORD_CLASSES];
+	struct past_keep past;
 };
 
 /* How long the record keeps each class of events. */
@@ -232,6 +264,8 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 		return span_u64(value, 1 << 20, &s->history_mib) && s->history_mib >= 4;
 	else if (strcmp(o->key, "directory_mib") == 0)
 		return span_u64(value, DIRECTORY_MIB_MAX, &s->directory_mib);
+	else if (strncmp(o->key, "history_keep_", 13) == 0)
+		return past_keep_read(&s->past, span_str(o->key + 13), value);
 	else
 		return read_keep(o, s);
 	return true;
@@ -239,13 +273,14 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 
 static bool read_options(const struct mosquitto_opt *opt, int n, struct settings *s)
 {
-	*s = (struct settings){ .record_mib = 1024, .history_mib = 64 };
+	*s = (struct settings){ .record_mib = 1024, .history_mib = 64, .past = past_keep_default() };
 	for (int i = 0; i < n; i++) {
 		if (read_option(&opt[i], s))
 			continue;
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", opt[i].key), KV_STR("value", opt[i].value),
 			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4), _directory_mib, "
-					"_keep_consent, _access, _movement, _critical, _housekeeping (as 6y or 90d)"));
+					"_keep_consent, _access, _movement, _critical, _housekeeping (as 6y or 90d), _history_keep_alert, _ack, "
+					"_broadcast, _channel, _patient, _inbox, _vitals (as these, or none)"));
 		return false;
 	}
 	if (!s->dir)
@@ -264,7 +299,7 @@ EXPORT int mosquitto_plugin_version(int n, const int *versions)
 
 EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n)
 {
-	struct guard_spec spec = { .host = { host_kick, host_publish, host_subscriptions, host_is_certified } };
+	struct guard_spec spec = { .host = { host_kick, host_publish, host_answer, host_subscriptions, host_is_certified } };
 	struct settings s;
 	struct guard *g;
 	char what[1024];
@@ -277,6 +312,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.history_mib = (size_t)s.history_mib;
 	spec.directory_mib = (size_t)s.directory_mib;
 	memcpy(spec.keep, s.keep, sizeof(spec.keep));
+	spec.past = s.past;
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
 		return MOSQ_ERR_INVAL;

@@ -73,6 +73,21 @@ static void host_publish(const char *client, const char *topic, struct span payl
 	strcpy(asked.topic[asked.published++ % 64], topic);
 }
 
+/* The answer to a request to read back. */
+static struct { int n; char client[65], topic[201]; uint8_t mark[64], raw[READBACK_PAGE_MAX]; size_t marked, bytes; } sent_back;
+
+static void host_answer(const char *client, const char *topic, struct span payload, struct span correlation)
+{
+	sent_back.n++;
+	strcpy(sent_back.client, client);
+	strcpy(sent_back.topic, topic);
+	sent_back.marked = correlation.n;
+	if (correlation.n)
+		memcpy(sent_back.mark, correlation.p, correlation.n);
+	sent_back.bytes = payload.n;
+	memcpy(sent_back.raw, payload.p, payload.n);
+}
+
 static int had_before;   /* subscriptions of a session that was resumed */
 
 static int host_subscriptions(const void *context)
@@ -135,7 +150,8 @@ static void quiet(enum log_level level, const char *line) { (void)level, (void)l
 static void guard_start(void)
 {
 	struct guard_spec spec = {
-		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_subscriptions },
+		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_answer, host_subscriptions },
+		.past = past_keep_default(),
 	};
 	char what[1024];
 
@@ -151,6 +167,7 @@ static int install(void **state)
 	(void)state;
 	log_to(quiet);
 	memset(&asked, 0, sizeof(asked));
+	memset(&sent_back, 0, sizeof(sent_back));
 	had_before = 0;
 	snprintf(dir, sizeof(dir), "/tmp/guard.XXXXXX");
 	assert_non_null(mkdtemp(dir));

@@ -37,7 +37,8 @@ static const struct {
 } generated[] = {
 	{ "init", cmd_init }, { "device", cmd_device }, { "user", cmd_user }, { "policy", cmd_policy },
 	{ "control", cmd_control }, { "gateway", cmd_gateway }, { "who-can", cmd_who_can },
-	{ "audit", cmd_audit }, { "watch", cmd_watch }, { "ack", cmd_ack }, { "send", cmd_send },
+	{ "audit", cmd_audit }, { "watch", cmd_watch }, { "history", cmd_history },
+	{ "ack", cmd_ack }, { "send", cmd_send },
 };
 
 /* What a command prints for one word, or for a verb of its and a word. */
