@@ -13,12 +13,15 @@
 #define KEEPALIVE_S 60
 #define TRY_EVERY_MS 150        /* while the broker hashes the password */
 #define SLICE_MS 100
+#define MARK_BYTES 16               /* of correlation data */
 
 struct item {
 	struct item *next;
 	int64_t at_us;
 	int qos;
 	bool retain;
+	uint8_t mark[MARK_BYTES];       /* correlation data */
+	size_t marked;
 	size_t n;
 	char *topic;                    /* in the same block */
 	uint8_t payload[];
@@ -104,6 +107,19 @@ static void on_subscribe(struct mosquitto *m, void *ctx, int mid, int n, const i
 	c->reason = n > 0 ? granted[0] : MQTT_RC_UNSPECIFIED;
 }
 
+static void take_mark(struct item *it, const mosquitto_property *props)
+{
+	void *mark = NULL;
+	uint16_t n = 0;
+
+	if (!mosquitto_property_read_binary(props, MQTT_PROP_CORRELATION_DATA, &mark, &n, false) || n > MARK_BYTES)
+		n = 0;
+	if (n)
+		memcpy(it->mark, mark, n);
+	it->marked = n;
+	free(mark);
+}
+
 static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_message *msg,
 		       const mosquitto_property *props)
 {
@@ -111,7 +127,7 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 	size_t n = msg->payloadlen > 0 ? (size_t)msg->payloadlen : 0, name = strlen(msg->topic) + 1;
 	struct item *it = c->queued + n > CLIENT_QUEUE_BYTES_MAX ? NULL : malloc(sizeof(*it) + n + name);
 
-	(void)m, (void)props;
+	(void)m;
 	if (!it) {
 		c->dropped++;
 		return;
@@ -121,6 +137,7 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 	if (n)
 		memcpy(it->payload, msg->payload, n);
 	memcpy(it->topic, msg->topic, name);
+	take_mark(it, props);
 	*c->last = it;
 	c->last = &it->next;
 	c->queued += n;
@@ -357,7 +374,9 @@ enum err client_subscribe(struct client *c, const char *filter, int qos)
 	return await_answer(c, mid);
 }
 
-enum err client_publish(struct client *c, const char *topic, struct span payload, int qos, bool retain)
+/* `props` are still the caller's. */
+static enum err publish(struct client *c, const char *topic, struct span payload, int qos, bool retain,
+			const mosquitto_property *props)
 {
 	int mid = 0;
 
@@ -366,9 +385,14 @@ enum err client_publish(struct client *c, const char *topic, struct span payload
 	c->answered = 0;
 	c->why[0] = '\0';
 	if (!c->m ||
-	    mosquitto_publish_v5(c->m, &mid, topic, (int)payload.n, payload.p, qos, retain, NULL) != MOSQ_ERR_SUCCESS)
+	    mosquitto_publish_v5(c->m, &mid, topic, (int)payload.n, payload.p, qos, retain, props) != MOSQ_ERR_SUCCESS)
 		return lost(c);
 	return await_answer(c, mid);
+}
+
+enum err client_publish(struct client *c, const char *topic, struct span payload, int qos, bool retain)
+{
+	return publish(c, topic, payload, qos, retain, NULL);
 }
 
 static void give(struct client *c, struct client_message *out)
@@ -380,7 +404,8 @@ static void give(struct client *c, struct client_message *out)
 		c->last = &c->first;
 	c->queued -= it->n;
 	c->given = it;
-	*out = (struct client_message){ it->topic, span(it->payload, it->n), it->qos, it->retain, it->at_us };
+	*out = (struct client_message){ it->topic, span(it->payload, it->n), it->qos, it->retain, it->at_us,
+					span(it->mark, it->marked) };
 }
 
 enum err client_next(struct client *c, int timeout_ms, struct client_message *out)
@@ -395,5 +420,25 @@ enum err client_next(struct client *c, int timeout_ms, struct client_message *ou
 			return ERR_BUSY;
 	}
 	give(c, out);
+	return OK;
+}
+
+enum err client_ask(struct client *c, const char *topic, const char *response, struct span payload, int timeout_ms,
+		    struct client_message *out)
+{
+	int64_t until = now_ms() + timeout_ms;
+	mosquitto_property *props = NULL;
+	uint8_t mark[MARK_BYTES];
+	enum err e = ERR_FULL;
+
+	crypt_random(mark, sizeof(mark));
+	if (mosquitto_property_add_string(&props, MQTT_PROP_RESPONSE_TOPIC, response) == MOSQ_ERR_SUCCESS &&
+	    mosquitto_property_add_binary(&props, MQTT_PROP_CORRELATION_DATA, mark, sizeof(mark)) == MOSQ_ERR_SUCCESS)
+		e = publish(c, topic, payload, 1, false, props);
+	mosquitto_property_free_all(&props);
+	TRY(e);
+	do
+		TRY(client_next(c, now_ms() < until ? (int)(until - now_ms()) : 0, out));
+	while (strcmp(out->topic, response) != 0 || !span_eq(out->correlation, span(mark, sizeof(mark))));
 	return OK;
 }

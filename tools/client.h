@@ -50,11 +50,16 @@ struct client_message {
 	int qos;
 	bool retain;
 	int64_t at_us;                  /* when it arrived, µs since 1970 */
+	struct span correlation;        /* correlation data (MQTT 5 §3.3.2.3.6), at most 16 bytes; empty: none, or longer */
 };
 
 /* The next message, waiting at most timeout_ms. Borrowed until the next call. ERR_BUSY: none came; ERR_CLOSED: the
  * connection is lost (messages that came before are given first). */
 enum err client_next(struct client *c, int timeout_ms, struct client_message *out) MUST_USE;
+/* Request and response (MQTT 5 §4.10): publishes with a correlation of its own and waits for the answer on `response`;
+ * whatever else comes meanwhile is thrown away. As client_publish() and client_next(). */
+enum err client_ask(struct client *c, const char *topic, const char *response, struct span payload, int timeout_ms,
+		    struct client_message *out) MUST_USE;
 /* Messages thrown away because CLIENT_QUEUE_BYTES_MAX of them waited here. */
 uint64_t client_dropped(const struct client *c);
 

@@ -338,6 +338,26 @@ def _(stage, user, state):
                house.password_file(user), "--state", state)
 
 
+@step("{user} reads back {what...} -> {outcome...}")
+def _(stage, user, what, outcome):
+    """Options of `pullcord history`; then "refused", or "nothing", or what each message shows (word=value word=value),
+    parted by commas, in order."""
+    house = stage.house
+    done = house.tool("history", "--user", user, "--dir", house.dir, "--password-file", house.password_file(user), "--json",
+                      *what.replace("{last}", stage.last.get(user, {}).get("id", "")).split(), check=False)
+    items = [json.loads(line) for line in done.stdout.splitlines()]
+    text = done.stdout + done.stderr
+    if outcome in ("refused", "nothing"):
+        expect(f"{user} reads back {what}", outcome, "refused" if done.returncode else f"{len(items)} messages" if items
+               else "nothing", text)
+        return
+    wants = outcome.split(",")
+    expect(f"messages {user} reads back from {what}", len(wants), len(items), text)
+    for want, item in zip(wants, items):
+        if not wanted(want)(item):
+            raise Trouble(f"{user} reads back {item}, not{want}")
+
+
 # ---- stock clients ----
 
 def stock(stage, program, who, *more, seconds=15):
