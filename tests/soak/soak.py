@@ -74,7 +74,9 @@ class Soak:
     def __init__(self, args):
         self.random, self.args = random.Random(args.seed), args
         seconds = max(args.seconds, args.kills * KILL_S)
-        record_mib = 16 + int(seconds * args.rate / 350)    # a press and its end are some ten entries, of 230 bytes
+        # A press and its end are some ten entries, of 230 bytes; and after each kill of the broker the screen is shown what is
+        # open, up to eight thousand alerts.
+        record_mib = 16 + int(seconds * args.rate / 350) + (args.kills or int(seconds / 5))
         self.disk = SmallDisk(record_mib + 224)     # history, directory, and what may be set aside of the record
         self.house = House(args.build)
         self.counts = {}
