@@ -1,14 +1,8 @@
-#include "pipeline.h"
+#include "gateway.h"
 
 #include <stdlib.h>
 
-#include "alarms.h"
-#include "filters.h"
-#include "leaving.h"
-#include "link.h"
 #include "log.h"
-#include "message.h"
-#include "outbox.h"
 
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define DUE_MAX 64
@@ -16,51 +10,6 @@
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
 #define STUCK_MS 30000              /* where nobody asks by a watchdog */
-
-struct port {
-	struct pipeline to;
-	struct gateway *g;
-	const char *name;
-	const struct input_kind *kind;
-	struct input *in;           /* known from its first push() */
-	bool open;
-};
-
-struct gateway {
-	struct pipeline_spec spec;
-	struct message_from from;
-	struct id_maker ids;
-	uint8_t hash_key[AEAD_KEY_BYTES];
-	struct self self;
-
-	struct throttle *throttle;
-	struct outbox *outbox;
-	struct flight *flight;
-	struct open *open;
-	struct leaving leaving;
-	struct uplink *uplink;
-	struct link link;
-	unsigned broker;            /* of those the scout knows: the one we are with, or dial */
-	int64_t renew_ms;           /* connect anew then at the latest; 0: no need */
-	struct id goodbye;
-	struct alarms alarms;
-	int64_t alarms_due_ms;
-	struct filters *filters;
-	struct pipeline_counts counts;
-	struct port port[CONF_INPUTS_MAX];
-	unsigned ports;
-	bool stopping;
-
-	struct arena arena;
-	uint8_t arena_bytes[ENVELOPE_ARENA];
-	uint8_t room[OUTBOX_ENVELOPE_MAX];
-	struct outbox_scratch scratch;
-};
-
-static int64_t now_ms(const struct gateway *g) { return g->spec.now_ms(g->spec.ctx); }
-static int64_t real_us(const struct gateway *g) { return g->spec.real_us(g->spec.ctx) + g->alarms.clock_off_us; }
-static struct id new_id(struct gateway *g) { return id_next(&g->ids, real_us(g) / 1000); }
-static struct span hash_key(const struct gateway *g) { return span(g->hash_key, sizeof(g->hash_key)); }
 
 static uint32_t random32(void)
 {
@@ -72,8 +21,7 @@ static uint32_t random32(void)
 
 static void state_changed(struct gateway *g) { self_changed(&g->self, now_ms(g)); }
 
-/* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
-static void tidied(enum err e)
+void gateway_tidied(enum err e)
 {
 	if (e != OK)
 		log_say(EV_OUTBOX_FAILED, KV_STR("why", err_text(e)));
@@ -81,7 +29,7 @@ static void tidied(enum err e)
 
 /* ---- answers ---- */
 
-static void answer(struct gateway *g, const struct answer *a, struct span input)
+void gateway_answer(struct gateway *g, const struct answer *a, struct span input)
 {
 	for (unsigned i = 0; i < g->ports; i++) {
 		struct port *p = &g->port[i];
@@ -93,7 +41,7 @@ static void answer(struct gateway *g, const struct answer *a, struct span input)
 
 static void answer_done(struct gateway *g, const struct outbox_done *d, enum answer_kind kind)
 {
-	answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id,
+	gateway_answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id,
 				    .digest = d->m.digest, .alert = d->id, .folded = d->m.folded,
 				    .why = d->err }, d->m.input);
 }
@@ -196,7 +144,7 @@ static void release(struct gateway *g, const struct id *id, const uint8_t kind[T
 
 	if (e == OK)
 		leaving_add(&g->leaving, id, kind);
-	tidied(e);
+	gateway_tidied(e);
 }
 
 static const char *unit_of(const struct gateway *g, const struct event *e)
@@ -323,7 +271,7 @@ static void remember_open(struct gateway *g, const struct outbox_done *d)
 		return;
 	memcpy(a.key, d->m.key, OPEN_KEY);
 	if (open_put(g->open, &a, lost))
-		tidied(outbox_forget(g->outbox, lost));
+		gateway_tidied(outbox_forget(g->outbox, lost));
 }
 
 /* A message and its repetition came so close together that neither was there yet when the other was looked for. */
@@ -383,7 +331,7 @@ static void done_release(struct gateway *g, const struct outbox_done *d)
 	if (d->err == OK)
 		fly(g, &d->id, &d->m, d->seq);
 	else if (d->err != ERR_NOT_FOUND)
-		tidied(d->err);
+		gateway_tidied(d->err);
 }
 
 static void done_delivered(struct gateway *g, const struct outbox_done *d)
@@ -403,7 +351,7 @@ static void done_aside(struct gateway *g, const struct outbox_done *d)
 
 	if (d->err != OK) {
 		if (d->err != ERR_NOT_FOUND)
-			tidied(d->err);
+			gateway_tidied(d->err);
 		return;
 	}
 	g->counts.set_aside++;
@@ -501,94 +449,16 @@ static enum err say_state(struct gateway *g, bool online, struct id *id)
 
 /* ---- what the broker says ---- */
 
-static bool for_us(const struct gateway *g, const struct topic *t)
-{
-	return span_is(t->level[0], g->spec.tenant) && span_is(topic_word(t, "device"), g->spec.device);
-}
-
-static void hear_stored(struct gateway *g, const struct envelope *e)
-{
-	const Pullcord__V1__StoredReceipt *r = e->body.stored;
-
-	if (e->head->party != PULLCORD__V1__PARTY__PARTY_BROKER) {
-		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "stored"), KV_STR("why", "not from the broker itself"));
-		return;
-	}
-	alarms_clock(&g->alarms, (int64_t)e->head->sent_us, g->spec.real_us(g->spec.ctx), now_ms(g));
-	for (size_t i = 0; i < r->n_id; i++) {
-		struct id id;
-
-		memcpy(id.b, r->id[i].data, ID_BYTES);
-		if (flight_drop(g->flight, &id))
-			tidied(outbox_delivered(g->outbox, &id));
-	}
-}
-
-/* Who has finished or declined an alert must hear of the next one at once. */
-static void hear_update(struct gateway *g, const struct envelope *e)
-{
-	const Pullcord__V1__AlertUpdate *u = e->body.update;
-	const struct open_alert *found = open_find(g->open, u->key.data);
-	struct open_alert a;
-	uint8_t kind[THROTTLE_KEY];
-
-	if (!found || !u->state)
-		return;   /* finished already, or longer ago than we remember */
-	a = *found;
-	g->counts.updates++;
-	answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a.source),
-				    .source_id = span_str(a.source_id), .alert = a.id, .state = u->state,
-				    .by = span_str(u->by[0] ? u->by : e->head->sender) }, span_str(a.input));
-	message_kind(hash_key(g), span_str(a.source), a.key, kind);
-	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED) {
-		open_drop(g->open, a.key);
-		tidied(outbox_forget(g->outbox, a.key));
-	}
-	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED ||
-	    u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED)
-		throttle_settle(g->throttle, kind);
-}
-
-static void hear_command(struct gateway *g, const struct envelope *e)
-{
-	if (e->body.command->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
-		g->self.due_ms = now_ms(g);
-	else
-		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "command"), KV_STR("why", "this version does not know it"));
-}
-
-static void hear(struct gateway *g, const struct uplink_event *m)
-{
-	static void (*const on[TOPIC_KINDS])(struct gateway *g, const struct envelope *e) = {
-		[TOPIC_ACK] = hear_update, [TOPIC_STORED] = hear_stored, [TOPIC_CMD] = hear_command,
-	};
-	struct envelope e;
-	struct topic t;
-	enum err err = topic_parse(m->topic, &t);
-
-	if (err == OK && (!on[t.kind] || !for_us(g, &t)))
-		err = ERR_KIND;
-	g->arena.used = 0;
-	if (err == OK)   /* its time is not judged: ours may be what is wrong */
-		err = envelope_open(m->payload, &t, 0, &g->arena, &e);
-	if (err == OK && !e.body.any)
-		err = ERR_KIND;   /* sealed end to end: not for a gateway */
-	if (err == OK)
-		on[t.kind](g, &e);
-	else
-		log_say(EV_DOWNLINK_IGNORED, KV_SPAN("topic", m->topic), KV_STR("why", err_text(err)));
-}
-
 static void acked(struct gateway *g, const struct uplink_event *u)
 {
 	if (trouble_acked(&g->alarms.trouble, &u->id, u->reason < 0x80))
 		return;
 	switch (flight_acked(g->flight, &u->id, u->reason, now_ms(g))) {
 	case FLIGHT_DELIVERED:
-		tidied(outbox_delivered(g->outbox, &u->id));
+		gateway_tidied(outbox_delivered(g->outbox, &u->id));
 		break;
 	case FLIGHT_ASIDE:
-		tidied(outbox_aside(g->outbox, &u->id, u->reason));
+		gateway_tidied(outbox_aside(g->outbox, &u->id, u->reason));
 		break;
 	default:
 		break;
@@ -706,7 +576,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 		subscribed(g, u);
 		break;
 	case UPLINK_MESSAGE:
-		hear(g, u);
+		gateway_hear(g, u);
 		break;
 	}
 }
@@ -755,7 +625,7 @@ static void tick_open(struct gateway *g)
 	uint8_t key[OPEN_KEY];
 
 	while (open_expire(g->open, now_ms(g), key))
-		tidied(outbox_forget(g->outbox, key));
+		gateway_tidied(outbox_forget(g->outbox, key));
 }
 
 static void tell_troubles(struct gateway *g)
@@ -892,7 +762,7 @@ static enum err again(struct gateway *g)
 
 void pipeline_try_again(struct gateway *g)
 {
-	tidied(again(g));
+	gateway_tidied(again(g));
 	state_changed(g);
 }
 
@@ -911,7 +781,7 @@ static void open_again(void *ctx, const struct open_alert *a)
 
 	now.at_ms = now_ms(g);
 	if (open_put(g->open, &now, lost))
-		tidied(outbox_forget(g->outbox, lost));
+		gateway_tidied(outbox_forget(g->outbox, lost));
 }
 
 /* A file that is damaged or not ours is kept for a person to look at. A gateway that takes no alerts for it would lose

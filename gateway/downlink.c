@@ -1,0 +1,81 @@
+#include "gateway.h"
+
+#include "log.h"
+
+static bool for_us(const struct gateway *g, const struct topic *t)
+{
+	return span_is(t->level[0], g->spec.tenant) && span_is(topic_word(t, "device"), g->spec.device);
+}
+
+static void hear_stored(struct gateway *g, const struct envelope *e)
+{
+	const Pullcord__V1__StoredReceipt *r = e->body.stored;
+
+	if (e->head->party != PULLCORD__V1__PARTY__PARTY_BROKER) {
+		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "stored"), KV_STR("why", "not from the broker itself"));
+		return;
+	}
+	alarms_clock(&g->alarms, (int64_t)e->head->sent_us, g->spec.real_us(g->spec.ctx), now_ms(g));
+	for (size_t i = 0; i < r->n_id; i++) {
+		struct id id;
+
+		memcpy(id.b, r->id[i].data, ID_BYTES);
+		if (flight_drop(g->flight, &id))
+			gateway_tidied(outbox_delivered(g->outbox, &id));
+	}
+}
+
+/* Who has finished or declined an alert must hear of the next one at once. */
+static void hear_update(struct gateway *g, const struct envelope *e)
+{
+	const Pullcord__V1__AlertUpdate *u = e->body.update;
+	const struct open_alert *found = open_find(g->open, u->key.data);
+	struct open_alert a;
+	uint8_t kind[THROTTLE_KEY];
+
+	if (!found || !u->state)
+		return;   /* finished already, or longer ago than we remember */
+	a = *found;
+	g->counts.updates++;
+	gateway_answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a.source),
+				    .source_id = span_str(a.source_id), .alert = a.id, .state = u->state,
+				    .by = span_str(u->by[0] ? u->by : e->head->sender) }, span_str(a.input));
+	message_kind(hash_key(g), span_str(a.source), a.key, kind);
+	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED) {
+		open_drop(g->open, a.key);
+		gateway_tidied(outbox_forget(g->outbox, a.key));
+	}
+	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED ||
+	    u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED)
+		throttle_settle(g->throttle, kind);
+}
+
+static void hear_command(struct gateway *g, const struct envelope *e)
+{
+	if (e->body.command->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
+		g->self.due_ms = now_ms(g);
+	else
+		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "command"), KV_STR("why", "this version does not know it"));
+}
+
+void gateway_hear(struct gateway *g, const struct uplink_event *m)
+{
+	static void (*const on[TOPIC_KINDS])(struct gateway *g, const struct envelope *e) = {
+		[TOPIC_ACK] = hear_update, [TOPIC_STORED] = hear_stored, [TOPIC_CMD] = hear_command,
+	};
+	struct envelope e;
+	struct topic t;
+	enum err err = topic_parse(m->topic, &t);
+
+	if (err == OK && (!on[t.kind] || !for_us(g, &t)))
+		err = ERR_KIND;
+	g->arena.used = 0;
+	if (err == OK)   /* its time is not judged: ours may be what is wrong */
+		err = envelope_open(m->payload, &t, 0, &g->arena, &e);
+	if (err == OK && !e.body.any)
+		err = ERR_KIND;   /* sealed end to end: not for a gateway */
+	if (err == OK)
+		on[t.kind](g, &e);
+	else
+		log_say(EV_DOWNLINK_IGNORED, KV_SPAN("topic", m->topic), KV_STR("why", err_text(err)));
+}

@@ -1,0 +1,65 @@
+/* gateway: what pipeline.c and its parts share; nobody else looks inside. One thread. */
+#ifndef PULLCORD_GATEWAY_H
+#define PULLCORD_GATEWAY_H
+
+#include "alarms.h"
+#include "filters.h"
+#include "leaving.h"
+#include "link.h"
+#include "message.h"
+#include "outbox.h"
+#include "pipeline.h"
+
+struct port {
+	struct pipeline to;
+	struct gateway *g;
+	const char *name;
+	const struct input_kind *kind;
+	struct input *in;           /* known from its first push() */
+	bool open;
+};
+
+struct gateway {
+	struct pipeline_spec spec;
+	struct message_from from;
+	struct id_maker ids;
+	uint8_t hash_key[AEAD_KEY_BYTES];
+	struct self self;
+
+	struct throttle *throttle;
+	struct outbox *outbox;
+	struct flight *flight;
+	struct open *open;
+	struct leaving leaving;
+	struct uplink *uplink;
+	struct link link;
+	unsigned broker;            /* of those the scout knows: the one we are with, or dial */
+	int64_t renew_ms;           /* connect anew then at the latest; 0: no need */
+	struct id goodbye;
+	struct alarms alarms;
+	int64_t alarms_due_ms;
+	struct filters *filters;
+	struct pipeline_counts counts;
+	struct port port[CONF_INPUTS_MAX];
+	unsigned ports;
+	bool stopping;
+
+	struct arena arena;
+	uint8_t arena_bytes[ENVELOPE_ARENA];
+	uint8_t room[OUTBOX_ENVELOPE_MAX];
+	struct outbox_scratch scratch;
+};
+
+static inline int64_t now_ms(const struct gateway *g) { return g->spec.now_ms(g->spec.ctx); }
+static inline int64_t real_us(const struct gateway *g) { return g->spec.real_us(g->spec.ctx) + g->alarms.clock_off_us; }
+static inline struct id new_id(struct gateway *g) { return id_next(&g->ids, real_us(g) / 1000); }
+static inline struct span hash_key(const struct gateway *g) { return span(g->hash_key, sizeof(g->hash_key)); }
+
+/* To the inputs of that name which are open. */
+void gateway_answer(struct gateway *g, const struct answer *a, struct span input);
+/* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
+void gateway_tidied(enum err e);
+/* A message from the broker (downlink.c): answers of people, receipts, commands. What is none is said and ignored. */
+void gateway_hear(struct gateway *g, const struct uplink_event *m);
+
+#endif
