@@ -3,22 +3,38 @@
 #include <stdio.h>
 
 #include "cmd.h"
+#include "reading.h"
 #include "report.h"
 #include "trail.h"
 #include "vault.h"
+
+static int announce(const struct source *s, const struct criteria *c, const uint8_t root[AEAD_KEY_BYTES])
+{
+	char text[sizeof(s->what)];
+	struct put what = put(text, sizeof(text) - 1);
+
+	must(s->what[0]);
+	put_str(&what, s->what);
+	if (c)
+		criteria_write(c, &what);
+	text[what.n] = '\0';
+	return reading_announce(s->record, root, text, c ? c->patient : NULL);
+}
 
 int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 {
 	uint8_t root[AEAD_KEY_BYTES];
 	enum err e = vault_root(s->key, root);
+	int code;
 
 	if (e != OK)
 		return source_no_key(e, s->key);
 	e = reader_open(s->record, root, out);
+	code = e == OK ? announce(s, c, root) : source_no_record(e, s->record);
 	if (c)
 		criteria_bind(c, root);
 	crypt_wipe(root, sizeof(root));
-	return e == OK ? CMD_DONE : source_no_record(e, s->record);
+	return code;
 }
 
 int audit_replaced(const char *path)

@@ -22,7 +22,8 @@ int audit_disclose(int argc, char **argv);
 int audit_check_proof(int argc, char **argv);
 int audit_witness(int argc, char **argv);
 
-/* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. CMD_DONE; what went wrong is said. */
+/* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. That it is read, and what for
+ * (source_says() and the criteria), is put on record first. CMD_DONE; what went wrong is said. */
 int audit_open(const struct source *s, struct criteria *c, struct reader **out) MUST_USE;
 
 /* Says that the record which is followed has ended, because another one lies in its place. CMD_NO. */

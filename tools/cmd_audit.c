@@ -109,6 +109,7 @@ static int audit_tail(int argc, char **argv)
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
+	source_says(&s, "audit tail --last %ld%s", n, follow ? " --follow" : "");
 	return source_fill(&s) == OK ? tail_read(&s, (uint64_t)n, follow) : CMD_NO;
 }
 
@@ -322,5 +323,6 @@ int cmd_audit(int argc, char **argv)
 		{ "witness", audit_witness, "vouch for it from a machine of its own" },
 	};
 
-	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over. Who reads it is put on "
+			"record before anything is shown.", verbs, countof(verbs), argc, argv);
 }

@@ -235,5 +235,6 @@ int audit_disclosures(int argc, char **argv)
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
+	source_says(&s, "audit disclosures");
 	return source_fill(&s) == OK ? disclosures_run(&s, &c, index, no_index, csv) : CMD_NO;
 }

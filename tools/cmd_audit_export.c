@@ -248,5 +248,6 @@ int audit_export(int argc, char **argv)
 		return opt_wrong(&page, "--format is atna, fhir, csv or tiles, not \"%s\"", format);
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
+	source_says(&s, "audit export --format %s", format);
 	return source_fill(&s) == OK ? export_run(&s, &c, format_of(format), out, index, no_index) : CMD_NO;
 }

@@ -337,6 +337,7 @@ int audit_feed(int argc, char **argv)
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
+	source_says(&s, "audit feed --to %s", f->to);
 	f->from = &s;
 	f->tls_spec.host = f->host;
 	f->tls_spec.port = f->port;
@@ -529,5 +530,6 @@ int audit_reconcile(int argc, char **argv)
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
+	source_says(&s, "audit reconcile");
 	return source_fill(&s) == OK ? reconcile_run(&s, &c, &file) : CMD_NO;
 }

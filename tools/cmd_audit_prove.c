@@ -155,6 +155,7 @@ int audit_disclose(int argc, char **argv)
 		return code;
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
+	source_says(&s, "audit disclose %llu", (unsigned long long)index);
 	if (source_fill(&s) != OK)
 		return CMD_NO;
 	code = make_proof(&s, index, p);

@@ -83,6 +83,7 @@ int audit_search(int argc, char **argv)
 	if (limit)
 		f.most = (uint64_t)limit;
 	report_json(json);
+	source_says(&s, "audit search%s", f.count ? " --count" : "");
 	return source_fill(&s) == OK ? search_run(&s, &c, index, no_index, &f) : CMD_NO;
 }
 
@@ -103,6 +104,17 @@ static int show_run(const struct source *s, const struct opt_list *list, const u
 		event_show(index[i], &entry, event, reader_raw(r));
 	}
 	return code;
+}
+
+static void say_which(struct source *s, const struct opt_list *list)
+{
+	char text[READS_WHAT_MAX + 1];
+	struct put which = put(text, sizeof(text) - 1);
+
+	for (size_t i = 0; i < list->n; i++)
+		put_fmt(&which, " %s", list->text[i]);
+	text[which.n] = '\0';
+	source_says(s, "audit show%s%s", text, put_end(&which) == OK ? "" : " ...");
 }
 
 int audit_show(int argc, char **argv)
@@ -134,5 +146,6 @@ int audit_show(int argc, char **argv)
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
+	say_which(&s, &list);
 	return source_fill(&s) == OK ? show_run(&s, &list, index) : CMD_NO;
 }

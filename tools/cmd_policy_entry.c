@@ -280,10 +280,12 @@ int policy_explain_entry(const char *dir, uint64_t index, struct span who, const
 	CLEANUP(reader_close) struct reader *r = NULL;
 	const Pullcord__V1__AuditEvent *event = NULL;
 	struct install in;
+	char what[64];
 
+	snprintf(what, sizeof(what), "policy explain --entry %llu", (unsigned long long)index);
 	if (install_open(dir, &in) != OK || install_directory(&in, true, &d) != OK)
 		return CMD_NO;
-	if (source_reader(&in, &r) != OK || read_entry(&in, r, index, &event) != CMD_DONE)
+	if (source_reader(&in, what, &r) != OK || read_entry(&in, r, index, &event) != CMD_DONE)
 		return CMD_NO;
 	if (event)
 		return explain_event(&in, d, event, who, from, index);

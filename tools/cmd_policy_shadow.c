@@ -443,7 +443,7 @@ static int report(const struct install *in, struct directory *d)
 
 	if (err != OK)
 		return no_shadow(err, in);
-	if (source_reader(in, &r) != OK)
+	if (source_reader(in, "policy shadow --report", &r) != OK)
 		return CMD_NO;
 	err = tally_record(&t, r, &e);
 	if (err != OK)

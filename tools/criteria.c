@@ -122,6 +122,20 @@ static bool is_at(const Pullcord__V1__AuditEvent *e, const char *client)
 	return false;
 }
 
+void criteria_write(const struct criteria *c, struct put *out)
+{
+	const struct { const char *name, *value; } all[] = {
+		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "topic", c->topic }, { "event", c->event },
+		{ "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
+	};
+
+	if (c->patient)
+		put_str(out, " --patient ...");
+	for (size_t i = 0; i < countof(all); i++)
+		if (all[i].value)
+			put_fmt(out, " --%s %s", all[i].name, all[i].value);
+}
+
 bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)
 {
 	int64_t first = (int64_t)e->at_us, last = e->until_us > e->at_us ? (int64_t)e->until_us : first;

@@ -36,6 +36,9 @@ int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;
 /* Only who has the root key can name a patient. */
 void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES]);
 
+/* Appends " --user ana --from 2026-11-23" ...; but for the patient, whose id is nobody's business. */
+void criteria_write(const struct criteria *c, struct put *out);
+
 bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e);
 /* Is this topic (or filter) of an entry one that is meant? */
 bool criteria_topic(const struct criteria *c, struct span topic);

@@ -30,6 +30,8 @@ static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN] = { "admin", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_LOCKOUT] = { "lockout", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW] = { "shadow", true },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST] = { "request", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_READ] = { "read", false },
 };
 
 static const struct { const char *name; enum tone tone; } outcomes[] = {

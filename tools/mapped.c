@@ -16,6 +16,7 @@
 
 #define ACTIVITY DCM("110100", "Application Activity")
 #define EXPORT DCM("110106", "Export")
+#define LOG_USED DCM("110101", "Audit Log Used")
 #define IMPORT DCM("110107", "Import")
 #define QUERY DCM("110112", "Query")
 #define ALERT DCM("110113", "Security Alert")
@@ -79,6 +80,9 @@ static const struct row rows[] = {
 		       ABOUT_NOTHING, 8 },
 	T(SHADOW) = { ACTIVITY, NULL, OURS("policy-trial", "A policy on trial would decide otherwise"), 'E', FLOW_NONE,
 		      ABOUT_TOPIC, 0 },
+	T(READ) = { LOG_USED, NULL, OURS("read", "Record read"), 'R', FLOW_NONE, ABOUT_NOTHING, 0 },
+	T(REQUEST) = { ALERT, SECURITY_CONFIGURATION, OURS("request", "Administrator's command, before it is carried out"), 'E',
+		       FLOW_NONE, ABOUT_PERMISSION, 0 },
 	T(ADMIN) = { ALERT, SECURITY_CONFIGURATION, OURS("admin", "Administrator's command"), 'E', FLOW_NONE, ABOUT_PERMISSION, 0 },
 };
 /* A refusal is an alert of its own, whatever was refused; but failed logins stay logins. */

@@ -1,10 +1,13 @@
 #include "source.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "cmd.h"
 #include "opt.h"
 #include "reader.h"
+#include "reading.h"
 #include "report.h"
 
 #define VKEY_BYTES_MAX 1024
@@ -31,6 +34,15 @@ enum err source_fill(struct source *s)
 	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
 	s->line = s->line_path.text;
 	return OK;
+}
+
+void source_says(struct source *s, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(s->what, sizeof(s->what), fmt, ap);
+	va_end(ap);
 }
 
 void source_leave(const struct source *s)
@@ -60,7 +72,7 @@ int source_no_record(enum err e, const char *path)
 	return CMD_NO;
 }
 
-enum err source_reader(const struct install *in, struct reader **out)
+enum err source_reader(const struct install *in, const char *what, struct reader **out)
 {
 	const struct install_path path = install_path(in, "record.mdb");
 	uint8_t root[AEAD_KEY_BYTES];
@@ -69,10 +81,12 @@ enum err source_reader(const struct install *in, struct reader **out)
 	TRY(install_root_key(in, root));
 	install_enter(in);
 	e = reader_open(path.text, root, out);
-	install_leave(in);
-	crypt_wipe(root, sizeof(root));
 	if (e != OK)
 		(void)source_no_record(e, path.text);
+	else if (reading_announce(path.text, root, what, NULL) != CMD_DONE)
+		e = ERR_DENIED;
+	install_leave(in);
+	crypt_wipe(root, sizeof(root));
 	return e;
 }
 

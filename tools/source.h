@@ -4,6 +4,7 @@
 
 #include "install.h"
 #include "note.h"
+#include "reads.h"
 
 #define OPT_DIR(out) OPT_TEXT("dir", "DIR", out, INSTALL_DIR_TEXT)
 #define OPT_RECORD(out) OPT_TEXT("record", "FILE", out, "a record's store, instead of an installation's")
@@ -14,7 +15,11 @@ struct source {
 	struct install_path record_path, key_path, sizes_path, vkey_path, line_path;
 	struct install install;         /* when it is one of an installation */
 	bool entered;
+	char what[READS_WHAT_MAX + 1];  /* who opens its entries says what for: source_says() */
 };
+
+/* The command, with what was asked for: goes on record (reading.h). */
+void source_says(struct source *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* What was not named is the installation's, unless a record was named: then nothing is guessed. Root becomes whose the
  * installation is, because what LMDB makes beside its stores must stay the broker's. Failures are said. */
@@ -22,9 +27,9 @@ enum err source_fill(struct source *s) MUST_USE;
 /* Once its stores are open: root is root again, and writes where they are told to. */
 void source_leave(const struct source *s);
 
-/* The record of an installation, by its root key. What went wrong was said. */
+/* The record of an installation, by its root key, for that purpose, which goes on record. What went wrong was said. */
 struct reader;
-enum err source_reader(const struct install *in, struct reader **out) MUST_USE;
+enum err source_reader(const struct install *in, const char *what, struct reader **out) MUST_USE;
 
 /* Why the root key, or the record, cannot be read, and what to do. CMD_NO. */
 int source_no_key(enum err e, const char *path);

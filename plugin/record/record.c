@@ -11,6 +11,7 @@
 #include "cosigners.h"
 #include "disk.h"
 #include "keeping.h"
+#include "reads.h"
 #include "forward.h"
 #include "ring.h"
 #include "sizes.h"
@@ -53,6 +54,7 @@ struct record {
 	struct ring *ring;
 	struct spill *spill;                /* NULL: none */
 	struct cosigners *cosigners;
+	struct reads *reads;                /* who read the record */
 
 	/* The broker's thread. */
 	struct gap gap;
@@ -104,6 +106,8 @@ enum record_class record_class(const struct happening *h)
 {
 	switch (h->type) {
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_READ:
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY:
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY:
 		return RECORD_CONSENT;
@@ -353,14 +357,23 @@ static enum err fill_from_spill(struct record *r, int most)
 	return write_gap(r, &e.gap, "what had been set aside could not be read");
 }
 
+static enum err fill_from_reads(struct record *r, int most)
+{
+	struct audited e = { .gap = { .aside = 0 } };
+
+	for (int i = 0; i < most && reads_peek(r->reads, &e.h); i++)
+		TRY(write_happening(r, &e));
+	return OK;
+}
+
 static bool has_aside(const struct record *r)
 {
 	return r->spill && (!spill_empty(r->spill) || spill_damaged(r->spill));
 }
 
-static bool has_work(const struct record *r)
+static bool has_work(struct record *r)
 {
-	return ring_used(r->ring) || has_aside(r);
+	return ring_used(r->ring) || has_aside(r) || reads_due(r->reads);
 }
 
 /* What went aside follows what the ring had before, which is committed by then; half of a batch is for it. */
@@ -371,6 +384,7 @@ static enum err fill(struct record *r)
 	TRY(fill_from_ring(r, aside ? BATCH_RECORDS / 2 : BATCH_RECORDS));
 	if (aside)
 		TRY(fill_from_spill(r, BATCH_RECORDS / 2));
+	TRY(fill_from_reads(r, BATCH_RECORDS / 4));
 	return write_folded(r);
 }
 
@@ -379,6 +393,7 @@ static void give_back(struct record *r)
 	ring_advance(r->ring);
 	if (r->spill)
 		spill_advance(r->spill);
+	reads_advance(r->reads);
 }
 
 static void take_again(struct record *r)
@@ -386,6 +401,7 @@ static void take_again(struct record *r)
 	ring_rewind(r->ring);
 	if (r->spill)
 		spill_rewind(r->spill);
+	reads_rewind(r->reads);
 }
 
 /* After every commit: of what was set aside for the record, how much is left? */
@@ -876,6 +892,7 @@ static void record_free(struct record **r)
 		ring_close(&(*r)->ring);
 		spill_close(&(*r)->spill);
 		cosigners_close(&(*r)->cosigners);
+		reads_close(&(*r)->reads);
 		fold_close(&(*r)->fold);
 		sizes_close(&(*r)->sizes);
 		forward_close(&(*r)->line);
@@ -916,6 +933,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	TRY(e);
 	TRY(ring_open(spec->ring_bytes, &r->ring));
 	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", &r->cosigners));
+	TRY(reads_open(spec->path, spec->root, &r->reads));
 	TRY(open_files(r, spec));
 	if (spec->spill_path)
 		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));

@@ -2,7 +2,7 @@
  * allocation); one writer thread seals, hashes into an RFC 6962 tree and commits in groups, entries and tree in one
  * transaction; then signs a checkpoint. Order: commit, flush, sign, publish. Design: one screen in README, "The record".
  *
- * What the record never holds: payloads, passwords, free text. */
+ * What the record never holds: payloads, passwords, free text but the reason why segments are held or erased. */
 #ifndef PULLCORD_RECORD_H
 #define PULLCORD_RECORD_H
 

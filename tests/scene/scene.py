@@ -725,6 +725,14 @@ def _(stage, number):
     expect("exit status of maker age", 0, done.returncode, done.stderr)
 
 
+@step("record is read by tail while nobody takes note")
+def _(stage):
+    """An odd number of entries tells it from what other steps ask for."""
+    stage.house.tool("audit", "tail", "--dir", stage.house.dir, "--last", "1234")
+    if not (stage.house.dir / "record.reads").stat().st_size:
+        raise Trouble("it left no word beside the record")
+
+
 @step("record has no index")
 def _(stage):
     expect("indexes beside the record", [], sorted(path.name for path in stage.house.dir.glob("record.idx*")))
