@@ -288,6 +288,58 @@ static void hash_passwords(const struct work *w, struct order *o, size_t n, size
 	}
 }
 
+/* ---- what is about to be done ------------------------------------------------------------------------------------ */
+
+static bool add_about(const struct order *o, struct admin_note ***last)
+{
+	struct admin_note *n;
+	struct put detail;
+
+	if (o->problem[0] || !command_acts(o->command))
+		return true;
+	n = calloc(1, sizeof(*n));
+	if (!n)
+		return false;
+	n->command = o->command;
+	detail = put(n->detail, sizeof(n->detail) - 1);
+	order_write(o, &detail);
+	n->detail[detail.n] = '\0';
+	**last = n;
+	*last = &n->next;
+	return true;
+}
+
+static bool add_all(const struct order *o, size_t n, struct admin_note ***last)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!add_about(&o[i], last) || !add_all(o[i].part, o[i].parts, last))
+			return false;
+	return true;
+}
+
+static enum command first_act(const struct request *request)
+{
+	size_t i = 0;
+
+	while (i < request->n && !command_acts(request->order[i].command))
+		i++;
+	return i < request->n ? request->order[i].command : COMMAND_BATCH;
+}
+
+/* Also of what will turn out not to be permitted: that may depend on what comes before it. */
+static bool tell_first(struct admin *a, const struct request *request)
+{
+	struct admin_note *about = NULL, **last = &about;
+
+	if (!a->first)
+		return true;
+	if (!add_all(request->order, request->n, &last)) {
+		admin_notes_free(&about);
+		return false;
+	}
+	return !about || a->first(a, about);
+}
+
 static char *refuse(const char *why)
 {
 	CLEANUP(reply_close) struct reply *r = reply_open();
@@ -329,6 +381,11 @@ char *admin_run(struct admin *a, struct span payload)
 	w->a = a;
 	w->r = reply_open();
 	e = w->r ? request_read(payload, &request, why, sizeof(why)) : ERR_FULL;
+	if (e == OK && !tell_first(a, request)) {
+		put_on_record(w, first_act(request), PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED,
+			      "nothing was done: it could not be put on record before");
+		return refuse("it could not be put on record, so nothing was done: try again");
+	}
 	if (e == OK)
 		e = bind_author(w);
 	if (e != OK)

@@ -18,7 +18,9 @@ struct verdict control_allowed(const struct policy *p, const struct holder *h, e
 /* Any command at all? Then they may speak on $CONTROL/pullcord/v1. */
 bool control_allowed_any(const struct policy *p, const struct holder *h);
 
-/* What happened, for the record: `command` by the request's author. */
+struct admin;
+
+/* What happened, or is about to, for the record: `command` by the request's author. */
 struct admin_note {
 	struct admin_note *next;
 	enum command command;
@@ -26,6 +28,10 @@ struct admin_note {
 	uint32_t why, line;         /* of the verdict */
 	char detail[ACCOUNT_TEXT_MAX + 1];
 };
+
+/* Puts on durable record what is about to be done, as notes, which it takes, and waits for that. False: it cannot be, so
+ * nothing is to be done. */
+typedef bool admin_first(struct admin *a, struct admin_note *about);
 
 struct admin {
 	struct directory *directory;
@@ -37,6 +43,8 @@ struct admin {
 	Pullcord__V1__Party party;  /* whose request it is */
 	const char *id, *address;   /* where they speak from; NULL: not known, so roles bound to networks are not held */
 	int64_t now_us;
+	admin_first *first;         /* before anything is done that more than looks; NULL: as it is */
+	void *first_ctx;
 	/* out: */
 	struct admin_note *note, **last_note;
 	struct policy *fresh;       /* to be put in force; the caller's */

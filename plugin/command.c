@@ -411,6 +411,80 @@ enum err request_read(struct span text, struct request **out, char *why, size_t 
 	return OK;
 }
 
+/* ---- an order in words ------------------------------------------------------------------------------------------- */
+
+static void put_words(struct put *b, const struct span *word, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_fmt(b, "%s%.*s", i ? "," : "", SPAN_FMT(word[i]));
+}
+
+static void put_hex(struct put *b, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		put_fmt(b, "%02x", p[i]);
+}
+
+static void put_field(struct put *b, const struct order *o, enum field f)
+{
+	uint8_t hash[SHA256_BYTES];
+	char time[COMMAND_TIME];
+
+	put_fmt(b, "%s=", fields[f].word);
+	switch (fields[f].kind) {
+	case KIND_WORD: case KIND_PLACE: put_bytes(b, o->text[f]); break;
+	case KIND_TEXT: case KIND_SECRET: case KIND_PHC: put_str(b, "..."); break;
+	case KIND_LONG:
+		SHA256(hash, o->text[f]);
+		put_hex(b, hash, sizeof(hash) / 2);
+		break;
+	case KIND_TIME: put_str(b, command_time(o->until_us, time)); break;
+	case KIND_NUMBER:
+		put_fmt(b, "%llu", (unsigned long long)(f == FIELD_VERSION ? o->version : f == FIELD_REQUEST ? o->request : o->count));
+		break;
+	case KIND_NUMBERS:
+		for (size_t i = 0; i < o->segments; i++)
+			put_fmt(b, "%s%u", i ? "," : "", o->segment[i]);
+		break;
+	case KIND_BOOL: put_str(b, (f == FIELD_VERBOSE ? o->verbose : o->rollback) ? "true" : "false"); break;
+	case KIND_HASH: put_hex(b, o->fingerprint, sizeof(o->fingerprint)); break;
+	case KIND_WORDS:
+		if (f == FIELD_USERS)
+			put_words(b, o->member, o->members);
+		else
+			put_words(b, o->role, o->roles);
+		break;
+	case KIND_PAIRS:
+		for (size_t i = 0; i < o->attributes; i++)
+			put_fmt(b, "%s%.*s:%.*s", i ? "," : "", SPAN_FMT(o->attribute[i].name), SPAN_FMT(o->attribute[i].value));
+		break;
+	case KIND_ORDERS: put_fmt(b, "%zu", o->parts); break;
+	}
+}
+
+/* What does not fit is cut to the room there is. */
+void order_write(const struct order *o, struct put *out)
+{
+	static const char cut[] = " ...";
+	const char *sep = "";
+
+	for (enum field f = 0; f < FIELD_COUNT_OF; f++) {
+		struct put room = put(out->p, out->cap > sizeof(cut) ? out->cap - sizeof(cut) : 0);
+
+		if (!order_has(o, f))
+			continue;
+		room.n = out->n;
+		put_str(&room, sep);
+		put_field(&room, o, f);
+		if (put_end(&room) != OK) {
+			put_str(out, cut);
+			return;
+		}
+		out->n = room.n;
+		sep = " ";
+	}
+}
+
 /* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 #define REPLY_DEPTH 8

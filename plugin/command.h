@@ -9,6 +9,7 @@
 #define PULLCORD_COMMAND_H
 
 #include "account.h"
+#include "cur.h"
 
 #define COMMAND_REQUEST_MAX (192 << 10) /* bytes; `init` sets message_size_limit 200000 */
 #define COMMAND_ORDERS_MAX 4096         /* in a request, those in batches too */
@@ -73,6 +74,10 @@ static inline bool order_has(const struct order *o, enum field f)
 {
 	return (o->given & 1u << f) != 0;
 }
+
+/* What it asks for, in checked words: "username=ana rolename=nurse". Of texts and secrets only that they were given; of a
+ * policy the first half of its SHA-256. Cut, and said so, when it is too long. */
+void order_write(const struct order *o, struct put *out);
 
 struct request {
 	struct order *order;

@@ -44,6 +44,7 @@ struct control {
 	struct control_result *done, **done_tail;
 	size_t waiting;             /* requests */
 	bool busy, stop;
+	enum { SAID_NOTHING, SAID_GO, SAID_NO } said;   /* to the request that asks */
 	pthread_t thread;
 };
 
@@ -115,12 +116,50 @@ static void keep(struct control *c, const struct policy *p)
 	atomic_store(&c->trouble, (int)edition_keep(c->directory, p, now_us()));
 }
 
+/* Under the lock. */
+static void hand_over(struct control *c, struct control_result *r)
+{
+	*c->done_tail = r;
+	c->done_tail = &r->next;
+	atomic_store(&c->any_done, true);
+}
+
+struct asking {
+	struct control *control;
+	struct control_result *result;
+};
+
+/* Time passes: who asks, and until when they hold what they do, is looked up after it. */
+static bool on_record_first(struct admin *a, struct admin_note *about)
+{
+	const struct asking *x = a->first_ctx;
+	struct control_result *asks = calloc(1, sizeof(*asks));
+	struct control *c = x->control;
+
+	if (!asks) {
+		admin_notes_free(&about);
+		return false;
+	}
+	*asks = (struct control_result){ .author = x->result->author, .note = about, .asks = true };
+	pthread_mutex_lock(&c->lock);
+	c->said = SAID_NOTHING;
+	hand_over(c, asks);
+	while (c->said == SAID_NOTHING && !c->stop)
+		pthread_cond_wait(&c->more, &c->lock);
+	x->result->undone = c->said != SAID_GO;
+	pthread_mutex_unlock(&c->lock);
+	a->now_us = now_us();
+	return !x->result->undone;
+}
+
 static void request(struct control *c, const struct job *j)
 {
 	struct control_result *r = j->result;
+	struct asking asking = { c, r };
 	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .shadow = c->shadow,
 			   .record = c->record, .acts = &c->acts,
-			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us() };
+			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us(),
+			   .first = on_record_first, .first_ctx = &asking };
 
 	r->response = admin_run(&a, span(j->payload, j->n));
 	r->note = a.note;
@@ -184,9 +223,7 @@ static void job_free(struct job **j)
 
 static void finish(struct control *c, struct job *j)
 {
-	*c->done_tail = j->result;
-	c->done_tail = &j->result->next;
-	atomic_store(&c->any_done, true);
+	hand_over(c, j->result);
 	j->result = NULL;
 	c->waiting -= j->work == WORK_REQUEST;
 	c->busy = false;
@@ -362,6 +399,14 @@ enum err control_shadow(struct control *c)
 enum err control_freshness(struct control *c, const struct freshness_order *o)
 {
 	return post(c, WORK_FRESHNESS, NULL, span(o, sizeof(*o)));
+}
+
+void control_go(struct control *c, bool go)
+{
+	pthread_mutex_lock(&c->lock);
+	c->said = go ? SAID_GO : SAID_NO;
+	pthread_cond_signal(&c->more);
+	pthread_mutex_unlock(&c->lock);
 }
 
 struct control_result *control_results(struct control *c)

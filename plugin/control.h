@@ -3,6 +3,9 @@
  * a large policy takes seconds to compile, and the broker's thread waits for neither; what came of them is fetched at the
  * broker's next idle moment. Broker's thread only, but for that thread.
  *
+ * What more than looks is first put on record: the thread hands over what is about to be done and waits until it is told that
+ * this is durable (control_go), or that it cannot be.
+ *
  * The thread goes by the newest policy it made, in force already or about to be, and the newest on trial. So one that was
  * followed by another here may be closed by whoever took both. */
 #ifndef PULLCORD_CONTROL_H
@@ -29,6 +32,8 @@ struct control_result {
 	struct control_author author;   /* PARTY_NONE: nobody's, a reload */
 	char *response;             /* JSON; NULL: there was no memory for one */
 	struct admin_note *note;
+	bool asks;                  /* the notes are of what is about to be done, and the thread waits for control_go() */
+	bool undone;                /* it was told no: nothing was done */
 	struct policy *fresh;       /* to be put in force, NULL: none; the caller must take it, in this order */
 	bool shadow_changed;        /* another policy is on trial, or none: NULL, because of shadow_refused if that says why */
 	struct shadow *shadow;      /* the caller must take it, in this order */
@@ -47,7 +52,7 @@ void control_keep(struct control *c, struct record *r);
 /* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
  * The directory must outlive it. */
 enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out) MUST_USE;
-/* Waits until everything asked for is done; nothing more is taken (ERR_BUSY), but what came of it can still be fetched. */
+/* Waits until everything asked for is done, but for what waits for control_go(), which is not; nothing more is taken (ERR_BUSY), but what came of it can still be fetched. */
 void control_stop(struct control *c);
 void control_close(struct control **c);   /* stops it, if it was not; results that were not fetched are freed */
 
@@ -62,6 +67,9 @@ enum err control_shadow(struct control *c) MUST_USE;
 
 /* The files are looked at: the same about it, `freshness`. Copies. ERR_BUSY: it waits already; ERR_FULL. */
 enum err control_freshness(struct control *c, const struct freshness_order *o) MUST_USE;
+
+/* Once for each result that asks, in their order: what it is about is on durable record and may be done; or it is not to be. */
+void control_go(struct control *c, bool go);
 
 /* All that is done by now, oldest first; NULL: nothing. The caller's: control_result_free() each. */
 struct control_result *control_results(struct control *c);

@@ -1,3 +1,4 @@
+#include <poll.h>
 #include <stdio.h>
 
 #include "guard.h"
@@ -46,7 +47,8 @@ void guard_control(struct guard *g, const struct client *c, struct span payload)
 
 static bool record_note(struct guard *g, const struct control_result *r, const struct admin_note *n)
 {
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
+	struct happening h = guard_happening(g, r->asks ? PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST :
+					     PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
 	char topic[TOPIC_BYTES_MAX + 1];
 
 	snprintf(topic, sizeof(topic), "%s/control/%s", r->author.tenant[0] ? r->author.tenant : g->tenant,
@@ -116,14 +118,36 @@ static void note_all(struct guard *g)
 	}
 }
 
+static bool is_settled(const struct guard *g, const struct control_result *r)
+{
+	return r->done && record_settled(g->record, r->ticket);
+}
+
+/* What is about to be done is done when it is on durable record, and not at all when the record takes nothing, whatever
+ * else waits for it. */
+static void let_go(struct guard *g)
+{
+	struct control_result **at = &g->unanswered, *r;
+
+	while ((r = *at)) {
+		if (!r->asks || !(is_settled(g, r) || record_state(g->record) == RECORD_STOPPED)) {
+			at = &r->next;
+			continue;
+		}
+		control_go(g->control, is_settled(g, r));
+		*at = r->next;
+		control_result_free(&r);
+	}
+}
+
 /* Nobody is told that something was done before it is on durable record; in the order in which it was asked for. */
-static void answer_settled(struct guard *g)
+static void answer_settled(struct guard *g, bool tell)
 {
 	struct control_result *r;
 
-	while ((r = g->unanswered) && r->done && record_settled(g->record, r->ticket)) {
+	while ((r = g->unanswered) && !r->asks && is_settled(g, r)) {
 		g->unanswered = r->next;
-		if (r->author.party)
+		if (r->author.party && tell && !r->undone)
 			answer(g, r);
 		control_result_free(&r);
 	}
@@ -138,14 +162,30 @@ static void keep_results(struct guard *g, struct control_result *first)
 	*last = first;
 }
 
+static void take_results(struct guard *g, struct control_result *first, bool tell)
+{
+	keep_results(g, first);
+	for (struct control_result *r = first; r; r = r->next) {
+		put_in_force(g, r);
+		if (r->undone && tell)
+			answer(g, r);           /* that nothing was done can be told before it is on record */
+	}
+	note_all(g);
+	let_go(g);
+	answer_settled(g, tell);
+}
+
 void guard_control_end(struct guard *g)
 {
 	struct control_result *r;
 
 	if (g->control && g->record) {
+		while (!control_idle(g->control)) {
+			take_results(g, control_results(g->control), false);
+			(void)poll(NULL, 0, 1);
+		}
 		control_stop(g->control);
-		keep_results(g, control_results(g->control));
-		note_all(g);
+		take_results(g, control_results(g->control), false);
 	}
 	while ((r = g->unanswered)) {
 		g->unanswered = r->next;
@@ -155,9 +195,5 @@ void guard_control_end(struct guard *g)
 
 void guard_control_tick(struct guard *g, struct control_result *first)
 {
-	keep_results(g, first);
-	for (struct control_result *r = first; r; r = r->next)
-		put_in_force(g, r);
-	note_all(g);
-	answer_settled(g);
+	take_results(g, first, true);
 }

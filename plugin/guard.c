@@ -258,9 +258,9 @@ void guard_close(struct guard **gp)
 	*gp = NULL;
 	if (!g)
 		return;
+	guard_control_end(g);
 	digest_close(&g->digest);
 	tally_close(&g->tally);
-	guard_control_end(g);
 	if (g->record)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
 	password_close(&g->passwords);

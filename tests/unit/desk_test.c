@@ -241,18 +241,86 @@ static void an_administrators_change_is_in_force_when_it_is_answered(void **stat
 	assert_int_equal(asked.kicks, 0);
 }
 
-static void nothing_is_answered_before_it_is_on_durable_record(void **state)
+static bool holds_unit(const char *id, const char *unit)
 {
-	char path[600];
+	struct account *a = NULL;
+	bool held = false;
 
-	(void)state;
+	assert_int_equal(directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_USER, span_str(id), &a), OK);
+	for (size_t i = 0; i < a->subject.attributes; i++)
+		held = held || (span_is(a->subject.attribute[i].name, "unit") && span_is(a->subject.attribute[i].value, unit));
+	account_free(&a);
+	return held;
+}
+
+static void ana_gives_bea_icu3(void)
+{
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setAttribute\",\"username\":\"bea\","
+			 "\"name\":\"unit\",\"value\":\"icu3\"}]}"), GATE_ALLOW);
+}
+
+static void ana_administers(void)
+{
 	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
 	guard_tick(g);
 	person_login(0, "ana", "ana.t1", "correct horse");
+}
+
+static void record_refuses(int why)
+{
+	char path[600];
+
 	snprintf(path, sizeof(path), "%s/record.mdb", g->dir);
-	disk_refuses(ENOSPC, path);
-	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setAttribute\",\"username\":\"bea\","
-			 "\"name\":\"unit\",\"value\":\"icu3\"}]}"), GATE_ALLOW);
+	disk_refuses(why, path);
+}
+
+static void what_is_about_to_be_done_is_on_record_first(void **state)
+{
+	(void)state;
+	ana_administers();
+	ana_gives_bea_icu3();
+	usleep(50000);
+	assert_false(holds_unit("bea", "icu3"));        /* no tick: it cannot be on record */
+	assert_string_equal(answered("ana.t1"), "{\"responses\":[{\"command\":\"setAttribute\"}]}");
+	assert_true(holds_unit("bea", "icu3"));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(REQUEST), "username=bea name=unit value=icu3").entries, 1);
+	assert_int_equal(recorded(RECORDED(ADMIN), "user:bea unit=icu3: not held -> for good").entries, 1);
+	assert_true(recorded(RECORDED(REQUEST), "username=bea").index < recorded(RECORDED(ADMIN), "user:bea").index);
+}
+
+static void what_cannot_be_put_on_record_is_not_done(void **state)
+{
+	(void)state;
+	ana_administers();
+	record_refuses(ENOSPC);
+	ana_gives_bea_icu3();
+	assert_non_null(strstr(answered("ana.t1"), "it could not be put on record, so nothing was done"));
+	assert_false(holds_unit("bea", "icu3"));
+	disk_heals();
+	for (int i = 0; i < 1000 && record_state(g->record) != RECORD_FLOWING; i++)
+		usleep(2000);
+	ana_gives_bea_icu3();
+	assert_string_equal(answered("ana.t1"), "{\"responses\":[{\"command\":\"setAttribute\"}]}");
+	assert_true(holds_unit("bea", "icu3"));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(REQUEST), "username=bea").entries, 2);
+	assert_int_equal(recorded(RECORDED(ADMIN), "nothing was done").entries, 1);
+	assert_int_equal(recorded(RECORDED(ADMIN), "user:bea unit=icu3: not held -> for good").entries, 1);
+}
+
+/* It is done, and the disk fails before that is on record. */
+static void nothing_is_answered_before_it_is_on_durable_record(void **state)
+{
+	(void)state;
+	ana_administers();
+	ana_gives_bea_icu3();
+	for (int i = 0; i < 1000 && !holds_unit("bea", "icu3"); i++) {
+		guard_tick(g);
+		usleep(5000);
+	}
+	assert_true(holds_unit("bea", "icu3"));
+	record_refuses(ENOSPC);
 	for (int i = 0; i < 100; i++) {
 		guard_tick(g);
 		usleep(5000);
@@ -260,6 +328,46 @@ static void nothing_is_answered_before_it_is_on_durable_record(void **state)
 	assert_int_equal(times_published(CONTROL_RESPONSE, "ana.t1"), 0);
 	disk_heals();
 	assert_string_equal(answered("ana.t1"), "{\"responses\":[{\"command\":\"setAttribute\"}]}");
+}
+
+/* One is done and cannot be told, another waits to be done: it is not, and is told so. Nor does the broker's end wait for either. */
+static void who_waits_behind_it_is_told_no(void **state)
+{
+	(void)state;
+	ana_administers();
+	ana_gives_bea_icu3();
+	for (int i = 0; i < 1000 && !holds_unit("bea", "icu3"); i++) {
+		guard_tick(g);
+		usleep(5000);
+	}
+	commands(0, "ana.t1", "{\"commands\":[{\"command\":\"suspend\",\"username\":\"bea\"}]}");
+	commands(0, "ana.t1", "{\"commands\":[{\"command\":\"wipe\",\"username\":\"bea\"}]}");
+	record_refuses(ENOSPC);
+	assert_non_null(strstr(answered("ana.t1"), "so nothing was done"));
+	assert_int_equal(times_published(CONTROL_RESPONSE, "ana.t1"), 1);
+	guard_close(&g);
+	disk_heals();
+	guard_start();
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(person_login(1, "bea", "bea.t1", "battery staple"), GATE_ALLOW);
+}
+
+/* Who only looks waits for nothing; a secret is in no entry. */
+static void what_only_looks_is_not_announced_and_secrets_never(void **state)
+{
+	(void)state;
+	ana_administers();
+	commands(0, "ana.t1", "{\"commands\":[{\"command\":\"getUser\",\"username\":\"bea\"}]}");
+	assert_non_null(strstr(answered("ana.t1"), "\"username\":\"bea\""));
+	commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setUserPassword\",\"username\":\"bea\",\"password\":\"open sesame\"},"
+		 "{\"command\":\"batch\",\"commands\":[{\"command\":\"suspend\",\"username\":\"bea\",\"reason\":\"gone\"},"
+		 "{\"command\":\"resume\",\"username\":\"bea\"}]}]}");
+	assert_null(strstr(answered("ana.t1"), "error"));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(REQUEST), "").entries, 3);
+	assert_int_equal(recorded(RECORDED(REQUEST), "username=bea password=...").entries, 1);
+	assert_int_equal(recorded(RECORDED(REQUEST), "username=bea reason=...").entries, 1);
+	assert_int_equal(recorded(RECORDED(REQUEST), "sesame").entries, 0);
 }
 
 static void a_policy_that_is_set_replaces_the_one_that_decides(void **state)
@@ -555,6 +663,10 @@ int main(void)
 		TEST(a_damaged_journal_leaves_nobody_unfollowed),
 		TEST(an_administrators_change_is_in_force_when_it_is_answered),
 		TEST(nothing_is_answered_before_it_is_on_durable_record),
+		TEST(what_is_about_to_be_done_is_on_record_first),
+		TEST(what_cannot_be_put_on_record_is_not_done),
+		TEST(who_waits_behind_it_is_told_no),
+		TEST(what_only_looks_is_not_announced_and_secrets_never),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
 		TEST(a_policy_on_trial_counts_and_changes_no_answer),
