@@ -276,6 +276,7 @@ def explain():
   press       from the line on the gateway's socket to the app's callback, at 50 a second, medium priority and high.
   throttle    of the gateway at its most generous; every press is a bed's first, from 16 stations and of 4 kinds:
               nothing is folded or held back.
+  reconnect   from the cut of a connection that had held to the app's callback for an alert pressed at once.
   policy      see tests/bench/policy.py: what is counted and against whom. A stall is the worst wait of one client's pings.
   memory      rss with mapped files: libraries, and what was touched of the gateway's 16 MiB outbox; rss_anon without
               them.""")
