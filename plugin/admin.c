@@ -69,6 +69,8 @@ static void put_on_record(struct work *w, enum command c, Pullcord__V1__AuditOut
 	if (!n)
 		return;
 	*n = (struct admin_note){ .command = c, .outcome = outcome, .why = w->verdict.why, .line = w->verdict.line };
+	n->self = w->self && outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED;
+	w->self = false;
 	snprintf(n->detail, sizeof(n->detail), "%s", detail);
 	*w->a->last_note = n;
 	w->a->last_note = &n->next;
@@ -246,7 +248,7 @@ static void answer(struct work *w, const struct order *o)
 	const struct policy *policy = w->a->policy;   /* a command may put another in force */
 
 	w->why[0] = w->detail[0] = '\0';
-	w->refused = w->partly = false;
+	w->refused = w->partly = w->self = false;
 	reply_object(w->r, NULL);
 	reply_text(w->r, "command", span(o->word.p, o->word.n < 64 ? o->word.n : 0));
 	if (o->correlation.n)

@@ -26,6 +26,7 @@ struct admin_note {
 	enum command command;
 	Pullcord__V1__AuditOutcome outcome;
 	uint32_t why, line;         /* of the verdict */
+	bool self;                  /* about what its author holds themselves */
 	char detail[ACCOUNT_TEXT_MAX + 1];
 };
 

@@ -130,6 +130,7 @@ static bool may_about(struct work *w, Pullcord__V1__Party party, struct span id)
 
 	if (!v.allow)
 		work_refuse(w, v, "not permitted: what you hold yourself is changed by somebody else");
+	w->self = w->self || is_self(w, party, id);
 	return v.allow;
 }
 

@@ -45,6 +45,11 @@ void guard_control(struct guard *g, const struct client *c, struct span payload)
 
 /* ---- giving answers ---------------------------------------------------------------------------------------------- */
 
+static bool gives_rights(enum command c)
+{
+	return c == COMMAND_GRANT_ROLE || c == COMMAND_SET_ATTRIBUTE || c == COMMAND_ADD_TEAM_MEMBER || c == COMMAND_MODIFY_USER;
+}
+
 static bool record_note(struct guard *g, const struct control_result *r, const struct admin_note *n)
 {
 	struct happening h = guard_happening(g, r->asks ? PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST :
@@ -74,6 +79,8 @@ static bool record_notes(struct guard *g, struct control_result *r)
 		if (i++ == r->noted) {
 			if (!record_note(g, r, n))
 				return false;
+			if (n->self && gives_rights(n->command))
+				anomaly_break_glass(g->anomaly, span_str(r->author.id), guard_mono_us());
 			r->noted++;
 		}
 	return true;

@@ -77,7 +77,7 @@ static enum access access_of(Pullcord__V1__AuditType type)
 	}
 }
 
-static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
+static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
 			    const struct publish *p, const struct decision *d)
 {
 	struct happening h;
@@ -100,6 +100,10 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, const
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
 	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_DIGEST && digest_add(g->digest, &h))
 		return;
+	if (d->answer == GATE_ALLOW && access_of(type) & (ACCESS_PUBLISH | ACCESS_RECEIVE))
+		guard_moved(g, s, h.mono_us);
+	else if (d->answer == GATE_DENY && access_of(type) & (ACCESS_PUBLISH | ACCESS_SUBSCRIBE))
+		guard_refused(g, s, &d->topic, &d->verdict);
 	tally_add(g->tally, &h);
 }
 
@@ -469,7 +473,7 @@ static struct span delivered_patient(struct guard *g, const struct topic *t, con
 }
 
 /* Kept apart, so that deliveries that leave no record do not carry its weight. */
-static __attribute__((noinline)) enum gate record_delivery(struct guard *g, const struct session *s, const char *topic,
+static __attribute__((noinline)) enum gate record_delivery(struct guard *g, struct session *s, const char *topic,
 							    const struct memo_topic *t, const struct publish *p,
 							    const struct verdict *v, bool stopped, const char *detail)
 {

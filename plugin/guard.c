@@ -191,6 +191,16 @@ static void say_line_key(const struct guard *g)
 		log_say(EV_LINE_KEY_HERE, KV_STR("file", path), KV_STR("right", "take it off this machine"));
 }
 
+static enum err open_anomaly(const struct opening *o)
+{
+	struct anomaly_limits limits = o->spec->anomaly ? *o->spec->anomaly : anomaly_defaults();
+
+	if (!span_text(span_str(o->spec->operators ? o->spec->operators : OPERATORS_UNIT), o->g->operators,
+		       sizeof(o->g->operators)))
+		return ERR_TOO_LARGE;
+	return anomaly_open(&limits, &o->g->anomaly);
+}
+
 static enum err open_all(struct opening *o)
 {
 	struct guard *g = o->g;
@@ -205,6 +215,7 @@ static enum err open_all(struct opening *o)
 	TRY(open_directory(o));
 	TRY(open_record(o));
 	control_keep(g->control, g->record);
+	TRY(open_anomaly(o));
 	TRY(tally_open(put_on_record, g, &g->tally));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
@@ -259,6 +270,7 @@ void guard_close(struct guard **gp)
 	if (!g)
 		return;
 	guard_control_end(g);
+	anomaly_close(&g->anomaly);
 	digest_close(&g->digest);
 	tally_close(&g->tally);
 	if (g->record)
@@ -515,20 +527,27 @@ void guard_freshness(struct guard *g, const struct freshness_report *r)
 
 /* ---- the broker's idle moments ---- */
 
-/* In the name of the topic's tenant. */
-static void say_envelope(struct guard *g, const char *topic, const ProtobufCMessage *body)
+struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out)
 {
-	uint8_t raw[4096];
-	char tenant[WORD_BYTES_MAX + 1];
-	struct span rest;
-	struct put b = put(raw, sizeof(raw));
 	int64_t now = guard_real_us();
 	struct envelope_from from = { tenant, GUARD_SENDER, PULLCORD__V1__PARTY__PARTY_BROKER, { { 0 } }, now, 0 };
 
-	must(span_text(span_cut(span_str(topic), '/', &rest), tenant, sizeof(tenant)));
 	id_tag(span_str(tenant), from.party, SPAN_LIT(GUARD_SENDER), g->ids.tag);
 	from.id = id_next(&g->ids, now / 1000);
-	must(envelope_write(&from, body, &b) == OK);   /* 64 ids fit */
+	must(envelope_write(&from, body, out) == OK);
+	return from.id;
+}
+
+/* In the name of the topic's tenant. */
+static void say_envelope(struct guard *g, const char *topic, const ProtobufCMessage *body)
+{
+	uint8_t raw[4096];                      /* 64 ids fit */
+	char tenant[WORD_BYTES_MAX + 1];
+	struct span rest;
+	struct put b = put(raw, sizeof(raw));
+
+	must(span_text(span_cut(span_str(topic), '/', &rest), tenant, sizeof(tenant)));
+	(void)guard_envelope(g, tenant, body, &b);
 	g->host.publish(NULL, topic, put_span(&b), 0, false);   /* a lost receipt is owed again: the sender asks by sending */
 }
 
@@ -761,6 +780,7 @@ void guard_tick(struct guard *g)
 	guard_ask_tick(g);
 	tend_sessions(g, once_a_second);
 	guard_shadow_tick(g, once_a_second);
+	guard_notice_tick(g, once_a_second);
 	if (!once_a_second)
 		return;
 	tally_tick(g->tally, guard_mono_us());

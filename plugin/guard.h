@@ -6,6 +6,7 @@
  *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed
  *     desk.c    administration                  guard_control()
  *     asks.c    reading back what was kept      guard_ask()
+ *     notice.c  what is odd about all that?     guard_notice_tick(): alerts for operators
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
@@ -14,6 +15,7 @@
 #ifndef PULLCORD_GUARD_H
 #define PULLCORD_GUARD_H
 
+#include "anomaly.h"
 #include "control.h"
 #include "digest.h"
 #include "envelope.h"
@@ -26,6 +28,7 @@
 #include "session.h"
 #include "tally.h"
 
+#define OPERATORS_UNIT "operators"
 #define GUARD_SENDER "pullcord"   /* Envelope.sender of the broker's own messages, party PARTY_BROKER */
 
 /* What the guard asks of the broker; only from guard_tick(), where it is safe (a kick inside a delivery recurses). */
@@ -73,6 +76,8 @@ struct guard {
 	size_t stales;
 	int64_t swept_us;           /* how far the sweep of retained.h has come; monotonic */
 	struct control *control;
+	struct anomaly *anomaly;
+	char operators[WORD_BYTES_MAX + 1];     /* unit that hears of anomalies */
 	struct freshness freshness;     /* of what the broker's TLS stands on */
 	struct control_result *unanswered;  /* done, but not yet on durable record */
 	uint64_t ticks;                 /* so far, from 1 */
@@ -110,6 +115,8 @@ struct guard_spec {
 	size_t directory_mib;           /* the directory has that much at least; 0: as it is */
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class: keep_read(); 0: six years */
 	struct past_keep past;          /* how long what can be read back is kept */
+	const struct anomaly_limits *anomaly;   /* NULL: anomaly_defaults() */
+	const char *operators;          /* unit that hears of them, a word; NULL: OPERATORS_UNIT */
 };
 
 /* On failure `what` says what was being read and what would be right. */
@@ -182,6 +189,13 @@ bool guard_may_read(struct guard *g, struct session *s, const char *topic, struc
 
 /* Answers what was looked up meanwhile, a page or two at a time. */
 void guard_ask_tick(struct guard *g);
+/* A message of the broker's own, in the name of that tenant; its id. */
+struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out);
+/* One more message of that session went on record, at h->mono_us. */
+void guard_moved(struct guard *g, struct session *s, int64_t mono_us);
+/* Somebody was refused that topic or filter: is it outside what they hold? */
+void guard_refused(struct guard *g, const struct session *s, const struct topic *t, const struct verdict *v);
+void guard_notice_tick(struct guard *g, bool once_a_second);
 
 /* ---- beside.c ---- */
 

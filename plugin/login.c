@@ -160,11 +160,18 @@ static void record_lock(struct guard *g, const struct client *c, const struct cl
 	record_push(g->record, &h);
 }
 
+/* A name that nobody has is not repeated to others: it may be a password in the wrong field. */
+static void count_guess(struct guard *g, const struct client *c, const struct claim *k)
+{
+	anomaly_guess(g->anomaly, span_str(c->address), k->account ? span_str(k->id) : span(NULL, 0), guard_mono_us());
+}
+
 static void count_failure(struct guard *g, const struct client *c, const struct claim *k, const struct lockout_who *who)
 {
 	struct lockout_mark mark[LOCKOUT_KINDS];
 	unsigned begun = locks_fail(g->locks, g->policy, who, guard_real_us(), mark);
 
+	count_guess(g, c, k);
 	for (enum lockout_kind kind = 0; kind < LOCKOUT_KINDS; kind++)
 		if (begun & 1u << kind)
 			record_lock(g, c, k, kind, &mark[kind]);
@@ -202,8 +209,10 @@ static enum fault claim_person(struct guard *g, const struct client *c, const ch
 	if (f == LOGIN_MEMORY)
 		return f;
 	who = (struct lockout_who){ span(c->username, n), span_str(c->address), k->account ? k->account->unlocked_us : 0 };
-	if (check_lock(g, k, &who) != LOGIN_GOOD)
+	if (check_lock(g, k, &who) != LOGIN_GOOD) {
+		count_guess(g, c, k);
 		return LOGIN_LOCKED;
+	}
 	phc = k->account && k->account->password[0] ? k->account->password : NULL;
 	switch (password_ask(g->passwords, span(c->username, n), span_str(password), phc, guard_mono_us() / 1000)) {
 	case PASSWORD_RIGHT: locks_pass(g->locks, &who, guard_real_us()); return f;

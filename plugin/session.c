@@ -194,6 +194,8 @@ struct session *session_add(struct sessions *t, const void *context, const char 
 	if (!s)
 		return NULL;
 	s->full_ns = before ? before->full_ns : 0;
+	s->moved = before ? before->moved : 0;
+	s->moved_us = before ? before->moved_us : 0;
 	if (old && strcmp(old->client, client) != 0)
 		session_drop(t, old);   /* the pointer is somebody else's by now */
 	supersede(t, client, resume ? s : NULL);

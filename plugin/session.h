@@ -45,6 +45,8 @@ struct session {
 	struct session_filter *filter;
 	size_t filters;
 	int64_t active_ms;          /* last publish or subscribe; when it ended, for a closed one */
+	uint32_t moved;             /* messages on record since moved_us, within an hour */
+	int64_t moved_us;           /* monotonic */
 	int64_t full_ns;            /* when its allowance of messages will be whole again; past: it is */
 	struct envelope_sender sender;  /* of what it published last */
 	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */

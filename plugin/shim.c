@@ -232,6 +232,8 @@ struct settings {
 	uint64_t record_mib, history_mib, directory_mib;
 	uint16_t keep[RECORD_CLASSES];
 	struct past_keep past;
+	struct anomaly_limits anomaly;
+	const char *operators;
 };
 
 /* How long the record keeps each class of events. */
@@ -248,7 +250,7 @@ static bool read_keep(const struct mosquitto_opt *o, struct settings *s)
 	return false;
 }
 
-static bool read_option(const struct mosquitto_opt *o, struct settings *s)
+static bool read_option(const struct mosquitto_opt *o, struct settings *s, char right[ANOMALY_TEXT])
 {
 	struct span value = span_str(o->value);
 
@@ -266,21 +268,28 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s)
 		return span_u64(value, DIRECTORY_MIB_MAX, &s->directory_mib);
 	else if (strncmp(o->key, "history_keep_", 13) == 0)
 		return past_keep_read(&s->past, span_str(o->key + 13), value);
-	else
-		return read_keep(o, s);
+	else if (strcmp(o->key, "operators") == 0) {
+		s->operators = o->value;
+		return word_ok(value);
+	} else {
+		enum err e = anomaly_set(&s->anomaly, span_str(o->key), value, right);
+
+		return e == ERR_NOT_FOUND ? read_keep(o, s) : e == OK;
+	}
 	return true;
 }
 
 static bool read_options(const struct mosquitto_opt *opt, int n, struct settings *s)
 {
-	*s = (struct settings){ .record_mib = 1024, .history_mib = 64, .past = past_keep_default() };
+	char right[ANOMALY_TEXT];
+
+	*s = (struct settings){ .record_mib = 1024, .history_mib = 64, .past = past_keep_default(), .anomaly = anomaly_defaults() };
 	for (int i = 0; i < n; i++) {
-		if (read_option(&opt[i], s))
+		snprintf(right, sizeof(right), "one of those in mosquitto_pullcord(5)");
+		if (read_option(&opt[i], s, right))
 			continue;
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", opt[i].key), KV_STR("value", opt[i].value),
-			KV_STR("right", "plugin_opt_dir, _tenant, _broker_conf, _record_mib, _history_mib (MiB, from 4), _directory_mib, "
-					"_keep_consent, _access, _movement, _critical, _housekeeping (as 6y or 90d), _history_keep_alert, _ack, "
-					"_broadcast, _channel, _patient, _inbox, _vitals (as these, or none)"));
+			KV_STR("right", right));
 		return false;
 	}
 	if (!s->dir)
@@ -313,6 +322,8 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.directory_mib = (size_t)s.directory_mib;
 	memcpy(spec.keep, s.keep, sizeof(spec.keep));
 	spec.past = s.past;
+	spec.anomaly = &s.anomaly;
+	spec.operators = s.operators;
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
 		return MOSQ_ERR_INVAL;

@@ -32,6 +32,7 @@ static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW] = { "shadow", true },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST] = { "request", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_READ] = { "read", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ANOMALY] = { "anomaly", false },
 };
 
 static const struct { const char *name; enum tone tone; } outcomes[] = {

@@ -78,6 +78,7 @@ static const struct row rows[] = {
 	T(CLOCK) = { ALERT, NULL, OURS("clock", "Clock was set"), 'E', FLOW_NONE, ABOUT_NOTHING, 4 },
 	T(LOCKOUT) = { ALERT, RESTRICTED, OURS("lockout", "Not heard for a while after wrong passwords"), 'E', FLOW_NONE,
 		       ABOUT_NOTHING, 8 },
+	T(ANOMALY) = { ALERT, NULL, OURS("anomaly", "Operators were told of something odd"), 'E', FLOW_NONE, ABOUT_NOTHING, 4 },
 	T(SHADOW) = { ACTIVITY, NULL, OURS("policy-trial", "A policy on trial would decide otherwise"), 'E', FLOW_NONE,
 		      ABOUT_TOPIC, 0 },
 	T(READ) = { LOG_USED, NULL, OURS("read", "Record read"), 'R', FLOW_NONE, ABOUT_NOTHING, 0 },

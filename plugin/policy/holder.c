@@ -88,6 +88,13 @@ static void give(struct holder *h, struct gift g, uint8_t **text)
 	h->attributes |= g.bit;
 }
 
+bool policy_holds(const struct policy *p, const struct holder *h, struct attribute a)
+{
+	uint32_t value = h ? words_find(&h->value, words_hash(h->value.key, a.value), a.value) : 0;
+
+	return value && h->of_value[value] & attribute_bit(p, a.name);
+}
+
 static uint32_t larger(uint32_t a, uint32_t b)
 {
 	return a > b ? a : b;

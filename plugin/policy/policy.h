@@ -96,6 +96,8 @@ void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, c
  * subject's address are not held, nor what only they include. ERR_FULL. */
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out) MUST_USE;
 void holder_close(struct holder **h);
+/* Does the holder have that value of an attribute which rules speak of? */
+bool policy_holds(const struct policy *p, const struct holder *h, struct attribute a);
 
 /* How many wrong passwords within which time keep whom out for how long: by one name from one address; by any names from
  * one address; by one name from anywhere. failures 0: never. What a policy does not say is 5 in 10m for 15m, 50 in 10m

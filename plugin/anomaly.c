@@ -1,0 +1,406 @@
+#include "anomaly.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define SECOND_US INT64_C(1000000)
+
+/* One subject that is watched. */
+struct row {
+	enum anomaly_kind kind;
+	Pullcord__V1__Party party;
+	char subject[WORD_BYTES_MAX + 1];
+	uint64_t n, all;                /* since from_us; since first_us: what came while it was told already, too */
+	int64_t from_us, first_us, seen_us, told_us;
+	bool told, due;                 /* ever; a finding is to be taken */
+};
+
+/* What is so or not so. */
+struct state {
+	unsigned now, told;             /* level; the worst that was told and is not over */
+	unsigned worst;                 /* told since told_us */
+	int64_t told_us, since_us;
+	bool ever;
+};
+
+/* How many of a kind were told since when. */
+struct told {
+	int64_t from_us;
+	uint32_t n;
+	uint64_t others, events;        /* findings that were not; what they stand for */
+	int64_t first_us;
+};
+
+struct anomaly {
+	struct anomaly_limits limit;
+	uint32_t tag[ANOMALY_ROWS];     /* 0: free; apart, because they are looked through for each event */
+	struct row row[ANOMALY_ROWS];
+	struct state state[ANOMALIES];
+	struct told told[ANOMALIES];
+	bool has_offset;
+	int64_t offset_us, jump_us;
+	unsigned due;                   /* rows */
+};
+
+#define ANOMALY(name, level, word, what) [ANOMALY_##name] = { PULLCORD__V1__PRIORITY__PRIORITY_##level, word },
+static const struct { Pullcord__V1__Priority priority; const char *code; } kinds[] = {
+#include "anomaly.def"
+};
+
+/* ---- settings ---- */
+
+#define SETTING(word, low, high, def, unit, what) { #word, low, high, offsetof(struct anomaly_limits, word) },
+static const struct { const char *name; uint32_t min, max; size_t at; } settings[] = {
+#include "anomaly.def"
+};
+
+struct anomaly_limits anomaly_defaults(void)
+{
+	return (struct anomaly_limits){
+#define SETTING(name, min, max, def, unit, text) .name = def,
+#include "anomaly.def"
+	};
+}
+
+enum err anomaly_set(struct anomaly_limits *l, struct span name, struct span value, char right[ANOMALY_TEXT])
+{
+	const struct span prefix = SPAN_LIT("anomaly_");
+	uint64_t n;
+
+	if (name.n <= prefix.n || memcmp(name.p, prefix.p, prefix.n) != 0)
+		return ERR_NOT_FOUND;
+	name = span(name.p + prefix.n, name.n - prefix.n);
+	for (size_t i = 0; i < countof(settings); i++) {
+		if (!span_is(name, settings[i].name))
+			continue;
+		snprintf(right, ANOMALY_TEXT, "a whole number from %" PRIu32 " to %" PRIu32, settings[i].min, settings[i].max);
+		if (!span_u64(value, settings[i].max, &n) || n < settings[i].min)
+			return ERR_RANGE;
+		memcpy((char *)l + settings[i].at, &(uint32_t){ (uint32_t)n }, sizeof(uint32_t));
+		return OK;
+	}
+	return ERR_NOT_FOUND;
+}
+
+enum err anomaly_open(const struct anomaly_limits *l, struct anomaly **out)
+{
+	*out = calloc(1, sizeof(**out));
+	if (!*out)
+		return ERR_FULL;
+	(*out)->limit = *l;
+	return OK;
+}
+
+void anomaly_close(struct anomaly **a)
+{
+	free_cleanup(a);
+}
+
+static int64_t again_us(const struct anomaly *a) { return a->limit.again * SECOND_US; }
+static int64_t within_us(const struct anomaly *a, enum anomaly_kind k)
+{
+	return k == ANOMALY_GUESSING || k == ANOMALY_OUTSIDE ? a->limit.within * SECOND_US : again_us(a);
+}
+
+/* ---- rows ---- */
+
+/* FNV-1a; what collides is compared. */
+static uint32_t tag_of(enum anomaly_kind k, Pullcord__V1__Party party, struct span subject)
+{
+	uint32_t h = 2166136261u ^ (uint32_t)k ^ (uint32_t)party << 8;
+
+	for (size_t i = 0; i < subject.n; i++)
+		h = (h ^ subject.p[i]) * 16777619u;
+	return h ? h : 1;
+}
+
+static bool in_force(const struct anomaly *a, const struct row *r, int64_t now_us)
+{
+	return r->told && now_us - r->told_us < again_us(a);
+}
+
+/* Who is least missed: nothing counts any more, then few events, then long ago. */
+static bool yields(const struct anomaly *a, const struct row *r, const struct row *to, int64_t now_us)
+{
+	bool idle = now_us - r->seen_us > within_us(a, r->kind), to_idle = now_us - to->seen_us > within_us(a, to->kind);
+
+	if (in_force(a, r, now_us) != in_force(a, to, now_us))
+		return !in_force(a, r, now_us);
+	if (idle != to_idle)
+		return idle;
+	return r->n != to->n ? r->n < to->n : r->seen_us < to->seen_us;
+}
+
+/* NULL: every row has a finding that is yet to be taken. */
+static struct row *make_room(struct anomaly *a, int64_t now_us)
+{
+	struct row *least = NULL;
+
+	for (size_t i = 0; i < ANOMALY_ROWS; i++) {
+		struct row *r = &a->row[i];
+
+		if (!a->tag[i])
+			return r;
+		if (!r->due && (!least || yields(a, r, least, now_us)))
+			least = r;
+	}
+	return least;
+}
+
+static struct row *row_of(struct anomaly *a, enum anomaly_kind k, Pullcord__V1__Party party, struct span subject,
+			  int64_t now_us)
+{
+	uint32_t tag = tag_of(k, party, subject);
+	struct row *r;
+
+	for (size_t i = 0; i < ANOMALY_ROWS; i++) {
+		r = &a->row[i];
+		if (a->tag[i] == tag && r->kind == k && r->party == party && span_is(subject, r->subject))
+			return r;
+	}
+	r = make_room(a, now_us);
+	if (!r)
+		return NULL;
+	*r = (struct row){ .kind = k, .party = party, .from_us = now_us, .first_us = now_us };
+	must(span_text(subject, r->subject, sizeof(r->subject)));
+	a->tag[r - a->row] = tag;
+	return r;
+}
+
+static struct span cut(struct span s)
+{
+	return span(s.p, s.n < WORD_BYTES_MAX ? s.n : WORD_BYTES_MAX);
+}
+
+/* True: as many as are too many, just now or before. */
+static bool count(struct anomaly *a, enum anomaly_kind k, Pullcord__V1__Party party, struct span subject, uint64_t n,
+		  uint64_t limit, int64_t now_us)
+{
+	struct row *r = limit && subject.n ? row_of(a, k, party, cut(subject), now_us) : NULL;
+
+	if (!r)
+		return false;
+	if (now_us - r->from_us > within_us(a, k)) {
+		r->n = 0;
+		r->all = in_force(a, r, now_us) ? r->all : 0;
+		r->from_us = now_us;
+	}
+	if (r->all == 0)
+		r->first_us = now_us;
+	r->n += n;
+	r->all += n;
+	r->seen_us = now_us;
+	if (r->n >= limit && !r->due && !in_force(a, r, now_us)) {
+		r->due = true;
+		a->due++;
+	}
+	return r->n >= limit || in_force(a, r, now_us);
+}
+
+/* ---- events ---- */
+
+void anomaly_guess(struct anomaly *a, struct span address, struct span name, int64_t now_us)
+{
+	/* One attacker is one finding: a name counts what comes from where nothing was found yet, and all together what is found
+	 * by neither. */
+	if (!count(a, ANOMALY_GUESSING, PULLCORD__V1__PARTY__PARTY_NONE, address, 1, a->limit.guesses, now_us) &&
+	    !count(a, ANOMALY_GUESSING, PULLCORD__V1__PARTY__PARTY_USER, name, 1, a->limit.guesses, now_us))
+		(void)count(a, ANOMALY_GUESSING, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("many addresses"), 1,
+			    (uint64_t)a->limit.guesses * ANOMALY_MANY, now_us);
+}
+
+uint32_t anomaly_volume_limit(const struct anomaly *a, Pullcord__V1__Party party)
+{
+	uint32_t limit = party == PULLCORD__V1__PARTY__PARTY_USER ? a->limit.person
+		       : party == PULLCORD__V1__PARTY__PARTY_DEVICE ? a->limit.device : 0;
+
+	return limit ? limit : UINT32_MAX;
+}
+
+void anomaly_volume(struct anomaly *a, Pullcord__V1__Party party, struct span id, uint64_t n, int64_t now_us)
+{
+	if (n >= anomaly_volume_limit(a, party))
+		(void)count(a, ANOMALY_VOLUME, party, id, n, 1, now_us);
+}
+
+void anomaly_outside(struct anomaly *a, struct span user, int64_t now_us)
+{
+	(void)count(a, ANOMALY_OUTSIDE, PULLCORD__V1__PARTY__PARTY_USER, user, 1, a->limit.outside, now_us);
+}
+
+void anomaly_break_glass(struct anomaly *a, struct span user, int64_t now_us)
+{
+	(void)count(a, ANOMALY_BREAK_GLASS, PULLCORD__V1__PARTY__PARTY_USER, user, 1, 1, now_us);
+}
+
+void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us)
+{
+	int64_t jump = offset_us - a->offset_us;
+
+	if (a->has_offset && llabs(jump) > a->limit.clock * SECOND_US) {
+		a->jump_us = jump;
+		(void)count(a, ANOMALY_CLOCK, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("clock"), 1, 1, now_us);
+	}
+	a->offset_us = offset_us;
+	a->has_offset = true;
+}
+
+static void set_state(struct state *s, unsigned level, int64_t now_us)
+{
+	if (level && !s->now)
+		s->since_us = now_us;
+	s->now = level;
+}
+
+void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us)
+{
+	set_state(&a->state[ANOMALY_WITNESS], age_us > a->limit.witness * SECOND_US, now_us);
+}
+
+void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us)
+{
+	set_state(&a->state[ANOMALY_DISK], level, now_us);
+}
+
+/* ---- findings ---- */
+
+static const char *times(uint64_t n)
+{
+	return n == 1 ? "" : "s";
+}
+
+static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64_t now_us)
+{
+	static const char *const room[] = { "is enough again", "is below 20 %", "is below 10 %", "is below 5 %: it stops" };
+	long long s = (long long)((now_us - f->first_us) / SECOND_US);
+	unsigned level = a->state[f->kind].now;
+	unsigned long long n = f->count;
+	char *t = f->text;
+
+	switch (f->kind) {
+	case ANOMALY_GUESSING:
+		snprintf(t, ANOMALY_TEXT, "%llu wrong password%s %s %s in %lld s", n, times(n), f->party == PULLCORD__V1__PARTY__PARTY_USER ? "for" : "from", f->subject, s);
+		break;
+	case ANOMALY_VOLUME:
+		snprintf(t, ANOMALY_TEXT, "%s %s moved %llu messages, far more than usual", f->party == PULLCORD__V1__PARTY__PARTY_USER ?
+			 "user" : "device", f->subject, n);
+		break;
+	case ANOMALY_OUTSIDE:
+		snprintf(t, ANOMALY_TEXT, "user %s asked %llu time%s for units, channels or patients not theirs, in %lld s", f->subject, n,
+			 times(n), s);
+		break;
+	case ANOMALY_BREAK_GLASS:
+		snprintf(t, ANOMALY_TEXT, "user %s gave themselves rights (%llu time%s)", f->subject, n, times(n));
+		break;
+	case ANOMALY_CLOCK:
+		snprintf(t, ANOMALY_TEXT, "the broker's clock was set by %+.1f s%s", (double)a->jump_us / 1e6, n > 1 ? ", and before" : "");
+		break;
+	case ANOMALY_WITNESS:
+		snprintf(t, ANOMALY_TEXT, level ? "no witness has cosigned the record for %" PRIu32 " s" : "no witness is missed any more",
+			 a->limit.witness);
+		break;
+	case ANOMALY_DISK:
+		snprintf(t, ANOMALY_TEXT, "room for the record %s", room[level < countof(room) ? level : 3]);
+		break;
+	case ANOMALIES:
+		break;
+	}
+	for (; *t; t++)
+		if (*t < 0x20 || *t > 0x7E)
+			*t = '?';           /* names of those who never proved one */
+}
+
+/* Is it one of those that are told, or for the record alone? */
+static bool is_told(struct anomaly *a, const struct anomaly_finding *f, int64_t now_us)
+{
+	struct told *t = &a->told[f->kind];
+
+	if (t->n == 0 || (now_us - t->from_us >= again_us(a) && t->others == 0)) {
+		t->n = 0;
+		t->from_us = now_us;
+	}
+	if (t->n < ANOMALY_TOLD) {
+		t->n++;
+		return true;
+	}
+	if (t->others++ == 0)
+		t->first_us = f->first_us;
+	t->events += f->count;
+	return false;
+}
+
+static bool next_of_rows(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
+{
+	struct row *r = a->row;
+
+	if (!a->due)
+		return false;
+	while (!r->due)
+		r++;
+	*out = (struct anomaly_finding){
+		.kind = r->kind, .priority = kinds[r->kind].priority, .phase = PULLCORD__V1__PHASE__PHASE_TPOINT, .party = r->party,
+		.count = r->all, .first_us = r->first_us, .code = kinds[r->kind].code,
+	};
+	memcpy(out->subject, r->subject, sizeof(out->subject));
+	r->due = false;
+	a->due--;
+	r->told = true;
+	r->told_us = r->from_us = now_us;
+	r->n = r->all = 0;
+	write_text(a, out, now_us);
+	out->quiet = !is_told(a, out, now_us);
+	return true;
+}
+
+/* More of them than were told: how many, when the time is over. */
+static bool next_of_others(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
+{
+	for (size_t k = 0; k < ANOMALIES; k++) {
+		struct told *t = &a->told[k];
+
+		if (!t->others || now_us - t->from_us < again_us(a))
+			continue;
+		*out = (struct anomaly_finding){
+			.kind = (enum anomaly_kind)k, .priority = kinds[k].priority, .phase = PULLCORD__V1__PHASE__PHASE_TPOINT,
+			.count = t->events, .first_us = t->first_us, .code = kinds[k].code,
+		};
+		snprintf(out->text, sizeof(out->text), "%llu more findings like these are on record: pullcord audit search --event anomaly",
+			 (unsigned long long)t->others);
+		*t = (struct told){ 0 };
+		return true;
+	}
+	return false;
+}
+
+static bool next_of_states(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
+{
+	for (size_t k = 0; k < ANOMALIES; k++) {
+		struct state *s = &a->state[k];
+		bool fresh = !s->ever || now_us - s->told_us >= again_us(a), over = s->told && !s->now;
+
+		if (!over && (s->now <= s->told || (!fresh && s->now <= s->worst)))
+			continue;
+		*out = (struct anomaly_finding){
+			.kind = (enum anomaly_kind)k, .priority = kinds[k].priority,
+			.phase = over ? PULLCORD__V1__PHASE__PHASE_END : PULLCORD__V1__PHASE__PHASE_START,
+			.party = PULLCORD__V1__PARTY__PARTY_BROKER, .count = 1, .first_us = s->since_us, .code = kinds[k].code,
+		};
+		if (k == ANOMALY_DISK && s->now > 1)
+			out->priority = s->now > 2 ? PULLCORD__V1__PRIORITY__PRIORITY_HIGH : PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM;
+		s->told = s->now;
+		if (!over) {
+			s->worst = fresh || s->now > s->worst ? s->now : s->worst;
+			s->told_us = fresh ? now_us : s->told_us;
+			s->ever = true;
+		}
+		write_text(a, out, now_us);
+		return true;
+	}
+	return false;
+}
+
+bool anomaly_next(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
+{
+	return next_of_rows(a, now_us, out) || next_of_states(a, now_us, out) || next_of_others(a, now_us, out);
+}

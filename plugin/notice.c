@@ -1,0 +1,126 @@
+/* What operators should look at, told: an alert to their unit and no other, and an entry. */
+#include <stdio.h>
+
+#include "guard.h"
+#include "log.h"
+
+#define HOUR_US (3600 * 1000000LL)
+#define TOLD_AT_ONCE 8
+
+void guard_moved(struct guard *g, struct session *s, int64_t mono_us)
+{
+	if (mono_us - s->moved_us >= HOUR_US) {
+		s->moved = 0;
+		s->moved_us = mono_us;
+	}
+	if (++s->moved < anomaly_volume_limit(g->anomaly, s->party))
+		return;
+	anomaly_volume(g->anomaly, s->party, span_str(s->id), s->moved, mono_us);
+	s->moved = 0;
+}
+
+/* A denial that a rule states is for those who hold the unit, too; a wildcard is everybody's. */
+void guard_refused(struct guard *g, const struct session *s, const struct topic *t, const struct verdict *v)
+{
+	static const char *const owned[] = { "unit", "channel", "patient" };
+
+	if (s->party != PULLCORD__V1__PARTY__PARTY_USER || v->allow || t->n < 3 ||
+	    (v->why != WHY_NO_RULE && v->why != WHY_NOT_HELD && v->why != WHY_FOREIGN))
+		return;
+	for (size_t i = 0; i < countof(owned); i++)
+		if (span_is(t->level[1], owned[i]) &&
+		    !policy_holds(g->policy, s->holder, (struct attribute){ t->level[1], t->level[2] }))
+			anomaly_outside(g->anomaly, span_str(s->id), guard_mono_us());
+}
+
+static void put_on_record(struct guard *g, const struct anomaly_finding *f, const char *topic, int64_t first_us)
+{
+	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_ANOMALY, true, NULL);
+
+	h.until_us = h.at_us;
+	h.at_us = first_us;
+	h.mono_us = f->first_us;
+	h.count = f->count;
+	h.party = f->party;
+	if (f->party == PULLCORD__V1__PARTY__PARTY_NONE)
+		h.address = span_str(f->subject);
+	else if (f->party != PULLCORD__V1__PARTY__PARTY_BROKER)
+		h.actor = span_str(f->subject);
+	h.topic = span_str(f->quiet ? "" : topic);
+	h.detail = span_str(f->text);
+	record_push(g->record, &h);
+}
+
+/* The same for the same about the same: readers fold by it, and an end finds its beginning. */
+static void key_of(const struct anomaly_finding *f, uint8_t key[SHA256_BYTES])
+{
+	const uint8_t party = (uint8_t)f->party;
+
+	SHA256(key, span_str(f->code), span(&party, 1), span_str(f->subject));
+}
+
+/* Kept like any other alert until somebody answers it. */
+static void raise_alert(struct guard *g, const struct anomaly_finding *f, const char *topic, int64_t first_us)
+{
+	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
+	char receipt[TOPIC_BYTES_MAX + 1], source[] = GUARD_SENDER, code[64], text[ANOMALY_TEXT];
+	uint8_t raw[1024], key[SHA256_BYTES];
+	struct put b = put(raw, sizeof(raw));
+	struct alert kept = { .key = key, .receipt = receipt, .over = f->phase == PULLCORD__V1__PHASE__PHASE_END };
+	struct topic parsed;
+
+	key_of(f, key);
+	snprintf(code, sizeof(code), "%s", f->code);
+	snprintf(text, sizeof(text), "%s", f->text);
+	a.key = (ProtobufCBinaryData){ ID_BYTES, key };
+	a.priority = f->priority;
+	a.type = PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_OPERATIONS;
+	a.phase = f->phase;
+	a.code = code;
+	a.text = text;
+	a.source = source;
+	a.count = f->count < UINT32_MAX ? (uint32_t)f->count : UINT32_MAX;
+	a.first_us = a.occurred_us = (uint64_t)first_us;
+	kept.id = guard_envelope(g, g->tenant, &a.base, &b);
+	kept.payload = put_span(&b);
+	kept.topic = &parsed;
+	kept.until_us = guard_real_us() + (kept.over ? HISTORY_END_US : HISTORY_KEEP_US);
+	must(topic_parse(span_str(topic), &parsed) == OK && TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, GUARD_SENDER) == OK);
+	g->host.publish(NULL, topic, kept.payload, 1, false);
+	if (history_put(g->history, &kept) != OK)
+		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
+}
+
+static void tell(struct guard *g, const struct anomaly_finding *f)
+{
+	int64_t first_us = guard_real_us() - (guard_mono_us() - f->first_us);
+	char topic[TOPIC_BYTES_MAX + 1];
+
+	must(TOPIC_BUILD(topic, TOPIC_ALERT, g->tenant, g->operators, priority_name((int)f->priority), GUARD_SENDER) == OK);
+	put_on_record(g, f, topic, first_us);
+	if (f->quiet)
+		return;
+	log_say(EV_ANOMALY, KV_STR("code", f->code), KV_STR("text", f->text));
+	raise_alert(g, f, topic, first_us);
+}
+
+static void look(struct guard *g)
+{
+	struct record_witnesses witnesses = record_witnesses(g->record);
+	int64_t mono_us = guard_mono_us();
+
+	anomaly_clock(g->anomaly, guard_real_us() - mono_us, mono_us);
+	anomaly_witness(g->anomaly, witnesses.listed ? witnesses.silent_us : -1, mono_us);
+	anomaly_disk(g->anomaly, (unsigned)record_disk(g->record), mono_us);
+}
+
+void guard_notice_tick(struct guard *g, bool once_a_second)
+{
+	struct anomaly_finding f;
+
+	if (!once_a_second)
+		return;                 /* a tick follows every message */
+	look(g);
+	for (int i = 0; i < TOLD_AT_ONCE && anomaly_next(g->anomaly, guard_mono_us(), &f); i++)
+		tell(g, &f);
+}

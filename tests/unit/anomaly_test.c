@@ -1,0 +1,465 @@
+/* What is odd, and how often it is said: rows of what each rule takes, and a plain model that remembers every event. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "anomaly.h"
+#include "seed.h"
+
+#define S INT64_C(1000000)
+#define USER PULLCORD__V1__PARTY__PARTY_USER
+#define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
+#define NONE PULLCORD__V1__PARTY__PARTY_NONE
+
+static struct anomaly *a;
+static struct anomaly_finding f;
+
+static void open_with(struct anomaly_limits l)
+{
+	anomaly_close(&a);
+	assert_int_equal(anomaly_open(&l, &a), OK);
+}
+
+static int up(void **state)
+{
+	(void)state;
+	open_with(anomaly_defaults());
+	return 0;
+}
+
+static int down(void **state)
+{
+	(void)state;
+	anomaly_close(&a);
+	return 0;
+}
+
+static void assert_none(int64_t now)
+{
+	if (anomaly_next(a, now, &f))
+		fail_msg("at %lld s: %s: %s", (long long)(now / S), f.code, f.text);
+}
+
+static void assert_found(int64_t now, enum anomaly_kind kind, const char *subject, uint64_t count, const char *text)
+{
+	assert_true(anomaly_next(a, now, &f));
+	assert_int_equal(f.kind, kind);
+	assert_string_equal(f.subject, subject);
+	assert_int_equal(f.count, count);
+	if (!strstr(f.text, text))
+		fail_msg("%s", f.text);
+	assert_none(now);
+}
+
+static void guess(const char *address, const char *name, int64_t now)
+{
+	anomaly_guess(a, span_str(address), span_str(name), now);
+}
+
+/* ---- settings ---- */
+
+static void settings_take_what_they_say(void **state)
+{
+	struct anomaly_limits l = anomaly_defaults(), was = l;
+	char right[ANOMALY_TEXT];
+
+	(void)state;
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("anomaly_guesses"), SPAN_LIT("3"), right), OK);
+	assert_int_equal(l.guesses, 3);
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("anomaly_guesses"), SPAN_LIT("0"), right), OK);
+	was.guesses = 0;
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("anomaly_within"), SPAN_LIT("9"), right), ERR_RANGE);
+	assert_string_equal(right, "a whole number from 10 to 86400");
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("anomaly_within"), SPAN_LIT("86401"), right), ERR_RANGE);
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("anomaly_within"), SPAN_LIT("1m"), right), ERR_RANGE);
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("anomaly_"), SPAN_LIT("9"), right), ERR_NOT_FOUND);
+	assert_int_equal(anomaly_set(&l, SPAN_LIT("within"), SPAN_LIT("60"), right), ERR_NOT_FOUND);
+	assert_memory_equal(&l, &was, sizeof(l));
+}
+
+static char *man_page(void)
+{
+	FILE *file = fopen("tools/man/mosquitto_pullcord.5", "re");
+	char *text = calloc(1, 65536);
+
+	assert_true(file && text);
+	assert_true(fread(text, 1, 65535, file) > 0);
+	fclose(file);
+	return text;
+}
+
+/* A mistake prints what is missing. */
+static void the_manual_says_what_anomaly_def_says(void **state)
+{
+	static const char *const piece[] = {
+#define SETTING(name, min, max, def, unit, text)                                                                      \
+		".TP\n.B plugin_opt_anomaly_" #name "\n" text "\\&. " unit ", " #min " to " #max "; default " #def "\\&.\n",
+#define ANOMALY(name, priority, code, text) ".TP\n.B " code "\n(" #priority ") " text "\\&.\n",
+#include "anomaly.def"
+	};
+	char *man = man_page();
+
+	(void)state;
+	for (size_t i = 0; i < countof(piece); i++)
+		if (!strstr(man, piece[i]))
+			fail_msg("tools/man/mosquitto_pullcord.5 lacks\n%s", piece[i]);
+	free(man);
+}
+
+/* ---- rules ---- */
+
+static void passwords_guessed_from_one_address_are_told_once(void **state)
+{
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 9; i++) {
+		snprintf(name, sizeof(name), "n%d", i);
+		guess("10.0.0.7", name, i * S);
+	}
+	assert_none(9 * S);
+	guess("10.0.0.7", "n9", 9 * S);
+	assert_found(9 * S, ANOMALY_GUESSING, "10.0.0.7", 10, "10 wrong passwords from 10.0.0.7 in 9 s");
+	assert_int_equal(f.party, NONE);
+	assert_int_equal(f.priority, PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM);
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_TPOINT);
+	assert_false(f.quiet);
+	for (int i = 10; i < 3600; i++)
+		guess("10.0.0.7", "n9", i * S);
+	assert_none(3600 * S);
+	guess("10.0.0.7", "n9", 3609 * S);              /* it goes on for an hour: said again, with what was held back */
+	assert_found(3609 * S, ANOMALY_GUESSING, "10.0.0.7", 3591, "from 10.0.0.7");
+}
+
+static void one_name_guessed_from_many_addresses_is_told(void **state)
+{
+	char address[16];
+
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		snprintf(address, sizeof(address), "10.0.0.%d", i);
+		guess(address, "ana", i * S);
+	}
+	assert_found(9 * S, ANOMALY_GUESSING, "ana", 10, "for ana");
+	assert_int_equal(f.party, USER);
+}
+
+/* A nurse who mistypes all day is nobody's business. */
+static void slow_failures_are_not_told(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 200; i++)
+		guess("10.0.0.7", "ana", i * 70 * S);
+	assert_none(200 * 70 * S);
+}
+
+static void what_is_set_to_0_is_not_looked_for(void **state)
+{
+	(void)state;
+	open_with((struct anomaly_limits){ .within = 600, .again = 3600, .witness = 60, .clock = 2 });
+	for (int i = 0; i < 1000; i++) {
+		guess("10.0.0.7", "ana", i);
+		anomaly_outside(a, SPAN_LIT("ana"), i);
+		anomaly_volume(a, USER, SPAN_LIT("ana"), UINT32_MAX - 1, i);
+	}
+	assert_int_equal(anomaly_volume_limit(a, USER), UINT32_MAX);
+	assert_int_equal(anomaly_volume_limit(a, DEVICE), UINT32_MAX);
+	assert_none(1000);
+}
+
+static void volume_is_measured_by_what_somebody_is(void **state)
+{
+	(void)state;
+	anomaly_volume(a, USER, SPAN_LIT("ana"), 4999, S);
+	anomaly_volume(a, DEVICE, SPAN_LIT("nc1"), 19999, S);
+	anomaly_volume(a, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("pullcord"), 1000000, S);
+	assert_none(S);
+	anomaly_volume(a, USER, SPAN_LIT("ana"), 5000, S);
+	assert_found(S, ANOMALY_VOLUME, "ana", 5000 + 0, "user ana moved 5000 messages");
+	anomaly_volume(a, DEVICE, SPAN_LIT("ana"), 20000, S);
+	assert_found(S, ANOMALY_VOLUME, "ana", 20000, "device ana moved 20000 messages");
+}
+
+static void asking_for_what_is_not_theirs_is_told(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 9; i++)
+		anomaly_outside(a, SPAN_LIT("eve"), i * S);
+	assert_none(9 * S);
+	anomaly_outside(a, SPAN_LIT("eve"), 9 * S);
+	assert_found(9 * S, ANOMALY_OUTSIDE, "eve", 10, "user eve asked 10 times");
+}
+
+static void breaking_the_glass_is_told_at_once(void **state)
+{
+	(void)state;
+	anomaly_break_glass(a, SPAN_LIT("root"), S);
+	assert_found(S, ANOMALY_BREAK_GLASS, "root", 1, "user root gave themselves rights");
+	anomaly_break_glass(a, SPAN_LIT("root"), 2 * S);
+	anomaly_break_glass(a, SPAN_LIT("bea"), 2 * S);
+	assert_found(2 * S, ANOMALY_BREAK_GLASS, "bea", 1, "bea");
+	anomaly_break_glass(a, SPAN_LIT("root"), 3601 * S);
+	assert_found(3601 * S, ANOMALY_BREAK_GLASS, "root", 2, "(2 times)");
+}
+
+static void a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 1000; i++)
+		anomaly_clock(a, i * S, i * S);         /* a second a second, 1000 s in all */
+	assert_none(1000 * S);
+	anomaly_clock(a, 999 * S - 2 * S - 1, 1000 * S);
+	assert_found(1000 * S, ANOMALY_CLOCK, "clock", 1, "set by -2.0 s");
+	assert_int_equal(f.priority, PULLCORD__V1__PRIORITY__PRIORITY_LOW);
+	anomaly_clock(a, 999 * S - 2 * S - 1, 1001 * S);
+	assert_none(1001 * S);
+}
+
+static void witnesses_are_missed_when_there_were_to_be_some(void **state)
+{
+	(void)state;
+	anomaly_witness(a, -1, S);
+	assert_none(S);
+	anomaly_witness(a, 900 * S, 2 * S);
+	assert_none(2 * S);
+	anomaly_witness(a, 901 * S, 3 * S);
+	assert_found(3 * S, ANOMALY_WITNESS, "", 1, "no witness has cosigned the record for 900 s");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_START);
+	anomaly_witness(a, 2000 * S, 1000 * S);
+	assert_none(1000 * S);
+	anomaly_witness(a, 1 * S, 1001 * S);
+	assert_found(1001 * S, ANOMALY_WITNESS, "", 1, "missed any more");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	anomaly_witness(a, 901 * S, 2000 * S);          /* and silent again, within the hour */
+	assert_none(2000 * S);
+	anomaly_witness(a, 1 * S, 2001 * S);
+	assert_none(2001 * S);                          /* what was not told does not end */
+	anomaly_witness(a, 901 * S, 3000 * S);
+	assert_none(3602 * S);
+	assert_found(3603 * S, ANOMALY_WITNESS, "", 1, "no witness");
+}
+
+static void a_disk_is_told_when_it_gets_worse_and_when_it_is_over(void **state)
+{
+	static const struct { unsigned level; int64_t at_s; int phase; int priority; const char *text; } row[] = {
+		{ 1, 1, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_LOW, "below 20 %" },
+		{ 1, 2, 0, 0, NULL },
+		{ 2, 3, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, "below 10 %" },
+		{ 1, 4, 0, 0, NULL },
+		{ 2, 5, 0, 0, NULL },
+		{ 3, 6, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_HIGH, "below 5 %" },
+		{ 0, 7, PULLCORD__V1__PHASE__PHASE_END, PULLCORD__V1__PRIORITY__PRIORITY_LOW, "enough again" },
+		{ 1, 8, 0, 0, NULL },
+		{ 0, 9, 0, 0, NULL },
+		{ 1, 3601, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_LOW, "below 20 %" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		anomaly_disk(a, row[i].level, row[i].at_s * S);
+		if (!row[i].text) {
+			assert_none(row[i].at_s * S);
+			continue;
+		}
+		assert_found(row[i].at_s * S, ANOMALY_DISK, "", 1, row[i].text);
+		assert_int_equal(f.phase, row[i].phase);
+		assert_int_equal(f.priority, row[i].priority);
+	}
+}
+
+/* ---- one too many is ignored by whoever is tired ---- */
+
+static void many_subjects_are_five_alerts_and_a_number(void **state)
+{
+	char address[24];
+	unsigned told = 0, quiet = 0;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		snprintf(address, sizeof(address), "10.0.%d.%d", i / 256, i % 256);
+		for (int k = 0; k < 10; k++)
+			guess(address, "", i * S);
+		while (anomaly_next(a, i * S, &f)) {
+			told += !f.quiet;
+			quiet += f.quiet;
+		}
+	}
+	assert_int_equal(told, ANOMALY_TOLD);
+	assert_int_equal(quiet, 101 - ANOMALY_TOLD);         /* with that of all together */
+	assert_none(3599 * S);
+	assert_true(anomaly_next(a, 3600 * S, &f));
+	assert_true(f.count >= 950 + 200 && strstr(f.text, "96 more findings"));
+	assert_false(f.quiet);
+	assert_none(7200 * S);
+}
+
+static void flood(int from, int n, int64_t now)
+{
+	char address[32];
+
+	for (int k = from; k < from + n; k++) {
+		snprintf(address, sizeof(address), "fd00::%x:%x", k / 65536, k % 65536);
+		anomaly_outside(a, span_str(address), now + k);
+	}
+}
+
+/* Who comes once does not push out who tries and tries. */
+static void a_flood_of_others_hides_nobody(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 10; i++) {
+		guess("10.0.0.7", "", i * S);
+		flood(i * 400, i ? 5000 : 400, i * S);
+	}
+	assert_found(10 * S, ANOMALY_GUESSING, "10.0.0.7", 10, "10.0.0.7");
+}
+
+/* One password for every name there is, from everywhere. */
+static void passwords_sprayed_from_everywhere_are_told(void **state)
+{
+	char address[32];
+
+	(void)state;
+	for (int k = 0; k < 10 * ANOMALY_MANY; k++) {
+		assert_none(k);
+		snprintf(address, sizeof(address), "fd00::%x", k);
+		guess(address, address, k);
+	}
+	assert_found(S, ANOMALY_GUESSING, "many addresses", 200, "200 wrong passwords from many addresses");
+	assert_int_equal(f.party, PULLCORD__V1__PARTY__PARTY_BROKER);
+}
+
+/* Every row has something to say that nobody takes: what follows is lost, and nothing breaks. */
+static void what_nobody_takes_fills_it(void **state)
+{
+	char name[24];
+	unsigned n = 0;
+
+	(void)state;
+	for (int i = 0; i < 2 * ANOMALY_ROWS; i++) {
+		snprintf(name, sizeof(name), "u%d", i);
+		anomaly_break_glass(a, span_str(name), S);
+	}
+	while (anomaly_next(a, S, &f))
+		n++;
+	assert_int_equal(n, ANOMALY_ROWS);
+	anomaly_break_glass(a, SPAN_LIT("late"), 2 * S);
+	assert_true(anomaly_next(a, 2 * S, &f));
+	assert_string_equal(f.subject, "late");
+}
+
+static void names_are_cut_and_made_printable(void **state)
+{
+	char name[200];
+
+	(void)state;
+	memset(name, '\n', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	for (int i = 0; i < 10; i++)
+		guess(name, "", S);
+	assert_true(anomaly_next(a, S, &f));
+	assert_int_equal(strlen(f.subject), WORD_BYTES_MAX);
+	for (const char *t = f.text; *t; t++)
+		assert_in_range(*t, 0x20, 0x7E);
+}
+
+/* ---- the model: all events, looked through each time ---- */
+
+#define SUBJECTS 6
+#define EVENTS 4000
+
+static struct { int64_t at; bool opens; } seen[SUBJECTS][EVENTS];
+static size_t seen_n[SUBJECTS];
+static int64_t told_at[SUBJECTS], window_from[SUBJECTS];
+static size_t all_from[SUBJECTS];
+static bool told_ever[SUBJECTS];
+
+static size_t in_window(size_t s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < seen_n[s]; i++)
+		n += seen[s][i].at >= window_from[s];
+	return n;
+}
+
+/* True: it is to be told that so many came. */
+static bool model_sees(size_t s, int64_t now, const struct anomaly_limits *l, uint64_t *count)
+{
+	bool muted = told_ever[s] && now - told_at[s] < l->again * S;
+
+	if (seen_n[s] == 0 || now - window_from[s] > l->within * S) {
+		window_from[s] = now;
+		for (size_t i = 0; i < seen_n[s]; i++)
+			seen[s][i].at = seen[s][i].at == now ? now - 1 : seen[s][i].at;
+		all_from[s] = muted ? all_from[s] : seen_n[s];
+	}
+	seen[s][seen_n[s]++].at = now;
+	if (in_window(s) < l->outside || muted)
+		return false;
+	*count = seen_n[s] - all_from[s];
+	all_from[s] = seen_n[s];
+	told_ever[s] = true;
+	told_at[s] = now;
+	window_from[s] = now + 0;
+	for (size_t i = 0; i < seen_n[s]; i++)
+		seen[s][i].at = seen[s][i].at == now ? now - 1 : seen[s][i].at;
+	return true;
+}
+
+static void it_is_what_a_plain_model_says(void **state)
+{
+	static const char *const name[SUBJECTS] = { "ana", "bea", "eve", "dan", "root", "x" };
+	struct anomaly_limits l = anomaly_defaults();
+
+	(void)state;
+	for (int round = 0; round < 30; round++) {
+		int64_t now = (int64_t)seed_below(1000000) * S;
+
+		l.outside = 1 + (uint32_t)seed_below(6);
+		l.within = 10 + (uint32_t)seed_below(300);
+		l.again = 60 + (uint32_t)seed_below(900);
+		open_with(l);
+		memset(seen_n, 0, sizeof(seen_n));
+		memset(told_ever, 0, sizeof(told_ever));
+		memset(all_from, 0, sizeof(all_from));
+		for (int i = 0; i < 1500; i++) {
+			size_t s = seed_below(SUBJECTS);
+			uint64_t count = 0;
+			bool want, have;
+
+			now += (int64_t)seed_below(seed_below(20) ? 20 : 1000) * S + 1;
+			want = model_sees(s, now, &l, &count);
+			anomaly_outside(a, span_str(name[s]), now);
+			do                              /* what sums up others is not of this model */
+				have = anomaly_next(a, now, &f);
+			while (have && !f.subject[0]);
+			if (want != have || (want && (f.count != count || strcmp(f.subject, name[s]) != 0)))
+				fail_msg("round %d, event %d of %s: model %s %llu, it %s %llu of %s", round, i, name[s],
+					 want ? "tells" : "is silent", (unsigned long long)count, have ? "tells" : "is silent",
+					 (unsigned long long)f.count, f.subject);
+		}
+	}
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, up, down)
+	const struct CMUnitTest tests[] = {
+		T(settings_take_what_they_say), T(the_manual_says_what_anomaly_def_says),
+		T(passwords_guessed_from_one_address_are_told_once), T(one_name_guessed_from_many_addresses_is_told),
+		T(slow_failures_are_not_told), T(what_is_set_to_0_is_not_looked_for), T(volume_is_measured_by_what_somebody_is),
+		T(asking_for_what_is_not_theirs_is_told), T(breaking_the_glass_is_told_at_once),
+		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
+		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(many_subjects_are_five_alerts_and_a_number),
+		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
+		T(it_is_what_a_plain_model_says),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
