@@ -10,8 +10,9 @@
 #include "crypt.h"
 #include "edition.h"
 #include "policy_file.h"
+#include "whole.h"
 
-enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS };
+enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE };
 
 /* `result` is made with it, so that what was done can always be told. */
 struct job {
@@ -36,7 +37,7 @@ struct control {
 	const struct shadow *shadow;    /* the same of this one */
 	struct record *record;          /* NULL: not open yet; set before the first request */
 	struct acts acts;               /* the thread's: that wait for a second person */
-	_Atomic int trouble;
+	_Atomic int trouble, written;
 	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
 	pthread_mutex_t lock;       /* guards what follows */
 	pthread_cond_t more;
@@ -204,9 +205,20 @@ static void freshness(struct control *c, const struct job *j)
 	j->result->freshness = freshness_read((const struct freshness_order *)(const void *)j->payload);
 }
 
+#define MODE 0644                   /* others are to read it; the folder says who */
+
+/* Payload: path, NUL, text. */
+static void write_whole(struct control *c, const struct job *j)
+{
+	const char *path = (const char *)j->payload;
+	size_t n = strlen(path) + 1;
+
+	atomic_store(&c->written, (int)whole_write(path, span(j->payload + n, j->n - n), MODE));
+}
+
 static void (*const works[])(struct control *c, const struct job *j) = {
 	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_SHADOW] = shadow, [WORK_FIRST] = first,
-	[WORK_FRESHNESS] = freshness,
+	[WORK_FRESHNESS] = freshness, [WORK_WRITE] = write_whole,
 };
 
 /* The payload may hold passwords. */
@@ -265,7 +277,7 @@ static bool has_place(const struct control *c, enum work work, enum err *e)
 	*e = c->stop || (work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX) ? ERR_BUSY : OK;
 	while (j && j->work != work)
 		j = j->next;
-	if (j && work == WORK_FRESHNESS)
+	if (j && (work == WORK_FRESHNESS || work == WORK_WRITE))
 		*e = ERR_BUSY;
 	return *e == OK && (work == WORK_REQUEST || !j);
 }
@@ -407,6 +419,23 @@ void control_go(struct control *c, bool go)
 	c->said = go ? SAID_GO : SAID_NO;
 	pthread_cond_signal(&c->more);
 	pthread_mutex_unlock(&c->lock);
+}
+
+enum err control_write(struct control *c, const char *path, struct span text)
+{
+	size_t n = strlen(path) + 1;
+	CLEANUP(free_cleanup) uint8_t *payload = malloc(n + text.n);
+
+	if (!payload)
+		return ERR_FULL;
+	memcpy(payload, path, n);
+	memcpy(payload + n, text.p, text.n);
+	return post(c, WORK_WRITE, NULL, span(payload, n + text.n));
+}
+
+enum err control_written(const struct control *c)
+{
+	return (enum err)atomic_load(&c->written);
 }
 
 struct control_result *control_results(struct control *c)

@@ -70,6 +70,10 @@ enum err control_freshness(struct control *c, const struct freshness_order *o) M
 
 /* Once for each result that asks, in their order: what it is about is on durable record and may be done; or it is not to be. */
 void control_go(struct control *c, bool go);
+/* The thread writes a small file whole (whole.h), for others to read. Copies. ERR_BUSY: one waits already; ERR_FULL. */
+enum err control_write(struct control *c, const char *path, struct span text) MUST_USE;
+/* Why the last could not be written; OK when it could. */
+enum err control_written(const struct control *c);
 
 /* All that is done by now, oldest first; NULL: nothing. The caller's: control_result_free() each. */
 struct control_result *control_results(struct control *c);

@@ -55,6 +55,7 @@ static void report_bypass(struct guard *g, const struct client *c, const char *t
 	h.address = span_str(c->address);
 	h.topic = span_str(topic);
 	h.detail = SPAN_LIT("reached a topic without a login: check use_identity_as_username");
+	g->count.bypasses++;
 	tally_add(g->tally, &h);
 }
 
@@ -126,7 +127,8 @@ static const char *check_sender(const struct session *s, const struct envelope *
 /* Topics only the broker itself speaks on. */
 static bool is_ours_alone(enum topic_kind kind)
 {
-	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT || kind == TOPIC_WITNESS_ADD;
+	return kind == TOPIC_STORED || kind == TOPIC_CHECKPOINT || kind == TOPIC_WITNESS_ADD ||
+	       kind == TOPIC_METRIC;
 }
 
 /* What witnesses of the record say; the record hears it. */
@@ -378,9 +380,11 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
 	if (!known && d.answer == GATE_DENY)
 		retained_ask_later(g, s);
-	if (known || d.answer != GATE_ALLOW)   /* asking whether a retained message's source still may is no publish */
+	if (known || d.answer != GATE_ALLOW) {   /* asking whether a retained message's source still may is no publish */
+		g->count.publish[d.answer]++;
 		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
 				span_str(topic), p, &d);
+	}
 	if (live)
 		s->active_ms = guard_mono_us() / 1000;
 	if (known && p->retain && d.answer == GATE_ALLOW)
@@ -437,6 +441,7 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);
 	s->active_ms = guard_mono_us() / 1000;
+	g->count.subscribe[d.answer]++;
 	return d.answer;
 }
 
@@ -508,7 +513,10 @@ bool guard_passes(struct guard *g, const void *context, const char *client, cons
 	if (must_refresh(g, s))
 		guard_refresh(g, s);
 	v = memo_known(&g->topics, &s->verdicts, ACCESS_RECEIVE, topic);
-	return v && !g->record_out && leaves_no_trace(v);
+	if (!v || g->record_out || !leaves_no_trace(v))
+		return false;
+	g->count.receive[GATE_ALLOW]++;
+	return true;
 }
 
 /* It subscribed just now, and is shown what is open at the end of this turn of the broker's: what comes before that would
@@ -553,10 +561,10 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 {
 	bool known;
 	struct session *s = who(g, c, &known);
+	enum gate answer = s ? deliver(g, s, topic, p, NULL) : GATE_DENY;
 
-	if (!s) {
+	if (!s)
 		report_bypass(g, c, topic);
-		return GATE_DENY;
-	}
-	return deliver(g, s, topic, p, NULL);
+	g->count.receive[answer]++;
+	return answer;
 }

@@ -7,6 +7,7 @@
 
 #include "edition.h"
 #include "log.h"
+#include "metrics.h"
 #include "policy_file.h"
 #include "retained.h"
 #include "spill.h"
@@ -237,6 +238,11 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		return ERR_TOO_LARGE;
 	}
 	strcpy(g->dir, spec->dir);
+	if (!span_text(span_str(spec->metrics_path), g->told.path, sizeof(g->told.path))) {
+		snprintf(what, cap, "the path of the metrics is longer than %zu bytes", sizeof(g->told.path) - 1);
+		return ERR_TOO_LARGE;
+	}
+	g->started_ms = guard_mono_us() / 1000;
 	g->until_us = INT64_MAX;
 	g->ticks = 1;
 	g->host = spec->host;
@@ -568,6 +574,7 @@ static void send_receipts(struct guard *g)
 			h.message = &id[i];
 			record_push(g->record, &h);
 		}
+		g->count.receipts += r.n_id;
 		r.id = raw;
 		r.stored_us = (uint64_t)guard_real_us();
 		say_envelope(g, topic, &r.base);
@@ -649,6 +656,7 @@ static void end_session(struct guard *g, struct session *s, const char *detail)
 
 	h.detail = span_str(detail);
 	record_push(g->record, &h);
+	g->count.ended++;
 	s->kick = true;
 	g->host.kick(s->client);
 }
@@ -790,4 +798,5 @@ void guard_tick(struct guard *g)
 	publish_checkpoint(g);
 	watch_threads(g);
 	watch_files(g);
+	metrics_tick(g);
 }

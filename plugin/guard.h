@@ -7,6 +7,7 @@
  *     desk.c    administration                  guard_control()
  *     asks.c    reading back what was kept      guard_ask()
  *     notice.c  what is odd about all that?     guard_notice_tick(): alerts for operators
+ *     metrics.c how are we?                     counted there, told here
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
@@ -45,6 +46,22 @@ struct guard_host {
 
 #define GUARD_ASKS_MAX 64           /* requests to read back that wait */
 #define GUARD_ASKS_EACH 2           /* of one connection */
+enum gate {
+	GATE_DENY,                    /* refused, and told so where the protocol can */
+	GATE_ALLOW,
+	GATE_CLOSE,                   /* the connection ends without an answer: it cannot be done now, try again */
+	GATES
+};
+
+/* What was decided and done since the start (metrics.h). Only the broker's thread counts. */
+struct guard_counts {
+	uint64_t publish[GATES], subscribe[GATES], receive[GATES], login[GATES];
+	uint64_t passwords_wrong, lockouts, bypasses;
+	uint64_t ended, cleared, receipts;  /* sessions; retained messages; alerts acknowledged as stored */
+};
+
+#define METRICS_MAX 64
+#define METRICS_TEXT_MAX 16384
 
 struct guard {
 	struct guard_host host;
@@ -66,6 +83,16 @@ struct guard {
 	struct arena arena;
 	struct id_maker ids;
 	struct memo_topics topics;
+	struct guard_counts count;
+	int64_t started_ms;             /* monotonic */
+	struct told {                   /* of metrics.h: what was said last, and where to */
+		char path[512];             /* "": no file */
+		int64_t due_s;
+		bool ever;
+		enum err was;
+		int64_t value[METRICS_MAX];
+		char text[METRICS_TEXT_MAX];
+	} told;
 	struct subject_seen {           /* whom the last message delivered is about, as its payload says */
 		struct id message;
 		size_t n;
@@ -102,12 +129,6 @@ struct client {
 	bool websocket;
 };
 
-enum gate {
-	GATE_DENY,                    /* refused, and told so where the protocol can */
-	GATE_ALLOW,
-	GATE_CLOSE,                   /* the connection ends without an answer: it cannot be done now, try again */
-};
-
 struct guard_spec {
 	const char *dir;                /* as made by `pullcord init` */
 	size_t record_mib, history_mib; /* disk taken by record and history */
@@ -117,6 +138,7 @@ struct guard_spec {
 	struct past_keep past;          /* how long what can be read back is kept */
 	const struct anomaly_limits *anomaly;   /* NULL: anomaly_defaults() */
 	const char *operators;          /* unit that hears of them, a word; NULL: OPERATORS_UNIT */
+	const char *metrics_path;       /* file for Prometheus; NULL: none */
 };
 
 /* On failure `what` says what was being read and what would be right. */

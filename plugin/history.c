@@ -359,6 +359,7 @@ const struct kept *history_next(const struct history *h, const struct kept *afte
 }
 
 uint64_t history_number(const struct history *h) { return h->number; }
+size_t history_count(const struct history *h) { return h->kept; }
 uint64_t history_evicted(const struct history *h) { return h->evicted; }
 uint64_t history_damaged(const struct history *h) { return shelf_damaged(h->shelf); }
 enum err history_trouble(const struct history *h) { return shelf_trouble(h->shelf); }

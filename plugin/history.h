@@ -85,6 +85,7 @@ struct shelf_look *history_looked(struct history *h);
 
 /* Why nothing can be kept at the moment (ERR_FULL, ERR_IO); OK while it can. */
 enum err history_trouble(const struct history *h);
+size_t history_count(const struct history *h);     /* alerts that are kept */
 uint64_t history_evicted(const struct history *h);
 uint64_t history_damaged(const struct history *h); /* rows found unreadable at the start, and left alone */
 

@@ -172,6 +172,8 @@ static void count_failure(struct guard *g, const struct client *c, const struct 
 	unsigned begun = locks_fail(g->locks, g->policy, who, guard_real_us(), mark);
 
 	count_guess(g, c, k);
+	g->count.passwords_wrong++;
+	g->count.lockouts += (unsigned)__builtin_popcount(begun);
 	for (enum lockout_kind kind = 0; kind < LOCKOUT_KINDS; kind++)
 		if (begun & 1u << kind)
 			record_lock(g, c, k, kind, &mark[kind]);
@@ -327,6 +329,8 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 	record_login(g, c, &k, f,
 		     f == LOGIN_OWNER || f == LOGIN_CLIENT_ID ? PULLCORD__V1__AUDIT_TYPE__AUDIT_TAKEOVER
 							      : PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN);
+	if (f != LOGIN_WAIT)
+		g->count.login[faults[f].answer]++;
 	if (f == LOGIN_GOOD && x509)
 		*username = session_of(&g->sessions, c->context)->id;
 	return faults[f].answer;

@@ -228,7 +228,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
 
 struct settings {
-	const char *dir, *tenant;
+	const char *dir, *tenant, *metrics;
 	uint64_t record_mib, history_mib, directory_mib;
 	uint16_t keep[RECORD_CLASSES];
 	struct past_keep past;
@@ -258,6 +258,8 @@ static bool read_option(const struct mosquitto_opt *o, struct settings *s, char 
 		s->dir = o->value;
 	else if (strcmp(o->key, "tenant") == 0)
 		s->tenant = o->value;
+	else if (strcmp(o->key, "metrics") == 0)
+		s->metrics = o->value;
 	else if (strcmp(o->key, "broker_conf") == 0)
 		return span_text(value, broker_conf, sizeof(broker_conf));
 	else if (strcmp(o->key, "record_mib") == 0)
@@ -317,6 +319,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	if (!read_options(opt, n, &s) || !broker_conf_allows(&broker_files))
 		return MOSQ_ERR_INVAL;
 	spec.dir = s.dir;
+	spec.metrics_path = s.metrics;
 	spec.record_mib = (size_t)s.record_mib;
 	spec.history_mib = (size_t)s.history_mib;
 	spec.directory_mib = (size_t)s.directory_mib;

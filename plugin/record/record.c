@@ -31,6 +31,7 @@ struct progress {
 	struct pens pens;
 	bool has_clock;
 	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
+	uint64_t gaps;                      /* told since the start */
 };
 
 /* One act, and what came of it. */
@@ -77,7 +78,9 @@ struct record {
 	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
 	pthread_cond_t acted;
 	struct asked *asked;                /* NULL: nothing; its owner waits */
-	_Atomic uint64_t durable, lost;
+	_Atomic uint64_t durable, lost, gaps, signed_upto;
+	_Atomic int64_t signed_at_us;
+	_Atomic size_t free_bytes, room_bytes;
 	_Atomic uint64_t aside_after;       /* ticket of what the ring had when the first was set aside */
 	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
 	_Atomic int trouble, disk;
@@ -241,6 +244,21 @@ enum err record_trouble(const struct record *r) { return (enum err)atomic_load(&
 uint64_t record_lost(const struct record *r) { return atomic_load(&r->lost); }
 uint64_t record_durable(const struct record *r) { return atomic_load(&r->durable); }
 
+/* The newest checkpoint before the entries: those are never fewer. */
+void record_health(const struct record *r, struct record_health *out)
+{
+	out->checkpoint_age_us = clock_us(CLOCK_MONOTONIC) - atomic_load(&r->signed_at_us);
+	out->signed_entries = atomic_load(&r->signed_upto);
+	out->state = record_state(r);
+	out->entries = atomic_load(&r->durable);
+	out->gaps = atomic_load(&r->gaps);
+	out->lost = atomic_load(&r->lost);
+	out->queue_bytes = ring_used(r->ring);
+	out->queue_room = ring_bytes(r->ring);
+	out->free_bytes = atomic_load(&r->free_bytes);
+	out->room_bytes = atomic_load(&r->room_bytes);
+}
+
 bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 {
 	bool newer;
@@ -290,6 +308,7 @@ static enum err write_folded(struct record *r)
 static enum err write_gap(struct record *r, const struct gap *g, const char *detail)
 {
 	TRY(write_folded(r));
+	r->done.gaps++;
 	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP, g, NULL, detail));
 }
 
@@ -413,6 +432,8 @@ static void measure(struct record *r)
 	if (trail_room(r->trail, &room) != OK)
 		return;
 	percent = room.free * 100 / room.all;
+	atomic_store(&r->free_bytes, room.free * room.page_bytes);
+	atomic_store(&r->room_bytes, room.all * room.page_bytes);
 	atomic_store(&r->disk, percent < 5 ? RECORD_DISK_OUT : percent < 10 ? RECORD_DISK_SCARCE
 			       : percent < 20 ? RECORD_DISK_LOW : RECORD_DISK_FINE);
 }
@@ -493,6 +514,7 @@ static enum err batch(struct record *r, bool mark)
 		r->drawn_us = mark ? clock_us(CLOCK_MONOTONIC) : r->drawn_us;
 		give_back(r);
 		atomic_store(&r->durable, trail_tree(r->trail)->size);
+		atomic_store(&r->gaps, r->done.gaps);
 		measure(r);
 	} else {
 		trail_abort(r->trail);
@@ -533,6 +555,8 @@ static enum err sign(struct record *r)
 	TRY(trail_put_checkpoint(r->trail, put_span(&note), clock_us(CLOCK_REALTIME), false));
 	r->signed_size = tree->size;
 	r->signed_us = clock_us(CLOCK_MONOTONIC);
+	atomic_store(&r->signed_upto, r->signed_size);
+	atomic_store(&r->signed_at_us, r->signed_us);
 	show_note(r, put_span(&note));
 	return OK;
 }
@@ -939,6 +963,8 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));
 	measure(r);
 	atomic_store(&r->durable, trail_tree(r->trail)->size);
+	atomic_store(&r->signed_upto, r->signed_size);
+	atomic_store(&r->signed_at_us, clock_us(CLOCK_MONOTONIC));
 	atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
 	TRY(start(r));
 	*out = r;

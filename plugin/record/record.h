@@ -160,4 +160,15 @@ struct record_witnesses {
 };
 struct record_witnesses record_witnesses(const struct record *r);
 
+/* How it is, in numbers. Any thread; no lock. */
+struct record_health {
+	enum record_state state;
+	uint64_t entries, signed_entries;   /* committed; under the newest checkpoint */
+	uint64_t gaps, lost;         /* GAP entries, and what they stand for, since it was opened */
+	size_t queue_bytes, queue_room;
+	size_t free_bytes, room_bytes;      /* of the disk set aside, as of the last commit */
+	int64_t checkpoint_age_us;   /* since the newest was signed, or since it was opened */
+};
+void record_health(const struct record *r, struct record_health *out);
+
 #endif

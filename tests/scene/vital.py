@@ -175,6 +175,34 @@ def _(stage, device, what, period):
     metrics_show(stage, stage.gateways[device].home / "pullcord.prom", what, period)
 
 
+@step("broker tells Prometheus")
+def _(stage):
+    conf = stage.made().conf
+    conf.write_text(re.sub(r"^(plugin_opt_dir .*)$", rf"\1\nplugin_opt_metrics {stage.house.root}/pullcord_broker.prom",
+                           conf.read_text(), flags=re.M))
+
+
+@step("broker metrics show {what} within {period}")
+def _(stage, what, period):
+    metrics_show(stage, stage.house.root / "pullcord_broker.prom", what, period)
+
+
+@step("{who} reads on {topic} a number {what} within {period}")
+def _(stage, who, topic, what, period):
+    sign, value = what[0], float(what[1:])
+    got = None
+
+    def so():
+        nonlocal got
+        done = stage.house.run(["mosquitto_sub", *stage.house.tls(who), "-t", topic, "-C", "1", "-W", "3", "-F", "%p"])
+        got = done.stdout.strip() or done.stderr
+        return re.fullmatch(r"-?\d+(\.\d+)?", got) and {"=": float(got) == value, ">": float(got) > value}[sign]
+    try:
+        wait_for("", seconds_of(period) * stage.house.patience, so, poll=0.5)
+    except Trouble:
+        raise Trouble(f"{who} reads {got} on {topic}") from None
+
+
 # ---- the broker ----
 
 def state_of(raw):
