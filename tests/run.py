@@ -159,6 +159,7 @@ def main():
             jobs.append(Job(what.name, [what], 120))
     if any(w.is_dir() for w in args.what):
         jobs.append(Job("rules", [sys.executable, TESTS / "rules.py", args.what[0]], 60))
+        jobs.append(Job("health/alerts", [sys.executable, TESTS / "health/alerts_test.py"], 120))
     jobs = [j for j in jobs if args.only in j.name]
 
     outcomes = []
