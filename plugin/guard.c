@@ -791,6 +791,7 @@ void guard_tick(struct guard *g)
 	guard_notice_tick(g, once_a_second);
 	if (!once_a_second)
 		return;
+	guard_login_tick(g, guard_mono_us() / 1000);
 	tally_tick(g->tally, guard_mono_us());
 	digest_tick(g->digest, guard_mono_us());
 	history_expire(g->history, guard_real_us());

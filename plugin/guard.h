@@ -200,6 +200,9 @@ void guard_refresh(struct guard *g, struct session *s);
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
 /* The policy's file is no good: `why`, with file, line and remedy, is logged. */
 void guard_refuse_policy(struct guard *g, const char *why);
+/* Wrong passwords whose clients did not come back are counted, and recorded in the end. */
+void guard_login_tick(struct guard *g, int64_t now_ms);
+
 /* ---- gate.c, for asks.c ---- */
 
 /* May it read what matches the filter, as it may subscribe to it? Goes on record. */

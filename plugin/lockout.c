@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "crypt.h"
-#include "network.h"
 
 #define KNOWN_AGAIN_US LOCKOUT_QUIET_US
 
@@ -42,8 +41,7 @@ void lockout_close(struct lockout **l)
 
 /* ---- names of entries ------------------------------------------------------------------------------------------- */
 
-/* IPv6 by /64; what is no address stands for itself. */
-static struct span machine(struct span address, struct network *n)
+struct span lockout_machine(struct span address, struct network *n)
 {
 	if (!address_read(address, n))
 		return address;
@@ -59,7 +57,7 @@ static uint64_t tag_of(const struct lockout *l, enum lockout_kind kind, const st
 	uint64_t tag;
 
 	if (kind != LOCKOUT_ACCOUNT)
-		address = machine(who->address, &n);
+		address = lockout_machine(who->address, &n);
 	HMAC256(hash, span(l->key, sizeof(l->key)), span(head, kind == LOCKOUT_ADDRESS ? 1 : 2), name, address);
 	memcpy(&tag, hash, sizeof(tag));
 	return tag ? tag : 1;
@@ -202,6 +200,11 @@ static struct entry *known_entry(struct lockout *l, const struct lockout_who *wh
 static bool is_known(const struct entry *e, int64_t now_us)
 {
 	return e && now_us - e->known_us < LOCKOUT_KNOWN_US;
+}
+
+bool lockout_knows(struct lockout *l, const struct lockout_who *who, int64_t now_us)
+{
+	return is_known(known_entry(l, who), now_us);
 }
 
 /* Where failures of this kind are counted now; NULL: nowhere yet. */

@@ -16,6 +16,7 @@
 #ifndef PULLCORD_LOCKOUT_H
 #define PULLCORD_LOCKOUT_H
 
+#include "network.h"
 #include "policy.h"
 
 #define LOCKOUT_ENTRIES 4096        /* of failures */
@@ -30,7 +31,10 @@ struct lockout;
 enum err lockout_open(struct lockout **out) MUST_USE;
 void lockout_close(struct lockout **l);
 
-/* Who tries. IPv6 addresses count by /64, which one machine has to itself. */
+/* IPv6 addresses count by /64, which one machine has to itself; what is no address stands for itself. Borrows. */
+struct span lockout_machine(struct span address, struct network *n);
+
+/* Who tries. */
 struct lockout_who {
 	struct span name, address;
 	int64_t unlocked_us;        /* an administrator forgave the name what was before; 0: never. One that is still to
@@ -45,6 +49,9 @@ struct lockout_mark {
 	int64_t at_us, until_us;
 	uint32_t times;             /* in a row */
 };
+
+/* Are they known where they are? */
+bool lockout_knows(struct lockout *l, const struct lockout_who *who, int64_t now_us);
 
 /* A wrong password. The locks that begin with it: 1u << kind, or'ed, each in mark[kind]. */
 unsigned lockout_fail(struct lockout *l, const struct policy_lockout *limit, const struct lockout_who *who, int64_t now_us,

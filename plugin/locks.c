@@ -151,6 +151,11 @@ int64_t locks_until(struct locks *l, const struct policy *p, const struct lockou
 	return lockout_until(l->table, policy_lockout(p), who, now_us);
 }
 
+bool locks_knows(struct locks *l, const struct lockout_who *who, int64_t now_us)
+{
+	return lockout_knows(l->table, who, now_us);
+}
+
 unsigned locks_fail(struct locks *l, const struct policy *p, const struct lockout_who *who, int64_t now_us,
 		    struct lockout_mark mark[LOCKOUT_KINDS])
 {

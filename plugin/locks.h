@@ -13,8 +13,9 @@ struct locks;
 enum err locks_open(struct directory *d, int64_t now_us, struct locks **out) MUST_USE;
 void locks_close(struct locks **l);               /* waits until everything is durable */
 
-/* lockout_until(), lockout_fail() and lockout_pass(), kept. */
+/* lockout_until(), lockout_knows(), lockout_fail() and lockout_pass(), kept. */
 int64_t locks_until(struct locks *l, const struct policy *p, const struct lockout_who *who, int64_t now_us);
+bool locks_knows(struct locks *l, const struct lockout_who *who, int64_t now_us);
 unsigned locks_fail(struct locks *l, const struct policy *p, const struct lockout_who *who, int64_t now_us,
 		    struct lockout_mark mark[LOCKOUT_KINDS]);
 void locks_pass(struct locks *l, const struct lockout_who *who, int64_t now_us);

@@ -179,6 +179,21 @@ static void count_failure(struct guard *g, const struct client *c, const struct 
 			record_lock(g, c, k, kind, &mark[kind]);
 }
 
+static struct lockout_who who_tries(const struct client *c, const struct claim *k)
+{
+	return (struct lockout_who){ span_str(k->id), span_str(c->address), k->account ? k->account->unlocked_us : 0 };
+}
+
+/* Without the account, for want of memory, it counts all the same. */
+static void count_guess(struct guard *g, const struct client *c, struct claim *k)
+{
+	struct lockout_who who;
+
+	(void)!find_account(g, k);
+	who = who_tries(c, k);
+	count_failure(g, c, k, &who);
+}
+
 static enum fault check_lock(struct guard *g, struct claim *k, const struct lockout_who *who)
 {
 	int64_t until = locks_until(g->locks, g->policy, who, guard_real_us());
@@ -195,6 +210,7 @@ static enum fault check_lock(struct guard *g, struct claim *k, const struct lock
 static enum fault claim_person(struct guard *g, const struct client *c, const char *password, struct claim *k)
 {
 	size_t n = c->username ? strlen(c->username) : 0;
+	struct password_asker asker;
 	struct lockout_who who;
 	const char *phc;
 	enum fault f;
@@ -210,13 +226,14 @@ static enum fault claim_person(struct guard *g, const struct client *c, const ch
 	f = find_account(g, k);
 	if (f == LOGIN_MEMORY)
 		return f;
-	who = (struct lockout_who){ span(c->username, n), span_str(c->address), k->account ? k->account->unlocked_us : 0 };
+	who = who_tries(c, k);
 	if (check_lock(g, k, &who) != LOGIN_GOOD) {
 		count_guess(g, c, k);
 		return LOGIN_LOCKED;
 	}
 	phc = k->account && k->account->password[0] ? k->account->password : NULL;
-	switch (password_ask(g->passwords, span(c->username, n), span_str(password), phc, guard_mono_us() / 1000)) {
+	asker = (struct password_asker){ who.name, who.address, span_str(c->client), locks_knows(g->locks, &who, guard_real_us()) };
+	switch (password_ask(g->passwords, &asker, span_str(password), phc, guard_mono_us() / 1000)) {
 	case PASSWORD_RIGHT: locks_pass(g->locks, &who, guard_real_us()); return f;
 	case PASSWORD_WAIT: return LOGIN_WAIT;
 	case PASSWORD_BUSY: return LOGIN_BUSY;
@@ -262,6 +279,24 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 	if (faults[f].answer == GATE_CLOSE)
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
 	tally_add(g->tally, &h);
+}
+
+void guard_login_tick(struct guard *g, int64_t now_ms)
+{
+	enum password_unheard what;
+	struct password_guess guess;
+
+	while ((what = password_unheard(g->passwords, now_ms, &guess)) != PASSWORD_NONE) {
+		CLEANUP(claim_clear) struct claim k = { .party = PULLCORD__V1__PARTY__PARTY_USER };
+		const struct client c = { .client = guess.client, .address = guess.address };
+
+		strcpy(k.id, guess.user);
+		k.detail = "wrong user or password, and nobody came for the answer";
+		if (what == PASSWORD_SAY)
+			record_login(g, &c, &k, LOGIN_PASSWORD, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN);
+		else
+			count_guess(g, &c, &k);
+	}
 }
 
 /* Binds first: a session that cannot be had must not supersede one that is. */

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "crypt.h"
+#include "lockout.h"
 #include "thread.h"
-#include "topic.h"
 
 /* OWASP's second choice for argon2id: 19 MiB, 2 passes, 1 lane. */
 #define COST_KIB 19456
@@ -22,7 +22,6 @@
 #define MOST_PASSES 10
 #define MOST_LANES 4
 
-#define QUESTIONS_MAX 64
 #define ANSWERS_MAX 1024
 #define ANSWER_MS 60000
 
@@ -126,7 +125,8 @@ struct ticket {
 
 struct question {
 	struct ticket ticket;
-	char user[WORD_BYTES_MAX + 1];
+	struct password_guess who;
+	bool known;
 	uint8_t password[PASSWORD_BYTES_MAX];
 	size_t n;
 	char phc[PASSWORD_PHC_MAX];   /* "": no such user */
@@ -135,7 +135,7 @@ struct question {
 struct answer {
 	struct ticket ticket;
 	int64_t until_ms;             /* 0: none here */
-	bool right, told;
+	bool right, counted, told;    /* as a failure; to whoever asked */
 };
 
 /* `question` is a ring from `first`; its first is being worked on. `answer` is a ring that forgets the oldest. */
@@ -147,9 +147,10 @@ struct password_desk {
 	bool stop;
 	int64_t now_ms;               /* the latest any caller said */
 	size_t first, questions;
-	struct question question[QUESTIONS_MAX];
+	struct question question[PASSWORD_QUESTIONS_MAX];
 	size_t next_answer;
 	struct answer answer[ANSWERS_MAX];
+	struct password_guess of_answer[ANSWERS_MAX];
 };
 
 static struct ticket ticket_of(const struct password_desk *d, struct span user, struct span password, const char *phc)
@@ -169,7 +170,7 @@ static bool ticket_same(const struct ticket *a, const struct ticket *b)
 
 static struct question *question_at(struct password_desk *d, size_t i)
 {
-	return &d->question[(d->first + i) % QUESTIONS_MAX];
+	return &d->question[(d->first + i) % PASSWORD_QUESTIONS_MAX];
 }
 
 /* Slow. Equal work whoever is asked for: a user without a usable PHC costs what the others cost, and is wrong.
@@ -185,9 +186,10 @@ static enum err judge(const struct question *q, bool *right)
 	return e == ERR_FULL ? e : OK;
 }
 
-static void remember(struct password_desk *d, const struct ticket *t, bool right)
+static void remember(struct password_desk *d, const struct question *q, bool right)
 {
-	d->answer[d->next_answer] = (struct answer){ *t, d->now_ms + ANSWER_MS, right, false };
+	d->answer[d->next_answer] = (struct answer){ q->ticket, d->now_ms + ANSWER_MS, right, false, false };
+	d->of_answer[d->next_answer] = q->who;
 	d->next_answer = (d->next_answer + 1) % ANSWERS_MAX;
 }
 
@@ -202,9 +204,9 @@ static void work_one(struct password_desk *d)
 	e = judge(&q, &right);
 	pthread_mutex_lock(&d->lock);
 	if (e == OK)
-		remember(d, &q.ticket, right);
+		remember(d, &q, right);
 	crypt_wipe(&d->question[d->first], sizeof(q));
-	d->first = (d->first + 1) % QUESTIONS_MAX;
+	d->first = (d->first + 1) % PASSWORD_QUESTIONS_MAX;
 	d->questions--;
 	crypt_wipe(&q, sizeof(q));
 }
@@ -274,29 +276,77 @@ static struct answer *recall(struct password_desk *d, const struct ticket *t)
 
 static enum password_answer tell(struct answer *a)
 {
-	bool told = a->told;
+	bool counted = a->counted;
 
-	a->told = true;
-	return a->right ? PASSWORD_RIGHT : told ? PASSWORD_AGAIN : PASSWORD_WRONG;
+	a->counted = a->told = true;
+	return a->right ? PASSWORD_RIGHT : counted ? PASSWORD_AGAIN : PASSWORD_WRONG;
 }
 
-/* One question for each user: the same again waits with it, another one must come back later. */
-static enum password_answer enqueue(struct password_desk *d, const struct ticket *t, struct span user,
+enum password_unheard password_unheard(struct password_desk *d, int64_t now_ms, struct password_guess *out)
+{
+	enum password_unheard what = PASSWORD_NONE;
+
+	pthread_mutex_lock(&d->lock);
+	for (size_t i = 0; i < ANSWERS_MAX && what == PASSWORD_NONE; i++) {
+		struct answer *a = &d->answer[i];
+
+		if (!a->until_ms || a->right || a->told)
+			continue;
+		if (!a->counted)
+			what = PASSWORD_COUNT;
+		else if (now_ms - (a->until_ms - ANSWER_MS) >= PASSWORD_UNHEARD_MS)
+			what = PASSWORD_SAY;
+		a->counted = true;
+		a->told = what == PASSWORD_SAY;
+		*out = d->of_answer[i];
+	}
+	pthread_mutex_unlock(&d->lock);
+	return what;
+}
+
+static bool is_beside(const struct question *q, const struct password_asker *who)
+{
+	struct network n, m;
+
+	return span_eq(lockout_machine(span_str(q->who.address), &n), lockout_machine(who->address, &m));
+}
+
+/* Of those who are not known: is there a place for one more of them? */
+static bool has_place(struct password_desk *d, const struct password_asker *who)
+{
+	size_t strangers = 0, beside = 0;
+
+	for (size_t i = 0; i < d->questions && !who->known; i++) {
+		const struct question *q = question_at(d, i);
+
+		strangers += !q->known;
+		beside += !q->known && is_beside(q, who);
+	}
+	return d->questions < PASSWORD_QUESTIONS_MAX && strangers < PASSWORD_STRANGERS_MAX && beside < PASSWORD_SHARE_MAX;
+}
+
+/* The same question waits with the one that is there; another of the same user from the same address must come back. */
+static enum password_answer enqueue(struct password_desk *d, const struct ticket *t, const struct password_asker *who,
 				    struct span password, const char *phc)
 {
 	struct question *q;
 
 	for (size_t i = 0; i < d->questions; i++) {
 		q = question_at(d, i);
-		if (span_is(user, q->user))
-			return ticket_same(&q->ticket, t) ? PASSWORD_WAIT : PASSWORD_BUSY;
+		if (ticket_same(&q->ticket, t))
+			return PASSWORD_WAIT;
+		if (span_is(who->user, q->who.user) && span_is(who->address, q->who.address))
+			return PASSWORD_BUSY;
 	}
-	if (d->questions == QUESTIONS_MAX)
+	if (!has_place(d, who))
 		return PASSWORD_BUSY;
 	q = question_at(d, d->questions);
-	if (!span_text(user, q->user, sizeof(q->user)) || !span_text(span_str(phc), q->phc, sizeof(q->phc)))
-		return PASSWORD_WRONG;
+	if (!span_text(who->user, q->who.user, sizeof(q->who.user)) || !span_text(span_str(phc), q->phc, sizeof(q->phc)) ||
+	    !span_text(who->address, q->who.address, sizeof(q->who.address)) ||
+	    !span_text(who->client, q->who.client, sizeof(q->who.client)))
+		return PASSWORD_AGAIN;
 	q->ticket = *t;
+	q->known = who->known;
 	q->n = password.n;
 	memcpy(q->password, password.p, password.n);
 	d->questions++;
@@ -305,20 +355,20 @@ static enum password_answer enqueue(struct password_desk *d, const struct ticket
 }
 
 /* Which lengths are wrong is public, so these need not cost the same. */
-enum password_answer password_ask(struct password_desk *d, struct span user, struct span password, const char *phc,
-				  int64_t now_ms)
+enum password_answer password_ask(struct password_desk *d, const struct password_asker *who, struct span password,
+				  const char *phc, int64_t now_ms)
 {
 	enum password_answer said;
 	struct answer *known;
 	struct ticket t;
 
-	if (!word_ok(user) || !length_ok(password))
+	if (!word_ok(who->user) || !length_ok(password))
 		return PASSWORD_AGAIN;
-	t = ticket_of(d, user, password, phc);
+	t = ticket_of(d, who->user, password, phc);
 	pthread_mutex_lock(&d->lock);
 	d->now_ms = now_ms > d->now_ms ? now_ms : d->now_ms;
 	known = recall(d, &t);
-	said = known ? tell(known) : enqueue(d, &t, user, password, phc);
+	said = known ? tell(known) : enqueue(d, &t, who, password, phc);
 	pthread_mutex_unlock(&d->lock);
 	return said;
 }

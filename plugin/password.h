@@ -3,17 +3,26 @@
  * One hash costs 25 ms and more, and the broker has one thread. So password_ask() never hashes: it looks in a short
  * memory of answers (60 s, keyed by HMAC with a key of this process, so no password is kept), else hands the question
  * to one worker thread and says WAIT; the caller closes the connection without an answer, and the client's next try,
- * moments later, finds the answer. Every client library reconnects by itself. Bounded: at most 64 questions wait, one
- * for each user; a user unknown to the directory costs the same work as a known one. */
+ * moments later, finds the answer. Every client library reconnects by itself. A wrong guess counts whether or not anybody
+ * comes for the answer: password_unheard(). A user unknown to the directory costs the same work as a known one.
+ *
+ * Bounded: at most PASSWORD_QUESTIONS_MAX wait, one for each user and address. Whoever is not known where they are shares
+ * PASSWORD_STRANGERS_MAX of these places, and PASSWORD_SHARE_MAX with others at the same machine (lockout_machine()), so
+ * that no crowd of outsiders keeps the staff out. */
 #ifndef PULLCORD_PASSWORD_H
 #define PULLCORD_PASSWORD_H
 
 #include "err.h"
 #include "span.h"
+#include "topic.h"
 
 #define PASSWORD_PHC_MAX 160
 #define PASSWORD_BYTES_MAX 256
 #define PASSWORD_BYTES_MIN 8
+
+#define PASSWORD_QUESTIONS_MAX 64
+#define PASSWORD_STRANGERS_MAX 48
+#define PASSWORD_SHARE_MAX 16
 
 /* "$argon2id$v=19$m=19456,t=2,p=1$..." (OWASP's minimum). ERR_RANGE: too short or too long. Slow. */
 enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX]) MUST_USE;
@@ -36,9 +45,23 @@ enum password_answer {
 
 enum err password_open(struct password_desk **out) MUST_USE;      /* starts the worker, all its signals blocked */
 void password_close(struct password_desk **d);                    /* waits for the hash under way */
+/* Whose password, from where, by which MQTT client; is the user known there? */
+struct password_asker {
+	struct span user, address, client;
+	bool known;
+};
 /* phc NULL: no such user (WRONG in the end, after the same work). Copies what it keeps and wipes it after. A changed
  * phc makes older answers void. Takes microseconds. */
-enum password_answer password_ask(struct password_desk *d, struct span user, struct span password, const char *phc,
-				  int64_t now_ms);
+enum password_answer password_ask(struct password_desk *d, const struct password_asker *who, struct span password,
+				  const char *phc, int64_t now_ms);
+
+/* Wrong guesses nobody was told of, one a call, until there is none. COUNT: password_ask() will say AGAIN of it. SAY, once and
+ * PASSWORD_UNHEARD_MS later: they never came for the answer. */
+#define PASSWORD_UNHEARD_MS 10000
+enum password_unheard { PASSWORD_NONE, PASSWORD_COUNT, PASSWORD_SAY };
+struct password_guess {
+	char user[WORD_BYTES_MAX + 1], address[64], client[WORD_BYTES_MAX + 1];
+};
+enum password_unheard password_unheard(struct password_desk *d, int64_t now_ms, struct password_guess *out);
 
 #endif

@@ -57,6 +57,26 @@ static void a_lock_outlives_reload_and_restart(void **state)
 	assert_int_equal(recorded(RECORDED(LOCKOUT), "").entries, 1);
 }
 
+static void who_never_comes_for_the_answer_is_locked_out_too(void **state)
+{
+	const struct lockout_who ana = { SPAN_LIT("ana"), SPAN_LIT("127.0.0.1"), 0 };
+	char word[32];
+
+	(void)state;
+	for (int i = 0; i < 1000 && !locks_until(g->locks, g->policy, &ana, guard_real_us()); i++) {
+		snprintf(word, sizeof(word), "guess number %d", i);
+		assert_int_equal(person_try(0, "ana", "ana.t1", word), GATE_CLOSE);     /* wait, or busy with the one before */
+		usleep(10000);
+		g->second = 0;
+		guard_tick(g);
+	}
+	assert_int_equal(person_try(1, "ana", "ana.t2", "correct horse"), GATE_DENY);
+	guard_login_tick(g, guard_mono_us() / 1000 + PASSWORD_UNHEARD_MS);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(LOCKOUT), "5 wrong passwords: this name, from this address").entries, 1);
+	assert_true(recorded(RECORDED(LOGIN), "nobody came for the answer").events >= 5);
+}
+
 static void forgive(const char *id)
 {
 	struct account *was = NULL, a;
@@ -131,6 +151,7 @@ int main(void)
 		TEST(the_right_password_is_not_looked_at_while_locked),
 		TEST(what_was_typed_once_is_one_failure),
 		TEST(a_lock_outlives_reload_and_restart),
+		TEST(who_never_comes_for_the_answer_is_locked_out_too),
 		TEST(an_administrator_forgives),
 		TEST(an_unknown_name_is_treated_alike),
 		TEST(who_is_known_at_an_address_is_not_kept_out_with_it),

@@ -30,6 +30,12 @@ static void rest_a_moment(void)
 	nanosleep(&ms, NULL);
 }
 
+/* Everybody at a place of their own, where they are known. */
+static enum password_answer asks(struct password_desk *d, struct span user, struct span word, const char *p, int64_t now_ms)
+{
+	return password_ask(d, &(struct password_asker){ user, user, SPAN_LIT("c"), true }, word, p, now_ms);
+}
+
 /* As a client does: asks again until there is an answer. */
 static enum password_answer ask_until(struct password_desk *d, struct span user, struct span word, const char *p,
 				      int64_t now_ms)
@@ -37,7 +43,7 @@ static enum password_answer ask_until(struct password_desk *d, struct span user,
 	enum password_answer a;
 
 	for (int i = 0; i < 20000; i++) {
-		a = password_ask(d, user, word, p, now_ms);
+		a = asks(d, user, word, p, now_ms);
 		if (a != PASSWORD_WAIT)
 			return a;
 		rest_a_moment();
@@ -131,12 +137,12 @@ static void the_next_try_finds_the_answer(void **state)
 	struct password_desk *d = desk();
 
 	(void)state;
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 1000), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 1000), PASSWORD_WAIT);
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 1500), PASSWORD_RIGHT);
-	assert_int_equal(password_ask(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_WAIT);
 	assert_int_equal(ask_until(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 1500), PASSWORD_RIGHT);
+	assert_int_equal(asks(d, ANA, WRONG_WORD, phc, 1500), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 1500), PASSWORD_RIGHT);
 	password_close(&d);
 	assert_null(d);
 	password_close(&d);
@@ -148,8 +154,8 @@ static void an_answer_is_forgotten_after_a_minute(void **state)
 
 	(void)state;
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 1000), PASSWORD_RIGHT);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 60999), PASSWORD_RIGHT);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 61000), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 60999), PASSWORD_RIGHT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 61000), PASSWORD_WAIT);
 	password_close(&d);
 }
 
@@ -160,8 +166,8 @@ static void an_answer_is_forgotten_although_the_clock_goes_back(void **state)
 
 	(void)state;
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 1000), PASSWORD_RIGHT);
-	assert_int_equal(password_ask(d, SPAN_LIT("x"), WRONG_WORD, phc, 70000), PASSWORD_WAIT);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 2000), PASSWORD_WAIT);
+	assert_int_equal(asks(d, SPAN_LIT("x"), WRONG_WORD, phc, 70000), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 2000), PASSWORD_WAIT);
 	password_close(&d);
 }
 
@@ -171,12 +177,12 @@ static void an_answer_is_for_this_user_password_and_phc_only(void **state)
 
 	(void)state;
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_RIGHT);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, other_phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, other_phc, 0), PASSWORD_WAIT);
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, other_phc, 0), PASSWORD_RIGHT);
-	assert_int_equal(password_ask(d, SPAN_LIT("anac"), SPAN_LIT("orrect horse"), phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, SPAN_LIT("anac"), SPAN_LIT("orrect horse"), phc, 0), PASSWORD_WAIT);
 	assert_int_equal(ask_until(d, SPAN_LIT("bob"), RIGHT_WORD, NULL, 0), PASSWORD_WRONG);
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, NULL, 0), PASSWORD_WRONG);   /* removed meanwhile */
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_RIGHT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_RIGHT);
 	password_close(&d);
 }
 
@@ -192,7 +198,7 @@ static double work_of(struct password_desk *d, const char *user, const char *p)
 {
 	double before = cpu_s();
 
-	assert_int_equal(password_ask(d, span_str(user), WRONG_WORD, p, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, span_str(user), WRONG_WORD, p, 0), PASSWORD_WAIT);
 	assert_int_equal(ask_until(d, span_str(user), WRONG_WORD, p, 0), PASSWORD_WRONG);
 	return cpu_s() - before;
 }
@@ -230,13 +236,13 @@ static void what_can_be_no_login_is_wrong_at_once(void **state)
 
 	(void)state;
 	memset(word, 'w', sizeof(word));
-	assert_int_equal(password_ask(d, ANA, span(NULL, 0), phc, 0), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, ANA, span(word, PASSWORD_BYTES_MIN - 1), phc, 0), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, ANA, span(word, sizeof(word)), phc, 0), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, span(NULL, 0), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, SPAN_LIT("a b"), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, span(word, 65), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
-	assert_int_equal(password_ask(d, ANA, span(word, PASSWORD_BYTES_MAX), phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, span(NULL, 0), phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, ANA, span(word, PASSWORD_BYTES_MIN - 1), phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, ANA, span(word, sizeof(word)), phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, span(NULL, 0), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, SPAN_LIT("a b"), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, span(word, 65), RIGHT_WORD, phc, 0), PASSWORD_AGAIN);
+	assert_int_equal(asks(d, ANA, span(word, PASSWORD_BYTES_MAX), phc, 0), PASSWORD_WAIT);
 	password_close(&d);
 }
 
@@ -253,14 +259,14 @@ static void a_flood_is_told_to_come_back(void **state)
 		enum password_answer a;
 
 		snprintf(user, sizeof(user), "user-%d", i);
-		a = password_ask(d, span_str(user), RIGHT_WORD, phc, 0);
+		a = asks(d, span_str(user), RIGHT_WORD, phc, 0);
 		waiting += a == PASSWORD_WAIT;
 		busy += a == PASSWORD_BUSY;
 	}
 	assert_int_equal(waiting + busy, 1000);
 	assert_true(waiting >= 64 && waiting < 200);
 	assert_true(cpu_s() - before < 5);
-	assert_int_not_equal(password_ask(d, SPAN_LIT("user-63"), RIGHT_WORD, phc, 0), PASSWORD_BUSY);   /* waits */
+	assert_int_not_equal(asks(d, SPAN_LIT("user-63"), RIGHT_WORD, phc, 0), PASSWORD_BUSY);   /* waits */
 	password_close(&d);   /* leaves the rest unasked */
 }
 
@@ -269,13 +275,114 @@ static void one_user_has_one_question(void **state)
 	struct password_desk *d = desk();
 
 	(void)state;
-	assert_int_equal(password_ask(d, SPAN_LIT("first"), RIGHT_WORD, phc, 0), PASSWORD_WAIT);
-	assert_int_equal(password_ask(d, ANA, WRONG_WORD, phc, 0), PASSWORD_WAIT);
-	assert_int_equal(password_ask(d, ANA, WRONG_WORD, phc, 0), PASSWORD_WAIT);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_BUSY);
-	while (password_ask(d, ANA, RIGHT_WORD, phc, 0) == PASSWORD_BUSY)
+	assert_int_equal(asks(d, SPAN_LIT("first"), RIGHT_WORD, phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, WRONG_WORD, phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, WRONG_WORD, phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_BUSY);
+	while (asks(d, ANA, RIGHT_WORD, phc, 0) == PASSWORD_BUSY)
 		rest_a_moment();
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_RIGHT);
+	password_close(&d);
+}
+
+/* ---- those who do not come back, and those who crowd in ---- */
+
+static enum password_answer stranger(struct password_desk *d, const char *user, const char *address, struct span word)
+{
+	const struct password_asker who = { span_str(user), span_str(address), SPAN_LIT("c.1"), false };
+
+	return password_ask(d, &who, word, phc, 0);
+}
+
+static struct password_guess counted(struct password_desk *d)
+{
+	struct password_guess g = { .user = "" };
+
+	for (int i = 0; i < 20000 && password_unheard(d, 0, &g) == PASSWORD_NONE; i++)
+		rest_a_moment();
+	return g;
+}
+
+static void a_wrong_guess_counts_though_nobody_comes_for_the_answer(void **state)
+{
+	struct password_desk *d = desk();
+	struct password_guess g;
+
+	(void)state;
+	assert_int_equal(stranger(d, "ana", "10.0.0.9", WRONG_WORD), PASSWORD_WAIT);
+	g = counted(d);
+	assert_string_equal(g.user, "ana");
+	assert_string_equal(g.address, "10.0.0.9");
+	assert_string_equal(g.client, "c.1");
+	assert_int_equal(password_unheard(d, PASSWORD_UNHEARD_MS - 1, &g), PASSWORD_NONE);
+	assert_int_equal(password_unheard(d, PASSWORD_UNHEARD_MS, &g), PASSWORD_SAY);
+	assert_int_equal(password_unheard(d, PASSWORD_UNHEARD_MS, &g), PASSWORD_NONE);
+	assert_int_equal(stranger(d, "ana", "10.0.0.9", WRONG_WORD), PASSWORD_AGAIN);
+	assert_int_equal(stranger(d, "ana", "10.0.0.9", SPAN_LIT("another guess")), PASSWORD_WAIT);
+	g = counted(d);
+	assert_int_equal(stranger(d, "ana", "10.0.0.9", SPAN_LIT("another guess")), PASSWORD_AGAIN);
+	assert_int_equal(password_unheard(d, PASSWORD_UNHEARD_MS, &g), PASSWORD_NONE);   /* they came */
+	assert_int_equal(ask_until(d, ANA, SPAN_LIT("a third guess"), phc, 0), PASSWORD_WRONG);
+	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_RIGHT);
+	assert_int_equal(password_unheard(d, PASSWORD_UNHEARD_MS, &g), PASSWORD_NONE);
+	password_close(&d);
+}
+
+static void guessing_from_elsewhere_keeps_nobody_waiting(void **state)
+{
+	struct password_desk *d = desk();
+
+	(void)state;
+	assert_int_equal(stranger(d, "ana", "10.0.0.9", WRONG_WORD), PASSWORD_WAIT);
+	assert_int_equal(stranger(d, "ana", "10.0.0.8", RIGHT_WORD), PASSWORD_WAIT);
+	password_close(&d);
+}
+
+/* How many of 40 strangers have a place; some more than the share when the worker is done with one meanwhile. */
+static unsigned crowd(struct password_desk *d, const char *address)
+{
+	unsigned waiting = 0;
+	char user[32], from[64];
+
+	for (int i = 0; i < 40; i++) {
+		snprintf(user, sizeof(user), "u%d", i);
+		snprintf(from, sizeof(from), address, i);
+		waiting += stranger(d, user, from, WRONG_WORD) == PASSWORD_WAIT;
+	}
+	return waiting;
+}
+
+static void strangers_at_one_machine_share_a_few_places(void **state)
+{
+	struct password_desk *d = desk();
+	unsigned n;
+
+	(void)state;
+	n = crowd(d, "10.0.0.9");
+	assert_true(n >= PASSWORD_SHARE_MAX && n < 32);
+	assert_int_equal(stranger(d, "ana", "10.0.0.8", RIGHT_WORD), PASSWORD_WAIT);
+	password_close(&d);
+	d = desk();
+	n = crowd(d, "2001:db8::%d");
+	assert_true(n >= PASSWORD_SHARE_MAX && n < 32);
+	assert_int_equal(stranger(d, "ana", "2001:db8:0:1::1", RIGHT_WORD), PASSWORD_WAIT);
+	password_close(&d);
+}
+
+static void strangers_leave_room_for_who_is_known(void **state)
+{
+	struct password_desk *d = desk();
+	bool full = false;
+	char user[32], address[32];
+
+	(void)state;
+	for (int i = 0; i < 250; i++) {
+		snprintf(user, sizeof(user), "u%d", i);
+		snprintf(address, sizeof(address), "10.0.0.%d", i);
+		full |= stranger(d, user, address, WRONG_WORD) == PASSWORD_BUSY;
+	}
+	assert_true(full);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, phc, 0), PASSWORD_WAIT);
 	password_close(&d);
 }
 
@@ -289,11 +396,11 @@ static void the_memory_of_answers_is_bounded(void **state)
 	assert_int_equal(ask_until(d, ANA, RIGHT_WORD, cheap_phc, 0), PASSWORD_WRONG);
 	for (int i = 0; i < 1024; i++) {
 		snprintf(user, sizeof(user), "user-%d", i);
-		while (password_ask(d, span_str(user), WRONG_WORD, cheap_phc, 0) == PASSWORD_BUSY)
+		while (asks(d, span_str(user), WRONG_WORD, cheap_phc, 0) == PASSWORD_BUSY)
 			rest_a_moment();
 	}
 	assert_int_equal(ask_until(d, span_str(user), WRONG_WORD, cheap_phc, 0), PASSWORD_WRONG);
-	assert_int_equal(password_ask(d, ANA, RIGHT_WORD, cheap_phc, 0), PASSWORD_WAIT);
+	assert_int_equal(asks(d, ANA, RIGHT_WORD, cheap_phc, 0), PASSWORD_WAIT);
 	password_close(&d);
 }
 
@@ -354,6 +461,10 @@ int main(void)
 		cmocka_unit_test(what_can_be_no_login_is_wrong_at_once),
 		cmocka_unit_test(a_flood_is_told_to_come_back),
 		cmocka_unit_test(one_user_has_one_question),
+		cmocka_unit_test(a_wrong_guess_counts_though_nobody_comes_for_the_answer),
+		cmocka_unit_test(guessing_from_elsewhere_keeps_nobody_waiting),
+		cmocka_unit_test(strangers_at_one_machine_share_a_few_places),
+		cmocka_unit_test(strangers_leave_room_for_who_is_known),
 		cmocka_unit_test(the_memory_of_answers_is_bounded),
 		cmocka_unit_test(the_worker_takes_no_signals),
 	};
