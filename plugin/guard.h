@@ -214,6 +214,9 @@ bool guard_may_read(struct guard *g, struct session *s, const char *topic, struc
 
 /* Answers what was looked up meanwhile, a page or two at a time. */
 void guard_ask_tick(struct guard *g);
+
+/* ---- notice.c ---- */
+
 /* A message of the broker's own, in the name of that tenant; its id. */
 struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out);
 /* One more message of that session went on record, at h->mono_us. */

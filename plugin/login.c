@@ -161,7 +161,7 @@ static void record_lock(struct guard *g, const struct client *c, const struct cl
 }
 
 /* A name that nobody has is not repeated to others: it may be a password in the wrong field. */
-static void count_guess(struct guard *g, const struct client *c, const struct claim *k)
+static void notice_guess(struct guard *g, const struct client *c, const struct claim *k)
 {
 	anomaly_guess(g->anomaly, span_str(c->address), k->account ? span_str(k->id) : span(NULL, 0), guard_mono_us());
 }
@@ -171,7 +171,7 @@ static void count_failure(struct guard *g, const struct client *c, const struct 
 	struct lockout_mark mark[LOCKOUT_KINDS];
 	unsigned begun = locks_fail(g->locks, g->policy, who, guard_real_us(), mark);
 
-	count_guess(g, c, k);
+	notice_guess(g, c, k);
 	g->count.passwords_wrong++;
 	g->count.lockouts += (unsigned)__builtin_popcount(begun);
 	for (enum lockout_kind kind = 0; kind < LOCKOUT_KINDS; kind++)
@@ -228,7 +228,7 @@ static enum fault claim_person(struct guard *g, const struct client *c, const ch
 		return f;
 	who = who_tries(c, k);
 	if (check_lock(g, k, &who) != LOGIN_GOOD) {
-		count_guess(g, c, k);
+		notice_guess(g, c, k);
 		return LOGIN_LOCKED;
 	}
 	phc = k->account && k->account->password[0] ? k->account->password : NULL;
