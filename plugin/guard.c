@@ -356,12 +356,14 @@ struct session *guard_restored(struct guard *g, const struct client *c)
 	return s;
 }
 
-/* Has it lost a right it uses? Then messages already queued to it would still go out: it must go, and may come back. */
-static bool lost_something(const struct guard *g, const struct session *s)
+/* Has it lost a right it uses? Then messages already queued to it would still go out: it must go, and may come back. Of what
+ * it subscribed to before a restart we know nothing until it did so again; `kept`: it has all the rights it had. */
+static bool lost_something(const struct guard *g, struct session *s, bool kept)
 {
 	struct topic filter;
 
-	if (!s->holder || s->unknown_filters)
+	s->unknown_filters = (s->unknown_filters || s->fresh) && g->host.subscriptions(s->context) > (int)s->filters;
+	if (!s->holder || (s->unknown_filters && !kept))
 		return true;
 	for (size_t i = 0; i < s->filters; i++)
 		if (filter_parse(span_str(s->filter[i].text), &filter) != OK ||
@@ -372,8 +374,13 @@ static bool lost_something(const struct guard *g, const struct session *s)
 
 static void renew(struct guard *g, struct session *s)
 {
+	CLEANUP(holder_close) struct holder *before = s->holder;
+	bool same_policy = s->bound == g->policies, kept;
+
+	s->holder = NULL;
 	guard_rebind(g, s);
-	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s));
+	kept = same_policy && policy_keeps(g->policy, before, s->holder);
+	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s, kept));
 	g->attend = g->attend || s->kick;
 }
 
@@ -643,9 +650,9 @@ static void catch_up_now(struct guard *g, struct session *s)
 static void look_at_fresh(struct guard *g, struct session *s)
 {
 	s->fresh = false;
-	if (g->host.subscriptions(s->context) <= (int)s->filters)
+	s->unknown_filters = g->host.subscriptions(s->context) > (int)s->filters;
+	if (!s->unknown_filters)
 		return;
-	s->unknown_filters = true;
 	s->resumed_before = history_number(g->history);
 	s->catch_up = true;
 }

@@ -32,7 +32,8 @@
 #define OPERATORS_UNIT "operators"
 #define GUARD_SENDER "pullcord"   /* Envelope.sender of the broker's own messages, party PARTY_BROKER */
 
-/* What the guard asks of the broker; only from guard_tick(), where it is safe (a kick inside a delivery recurses). */
+/* What the guard asks of the broker; only from guard_tick(), where it is safe (a kick inside a delivery recurses), but for the
+ * last two, which only look. */
 struct guard_host {
 	void (*kick)(const char *client);                 /* its will is sent */
 	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. */
@@ -40,7 +41,7 @@ struct guard_host {
 	/* To one client, unasked, as the answer to a request with this correlation data (empty: none). Copies. */
 	void (*answer)(const char *client, const char *topic, struct span payload, struct span correlation);
 	int (*subscriptions)(const void *context);        /* how many it has, also those of a session it resumed */
-	/* Does somebody speak through it just now who showed a certificate? At any time. NULL: nobody ever does. */
+	/* Does somebody speak through it just now who showed a certificate? NULL: nobody ever does. */
 	bool (*is_certified)(const void *context);
 };
 

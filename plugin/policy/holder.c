@@ -243,6 +243,45 @@ struct policy_limits policy_limits(const struct policy *p, const struct holder *
 	return h ? h->limits : (struct policy_limits){ 0 };
 }
 
+static bool denies(const struct holder *h)
+{
+	for (uint32_t i = 0; i < h->roles; i++)
+		if (h->policy->rules.role[h->role[i]].root[EFFECT_DENY])
+			return true;
+	return false;
+}
+
+/* 0, which is of no attribute: it is not there. */
+static uint32_t value_of(const struct holder *h, struct span text)
+{
+	return words_find(&h->value, words_hash(h->value.key, text), text);
+}
+
+static bool has_values(const struct holder *h, const struct holder *of)
+{
+	for (uint32_t i = 1; i <= of->value.n; i++)
+		if (of->of_value[i] & ~h->of_value[value_of(h, of->value.text[i])])
+			return false;
+	return true;
+}
+
+static bool has_roles(const struct holder *h, const struct holder *of)
+{
+	for (uint32_t i = 0; i < of->roles; i++)
+		if (!has_role(h, of->role[i]))
+			return false;
+	return true;
+}
+
+bool policy_keeps(const struct policy *p, const struct holder *before, const struct holder *h)
+{
+	if (!before || !h)
+		return false;
+	must(before->policy == p && h->policy == p);
+	return h->tenant == before->tenant && h->suspended <= before->suspended && has_roles(h, before) && has_values(h, before) &&
+	       (!denies(h) || (has_roles(before, h) && has_values(before, h)));
+}
+
 void holder_close(struct holder **h)
 {
 	free(*h);

@@ -98,6 +98,9 @@ enum err policy_bind(const struct policy *p, const struct subject *s, struct hol
 void holder_close(struct holder **h);
 /* Does the holder have that value of an attribute which rules speak of? */
 bool policy_holds(const struct policy *p, const struct holder *h, struct attribute a);
+/* Can `h` do all that `before` could, whatever that is? Of one policy; true when it holds the same roles and values, or more
+ * and none of its roles denies anything. False when one of them is nobody. */
+bool policy_keeps(const struct policy *p, const struct holder *before, const struct holder *h);
 
 /* How many wrong passwords within which time keep whom out for how long: by one name from one address; by any names from
  * one address; by one name from anywhere. failures 0: never. What a policy does not say is 5 in 10m for 15m, 50 in 10m

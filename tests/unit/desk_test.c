@@ -144,6 +144,40 @@ static void a_revoked_certificate_is_cut_off_and_stays_out(void **state)
 	X509_free(x);
 }
 
+/* ---- sessions that were resumed ---- */
+
+static void a_resumed_session_that_lost_nothing_goes_on(void **state)
+{
+	(void)state;
+	had_before = 1;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	guard_tick(g);
+	for (int i = 0; i < 3; i++) {
+		save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "another password");
+		guard_tick(g);
+	}
+	assert_int_equal(asked.kicks, 0);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "med4", NULL);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+}
+
+static void a_resumed_session_that_subscribed_again_is_like_any_other(void **state)
+{
+	(void)state;
+	had_before = 1;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	guard_tick(g);
+	had_before = 0;   /* the same again: known, and in place of it */
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/user/ana/presence"), GATE_ALLOW);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "med4", NULL);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 0);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "med4", NULL);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+}
+
 /* ---- a damaged journal ---- */
 
 /* Forked before the guard opens the file, as a process opens it once only. Suspends ana when told to, and makes the line that
@@ -660,6 +694,8 @@ int main(void)
 		TEST(in_quarantine_a_device_speaks_on_quarantine_topics_only),
 		TEST(whoever_is_suspended_or_wiped_is_cut_off_and_stays_out),
 		TEST(a_revoked_certificate_is_cut_off_and_stays_out),
+		TEST(a_resumed_session_that_lost_nothing_goes_on),
+		TEST(a_resumed_session_that_subscribed_again_is_like_any_other),
 		TEST(a_damaged_journal_leaves_nobody_unfollowed),
 		TEST(an_administrators_change_is_in_force_when_it_is_answered),
 		TEST(nothing_is_answered_before_it_is_on_durable_record),

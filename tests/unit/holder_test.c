@@ -245,6 +245,45 @@ static void nobody_reaches_by_inclusion_what_is_too_far(void **state)
 	free(text);
 }
 
+static void rights_are_kept_by_who_has_all_there_was_and_no_new_denial(void **state)
+{
+	static const char text[] =
+		"tenant mercy\n"
+		"role a\n  allow subscribe mercy/unit/{unit}/a\n"
+		"role b\n  allow subscribe mercy/unit/{unit}/b\n"
+		"role no\n  deny subscribe mercy/unit/{unit}/a\n"
+		"quarantine\n  allow publish mercy/device/{device}/state\n";
+	static const struct { const char *roles, *held, *then_roles, *then; bool quarantined, keeps; } row[] = {
+		{ "a", "unit=x", "a", "unit=x", false, true },
+		{ "a", "unit=x", "a b", "unit=x unit=y", false, true },
+		{ "a b", "unit=x", "a", "unit=x", false, false },
+		{ "a", "unit=x unit=y", "a", "unit=x", false, false },
+		{ "a", "unit=x", "a", "unit=y", false, false },
+		{ "a", "unit=x", "a", "", false, false },
+		{ "a", "unit=x", "a", "channel=x", false, false },
+		{ "a no", "unit=x", "a no", "unit=x", false, true },
+		{ "a no", "unit=x", "a no", "unit=x unit=y", false, false },
+		{ "a", "unit=x", "a no", "unit=x", false, false },
+		{ "a", "unit=x", "a", "unit=x", true, false },
+		{ "", "", "a", "unit=x", false, true },
+	};
+	struct policy *p = load(span_str(text));
+	struct person before, then;
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		CLEANUP(holder_close) struct holder *h = NULL, *now = NULL;
+
+		assert_int_equal(policy_bind(p, person(&before, USER, "ana", row[i].roles, row[i].held), &h), OK);
+		person(&then, USER, "ana", row[i].then_roles, row[i].then)->quarantined = row[i].quarantined;
+		assert_int_equal(policy_bind(p, &then.s, &now), OK);
+		if (policy_keeps(p, h, now) != row[i].keeps)
+			fail_msg("row %zu", i);
+		assert_false(policy_keeps(p, NULL, now) || policy_keeps(p, h, NULL));
+	}
+	policy_close(&p);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -255,6 +294,7 @@ int main(void)
 		cmocka_unit_test(the_quarantined_may_do_what_stands_there_and_nothing_else),
 		cmocka_unit_test(the_most_specific_line_says_how_to_record),
 		cmocka_unit_test(nobody_reaches_by_inclusion_what_is_too_far),
+		cmocka_unit_test(rights_are_kept_by_who_has_all_there_was_and_no_new_denial),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
