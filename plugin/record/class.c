@@ -1,0 +1,26 @@
+#include "record.h"
+
+enum record_class record_class(const struct happening *h)
+{
+	switch (h->type) {
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_READ:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY:
+		return RECORD_CONSENT;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED:
+		if (h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED)
+			return RECORD_ACCESS;
+		return h->life_critical ? RECORD_CRITICAL : RECORD_MOVEMENT;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH:
+		return h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED ? RECORD_HOUSEKEEPING : RECORD_ACCESS;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW:
+		return RECORD_HOUSEKEEPING;     /* nobody was refused or let in by it */
+	default:
+		return RECORD_ACCESS;
+	}
+}
