@@ -12,7 +12,7 @@
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
-#define INDEX_VERSION 1
+#define INDEX_VERSION 2
 #define HEAD SPAN_LIT("head")
 
 #define TERM_BYTES 16
@@ -22,10 +22,11 @@ static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
 #define GATHER_TERMS (1u << 19)
 #define COMMIT_TERMS 4096           /* to one transaction */
 #define HOUR_US 3600000000LL
-#define HOURS_MAX 100000            /* that one entry may span */
+#define HOURS_MAX 100000            /* that one entry may span in the table of hours */
 
 /* What terms are made of. */
-enum kind { KIND_ACTOR = 'a', KIND_CLIENT = 'c', KIND_PATIENT = 'p', KIND_TOPIC = 't', KIND_EVENT = 'e', KIND_OUTCOME = 'o' };
+enum kind { KIND_ACTOR = 'a', KIND_CLIENT = 'c', KIND_PATIENT = 'p', KIND_TOPIC = 't', KIND_EVENT = 'e', KIND_OUTCOME = 'o',
+	    KIND_LONG = 'l' /* spans more hours: of every period */ };
 
 struct index {
 	char *path;
@@ -212,7 +213,9 @@ static enum err gather_event(struct gather *g, uint64_t index, const Pullcord__V
 		TRY(gather_add(g, KIND_ACTOR, span_str(e->recipient[i]->actor), index));
 		TRY(gather_add(g, KIND_CLIENT, span_str(e->recipient[i]->client), index));
 	}
-	for (uint64_t hour = first; hour <= last && hour - first < HOURS_MAX; hour++)
+	if (last - first >= HOURS_MAX)          /* a clock that began in 1970 */
+		return gather_add(g, KIND_LONG, SPAN_LIT("l"), index);
+	for (uint64_t hour = first; hour <= last; hour++)
 		TRY(gather_hour(g, hour, index));
 	return OK;
 }
@@ -497,6 +500,7 @@ enum err index_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], struct
 	struct stat st;
 	uint64_t size;
 	size_t map = MAP_MIN;
+	enum err e;
 
 	if (!x)
 		return ERR_FULL;
@@ -509,7 +513,10 @@ enum err index_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], struct
 		map = (size_t)size * MAP_BYTES_AN_ENTRY;
 	if (stat(path, &st) == 0 && (size_t)st.st_size > map)
 		map = (size_t)st.st_size;
-	TRY(open_store(x, map));
+	e = open_store(x, map);
+	if (e == ERR_VERSION && unlink(path) == 0)
+		e = open_store(x, map);
+	TRY(e);
 	TRY(read_state(x));
 	if (!fits(x, r))
 		TRY(start_anew(x));
@@ -642,7 +649,7 @@ static void any_close(struct any *a)
 
 /* ---- all that is asked for ---- */
 
-#define WANTS_MAX 8
+#define WANTS_MAX 9
 
 struct wanted {
 	struct any any[WANTS_MAX];
@@ -686,7 +693,7 @@ static enum err want_topics(const struct search *s, struct wanted *w, const stru
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-/* The entries between which everything of the period lies. The clock may have been set: they are all looked at. */
+/* The entries between which everything of the period lies, but what is of every period. The clock may have been set: they are all looked at. */
 static enum err want_period(const struct search *s, struct wanted *w, const struct criteria *c)
 {
 	struct key64 key = key64(c->from_us > 0 ? (uint64_t)(c->from_us / HOUR_US) : 0);
@@ -720,7 +727,6 @@ static enum err want_all(const struct search *s, struct wanted *w, const struct 
 {
 	uint8_t type = (uint8_t)c->type, outcome = (uint8_t)c->result;
 
-	TRY(want_period(s, w, c));
 	if (c->user)
 		TRY(want(s, w, KIND_ACTOR, span_str(c->user)));
 	if (c->device)
@@ -758,21 +764,46 @@ static enum err next_common(const struct search *s, struct wanted *w, uint64_t *
 	return OK;
 }
 
-enum err index_search(struct index *x, const struct criteria *c, index_visit *visit, void *ctx)
+static enum err visit_some(const struct search *s, struct wanted *w, index_visit *visit, void *ctx)
 {
-	CLEANUP(txn_abort) struct txn *view = NULL;
-	CLEANUP(wanted_close) struct wanted w = { .n = 0 };
-	struct search s = { .x = x };
 	bool found;
 
-	TRY(txn_begin_read(x->store, &view));
-	s.view = view;
-	TRY(want_all(&s, &w, c));
-	for (uint64_t at = w.from; at <= w.to && at < x->size; at++) {
-		TRY(next_common(&s, &w, &at, &found));
+	for (uint64_t at = w->from; at <= w->to && at < s->x->size; at++) {
+		TRY(next_common(s, w, &at, &found));
 		if (!found)
 			return OK;
 		TRY(visit(ctx, at));
 	}
 	return OK;
+}
+
+/* Those of the period; or, outside of its entries, those that are of every period. */
+static enum err search_some(const struct search *s, const struct criteria *c, uint64_t from, uint64_t to, bool only_long,
+			    index_visit *visit, void *ctx)
+{
+	CLEANUP(wanted_close) struct wanted w = { .from = from, .to = to };
+
+	if (only_long)
+		TRY(want(s, &w, KIND_LONG, SPAN_LIT("l")));
+	if (from > to || (only_long && w.any[0].n == 0))
+		return OK;
+	TRY(want_all(s, &w, c));
+	return visit_some(s, &w, visit, ctx);
+}
+
+enum err index_search(struct index *x, const struct criteria *c, index_visit *visit, void *ctx)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct search s = { .x = x };
+	struct wanted period = { .n = 0 };
+
+	TRY(txn_begin_read(x->store, &view));
+	s.view = view;
+	TRY(want_period(&s, &period, c));
+	if (period.from > period.to)            /* nothing of that time: all of it is outside */
+		return search_some(&s, c, 0, UINT64_MAX, true, visit, ctx);
+	if (period.from > 0)
+		TRY(search_some(&s, c, 0, period.from - 1, true, visit, ctx));
+	TRY(search_some(&s, c, period.from, period.to, false, visit, ctx));
+	return search_some(&s, c, period.to + 1, UINT64_MAX, true, visit, ctx);
 }

@@ -10,6 +10,8 @@
  *     hour    hour since 1970, u64    first and last entry of it, u64 each
  *     state   "head"                  sealed: entries that are in it, u64 | leaf of the last of them
  *
+ * Entries that span more than 100,000 hours are in no hour but in a list of their own, and looked at for every period.
+ *
  * A term is HMAC(key, kind | text)[:16] of an actor, client, patient, topic, event or outcome: the file tells nobody without
  * the root key who is in it. Keys are derived from the root key. */
 #ifndef PULLCORD_INDEX_H

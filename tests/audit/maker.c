@@ -6,7 +6,8 @@
  *
  * ROOM: for how many entries the store is made. SEED: for another ward. ERASE: a segment, which is erased at the end as if
  * its time had come; 0: none. LOSE: then, a digest of 60 messages to each of three about patient MRN-sum, and so many
- * deliveries into a ring that cannot hold them; how many were lost is said on a second line.
+ * deliveries into a ring that cannot hold them; how many were lost is said on a second line. And two logins of eve, one in
+ * 1970 and one in 2026.
  *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
@@ -204,6 +205,9 @@ static void lose(struct record_spec *spec, unsigned n)
 		h.actor = span_str(nurse[i]);
 		push(h);
 	}
+	while (!record_try(record, &(struct happening){ .type = TYPE(LOGIN), .outcome = OUTCOME(DENIED), .at_us = 1, .count = 2,
+							 .until_us = BEGIN_US + 500000000, .actor = SPAN_LIT("eve") }))
+		usleep(200);
 	h.count = 0;
 	h.last = NULL;
 	h.digest = NULL;

@@ -58,6 +58,22 @@ def what_came_later_is_found_in_the_same_index():
     index_and_record_agree(rounds=10)
 
 
+def what_spans_decades_is_found_in_every_period():
+    rec = Record(50)
+    rec.grow(50, lose=10)
+    rec.grow(2000)
+    eve = found(rec, "--no-index", "--user", "eve")
+    equal("there is one", 1, len(eve))
+    for period in (("2000-01-01", "2000-01-02"), ("2025-12-31T23:59:59Z", "2026-01-01T00:00:02Z"), ("1970-01-01", "1970-01-02"),
+                   ("2026-01-01T00:08:00Z", "2026-01-01T00:08:19Z"), ("2026-01-01T00:20:00Z", "2027-01-01")):
+        for more in ([], ["--user", "eve"], ["--outcome", "denied"], ["--topic", "mercy/#"]):
+            criteria = ["--from", period[0], "--to", period[1], *more]
+            there = found(rec, "--no-index", *criteria)
+            equal(f"{criteria}", there, found(rec, *criteria))
+            if not more:
+                equal(f"eve in {period}", period[0] != "2026-01-01T00:20:00Z", eve[0] in there)
+
+
 def a_limit_and_a_count():
     every = found(record, "--event", "stored")
     equal("--limit", every[:7], found(record, "--event", "stored", "--limit", 7))
@@ -130,6 +146,6 @@ def segments_cover_every_event():
     equal("for people", len(listed) + 1, len(record.tool("segments", key=False).stdout.splitlines()))
 
 
-run([index_and_record_agree, what_came_later_is_found_in_the_same_index, a_limit_and_a_count,
-     the_index_tells_nobody_who_is_in_it, an_index_of_another_record_is_made_anew,
-     a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm, show_says_everything, segments_cover_every_event])
+run([index_and_record_agree, what_came_later_is_found_in_the_same_index, what_spans_decades_is_found_in_every_period,
+     a_limit_and_a_count, the_index_tells_nobody_who_is_in_it,
+     an_index_of_another_record_is_made_anew, a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm, show_says_everything, segments_cover_every_event])
