@@ -19,7 +19,8 @@ enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out) M
 /* Everything under the newest checkpoint, into a new folder:
  *
  *     checkpoint  tile/L/N[.p/W]  tile/entries/N[.p/W]       as C2SP names them
- *     notes/N                                                `notes`: every checkpoint that was signed, numbered from 0
+ *     notes/N                                                `notes`: the checkpoints that are kept (trail.h), numbered
+ *                                                        from 0
  *
  * An entry of no bytes in a bundle was erased: its hash in tile/0 is all that is left, and the root still vouches for that.
  * ERR_EXISTS: the folder is there; ERR_NOT_FOUND: nothing is signed yet. */

@@ -28,7 +28,8 @@ void sizes_close(struct sizes **s);
 enum err sizes_newest(const struct sizes *s, struct checkpoint *out) MUST_USE;
 /* From the oldest on, one by one, as they were at opening; ERR_NOT_FOUND after the last. */
 enum err sizes_next(struct sizes *s, struct checkpoint *out) MUST_USE;
-/* Durable when OK; else as if it had not been called. ERR_FULL, ERR_IO. */
+/* Durable when OK. ERR_FULL, ERR_IO: its slot holds the line before, half of this one, or all of it, which only who opens the
+ * file anew can tell; called again, it writes there. */
 enum err sizes_append(struct sizes *s, struct span note) MUST_USE;
 
 #endif

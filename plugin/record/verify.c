@@ -540,6 +540,8 @@ static enum err look_at_newest(struct verifier *v)
 	if (e == OK)
 		e = sizes_newest(now, &newest);
 	v->listed = newest.size;
+	if (e == ERR_CORRUPT)
+		return bad(v, "signed size", 0, "the sizes file could be read before, and cannot be now");
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 

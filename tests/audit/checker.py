@@ -219,7 +219,7 @@ def check_level(folder, level, hashes):
 
 
 def check_notes(folder, leaves, vkey):
-    """Every note that was ever signed is of a beginning of this tree, and they grow."""
+    """Every note that is there is of a beginning of this tree, and they grow."""
     frontier, at, last, number = [], 0, 0, 0
     while (path := folder / "notes" / tile_path(number)).exists():
         size, root = read_checkpoint(path.read_bytes(), vkey)
