@@ -64,7 +64,7 @@ static void put_agent(struct put *out, const struct mapped_agent *a)
 static void put_detail(struct put *out, const struct mapped_detail *d)
 {
 	put_fmt(out, "<ParticipantObjectDetail type=\"%s\" value=\"", d->type);
-	mapped_base64(out, d->bytes.n ? d->bytes : span_str(d->text));
+	put_base64(out, d->bytes.n ? d->bytes : span_str(d->text));
 	put_str(out, "\"/>");
 }
 
@@ -87,7 +87,7 @@ static void put_object(struct put *out, const struct mapped *m, const struct map
 		put_str(out, "</ParticipantObjectName>");
 	} else if (o->query) {
 		put_str(out, "<ParticipantObjectQuery>");
-		mapped_base64(out, o->id);
+		put_base64(out, o->id);
 		put_str(out, "</ParticipantObjectQuery>");
 	}
 	for (size_t i = 0; i < o->details; i++)

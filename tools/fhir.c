@@ -103,7 +103,7 @@ static void put_detail(struct put *out, const struct mapped_detail *d)
 	put_fmt(out, "{\"type\":\"%s\",", d->type);
 	put_str(out, d->bytes.n ? "\"valueBase64Binary\":\"" : "\"valueString\":\"");
 	if (d->bytes.n)
-		mapped_base64(out, d->bytes);
+		put_base64(out, d->bytes);
 	else
 		put_text(out, d->text);
 	put_str(out, "\"}");
@@ -135,7 +135,7 @@ static void put_entity(struct put *out, const struct mapped *m, const struct map
 		put_u8(out, '"');
 	} else if (o->query) {
 		put_str(out, ",\"query\":\"");
-		mapped_base64(out, o->id);
+		put_base64(out, o->id);
 		put_u8(out, '"');
 	}
 	for (size_t i = 0; i < o->details; i++) {

@@ -341,14 +341,3 @@ void mapped_percent(struct put *out, struct span s)
 			put_fmt(out, "%%%02X", c);
 	}
 }
-
-void mapped_base64(struct put *out, struct span s)
-{
-	char text[64];
-
-	/* By pieces of a multiple of 3. */
-	for (size_t at = 0; at < s.n; at += 42) {
-		base64_encode(span(s.p + at, s.n - at < 42 ? s.n - at : 42), text);
-		put_str(out, text);
-	}
-}

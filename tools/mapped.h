@@ -78,6 +78,5 @@ void mapped_time(int64_t us, char out[MAPPED_TIME]);
 /* RFC 3986: what is not unreserved, '/', ':' or '$' becomes %XX. Appends at most 3 * s.n bytes. */
 struct put;
 void mapped_percent(struct put *out, struct span s);
-void mapped_base64(struct put *out, struct span s);
 
 #endif

@@ -57,16 +57,6 @@ enum err proof_read(struct span text, struct proof *p)
 	return OK;
 }
 
-static void put_base64(struct put *out, struct span s)
-{
-	char text[64];
-
-	for (size_t at = 0; at < s.n; at += 42) {
-		base64_encode(span(s.p + at, s.n - at < 42 ? s.n - at : 42), text);
-		put_str(out, text);
-	}
-}
-
 void proof_write(const struct proof *p, struct put *out)
 {
 	uint8_t raw[1 + AEAD_KEY_BYTES + ENTRY_BYTES_MAX];

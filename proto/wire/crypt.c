@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "cur.h"
+
 static EVP_MD *md_sha256;
 static EVP_CIPHER *gcm256;
 
@@ -244,6 +246,17 @@ void base64_encode(struct span s, char *out)
 {
 	must(s.n < INT32_MAX);
 	EVP_EncodeBlock((uint8_t *)out, s.p, (int)s.n);
+}
+
+void put_base64(struct put *out, struct span s)
+{
+	char text[64];
+
+	/* By pieces of a multiple of 3. */
+	for (size_t at = 0; at < s.n; at += 42) {
+		base64_encode(span(s.p + at, s.n - at < 42 ? s.n - at : 42), text);
+		put_str(out, text);
+	}
 }
 
 /* EVP_DecodeBlock takes blanks at both ends and stray padding: check the alphabet first, and that it encodes back. */

@@ -46,5 +46,7 @@ enum err sign_check(const uint8_t pub[SIGN_KEY_BYTES], struct span text, const u
 /* Base64 with padding (RFC 4648 §4), strict. `out` holds 4 * ((n + 2) / 3) + 1; decode returns the length or -1. */
 void base64_encode(struct span s, char *out);
 long base64_decode(struct span text, uint8_t *out, size_t cap);
+struct put;
+void put_base64(struct put *out, struct span s);   /* appends it */
 
 #endif
