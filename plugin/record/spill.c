@@ -77,9 +77,10 @@ enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint
 	TRY(disk_open(path, (off_t)(PAGE + bytes), &s->fd));
 	if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
 		return ERR_BUSY;
-	map = mmap(NULL, PAGE + bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->fd, 0);
+	map = mmap(NULL, PAGE + bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, s->fd, 0);
 	if (map == MAP_FAILED)
 		return ERR_FULL;
+	(void)mlock(map, PAGE + bytes);         /* more than most are allowed; what is not locked may have to be read again */
 	s->h = map;
 	s->p = (uint8_t *)map + PAGE;
 	vault_init(&s->vault, root, "record spill");

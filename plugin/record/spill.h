@@ -1,6 +1,7 @@
 /* spill: where life-critical events wait when the ring has no room for them: a file of fixed size, reserved when it is
- * made and mapped, so that neither a full disk nor a slow one holds them up. It outlives the process: what a crash left in it
- * is taken at the next start.
+ * made and mapped, so that a full disk does not hold them up. Its pages are all there from the start, and stay as far as the
+ * system lets us lock them; a slow disk can hold up a push that meets a page which is just being written back. It outlives
+ * the process: what a crash left in it is taken at the next start.
  *
  * Records are sealed (vault of purpose "record spill"), each bound to its place. One thread pushes, one takes; what was
  * taken stays until it is given back, as with ring.h. */

@@ -4,6 +4,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -65,6 +67,32 @@ static void take(uint64_t i)
 	memcpy(&have, s.p, sizeof(have));
 	assert_int_equal(have, i);
 	assert_true(s.n == sizeof(i) || s.p[s.n - 1] == (uint8_t)i);
+}
+
+/* What smaps says of the file's mapping, in KiB. */
+static long mapped_kib(const char *what)
+{
+	FILE *f = fopen("/proc/self/smaps", "r");
+	char line[512];
+	bool here = false;
+	long kib = -1;
+
+	assert_non_null(f);
+	while (kib < 0 && fgets(line, sizeof(line), f)) {
+		here = here || strstr(line, "/t.spill\n");
+		if (here && strncmp(line, what, strlen(what)) == 0)
+			kib = strtol(line + strlen(what), NULL, 10);
+	}
+	fclose(f);
+	return kib;
+}
+
+/* The first push during a storm must not wait for the disk to read a page. */
+static void all_its_pages_are_there_from_the_start(void **state)
+{
+	(void)state;
+	assert_int_equal(mapped_kib("Size:"), (4096 + BYTES) / 1024);
+	assert_int_equal(mapped_kib("Rss:"), (4096 + BYTES) / 1024);
 }
 
 static void what_goes_in_comes_out_in_order(void **state)
@@ -288,6 +316,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, up, down)
+		T(all_its_pages_are_there_from_the_start),
 		T(what_goes_in_comes_out_in_order),
 		T(a_full_one_takes_nothing_until_there_is_room),
 		T(what_a_killed_process_set_aside_is_there_at_the_next_start),
