@@ -2,9 +2,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "edition.h"
 #include "log.h"
 #include "metrics.h"
@@ -17,14 +17,6 @@
 #define REBIND_SESSIONS 128     /* the same; each takes some microseconds */
 
 /* ---- clocks and happenings ---- */
-
-static int64_t clock_us(clockid_t which)
-{
-	struct timespec t;
-
-	clock_gettime(which, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 int64_t guard_mono_us(void) { return clock_us(CLOCK_MONOTONIC); }
 int64_t guard_real_us(void) { return clock_us(CLOCK_REALTIME); }

@@ -1,14 +1,6 @@
 #include "pens.h"
 
-#include <time.h>
-
-static int64_t clock_us(clockid_t id)
-{
-	struct timespec t;
-
-	must(clock_gettime(id, &t) == 0);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
+#include "clock.h"
 
 enum err pens_resume(struct pens *p, const struct ink *ink, struct txn *view)
 {

@@ -5,9 +5,9 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "audited.h"
+#include "clock.h"
 #include "cosigners.h"
 #include "disk.h"
 #include "keeping.h"
@@ -89,14 +89,6 @@ struct record {
 	size_t note_n;
 	char note[NOTE_BYTES_MAX];
 };
-
-static int64_t clock_us(clockid_t id)
-{
-	struct timespec t;
-
-	must(clock_gettime(id, &t) == 0);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static struct span origin(const struct record *r)
 {
