@@ -17,7 +17,8 @@ static const size_t text_max[TEXTS] = { AUDITED_ACTOR_MAX, AUDITED_CLIENT_MAX, A
 struct row {
 	struct happening h;         /* as its first message told it; its spans point into `text` */
 	uint64_t group, member;     /* which messages; whose copy of them */
-	uint16_t next;              /* in its bucket; of the free ones */
+	uint16_t next;              /* in its bucket, with others of its group; of the free ones */
+	uint16_t alike;             /* in the chain it is looked up by */
 	bool told;                  /* while its bucket is being told */
 	struct id first, last;
 	uint64_t count;
@@ -31,7 +32,9 @@ struct digest {
 	void *ctx;
 	uint64_t key[2];
 	int64_t second;             /* whose buckets were told last */
-	uint16_t bucket[BUCKETS], free;
+	uint16_t bucket[BUCKETS];   /* by group: what is told together */
+	uint16_t chain[BUCKETS];    /* by group and member: a group may have thousands */
+	uint16_t free;
 	struct row row[DIGEST_ROWS];
 };
 
@@ -45,6 +48,7 @@ enum err digest_open(void (*out)(void *ctx, const struct happening *h), void *ct
 	d->ctx = ctx;
 	crypt_random(d->key, sizeof(d->key));
 	memset(d->bucket, 0xff, sizeof(d->bucket));
+	memset(d->chain, 0xff, sizeof(d->chain));
 	for (size_t i = 0; i < DIGEST_ROWS; i++)
 		d->row[i].next = i + 1 < DIGEST_ROWS ? (uint16_t)(i + 1) : NONE;
 	return OK;
@@ -97,6 +101,11 @@ static uint16_t *bucket_of(struct digest *d, uint64_t group)
 	return &d->bucket[group % BUCKETS];
 }
 
+static uint16_t *chain_of(struct digest *d, uint64_t group, uint64_t member)
+{
+	return &d->chain[(group ^ (member << 1 | member >> 63)) % BUCKETS];
+}
+
 /* ---- telling ---------------------------------------------------------------------------------------------------- */
 
 static void tell(struct digest *d, const struct row *r)
@@ -127,6 +136,15 @@ static void tell_alike(struct digest *d, uint16_t first)
 	}
 }
 
+static void unchain(struct digest *d, uint16_t row)
+{
+	uint16_t *at = chain_of(d, d->row[row].group, d->row[row].member);
+
+	while (*at != row)
+		at = &d->row[*at].alike;
+	*at = d->row[row].alike;
+}
+
 static void tell_bucket(struct digest *d, uint16_t *bucket)
 {
 	for (uint16_t i = *bucket; i != NONE; i = d->row[i].next)
@@ -136,6 +154,7 @@ static void tell_bucket(struct digest *d, uint16_t *bucket)
 		struct row *r = &d->row[*bucket];
 		uint16_t at = *bucket;
 
+		unchain(d, at);
 		*bucket = r->next;
 		r->next = d->free;
 		d->free = at;
@@ -171,14 +190,15 @@ static struct row *row_of(struct digest *d, const struct happening *h)
 {
 	struct span text[TEXTS];
 	uint64_t group, member;
-	uint16_t *bucket, i;
+	uint16_t *bucket, *chain, i;
 	struct row *r;
 
 	texts_of(h, text);
 	group = group_of(d, h, text);
 	member = member_of(d, h, text);
 	bucket = bucket_of(d, group);
-	for (i = *bucket; i != NONE; i = d->row[i].next)
+	chain = chain_of(d, group, member);
+	for (i = *chain; i != NONE; i = d->row[i].alike)
 		if (d->row[i].group == group && d->row[i].member == member)
 			return &d->row[i];
 	i = d->free;
@@ -191,6 +211,8 @@ static struct row *row_of(struct digest *d, const struct happening *h)
 	r->member = member;
 	r->next = *bucket;
 	*bucket = i;
+	r->alike = *chain;
+	*chain = i;
 	return r;
 }
 

@@ -130,6 +130,30 @@ static void senders_topics_and_clients_are_told_apart(void **state)
 	assert_int_equal(told.n, 4);
 }
 
+/* Of one group there may be as many as there are rows; told and taken again they are as before. */
+static void one_group_may_have_all_the_rows(void **state)
+{
+	uint64_t messages = 0;
+	char client[16];
+
+	(void)state;
+	for (int round = 0; round < 3; round++) {
+		for (int m = 0; m < 20; m++) {
+			struct id id = id_next(&sender[0], 100 * round + m);
+
+			for (int i = 0; i < DIGEST_ROWS; i++, messages++) {
+				snprintf(client, sizeof(client), "c%d", i);
+				assert_true(delivered(&id, client, "mercy/x", m * S));
+			}
+			if (m == 10)    /* one of them goes: its group is told, and begins anew */
+				digest_end(d, SPAN_LIT("c77"));
+		}
+		digest_flush(d);
+		assert_int_equal(told.n, 2u * DIGEST_ROWS * (unsigned)(round + 1));
+		assert_int_equal(told.messages, messages);
+	}
+}
+
 static void what_has_no_id_or_saves_lives_is_not_summed(void **state)
 {
 	struct id a = id_next(&sender[0], 1);
@@ -196,6 +220,7 @@ int main(void)
 		TEST(a_minute_is_one_entry_that_proves_its_messages),
 		TEST(recipients_of_the_same_messages_follow_one_another),
 		TEST(senders_topics_and_clients_are_told_apart),
+		TEST(one_group_may_have_all_the_rows),
 		TEST(what_has_no_id_or_saves_lives_is_not_summed),
 		TEST(without_room_it_says_so),
 		TEST(what_was_taken_comes_once),
