@@ -3,6 +3,7 @@
 #include <time.h>
 
 #define STRIP_STEP 2048         /* entries to one transaction */
+#define SCAN_STEP 32768         /* looked through for the first of them: segments of other retentions lie between */
 
 int64_t keep_until_us(uint16_t keep, int64_t from_us)
 {
@@ -100,8 +101,7 @@ enum err keeping_erase(struct trail *t, const struct segment_act *act)
 	if (trail_key_digest(t, act->segment, e.commitment) != OK)
 		return ERR_KEY;
 	row.state = SEGMENT_ERASED;
-	TRY(say(t, &e, &row));
-	return keeping_finish(t);
+	return say(t, &e, &row);
 }
 
 /* `row` NULL: nothing is left to take out. */
@@ -129,18 +129,50 @@ static enum err begun(struct trail *t, uint32_t *id, uint64_t *at, struct segmen
 	return *id ? view_segment(view, *id, row) : OK;
 }
 
-enum err keeping_finish(struct trail *t)
+/* To the next entry that is to be taken out, as far as one step goes. */
+static enum err find(struct trail *t, uint32_t id, const struct segment *row, uint64_t *at)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct entry e;
+	struct span raw;
+
+	TRY(trail_view(t, &view));
+	for (unsigned i = 0; i < SCAN_STEP && *at <= row->last; i++, ++*at) {
+		TRY(view_entry(view, *at, &raw));
+		if (entry_read(raw, &e) != OK)
+			return ERR_CORRUPT;
+		if (e.kind == ENTRY_SEALED && e.segment == id)
+			return OK;
+	}
+	return OK;
+}
+
+enum err keeping_step(struct trail *t, bool *more)
 {
 	struct segment row;
 	uint64_t at;
 	uint32_t id;
 
+	*more = false;
 	TRY(begun(t, &id, &at, &row));
 	if (id == 0)
 		return OK;
-	TRY(trail_destroy_key(t, id));
-	while (at <= row.last)
-		TRY(strip_some(t, id, &row, &at));
-	TRY(trail_forget_index(t));
-	return strip_some(t, 0, NULL, &at);
+	if (at <= row.first)
+		TRY(trail_destroy_key(t, id));
+	*more = at <= row.last;
+	if (!*more) {
+		TRY(trail_forget_index(t));
+		return strip_some(t, 0, NULL, &at);
+	}
+	TRY(find(t, id, &row, &at));
+	return strip_some(t, id, &row, &at);
+}
+
+enum err keeping_finish(struct trail *t)
+{
+	bool more = true;
+
+	while (more)
+		TRY(keeping_step(t, &more));
+	return OK;
 }

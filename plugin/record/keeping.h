@@ -23,12 +23,15 @@ bool keep_is_over(const struct segment *s, int64_t now_us);
  * ERR_CLOSED: it was erased; ERR_DENIED: it takes two persons. */
 enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act *act, bool held) MUST_USE;
 
-/* Says in an entry that the segment is erased, durably. What follows is keeping_finish(), also after a crash.
+/* Says in an entry that the segment is erased, durably. What follows is keeping_step(), also after a crash.
  * ERR_NOT_FOUND; ERR_CLOSED: it was erased before; ERR_BUSY: it is open still, or held; ERR_TIME: it is to be kept longer;
  * ERR_DENIED: it takes two persons; ERR_KEY: its key is not there; and what keeping_finish() says. */
 enum err keeping_erase(struct trail *t, const struct segment_act *act) MUST_USE;
-/* Destroys the key of the segment whose erasing was begun, takes out what was sealed with it, and the index beside the
- * record, which knows names; OK when none was. ERR_EXISTS: it was erased, but the index is there still. */
+/* One step of what an erasing that was begun leaves to be done, some milliseconds long: the first destroys the segment's
+ * key, the others take out what was sealed with it, the last the index beside the record, which knows names. *more: call it
+ * again. OK when nothing was begun. ERR_EXISTS: it was erased, but the index is there still. */
+enum err keeping_step(struct trail *t, bool *more) MUST_USE;
+/* All steps. */
 enum err keeping_finish(struct trail *t) MUST_USE;
 
 #endif

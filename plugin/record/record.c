@@ -24,6 +24,7 @@
 #define IDLE_MS 1000                    /* the writer shows itself at least so often */
 #define SILENT_US (2 * 1000000LL)       /* BEHIND after that */
 #define SIGN_EVERY_US (1 * 1000000LL)
+#define STEPS_AT_END 4
 #define CLOCK_JUMP_US (2 * 1000000LL)
 
 /* What the writer knows beside the tree, and takes back when a batch fails. */
@@ -67,6 +68,8 @@ struct record {
 	uint16_t keep[RECORD_CLASSES];
 	struct fold *fold;
 	enum record_class folded;           /* of what is in it */
+	struct asked *erasing;              /* who waits until the segment is taken out; NULL: nobody */
+	bool stripping;                     /* something may be left to be taken out */
 	struct progress done;
 	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
 	int64_t signed_us;
@@ -549,26 +552,75 @@ static enum err carry_out(struct record *r, const struct asked *a)
 					  : keeping_hold(r->trail, &r->done.pens, a->act, a->what == ACT_HOLD);
 
 	atomic_store(&r->durable, trail_tree(r->trail)->size);
-	if (e == OK || (e == ERR_EXISTS && a->what == ACT_ERASE))   /* it is done, but for the index beside */
-		TRY(sign(r));
-	return e;
+	return e == OK ? sign(r) : e;
 }
 
-static void serve(struct record *r)
+static void answer(struct record *r, struct asked *a, enum err came)
+{
+	pthread_mutex_lock(&r->act_lock);
+	a->came = came;
+	a->done = true;
+	pthread_cond_broadcast(&r->acted);
+	pthread_mutex_unlock(&r->act_lock);
+}
+
+/* An erasing waits until the one before is over; a hold does not. */
+static struct asked *take_asked(struct record *r)
 {
 	struct asked *a;
 
 	pthread_mutex_lock(&r->act_lock);
 	a = r->asked;
-	r->asked = NULL;
+	if (a && a->what == ACT_ERASE && r->stripping)
+		a = NULL;
+	if (a)
+		r->asked = NULL;
 	pthread_mutex_unlock(&r->act_lock);
-	if (!a)
+	return a;
+}
+
+/* A step of it: the ring is not to wait for a large segment. */
+static void strip(struct record *r)
+{
+	struct asked *a = r->erasing;
+	bool more;
+	enum err e = judge(r, keeping_step(r->trail, &more));
+
+	if (e == OK && more)
 		return;
-	a->came = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
-	pthread_mutex_lock(&r->act_lock);
-	a->done = true;
-	pthread_cond_broadcast(&r->acted);
-	pthread_mutex_unlock(&r->act_lock);
+	r->stripping = false;
+	r->erasing = NULL;
+	if (a)
+		answer(r, a, e);
+}
+
+static void serve(struct record *r)
+{
+	struct asked *a = atomic_load(&r->ended) ? NULL : take_asked(r);
+	enum err e;
+
+	if (a) {
+		e = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
+		r->stripping = r->stripping || a->what == ACT_ERASE;
+		if (e == OK && a->what == ACT_ERASE)
+			r->erasing = a;
+		else
+			answer(r, a, e);
+	}
+	if (r->stripping && !r->failed && !atomic_load(&r->ended))
+		strip(r);
+}
+
+/* What is nearly over is ended; of more the next start takes care. */
+static void end_acts(struct record *r)
+{
+	serve(r);
+	for (int i = 0; i < STEPS_AT_END && r->stripping && !r->failed; i++)
+		strip(r);
+	if (r->erasing)
+		answer(r, r->erasing, ERR_CLOSED);
+	r->erasing = NULL;
+	atomic_store(&r->ended, true);
 }
 
 /* One at a time; the writer serves also when it has stopped, as long as its thread lives. */
@@ -673,16 +725,17 @@ static void wait_for_work(struct record *r)
 static void *writer(void *arg)
 {
 	struct record *r = arg;
+	enum err e;
 
 	while (!atomic_load(&r->stop) && !r->failed) {
 		serve(r);
-		if (work(r, false) == OK)
+		e = work(r, false);
+		if (e == OK && !r->stripping)
 			wait_for_work(r);
-		else if (!r->failed)
+		else if (e != OK && !r->failed)
 			(void)poll(NULL, 0, RETRY_MS);
 	}
-	serve(r);
-	atomic_store(&r->ended, true);
+	end_acts(r);
 	return NULL;
 }
 
@@ -861,16 +914,13 @@ static enum err resume(struct record *r, struct span vkey, const char *sizes_pat
 static enum err open_files(struct record *r, const struct record_spec *spec)
 {
 	char vkey[ORIGIN_BYTES_MAX + 64];
-	enum err e;
 
 	TRY(sign_public(r->secret, r->pub));
 	TRY(vkey_write(origin(r), r->pub, vkey, sizeof(vkey)));
 	TRY(trail_open(spec->path, spec->map_bytes, false, &r->trail));
 	r->ink = (struct ink){ r->trail, &r->vault, &r->seal, origin(r) };
 	TRY(resume(r, span_str(vkey), spec->sizes_path));
-	e = keeping_finish(r->trail);           /* what a crash interrupted */
-	if (e != OK && e != ERR_EXISTS)
-		return e;
+	r->stripping = true;                    /* what a crash interrupted */
 	TRY(open_line(r, spec));
 	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey), spec);
 }

@@ -225,6 +225,64 @@ static void an_erased_segment_leaves_its_leaves(void **state)
 	assert_good();
 }
 
+/* Large segments are taken out between the batches of those that are written on, and a hold need not wait. */
+static void a_large_segment_is_taken_out_step_by_step(void **state)
+{
+	const struct segment_act act = { 1, in_days(2), SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") };
+	uint8_t wrapped[SEGMENT_WRAPPED], zero[SEGMENT_WRAPPED] = { 0 };
+	struct pens pens = { .n = 0 };
+	struct trail *t = NULL;
+	unsigned steps = 0;
+	bool more = true;
+
+	(void)state;
+	g.spec.map_bytes = 16 << 20;
+	g.spec.ring_bytes = 16 << 20;
+	record_mixed(0, 12000);
+	record_mixed(12000, 2);
+	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
+	assert_int_equal(keeping_erase(t, &act), OK);
+	for (; more; steps++) {
+		struct segment_act held = act;
+
+		assert_int_equal(keeping_step(t, &more), OK);
+		key_slot(1, wrapped);
+		assert_memory_equal(wrapped, zero, sizeof(zero));       /* gone with the first */
+		held.segment = 2;
+		assert_int_equal(keeping_hold(t, &pens, &held, steps % 2 == 0), OK);
+	}
+	assert_true(steps > 3);
+	assert_int_equal(keeping_step(t, &more), OK);
+	assert_false(more);
+	trail_close(&t);
+	assert_good();
+	assert_int_equal(count_kind(1, ENTRY_ERASED), 6000);
+	assert_int_equal(count_kind(2, ENTRY_SEALED), 6000);
+}
+
+/* What is begun when the record stops is gone on with by the next. */
+static void an_erasing_goes_on_over_starts(void **state)
+{
+	const struct segment_act act = { 1, in_days(2), SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") };
+	struct trail *t = NULL;
+
+	(void)state;
+	g.spec.map_bytes = 48 << 20;
+	g.spec.ring_bytes = 32 << 20;
+	record_mixed(0, 60000);
+	record_mixed(0, 2);
+	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
+	assert_int_equal(keeping_erase(t, &act), OK);
+	trail_close(&t);
+	for (int start = 0; start < 40 && count_kind(1, ENTRY_ERASED) < 30000; start++) {
+		open_record();
+		record_close(&g.record);
+		assert_good();
+	}
+	assert_int_equal(count_kind(1, ENTRY_ERASED), 30000);
+	assert_int_equal(count_kind(2, ENTRY_SEALED), 30000);
+}
+
 static void erasing_takes_two_persons_time_and_no_hold(void **state)
 {
 	struct segment_act act = { 1, in_days(2), SPAN_LIT("ana"), SPAN_LIT("ana"), SPAN_LIT("why") };
@@ -665,6 +723,8 @@ int main(void)
 		T(a_segment_holds_one_retention_only),
 		T(turning_begins_new_segments),
 		T(an_erased_segment_leaves_its_leaves),
+		T(a_large_segment_is_taken_out_step_by_step),
+		T(an_erasing_goes_on_over_starts),
 		T(erasing_takes_two_persons_time_and_no_hold),
 		T(the_index_beside_it_goes_with_what_is_erased),
 		T(an_index_that_stays_is_said),
