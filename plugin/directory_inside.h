@@ -1,0 +1,47 @@
+/* directory_inside: what a directory is inside. Only for directory.c and journal.c. */
+#ifndef PULLCORD_DIRECTORY_INSIDE_H
+#define PULLCORD_DIRECTORY_INSIDE_H
+
+#include "directory.h"
+#include "store.h"
+#include "topic.h"
+#include "vault.h"
+
+#define SMALL_MAX 128           /* bytes of a binding or journal line, before it is sealed */
+
+enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, TABLES };
+
+struct directory {
+	struct store *store;
+	struct vault vault;
+	uint64_t seen;              /* the last commit directory_changes() told all of */
+	size_t tables;              /* fewer than TABLES: read-only, of before there were the others */
+};
+
+struct batch {
+	struct directory *d;
+	struct txn *t;
+	bool tight;
+};
+
+/* Party and id of an account. */
+struct key {
+	uint8_t b[1 + WORD_BYTES_MAX];
+	size_t n;
+};
+
+static inline struct span key_span(const struct key *k)
+{
+	return span(k->b, k->n);
+}
+
+/* Values are sealed, each to its table and key. ERR_CORRUPT: it is damaged. */
+enum err put_sealed(struct directory *d, struct txn *t, unsigned table, struct span key, struct span text) MUST_USE;
+enum err open_sealed(struct directory *d, unsigned table, struct span key, struct span sealed, uint8_t *out) MUST_USE;
+
+/* ---- journal.c: every change is a line ---- */
+enum err journal_account(struct batch *b, const struct key *changed) MUST_USE;
+enum err journal_certificate(struct batch *b, const uint8_t fingerprint[32]) MUST_USE;
+enum err journal_shadow(struct batch *b) MUST_USE;
+
+#endif
