@@ -12,7 +12,7 @@
 #include "policy_file.h"
 #include "whole.h"
 
-enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE };
+enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE, WORK_RECORDED };
 
 /* `result` is made with it, so that what was done can always be told. */
 struct job {
@@ -216,9 +216,18 @@ static void write_whole(struct control *c, const struct job *j)
 	atomic_store(&c->written, (int)whole_write(path, span(j->payload + n, j->n - n), MODE));
 }
 
+/* When it cannot be written, they go on record once more at the next start. */
+static void recorded(struct control *c, const struct job *j)
+{
+	uint64_t line;
+
+	memcpy(&line, j->payload, sizeof(line));
+	(void)!directory_mark_recorded(c->directory, line);
+}
+
 static void (*const works[])(struct control *c, const struct job *j) = {
 	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_SHADOW] = shadow, [WORK_FIRST] = first,
-	[WORK_FRESHNESS] = freshness, [WORK_WRITE] = write_whole,
+	[WORK_FRESHNESS] = freshness, [WORK_WRITE] = write_whole, [WORK_RECORDED] = recorded,
 };
 
 /* The payload may hold passwords. */
@@ -277,7 +286,7 @@ static bool has_place(const struct control *c, enum work work, enum err *e)
 	*e = c->stop || (work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX) ? ERR_BUSY : OK;
 	while (j && j->work != work)
 		j = j->next;
-	if (j && (work == WORK_FRESHNESS || work == WORK_WRITE))
+	if (j && (work == WORK_FRESHNESS || work == WORK_WRITE || work == WORK_RECORDED))
 		*e = ERR_BUSY;
 	return *e == OK && (work == WORK_REQUEST || !j);
 }
@@ -406,6 +415,11 @@ enum err control_reload(struct control *c)
 enum err control_shadow(struct control *c)
 {
 	return post(c, WORK_SHADOW, NULL, SPAN_LIT(""));
+}
+
+enum err control_recorded(struct control *c, uint64_t line)
+{
+	return post(c, WORK_RECORDED, NULL, span(&line, sizeof(line)));
 }
 
 enum err control_freshness(struct control *c, const struct freshness_order *o)

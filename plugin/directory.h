@@ -155,5 +155,8 @@ enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(v
 			   void *ctx) MUST_USE;
 /* The last line there is; 0: none. What is up to it need not be readable. */
 enum err directory_journal(struct directory *d, uint64_t *last) MUST_USE;
+/* Up to which line the changes are on record, as it was marked last; ERR_NOT_FOUND: never. */
+enum err directory_recorded(struct directory *d, uint64_t *line) MUST_USE;
+enum err directory_mark_recorded(struct directory *d, uint64_t line) MUST_USE;
 
 #endif

@@ -112,7 +112,7 @@ struct opening {
 	const struct guard_spec *spec;
 	uint8_t root[32];
 	char path[600];             /* what is being opened, for the error */
-	bool in_record;
+	bool in_record, is_first;   /* is_first: there was no record yet */
 };
 
 static const char *in_dir(struct opening *o, const char *name)
@@ -125,7 +125,6 @@ static enum err open_directory(struct opening *o)
 {
 	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
 	TRY(directory_open_room(in_dir(o, "directory.mdb"), o->root, o->spec->directory_mib << 20, &o->g->directory));
-	TRY(directory_journal(o->g->directory, &o->g->journal));
 	TRY(owners_open(o->g->directory, &o->g->owners));
 	TRY(locks_open(o->g->directory, guard_real_us(), &o->g->locks));
 	return control_open(o->g->directory, o->spec->dir, o->g->policy, &o->g->control);
@@ -167,6 +166,7 @@ static enum err open_record(struct opening *o)
 		spec.spill_bytes = SPILL_BYTES;
 		spec.ring_bytes = 16u << 20;
 		o->in_record = true;
+		o->is_first = access(path, F_OK) != 0;
 		e = record_open(&spec, &o->g->record);
 		o->in_record = e != OK;
 	}
@@ -194,6 +194,20 @@ static enum err open_anomaly(const struct opening *o)
 	return anomaly_open(&limits, &o->g->anomaly);
 }
 
+/* What was changed while no broker ran, or just before one crashed, is still to be recorded; so is all there is when the
+ * record is new. Once too often rather than never. */
+static enum err begin_journal(const struct opening *o)
+{
+	struct guard *g = o->g;
+	enum err e = directory_recorded(g->directory, &g->journal);
+
+	g->journal_marked = e == OK ? g->journal : UINT64_MAX;
+	if (e == ERR_NOT_FOUND && !o->is_first)
+		TRY(directory_journal(g->directory, &g->journal));      /* of before lines were marked */
+	g->journal_told = g->journal;
+	return OK;
+}
+
 static enum err open_all(struct opening *o)
 {
 	struct guard *g = o->g;
@@ -209,6 +223,7 @@ static enum err open_all(struct opening *o)
 	TRY(open_record(o));
 	control_keep(g->control, g->record);
 	TRY(open_anomaly(o));
+	TRY(begin_journal(o));
 	TRY(tally_open(put_on_record, g, &g->tally));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
@@ -460,6 +475,15 @@ static void follow_directory(struct guard *g)
 		log_say(EV_JOURNAL_DAMAGED, KV_NUM("line", g->journal));
 	else
 		say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
+	if (g->journal_told != g->journal)
+		g->journal_ticket = record_ticket(g->record);
+	g->journal_told = g->journal;
+}
+
+static void mark_recorded(struct guard *g)
+{
+	if (g->journal_marked != g->journal_told && record_settled(g->record, g->journal_ticket) && control_recorded(g->control, g->journal_told) == OK)
+		g->journal_marked = g->journal_told;
 }
 
 /* ---- reloading ---- */
@@ -796,6 +820,7 @@ void guard_tick(struct guard *g)
 	history_expire(g->history, guard_real_us());
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
 	publish_checkpoint(g);
+	mark_recorded(g);
 	watch_threads(g);
 	watch_files(g);
 	metrics_tick(g);

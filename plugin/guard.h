@@ -110,6 +110,8 @@ struct guard {
 	struct control_result *unanswered;  /* done, but not yet on durable record */
 	uint64_t ticks;                 /* so far, from 1 */
 	uint64_t journal, checkpoint;
+	uint64_t journal_told, journal_ticket;  /* the last line of the journal that was put on record, and its ticket there */
+	uint64_t journal_marked;        /* the last that the directory was told so of */
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */

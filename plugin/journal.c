@@ -5,6 +5,8 @@
 #define JOURNAL_TIGHT 1024      /* lines kept when there is no room */
 #define JOURNAL_DROPS 64        /* lines removed for each one written, at most: a bounded transaction */
 
+static const struct span recorded_key = SPAN_LIT("recorded");   /* in CHECK */
+
 static enum err journal_trim(struct txn *t, uint64_t last, uint64_t keep)
 {
 	struct span at, unused;
@@ -110,6 +112,31 @@ enum err directory_journal(struct directory *d, uint64_t *last)
 
 	TRY(txn_begin_read(d->store, &t));
 	return journal_ends(t, &first, last);
+}
+
+enum err directory_recorded(struct directory *d, uint64_t *line)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct key64 raw;
+	struct span sealed;
+
+	TRY(txn_begin_read(d->store, &t));
+	TRY(txn_get(t, CHECK, recorded_key, &sealed));
+	if (sealed.n != sizeof(raw) + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	TRY(open_sealed(d, CHECK, recorded_key, sealed, raw.b));
+	*line = key64_value(key64_span(&raw));
+	return OK;
+}
+
+enum err directory_mark_recorded(struct directory *d, uint64_t line)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct key64 raw = key64(line);
+
+	TRY(txn_begin_write(d->store, &t));
+	TRY(put_sealed(d, t, CHECK, recorded_key, key64_span(&raw)));
+	return txn_commit(&t);
 }
 
 /* What is damaged is stepped over, so that it hides nothing that comes after it. */

@@ -237,6 +237,50 @@ static void a_damaged_journal_leaves_nobody_unfollowed(void **state)
 	close(go[1]);
 }
 
+/* ---- what is on record ---- */
+
+/* Ticks until the directory knows that all of it is. */
+static void tick_until_marked(void)
+{
+	uint64_t line = 0;
+
+	for (int i = 0; i < 3000 && (directory_recorded(g->directory, &line) != OK || line != g->journal); i++) {
+		g->second = 0;
+		guard_tick(g);
+		usleep(2000);
+	}
+	assert_true(line == g->journal);
+}
+
+static unsigned changes_on_record(void)
+{
+	guard_close(&g);
+	return recorded(RECORDED(DIRECTORY), "the account was changed").entries;
+}
+
+static void what_is_changed_while_no_broker_runs_is_on_record_once(void **state)
+{
+	(void)state;
+	guard_tick(g);
+	tick_until_marked();
+	assert_int_equal(changes_on_record(), 3);       /* the accounts that were there first */
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", NULL);
+	guard_start();
+	guard_tick(g);
+	tick_until_marked();
+	assert_int_equal(changes_on_record(), 4);
+	assert_string_equal(recorded(RECORDED(DIRECTORY), "the account was changed").actor, "ana");
+	guard_start();
+	guard_tick(g);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "", "icu3", NULL);
+	assert_int_equal(changes_on_record(), 4);       /* it went before it looked */
+	guard_start();
+	guard_tick(g);
+	tick_until_marked();
+	assert_int_equal(changes_on_record(), 5);
+	guard_start();
+}
+
 /* ---- administration ---- */
 
 static enum gate commands(int at, const char *client, const char *text)
@@ -702,6 +746,7 @@ int main(void)
 		TEST(a_resumed_session_that_lost_nothing_goes_on),
 		TEST(a_resumed_session_that_subscribed_again_is_like_any_other),
 		TEST(a_damaged_journal_leaves_nobody_unfollowed),
+		TEST(what_is_changed_while_no_broker_runs_is_on_record_once),
 		TEST(an_administrators_change_is_in_force_when_it_is_answered),
 		TEST(nothing_is_answered_before_it_is_on_durable_record),
 		TEST(what_is_about_to_be_done_is_on_record_first),
