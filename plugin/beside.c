@@ -27,9 +27,10 @@ void guard_shadow_bind(struct guard *g, struct session *s, const struct account 
 	s->shadow_bound = g->shadows;
 }
 
-void guard_shadow_forget(struct session *s)
+void guard_shadow_forget(struct guard *g, struct session *s)
 {
 	drop_holder(s);
+	g->shadow_attend = true;
 }
 
 /* ---- asking -------------------------------------------------------------------------------------------------------- */
@@ -71,6 +72,7 @@ void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused
 
 	shadow_close(&g->shadow);
 	g->shadow = fresh;
+	g->shadow_attend = true;
 	g->shadows++;           /* what sessions hold of the one before is of no use any more */
 	if (fresh) {
 		memcpy(which.policy, policy_version(shadow_policy(fresh)), sizeof(which.policy));
@@ -95,19 +97,28 @@ static void bind_one(struct guard *g, struct session *s)
 	s->shadow_bound = g->shadows;   /* also of whom there is no account: they may do nothing */
 }
 
-void guard_shadow_tick(struct guard *g, bool once_a_second)
+/* A tick follows every message: thousands are not walked through for nothing. */
+static void bind_sessions(struct guard *g)
 {
-	struct difference d;
 	unsigned n = 0;
 
-	if (!g->shadow)
-		return;
 	for (struct session *s = g->sessions.all; s && n < BIND_SESSIONS; s = s->all_next) {
 		if (s->shadow_bound == g->shadows)
 			continue;
 		bind_one(g, s);
 		n++;
 	}
-	for (n = 0; once_a_second && n < TELL_MAX && shadow_due(g->shadow, guard_real_us(), &d); n++)
+	g->shadow_attend = n == BIND_SESSIONS;
+}
+
+void guard_shadow_tick(struct guard *g, bool once_a_second)
+{
+	struct difference d;
+
+	if (!g->shadow)
+		return;
+	if (g->shadow_attend)
+		bind_sessions(g);
+	for (unsigned n = 0; once_a_second && n < TELL_MAX && shadow_due(g->shadow, guard_real_us(), &d); n++)
 		record_difference(g, NULL, &d);
 }

@@ -341,7 +341,7 @@ void guard_rebind(struct guard *g, struct session *s)
 	if (e != OK && e != ERR_NOT_FOUND)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 	session_hold(s, h);
-	guard_shadow_forget(s);
+	guard_shadow_forget(g, s);
 }
 
 struct session *guard_restored(struct guard *g, const struct client *c)

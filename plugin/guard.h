@@ -70,6 +70,7 @@ struct guard {
 	struct policy *policy;
 	uint64_t policies;              /* that were in force so far; session.bound */
 	struct shadow *shadow;          /* on trial; NULL: none */
+	bool shadow_attend;             /* some session may still be to be bound to it */
 	uint64_t shadows;               /* that were on trial so far, or were none; session.shadow_bound */
 	struct directory *directory;
 	struct record *record;
@@ -235,7 +236,7 @@ void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused
 /* Binds the session to it as well; not on the path of deliveries. */
 void guard_shadow_bind(struct guard *g, struct session *s, const struct account *a);
 /* What the session holds has changed: it is bound anew at one of the next ticks, and not asked about until then. */
-void guard_shadow_forget(struct session *s);
+void guard_shadow_forget(struct guard *g, struct session *s);
 /* The policy in force said so; what would the other say? Only while there is one. */
 void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, struct span topic, const struct verdict *v);
 void guard_shadow_tick(struct guard *g, bool once_a_second);

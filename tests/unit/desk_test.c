@@ -572,6 +572,26 @@ static void rights_on_trial_follow_the_directory(void **state)
 	assert_int_equal(shadow_count(g->shadow).differed, 1);
 }
 
+/* The sessions are walked through when one may have to be bound, not at each tick. */
+static void sessions_are_bound_to_a_trial_when_something_changed(void **state)
+{
+	struct session *s;
+
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	root_sets_a_trial();
+	guard_tick(g);
+	guard_tick(g);
+	s = session_of(&g->sessions, &ctx[0]);
+	assert_true(s->shadow_bound == g->shadows);
+	s->shadow_bound = 0;
+	guard_tick(g);
+	assert_true(s->shadow_bound == 0);
+	guard_shadow_forget(g, s);
+	guard_tick(g);
+	assert_true(s->shadow && s->shadow_bound == g->shadows);
+}
+
 static void a_trial_goes_on_after_a_restart_and_anew_under_another_policy(void **state)
 {
 	char text[2048];
@@ -757,6 +777,7 @@ int main(void)
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
 		TEST(a_policy_on_trial_counts_and_changes_no_answer),
 		TEST(rights_on_trial_follow_the_directory),
+		TEST(sessions_are_bound_to_a_trial_when_something_changed),
 		TEST(a_trial_goes_on_after_a_restart_and_anew_under_another_policy),
 		TEST(a_trial_that_cannot_be_read_is_said_once),
 		TEST(a_broken_trial_is_refused_and_a_good_one_is_put_in_force),
