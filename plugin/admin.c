@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "crypt.h"
 #include "deed.h"
@@ -180,6 +181,33 @@ static void run_one(struct work *w, const struct order *o)
 	put_on_record(w, o->command, outcome_of(w), w->why);
 }
 
+static int64_t clock_us(clockid_t which)
+{
+	struct timespec t;
+
+	clock_gettime(which, &t);
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int64_t most_us(const struct work *w)
+{
+	return w->a->most_us ? w->a->most_us : ADMIN_TIME_US;
+}
+
+static const char spent[] = "the request has had what one may take: ask for the rest in another, smaller one";
+
+/* The flushes of many small changes keep others waiting as much as work does. */
+static bool is_spent(const struct work *w)
+{
+	return reply_bytes(w->r) >= ADMIN_ANSWER_MAX || clock_us(CLOCK_MONOTONIC) - w->since_us >= most_us(w);
+}
+
+/* All of a batch is one flush, and lost when it is cut short: only its own work counts. */
+static bool is_overworked(const struct work *w)
+{
+	return clock_us(CLOCK_THREAD_CPUTIME_ID) - w->cpu_us >= most_us(w);
+}
+
 static bool may_all(struct work *w, const struct order *o)
 {
 	char why[sizeof(w->why)];
@@ -208,7 +236,10 @@ static void run_batch(struct work *w, const struct order *o)
 	begin(w);
 	for (size_t i = 0; i < o->parts && !w->why[0]; i++) {
 		w->verdict = control_allowed(w->a->policy, w->holder, o->part[i].command);
-		deed_do(w, &o->part[i]);
+		if (is_overworked(w))
+			work_fail(w, "%s", spent);
+		else
+			deed_do(w, &o->part[i]);
 		if (!w->why[0]) {
 			work_note(w, o->part[i].command);
 			continue;
@@ -254,7 +285,9 @@ static void answer(struct work *w, const struct order *o)
 	if (o->correlation.n)
 		reply_text(w->r, "correlationData", o->correlation);
 	reply_object(w->r, "data");
-	if (o->command == COMMAND_BATCH)
+	if (is_spent(w))
+		work_fail(w, "%s", spent);
+	else if (o->command == COMMAND_BATCH)
 		run_batch(w, o);
 	else
 		run_one(w, o);
@@ -393,6 +426,8 @@ char *admin_run(struct admin *a, struct span payload)
 	if (e != OK)
 		return refuse(request ? "who you are cannot be told any more" : why);
 	hash_passwords(w, request->order, request->n, &passwords);
+	w->since_us = clock_us(CLOCK_MONOTONIC);
+	w->cpu_us = clock_us(CLOCK_THREAD_CPUTIME_ID);
 	reply_array(w->r, "responses");
 	for (size_t i = 0; i < request->n; i++)
 		answer(w, &request->order[i]);

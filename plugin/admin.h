@@ -12,6 +12,11 @@
 
 #define ADMIN_PASSWORDS_MAX 64          /* in one request: each costs 25 ms */
 
+/* What one request may take, so that it keeps nobody else waiting for long: an answer of so many bytes, with one command more
+ * at most, and so much time (passwords aside). What is left then is not done, and told so. */
+#define ADMIN_ANSWER_MAX (4u << 20)
+#define ADMIN_TIME_US (5 * INT64_C(1000000))
+
 /* May whoever holds `h` give this command? The one place that says so, by the policy's `allow control` and
  * `deny control` (pullcord-policy(5)). What is only a bracket around others needs no permission and gets none. */
 struct verdict control_allowed(const struct policy *p, const struct holder *h, enum command c);
@@ -46,6 +51,7 @@ struct admin {
 	int64_t now_us;
 	admin_first *first;         /* before anything is done that more than looks; NULL: as it is */
 	void *first_ctx;
+	int64_t most_us;            /* less than ADMIN_TIME_US; 0: that */
 	/* out: */
 	struct admin_note *note, **last_note;
 	struct policy *fresh;       /* to be put in force; the caller's */

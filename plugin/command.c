@@ -491,7 +491,7 @@ void order_write(const struct order *o, struct put *out)
 
 struct reply {
 	json_t *at[REPLY_DEPTH];    /* [0] is the whole */
-	size_t depth;
+	size_t depth, bytes;
 	bool bad;
 };
 
@@ -519,6 +519,7 @@ static void add(struct reply *r, const char *key, json_t *v)
 {
 	json_t *to = r->at[r->depth];
 
+	r->bytes += 8 + (key ? strlen(key) : 0);        /* quotes, colon, comma, brackets or a small number */
 	if (key ? json_object_set_new(to, key, v) : json_array_append_new(to, v))
 		r->bad = true;
 }
@@ -544,6 +545,7 @@ void reply_text(struct reply *r, const char *key, struct span text)
 	json_t *v = json_stringn(text.n ? (const char *)text.p : "", text.n);
 
 	add(r, key, v ? v : json_string(""));
+	r->bytes += text.n;
 }
 
 void reply_number(struct reply *r, const char *key, uint64_t n) { add(r, key, json_integer((json_int_t)n)); }
@@ -554,6 +556,8 @@ void reply_prune(struct reply *r, const char *key, bool always)
 	if (always || json_object_size(json_object_get(r->at[r->depth], key)) == 0)
 		(void)json_object_del(r->at[r->depth], key);
 }
+
+size_t reply_bytes(const struct reply *r) { return r->bytes; }
 
 char *reply_finish(struct reply *r)
 {

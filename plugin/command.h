@@ -104,6 +104,8 @@ void reply_number(struct reply *r, const char *key, uint64_t n);
 void reply_bool(struct reply *r, const char *key, bool b);
 /* Takes an object out again: always, or when it is empty. */
 void reply_prune(struct reply *r, const char *key, bool always);
+/* About how long it will be, as it is now. */
+size_t reply_bytes(const struct reply *r);
 /* A JSON text of its own (free()); NULL: no memory. */
 char *reply_finish(struct reply *r);
 

@@ -278,12 +278,21 @@ static void *work(void *arg)
 
 /* ---- the queue ---------------------------------------------------------------------------------------------------- */
 
+static bool has_share(const struct control *c, const struct control_author *who)
+{
+	unsigned n = 0;
+
+	for (const struct job *j = c->head; j && who; j = j->next)
+		n += j->work == WORK_REQUEST && j->result->author.party == who->party && strcmp(j->result->author.id, who->id) == 0;
+	return n < CONTROL_SHARE_MAX;
+}
+
 /* Under the lock. What waits to read something will read what lies there then; but which files, it was told. */
-static bool has_place(const struct control *c, enum work work, enum err *e)
+static bool has_place(const struct control *c, enum work work, const struct control_author *who, enum err *e)
 {
 	const struct job *j = c->head;
 
-	*e = c->stop || (work == WORK_REQUEST && c->waiting == CONTROL_WAITING_MAX) ? ERR_BUSY : OK;
+	*e = c->stop || (work == WORK_REQUEST && (c->waiting == CONTROL_WAITING_MAX || !has_share(c, who))) ? ERR_BUSY : OK;
 	while (j && j->work != work)
 		j = j->next;
 	if (j && (work == WORK_FRESHNESS || work == WORK_WRITE || work == WORK_RECORDED))
@@ -305,7 +314,7 @@ static enum err post(struct control *c, enum work work, const struct control_aut
 	if (who)
 		j->result->author = *who;
 	pthread_mutex_lock(&c->lock);
-	if (has_place(c, work, &e)) {
+	if (has_place(c, work, who, &e)) {
 		*c->tail = j;
 		c->tail = &j->next;
 		c->waiting += work == WORK_REQUEST;

@@ -17,6 +17,7 @@
 #define CONTROL_TOPIC "$CONTROL/pullcord/v1"
 #define CONTROL_RESPONSE CONTROL_TOPIC "/response"
 #define CONTROL_WAITING_MAX 16          /* requests, of COMMAND_REQUEST_MAX each */
+#define CONTROL_SHARE_MAX 4             /* of them one author's */
 
 struct control;
 

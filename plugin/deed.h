@@ -14,6 +14,7 @@ struct work {
 	char tenant[WORD_BYTES_MAX + 1];    /* theirs: no other's accounts are seen */
 	struct batch *b;            /* of commands that change */
 	struct reply *r;
+	int64_t since_us, cpu_us;   /* when its commands began: a clock, and what the thread had used */
 	struct draft draft;
 	struct account *account;    /* as it was */
 	struct verdict verdict;     /* that permits the command under way */

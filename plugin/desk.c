@@ -12,7 +12,7 @@ static void refuse(struct guard *g, const char *client, const char *why)
 	int n = snprintf(text, sizeof(text), "{\"responses\":[{\"command\":\"\",\"error\":\"%s\"}]}", why);
 
 	must(n > 0 && (size_t)n < sizeof(text));
-	g->host.publish(client, CONTROL_RESPONSE, span(text, (size_t)n), 1, false);
+	(void)guard_send(g, client, CONTROL_RESPONSE, span(text, (size_t)n), 1, false);
 }
 
 static bool author_of(const struct session *s, struct control_author *out)
@@ -90,13 +90,16 @@ static bool record_notes(struct guard *g, struct control_result *r)
 static void answer(struct guard *g, const struct control_result *r)
 {
 	const struct session *s = session_client(&g->sessions, r->author.client);
+	bool sent = true;
 
 	if (!s || s->state != SESSION_LIVE || s->party != r->author.party || strcmp(s->id, r->author.id) != 0)
 		return;
 	if (r->response)
-		g->host.publish(s->client, CONTROL_RESPONSE, span_str(r->response), 1, false);
+		sent = guard_send(g, s->client, CONTROL_RESPONSE, span_str(r->response), 1, false);
 	else
 		refuse(g, s->client, err_text(ERR_FULL));
+	if (!sent)
+		refuse(g, s->client, "the broker could not send the answer: look what was done");
 }
 
 static void put_in_force(struct guard *g, struct control_result *r)

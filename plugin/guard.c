@@ -556,6 +556,14 @@ void guard_freshness(struct guard *g, const struct freshness_report *r)
 
 /* ---- the broker's idle moments ---- */
 
+bool guard_send(struct guard *g, const char *client, const char *topic, struct span payload, int qos, bool retain)
+{
+	if (g->host.publish(client, topic, payload, qos, retain))
+		return true;
+	log_say(EV_NOT_SENT, KV_STR("client", client ? client : ""), KV_STR("topic", topic), KV_NUM("bytes", payload.n));
+	return false;
+}
+
 struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out)
 {
 	int64_t now = guard_real_us();
@@ -577,7 +585,7 @@ static void say_envelope(struct guard *g, const char *topic, const ProtobufCMess
 
 	must(span_text(span_cut(span_str(topic), '/', &rest), tenant, sizeof(tenant)));
 	(void)guard_envelope(g, tenant, body, &b);
-	g->host.publish(NULL, topic, put_span(&b), 0, false);   /* a lost receipt is owed again: the sender asks by sending */
+	(void)guard_send(g, NULL, topic, put_span(&b), 0, false);   /* a lost receipt is owed again: the sender asks by sending */
 }
 
 /* "The broker has it durably": the sender may forget it. */
@@ -611,7 +619,8 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 
 	if (!v.allow || (!v.life_critical && record_state(g->record) == RECORD_STOPPED))
 		return;
-	g->host.publish(s->client, k->text, span(k->payload, k->n), 1, false);
+	if (!guard_send(g, s->client, k->text, span(k->payload, k->n), 1, false))
+		return;
 	if (v.record == POLICY_RECORD_OFF && !v.life_critical)
 		return;
 	h.topic = span_str(k->text);
@@ -729,7 +738,7 @@ static void publish_checkpoint(struct guard *g)
 	if (!record_checkpoint(g->record, &g->checkpoint, note, sizeof(note)))
 		return;
 	if (TOPIC_BUILD(topic, TOPIC_CHECKPOINT, g->tenant, "main") == OK)
-		g->host.publish(NULL, topic, span_str(note), 1, true);
+		(void)guard_send(g, NULL, topic, span_str(note), 1, true);
 }
 
 /* To those who asked for it: the newest checkpoint, and that it continues what they have seen. */
@@ -740,7 +749,7 @@ static void answer_witnesses(struct guard *g)
 
 	while (record_witness_answer(g->record, &a))
 		if (TOPIC_BUILD(topic, TOPIC_WITNESS_ADD, g->tenant, "main", a.who) == OK)
-			g->host.publish(NULL, topic, span(a.body, a.n), 1, false);
+			(void)guard_send(g, NULL, topic, span(a.body, a.n), 1, false);
 }
 
 static void watch_witnesses(struct guard *g)

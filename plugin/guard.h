@@ -36,8 +36,8 @@
  * last two, which only look. */
 struct guard_host {
 	void (*kick)(const char *client);                 /* its will is sent */
-	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. */
-	void (*publish)(const char *client, const char *topic, struct span payload, int qos, bool retain);
+	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. False: it cannot. */
+	bool (*publish)(const char *client, const char *topic, struct span payload, int qos, bool retain);
 	/* To one client, unasked, as the answer to a request with this correlation data (empty: none). Copies. */
 	void (*answer)(const char *client, const char *topic, struct span payload, struct span correlation);
 	int (*subscriptions)(const void *context);        /* how many it has, also those of a session it resumed */
@@ -186,6 +186,9 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic);
 
 /* ---- between the guard's own files ---- */
+
+/* host.publish(); false, and logged: the broker did not take it. */
+bool guard_send(struct guard *g, const char *client, const char *topic, struct span payload, int qos, bool retain);
 
 int64_t guard_mono_us(void);
 int64_t guard_real_us(void);

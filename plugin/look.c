@@ -150,7 +150,7 @@ static bool list_one(void *ctx, const struct account *a)
 
 	if (!work_sees(l->w, a) || (!l->party && is_before(l, a)) || (l->wanted && !l->wanted(l, a)))
 		return true;
-	l->more = l->n == l->most;
+	l->more = l->n == l->most || (l->n && reply_bytes(l->w->r) >= ADMIN_ANSWER_MAX);
 	if (l->more)
 		return false;
 	l->n++;

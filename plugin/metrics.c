@@ -171,7 +171,7 @@ static void publish(struct guard *g, const struct metrics *m)
 		if ((g->told.ever && *was == now) || TOPIC_BUILD(topic, TOPIC_METRIC, g->tenant, name) != OK)
 			continue;
 		*was = now;
-		g->host.publish(NULL, topic, span_str(value), 0, true);
+		(void)guard_send(g, NULL, topic, span_str(value), 0, true);
 	}
 	g->told.ever = true;
 }

@@ -86,7 +86,7 @@ static void raise_alert(struct guard *g, const struct anomaly_finding *f, const 
 	kept.topic = &parsed;
 	kept.until_us = guard_real_us() + (kept.over ? HISTORY_END_US : HISTORY_KEEP_US);
 	must(topic_parse(span_str(topic), &parsed) == OK && TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, GUARD_SENDER) == OK);
-	g->host.publish(NULL, topic, kept.payload, 1, false);
+	(void)guard_send(g, NULL, topic, kept.payload, 1, false);
 	if (history_put(g->history, &kept) != OK)
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
 }

@@ -57,7 +57,7 @@ static void clear(struct guard *g, const char *text)
 {
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH, true, NULL);
 
-	g->host.publish(NULL, text, span(NULL, 0), 1, true);
+	(void)guard_send(g, NULL, text, span(NULL, 0), 1, true);
 	g->count.cleared++;
 	h.party = PULLCORD__V1__PARTY__PARTY_BROKER;
 	h.actor = SPAN_LIT(GUARD_SENDER);

@@ -1,5 +1,6 @@
 /* shim: Mosquitto's calls in, verdicts out. The only file that knows the broker; nothing is decided here.
  * Plugin API 5, Mosquitto 2.0.11 and later. What the broker does around these calls: mosquitto's source, and README. */
+#include <limits.h>
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
@@ -39,9 +40,10 @@ static void host_kick(const char *client)
 	mosquitto_kick_client_by_clientid(client, true);
 }
 
-static void host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
+static bool host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
 {
-	mosquitto_broker_publish_copy(client, topic, (int)payload.n, payload.p, qos, retain, NULL);
+	return payload.n <= INT_MAX &&
+	       mosquitto_broker_publish_copy(client, topic, (int)payload.n, payload.p, qos, retain, NULL) == MOSQ_ERR_SUCCESS;
 }
 
 static void host_answer(const char *client, const char *topic, struct span payload, struct span correlation)

@@ -41,6 +41,7 @@ static struct policy *policy;
 static struct admin_note *notes;
 static char *response;
 static const char *address;     /* of who asks */
+static int64_t most_us;         /* one request may take */
 
 static void save_at(const char *tenant, const char *id, const char *role)
 {
@@ -101,7 +102,8 @@ static int end(void **state)
 /* Asks in somebody's name, with ' for "; a policy that was set is in force from then on. */
 static const char *ask(const char *who, const char *text)
 {
-	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .address = address, .now_us = NOW };
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .address = address, .now_us = NOW,
+			   .most_us = most_us };
 	char *request = strdup(text);
 
 	for (char *p = request; *p; p++)
@@ -323,6 +325,50 @@ static void limit_grants(void)
 	policy_close(&policy);
 	assert_int_equal(policy_load(SPAN_LIT(text), &policy, &where), OK);
 	assert_done("root", ONE("'setAttribute','username':'cora','name':'unit','value':'icu3'"));
+}
+
+/* Accounts of 512 attributes, listed as often as a request can ask: some 300 MB. */
+static void a_request_has_an_answer_of_a_few_megabytes(void **state)
+{
+	static char text[COMMAND_REQUEST_MAX];
+	static struct draft draft;
+	char value[ACCOUNT_ATTRIBUTES_MAX][60], *at = text, *last;
+
+	(void)state;
+	draft_new(&draft, USER, SPAN_LIT("mercy"), SPAN_LIT("ana"));
+	for (size_t i = 0; i < ACCOUNT_ATTRIBUTES_MAX; i++) {
+		snprintf(value[i], sizeof(value[i]), "a-rather-long-name-of-a-channel-somebody-thought-up-%zu", i);
+		assert_true(draft_add_attribute(&draft, (struct attribute){ SPAN_LIT("channel"), span_str(value[i]) }, (struct grant){ 0 }));
+	}
+	for (int i = 0; i < 3; i++) {
+		draft.account.subject.id = span_str(i ? i > 1 ? "aya" : "ava" : "ana");
+		assert_int_equal(directory_save(d, &draft.account, false), OK);
+	}
+	at += sprintf(at, "{'commands':[");
+	for (int i = 0; i < 1000; i++)
+		at += sprintf(at, "%s{'command':'listUsers','verbose':true}", i ? "," : "");
+	strcpy(at, "]}");
+	ask("root", text);
+	if (strlen(response) < ADMIN_ANSWER_MAX / 2 || strlen(response) > 2 * ADMIN_ANSWER_MAX)
+		fail_msg("%zu bytes: %.300s", strlen(response), response);
+	assert_says("\"more\":true");
+	last = strrchr(response, '{');
+	assert_non_null(strstr(last, "in another, smaller one"));
+	assert_done("root", ONE("'listUsers','verbose':true"));
+	assert_says("\"more\":false");
+}
+
+static void a_request_has_its_time(void **state)
+{
+	(void)state;
+	most_us = 1;
+	assert_refused("root", "{'commands':[{'command':'setAttribute','username':'ana','name':'unit','value':'a'},"
+		       "{'command':'setAttribute','username':'ana','name':'unit','value':'b'}]}", "in another, smaller one");
+	assert_refused("root", ONE("'batch','commands':[{'command':'suspend','username':'ana'},{'command':'suspend','username':'root'}]"),
+		       "in another, smaller one");
+	most_us = 0;
+	assert_done("root", ONE("'getUser','username':'ana'"));
+	assert_says("\"state\":\"active\"");
 }
 
 static void who_may_grant_hands_out_what_the_policy_says_and_no_more(void **state)
@@ -785,6 +831,8 @@ int main(void)
 		TEST(a_batch_is_all_or_nothing),
 		TEST(accounts_are_made_changed_shown_listed_and_removed),
 		TEST(a_password_may_come_as_its_hash_when_that_is_worth_something), TEST(a_list_tells_all_when_asked),
+		TEST(a_request_has_an_answer_of_a_few_megabytes),
+		TEST(a_request_has_its_time),
 		TEST(who_may_grant_hands_out_what_the_policy_says_and_no_more), TEST(what_one_may_not_hand_out_one_may_not_take_back),
 		TEST(nobody_changes_what_they_hold_unless_the_policy_says_so), TEST(a_batch_with_one_grant_too_many_does_nothing),
 		TEST(an_administrator_is_asked_where_they_come_from),

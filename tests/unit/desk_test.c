@@ -733,6 +733,45 @@ static void what_is_done_while_the_broker_stops_is_on_record(void **state)
 	assert_int_equal(recorded(RECORDED(ADMIN), "user:bea: active -> suspended").entries, 1);
 }
 
+/* One author's requests leave room for others'. */
+static void an_author_has_a_share_of_the_places(void **state)
+{
+	int turned_away;
+
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "administrator", "icu3", "correct horse");
+	save(PULLCORD__V1__PARTY__PARTY_USER, "bea", "administrator", "icu3", "battery staple");
+	guard_tick(g);
+	person_login(0, "ana", "ana.t1", "correct horse");
+	person_login(1, "bea", "bea.t1", "battery staple");
+	for (int i = 0; i < CONTROL_WAITING_MAX; i++)
+		commands(0, "ana.t1", "{\"commands\":[{\"command\":\"setUserPassword\",\"username\":\"ana\",\"password\":\"12345678\"}]}");
+	turned_away = times_published(CONTROL_RESPONSE, "ana.t1");
+	assert_true(turned_away > 0 && turned_away <= CONTROL_WAITING_MAX - CONTROL_SHARE_MAX);
+	assert_non_null(strstr(asked.payload, "too many requests wait"));
+	commands(1, "bea.t1", "{\"commands\":[{\"command\":\"getUser\",\"username\":\"bea\"}]}");
+	assert_int_equal(times_published(CONTROL_RESPONSE, "bea.t1"), 0);
+	assert_non_null(strstr(answered("bea.t1"), "administrator"));
+}
+
+/* An alert that was not handed over was not disclosed, and an answer is not as if there had been none. */
+static void what_the_broker_does_not_take_is_not_called_sent(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m, false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	broker_refuses = true;
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	for (int i = 0; i < 10; i++)
+		guard_tick(g);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(DELIVER), "").entries, 0);
+	guard_start();
+}
+
 static void requests_past_the_limit_are_told_to_wait(void **state)
 {
 	static char large[COMMAND_REQUEST_MAX + 2];
@@ -783,6 +822,8 @@ int main(void)
 		TEST(a_broken_trial_is_refused_and_a_good_one_is_put_in_force),
 		TEST(who_is_no_administrator_is_not_heard),
 		TEST(an_answer_goes_to_nobody_who_took_the_client_id),
+		TEST(an_author_has_a_share_of_the_places),
+		TEST(what_the_broker_does_not_take_is_not_called_sent),
 		TEST(requests_past_the_limit_are_told_to_wait),
 	};
 	int failed;

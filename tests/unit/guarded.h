@@ -60,8 +60,12 @@ static void host_kick(const char *client)
 	strcpy(asked.kicked[asked.kicks++ % 4], client);
 }
 
-static void host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
+static bool broker_refuses;     /* what the guard wants to send */
+
+static bool host_publish(const char *client, const char *topic, struct span payload, int qos, bool retain)
 {
+	if (broker_refuses)
+		return false;
 	(void)qos, (void)retain;
 	memset(asked.payload, 0, sizeof(asked.payload));
 	asked.bytes = payload.n;
@@ -71,6 +75,7 @@ static void host_publish(const char *client, const char *topic, struct span payl
 		memcpy(asked.shown, asked.payload, sizeof(asked.shown));
 	strcpy(asked.client[asked.published % 64], client ? client : "");
 	strcpy(asked.topic[asked.published++ % 64], topic);
+	return true;
 }
 
 /* The answer to a request to read back. */
@@ -169,6 +174,7 @@ static int install(void **state)
 	memset(&asked, 0, sizeof(asked));
 	memset(&sent_back, 0, sizeof(sent_back));
 	had_before = 0;
+	broker_refuses = false;
 	snprintf(dir, sizeof(dir), "/tmp/guard.XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(mkdir(in_dir("keys"), 0700), 0);
