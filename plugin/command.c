@@ -213,7 +213,8 @@ static const char *read_field(struct order *o, enum field f, json_t *v)
 		return json_is_boolean(v) ? NULL : "true or false";
 	case KIND_HASH:
 		return json_string_length(v) == 64 && hex_decode(text_of(v), o->fingerprint, sizeof(o->fingerprint))
-			? NULL : "the SHA-256 of the certificate in 64 hexadecimal digits";
+			? NULL : f == FIELD_HASH ? "what getShadowPolicy tells, 64 hexadecimal digits"
+						 : "the SHA-256 of the certificate in 64 hexadecimal digits";
 	case KIND_WORDS:
 		return f == FIELD_USERS ? read_words(v, FIELD_USER, &o->member, &o->members)
 					: read_words(v, FIELD_ROLE, &o->role, &o->roles);

@@ -37,7 +37,7 @@ bool command_acts(enum command c);                /* it does more than look */
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
 	FIELD(VERSION, "version", NUMBER) FIELD(COUNT, "count", NUMBER) FIELD(ROLLBACK, "rollback", BOOL)              \
 	FIELD(REQUEST, "request", NUMBER) FIELD(SEGMENTS, "segments", NUMBERS)                                          \
-	FIELD(FINGERPRINT, "fingerprint", HASH) FIELD(USERS, "usernames", WORDS) FIELD(ROLES, "roles", WORDS)          \
+	FIELD(FINGERPRINT, "fingerprint", HASH) FIELD(HASH, "hash", HASH) FIELD(USERS, "usernames", WORDS) FIELD(ROLES, "roles", WORDS)          \
 	FIELD(ATTRIBUTES, "attributes", PAIRS) FIELD(COMMANDS, "commands", ORDERS)
 
 enum field {
@@ -58,7 +58,7 @@ struct order {
 	int64_t until_us;
 	uint64_t version, count, request;
 	bool rollback, verbose;
-	uint8_t fingerprint[32];
+	uint8_t fingerprint[32];    /* or hash: SHA-256 */
 	struct span *member, *role;
 	size_t members, roles;
 	uint32_t *segment;

@@ -96,7 +96,7 @@ void deed_clear_shadow(struct work *w, const struct order *o)
 		work_tell(w, "shadow policy: %s -> none", short_hash(was.hash).text);
 }
 
-/* Then it is on trial no longer. */
+/* Then it is on trial no longer. Only the one whose report they saw: another may have put one there since. */
 void deed_promote_shadow(struct work *w, const struct order *o)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
@@ -104,6 +104,11 @@ void deed_promote_shadow(struct work *w, const struct order *o)
 
 	if (directory_shadow(w->a->directory, &e) != OK) {
 		work_fail(w, "there is no shadow policy");
+		return;
+	}
+	if (memcmp(e.hash, o->fingerprint, sizeof(e.hash)) != 0) {
+		work_fail(w, "another one is on trial, %s..., set by %s: look at its report", short_hash(e.hash).text,
+			  e.by[0] ? e.by : "the operator");
 		return;
 	}
 	if (e.files) {

@@ -12,8 +12,8 @@
 #include "value.h"
 
 struct trying {
-	const char *dir, *file;
-	bool clear, promote, rollback;
+	const char *dir, *file, *promote;       /* promote: its hash */
+	bool clear, rollback;
 	struct live live;
 };
 
@@ -157,6 +157,8 @@ static char *request_of(const struct trying *t, struct span text)
 					  t->promote ? "promoteShadowPolicy" : "getShadowPolicy"));
 	if (t->file)
 		reply_text(r, "policy", text);
+	if (t->promote)
+		reply_text(r, "hash", span_str(t->promote));
 	if (t->promote && t->rollback)
 		reply_bool(r, "rollback", true);
 	reply_end(r);
@@ -263,9 +265,15 @@ static int promote(const struct trying *t, const struct install *in, struct dire
 	CLEANUP(edition_clear) struct edition e = { 0 }, same = { 0 };
 	uint64_t number;
 	enum err err = directory_shadow(d, &e);
+	char hex[65];
 
 	if (err != OK)
 		return no_shadow(err, in);
+	hex_encode(span(e.hash, sizeof(e.hash)), hex);
+	if (strcmp(hex, t->promote) != 0) {
+		report_error("another policy is on trial in %s: %s", in->dir, hex);
+		return CMD_NO;
+	}
 	if (e.files) {
 		report_error("it is made of several files: put them in place of those of %s and reload", in->dir);
 		return CMD_NO;
@@ -475,7 +483,8 @@ int policy_shadow(int argc, char **argv)
 	bool json = false, wanted = false;
 	const struct opt opt[] = {
 		OPT_FLAG("report", &wanted, "what would change, so far (also without this)"),
-		OPT_FLAG("promote", &t.promote, "put it in force: it becomes the installation's policy, with the next number"),
+		OPT_TEXT("promote", "HASH", &t.promote, "put the one with this hash, as the report ends with it, in force: it becomes the "
+			 "installation's policy, with the next number"),
 		OPT_FLAG("rollback", &t.rollback, "with --promote: also one that was in force before"),
 		OPT_FLAG("clear", &t.clear, "end the trial"),
 		OPT_TEXT("dir", "DIR", &t.dir, INSTALL_DIR_TEXT),
@@ -494,17 +503,19 @@ int policy_shadow(int argc, char **argv)
 			"Exit code 0: done, or nothing differed; 1: something did, or it failed.",
 		.example = "pullcord policy shadow new.policy --dir /etc/pullcord\n"
 			   "pullcord policy shadow --report\n"
-			   "pullcord policy shadow --promote --live --user root", OPTS(opt),
+			   "pullcord policy shadow --promote 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8 --live --user root", OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);
 
 	if (code != OPT_RUN)
 		return code;
 	t.file = file.n ? file.text[0] : NULL;
-	if ((t.file != NULL) + t.clear + t.promote + wanted > 1)
+	if ((t.file != NULL) + t.clear + (t.promote != NULL) + wanted > 1)
 		return opt_wrong(&page, "FILE, --report, --promote and --clear are four things to do; give one of them");
 	if (t.rollback && !t.promote)
 		return opt_wrong(&page, "--rollback goes with --promote");
+	if (t.promote && strspn(t.promote, "0123456789abcdef") != 64)
+		return opt_wrong(&page, "--promote takes the hash that the report ends with, 64 hexadecimal digits, not \"%s\"", t.promote);
 	report_json(json);
 	return t.live.on ? ask_broker(&t, &page) : work_on_folder(&t);
 }

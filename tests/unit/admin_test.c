@@ -744,6 +744,18 @@ static void why_is_told_with_the_path_through_the_rules(void **state)
 	assert_refused("root", ONE("'whoCan','access':'control','topic':'role.grant'"), "publish, subscribe or receive");
 }
 
+#define NO_HASH "0000000000000000000000000000000000000000000000000000000000000000"
+
+static const char *promotion(const struct edition *e, const char *more)
+{
+	static char text[200];
+	char hex[65];
+
+	hex_encode(span(e->hash, sizeof(e->hash)), hex);
+	snprintf(text, sizeof(text), ONE("'promoteShadowPolicy','hash':'%s'%s"), hex, more);
+	return text;
+}
+
 /* What the directory keeps of a trial; that the broker asks it, desk_test says. */
 static void a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there(void **state)
 {
@@ -755,7 +767,9 @@ static void a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there(
 	assert_refused("root", ONE("'setShadowPolicy'"), "exactly one of \\\"policy\\\", \\\"version\\\"");
 	assert_refused("root", ONE("'setShadowPolicy','version':9"), "there is no text of version 9");
 	assert_refused("root", ONE("'setShadowPolicy','policy':'tenant mercy\\ninclude x\\n'"), "files cannot be included here");
-	assert_refused("root", ONE("'promoteShadowPolicy'"), "there is no shadow policy");
+	assert_refused("root", ONE("'promoteShadowPolicy'"), "it needs \\\"hash\\\"");
+	assert_refused("root", ONE("'promoteShadowPolicy','hash':'abc'"), "what getShadowPolicy tells");
+	assert_refused("root", ONE("'promoteShadowPolicy','hash':'" NO_HASH "'"), "there is no shadow policy");
 	assert_refused("root", ONE("'getShadowPolicy'"), "there is no shadow policy");
 	assert_int_equal(directory_shadow(d, &e), ERR_NOT_FOUND);
 	assert_done("root", ONE("'setShadowPolicy','policy':'tenant mercy\\nrole admin\\n  allow control *\\n'"));
@@ -764,15 +778,18 @@ static void a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there(
 	assert_string_equal(e.text, "tenant mercy\nrole admin\n  allow control *\n");
 	assert_done("root", ONE("'getShadowPolicy'"));
 	assert_says("\"by\":\"root\"");
-	assert_done("root", ONE("'promoteShadowPolicy'"));
+	/* Somebody put another there since its author looked. */
+	assert_refused("root", ONE("'promoteShadowPolicy','hash':'" NO_HASH "'"), "set by root: look at its report");
+	assert_done("root", promotion(&e, ""));
 	assert_says("\"version\":2");
 	assert_note(0, ALLOWED, "policy: version 1 -> 2, the shadow policy");
 	assert_memory_equal(policy_version(policy), e.hash, 16);
 	edition_clear(&e);
 	assert_int_equal(directory_shadow(d, &e), ERR_NOT_FOUND);
 	assert_done("root", ONE("'setShadowPolicy','version':1"));
-	assert_refused("root", ONE("'promoteShadowPolicy'"), "it is the text of version 1");
-	assert_done("root", ONE("'promoteShadowPolicy','rollback':true"));
+	assert_int_equal(directory_shadow(d, &e), OK);
+	assert_refused("root", promotion(&e, ""), "it is the text of version 1");
+	assert_done("root", promotion(&e, ",'rollback':true"));
 	assert_note(0, ALLOWED, "policy: version 2 -> 3, a step back, the shadow policy");
 }
 

@@ -664,6 +664,8 @@ static void a_trial_that_cannot_be_read_is_said_once(void **state)
 static void a_broken_trial_is_refused_and_a_good_one_is_put_in_force(void **state)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
+	uint8_t hash[32];
+	char hex[65], text[200];
 
 	(void)state;
 	root_sets_a_trial();
@@ -673,7 +675,10 @@ static void a_broken_trial_is_refused_and_a_good_one_is_put_in_force(void **stat
 	assert_non_null(strstr(answered("root.t1"), "the first tenant must stay mercy"));
 	commands(5, "root.t1", COMMAND("\"setShadowPolicy\",\"version\":1"));
 	assert_non_null(strstr(answered("root.t1"), "it is in force already"));
-	commands(5, "root.t1", COMMAND("\"promoteShadowPolicy\""));
+	policy_hash(shadow_policy(g->shadow), hash);
+	hex_encode(span(hash, sizeof(hash)), hex);
+	snprintf(text, sizeof(text), COMMAND("\"promoteShadowPolicy\",\"hash\":\"%s\""), hex);
+	commands(5, "root.t1", text);
 	assert_non_null(strstr(answered("root.t1"), "\"version\":2"));
 	assert_null(g->shadow);
 	assert_int_equal(directory_edition(g->directory, 0, &newest), OK);
