@@ -56,3 +56,11 @@ void alarms_certificate(struct alarms *a, const struct cert *c, const char *file
 			KV_STR("text", early ? "it is not valid yet: is the clock right?" : ""));
 	a->certificate_said = days;
 }
+
+void alarms_record(struct alarms *a, enum attest_state s, int64_t now_ms)
+{
+	if (s == ATTEST_CONTRADICTED)
+		trouble_seen(&a->trouble, TROUBLE_RECORD, now_ms);
+	if (s == ATTEST_SILENT)
+		trouble_seen(&a->trouble, TROUBLE_RECORD_SILENT, now_ms);
+}

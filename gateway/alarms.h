@@ -5,6 +5,7 @@
 
 #include "cert.h"
 #include "trouble.h"
+#include "attest.h"
 
 struct alarms {
 	struct trouble trouble;
@@ -23,5 +24,7 @@ void alarms_kept(struct alarms *a);
 void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms);
 /* Long before the certificate ends, and on each day: or it is found out when nothing connects any more. */
 void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms);
+/* What this gateway, as its witness, thinks of the broker's record. */
+void alarms_record(struct alarms *a, enum attest_state s, int64_t now_ms);
 
 #endif

@@ -67,6 +67,10 @@ void gateway_hear(struct gateway *g, const struct uplink_event *m)
 	struct topic t;
 	enum err err = topic_parse(m->topic, &t);
 
+	if (err == OK && t.kind == TOPIC_WITNESS_ADD && for_us(g, &t)) {
+		attest_hear(g->spec.attest, m->payload, real_us(g));
+		return;
+	}
 	if (err == OK && (!on[t.kind] || !for_us(g, &t)))
 		err = ERR_KIND;
 	g->arena.used = 0;

@@ -25,6 +25,8 @@ static enum err fill(const struct conf *c, const char *tenant, const char *devic
 	for (unsigned i = 0; i < c->units; i++)
 		if (!has_unit(c, i, c->unit[i].unit))
 			TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_ACK, tenant, c->unit[i].unit, device));
+	if (c->witness_vkey[0])
+		TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_WITNESS_ADD, tenant, "main", device));
 	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_STORED, tenant, device));
 	return TOPIC_BUILD(f->text[f->n++], TOPIC_CMD, tenant, device);
 }

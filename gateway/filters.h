@@ -1,10 +1,10 @@
-/* filters: what a gateway hears: the acknowledgements of each of its units, receipts, commands. One block. */
+/* filters: what a gateway hears: the acknowledgements of each of its units, receipts, commands, checkpoints. One block. */
 #ifndef PULLCORD_FILTERS_H
 #define PULLCORD_FILTERS_H
 
 #include "conf.h"
 
-#define FILTERS_MAX (CONF_UNITS_MAX + 3)
+#define FILTERS_MAX (CONF_UNITS_MAX + 4)
 
 struct filters;
 

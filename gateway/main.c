@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "aside.h"
+#include "attest.h"
 #include "cert.h"
 #include "conf.h"
 #include "crypt.h"
@@ -37,6 +38,7 @@ struct daemon {
 	struct waker *waker;
 	struct timer *timer;
 	struct scout *scout;
+	struct attest *attest;
 	struct gateway *gateway;
 	struct input *input[CONF_INPUTS_MAX];
 	struct vigil vigil;
@@ -91,6 +93,14 @@ static const struct remedy {
 	{ ERR_EXISTS, "; another program listens there" },
 	{ ERR_NOT_FOUND, "; the folder, the file or the machine's address must be there first" },
 	{ ERR_DENIED, "; this user may not use it" },
+	{ OK, "" },
+}, attest_remedies[] = {
+	{ ERR_BUSY, "; is another gateway running?" },
+	{ ERR_NOT_FOUND, "; it, or the folder it is to be in, must be there" },
+	{ ERR_DENIED, "; a folder must be ours, with mode 0700, and what is in it 0600" },
+	{ ERR_EXISTS, "; it is of another device" },
+	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as in record.vkey" },
+	{ ERR_CORRUPT, "; what it kept is no checkpoint of that record: let somebody look before it is deleted" },
 	{ OK, "" },
 };
 
@@ -302,10 +312,25 @@ static bool open_scout(struct daemon *d)
 	return e == OK;
 }
 
+/* Alerts come first: a gateway that cannot be a witness is one without, and says so. */
+static void open_attest(struct daemon *d)
+{
+	const struct attest_spec spec = {
+		.folder = d->conf.witness_folder, .vkey = d->conf.witness_vkey, .tenant = d->tenant, .device = d->device,
+		.every_ms = d->conf.witness_every_s * 1000LL, .wake = wake, .ctx = d,
+	};
+	const char *what;
+	enum err e = d->conf.witness_vkey[0] ? attest_open(&spec, &d->attest, &what) : OK;
+
+	if (e != OK)
+		log_say(EV_WITNESS_FAILED, KV_STR("file", what), KV_STR("why", err_text(e)),
+			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
+}
+
 static bool open_gateway(struct daemon *d)
 {
 	const struct pipeline_spec spec = {
-		.conf = &d->conf, .cert = d->cert, .scout = d->scout, .device = d->device, .tenant = d->tenant, .root = d->root,
+		.conf = &d->conf, .cert = d->cert, .scout = d->scout, .attest = d->attest, .device = d->device, .tenant = d->tenant, .root = d->root,
 		.uplink = &uplink_paho, .now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake, .ctx = d,
 	};
 	enum err e = pipeline_open(&spec, &d->gateway);
@@ -329,7 +354,10 @@ static bool open_vigil(struct daemon *d)
 
 static bool open_all(struct daemon *d)
 {
-	if (!open_loop(d) || !open_scout(d) || !open_gateway(d))
+	if (!open_loop(d) || !open_scout(d))
+		return false;
+	open_attest(d);
+	if (!open_gateway(d))
 		return false;
 	for (unsigned i = 0; i < d->conf.inputs; i++)
 		if (!open_input(d, i))
@@ -353,6 +381,7 @@ static int serve(struct daemon *d)
 	if (d->gateway)
 		close_inputs(d);
 	pipeline_close(&d->gateway);
+	attest_close(&d->attest);
 	scout_close(&d->scout);
 	if (d->loop)
 		loop_close(&d->loop);
@@ -371,6 +400,16 @@ static bool check_brokers(const struct daemon *d)
 	if (e != OK)
 		complain("%s: [uplink] others: at most %d brokers, HOST or HOST:PORT with blanks between, not \"%s\"",
 			 d->conf_path, SCOUT_BROKERS_MAX - 1, d->conf.uplink_others);
+	return e == OK;
+}
+
+static bool check_attest(const struct daemon *d)
+{
+	enum err e = d->conf.witness_vkey[0] ? attest_check(d->conf.witness_vkey) : OK;
+
+	if (e != OK)
+		complain("%s: [witness] vkey: cannot use %s: %s%s", d->conf_path, d->conf.witness_vkey, err_text(e),
+			 remedy(attest_remedies, e));
 	return e == OK;
 }
 
@@ -430,7 +469,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_inputs(d))
+		if (!check_attest(d) || !check_inputs(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

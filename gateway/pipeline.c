@@ -654,6 +654,7 @@ static void tick_trouble(struct gateway *g)
 	alarms_certificate(&g->alarms, &g->spec.cert, g->spec.conf->uplink_certfile, real_us(g), now_ms(g));
 	if (outbox_aside_count(g->outbox))
 		trouble_seen(&g->alarms.trouble, TROUBLE_ASIDE, now_ms(g));
+	alarms_record(&g->alarms, g->spec.conf->witness_vkey[0] ? attest_state(g->spec.attest, now_ms(g)) : ATTEST_GOOD, now_ms(g));
 	if (g->link.state == LINK_UP && !g->stopping)
 		tell_troubles(g);
 }
@@ -732,6 +733,8 @@ int64_t pipeline_run(struct gateway *g)
 	tick_silence(g);
 	tick_state(g);
 	send_some(g);
+	if (g->link.state == LINK_UP && !g->stopping)
+		attest_run(g->spec.attest, g->spec.uplink, g->uplink, &g->ids, now_ms(g), real_us(g));
 	return next_run(g);
 }
 

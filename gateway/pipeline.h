@@ -14,6 +14,7 @@
 #include "scout.h"
 #include "self.h"
 #include "uplink.h"
+#include "attest.h"
 
 struct gateway;
 
@@ -21,6 +22,7 @@ struct pipeline_spec {
 	const struct conf *conf;            /* texts and units are borrowed until pipeline_close() */
 	struct cert cert;
 	struct scout *scout;                /* borrowed until pipeline_close(); NULL: the first broker, the files as they are */
+	struct attest *attest;                /* borrowed until pipeline_close(); NULL: no witness, or it could not become one */
 	const char *device, *tenant;
 	const uint8_t *root;                /* of the outbox, 32 bytes; borrowed for the call */
 	const struct uplink_kind *uplink;

@@ -11,6 +11,7 @@
 #include "cmd.h"
 #include "cur.h"
 #include "pki.h"
+#include "policy_file.h"
 #include "remote.h"
 #include "report.h"
 #include "topic.h"
@@ -76,17 +77,37 @@ static int make_certificate(const struct kit *k, const struct install *in, const
 	return CMD_NO;
 }
 
-static enum err copy_ca(const struct kit *k, const struct install *in)
+static enum err copy_file(const struct kit *k, const struct install *in, const char *name)
 {
 	CLEANUP(free_cleanup) char *text = NULL;
 	char path[PATH_MAX];
 	size_t n;
 	enum err e;
 
-	TRY(install_read(install_path(in, "ca.crt").text, CA_BYTES_MAX, &text, &n));
-	path_in(k, "ca.crt", path);
+	TRY(install_read(install_path(in, name).text, CA_BYTES_MAX, &text, &n));
+	path_in(k, name, path);
 	e = install_write(path, span(text, n), 0644);
 	return e == ERR_EXISTS ? OK : e;    /* the folder of a device enrolled before */
+}
+
+/* Do its roles let it cosign the record? Then it shall: the policy is here, and so is the record's verifier key. */
+static bool may_witness(const struct kit *k, const struct install *in, const char *id)
+{
+	CLEANUP(policy_close) struct policy *policy = NULL;
+	CLEANUP(holder_close) struct holder *holder = NULL;
+	char text[TOPIC_BYTES_MAX + 1];
+	struct span role[OPT_LIST_MAX];
+	struct subject s = { .party = devices.party, .tenant = span_str(in->tenant), .id = span_str(id), .role = role, .anywhere = true };
+	struct policy_error where;
+	struct topic topic;
+
+	for (; s.roles < k->holding.role.n; s.roles++)
+		role[s.roles] = span_str(k->holding.role.text[s.roles]);
+	return access(install_path(in, "record.vkey").text, R_OK) == 0 &&
+	       policy_file_load(install_path(in, "pullcord.policy").text, &policy, &where) == OK &&
+	       span_is(policy_tenant(policy), in->tenant) && policy_bind(policy, &s, &holder) == OK &&
+	       TOPIC_BUILD(text, TOPIC_COSIGNATURE, in->tenant, "main", id) == OK && topic_parse(span_str(text), &topic) == OK &&
+	       policy_decide(policy, holder, ACCESS_PUBLISH, &topic).allow;
 }
 
 /* What the gateway takes for granted is not said: the folder may lie there, or be copied there once more. */
@@ -98,7 +119,7 @@ static void put_path(struct put *out, const char *setting, const char *at, const
 
 /* Settings that work where the folder will lie; inputs are added there. What the gateway writes goes into the folder
  * only when it stays here: a device's /etc is not for that. */
-static enum err write_settings(const struct kit *k, const struct install *in)
+static enum err write_settings(const struct kit *k, const struct install *in, bool witness)
 {
 	const char *at = place_of(k), *unit = k->holding.unit.n ? k->holding.unit.text[0] : "default";
 	struct pki_facts broker;
@@ -124,6 +145,10 @@ static enum err write_settings(const struct kit *k, const struct install *in)
 		put_str(&out, "\n[health]\n");
 		put_path(&out, "status", at, "gateway.status");
 	}
+	if (witness)
+		put_fmt(&out, "\n[witness]\nvkey = %s/record.vkey\n", at);
+	if (witness && !k->at)
+		put_fmt(&out, "folder = %s/witness\n", at);
 	TRY(put_end(&out));
 	path_in(k, "gateway.ini", path);
 	e = install_write(path, put_span(&out), 0644);
@@ -143,13 +168,16 @@ static void remove_certificate(const struct kit *k)
 static int fill_folder(const struct kit *k, const struct install *in, const char *id)
 {
 	int code = make_certificate(k, in, id);
+	bool witness = may_witness(k, in, id);
 	enum err e;
 
 	if (code != CMD_DONE)
 		return code;
-	e = copy_ca(k, in);
+	e = copy_file(k, in, "ca.crt");
+	if (e == OK && witness)
+		e = copy_file(k, in, "record.vkey");
 	if (e == OK)
-		e = write_settings(k, in);
+		e = write_settings(k, in, witness);
 	if (e == OK)
 		return CMD_DONE;
 	remove_certificate(k);
@@ -218,7 +246,7 @@ static int enroll_folder(struct kit *k, const struct opt_page *page, const struc
 /* What fill_folder() made, when the broker will not have the device. Settings that were there before stay. */
 static void empty_folder(const struct kit *k)
 {
-	static const char *const made[] = { "ca.crt", "gateway.ini" };
+	static const char *const made[] = { "ca.crt", "record.vkey", "gateway.ini" };
 	char path[PATH_MAX];
 
 	remove_certificate(k);

@@ -15,7 +15,9 @@
 	X(ASIDE, MEDIUM, 5, "gateway.set-aside", "The broker refuses messages of this gateway; they are kept there")   \
 	X(OUTBOX, MEDIUM, 86400, "gateway.outbox-replaced", "This gateway's store was unreadable and was put aside")   \
 	X(CLOCK, LOW, 600, "gateway.clock", "This gateway's clock is wrong; it goes by the broker's")                  \
-	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon or is not valid: renew it")
+	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon or is not valid: renew it") \
+	X(RECORD, MEDIUM, 5, "gateway.record-contradicted", "The broker's record is not what this gateway has seen of it: tell IT") \
+	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT")
 
 #define TROUBLE_NAME(name, ...) TROUBLE_##name,
 enum trouble_kind { TROUBLES(TROUBLE_NAME) TROUBLE_KINDS };

@@ -141,6 +141,20 @@ static void a_full_gateway_refuses_and_says_so(void **state)
 	fail_msg("nobody was told");
 }
 
+/* It is configured as one: that nobody watches is not to go unnoticed. */
+static void a_witness_that_cannot_be_one_is_told(void **state)
+{
+	(void)state;
+	come_up();
+	now += 2000;
+	run();
+	assert_int_equal(sent_count("/alert/low/"), 0);
+	strcpy(conf.witness_vkey, "record.vkey");
+	now += 2000;
+	run();
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.record-silent");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -151,6 +165,7 @@ int main(void)
 		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
 		WITH_HOUSE(nor_one_that_is_not_valid_yet),
 		WITH_HOUSE(a_full_gateway_refuses_and_says_so),
+		WITH_HOUSE(a_witness_that_cannot_be_one_is_told),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

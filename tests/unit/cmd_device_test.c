@@ -53,7 +53,7 @@ static void remove_in(const char *folder, const char *const *name, size_t n)
 
 static void remove_kit(const char *folder)
 {
-	static const char *const name[] = { "device.crt", "device.key", "ca.crt", "gateway.ini" };
+	static const char *const name[] = { "device.crt", "device.key", "ca.crt", "gateway.ini", "record.vkey" };
 
 	remove_in(folder, name, countof(name));
 }
@@ -71,6 +71,8 @@ static int unmake(void **state)
 	fclose(quiet);
 	return 0;
 }
+
+static int enroll_of(const char *id, const char *role, const char *tenant);
 
 /* `at` NULL: not said. */
 static int enroll(const char *id, const char *out, const char *at)
@@ -114,6 +116,8 @@ static void a_folder_that_was_moved_is_good_where_it_lies(void **state)
 	conf_init(&plain);
 	assert_string_equal(c.gateway_outbox, plain.gateway_outbox);
 	assert_string_equal(c.gateway_root_key, plain.gateway_root_key);
+	assert_int_equal(access(c.witness_vkey, R_OK), 0);
+	assert_string_equal(c.witness_folder, plain.witness_folder);
 	remove_kit("device/pullcord");
 }
 
@@ -145,7 +149,30 @@ static void a_folder_that_stays_keeps_everything_in_it(void **state)
 	assert_int_equal(strncmp(c.gateway_outbox, here, n), 0);
 	assert_int_equal(strncmp(c.gateway_root_key, here, n), 0);
 	assert_int_equal(strncmp(c.uplink_keyfile, here, n), 0);
+	assert_int_equal(strncmp(c.witness_folder, here, n), 0);
 	remove_kit("nc3");
+}
+
+/* Whom the policy lets: a tablet lies in a patient's hands. */
+static void only_who_may_is_made_a_witness(void **state)
+{
+	struct conf_fault fault;
+	struct conf c;
+	char path[512];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(enroll_of("tb1", "tablet-device", NULL), CMD_DONE);
+	assert_int_not_equal(access(scratch_path(&scratch, "tb1/record.vkey"), F_OK), 0);
+	snprintf(path, sizeof(path), "%s/gateway.ini", scratch_path(&scratch, "tb1"));
+	f = fopen(path, "a");
+	must(f && fputs("[input station]\nkind = mllp\n", f) >= 0 && fclose(f) == 0);
+	assert_int_equal(conf_load(path, &c, &fault), OK);
+	assert_string_equal(c.witness_vkey, "");
+	assert_int_equal(enroll_of("w1", "witness", NULL), CMD_DONE);
+	assert_int_equal(access(scratch_path(&scratch, "w1/record.vkey"), R_OK), 0);
+	remove_kit("tb1");
+	remove_kit("w1");
 }
 
 static void a_refused_enrolment_leaves_no_folder(void **state)
@@ -238,6 +265,7 @@ int main(void)
 		cmocka_unit_test(a_folder_that_was_moved_is_good_where_it_lies),
 		cmocka_unit_test(a_folder_for_the_usual_place_names_no_path),
 		cmocka_unit_test(a_folder_that_stays_keeps_everything_in_it),
+		cmocka_unit_test(only_who_may_is_made_a_witness),
 		cmocka_unit_test(a_refused_enrolment_leaves_no_folder),
 		cmocka_unit_test(a_certificate_says_whose_device_it_is),
 		cmocka_unit_test(a_suspension_lifts_no_quarantine),

@@ -32,6 +32,24 @@ static void each_unit_once_then_receipts_and_commands(void **state)
 	filters_free(&f);
 }
 
+static void a_witness_hears_of_checkpoints(void **state)
+{
+	const char *got[FILTERS_MAX];
+	struct filters *f = NULL;
+	bool heard = false;
+	size_t n;
+
+	(void)state;
+	strcpy(conf.witness_vkey, "record.vkey");
+	assert_int_equal(filters_make(&conf, "mercy", "nc-1", &f), OK);
+	n = filters_list(f, got);
+	for (size_t i = 0; i < n; i++)
+		heard = heard || strcmp(got[i], "mercy/audit/main/witness/nc-1/add") == 0;
+	assert_true(heard);
+	filters_free(&f);
+	conf.witness_vkey[0] = '\0';
+}
+
 static void a_name_that_is_no_word_is_refused(void **state)
 {
 	struct filters *f = NULL;
@@ -45,6 +63,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_unit_once_then_receipts_and_commands),
+		cmocka_unit_test(a_witness_hears_of_checkpoints),
 		cmocka_unit_test(a_name_that_is_no_word_is_refused),
 	};
 

@@ -1,0 +1,47 @@
+/* attest: this gateway as a witness of the broker's record. Now and then it asks for the newest checkpoint, says how far it
+ * has seen, and cosigns what continues that (witness.h). A thread of its own judges, writes and signs: the loop never waits
+ * for it, nor for its disk.
+ *
+ *     {tenant}/audit/main/witness/{device}/req            the size it has seen, decimal
+ *     .../add                                             the answer, an add-checkpoint body
+ *     .../cosignature                                     a line
+ *
+ * Loop's thread only. */
+#ifndef PULLCORD_ATTEST_H
+#define PULLCORD_ATTEST_H
+
+#include "topic.h"
+#include "uplink.h"
+#include "witness.h"
+
+#define ATTEST_SILENT_MS (15 * 60 * 1000LL)
+
+struct attest;
+
+struct attest_spec {
+	const char *folder;             /* its notebook (notebook.h) */
+	const char *vkey;               /* file of the record's verifier key */
+	const char *tenant, *device;    /* it is the witness {tenant}/device/{device} */
+	int64_t every_ms;
+	void (*wake)(void *ctx);        /* from its thread: attest_run() has something to do */
+	void *ctx;
+};
+
+/* Copies. Errors: those of notebook_open(); ERR_SYNTAX, ERR_KEY also of the verifier key, *what says which of them failed:
+ * a path to name. */
+enum err attest_open(const struct attest_spec *spec, struct attest **out, const char **what) MUST_USE;
+void attest_close(struct attest **v);
+/* Is that a file of a record's verifier key? */
+enum err attest_check(const char *vkey) MUST_USE;
+
+/* While connected, often: asks when it is time, and sends what the thread has signed. NULL is no witness. */
+void attest_run(struct attest *v, const struct uplink_kind *kind, struct uplink *to, struct id_maker *ids, int64_t now_ms,
+	       int64_t real_us);
+/* What came on .../add; what was not asked for is not looked at. */
+void attest_hear(struct attest *v, struct span body, int64_t real_us);
+
+/* CONTRADICTED: it witnesses no more. SILENT: asked again and again, the broker showed nothing new for ATTEST_SILENT_MS. */
+enum attest_state { ATTEST_GOOD, ATTEST_SILENT, ATTEST_CONTRADICTED };
+enum attest_state attest_state(const struct attest *v, int64_t now_ms);     /* NULL: it should witness and cannot: silent */
+
+#endif

@@ -1,0 +1,336 @@
+/* attest: the gateway as a witness: it asks, judges beside the loop, cosigns, and tells the staff when the record is not what
+ * it has seen. */
+#include "pipelined.h"
+
+#include <stdio.h>
+
+#include "signed_log.h"
+#include "attest.h"
+
+#define REQ "mercy/audit/main/witness/nc-1/req"
+#define ADD "mercy/audit/main/witness/nc-1/add"
+#define COSIGNATURE "mercy/audit/main/witness/nc-1/cosignature"
+
+static struct signed_log l, other;
+static uint8_t body[WITNESS_BODY_MAX];
+static char vkey_path[400], folder[400], said[2048];
+static const char *what;
+
+static void note_log(enum log_level level, const char *line)
+{
+	size_t n = strlen(said);
+
+	(void)level;
+	snprintf(said + n, sizeof(said) - n, "%s\n", line);
+}
+
+static enum err watch(void)
+{
+	const struct attest_spec spec = {
+		.folder = folder, .vkey = vkey_path, .tenant = "mercy", .device = "nc-1", .every_ms = 60000, .wake = no_wake,
+	};
+
+	return attest_open(&spec, &attest, &what);
+}
+
+static int make_witness(void **state)
+{
+	char vkey[400];
+	FILE *f;
+
+	if (make(state))
+		return -1;
+	log_to(note_log);
+	said[0] = '\0';
+	pipeline_close(&g);
+	log_init(&l);
+	other = l;
+	log_grow(&l, 1000, 'a');
+	log_grow(&other, 100, 'a');
+	log_grow(&other, 1000, 'b');
+	snprintf(folder, sizeof(folder), "%s", scratch_path(&scratch, "witness"));
+	snprintf(vkey_path, sizeof(vkey_path), "%s", scratch_path(&scratch, "record.vkey"));
+	assert_int_equal(vkey_write(l.key.name, l.key.pub, vkey, sizeof(vkey)), OK);
+	f = fopen(vkey_path, "w");
+	fprintf(f, "%s\n", vkey);
+	fclose(f);
+	strcpy(conf.witness_vkey, vkey_path);
+	if (watch() != OK)
+		return -1;
+	start();
+	return 0;
+}
+
+static void empty_folder(void)
+{
+	DIR *d = opendir(folder);
+	char path[700];
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		remove(path);
+	}
+	if (d)
+		closedir(d);
+}
+
+static int drop_witness(void **state)
+{
+	pipeline_close(&g);
+	attest_close(&attest);
+	empty_folder();
+	return drop(state);
+}
+
+/* What the broker answers, and some time for the thread to make up its mind. */
+static void hears(struct signed_log *log, uint64_t old, uint64_t size)
+{
+	unsigned cosigned = sent_count(COSIGNATURE);
+	size_t lines = strlen(said);
+
+	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT(ADD),
+					    .payload = log_body(log, old, size, body) });
+	for (int i = 0; i < 5000 && sent_count(COSIGNATURE) == cosigned && strlen(said) == lines; i++) {
+		pipeline_run(g);
+		usleep(1000);
+	}
+}
+
+static void a_minute_passes(void)
+{
+	now += 60000;
+	run();
+}
+
+static bool last_asks_from(const char *size)
+{
+	const struct sent *s = sent(REQ, sent_count(REQ) - 1);
+
+	return s && s->n == strlen(size) && memcmp(s->payload, size, s->n) == 0 && !s->retain;
+}
+
+/* Is the last line it sent its own, under that checkpoint? */
+static void assert_cosigned(uint64_t size)
+{
+	const struct sent *s = sent(COSIGNATURE, sent_count(COSIGNATURE) - 1);
+	uint8_t text[NOTE_BYTES_MAX];
+	struct put note = put(text, sizeof(text));
+	struct witness_request r;
+	char vkey[400], path[700];
+	struct span rest;
+	struct cosigner self;
+	uint64_t when;
+	FILE *f;
+
+	assert_non_null(s);
+	assert_int_equal(witness_read(log_body(&l, 0, size, body), &r), OK);
+	put_bytes(&note, r.note);
+	put_bytes(&note, span(s->payload, s->n));
+	snprintf(path, sizeof(path), "%s/vkey", folder);
+	f = fopen(path, "r");
+	assert_non_null(fgets(vkey, sizeof(vkey), f));
+	fclose(f);
+	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &self), OK);
+	assert_true(span_is(self.name, "mercy/device/nc-1"));
+	assert_int_equal(note_cosigned(put_span(&note), &self, &when), OK);
+	assert_true(when >= 1700000000);
+}
+
+static bool told(const char *priority, const char *code)
+{
+	for (unsigned i = 0; i < sent_count(priority); i++)
+		if (strcmp(read_alert(sent(priority, i))->code, code) == 0)
+			return true;
+	return false;
+}
+
+/* ---- */
+
+static void it_asks_and_cosigns_what_continues(void **state)
+{
+	bool subscribed = false;
+
+	(void)state;
+	come_up();
+	for (unsigned i = 0; i < b.subscribed && i < countof(b.filter); i++)
+		subscribed = subscribed || strcmp(b.filter[i], ADD) == 0;
+	assert_true(subscribed);
+	assert_int_equal(sent_count(REQ), 1);
+	assert_true(last_asks_from("0\n"));
+	hears(&l, 0, 70);
+	assert_cosigned(70);
+	a_minute_passes();
+	assert_true(last_asks_from("70\n"));
+	hears(&l, 70, 300);
+	assert_int_equal(sent_count(COSIGNATURE), 2);
+	assert_cosigned(300);
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+}
+
+static void what_was_not_asked_for_is_not_looked_at(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 70);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT(ADD),
+					    .payload = log_body(&other, 70, 300, body) });
+	for (int i = 0; i < 50; i++) {
+		pipeline_run(g);
+		usleep(1000);
+	}
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+	assert_int_equal(sent_count(COSIGNATURE), 1);
+}
+
+static void after_a_restart_it_goes_on_from_what_it_has_seen(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 70);
+	pipeline_close(&g);
+	attest_close(&attest);
+	assert_int_equal(watch(), OK);
+	start();
+	come_up();
+	assert_true(last_asks_from("70\n"));
+	hears(&l, 70, 90);
+	assert_cosigned(90);
+}
+
+static void assert_contradicted(void)
+{
+	unsigned asked = sent_count(REQ), cosigned = sent_count(COSIGNATURE);
+
+	assert_int_equal(attest_state(attest, now), ATTEST_CONTRADICTED);
+	assert_non_null(strstr(said, "record_contradicted"));
+	now += 2000;
+	run();
+	assert_true(told("/alert/medium/", "gateway.record-contradicted"));
+	a_minute_passes();
+	a_minute_passes();
+	assert_int_equal(sent_count(REQ), asked);
+	assert_int_equal(sent_count(COSIGNATURE), cosigned);
+}
+
+static void a_fork_is_told_and_is_the_end(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	a_minute_passes();
+	hears(&other, 301, 400);
+	assert_contradicted();
+	pipeline_close(&g);
+	attest_close(&attest);
+	said[0] = '\0';
+	assert_int_equal(watch(), OK);
+	start();
+	assert_contradicted();
+}
+
+static void a_record_set_back_is_told(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	a_minute_passes();
+	hears(&l, 200, 200);
+	assert_contradicted();
+}
+
+static void what_another_key_signed_is_refused_and_no_evidence(void **state)
+{
+	struct signed_log stranger = l;
+
+	(void)state;
+	stranger.secret[0] ^= 1;
+	come_up();
+	hears(&stranger, 0, 70);
+	assert_non_null(strstr(said, "checkpoint_refused"));
+	assert_non_null(strstr(said, "bad-signature"));
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+	assert_int_equal(sent_count(COSIGNATURE), 0);
+	a_minute_passes();
+	hears(&l, 0, 70);
+	assert_cosigned(70);
+}
+
+static void what_cannot_be_kept_is_not_cosigned(void **state)
+{
+	(void)state;
+	come_up();
+	empty_folder();
+	assert_int_equal(rmdir(folder), 0);
+	hears(&l, 0, 70);
+	assert_non_null(strstr(said, "witness_failed"));
+	assert_int_equal(sent_count(COSIGNATURE), 0);
+	a_minute_passes();
+	assert_true(last_asks_from("0\n"));
+}
+
+/* A broker that does not answer, or shows the same old checkpoint again and again, is hiding something, or is broken. */
+static void silence_is_told_and_ends(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 70);
+	for (int minute = 1; minute <= 20; minute++) {
+		assert_int_equal(attest_state(attest, now), minute <= 16 ? ATTEST_GOOD : ATTEST_SILENT);
+		a_minute_passes();
+		if (minute % 2)
+			hears(&l, 70, 70);
+	}
+	assert_true(told("/alert/low/", "gateway.record-silent"));
+	a_minute_passes();
+	hears(&l, 70, 80);
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+}
+
+/* An hour without a broker is no silence of its record. */
+static void who_is_not_connected_hears_nothing(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 70);
+	b.up = false;
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "cable" });
+	run();
+	now += 3600000;
+	run();
+	come_up();
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+}
+
+static void what_is_wrong_with_its_files_is_named(void **state)
+{
+	FILE *f;
+
+	(void)state;
+	pipeline_close(&g);
+	attest_close(&attest);
+	assert_int_equal(attest_check(vkey_path), OK);
+	f = fopen(vkey_path, "w");
+	fputs("no key\n", f);
+	fclose(f);
+	assert_int_equal(attest_check(vkey_path), ERR_SYNTAX);
+	assert_int_equal(watch(), ERR_SYNTAX);
+	assert_string_equal(what, vkey_path);
+	remove(vkey_path);
+	assert_int_equal(watch(), ERR_NOT_FOUND);
+	start();
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, make_witness, drop_witness)
+		CASE(it_asks_and_cosigns_what_continues), CASE(what_was_not_asked_for_is_not_looked_at),
+		CASE(after_a_restart_it_goes_on_from_what_it_has_seen), CASE(a_fork_is_told_and_is_the_end),
+		CASE(a_record_set_back_is_told), CASE(what_another_key_signed_is_refused_and_no_evidence),
+		CASE(what_cannot_be_kept_is_not_cosigned), CASE(silence_is_told_and_ends),
+		CASE(who_is_not_connected_hears_nothing), CASE(what_is_wrong_with_its_files_is_named),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
