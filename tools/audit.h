@@ -22,6 +22,9 @@ int audit_disclose(int argc, char **argv);
 int audit_check_proof(int argc, char **argv);
 int audit_witness(int argc, char **argv);
 
+/* The newest checkpoint, and of each listed witness the largest it cosigned; `must_be`: the list was named. */
+int audit_show_checkpoint(const struct source *s, bool must_be) MUST_USE;
+
 /* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. That it is read, and what for
  * (source_says() and the criteria), is put on record first. CMD_DONE; what went wrong is said. */
 int audit_open(const struct source *s, struct criteria *c, struct reader **out) MUST_USE;

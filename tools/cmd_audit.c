@@ -7,6 +7,7 @@
 
 #include "audit.h"
 #include "cmd.h"
+#include "cosigned.h"
 #include "event.h"
 #include "initial.h"
 #include "opt.h"
@@ -126,12 +127,14 @@ static struct cell number_or_null(const char *key, const char *part, uint64_t n)
 	return part ? CELL_NUM(key, n) : CELL_NULL(key);
 }
 
-static void say_report_json(const struct verify_report *r)
+static void say_report_json(const struct verify_report *r, const struct witnesses *w)
 {
+	struct span name[WITNESSES_MAX];
 	const struct cell cell[] = {
 		CELL_BOOL("good", !r->part), CELL_NUM("entries", r->entries), CELL_NUM("opened", r->opened),
 		CELL_NUM("segments", r->segments), CELL_NUM("erased", r->erased), CELL_NUM("checkpoints", r->checkpoints),
 		CELL_NUM("signed_size", r->signed_size), CELL_NUM("marks", r->marks), CELL_NUM("marked_size", r->marked_size),
+		cosigned_size(w, r->cosigned), cosigned_names(w, r->cosigned, name),
 		r->part ? CELL_NULL("root") : CELL_HEX("root", span(r->root.b, sizeof(r->root.b))),
 		r->part ? CELL_STR("part", r->part) : CELL_NULL("part"), number_or_null("index", r->part, r->index),
 		r->part ? CELL_STR("what", r->what) : CELL_NULL("what"),
@@ -167,7 +170,7 @@ static void say_line(const struct verify_report *r, bool checked)
 			    (unsigned long long)r->first_mark);
 }
 
-static void say_good(const struct verify_report *r, bool line, int64_t took_us)
+static void say_good(const struct verify_report *r, const struct witnesses *w, bool line, int64_t took_us)
 {
 	char root[2 * SHA256_BYTES + 1];
 
@@ -182,6 +185,7 @@ static void say_good(const struct verify_report *r, bool line, int64_t took_us)
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);
 	say_line(r, line);
+	cosigned_say(w, r->cosigned);
 	report_line(TONE_DIM, "  root         %s", root);
 	report_line(TONE_DIM, "  took         %.1f s, %.2f us an entry", (double)took_us / 1e6,
 		    (double)took_us / (double)(r->entries ? r->entries : 1));
@@ -215,11 +219,11 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 		return CMD_NO;
 	}
 	if (report_is_json())
-		say_report_json(&report);
+		say_report_json(&report, spec->witnesses);
 	else if (report.part)
 		say_bad(&report);
 	else
-		say_good(&report, spec->line, now_us() - began_us);
+		say_good(&report, spec->witnesses, spec->line, now_us() - began_us);
 	return report.part ? CMD_NO : CMD_DONE;
 }
 
@@ -235,7 +239,7 @@ static int read_initial(const char *path, uint8_t initial[FORWARD_KEY_BYTES])
 }
 
 /* Who may not read the root key can still verify everything that is public, and is told what was left out. */
-static int verify_with_keys(const struct source *s, bool key_given, const uint8_t *line)
+static int verify_with_keys(const struct source *s, bool key_given, const uint8_t *line, const struct witnesses *w)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t root[AEAD_KEY_BYTES], pub[SIGN_KEY_BYTES];
@@ -251,7 +255,8 @@ static int verify_with_keys(const struct source *s, bool key_given, const uint8_
 		report_hint("without the root key the seals of the entries are not opened");
 	code = verify_run(s, &(struct verify_spec){
 		.path = s->record, .sizes_path = s->sizes ? s->sizes : "", .vkey = span_str(vkey),
-		.root = key == OK ? root : NULL, .line = line, .line_path = s->line, .progress = progress,
+		.root = key == OK ? root : NULL, .line = line, .line_path = s->line, .witnesses = w,
+		.progress = progress,
 	});
 	crypt_wipe(root, sizeof(root));
 	return code;
@@ -259,14 +264,16 @@ static int verify_with_keys(const struct source *s, bool key_given, const uint8_
 
 static int audit_verify(int argc, char **argv)
 {
+	CLEANUP(cosigned_free) struct cosigned_list list = { 0 };
 	struct source s = { 0 };
 	uint8_t initial[FORWARD_KEY_BYTES];
 	const char *line = NULL;
-	bool json = false, key_given;
+	bool json = false, key_given, list_given;
 	const struct opt opt[] = {
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_TEXT("vkey", "FILE|KEY", &s.vkey, "the verifier key (default: the installation's record.vkey)"),
 		OPT_TEXT("sizes", "FILE", &s.sizes, "the signed sizes (default: the installation's record.sizes)"),
+		OPT_WITNESSES(&s.witnesses),
 		OPT_TEXT("line", "KEYFILE", &line, "initial key of the forward-secure line, from where it is kept"),
 		OPT_FLAG("json", &json, "one JSON object"),
 	};
@@ -278,6 +285,7 @@ static int audit_verify(int argc, char **argv)
 			"signed; with it, also that each opens. The sizes file tells a record that was cut or set back. "
 			"With the initial key of the line, which is kept off the machine, also what was rewritten by somebody who has "
 			"all keys of the machine shows, as far as it was marked before they came. "
+			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody else. "
 			"Ends with 0 when all is good and 1 when it is not.",
 		.example = "pullcord audit verify\n"
 			   "pullcord audit verify --line /media/auditor/line.key\n"
@@ -292,9 +300,12 @@ static int audit_verify(int argc, char **argv)
 		return opt_wrong(&page, "--record goes with --vkey: whose signature is it to bear?");
 	report_json(json);
 	key_given = s.key;
+	list_given = s.witnesses;
 	if (line && read_initial(line, initial) != CMD_DONE)
 		return CMD_NO;
-	code = source_fill(&s) == OK ? verify_with_keys(&s, key_given, line ? initial : NULL) : CMD_NO;
+	code = source_fill(&s) == OK ? cosigned_read(s.witnesses, list_given, &list) : CMD_NO;
+	if (code == CMD_DONE)
+		code = verify_with_keys(&s, key_given, line ? initial : NULL, &list.of);
 	crypt_wipe(initial, sizeof(initial));
 	return code;
 }

@@ -4,6 +4,7 @@
 
 #include "audit.h"
 #include "cmd.h"
+#include "cosigned.h"
 #include "event.h"
 #include "report.h"
 
@@ -122,27 +123,35 @@ int audit_show(int argc, char **argv)
 	struct opt_list list = { 0 };
 	uint64_t index[OPT_LIST_MAX];
 	struct source s = { 0 };
-	bool json = false;
+	bool json = false, checkpoint, list_given;
 	const struct opt opt[] = {
-		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
+		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key), OPT_WITNESSES(&s.witnesses),
 		OPT_FLAG("json", &json, "one JSON object an entry"),
 	};
 	const struct opt_page page = {
 		.command = "audit show",
-		.operands = "INDEX...",
+		.operands = "INDEX...|checkpoint",
 		.least = 1,
 		.most = OPT_LIST_MAX,
-		.text = "Shows everything that entries of the record say, one value a line.",
-		.example = "pullcord audit show 4711",
+		.text = "Shows everything that entries of the record say, one value a line.\n"
+			"checkpoint: the newest that was signed, and how far each witness has cosigned; needs no key, and believes the "
+			"record's own signature: audit verify checks it.",
+		.example = "pullcord audit show 4711\npullcord audit show checkpoint",
 		OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &list);
 
 	if (code != OPT_RUN)
 		return code;
+	list_given = s.witnesses;
+	checkpoint = list.n == 1 && strcmp(list.text[0], "checkpoint") == 0;
+	if (checkpoint) {
+		report_json(json);
+		return source_fill(&s) == OK ? audit_show_checkpoint(&s, list_given) : CMD_NO;
+	}
 	for (size_t i = 0; i < list.n; i++)
 		if (!span_u64(span_str(list.text[i]), UINT64_MAX, &index[i]))
-			return opt_wrong(&page, "INDEX is the number of an entry, not \"%s\"", list.text[i]);
+			return opt_wrong(&page, "INDEX is the number of an entry, or say checkpoint alone, not \"%s\"", list.text[i]);
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);

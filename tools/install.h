@@ -1,6 +1,7 @@
 /* install: the layout of an installation folder, and how the tool opens what is in it.
  *
  *     mosquitto.conf  pullcord.policy  directory.mdb  record.mdb  record.vkey  ca.crt  ca.crl  server.crt
+ *     witnesses                                                        (whose cosignatures count; made by hand)
  *     keys/           ca.key  server.key  root.key  record.seed  record.line    (0700; ca.key and root.key may live elsewhere)
  *     line.key        initial key of the record's line, until it is taken away
  *

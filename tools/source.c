@@ -28,10 +28,12 @@ enum err source_fill(struct source *s)
 	s->sizes_path = install_path(&in, "record.sizes");
 	s->vkey_path = install_path(&in, "record.vkey");
 	s->line_path = install_path(&in, INSTALL_LINE);
+	s->witnesses_path = install_path(&in, "witnesses");
 	s->record = s->record_path.text;
 	s->key = s->key ? s->key : s->key_path.text;
 	s->sizes = s->sizes ? s->sizes : s->sizes_path.text;
 	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
+	s->witnesses = s->witnesses ? s->witnesses : s->witnesses_path.text;
 	s->line = s->line_path.text;
 	return OK;
 }

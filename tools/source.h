@@ -11,8 +11,8 @@
 #define OPT_KEY(out) OPT_TEXT("key", "FILE", out, "root key that opens its entries (default: the installation's)")
 
 struct source {
-	const char *dir, *record, *key, *sizes, *vkey, *line;      /* options; NULL: not given */
-	struct install_path record_path, key_path, sizes_path, vkey_path, line_path;
+	const char *dir, *record, *key, *sizes, *vkey, *line, *witnesses;      /* options; NULL: not given */
+	struct install_path record_path, key_path, sizes_path, vkey_path, line_path, witnesses_path;
 	struct install install;         /* when it is one of an installation */
 	bool entered;
 	char what[READS_WHAT_MAX + 1];  /* who opens its entries says what for: source_says() */

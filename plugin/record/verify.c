@@ -463,6 +463,22 @@ static enum err seek_checkpoint(struct verifier *v, struct txn *view, uint64_t a
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+static enum err check_cosignatures(struct verifier *v, uint64_t size, struct span note)
+{
+	const struct witnesses *w = v->spec->witnesses;
+
+	for (size_t i = 0; w && i < w->n; i++) {
+		struct verify_cosigned seen = { .size = size };
+		enum err e = note_cosigned(note, &w->of[i], &seen.time_s);
+
+		if (e == OK)
+			v->report->cosigned[i] = seen;
+		else if (e != ERR_NOT_FOUND)
+			return bad(v, "checkpoint", size, "the cosignature of %.*s does not fit", SPAN_FMT(w->of[i].name));
+	}
+	return OK;
+}
+
 /* One that was there when we looked for it may have been thinned out since. */
 static enum err check_checkpoint(struct verifier *v, struct txn *view)
 {
@@ -484,6 +500,7 @@ static enum err check_checkpoint(struct verifier *v, struct txn *view)
 	if (c.size != size)
 		return bad(v, "checkpoint", size, "it was signed for size %llu", (unsigned long long)c.size);
 	TRY(check_root(v, "checkpoint", &c.root));
+	TRY(check_cosignatures(v, size, row.note));
 	v->report->signed_size = size;
 	v->report->checkpoints++;
 	return seek_checkpoint(v, view, size);

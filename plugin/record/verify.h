@@ -10,11 +10,13 @@
  * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and no other
  * line begins after it. With the file of its key of now: it had not come further than the record has.
  *
+ * Of cosignatures: whatever a listed witness put under a checkpoint fits.
+ *
  * Stops at the first bad index. A store whose pages are damaged below the level of entries is LMDB's to refuse. */
 #ifndef PULLCORD_VERIFY_H
 #define PULLCORD_VERIFY_H
 
-#include "note.h"
+#include "witness.h"
 
 struct verify_spec {
 	const char *path;
@@ -23,8 +25,14 @@ struct verify_spec {
 	const uint8_t *root;            /* 32 bytes, vault_root(); NULL: the seals are not opened */
 	const uint8_t *line;            /* initial key, FORWARD_KEY_BYTES; NULL: the marks' numbers only are checked */
 	const char *line_path;          /* key of now; NULL, or no such file: it is not looked at */
+	const struct witnesses *witnesses;      /* whose cosignatures are looked for; NULL: nobody's */
 	void (*progress)(void *ctx, uint64_t done, uint64_t all);   /* may be NULL */
 	void *ctx;
+};
+
+/* The largest checkpoint kept that bears a witness's cosignature, and when that was given; size 0: none does. */
+struct verify_cosigned {
+	uint64_t size, time_s;
 };
 
 struct verify_report {
@@ -35,6 +43,7 @@ struct verify_report {
 	uint64_t marks, marked_size;    /* of the line that began last; entries under the newest of them */
 	uint64_t first_mark;            /* its number: not 0 goes on from a record before */
 	int64_t marked_us;              /* when that was */
+	struct verify_cosigned cosigned[WITNESSES_MAX];    /* in the list's order */
 	/* The first that is bad: "entry" 41 "its bytes do not hash to its leaf". part NULL: nothing is. */
 	const char *part;
 	uint64_t index;

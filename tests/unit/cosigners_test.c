@@ -224,6 +224,46 @@ static int64_t mono_us(void)
 }
 
 /* However slow the machine: what is said later cannot have been silent for as long as the record is open. */
+static enum err verify_for(const struct witnesses *w)
+{
+	struct verify_spec spec = recording_verify(&g);
+
+	spec.witnesses = w;
+	return verify_record(&spec, &report);
+}
+
+static void verification_says_who_cosigned_how_much(void **state)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	struct witnesses w = { 2, { nc1.key, stranger.key } };
+	uint8_t text[NOTE_BYTES_MAX];
+	struct put forged = put(text, sizeof(text));
+
+	(void)state;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	put_bytes(&forged, note_given());
+	writer_is_done();
+	push_many(10, 10);
+	record_close(&g.record);
+	assert_int_equal(verify_for(&w), OK);
+	assert_int_equal(report.cosigned[0].size, given.size);
+	assert_int_equal(report.cosigned[0].time_s, NOW);
+	assert_int_equal(report.cosigned[1].size, 0);
+	assert_true(report.entries > given.size);
+	/* Somebody puts a line of theirs under it that they never made. */
+	assert_int_equal(note_cosign(put_span(&forged), stranger.key.name, stranger.secret, NOW, &forged), OK);
+	text[forged.n - 6] ^= text[forged.n - 6] == 'A' ? 'A' ^ 'B' : text[forged.n - 6] ^ 'A';
+	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
+	assert_int_equal(trail_cosign(t, given.size, put_span(&forged), true), OK);
+	trail_close(&t);
+	assert_int_equal(verify_for(NULL), OK);
+	assert_int_equal(verify_for(&w), ERR_CORRUPT);
+	assert_string_equal(report.part, "checkpoint");
+	assert_int_equal(report.index, given.size);
+}
+
 static void silence_ends_with_a_cosignature(void **state)
 {
 	int64_t opened_us, silent_us;
@@ -375,7 +415,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, folder_drop)
 		CASE(who_asks_is_given_the_newest_and_its_proof), CASE(who_asks_within_a_minute_is_given_the_same),
 		CASE(who_has_seen_more_than_there_is_learns_it), CASE(what_listed_witnesses_say_comes_under_the_note),
-		CASE(silence_ends_with_a_cosignature), CASE(a_note_has_one_line_of_each),
+		CASE(verification_says_who_cosigned_how_much), CASE(silence_ends_with_a_cosignature), CASE(a_note_has_one_line_of_each),
 		CASE(what_is_no_line_of_theirs_is_dropped), CASE(the_list_is_read_again_and_a_bad_one_is_not_taken),
 		CASE(too_many_questions_are_turned_away), CASE(a_full_note_takes_no_more),
 	};
