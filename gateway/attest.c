@@ -239,7 +239,7 @@ static bool is_due(struct attest *v, int64_t now_ms)
 }
 
 /* What does not get through is asked for once more, when it is time. */
-static void send(const char *topic, struct span payload, const struct uplink_kind *kind, struct uplink *to, struct id id)
+static void give(const char *topic, struct span payload, const struct uplink_kind *kind, struct uplink *to, struct id id)
 {
 	(void)!kind->send(to, &(struct uplink_message){ .topic = topic, .payload = payload, .id = id });
 }
@@ -254,11 +254,11 @@ void attest_run(struct attest *v, const struct uplink_kind *kind, struct uplink 
 		return;
 	line = take_done(v, now_ms);
 	if (line.n)
-		send(v->cosignature, line, kind, to, id_next(ids, real_us / 1000));
+		give(v->cosignature, line, kind, to, id_next(ids, real_us / 1000));
 	if (!is_due(v, now_ms))
 		return;
 	snprintf(size, sizeof(size), "%llu\n", (unsigned long long)v->size);
-	send(v->req, span_str(size), kind, to, id_next(ids, real_us / 1000));
+	give(v->req, span_str(size), kind, to, id_next(ids, real_us / 1000));
 }
 
 enum attest_state attest_state(const struct attest *v, int64_t now_ms)

@@ -22,6 +22,7 @@ from pathlib import Path
 import attacks    # its steps
 import thief      # its steps
 import vital      # its steps
+import witnesses  # its steps
 from house import Gateway, PASSWORDS, Trouble, certificate_files, hl7, renumbered, tail, wait_for
 from stage import DATA, STEPS, Stage, expect, forged, seconds_of, step, wanted
 

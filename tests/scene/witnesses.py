@@ -1,0 +1,101 @@
+"""Steps of gateways, and of an auditor's own machine, that witness the record."""
+import json
+import signal
+
+from house import Trouble, tail, wait_for
+from stage import expect, seconds_of, step
+
+
+def folder(stage, device):
+    return stage.gateways[device].home / "witness"
+
+
+def seen(stage, device):
+    """How many entries it has vouched for."""
+    notes = list(folder(stage, device).glob("note.*"))
+    return int(notes[0].read_text().split("\n")[1]) if notes else 0
+
+
+def reloaded(stage):
+    if stage.house.broker and stage.house.broker.alive():
+        stage.house.broker.child.send_signal(signal.SIGHUP)
+
+
+def listed(stage, path):
+    wait_for(f"{path} is there", 10 * stage.house.patience, path.exists)
+    with open(stage.house.dir / "witnesses", "a") as file:
+        file.write(path.read_text())
+    reloaded(stage)
+
+
+@step("gateway {device} is a witness")
+def _(stage, device):
+    gateway = stage.gateways[device]
+    with open(gateway.ini, "a") as file:
+        file.write(f"\n[witness]\nvkey = {stage.house.dir}/record.vkey\nfolder = {gateway.home}/witness\nevery_s = 1\n")
+
+
+@step("gateway {device} is listed as a witness")
+def _(stage, device):
+    listed(stage, folder(stage, device) / "vkey")
+
+
+@step("gateway {device} has seen more of the record within {period}")
+def _(stage, device, period):
+    gateway, before = stage.gateways[device], stage.last.get(("seen", device), 0)
+    try:
+        wait_for("", seconds_of(period) * stage.house.patience, lambda: seen(stage, device) > before)
+    except Trouble:
+        raise Trouble(f"{device} has seen {seen(stage, device)} entries, {before} before:\n{tail(gateway.process.text())}") from None
+    stage.last["seen", device] = seen(stage, device)
+
+
+@step("gateway {device} keeps both notes")
+def _(stage, device):
+    kept = sorted(folder(stage, device).glob("evidence.*"))
+    expect("evidence", [".got", ".had"], [path.suffix for path in kept])
+    signers = [path.read_bytes().count(f"\u2014 {stage.house.tenant}/audit/main ".encode()) for path in kept]
+    expect("what the record's key signed in them", [1, 1], signers)
+
+
+@step("record is cosigned by {witness} within {period}")
+def _(stage, witness, period):
+    house, shown = stage.house, {}
+
+    def is_cosigned():
+        done = house.tool("audit", "show", "checkpoint", "--dir", house.dir, "--json")
+        shown.update(json.loads(done.stdout))
+        return witness in shown["witnesses"] and shown["cosigned_size"] > 0
+    try:
+        wait_for("", seconds_of(period) * house.patience, is_cosigned, poll=0.2)
+    except Trouble:
+        raise Trouble(f"it is not: {shown}") from None
+
+
+@step("record verifies as cosigned by {witness}")
+def _(stage, witness):
+    done = stage.house.tool("audit", "verify", "--dir", stage.house.dir, "--json")
+    expect("witnesses", [witness], json.loads(done.stdout)["witnesses"], done.stdout)
+
+
+# ---- a machine that hospital IT does not run ----
+
+def auditor(stage, device, *more):
+    house = stage.house
+    return house.tool("audit", "witness", "--state", house.root / "auditor", "--vkey", house.dir / "record.vkey", "--device",
+                      house.folder(device), "--port", house.device_port, "--once", "--json", *more, check=False)
+
+
+@step("auditor's {device} witnesses the record -> {outcome}")
+def _(stage, device, outcome):
+    """accepted; contradicted, however it shows; stopped: there is evidence from before."""
+    done = auditor(stage, device)
+    kind = json.loads(done.stdout)["kind"] if done.stdout else "stopped" if "evidence" in done.stderr else "nothing"
+    got = "contradicted" if kind in ("rewind", "fork", "bad-proof") else kind
+    expect("what comes of it", outcome, got, done.stdout + done.stderr)
+    expect("exit status", 0 if outcome == "accepted" else 1, done.returncode)
+
+
+@step("auditor's {device} is listed as a witness")
+def _(stage, device):
+    listed(stage, stage.house.root / "auditor/vkey")
