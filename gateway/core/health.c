@@ -70,6 +70,8 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_REPLACED] = t->kind[TROUBLE_OUTBOX].on;
 	is[HEALTH_CLOCK] = h->clock_quality == PULLCORD__V1__CLOCK_QUALITY__CLOCK_WRONG;
 	is[HEALTH_CERTIFICATE] = t->kind[TROUBLE_CERTIFICATE].on;
+	is[HEALTH_RECORD] = t->kind[TROUBLE_RECORD].on;
+	is[HEALTH_RECORD_SILENT] = t->kind[TROUBLE_RECORD_SILENT].on;
 }
 
 enum health_condition health_condition(const struct health *h)

@@ -28,7 +28,9 @@
 	X(ASIDE, "set-aside", "the broker refuses messages for good; `pullcord-gateway --aside` lists them")           \
 	X(REPLACED, "outbox-replaced", "the outbox was unreadable; it was kept aside and a new one made")              \
 	X(CLOCK, "clock", "the clock is wrong, and messages carry the broker's time; is there a time server?")         \
-	X(CERTIFICATE, "certificate", "the device's certificate ends soon or is not valid; renew it")
+	X(CERTIFICATE, "certificate", "the device's certificate ends soon or is not valid; renew it") \
+	X(RECORD, "record-contradicted", "the broker's record contradicts what was seen of it; both notes are kept") \
+	X(RECORD_SILENT, "record-silent", "the broker shows nothing new of its record, or this gateway cannot be its witness")
 
 #define HEALTH_FAULT_NAME(name, word, text) HEALTH_##name,
 enum health_fault { HEALTH_FAULTS(HEALTH_FAULT_NAME) HEALTH_FAULTS_END };
