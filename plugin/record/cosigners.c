@@ -126,17 +126,28 @@ void cosigners_close(struct cosigners **c)
 
 /* ---- any thread ---- */
 
+/* Where what they say goes: over what they said before and nobody has looked at yet, so that one witness never takes the
+ * places of all. NULL: no room. */
+static struct word *place_of(struct cosigners *c, struct span who, bool asks)
+{
+	for (unsigned i = 0; i < c->in_n; i++) {
+		struct word *w = &c->inbox[(c->in_first + i) % INBOX];
+
+		if (span_is(who, w->who) && asks == !w->line_n)
+			return w;
+	}
+	return c->in_n < INBOX ? &c->inbox[(c->in_first + c->in_n++) % INBOX] : NULL;
+}
+
 static bool put_word(struct cosigners *c, struct span who, uint64_t size, struct span line)
 {
-	bool room;
+	struct word *w;
 
 	if (who.n > RECORD_WITNESS_MAX || line.n > COSIGNATURE_LINE_MAX)
 		return false;
 	pthread_mutex_lock(&c->lock);
-	room = c->in_n < INBOX;
-	if (room) {
-		struct word *w = &c->inbox[(c->in_first + c->in_n++) % INBOX];
-
+	w = place_of(c, who, !line.n);
+	if (w) {
 		must(span_text(who, w->who, sizeof(w->who)));
 		w->size = size;
 		w->line_n = line.n;
@@ -145,7 +156,7 @@ static bool put_word(struct cosigners *c, struct span who, uint64_t size, struct
 		atomic_store(&c->waiting, c->in_n);
 	}
 	pthread_mutex_unlock(&c->lock);
-	return room;
+	return w;
 }
 
 bool cosigners_ask(struct cosigners *c, struct span who, uint64_t size) { return put_word(c, who, size, span(NULL, 0)); }

@@ -18,7 +18,7 @@ void cosigners_close(struct cosigners **c);
 
 /* ---- any thread; no I/O ---- */
 
-/* False: too many wait; the witness asks again. */
+/* False: too many wait; the witness asks again. What it said before and nobody has looked at is forgotten. */
 bool cosigners_ask(struct cosigners *c, struct span who, uint64_t size);
 bool cosigners_say(struct cosigners *c, struct span who, struct span line);
 /* What is to be said to whom; false: nothing. Cheap when there is nothing. */
