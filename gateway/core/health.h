@@ -14,6 +14,7 @@
 #define HEALTH_DISCONNECTED_MS 10000    /* a connection that breaks and comes back at once is no trouble */
 #define HEALTH_WAITING_MS 60000         /* a code or high alert the broker has not stored by then */
 #define HEALTH_FULL_PERCENT 80
+#define HEALTH_UPLINK_TIMES 4           /* a name server that is away holds the library up for half a minute */
 
 /* X(NAME, word, text): what may be wrong. STUCK ones come first: only a restart helps. */
 #define HEALTH_FAULTS(X)                                                                                               \
@@ -50,7 +51,7 @@ struct health {
 	bool fault[HEALTH_FAULTS_END];
 };
 
-/* Fills in `fault`. What moves at all is found to be stuck after stuck_ms. */
+/* Fills in `fault`. The writer is stuck after stuck_ms, the connection after HEALTH_UPLINK_TIMES as long. */
 void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms);
 enum health_condition health_condition(const struct health *h);
 const char *health_condition_name(enum health_condition c);

@@ -47,7 +47,9 @@ static void each_fault_is_seen_and_not_too_early(void **state)
 	assert_true(is_only(h, &none, HEALTH_FAULTS_END));
 	h.writer_busy_seconds++;
 	assert_true(is_only(h, &none, HEALTH_WRITER));
-	h = well(), h.uplink_busy_seconds = STUCK_MS + 1;
+	h = well(), h.uplink_busy_seconds = HEALTH_UPLINK_TIMES * STUCK_MS;
+	assert_true(is_only(h, &none, HEALTH_FAULTS_END));
+	h.uplink_busy_seconds++;
 	assert_true(is_only(h, &none, HEALTH_UPLINK));
 	h = well(), h.connected = 0, h.link_seconds = 9999;
 	assert_true(is_only(h, &none, HEALTH_FAULTS_END));

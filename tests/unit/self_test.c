@@ -220,7 +220,7 @@ static void a_deaf_connection_is_made_anew(void **state)
 	assert_int_equal(b.dials, 2);
 	come_up();
 	assert_int_equal(sent_count("/alert/high/"), 2);
-	b.busy_ms = 2001;                               /* and if not even that is possible */
+	b.busy_ms = 8001;                               /* and if not even that is possible */
 	assert_int_equal(condition(2000, &f), HEALTH_STUCK);
 	assert_int_equal(f, HEALTH_UPLINK);
 	b.busy_ms = 0;
