@@ -63,7 +63,21 @@ static uint32_t expiry_s(const struct outbox_message *m, int64_t now_us)
 	return left > 0 && left < UINT32_MAX ? (uint32_t)left : 0;
 }
 
-/* False: the link takes no more for now. */
+/* The file does not answer for now: a disk that fails, no memory, too many readers. */
+static bool is_passing(enum err e) { return e == ERR_FULL || e == ERR_BUSY || e == ERR_IO || e == ERR_CRYPTO; }
+
+/* It cannot be read, and never will be; whose it is, is not known either. It stays in the file for whoever has to look. */
+static void unreadable(struct gateway *g, const struct flight_item *at, enum err e)
+{
+	flight_drop(g->flight, &at->id);
+	if (e == ERR_NOT_FOUND)
+		return;   /* safe at the broker meanwhile */
+	g->counts.unreadable++;
+	trouble_seen(&g->alarms.trouble, TROUBLE_UNREADABLE, now_ms(g));
+	log_say(EV_MESSAGE_UNREADABLE, KV_STR("why", err_text(e)), KV_NUM("tier", at->tier));
+}
+
+/* False: no more for now. */
 static bool send_one(struct gateway *g, const struct flight_item *at)
 {
 	char topic[TOPIC_BYTES_MAX + 1];
@@ -73,17 +87,16 @@ static bool send_one(struct gateway *g, const struct flight_item *at)
 
 	if (e == OK && !span_text(m.topic, topic, sizeof(topic)))
 		e = ERR_CORRUPT;
-	if (e != OK) {
-		flight_drop(g->flight, &at->id);
-		if (e != ERR_NOT_FOUND) {
-			g->counts.unreadable++;
-			log_say(EV_MESSAGE_UNREADABLE, KV_STR("why", err_text(e)), KV_NUM("tier", at->tier));
-		}
+	if (e != OK && !is_passing(e)) {
+		unreadable(g, at, e);
 		return true;
 	}
-	u.payload = m.envelope;
-	u.expiry_s = expiry_s(&m, real_us(g));
-	if (send_out(g, &u) == OK)
+	if (e == OK) {
+		u.payload = m.envelope;
+		u.expiry_s = expiry_s(&m, real_us(g));
+		e = send_out(g, &u);
+	}
+	if (e == OK)
 		return true;
 	flight_untake(g->flight, &at->id);
 	return false;

@@ -66,6 +66,7 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_FULL] = queued(h) * 100 >= h->room_messages * HEALTH_FULL_PERCENT;
 	is[HEALTH_REFUSING] = t->kind[TROUBLE_REFUSING].on;
 	is[HEALTH_EVICTING] = t->kind[TROUBLE_EVICTING].on;
+	is[HEALTH_UNREADABLE] = t->kind[TROUBLE_UNREADABLE].on;
 	is[HEALTH_ASIDE] = h->set_aside_messages > 0;
 	is[HEALTH_REPLACED] = t->kind[TROUBLE_OUTBOX].on;
 	is[HEALTH_CLOCK] = h->clock_quality == PULLCORD__V1__CLOCK_QUALITY__CLOCK_WRONG;

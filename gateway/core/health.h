@@ -26,6 +26,7 @@
 	X(FULL, "full", "the outbox is nearly full: the least important messages will yield")                          \
 	X(REFUSING, "refusing", "calls are refused: look at the beds")                                                 \
 	X(EVICTING, "evicting", "the outbox was full, and less important messages were dropped")                       \
+	X(UNREADABLE, "unreadable", "messages in the outbox cannot be read: look at the beds")                         \
 	X(ASIDE, "set-aside", "the broker refuses messages for good; `pullcord-gateway --aside` lists them")           \
 	X(REPLACED, "outbox-replaced", "the outbox was unreadable; it was kept aside and a new one made")              \
 	X(CLOCK, "clock", "the clock is wrong, and messages carry the broker's time; is there a time server?")         \

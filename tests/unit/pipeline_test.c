@@ -1,5 +1,10 @@
 /* pipeline: what happens where the parts meet, with a broker and a clock of our own. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
 #include "pipelined.h"
+#include "store.h"
 
 /* ---- going up ---- */
 
@@ -103,6 +108,53 @@ static void an_urgent_one_is_kept_until_its_receipt(void **state)
 	now += 1000000;
 	run();
 	assert_int_equal(sent_count("/alert/"), 2);
+}
+
+/* Another process, which takes all places of readers when it is told. */
+static void read_in_the_way(int told, int done)
+{
+	static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
+	const struct store_spec spec = {
+		.kind = "outbox", .version = 3, .map_bytes = 2 << 20, .table = tables, .read_only = true,
+	};
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	char byte;
+	bool good = prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && read(told, &byte, 1) == 1 && store_open(conf.gateway_outbox, &spec, &s) == OK;
+
+	while (good && txn_begin_read(s, &t) == OK)
+		t = NULL;
+	(void)!write(done, good ? "y" : "n", 1);
+	pause();
+}
+
+static void what_cannot_be_read_for_a_moment_is_sent_later(void **state)
+{
+	int told[2], done[2];
+	char answer;
+	pid_t pid;
+
+	(void)state;
+	push_high("a1", 1);
+	run();
+	pipeline_close(&g);
+	assert_int_equal(pipe(told) | pipe(done), 0);
+	pid = fork();
+	if (pid == 0)
+		read_in_the_way(told[0], done[1]);
+	start();
+	assert_int_equal(write(told[1], "x", 1), 1);
+	assert_int_equal(read(done[0], &answer, 1), 1);
+	assert_int_equal(answer, 'y');
+	come_up();
+	assert_int_equal(sent_count("/alert/"), 0);
+	assert_int_equal(pipeline_queued(g), 1);
+	kill(pid, SIGKILL);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	run();
+	assert_int_equal(sent_count("/alert/"), 1);
+	for (int i = 0; i < 2; i++)
+		close(told[i]), close(done[i]);
 }
 
 static void no_more_is_unanswered_than_the_broker_takes(void **state)
@@ -656,6 +708,7 @@ int main(void)
 		WITH_HOUSE(it_is_durable_without_a_broker),
 		WITH_HOUSE(an_urgent_one_is_on_the_wire_before_it_is_durable),
 		WITH_HOUSE(an_urgent_one_is_kept_until_its_receipt),
+		WITH_HOUSE(what_cannot_be_read_for_a_moment_is_sent_later),
 		WITH_HOUSE(no_more_is_unanswered_than_the_broker_takes),
 		WITH_HOUSE(after_a_lost_connection_all_is_sent_again_under_the_same_id),
 		WITH_HOUSE(an_urgent_one_does_not_wait_for_the_next_try),
