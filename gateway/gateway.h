@@ -38,6 +38,8 @@ struct gateway {
 	struct id goodbye;
 	struct alarms alarms;
 	int64_t alarms_due_ms;
+	int64_t probe_ms;           /* a little of what is set aside is tried then */
+	int64_t all_aside_ms;       /* all of it not before */
 	struct filters *filters;
 	struct pipeline_counts counts;
 	struct port port[CONF_INPUTS_MAX];

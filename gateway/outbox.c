@@ -375,13 +375,13 @@ enum err outbox_aside(struct outbox *o, const struct id *id, int reason)
 	return by_id(o, WORK_ASIDE, id, reason);
 }
 
-enum err outbox_again(struct outbox *o, size_t *asked)
+enum err outbox_again(struct outbox *o, size_t from, size_t most, size_t *asked)
 {
 	struct id id[OUTBOX_ASIDE_MAX];
 	size_t n = outfile_aside(o->file, id, countof(id));
 
-	for (*asked = 0; *asked < n; ++*asked)
-		TRY(by_id(o, WORK_AGAIN, &id[*asked], 0));
+	for (*asked = 0; *asked < n && *asked < most; ++*asked)
+		TRY(by_id(o, WORK_AGAIN, &id[(from + *asked) % n], 0));
 	return OK;
 }
 

@@ -91,8 +91,9 @@ enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_aside(struct outbox *o, const struct id *id, int reason) MUST_USE;
-/* All that was set aside, most important first: WORK_AGAIN tells each of `asked`. */
-enum err outbox_again(struct outbox *o, size_t *asked) MUST_USE;
+/* What was set aside, at most `most` of it, most important first but going round: from the `from`-th on. WORK_AGAIN tells
+ * each of `asked`. */
+enum err outbox_again(struct outbox *o, size_t from, size_t most, size_t *asked) MUST_USE;
 /* By input, source, source_id and digest. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;

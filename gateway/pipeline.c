@@ -6,6 +6,9 @@
 
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define DUE_MAX 64
+#define PROBE_MS 300000             /* that often a little of what is set aside is tried, and after each connection */
+#define PROBES 8
+#define ALL_ASIDE_MS 60000          /* all of it is not tried more often */
 #define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
@@ -347,11 +350,26 @@ static void done_release(struct gateway *g, const struct outbox_done *d)
 		gateway_tidied(d->err);
 }
 
+/* What is set aside is tried once more, at most `most` of it. */
+static enum err again(struct gateway *g, size_t most)
+{
+	size_t n = 0;
+	enum err e = outbox_again(g->outbox, most < OUTBOX_ASIDE_MAX ? random32() : 0, most, &n);
+
+	while (n--)
+		leaving_add(&g->leaving, NULL, NULL);
+	return e;
+}
+
 static void done_delivered(struct gateway *g, const struct outbox_done *d)
 {
 	if (d->err != OK)
 		return;   /* delivered before */
 	g->counts.delivered++;
+	if (d->m.reason && now_ms(g) >= g->all_aside_ms) {   /* it had been set aside: so the others may be wanted, too */
+		g->all_aside_ms = now_ms(g) + ALL_ASIDE_MS;
+		gateway_tidied(again(g, OUTBOX_ASIDE_MAX));
+	}
 	answer_done(g, d, ANSWER_STORED);
 }
 
@@ -464,8 +482,11 @@ static enum err say_state(struct gateway *g, bool online, struct id *id)
 
 static void acked(struct gateway *g, const struct uplink_event *u)
 {
-	if (trouble_acked(&g->alarms.trouble, &u->id, u->reason < 0x80))
+	if (trouble_acked(&g->alarms.trouble, &u->id, u->reason < 0x80, now_ms(g))) {
+		if (u->reason >= 0x80)
+			log_say(EV_ALARM_REFUSED, KV_STR("unit", g->spec.conf->gateway_unit), KV_NUM("reason", u->reason));
 		return;
+	}
 	switch (flight_acked(g->flight, &u->id, u->reason, now_ms(g))) {
 	case FLIGHT_DELIVERED:
 		gateway_tidied(outbox_delivered(g->outbox, &u->id));
@@ -522,6 +543,7 @@ static void greet(struct gateway *g)
 	enum err e = subscribe(g);
 
 	log_say(EV_UPLINK_UP, KV_STR("host", host_of(g)), KV_NUM("waiting", flight_count(g->flight)));
+	g->probe_ms = now_ms(g);
 	if (e != OK)
 		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
 }
@@ -659,6 +681,13 @@ static void tell_troubles(struct gateway *g)
 	}
 }
 
+/* Somebody may have mended the policy, or the broker. */
+static void probe_aside(struct gateway *g)
+{
+	g->probe_ms = now_ms(g) + PROBE_MS;
+	gateway_tidied(again(g, PROBES));
+}
+
 static void tick_trouble(struct gateway *g)
 {
 	if (now_ms(g) < g->alarms_due_ms)
@@ -668,6 +697,8 @@ static void tick_trouble(struct gateway *g)
 	if (outbox_aside_count(g->outbox))
 		trouble_seen(&g->alarms.trouble, TROUBLE_ASIDE, now_ms(g));
 	alarms_record(&g->alarms, g->spec.conf->witness_vkey[0] ? attest_state(g->spec.attest, now_ms(g)) : ATTEST_GOOD, now_ms(g));
+	if (g->link.state == LINK_UP && now_ms(g) >= g->probe_ms)
+		probe_aside(g);
 	if (g->link.state == LINK_UP && !g->stopping)
 		tell_troubles(g);
 }
@@ -766,19 +797,9 @@ void pipeline_set_throttle(struct gateway *g, const struct conf *c)
 	throttle_set(g->throttle, &l);
 }
 
-static enum err again(struct gateway *g)
-{
-	size_t n = 0;
-	enum err e = outbox_again(g->outbox, &n);
-
-	while (n--)
-		leaving_add(&g->leaving, NULL, NULL);
-	return e;
-}
-
 void pipeline_try_again(struct gateway *g)
 {
-	gateway_tidied(again(g));
+	gateway_tidied(again(g, OUTBOX_ASIDE_MAX));
 	state_changed(g);
 }
 
@@ -832,7 +853,7 @@ static enum err open_outbox(struct gateway *g)
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
 	TRY(outbox_each_open(g->outbox, open_again, g));
-	return again(g);
+	return again(g, OUTBOX_ASIDE_MAX);
 }
 
 static enum err open_uplink(struct gateway *g)

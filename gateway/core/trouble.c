@@ -41,7 +41,7 @@ bool trouble_next(struct trouble *t, int64_t now_ms, int64_t real_us, const stru
 	for (unsigned k = 0; k < TROUBLE_KINDS; k++)
 		calm(t, k, now_ms);
 	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
-		if (t->kind[k].told || (!t->kind[k].on && !t->kind[k].ever))
+		if (t->kind[k].told || now_ms < t->kind[k].wait_ms || (!t->kind[k].on && !t->kind[k].ever))
 			continue;
 		if (!has_id(t, k)) {
 			t->kind[k].id = *fresh;
@@ -59,14 +59,17 @@ bool trouble_next(struct trouble *t, int64_t now_ms, int64_t real_us, const stru
 	return false;
 }
 
-/* Refused by its policy, it would be refused again: until the next connection there is nothing more to say. */
-bool trouble_acked(struct trouble *t, const struct id *id, bool taken)
+bool trouble_acked(struct trouble *t, const struct id *id, bool taken, int64_t now_ms)
 {
 	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
 		if (!has_id(t, k) || memcmp(&t->kind[k].id, id, sizeof(*id)) != 0)
 			continue;
-		if (taken && !t->kind[k].on)
+		if (!taken) {
+			t->kind[k].told = false;
+			t->kind[k].wait_ms = now_ms + TROUBLE_AGAIN_MS;   /* somebody may mend the policy */
+		} else if (!t->kind[k].on) {
 			t->kind[k].ever = false;   /* its end is known: nothing to repeat */
+		}
 		return true;
 	}
 	return false;
@@ -74,6 +77,8 @@ bool trouble_acked(struct trouble *t, const struct id *id, bool taken)
 
 void trouble_lost(struct trouble *t)
 {
-	for (unsigned k = 0; k < TROUBLE_KINDS; k++)
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
 		t->kind[k].told = false;
+		t->kind[k].wait_ms = 0;
+	}
 }

@@ -20,6 +20,8 @@
 	X(RECORD, MEDIUM, 5, "gateway.record-contradicted", "The broker's record is not what this gateway has seen of it: tell IT") \
 	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT")
 
+#define TROUBLE_AGAIN_MS 60000
+
 #define TROUBLE_NAME(name, ...) TROUBLE_##name,
 enum trouble_kind { TROUBLES(TROUBLE_NAME) TROUBLE_KINDS };
 
@@ -27,7 +29,7 @@ struct trouble {
 	struct {
 		bool on, told;          /* there is one; the broker has the last word about it */
 		bool ever;              /* it was told that there is one */
-		int64_t seen_ms;
+		int64_t seen_ms, wait_ms;       /* refused: told again after that */
 		struct id id;
 		int64_t at_us;          /* wall clock, of its last change */
 	} kind[TROUBLE_KINDS];
@@ -45,8 +47,8 @@ struct trouble_told {
 	int64_t at_us;
 };
 bool trouble_next(struct trouble *t, int64_t now_ms, int64_t real_us, const struct id *fresh, struct trouble_told *out);
-/* The broker's answer about `id`; false: not one of ours. */
-bool trouble_acked(struct trouble *t, const struct id *id, bool taken);
+/* The broker's answer about `id`; false: not one of ours. What it does not take is told again after TROUBLE_AGAIN_MS. */
+bool trouble_acked(struct trouble *t, const struct id *id, bool taken, int64_t now_ms);
 void trouble_lost(struct trouble *t);
 
 #endif

@@ -209,12 +209,12 @@ static void what_was_set_aside_can_be_due_again(void **state)
 	assert_int_equal(outbox_recall(o, &m), OK);
 	d = done(WORK_RECALL, OK);
 	assert_true(d.aside && !d.queued);
-	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);
+	assert_int_equal(outbox_again(o, 0, OUTBOX_ASIDE_MAX, &(size_t){ 0 }), OK);
 	d = done(WORK_AGAIN, OK);
 	assert_memory_equal(&d.id, &m.id, sizeof(d.id));
 	assert_int_equal(d.m.tier, 1);
 	assert_int_equal(outbox_aside_count(o), 0);
-	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);   /* nothing is left to do */
+	assert_int_equal(outbox_again(o, 0, OUTBOX_ASIDE_MAX, &(size_t){ 0 }), OK);   /* nothing is left to do */
 	reopen();
 	assert_int_equal(all()->n, 1);
 	assert_int_equal(outbox_recall(o, &m), OK);
@@ -238,7 +238,7 @@ static void what_was_set_aside_keeps_its_place_over_a_restart(void **state)
 		reopen();
 		assert_int_equal(outbox_aside_count(o), n);
 	}
-	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);
+	assert_int_equal(outbox_again(o, 0, OUTBOX_ASIDE_MAX, &(size_t){ 0 }), OK);
 	done(WORK_AGAIN, OK);
 	done(WORK_AGAIN, OK);
 	assert_int_equal(number_at(&all()->item[0]), 1);

@@ -300,6 +300,54 @@ static void what_was_set_aside_flies_again(void **state)
 	assert_int_equal(pipeline_queued(g), 0);
 }
 
+/* Nobody has to think of it when a policy was mended. */
+static void what_was_set_aside_is_tried_again_by_itself(void **state)
+{
+	(void)state;
+	come_up();
+	for (int i = 0; i < 20; i++)
+		push_high(((const char *[]){ "a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "a9", "b0", "b1", "b2", "b3", "b4",
+					     "b5", "b6", "b7", "b8", "b9" })[i], (uint8_t)(i + 1));
+	run();
+	for (unsigned i = 0; i < 20; i++)
+		ack(sent("/alert/high/", i), 0x87);
+	assert_int_equal(pipeline_queued(g), 0);
+	now += 300000;
+	run();
+	assert_int_equal(pipeline_queued(g), 8);       /* a few of them, to see */
+	for (unsigned i = 20; i < 28; i++)
+		ack(sent("/alert/high/", i), 0x87);
+	assert_int_equal(pipeline_queued(g), 0);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 20000;
+	run();
+	come_up();
+	now += 1000;
+	run();
+	assert_int_equal(pipeline_queued(g), 8);
+	stored(sent("/alert/high/", 28), PULLCORD__V1__PARTY__PARTY_BROKER);
+	run();
+	assert_int_equal(pipeline_queued(g), 19);      /* one was taken: so now all */
+}
+
+static void a_refused_alarm_of_our_own_is_logged(void **state)
+{
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	ack(sent("/alert/high/", 0), 0x87);
+	now += 2000;
+	run();
+	last_log[0] = '\0';
+	ack(sent("/alert/medium/", 0), 0x87);
+	assert_non_null(strstr(last_log, "alarm_refused"));
+	now += 60000;
+	run();
+	assert_int_equal(sent_count("/alert/medium/"), 2);
+}
+
 static void a_refused_subscription_is_named(void **state)
 {
 	(void)state;
@@ -715,6 +763,8 @@ int main(void)
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
 		WITH_HOUSE(what_was_set_aside_flies_again),
+		WITH_HOUSE(what_was_set_aside_is_tried_again_by_itself),
+		WITH_HOUSE(a_refused_alarm_of_our_own_is_logged),
 		WITH_HOUSE(a_refused_subscription_is_named),
 		WITH_HOUSE(a_repeated_source_id_is_answered_and_makes_no_second_message),
 		WITH_HOUSE(a_reused_id_with_another_content_is_another_alert),

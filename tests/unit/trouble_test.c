@@ -50,7 +50,7 @@ static void a_trouble_is_told_once_and_its_end_once(void **state)
 	assert_true(next(91000));
 	assert_int_equal(told.phase, PULLCORD__V1__PHASE__PHASE_END);
 	assert_memory_not_equal(&told.id, &began, sizeof(began));
-	assert_true(trouble_acked(&t, &told.id, true));
+	assert_true(trouble_acked(&t, &told.id, true, 0));
 	trouble_lost(&t);
 	assert_false(next(99000));
 }
@@ -63,7 +63,7 @@ static void after_a_lost_connection_it_is_told_again_under_the_same_id(void **st
 	trouble_seen(&t, TROUBLE_OUTBOX, 0);
 	assert_true(next(0));
 	began = told.id;
-	assert_true(trouble_acked(&t, &began, true));
+	assert_true(trouble_acked(&t, &began, true, 0));
 	trouble_lost(&t);
 	assert_true(next(5000));
 	assert_memory_equal(&told.id, &began, sizeof(began));
@@ -89,6 +89,25 @@ static void what_was_over_before_anybody_heard_of_it_is_not_told(void **state)
 	assert_false(next(60000));
 }
 
+static void what_the_broker_refused_is_told_again_after_a_while(void **state)
+{
+	struct id first;
+
+	(void)state;
+	trouble_seen(&t, TROUBLE_OUTBOX, 0);
+	assert_true(next(0));
+	first = told.id;
+	assert_true(trouble_acked(&t, &told.id, false, 0));
+	assert_false(next(TROUBLE_AGAIN_MS - 1));
+	assert_true(next(TROUBLE_AGAIN_MS));
+	assert_memory_equal(&told.id, &first, sizeof(first));
+	assert_true(trouble_acked(&t, &told.id, false, TROUBLE_AGAIN_MS));
+	trouble_lost(&t);
+	assert_true(next(TROUBLE_AGAIN_MS + 1));     /* the next broker may take it */
+	assert_true(trouble_acked(&t, &told.id, true, TROUBLE_AGAIN_MS + 1));
+	assert_false(next(3 * TROUBLE_AGAIN_MS));
+}
+
 static void another_id_is_not_ours(void **state)
 {
 	const struct id none = { { 0 } }, other = { { 9 } };
@@ -96,8 +115,8 @@ static void another_id_is_not_ours(void **state)
 	(void)state;
 	trouble_seen(&t, TROUBLE_ASIDE, 0);
 	assert_true(next(0));
-	assert_false(trouble_acked(&t, &other, true));
-	assert_false(trouble_acked(&t, &none, true));
+	assert_false(trouble_acked(&t, &other, true, 0));
+	assert_false(trouble_acked(&t, &none, true, 0));
 }
 
 int main(void)
@@ -108,6 +127,7 @@ int main(void)
 		cmocka_unit_test_setup(after_a_lost_connection_it_is_told_again_under_the_same_id, make),
 		cmocka_unit_test_setup(an_end_that_was_not_taken_is_told_again, make),
 		cmocka_unit_test_setup(what_was_over_before_anybody_heard_of_it_is_not_told, make),
+		cmocka_unit_test_setup(what_the_broker_refused_is_told_again_after_a_while, make),
 		cmocka_unit_test_setup(another_id_is_not_ours, make),
 	};
 
