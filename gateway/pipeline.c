@@ -587,15 +587,33 @@ static void fit_window(struct gateway *g, unsigned broker_takes)
 	flight_window(g->flight, wanted < most ? wanted : most);
 }
 
+/* CONNACK, MQTT 5 §3.2.2.2: the broker does not want whom we say to be; others are about its own state. */
+static bool is_about_us(int reason)
+{
+	return reason == 0x85 || reason == 0x86 || reason == 0x87 || reason == 0x8a || reason == 0x8c;
+}
+
+static void login_refused(struct gateway *g, int reason)
+{
+	if (!g->spec.scout || g->link.state != LINK_DIALING || !is_about_us(reason) ||
+	    !scout_refused(g->spec.scout, now_ms(g)))
+		return;
+	g->spec.cert = scout_cert(g->spec.scout);
+	g->renew_ms = 0;
+}
+
 static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 {
 	self_heard(&g->self, u->kind == UPLINK_ACK, now_ms(g));
 	switch (u->kind) {
 	case UPLINK_UP:
+		if (g->spec.scout && !g->renew_ms)   /* else it may have been made with the pair before */
+			scout_taken(g->spec.scout);
 		fit_window(g, (unsigned)u->reason);
 		step(g, LINK_EV_CONNECTED);
 		break;
 	case UPLINK_LOST:
+		login_refused(g, u->reason);
 		log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", u->why),
 			KV_NUM("waiting", flight_count(g->flight)));
 		dial_failed(g);

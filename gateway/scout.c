@@ -15,6 +15,7 @@
 
 #define LOOK_MS 5000                /* at the files */
 #define AGAIN_MS 60000              /* a pair that did not work is tried again after this, or when it changes */
+#define REFUSED_AGAIN_MS 3600000    /* one that was refused at a login: each try of it costs a connection */
 #define FILE_MOST 65536
 #define FILES 3
 
@@ -41,6 +42,7 @@ struct scout {
 	void (*wake)(void *ctx);
 	void *ctx;
 	struct set in_force, candidate;
+	struct set before;              /* what was in force, until a login with the new one was taken; else empty */
 	struct scout_broker broker[SCOUT_BROKERS_MAX];
 	unsigned brokers;
 	int64_t look_ms, again_ms, prefer_ms;
@@ -134,13 +136,44 @@ static bool set_is_of_files(const struct conf *c, const struct set *s)
 }
 
 /* Under the same paths, so that whoever has them need not be told. */
-static void put_in_force(struct scout *s)
+static void set_become(struct set *s, const struct set *other)
 {
 	for (int i = 0; i < FILES; i++)
-		(void)dup3(s->candidate.fd[i], s->in_force.fd[i], O_CLOEXEC);
-	memcpy(s->in_force.mark, s->candidate.mark, sizeof(s->in_force.mark));
-	s->in_force.cert = s->candidate.cert;
+		(void)dup3(other->fd[i], s->fd[i], O_CLOEXEC);
+	memcpy(s->mark, other->mark, sizeof(s->mark));
+	s->cert = other->cert;
+}
+
+/* Of two that were never taken, the first is the one that is known to work. */
+static void put_in_force(struct scout *s)
+{
+	if (s->before.fd[CA] < 0) {
+		for (int i = 0; i < FILES; i++)
+			s->before.fd[i] = fcntl(s->in_force.fd[i], F_DUPFD_CLOEXEC, 0);
+		memcpy(s->before.mark, s->in_force.mark, sizeof(s->before.mark));
+		s->before.cert = s->in_force.cert;
+	}
+	set_become(&s->in_force, &s->candidate);
 	set_clear(&s->candidate);
+}
+
+void scout_taken(struct scout *s)
+{
+	if (s->before.fd[CA] >= 0)
+		set_clear(&s->before);
+}
+
+bool scout_refused(struct scout *s, int64_t now_ms)
+{
+	if (s->before.fd[CA] < 0 || s->trying)
+		return false;
+	log_say(EV_CERTIFICATE_REFUSED, KV_STR("file", s->conf->uplink_certfile), KV_STR("why", "the broker refused a login with it"));
+	set_clear(&s->candidate);
+	memcpy(s->candidate.mark, s->in_force.mark, sizeof(s->candidate.mark));
+	s->again_ms = now_ms + REFUSED_AGAIN_MS;
+	set_become(&s->in_force, &s->before);
+	set_clear(&s->before);
+	return true;
 }
 
 /* ---- trying ---- */
@@ -200,7 +233,8 @@ static bool look_at_files(struct scout *s, unsigned at, int64_t now_ms)
 	if (set_is_of_files(s->conf, &s->in_force) || (known && now_ms < s->again_ms))
 		return false;
 	e = set_load(s->conf, &s->candidate);
-	if (e == OK && strcmp(s->candidate.cert.device, s->in_force.cert.device) != 0)
+	if (e == OK && (strcmp(s->candidate.cert.device, s->in_force.cert.device) != 0 ||
+			strcmp(s->candidate.cert.tenant, s->in_force.cert.tenant) != 0))
 		e = ERR_SENDER;
 	if (e == OK) {
 		begin(s, at, true);
@@ -307,6 +341,7 @@ enum err scout_open(const struct conf *c, void (*wake)(void *ctx), void *ctx, st
 	*s = (struct scout){ .conf = c, .wake = wake, .ctx = ctx };
 	s->in_force.fd[CA] = s->in_force.fd[CERT] = s->in_force.fd[KEY] = -1;
 	s->candidate.fd[CA] = s->candidate.fd[CERT] = s->candidate.fd[KEY] = -1;
+	s->before.fd[CA] = s->before.fd[CERT] = s->before.fd[KEY] = -1;
 	TRY(brokers_load(s));
 	TRY(set_load(c, &s->in_force));
 	*out = s;
@@ -324,6 +359,7 @@ void scout_close(struct scout **out)
 		pthread_join(s->thread, NULL);
 	set_clear(&s->in_force);
 	set_clear(&s->candidate);
+	set_clear(&s->before);
 	free(s);
 	*out = NULL;
 }

@@ -1,6 +1,6 @@
 /* scout: goes ahead of the uplink. It holds the certificate, key and CA that are in force, so that a file half replaced
  * harms nobody; when the files have changed it tries the new ones against the broker, and only what worked comes into
- * force. While we are with another broker than the best, it looks whether a better one is back. Tries are made by a
+ * force. A try shakes hands and no more: the pair before is kept until a broker has taken a login with the new one. While we are with another broker than the best, it looks whether a better one is back. Tries are made by a
  * thread of its own, one at a time. */
 #ifndef PULLCORD_SCOUT_H
 #define PULLCORD_SCOUT_H
@@ -28,6 +28,10 @@ const char *scout_cafile(const struct scout *s);
 const char *scout_certfile(const struct scout *s);
 const char *scout_keyfile(const struct scout *s);
 struct cert scout_cert(const struct scout *s);
+
+/* A login with what is in force was taken; or refused, for who it says we are. True: the pair before is in force again. */
+void scout_taken(struct scout *s);
+bool scout_refused(struct scout *s, int64_t now_ms);
 
 unsigned scout_brokers(const struct scout *s);  /* the best is 0 */
 const char *scout_host(const struct scout *s, unsigned broker);

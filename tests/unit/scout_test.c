@@ -5,10 +5,16 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <arpa/inet.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "crypt.h"
+#include "log.h"
 #include "scout.h"
 #include "scratch.h"
 
@@ -54,25 +60,36 @@ static struct conf conf;
 
 static void no_wake(void *ctx) { (void)ctx; }
 
-static void make_pair(const char *name)
+static void make_pair_of(const char *name, const char *tenant)
 {
 	char command[2400];
 
 	snprintf(command, sizeof(command), "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=%s "
-		 "-keyout %s.new -out %s.new 2>/dev/null && mv %s.new %s && mv %s.new %s", name, conf.uplink_keyfile,
+		 "-addext subjectAltName=URI:urn:pullcord:%s:device:%s,DNS:localhost -keyout %s.new -out %s.new 2>/dev/null && mv %s.new %s && mv %s.new %s", name, tenant, name, conf.uplink_keyfile,
 		 conf.uplink_certfile, conf.uplink_keyfile, conf.uplink_keyfile, conf.uplink_certfile, conf.uplink_certfile);
 	assert_int_equal(system(command), 0);
+}
+
+static void make_pair(const char *name) { make_pair_of(name, "mercy"); }
+
+static char last_log[1024];
+
+static void keep_log(enum log_level level, const char *line)
+{
+	(void)level;
+	snprintf(last_log, sizeof(last_log), "%s", line);
 }
 
 static int make(void **state)
 {
 	(void)state;
+	log_to(keep_log);
 	scratch_make(&scratch);
 	conf_init(&conf);
 	strcpy(conf.uplink_cafile, scratch_path(&scratch, "device.crt"));
 	strcpy(conf.uplink_certfile, scratch_path(&scratch, "device.crt"));
 	strcpy(conf.uplink_keyfile, scratch_path(&scratch, "device.key"));
-	strcpy(conf.uplink_host, "127.0.0.1");
+	strcpy(conf.uplink_host, "localhost");
 	conf.uplink_port = 1;           /* nobody is there */
 	make_pair("nc1");
 	return crypt_init() == OK ? 0 : -1;
@@ -132,12 +149,102 @@ static void a_pair_that_was_not_taken_does_not_come_into_force(void **state)
 	scout_close(&s);
 }
 
+static void a_pair_of_another_hospital_is_not_even_tried(void **state)
+{
+	struct scout *s = NULL;
+
+	(void)state;
+	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
+	make_pair_of("nc1", "grace");
+	assert_int_equal(look(s, 10000), SCOUT_NOTHING);
+	assert_non_null(strstr(last_log, err_text(ERR_SENDER)));
+	scout_close(&s);
+}
+
+static int free_port(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof(at);
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+	close(fd);
+	return ntohs(at.sin_port);
+}
+
+/* A server that shakes hands with everybody, with a certificate of its own. */
+static pid_t serve(void)
+{
+	char port[8], crt[CONF_TEXT + 8], key[CONF_TEXT + 8];
+	int input[2];
+	pid_t pid;
+
+	conf.uplink_port = free_port();
+	snprintf(port, sizeof(port), "%d", conf.uplink_port);
+	snprintf(crt, sizeof(crt), "%s", scratch_path(&scratch, "server.crt"));
+	snprintf(key, sizeof(key), "%s", scratch_path(&scratch, "server.key"));
+	assert_int_equal(rename(conf.uplink_certfile, crt), 0);
+	assert_int_equal(rename(conf.uplink_keyfile, key), 0);
+	strcpy(conf.uplink_cafile, crt);
+	make_pair("nc1");
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (pipe(input) != 0 || dup2(input[0], 0) != 0)   /* its end would be the server's */
+			_exit(1);
+		execlp("openssl", "openssl", "s_server", "-accept", port, "-cert", crt, "-key", key, "-quiet", NULL);
+		_exit(1);
+	}
+	return pid;
+}
+
+/* Until the server is there. */
+static enum scout_news look_until(struct scout *s, int64_t now)
+{
+	enum scout_news news = SCOUT_NOTHING;
+
+	for (int i = 0; i < 100 && news == SCOUT_NOTHING; i++, now += 60000)
+		news = look(s, now);
+	return news;
+}
+
+/* A handshake is no login: what the broker refuses afterwards must not have replaced what works. */
+static void the_pair_before_is_kept_until_a_login_was_taken(void **state)
+{
+	char before[4096], after[4096];
+	struct scout *s = NULL;
+	pid_t pid = serve();
+	size_t n;
+
+	(void)state;
+	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
+	n = read_file(scout_certfile(s), before, sizeof(before));
+	assert_false(scout_refused(s, 1000));   /* there was none before it */
+	make_pair("nc1");
+	assert_int_equal(look_until(s, 10000), SCOUT_CERTIFICATE);
+	assert_true(read_file(scout_certfile(s), after, sizeof(after)) != n || memcmp(before, after, n) != 0);
+	assert_true(scout_refused(s, 10000000));
+	assert_non_null(strstr(last_log, "certificate_refused"));
+	assert_int_equal(read_file(scout_certfile(s), after, sizeof(after)), n);
+	assert_memory_equal(before, after, n);
+	assert_int_equal(look(s, 10000000 + 3599000), SCOUT_NOTHING);   /* not again at once */
+	assert_int_equal(look_until(s, 10000000 + 3606000), SCOUT_CERTIFICATE);
+	scout_taken(s);
+	assert_false(scout_refused(s, 20000000));
+	scout_close(&s);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(brokers_as_they_are_written),
 		cmocka_unit_test(what_is_no_broker_is_refused),
 		cmocka_unit_test_setup_teardown(a_pair_that_was_not_taken_does_not_come_into_force, make, drop),
+		cmocka_unit_test_setup_teardown(a_pair_of_another_hospital_is_not_even_tried, make, drop),
+		cmocka_unit_test_setup_teardown(the_pair_before_is_kept_until_a_login_was_taken, make, drop),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
