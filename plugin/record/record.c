@@ -1,20 +1,12 @@
-#include "record.h"
+#include "inside.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "audited.h"
 #include "clock.h"
-#include "cosigners.h"
 #include "disk.h"
 #include "keeping.h"
-#include "reads.h"
-#include "forward.h"
-#include "ring.h"
-#include "sizes.h"
 #include "thread.h"
 
 #define BATCH_RECORDS 4096
@@ -22,76 +14,9 @@
 #define GATHER_MS 5                     /* how long a batch may wait for company */
 #define RETRY_MS 200                    /* while the store refuses */
 #define IDLE_MS 1000                    /* the writer shows itself at least so often */
-#define SILENT_US (2 * 1000000LL)       /* BEHIND after that */
 #define SIGN_EVERY_US (1 * 1000000LL)
 #define STEPS_AT_END 4
 #define CLOCK_JUMP_US (2 * 1000000LL)
-
-/* What the writer knows beside the tree, and takes back when a batch fails. */
-struct progress {
-	struct pens pens;
-	bool has_clock;
-	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
-	uint64_t gaps;                      /* told since the start */
-};
-
-/* One act, and what came of it. */
-struct asked {
-	const struct segment_act *act;
-	enum { ACT_HOLD, ACT_RELEASE, ACT_ERASE } what;
-	bool done;
-	enum err came;
-};
-
-struct record {
-	char origin[ORIGIN_BYTES_MAX + 1];
-	uint8_t secret[SIGN_KEY_BYTES], pub[SIGN_KEY_BYTES];
-	struct vault vault;
-	struct seal seal;
-	struct trail *trail;
-	struct sizes *sizes;                /* NULL: none is kept */
-	struct forward *line;                  /* the same */
-	char path[512];
-	bool failed;                        /* the disk is: no file of ours is written any more */
-	struct ring *ring;
-	struct spill *spill;                /* NULL: none */
-	struct cosigners *cosigners;
-	struct reads *reads;                /* who read the record */
-
-	/* The broker's thread. */
-	struct gap gap;
-
-	/* The writer. */
-	pthread_t thread;
-	bool running;
-	struct ink ink;
-	uint16_t keep[RECORD_CLASSES];
-	struct fold *fold;
-	enum record_class folded;           /* of what is in it */
-	struct asked *erasing;              /* who waits until the segment is taken out; NULL: nobody */
-	bool stripping;                     /* something may be left to be taken out */
-	struct progress done;
-	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
-	int64_t signed_us;
-	struct line_row drawn;              /* of the line, as committed */
-	int64_t drawn_us, line_every_us;
-
-	/* Between them. */
-	atomic_bool stop, turn, ended;
-	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
-	pthread_cond_t acted;
-	struct asked *asked;                /* NULL: nothing; its owner waits */
-	_Atomic uint64_t durable, lost, gaps, signed_upto;
-	_Atomic int64_t signed_at_us;
-	_Atomic size_t free_bytes, room_bytes;
-	_Atomic uint64_t aside_after;       /* ticket of what the ring had when the first was set aside */
-	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
-	_Atomic int trouble, disk;
-	pthread_mutex_t note_lock;          /* guards what follows; held for a copy only */
-	uint64_t note_size;
-	size_t note_n;
-	char note[NOTE_BYTES_MAX];
-};
 
 static struct span origin(const struct record *r)
 {
@@ -187,79 +112,6 @@ void record_tick(struct record *r)
 {
 	(void)tell_gap(r);
 }
-
-/* ---- any thread ---- */
-
-bool record_stopped(const struct record *r)
-{
-	return atomic_load(&r->trouble) || record_disk(r) == RECORD_DISK_OUT ||
-	       ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
-}
-
-enum record_state record_state(const struct record *r)
-{
-	size_t used = ring_used(r->ring);
-
-	if (record_stopped(r))
-		return RECORD_STOPPED;
-	if (used > ring_bytes(r->ring) / 4 * 3)
-		return RECORD_BEHIND;
-	return used && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
-}
-
-enum record_disk record_disk(const struct record *r) { return (enum record_disk)atomic_load(&r->disk); }
-enum err record_trouble(const struct record *r) { return (enum err)atomic_load(&r->trouble); }
-uint64_t record_lost(const struct record *r) { return atomic_load(&r->lost); }
-uint64_t record_durable(const struct record *r) { return atomic_load(&r->durable); }
-
-/* The newest checkpoint before the entries: those are never fewer. */
-void record_health(const struct record *r, struct record_health *out)
-{
-	out->checkpoint_age_us = clock_us(CLOCK_MONOTONIC) - atomic_load(&r->signed_at_us);
-	out->signed_entries = atomic_load(&r->signed_upto);
-	out->state = record_state(r);
-	out->entries = atomic_load(&r->durable);
-	out->gaps = atomic_load(&r->gaps);
-	out->lost = atomic_load(&r->lost);
-	out->queue_bytes = ring_used(r->ring);
-	out->queue_room = ring_bytes(r->ring);
-	out->free_bytes = atomic_load(&r->free_bytes);
-	out->room_bytes = atomic_load(&r->room_bytes);
-}
-
-bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
-{
-	bool newer;
-
-	pthread_mutex_lock(&r->note_lock);
-	newer = r->note_size > *size && r->note_n < cap;
-	if (newer) {
-		memcpy(note, r->note, r->note_n);
-		note[r->note_n] = '\0';
-		*size = r->note_size;
-	}
-	pthread_mutex_unlock(&r->note_lock);
-	return newer;
-}
-
-bool record_witness_asks(struct record *r, struct span who, uint64_t size)
-{
-	bool taken = cosigners_ask(r->cosigners, who, size);
-
-	ring_wake(r->ring);
-	return taken;
-}
-
-bool record_witness_says(struct record *r, struct span who, struct span line)
-{
-	bool taken = cosigners_say(r->cosigners, who, line);
-
-	ring_wake(r->ring);
-	return taken;
-}
-
-bool record_witness_answer(struct record *r, struct record_answer *out) { return cosigners_answer(r->cosigners, out); }
-struct record_witnesses record_witnesses(const struct record *r) { return cosigners_state(r->cosigners); }
 
 /* ---- the writer: one batch ---- */
 

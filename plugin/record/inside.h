@@ -1,0 +1,83 @@
+/* inside: what record.c and state.c share of a record; nobody else looks inside. */
+#ifndef PULLCORD_INSIDE_H
+#define PULLCORD_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "audited.h"
+#include "cosigners.h"
+#include "forward.h"
+#include "pens.h"
+#include "reads.h"
+#include "record.h"
+#include "ring.h"
+#include "sizes.h"
+
+/* What the writer knows beside the tree, and takes back when a batch fails. */
+struct progress {
+	struct pens pens;
+	bool has_clock;
+	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
+	uint64_t gaps;                      /* told since the start */
+};
+
+/* One act, and what came of it. */
+struct asked {
+	const struct segment_act *act;
+	enum { ACT_HOLD, ACT_RELEASE, ACT_ERASE } what;
+	bool done;
+	enum err came;
+};
+
+struct record {
+	char origin[ORIGIN_BYTES_MAX + 1];
+	uint8_t secret[SIGN_KEY_BYTES], pub[SIGN_KEY_BYTES];
+	struct vault vault;
+	struct seal seal;
+	struct trail *trail;
+	struct sizes *sizes;                /* NULL: none is kept */
+	struct forward *line;               /* the same */
+	char path[512];
+	bool failed;                        /* the disk is: no file of ours is written any more */
+	struct ring *ring;
+	struct spill *spill;                /* NULL: none */
+	struct cosigners *cosigners;
+	struct reads *reads;                /* who read the record */
+
+	/* The broker's thread. */
+	struct gap gap;
+
+	/* The writer. */
+	pthread_t thread;
+	bool running;
+	struct ink ink;
+	uint16_t keep[RECORD_CLASSES];
+	struct fold *fold;
+	enum record_class folded;           /* of what is in it */
+	struct asked *erasing;              /* who waits until the segment is taken out; NULL: nobody */
+	bool stripping;                     /* something may be left to be taken out */
+	struct progress done;
+	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
+	int64_t signed_us;
+	struct line_row drawn;              /* of the line, as committed */
+	int64_t drawn_us, line_every_us;
+
+	/* Between them. */
+	atomic_bool stop, turn, ended;
+	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
+	pthread_cond_t acted;
+	struct asked *asked;                /* NULL: nothing; its owner waits */
+	_Atomic uint64_t durable, lost, gaps, signed_upto;
+	_Atomic int64_t signed_at_us;
+	_Atomic size_t free_bytes, room_bytes;
+	_Atomic uint64_t aside_after;       /* ticket of what the ring had when the first was set aside */
+	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
+	_Atomic int trouble, disk;
+	pthread_mutex_t note_lock;          /* guards what follows; held for a copy only */
+	uint64_t note_size;
+	size_t note_n;
+	char note[NOTE_BYTES_MAX];
+};
+
+#endif

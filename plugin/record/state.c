@@ -1,0 +1,77 @@
+/* How the record is, asked from any thread. */
+#include "inside.h"
+
+#include "clock.h"
+
+#define SILENT_US (2 * 1000000LL)       /* BEHIND after that */
+
+bool record_stopped(const struct record *r)
+{
+	return atomic_load(&r->trouble) || record_disk(r) == RECORD_DISK_OUT ||
+	       ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
+}
+
+enum record_state record_state(const struct record *r)
+{
+	size_t used = ring_used(r->ring);
+
+	if (record_stopped(r))
+		return RECORD_STOPPED;
+	if (used > ring_bytes(r->ring) / 4 * 3)
+		return RECORD_BEHIND;
+	return used && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
+}
+
+enum record_disk record_disk(const struct record *r) { return (enum record_disk)atomic_load(&r->disk); }
+enum err record_trouble(const struct record *r) { return (enum err)atomic_load(&r->trouble); }
+uint64_t record_lost(const struct record *r) { return atomic_load(&r->lost); }
+uint64_t record_durable(const struct record *r) { return atomic_load(&r->durable); }
+
+/* The newest checkpoint before the entries: those are never fewer. */
+void record_health(const struct record *r, struct record_health *out)
+{
+	out->checkpoint_age_us = clock_us(CLOCK_MONOTONIC) - atomic_load(&r->signed_at_us);
+	out->signed_entries = atomic_load(&r->signed_upto);
+	out->state = record_state(r);
+	out->entries = atomic_load(&r->durable);
+	out->gaps = atomic_load(&r->gaps);
+	out->lost = atomic_load(&r->lost);
+	out->queue_bytes = ring_used(r->ring);
+	out->queue_room = ring_bytes(r->ring);
+	out->free_bytes = atomic_load(&r->free_bytes);
+	out->room_bytes = atomic_load(&r->room_bytes);
+}
+
+bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
+{
+	bool newer;
+
+	pthread_mutex_lock(&r->note_lock);
+	newer = r->note_size > *size && r->note_n < cap;
+	if (newer) {
+		memcpy(note, r->note, r->note_n);
+		note[r->note_n] = '\0';
+		*size = r->note_size;
+	}
+	pthread_mutex_unlock(&r->note_lock);
+	return newer;
+}
+
+bool record_witness_asks(struct record *r, struct span who, uint64_t size)
+{
+	bool taken = cosigners_ask(r->cosigners, who, size);
+
+	ring_wake(r->ring);
+	return taken;
+}
+
+bool record_witness_says(struct record *r, struct span who, struct span line)
+{
+	bool taken = cosigners_say(r->cosigners, who, line);
+
+	ring_wake(r->ring);
+	return taken;
+}
+
+bool record_witness_answer(struct record *r, struct record_answer *out) { return cosigners_answer(r->cosigners, out); }
+struct record_witnesses record_witnesses(const struct record *r) { return cosigners_state(r->cosigners); }
