@@ -7,6 +7,7 @@
 #include "own_record.h"
 
 #include "audited.h"
+#include "faulty_disk.h"
 #include "reader.h"
 #include "reads.h"
 
@@ -134,6 +135,32 @@ static void what_was_taken_and_not_written_comes_first(void **state)
 	assert_string_equal(seen().actor, "os:ben");
 }
 
+/* The store takes nothing for a while: what was peeked at comes again. */
+static void what_found_no_room_is_not_forgotten(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	open_record();
+	push_many(0, 3);
+	while (record_durable(g.record) < 5)
+		usleep(1000);
+	disk_refuses(ENOSPC, g.path);
+	assert_int_equal(note("os:ana", "audit tail", ""), OK);
+	assert_int_equal(note("os:ben", "audit tail", ""), OK);
+	while (access(beside("-taken"), F_OK) != 0)
+		usleep(1000);
+	before = atomic_load(&disk.refused);
+	while (atomic_load(&disk.refused) < before + 2)         /* the first may be of a checkpoint */
+		usleep(1000);
+	disk_heals();
+	while (!gone())
+		usleep(1000);
+	record_close(&g.record);
+	assert_int_equal(seen().entries, 2);
+	assert_int_equal(seen().failed, 0);
+}
+
 /* Thousands, more than one batch takes. */
 static void many_are_taken_in_several_batches(void **state)
 {
@@ -213,6 +240,7 @@ int main(void)
 		T(who_read_while_no_broker_ran_is_on_record_when_one_starts),
 		T(who_reads_while_it_runs_is_on_record_soon),
 		T(what_was_taken_and_not_written_comes_first),
+		T(what_found_no_room_is_not_forgotten),
 		T(many_are_taken_in_several_batches),
 		T(what_cannot_be_read_is_told),
 		T(where_nobody_may_write_it_cannot_be_noted),
