@@ -3,12 +3,16 @@
 
 #include "base.h"
 #include "command.h"
+#include "crypt.h"
 #include "topic.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct order *o, bool within)
 {
+	char raw[200];
+	struct put words = put(raw, sizeof(raw));
+
 	must(o->command < COMMANDS && o->problem[sizeof(o->problem) - 1] == '\0' && span_utf8(span_str(o->problem)));
 	if (o->problem[0])
 		return;
@@ -20,6 +24,10 @@ static void check(const struct order *o, bool within)
 		must(word_ok(o->member[i]));
 	for (size_t i = 0; i < o->attributes; i++)
 		must(word_ok(o->attribute[i].name) && word_ok(o->attribute[i].value));
+	for (size_t i = 0; i < o->segments; i++)
+		must(o->segment[i] > 0);
+	order_write(o, &words);
+	must(put_end(&words) == OK && span_utf8(put_span(&words)));     /* as it goes on record */
 	for (size_t i = 0; i < o->parts; i++)
 		check(&o->part[i], true);
 }
@@ -36,7 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	CLEANUP(free_cleanup) char *copy = malloc(size + 1);   /* passwords are wiped where they stand */
 	char why[64];
 
-	must(copy);
+	must(copy && crypt_init() == OK);
 	if (size)
 		memcpy(copy, data, size);
 	(void)!answer_read(span(copy, size), see, NULL);
