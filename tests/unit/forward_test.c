@@ -81,8 +81,9 @@ static void a_key_goes_one_way(void **state)
 static void an_initial_key_is_read_as_it_was_written(void **state)
 {
 	static const char *const wrong[] = {
-		"", "# nothing\n", "pullcord-line\n", "pullcord-line 0707\n", "pullcord-line x707070707070707070707070707070707070707"
-		"070707070707070707070707\n", "pullcord-lime 0707070707070707070707070707070707070707070707070707070707070707\n",
+		"", "# nothing\n", "pullcord-line\n", "pullcord-line 0707\n",
+		"pullcord-line x707070707070707070707070707070707070707070707070707070707070707\n",
+		"pullcord-lime 0707070707070707070707070707070707070707070707070707070707070707\n",
 	};
 	uint8_t read[FORWARD_KEY_BYTES];
 	char text[FORWARD_TEXT_MAX], file[3 * FORWARD_TEXT_MAX];

@@ -155,7 +155,7 @@ static void quiet(enum log_level level, const char *line) { (void)level, (void)l
 static void guard_start(void)
 {
 	struct guard_spec spec = {
-		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_answer, host_subscriptions },
+		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL },
 		.past = past_keep_default(),
 	};
 	char what[1024];
