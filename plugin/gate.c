@@ -542,14 +542,16 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
 	struct verdict v = { .why = WHY_GRAMMAR };
 	bool stopped = record_stopped(g->record);
+	enum gate answer = GATE_ALLOW;
 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
 	if (v.allow && !detail && comes_later(g, s, &t->topic, p->payload))
-		return GATE_DENY;
-	if (leaves_no_trace(&v) && !stopped)
-		return GATE_ALLOW;
-	return record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped, detail);
+		return GATE_DENY;       /* and counted when it is shown */
+	if (!leaves_no_trace(&v) || stopped)
+		answer = record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped, detail);
+	g->count.receive[answer]++;
+	return answer;
 }
 
 bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload)
@@ -561,10 +563,11 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 {
 	bool known;
 	struct session *s = who(g, c, &known);
-	enum gate answer = s ? deliver(g, s, topic, p, NULL) : GATE_DENY;
 
-	if (!s)
+	if (!s) {
 		report_bypass(g, c, topic);
-	g->count.receive[answer]++;
-	return answer;
+		g->count.receive[GATE_DENY]++;
+		return GATE_DENY;
+	}
+	return deliver(g, s, topic, p, NULL);
 }

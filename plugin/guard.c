@@ -621,6 +621,7 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 		return;
 	if (!guard_send(g, s->client, k->text, span(k->payload, k->n), 1, false))
 		return;
+	g->count.receive[GATE_ALLOW]++;
 	if (v.record == POLICY_RECORD_OFF && !v.life_critical)
 		return;
 	h.topic = span_str(k->text);

@@ -76,6 +76,26 @@ static void the_short_way_counts(void **state)
 	assert_int_equal(look().deliveries_denied_total, 0);
 }
 
+/* An alert that is open when somebody subscribes is shown at the end of that turn: one delivery, none refused. */
+static void what_is_shown_a_little_later_is_no_refusal(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct client ana = client_at(1, "ana.t1", NULL);
+
+	(void)state;
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	assert_int_equal(person_login(1, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	guard_tick(g);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	assert_int_equal(guard_receive(g, &ana, ALERT, &(struct publish){ span(m.raw, m.n), 1, false }), GATE_DENY);
+	assert_int_equal(look().deliveries_denied_total, 0);
+	assert_int_equal(look().deliveries_allowed_total, 0);
+	tick_until_published(ALERT, "ana.t1");
+	assert_int_equal(look().deliveries_allowed_total, 1);
+	assert_int_equal(look().deliveries_denied_total, 0);
+}
+
 static void logins_that_fail_are_told_apart(void **state)
 {
 	char guess[32];
@@ -243,7 +263,8 @@ static void it_always_fits(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(each_decision_is_counted_once), TEST(the_short_way_counts), TEST(logins_that_fail_are_told_apart),
+		TEST(each_decision_is_counted_once), TEST(the_short_way_counts),
+		TEST(what_is_shown_a_little_later_is_no_refusal), TEST(logins_that_fail_are_told_apart),
 		TEST(who_is_connected_is_counted_by_kind), TEST(the_record_shows_its_numbers),
 		TEST(the_first_that_ends_is_told_and_what_is_not_known_is_not), TEST(what_changed_is_told_and_nothing_else),
 		TEST(nobody_else_speaks_there), TEST(prometheus_gets_a_file), TEST(it_always_fits),
