@@ -379,14 +379,16 @@ class House:
 
     # ---- the record ----
 
-    def verify_copy(self, path):
+    def verify_copy(self, path, sizes=None):
         shutil.copy(self.dir / "record.mdb-keys", f"{path}-keys")   # the segments' keys lie beside their store
         return self.tool("audit", "verify", "--record", path, "--key", self.dir / "keys/root.key", "--vkey",
-                         self.dir / "record.vkey", "--sizes", self.dir / "record.sizes", "--json", check=False)
+                         self.dir / "record.vkey", "--sizes", sizes or self.dir / "record.sizes", "--json", check=False)
 
     def damage_record(self):
         """Changes one byte in a copy of the record, and returns what verification says of it. The byte is the last of the
-        first value on a page, of the first page that turns out to hold entries in use (LMDB keeps old pages, too)."""
+        first value on a page, of the first page that turns out to hold entries in use (LMDB keeps old pages, too). What was
+        signed is copied before the record is, which may grow meanwhile: that it was read goes on it, too."""
+        sizes = shutil.copy(self.dir / "record.sizes", self.root / "changed.sizes")
         whole, copy = (self.dir / "record.mdb").read_bytes(), self.root / "changed.mdb"
         page = 4096
         for at in range(2 * page, len(whole), page):
@@ -396,7 +398,7 @@ class House:
             changed = bytearray(whole)
             changed[at + page - 1] ^= 1
             copy.write_bytes(changed)
-            done = self.verify_copy(copy)
+            done = self.verify_copy(copy, sizes)
             if done.returncode and done.stdout and (said := json.loads(done.stdout))["part"] == "entry":
                 return said
         raise Trouble("no changed entry was noticed")
