@@ -18,17 +18,19 @@ static bool has_unit(const struct conf *c, unsigned before, const char *unit)
 	return has;
 }
 
-/* Each unit once: the default one and those of [units]. */
+/* Receipts first: without them nothing is ever safe, and a broker may take only so many. Each unit once: the default one
+ * and those of [units]. */
 static enum err fill(const struct conf *c, const char *tenant, const char *device, struct filters *f)
 {
+	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_STORED, tenant, device));
+	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_CMD, tenant, device));
+	if (c->witness_vkey[0])
+		TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_WITNESS_ADD, tenant, "main", device));
 	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_ACK, tenant, c->gateway_unit, device));
 	for (unsigned i = 0; i < c->units; i++)
 		if (!has_unit(c, i, c->unit[i].unit))
 			TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_ACK, tenant, c->unit[i].unit, device));
-	if (c->witness_vkey[0])
-		TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_WITNESS_ADD, tenant, "main", device));
-	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_STORED, tenant, device));
-	return TOPIC_BUILD(f->text[f->n++], TOPIC_CMD, tenant, device);
+	return OK;
 }
 
 enum err filters_make(const struct conf *c, const char *tenant, const char *device, struct filters **out)

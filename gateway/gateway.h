@@ -41,6 +41,7 @@ struct gateway {
 	int64_t probe_ms;           /* a little of what is set aside is tried then */
 	int64_t all_aside_ms;       /* all of it not before */
 	struct filters *filters;
+	bool deaf;                  /* receipts are not for us, says the broker */
 	struct pipeline_counts counts;
 	struct port port[CONF_INPUTS_MAX];
 	unsigned ports;

@@ -13,6 +13,7 @@
 #include "cert.h"
 #include "conf.h"
 #include "crypt.h"
+#include "filters.h"
 #include "kek.h"
 #include "log.h"
 #include "loop.h"
@@ -413,6 +414,18 @@ static bool check_attest(const struct daemon *d)
 	return e == OK;
 }
 
+static bool check_units(const struct daemon *d)
+{
+	CLEANUP(filters_free) struct filters *f = NULL;
+	const char *list[FILTERS_MAX];
+	bool good = filters_make(&d->conf, d->tenant, d->device, &f) == OK && filters_list(f, list) <= FILTERS_TAKEN;
+
+	if (!good)
+		complain("%s: [units]: at most %d different units, or the broker lets the gateway hear of none beyond",
+			 d->conf_path, FILTERS_TAKEN - FILTERS_OTHERS);
+	return good;
+}
+
 /* The folder of a socket, the file to be replayed. */
 static bool input_place(const struct daemon *d, const struct conf_input *in)
 {
@@ -469,7 +482,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_attest(d) || !check_inputs(d))
+		if (!check_attest(d) || !check_inputs(d) || !check_units(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

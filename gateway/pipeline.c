@@ -531,8 +531,10 @@ static enum err subscribe(struct gateway *g)
 	return g->spec.uplink->subscribe(g->uplink, filter, n);
 }
 
-static void subscribed(const struct gateway *g, const struct uplink_event *u)
+static void subscribed(struct gateway *g, const struct uplink_event *u)
 {
+	if (u->at == FILTERS_RECEIPTS)
+		g->deaf = u->reason >= 0x80;
 	if (u->reason >= 0x80)
 		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", filters_name(g->filters, u->at)),
 			KV_NUM("reason", u->reason));
@@ -712,6 +714,8 @@ static void tick_trouble(struct gateway *g)
 		return;
 	g->alarms_due_ms = now_ms(g) + RUN_MS;
 	alarms_certificate(&g->alarms, &g->spec.cert, g->spec.conf->uplink_certfile, real_us(g), now_ms(g));
+	if (g->deaf)
+		trouble_seen(&g->alarms.trouble, TROUBLE_DEAF, now_ms(g));
 	if (outbox_aside_count(g->outbox))
 		trouble_seen(&g->alarms.trouble, TROUBLE_ASIDE, now_ms(g));
 	alarms_record(&g->alarms, g->spec.conf->witness_vkey[0] ? attest_state(g->spec.attest, now_ms(g)) : ATTEST_GOOD, now_ms(g));

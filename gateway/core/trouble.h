@@ -14,6 +14,7 @@
 	X(EVICTING, MEDIUM, 600, "gateway.evicting", "This gateway was full: less important messages were dropped")    \
 	X(UNREADABLE, HIGH, 600, "gateway.unreadable", "This gateway cannot read a call it had taken: look at the beds") \
 	X(ASIDE, MEDIUM, 5, "gateway.set-aside", "The broker refuses messages of this gateway; they are kept there")   \
+	X(DEAF, MEDIUM, 5, "gateway.no-receipts", "The broker lets this gateway hear of no receipts: alerts repeat")     \
 	X(OUTBOX, MEDIUM, 86400, "gateway.outbox-replaced", "This gateway's store was unreadable and was put aside")   \
 	X(CLOCK, LOW, 600, "gateway.clock", "This gateway's clock is wrong; it goes by the broker's")                  \
 	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon or is not valid: renew it") \

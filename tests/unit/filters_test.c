@@ -11,10 +11,10 @@
 
 static struct conf conf;
 
-static void each_unit_once_then_receipts_and_commands(void **state)
+static void receipts_and_commands_then_each_unit_once(void **state)
 {
-	static const char *const want[] = { "mercy/unit/icu3/ack/nc-1", "mercy/unit/icu4/ack/nc-1", "mercy/device/nc-1/stored",
-					    "mercy/device/nc-1/cmd" };
+	static const char *const want[] = { "mercy/device/nc-1/stored", "mercy/device/nc-1/cmd", "mercy/unit/icu3/ack/nc-1",
+					    "mercy/unit/icu4/ack/nc-1" };
 	const char *got[FILTERS_MAX];
 	struct filters *f = NULL;
 	struct conf_fault fault;
@@ -23,6 +23,7 @@ static void each_unit_once_then_receipts_and_commands(void **state)
 	assert_int_equal(conf_parse(SPAN_LIT("[gateway]\nunit=icu3\n[units]\na=icu4\nb=icu3\nc=icu4\n[input m]\nkind=mllp\n"), &conf, &fault), OK);
 	assert_int_equal(filters_make(&conf, "mercy", "nc-1", &f), OK);
 	assert_int_equal(filters_list(f, got), countof(want));
+	assert_string_equal(got[FILTERS_RECEIPTS], "mercy/device/nc-1/stored");
 	for (size_t i = 0; i < countof(want); i++) {
 		assert_string_equal(got[i], want[i]);
 		assert_string_equal(filters_name(f, i), want[i]);
@@ -62,7 +63,7 @@ static void a_name_that_is_no_word_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(each_unit_once_then_receipts_and_commands),
+		cmocka_unit_test(receipts_and_commands_then_each_unit_once),
 		cmocka_unit_test(a_witness_hears_of_checkpoints),
 		cmocka_unit_test(a_name_that_is_no_word_is_refused),
 	};

@@ -15,10 +15,10 @@ static void when_it_comes_up_it_subscribes_and_says_so(void **state)
 	assert_string_equal(b.will_topic, "mercy/device/nc-1/state");
 	come_up();
 	assert_int_equal(b.subscribed, 4);   /* each unit once */
-	assert_string_equal(b.filter[0], "mercy/unit/icu3/ack/nc-1");
-	assert_string_equal(b.filter[1], "mercy/unit/icu4/ack/nc-1");
-	assert_string_equal(b.filter[2], "mercy/device/nc-1/stored");
-	assert_string_equal(b.filter[3], "mercy/device/nc-1/cmd");
+	assert_string_equal(b.filter[0], "mercy/device/nc-1/stored");
+	assert_string_equal(b.filter[1], "mercy/device/nc-1/cmd");
+	assert_string_equal(b.filter[2], "mercy/unit/icu3/ack/nc-1");
+	assert_string_equal(b.filter[3], "mercy/unit/icu4/ack/nc-1");
 	assert_true(sent("/state", 0)->retain);
 	now += conf.gateway_state_s * 1000;
 	run();
@@ -352,12 +352,14 @@ static void a_refused_subscription_is_named(void **state)
 {
 	(void)state;
 	come_up();
-	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 2, .reason = 0x87 });
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 0, .reason = 0x87 });
+	now += 1000;
 	run();
+	assert_string_equal(read_alert(sent("/alert/medium/", 0))->code, "gateway.no-receipts");
 	assert_non_null(strstr(last_log, "subscribe_refused"));
 	assert_non_null(strstr(last_log, "mercy/device/nc-1/stored"));
 	last_log[0] = '\0';
-	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 2, .reason = 1 });
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = 0, .reason = 1 });
 	run();
 	assert_string_equal(last_log, "");
 }
