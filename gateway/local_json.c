@@ -400,7 +400,7 @@ static const char *const answer_words[] = {
 /* Of those that say why. */
 static const char *const answer_hints[] = {
 	[ANSWER_REFUSED] = "nobody has been told: send it again, or help yourself",
-	[ANSWER_UNSENT] = "nobody has been told, for the broker refuses it: help yourself",
+	[ANSWER_UNSENT] = "nobody has been told, and nobody will be: help yourself",
 };
 
 static const char *const state_words[] = {

@@ -417,14 +417,19 @@ static void done_forget(struct gateway *g, const struct outbox_done *d)
 	(void)g, (void)d;   /* gone is gone */
 }
 
+/* Its source was told that it is safe here: now it must know better. */
 static void done_evict(struct gateway *g, const struct outbox_done *d)
 {
+	struct outbox_done told = *d;
+
 	flight_drop(g->flight, &d->id);
 	if (d->err != OK)
 		return;
 	g->counts.evicted++;
 	trouble_seen(&g->alarms.trouble, TROUBLE_EVICTING, now_ms(g));
 	log_say(EV_MESSAGE_EVICTED, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input));
+	told.err = ERR_FULL;
+	answer_done(g, &told, ANSWER_UNSENT);
 	state_changed(g);
 }
 

@@ -274,6 +274,36 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	assert_int_equal(sent_count("/alert/medium/"), 1);
 }
 
+/* It had been answered that it is safe here. */
+static void who_had_to_yield_is_told(void **state)
+{
+	static char text[1600];
+	unsigned n;
+	char id[8];
+
+	(void)state;
+	memset(text, 'x', sizeof(text) - 1);
+	for (n = 0; n < 1800 && pipeline_counts(g).evicted == 0; n++) {
+		struct event e;
+
+		snprintf(id, sizeof(id), "a%u", n);
+		e = alert(id, 1, PRIORITY(LOW), PHASE(START));
+		e.alert.text = text;
+		e.source = span_str(id);              /* each of another source, so that none is held back */
+		assert_int_equal(push(e), OK);
+		if (n % 16 == 0)
+			run();
+		if (answers(ANSWER_REFUSED, NULL))
+			break;
+	}
+	push_high("h", 2);
+	run();
+	assert_true(pipeline_counts(g).evicted > 0);
+	assert_int_equal(answers(ANSWER_UNSENT, NULL), pipeline_counts(g).evicted);
+	assert_int_equal(answers(ANSWER_UNSENT, "a0"), 1);     /* the oldest */
+	assert_int_equal(answers(ANSWER_DURABLE, "h"), 1);
+}
+
 static void what_was_set_aside_flies_again(void **state)
 {
 	struct id id;
@@ -320,7 +350,7 @@ static void what_was_set_aside_is_tried_again_by_itself(void **state)
 	assert_int_equal(pipeline_queued(g), 0);
 	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
 	run();
-	now += 20000;
+	now += 200;
 	run();
 	come_up();
 	now += 1000;
@@ -764,6 +794,7 @@ int main(void)
 		WITH_HOUSE(an_urgent_one_does_not_wait_for_the_next_try),
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
+		WITH_HOUSE(who_had_to_yield_is_told),
 		WITH_HOUSE(what_was_set_aside_flies_again),
 		WITH_HOUSE(what_was_set_aside_is_tried_again_by_itself),
 		WITH_HOUSE(a_refused_alarm_of_our_own_is_logged),
