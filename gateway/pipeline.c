@@ -12,6 +12,7 @@
 #define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
+#define HANGING_MS 5000             /* a disk that says neither yes nor no: nobody is answered, nothing is kept */
 #define STUCK_MS 30000              /* where nobody asks by a watchdog */
 
 static uint32_t random32(void)
@@ -715,10 +716,15 @@ static void probe_aside(struct gateway *g)
 
 static void tick_trouble(struct gateway *g)
 {
+	struct outbox_health outbox;
+
 	if (now_ms(g) < g->alarms_due_ms)
 		return;
 	g->alarms_due_ms = now_ms(g) + RUN_MS;
 	alarms_certificate(&g->alarms, &g->spec.cert, g->spec.conf->uplink_certfile, real_us(g), now_ms(g));
+	outbox_health(g->outbox, &outbox);
+	if (outbox.busy_ms >= HANGING_MS)
+		trouble_seen(&g->alarms.trouble, TROUBLE_REFUSING, now_ms(g));
 	if (g->deaf)
 		trouble_seen(&g->alarms.trouble, TROUBLE_DEAF, now_ms(g));
 	if (outbox_aside_count(g->outbox))

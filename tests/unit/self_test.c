@@ -298,6 +298,30 @@ static void a_writer_that_does_not_move_is_stuck(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 1);
 }
 
+/* Neither kept nor refused: whoever pressed waits for nothing, so somebody must go and look. */
+static void a_disk_that_hangs_is_told_to_the_staff(void **state)
+{
+	struct holder h;
+
+	(void)state;
+	pipeline_close(&g);
+	h = holder_start();
+	start();
+	come_up();
+	holder_holds(&h);
+	push_medium("a1", 1, PHASE(START));
+	for (int i = 0; i < 1000 && !sent_count("/alert/high/"); i++) {
+		usleep(10000);
+		now += 10;
+		pipeline_run(g);
+	}
+	holder_ends(&h);
+	assert_int_equal(sent_count("/alert/high/"), 1);
+	assert_string_equal(read_alert(sent("/alert/high/", 0))->code, "gateway.refusing");
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 1);
+}
+
 /* A restart would not mend it: the gateway goes on saying no. */
 static void a_disk_that_fails_is_no_standstill(void **state)
 {
@@ -332,6 +356,7 @@ int main(void)
 		WITH_HOUSE(who_asks_for_reports_gets_one_a_second),
 		WITH_HOUSE(a_deaf_connection_is_made_anew),
 		WITH_HOUSE(a_writer_that_does_not_move_is_stuck),
+		WITH_HOUSE(a_disk_that_hangs_is_told_to_the_staff),
 		WITH_HOUSE(a_disk_that_fails_is_no_standstill),
 	};
 
