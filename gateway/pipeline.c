@@ -81,6 +81,19 @@ static void unreadable(struct gateway *g, const struct flight_item *at, enum err
 	log_say(EV_MESSAGE_UNREADABLE, KV_STR("why", err_text(e)), KV_NUM("tier", at->tier));
 }
 
+static void step(struct gateway *g, enum link_event e);
+
+static const char *host_of(const struct gateway *g)
+{
+	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
+}
+
+static void lost(struct gateway *g, const char *why)
+{
+	log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", why), KV_NUM("waiting", flight_count(g->flight)));
+	step(g, LINK_EV_LOST);
+}
+
 /* False: no more for now. */
 static bool send_one(struct gateway *g, const struct flight_item *at)
 {
@@ -103,6 +116,8 @@ static bool send_one(struct gateway *g, const struct flight_item *at)
 	if (e == OK)
 		return true;
 	flight_untake(g->flight, &at->id);
+	if (e == ERR_CLOSED)   /* and nobody said so */
+		lost(g, "it can send no more");
 	return false;
 }
 
@@ -123,8 +138,6 @@ static void fly(struct gateway *g, const struct id *id, const struct outbox_mess
 }
 
 /* ---- what a source says ---- */
-
-static void step(struct gateway *g, enum link_event e);
 
 static struct outbox_message kept(const struct port *p, const struct event *e, const struct message *m)
 {
@@ -449,11 +462,6 @@ static void take_done(struct gateway *g)
 
 /* ---- what the gateway says of itself ---- */
 
-static const char *host_of(const struct gateway *g)
-{
-	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
-}
-
 void pipeline_health(struct gateway *g, int64_t stuck_ms, struct health *out)
 {
 	self_health(&g->self, &(struct self_parts){
@@ -676,9 +684,7 @@ static void tick_silence(struct gateway *g)
 {
 	if (self_silent_ms(&g->self, now_ms(g)) < SILENT_KEEPALIVES * g->spec.conf->uplink_keepalive_s * 1000LL)
 		return;
-	log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", "connected, but nothing is answered"),
-		KV_NUM("waiting", flight_count(g->flight)));
-	step(g, LINK_EV_LOST);
+	lost(g, "connected, but nothing is answered");
 }
 
 static void tick_open(struct gateway *g)

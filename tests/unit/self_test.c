@@ -199,6 +199,22 @@ static enum health_condition condition(int64_t stuck_ms, enum health_fault *firs
 	return health_condition(&h);
 }
 
+/* A connection that is closed and did not say so is not kept for one that is up. */
+static void what_cannot_be_sent_any_more_is_a_lost_connection(void **state)
+{
+	(void)state;
+	come_up();
+	b.up = false;
+	push_high("a1", 1);
+	run();
+	assert_int_equal(b.hangups, 1);
+	now += 1000;
+	run();
+	assert_int_equal(b.dials, 2);
+	come_up();
+	assert_int_equal(sent_count("/alert/high/"), 1);
+}
+
 /* The library says the connection lives, but nothing comes back: it is made anew. */
 static void a_deaf_connection_is_made_anew(void **state)
 {
@@ -354,6 +370,7 @@ int main(void)
 		WITH_HOUSE(what_waits_is_told_by_tier),
 		WITH_HOUSE(the_clock_is_judged_by_receipts),
 		WITH_HOUSE(who_asks_for_reports_gets_one_a_second),
+		WITH_HOUSE(what_cannot_be_sent_any_more_is_a_lost_connection),
 		WITH_HOUSE(a_deaf_connection_is_made_anew),
 		WITH_HOUSE(a_writer_that_does_not_move_is_stuck),
 		WITH_HOUSE(a_disk_that_hangs_is_told_to_the_staff),
