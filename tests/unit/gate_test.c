@@ -380,6 +380,11 @@ static enum gate says(int at, const char *client, const char *topic, struct span
 
 #define WITNESS(word) "mercy/audit/main/witness/nc-1/" word
 
+static bool last_published(const char *topic)
+{
+	return asked.published && strcmp(asked.topic[(asked.published - 1) % 64], topic) == 0;
+}
+
 static void a_witness_is_answered_and_its_cosignature_counts(void **state)
 {
 	uint8_t line[COSIGNATURE_LINE_MAX];
@@ -389,12 +394,13 @@ static void a_witness_is_answered_and_its_cosignature_counts(void **state)
 	(void)state;
 	log_in();
 	assert_int_equal(record_witnesses(g->record).listed, 1);
-	for (int i = 0; i < 500 && !times_published(WITNESS("add"), ""); i++) {   /* before there is a checkpoint, nothing comes */
+	/* Before there is a checkpoint, nothing comes; what came last is what is looked at. */
+	for (int i = 0; i < 500 && !last_published(WITNESS("add")); i++) {
 		assert_int_equal(says(0, "nc-1", WITNESS("req"), SPAN_LIT("0\n"), false), GATE_ALLOW);
 		usleep(5000);
 		guard_tick(g);
 	}
-	assert_true(times_published(WITNESS("add"), "") > 0);
+	assert_true(last_published(WITNESS("add")));
 	assert_true(asked.bytes < sizeof(asked.payload));
 	assert_int_equal(witness_read(span(asked.payload, asked.bytes), &r), OK);
 	assert_int_equal(note_cosign(r.note, SPAN_LIT("mercy/device/nc-1"), (const uint8_t[SIGN_KEY_BYTES]){ 5 }, 1770000000, &out), OK);
