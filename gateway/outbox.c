@@ -121,14 +121,17 @@ static void commit_list(struct outbox *o, struct list *l)
 
 /* ---- room ---- */
 
-/* The oldest of the least important tier that has any, as ops; none of `least` or more important. */
-static void find_evictable(struct outbox *o, unsigned least, struct list *out)
+/* The oldest of the least important tier that has any, as ops; none more important than `least`. Then what is set aside,
+ * whose source was told already that nobody hears of it, none more important than `aside`. */
+static void find_evictable(struct outbox *o, unsigned least, unsigned aside, struct list *out)
 {
 	struct id id[EVICT_AT_ONCE];
 	size_t n = 0;
 
 	for (unsigned tier = FLIGHT_TIERS; tier-- > least && !n;)
-		n = outfile_oldest(o->file, tier, id, countof(id));
+		n = outfile_oldest(o->file, tier, false, id, countof(id));
+	for (unsigned tier = FLIGHT_TIERS; tier-- > aside && !n;)
+		n = outfile_oldest(o->file, tier, true, id, countof(id));
 	for (size_t i = 0; i < n; i++) {
 		struct op *op = calloc(1, sizeof(*op));
 
@@ -142,21 +145,26 @@ static void find_evictable(struct outbox *o, unsigned least, struct list *out)
 
 static bool brings(const struct op *op) { return op->work == WORK_PUT || op->work == WORK_HOLD; }
 
-/* Whoever is less important than the most important newcomer yields; observations also to each other. */
-static unsigned may_evict_from(const struct list *l)
+static unsigned best_of(const struct list *l)
 {
 	unsigned best = FLIGHT_TIERS - 1;
 
 	for (const struct op *op = l->first; op; op = op->next)
 		if (brings(op) && op->m.tier < best)
 			best = op->m.tier;
+	return best;
+}
+
+/* Whoever is less important than the most important newcomer yields; observations also to each other. */
+static unsigned may_evict_from(unsigned best)
+{
 	return best == FLIGHT_TIERS - 1 ? best : best + 1 > FLIGHT_TIER_CALM ? best + 1 : FLIGHT_TIER_CALM;
 }
 
 static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 {
 	bool needed = false;
-	unsigned from = may_evict_from(l);
+	unsigned best = best_of(l), from = may_evict_from(best);
 
 	for (const struct op *op = l->first; op; op = op->next)
 		needed = needed || brings(op);
@@ -164,7 +172,7 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 		struct list some;
 
 		list_init(&some);
-		find_evictable(o, from, &some);
+		find_evictable(o, from, best, &some);
 		if (!some.first)
 			break;
 		commit_list(o, &some);

@@ -10,7 +10,8 @@
  * (source, source_id, digest) is taken once: outbox_seen() knows the last ones.
  *
  * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
- * observations yield to observations; code and high never. Then put() and hold() come back with ERR_FULL. Work that
+ * observations yield to observations; code and high never, unless they are set aside and the newcomer is no less
+ * important. Then put() and hold() come back with ERR_FULL. Work that
  * only tidies up is tried again until it succeeds.
  *
  * Sealing: each start makes a data key, kept in the file wrapped by the root key; a record is bound to its place

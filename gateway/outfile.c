@@ -343,6 +343,25 @@ static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 	return f->have.aside + f->change.aside > OUTBOX_ASIDE_MAX ? aside_shrink(f, t) : OK;
 }
 
+/* From wherever it is. */
+static enum err do_evict(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct span unused;
+	struct place at;
+	enum err e;
+
+	TRY(where(t, &op->id, &at));
+	if (txn_get(t, ASIDE, place_span(&at), &unused) != OK)
+		return do_delivered(f, t, op);
+	e = op_load(f, t, ASIDE, place_span(&at), op);
+	if (e != OK && !outfile_answers(e))
+		return e;
+	op->m.tier = at.b[0];
+	f->change.aside--;
+	TRY(txn_del(t, ASIDE, place_span(&at)));
+	return txn_del(t, WHERE, span(op->id.b, ID_BYTES));
+}
+
 static enum err do_again(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct place at;
@@ -392,7 +411,7 @@ static const struct {
 	[WORK_AGAIN] = { do_again, false, true },
 	[WORK_RECALL] = { do_recall, false, false },
 	[WORK_FORGET] = { do_forget, true, false },
-	[WORK_EVICT] = { do_delivered, true, false },
+	[WORK_EVICT] = { do_evict, true, false },
 };
 
 enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end)
@@ -743,9 +762,9 @@ static size_t ids_of(struct outfile *f, enum table_no table, unsigned from, unsi
 	return n;
 }
 
-size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max)
+size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max)
 {
-	return ids_of(f, QUEUE, tier, tier, out, max);
+	return ids_of(f, aside ? ASIDE : QUEUE, tier, tier, out, max);
 }
 
 size_t outfile_aside(struct outfile *f, struct id *out, size_t max)

@@ -42,8 +42,8 @@ bool outfile_queues(enum outbox_work work);     /* needs a sequence number */
 bool outfile_answers(enum err e);               /* is about one message; anything else spoils a transaction */
 
 bool outfile_tight(struct outfile *f);
-/* The ids of the oldest messages of a tier. */
-size_t outfile_oldest(struct outfile *f, unsigned tier, struct id *out, size_t max);
+/* The ids of the oldest messages of a tier: due, or set aside. */
+size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max);
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);

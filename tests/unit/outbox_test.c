@@ -511,6 +511,32 @@ static void the_least_important_yield_and_urgent_ones_never(void **state)
 	done(WORK_PUT, OK);
 }
 
+/* What the broker will not have does not keep out what it may. */
+static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
+{
+	unsigned n = 0, evicted = 0, aside = 0;
+	struct outbox_done d;
+
+	(void)state;
+	fill(1, &n, &evicted);
+	for (; aside < 100; aside++) {
+		struct id id = all()->item[0].id;
+
+		assert_int_equal(outbox_aside(o, &id, 0x87), OK);
+		done(WORK_ASIDE, OK);
+	}
+	put_one(0, n++);
+	d = done(WORK_EVICT, OK);
+	assert_int_equal(d.m.tier, 1);
+	assert_true(span_is(d.m.input, "monitors"));
+	do
+		assert_true(outbox_next(o, &d));
+	while (d.work == WORK_EVICT);
+	assert_int_equal(d.work, WORK_PUT);
+	assert_int_equal(d.err, OK);
+	assert_true(outbox_aside_count(o) < aside);
+}
+
 static void a_second_gateway_is_refused(void **state)
 {
 	struct outbox_spec spec = spec_of(MAP);
@@ -738,6 +764,7 @@ int main(void)
 		WITH_OUTBOX(another_key_opens_nothing),
 		WITH_OUTBOX(the_file_is_sealed),
 		WITH_OUTBOX(the_least_important_yield_and_urgent_ones_never),
+		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(a_second_gateway_is_refused),
 		WITH_OUTBOX(nor_one_in_another_process),
 		WITH_OUTBOX(a_damaged_file_says_no_at_most),
