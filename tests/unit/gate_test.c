@@ -382,7 +382,7 @@ static enum gate says(int at, const char *client, const char *topic, struct span
 
 static bool last_published(const char *topic)
 {
-	return asked.published && strcmp(asked.topic[(asked.published - 1) % 64], topic) == 0;
+	return asked.published && strcmp(asked.topic[(asked.published - 1) % ASKED_MAX], topic) == 0;
 }
 
 static void a_witness_is_answered_and_its_cosignature_counts(void **state)

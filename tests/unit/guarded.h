@@ -52,8 +52,11 @@ static EVP_PKEY *key;
 static struct id_maker ids;
 static int ctx[16];                 /* addresses that stand for the broker's contexts */
 
+#define ASKED_MAX 4096          /* the last so many are remembered */
+
 /* What the guard asked of the broker. */
-static struct { char kicked[4][65]; int kicks; char topic[64][201], client[64][65], payload[512], shown[512]; size_t bytes; int published; } asked;
+static struct { char kicked[4][65]; int kicks; char topic[ASKED_MAX][201], client[ASKED_MAX][65], payload[512],
+		shown[512]; size_t bytes; int published; } asked;
 
 static void host_kick(const char *client)
 {
@@ -73,8 +76,8 @@ static bool host_publish(const char *client, const char *topic, struct span payl
 		memcpy(asked.payload, payload.p, payload.n < sizeof(asked.payload) ? payload.n : sizeof(asked.payload) - 1);
 	if (client)
 		memcpy(asked.shown, asked.payload, sizeof(asked.shown));
-	strcpy(asked.client[asked.published % 64], client ? client : "");
-	strcpy(asked.topic[asked.published++ % 64], topic);
+	strcpy(asked.client[asked.published % ASKED_MAX], client ? client : "");
+	strcpy(asked.topic[asked.published++ % ASKED_MAX], topic);
 	return true;
 }
 
@@ -106,7 +109,7 @@ static int times_published(const char *topic, const char *client)
 {
 	int n = 0;
 
-	for (int i = 0; i < asked.published; i++)
+	for (int i = 0; i < asked.published && i < ASKED_MAX; i++)
 		n += !strcmp(asked.topic[i], topic) && !strcmp(asked.client[i], client);
 	return n;
 }

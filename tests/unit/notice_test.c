@@ -43,7 +43,7 @@ static int alerts(void)
 {
 	int n = 0;
 
-	for (int i = 0; i < asked.published; i++)
+	for (int i = 0; i < asked.published && i < ASKED_MAX; i++)
 		n += !!strstr(asked.topic[i], "/alert/");
 	return n;
 }
