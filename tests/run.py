@@ -147,7 +147,7 @@ def say(outcome):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--only", default="", metavar="WORD", help="only programs whose name contains this")
-    args.add_argument("--jobs", type=int, default=2, help="programs at a time (2)")
+    args.add_argument("--jobs", type=int, default=4, help="programs at a time (4: half of their time they wait)")
     args.add_argument("what", nargs="+", type=Path, help="build folders or programs")
     args = args.parse_args()
 
