@@ -9,14 +9,6 @@
 #include "seed.h"
 #include "ward.h"
 
-#if defined(__has_feature)
-#define SANITIZED __has_feature(address_sanitizer)
-#elif defined(__SANITIZE_ADDRESS__)
-#define SANITIZED 1
-#else
-#define SANITIZED 0
-#endif
-
 struct row {
 	int who;
 	enum access a;
@@ -543,7 +535,7 @@ static void explanation_is_true(const struct policy *p, const struct person *who
 
 static void decisions_equal_the_reference(void **state)
 {
-	enum { CASES = 200, POLICIES = SANITIZED ? 500 : 5000 };        /* a million, or a tenth of it ten times slower */
+	enum { CASES = 200, POLICIES = SEED_SLOW ? 500 : 5000 };        /* a million, or a tenth of it ten times slower */
 	static unsigned seen[WHY_COUNT];
 	static struct ref r;
 	struct person who;

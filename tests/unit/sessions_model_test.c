@@ -5,7 +5,7 @@
 #include "identity.h"
 #include "seed.h"
 
-#define EVENTS 1000000
+#define EVENTS (SEED_SLOW ? 100000 : 1000000)
 
 /* ---- what is not put to the test ---- */
 
