@@ -230,57 +230,69 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
 
 struct settings {
-	const char *dir, *tenant, *metrics;
+	const char *dir, *tenant, *metrics, *operators, *broker_conf;
 	uint64_t record_mib, history_mib, directory_mib;
-	uint16_t keep[RECORD_CLASSES];
+	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class of events */
 	struct past_keep past;
 	struct anomaly_limits anomaly;
-	const char *operators;
 };
 
-/* How long the record keeps each class of events. */
-static bool read_keep(const struct mosquitto_opt *o, struct settings *s)
-{
-	static const char *const key[RECORD_CLASSES] = {
-		[RECORD_CONSENT] = "keep_consent", [RECORD_ACCESS] = "keep_access", [RECORD_MOVEMENT] = "keep_movement",
-		[RECORD_CRITICAL] = "keep_critical", [RECORD_HOUSEKEEPING] = "keep_housekeeping",
-	};
+enum option_kind { OPTION_PATH, OPTION_WORD, OPTION_MIB, OPTION_KEEP };
 
-	for (size_t i = 0; i < countof(key); i++)
-		if (strcmp(o->key, key[i]) == 0)
-			return keep_read(span_str(o->value), &s->keep[i]);
+#define KEPT_RIGHT "years or days, as 6y or 90d"
+static const struct option {
+	const char *key;
+	enum option_kind kind;
+	size_t at;                      /* in settings */
+	uint64_t least, most;           /* of MIB */
+	const char *right;              /* of the others */
+} options[] = {
+	{ "dir", OPTION_PATH, offsetof(struct settings, dir), 0, 0, "the folder made by `pullcord init`" },
+	{ "tenant", OPTION_WORD, offsetof(struct settings, tenant), 0, 0, "the policy's first tenant" },
+	{ "metrics", OPTION_PATH, offsetof(struct settings, metrics), 0, 0, "a file for Prometheus" },
+	{ "operators", OPTION_WORD, offsetof(struct settings, operators), 0, 0, "a unit, one word of A-Z a-z 0-9 . _ : -" },
+	{ "broker_conf", OPTION_PATH, offsetof(struct settings, broker_conf), 0, 0, "the broker's own configuration file" },
+	{ "record_mib", OPTION_MIB, offsetof(struct settings, record_mib), 4, 1 << 20, NULL },
+	{ "history_mib", OPTION_MIB, offsetof(struct settings, history_mib), 4, 1 << 20, NULL },
+	{ "directory_mib", OPTION_MIB, offsetof(struct settings, directory_mib), 0, DIRECTORY_MIB_MAX, NULL },
+	{ "keep_consent", OPTION_KEEP, offsetof(struct settings, keep[RECORD_CONSENT]), 0, 0, KEPT_RIGHT },
+	{ "keep_access", OPTION_KEEP, offsetof(struct settings, keep[RECORD_ACCESS]), 0, 0, KEPT_RIGHT },
+	{ "keep_movement", OPTION_KEEP, offsetof(struct settings, keep[RECORD_MOVEMENT]), 0, 0, KEPT_RIGHT },
+	{ "keep_critical", OPTION_KEEP, offsetof(struct settings, keep[RECORD_CRITICAL]), 0, 0, KEPT_RIGHT },
+	{ "keep_housekeeping", OPTION_KEEP, offsetof(struct settings, keep[RECORD_HOUSEKEEPING]), 0, 0, KEPT_RIGHT },
+};
+
+static bool read_one(const struct option *o, const char *value, struct settings *s, char right[ANOMALY_TEXT])
+{
+	void *to = (char *)s + o->at;
+
+	if (o->kind == OPTION_MIB)
+		snprintf(right, ANOMALY_TEXT, "MiB, a whole number from %llu to %llu", (unsigned long long)o->least,
+			 (unsigned long long)o->most);
+	else
+		snprintf(right, ANOMALY_TEXT, "%s", o->right);
+	switch (o->kind) {
+	case OPTION_PATH: *(const char **)to = value; return strlen(value) < sizeof(broker_conf);
+	case OPTION_WORD: *(const char **)to = value; return word_ok(span_str(value));
+	case OPTION_MIB: return span_u64(span_str(value), o->most, to) && *(uint64_t *)to >= o->least;
+	case OPTION_KEEP: return keep_read(span_str(value), to);
+	}
 	return false;
 }
 
+/* `right`: what it takes. */
 static bool read_option(const struct mosquitto_opt *o, struct settings *s, char right[ANOMALY_TEXT])
 {
-	struct span value = span_str(o->value);
+	static const char past[] = "history_keep_";
 
-	if (strcmp(o->key, "dir") == 0)
-		s->dir = o->value;
-	else if (strcmp(o->key, "tenant") == 0)
-		s->tenant = o->value;
-	else if (strcmp(o->key, "metrics") == 0)
-		s->metrics = o->value;
-	else if (strcmp(o->key, "broker_conf") == 0)
-		return span_text(value, broker_conf, sizeof(broker_conf));
-	else if (strcmp(o->key, "record_mib") == 0)
-		return span_u64(value, 1 << 20, &s->record_mib) && s->record_mib >= 4;
-	else if (strcmp(o->key, "history_mib") == 0)
-		return span_u64(value, 1 << 20, &s->history_mib) && s->history_mib >= 4;
-	else if (strcmp(o->key, "directory_mib") == 0)
-		return span_u64(value, DIRECTORY_MIB_MAX, &s->directory_mib);
-	else if (strncmp(o->key, "history_keep_", 13) == 0)
-		return past_keep_read(&s->past, span_str(o->key + 13), value);
-	else if (strcmp(o->key, "operators") == 0) {
-		s->operators = o->value;
-		return word_ok(value);
-	} else {
-		enum err e = anomaly_set(&s->anomaly, span_str(o->key), value, right);
-
-		return e == ERR_NOT_FOUND ? read_keep(o, s) : e == OK;
-	}
-	return true;
+	for (size_t i = 0; i < countof(options); i++)
+		if (strcmp(o->key, options[i].key) == 0)
+			return read_one(&options[i], o->value, s, right);
+	snprintf(right, ANOMALY_TEXT, KEPT_RIGHT ", or none; of alert, ack, broadcast, channel, patient, inbox or vitals");
+	if (strncmp(o->key, past, sizeof(past) - 1) == 0)
+		return past_keep_read(&s->past, span_str(o->key + sizeof(past) - 1), span_str(o->value));
+	snprintf(right, ANOMALY_TEXT, "one of those in mosquitto_pullcord(5)");
+	return anomaly_set(&s->anomaly, span_str(o->key), span_str(o->value), right) == OK;
 }
 
 static bool read_options(const struct mosquitto_opt *opt, int n, struct settings *s)
@@ -289,13 +301,14 @@ static bool read_options(const struct mosquitto_opt *opt, int n, struct settings
 
 	*s = (struct settings){ .record_mib = 1024, .history_mib = 64, .past = past_keep_default(), .anomaly = anomaly_defaults() };
 	for (int i = 0; i < n; i++) {
-		snprintf(right, sizeof(right), "one of those in mosquitto_pullcord(5)");
 		if (read_option(&opt[i], s, right))
 			continue;
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", opt[i].key), KV_STR("value", opt[i].value),
 			KV_STR("right", right));
 		return false;
 	}
+	if (s->broker_conf)
+		strcpy(broker_conf, s->broker_conf);
 	if (!s->dir)
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_dir"),
 			KV_STR("right", "the folder made by `pullcord init`"));
