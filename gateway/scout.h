@@ -1,7 +1,8 @@
 /* scout: goes ahead of the uplink. It holds the certificate, key and CA that are in force, so that a file half replaced
  * harms nobody; when the files have changed it tries the new ones against the broker, and only what worked comes into
- * force. A try shakes hands and no more: the pair before is kept until a broker has taken a login with the new one. While we are with another broker than the best, it looks whether a better one is back. Tries are made by a
- * thread of its own, one at a time. */
+ * force. A try shakes hands and no more: the pair before is kept until a broker has taken a login with the new one. While
+ * we are with another broker than the best, it looks whether a better one is back. Tries are made by a thread of its own,
+ * one at a time. */
 #ifndef PULLCORD_SCOUT_H
 #define PULLCORD_SCOUT_H
 

@@ -25,7 +25,8 @@ enum err vigil_open(const struct conf *c, struct vigil *out) MUST_USE;
 void vigil_close(struct vigil *v);
 void vigil_say(const struct vigil *v, const char *what);        /* to systemd */
 
-/* After each step of the loop: is it time for a look? Then vigil_look(), with one that calls stuck what vigil_stuck_ms() does. */
+/* After each step of the loop: is it time for a look? Then vigil_look(), with one that calls stuck what vigil_stuck_ms()
+ * does. */
 bool vigil_is_due(const struct vigil *v, int64_t now_ms);
 int64_t vigil_stuck_ms(const struct vigil *v);
 void vigil_look(struct vigil *v, struct health *h);

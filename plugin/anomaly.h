@@ -1,10 +1,10 @@
 /* anomaly: what operators should look at, found in what happens anyway. Events in, findings out; pure: the caller brings
  * the time (monotonic) and takes the findings when it likes.
  *
- * A finding is folded: the same kind about the same subject is told once in `again`, and the next one says how many events
- * came since. Of one kind at most ANOMALY_TOLD are told in that time; what more is found is for the record alone (`quiet`),
- * and how many they were is told in one finding without a subject when the time is over. A state (disk, witnesses) is told when it
- * begins, when it gets worse, and when it is over.
+ * A finding is folded: the same kind about the same subject is told once in `again`, and the next one says how many
+ * events came since. Of one kind at most ANOMALY_TOLD are told in that time; what more is found is for the record alone
+ * (`quiet`), and how many they were is told in one finding without a subject when the time is over. A state (disk,
+ * witnesses) is told when it begins, when it gets worse, and when it is over.
  *
  * Counted in ANOMALY_ROWS rows; when all are in use, who has been seen least makes room, and never what is yet to be taken.
  * Counting begins with the first event and ends `within` later. Allocates nothing after opening. */

@@ -53,7 +53,8 @@ void control_keep(struct control *c, struct record *r);
 /* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
  * The directory must outlive it. */
 enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out) MUST_USE;
-/* Waits until everything asked for is done, but for what waits for control_go(), which is not; nothing more is taken (ERR_BUSY), but what came of it can still be fetched. */
+/* Waits until everything asked for is done, but for what waits for control_go(), which is not; nothing more is taken
+ * (ERR_BUSY), but what came of it can still be fetched. */
 void control_stop(struct control *c);
 void control_close(struct control **c);   /* stops it, if it was not; results that were not fetched are freed */
 

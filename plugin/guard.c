@@ -482,7 +482,8 @@ static void follow_directory(struct guard *g)
 
 static void mark_recorded(struct guard *g)
 {
-	if (g->journal_marked != g->journal_told && record_settled(g->record, g->journal_ticket) && control_recorded(g->control, g->journal_told) == OK)
+	if (g->journal_marked != g->journal_told && record_settled(g->record, g->journal_ticket) &&
+	    control_recorded(g->control, g->journal_told) == OK)
 		g->journal_marked = g->journal_told;
 }
 

@@ -32,8 +32,8 @@
 #define OPERATORS_UNIT "operators"
 #define GUARD_SENDER "pullcord"   /* Envelope.sender of the broker's own messages, party PARTY_BROKER */
 
-/* What the guard asks of the broker; only from guard_tick(), where it is safe (a kick inside a delivery recurses), but for the
- * last two, which only look. */
+/* What the guard asks of the broker; only from guard_tick(), where it is safe (a kick inside a delivery recurses), but for
+ * answer(), which the broker takes up at its next turn, and the last two, which only look. */
 struct guard_host {
 	void (*kick)(const char *client);                 /* its will is sent */
 	/* client NULL: to everybody subscribed; else to this client alone, unasked. Copies. False: it cannot. */
@@ -47,6 +47,7 @@ struct guard_host {
 
 #define GUARD_ASKS_MAX 64           /* requests to read back that wait */
 #define GUARD_ASKS_EACH 2           /* of one connection */
+
 enum gate {
 	GATE_DENY,                    /* refused, and told so where the protocol can */
 	GATE_ALLOW,

@@ -3,9 +3,10 @@
  * it is resolved, over or expired it is shown to whoever subscribes to its topic later: after a crash of the broker, too.
  * Readers fold by message id.
  *
- * At most HISTORY_ALERTS_MAX at a time. Past that the least important goes, the oldest of them first: what is over,
- * then what somebody accepted, then by priority; of a device that has HISTORY_SHARE already one of its own, so that no
- * single one pushes out all the others'. Evictions are counted; what was evicted and is sent again is kept again. Broker's thread only; copies; waits for nothing. */
+ * At most HISTORY_ALERTS_MAX at a time. Past that the least important goes, the oldest of them first: what is over, then
+ * what somebody accepted, then by priority; of a device that has HISTORY_SHARE already one of its own, so that no single
+ * one pushes out all the others'. Evictions are counted; what was evicted and is sent again is kept again. Broker's
+ * thread only; copies; waits for nothing. */
 #ifndef PULLCORD_HISTORY_H
 #define PULLCORD_HISTORY_H
 

@@ -1,6 +1,6 @@
 /* locks: the lock-outs in force (lockout.h), kept in the directory so that they outlive the broker, and so does who is
- * known where: else a restart would be an attacker's way out, and a nurse's way into somebody's lock. Written by a thread of its own.
- * Broker's thread only, but for that. */
+ * known where: else a restart would be an attacker's way out, and a nurse's way into somebody's lock. Written by a thread
+ * of its own. Broker's thread only, but for that. */
 #ifndef PULLCORD_LOCKS_H
 #define PULLCORD_LOCKS_H
 

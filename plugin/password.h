@@ -55,8 +55,8 @@ struct password_asker {
 enum password_answer password_ask(struct password_desk *d, const struct password_asker *who, struct span password,
 				  const char *phc, int64_t now_ms);
 
-/* Wrong guesses nobody was told of, one a call, until there is none. COUNT: password_ask() will say AGAIN of it. SAY, once and
- * PASSWORD_UNHEARD_MS later: they never came for the answer. */
+/* Wrong guesses nobody was told of, one a call, until there is none. COUNT: password_ask() will say AGAIN of it. SAY,
+ * once and PASSWORD_UNHEARD_MS later: they never came for the answer. */
 #define PASSWORD_UNHEARD_MS 10000
 enum password_unheard { PASSWORD_NONE, PASSWORD_COUNT, PASSWORD_SAY };
 struct password_guess {

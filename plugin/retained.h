@@ -4,7 +4,8 @@
  * theirs there.
  *
  * Follows every change of an account at once, for those who are connected and for devices; everybody, and whatever took
- * the right (a new policy, the end of a grant), within RETAINED_SWEEP_US. Meanwhile nobody is shown it (check_retain_source). */
+ * the right (a new policy, the end of a grant), within RETAINED_SWEEP_US. Meanwhile nobody is shown it
+ * (check_retain_source). */
 #ifndef PULLCORD_RETAINED_H
 #define PULLCORD_RETAINED_H
 

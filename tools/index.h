@@ -23,7 +23,8 @@
 struct index;
 
 /* Opens or makes the file for this record, and adds what the record has more. An index of another record, or of one that
- * was set back, or from before something was erased, is made anew. ERR_KEY, ERR_CORRUPT: the file is damaged, delete it; else as the store and the reader. */
+ * was set back, or from before something was erased, is made anew. ERR_KEY, ERR_CORRUPT: the file is damaged, delete it;
+ * else as the store and the reader. */
 enum err index_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], struct reader *r, struct index **out) MUST_USE;
 void index_close(struct index **x);
 

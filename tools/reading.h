@@ -1,5 +1,5 @@
-/* reading: before the tool shows what the record says, it leaves word of that beside the record (reads.h), and without it shows
- * nothing. */
+/* reading: before the tool shows what the record says, it leaves word of that beside the record (reads.h), and without it
+ * shows nothing. */
 #ifndef PULLCORD_READING_H
 #define PULLCORD_READING_H
 

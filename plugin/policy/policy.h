@@ -92,8 +92,8 @@ void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t li
  * begins with "meant:" is believed. In order of lines. */
 void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
 
-/* The subject may go away after the call. After the policy's end the holder may be closed and nothing else. Roles that may not come from the
- * subject's address are not held, nor what only they include. ERR_FULL. */
+/* The subject may go away after the call. After the policy's end the holder may be closed and nothing else. Roles that
+ * may not come from the subject's address are not held, nor what only they include. ERR_FULL. */
 enum err policy_bind(const struct policy *p, const struct subject *s, struct holder **out) MUST_USE;
 void holder_close(struct holder **h);
 /* Does the holder have that value of an attribute which rules speak of? */

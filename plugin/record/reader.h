@@ -18,7 +18,8 @@ uint64_t reader_generation(const struct reader *r);
 /* Another record lies there now, or none: this one gets no more entries. */
 bool reader_replaced(const struct reader *r);
 
-/* Entry `index`; *event is NULL for what is no event or was erased (entry->kind). Both borrow from the reader until the next call. ERR_NOT_FOUND. */
+/* Entry `index`; *event is NULL for what is no event or was erased (entry->kind). Both borrow from the reader until the
+ * next call. ERR_NOT_FOUND. */
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry,
 		    const Pullcord__V1__AuditEvent **event) MUST_USE;
 

@@ -1,6 +1,6 @@
-/* reads: who read the record. Whoever opens its entries by the root key first puts a note beside it, durably, in `record.reads`
- * of `record.mdb`; the record's writer takes what lies there, when it starts and once a second, and makes an entry of each.
- * So nobody who reads waits for a broker, and who reads while none runs is on record when one starts.
+/* reads: who read the record. Whoever opens its entries by the root key first puts a note beside it, durably, in
+ * `record.reads` of `record.mdb`; the record's writer takes what lies there, when it starts and once a second, and makes
+ * an entry of each. So nobody who reads waits for a broker, and who reads while none runs is on record when one starts.
  *
  *     length of what follows, u32 | sealed (vault of purpose "record reads"): at, u64 (us) | who | as | what | patient
  *

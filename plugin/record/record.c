@@ -636,9 +636,9 @@ static enum err begin_line(struct record *r)
 	return e;
 }
 
-/* The key of the mark that is due: a crash may have left the one before it, and an older copy of its file still older ones. One
- * further on is of a record that was longer. A new record goes on with the line of the one before; else another line begins
- * with its first key. */
+/* The key of the mark that is due: a crash may have left the one before it, and an older copy of its file still older
+ * ones. One further on is of a record that was longer. A new record goes on with the line of the one before; else another
+ * line begins with its first key. */
 static enum err open_line(struct record *r, const struct record_spec *spec)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;

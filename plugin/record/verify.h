@@ -2,13 +2,14 @@
  *
  * From entry 0 on: every entry hashes to its leaf, and leaves to the tiles above; segments are dense, their records
  * numbered without a gap; at every size that was signed and kept the entries so far fold to the signed root, and the
- * signature fits; the stored frontiers are the ones recomputed. Rows of segments say what entries say: opened, closed, held
- * and erased when, not before its time and not while it was held. Of erased segments the leaves are checked, that nothing is
- * left of their entries, and that their keys are gone. With the sizes file: the record is no shorter than the last signed size. With the root key: every
- * segment's key fits its commitment, and opens each of its records. Without it anybody can verify who has the vkey.
+ * signature fits; the stored frontiers are the ones recomputed. Rows of segments say what entries say: opened, closed,
+ * held and erased when, not before its time and not while it was held. Of erased segments the leaves are checked, that
+ * nothing is left of their entries, and that their keys are gone. With the sizes file: the record is no shorter than the
+ * last signed size. With the root key: every segment's key fits its commitment, and opens each of its records. Without it
+ * anybody can verify who has the vkey.
  *
- * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and no other
- * line begins after it. With the file of its key of now: it had not come further than the record has.
+ * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and
+ * no other line begins after it. With the file of its key of now: it had not come further than the record has.
  *
  * Of cosignatures: whatever a listed witness put under a checkpoint fits.
  *

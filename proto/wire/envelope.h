@@ -49,17 +49,18 @@ struct envelope {
 /* `raw` against the schema of one message; envelope_open() calls it for the envelope and for its body. */
 enum err envelope_scan(struct span raw, const ProtobufCMessageDescriptor *schema) MUST_USE;
 
-/* Without a topic: kind is not checked against one. now_us <= 0: times are not checked (reading the past).
- * Errors: those of the scan; ERR_VERSION; ERR_SENDER (id without the sender's tag, broken names, a person's update in
- * another's name; a tenant that is not the topic's, but on a channel); ERR_TIME (sent more than ENVELOPE_SKEW_US in the future, expires before it was sent); ERR_KIND (not
- * the body of this topic, or an alert whose priority is not its topic's); ERR_RANGE (a length or count of the body);
- * ERR_FULL (arena). That it has expired is no error: what to do then is the reader's decision. */
+/* Without a topic: kind is not checked against one. now_us <= 0: times are not checked (reading the past). Errors: those
+ * of the scan; ERR_VERSION; ERR_SENDER (id without the sender's tag, broken names, a person's update in another's name; a
+ * tenant that is not the topic's, but on a channel); ERR_TIME (sent more than ENVELOPE_SKEW_US in the future, expires
+ * before it was sent); ERR_KIND (not the body of this topic, or an alert whose priority is not its topic's); ERR_RANGE (a
+ * length or count of the body); ERR_FULL (arena). That it has expired is no error: what to do then is the reader's
+ * decision. */
 enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_us, struct arena *arena,
 		       struct envelope *out) MUST_USE;
 
-/* The same for whoever only lets messages through: bodies without rules of their own, all but alerts and their updates, are
- * scanned and not unpacked (body.any == NULL). From a connection whose messages are mostly of one sender: who that was is remembered in *sender (all zero:
- * nobody yet), which spares a hash for the next. */
+/* The same for whoever only lets messages through: bodies without rules of their own, all but alerts and their updates,
+ * are scanned and not unpacked (body.any == NULL). From a connection whose messages are mostly of one sender: who that
+ * was is remembered in *sender (all zero: nobody yet), which spares a hash for the next. */
 struct envelope_sender {
 	char tenant[WORD_BYTES_MAX + 1], id[WORD_BYTES_MAX + 1];
 	Pullcord__V1__Party party;

@@ -57,8 +57,8 @@ enum witness_kind witness_judge(const struct witnessed *last, const struct cosig
  * somebody's mistake, is not, but for a bad proof in answer to our own question. */
 bool witness_contradicts(enum witness_kind k, bool newest);
 
-/* Whose cosignatures count: a cosigner's key a line; blank lines and what follows a '#' are passed over. *line: the first that
- * is none. ERR_SYNTAX, ERR_KEY (a misspelt key), ERR_EXISTS (a name twice), ERR_FULL. */
+/* Whose cosignatures count: a cosigner's key a line; blank lines and what follows a '#' are passed over. *line: the first
+ * that is none. ERR_SYNTAX, ERR_KEY (a misspelt key), ERR_EXISTS (a name twice), ERR_FULL. */
 #define WITNESSES_MAX 64
 struct witnesses {
 	size_t n;
