@@ -115,7 +115,7 @@ static void sweep(struct guard *g)
 		each_us = RETAINED_EACH_US;
 	if (now_us - g->swept_us > RETAINED_SWEEP_US)
 		g->swept_us = now_us - RETAINED_SWEEP_US;
-	for (; now_us - g->swept_us >= each_us; g->swept_us += each_us) {
+	for (int n = 0; n < RETAINED_AT_ONCE && now_us - g->swept_us >= each_us; n++, g->swept_us += each_us) {
 		const char *client = owners_next_retaining(g->owners);
 
 		if (client)

@@ -13,6 +13,7 @@
 
 #define RETAINED_SWEEP_US (50 * INT64_C(1000000))    /* in which everybody who retained something is looked at, evenly; */
 #define RETAINED_EACH_US 100000                      /* the next never later than this */
+#define RETAINED_AT_ONCE 64                          /* in one tick, when some were missed */
 
 /* A client left something on its own topic, or cleared it. */
 void retained_note(struct guard *g, const struct session *s, bool cleared);

@@ -87,6 +87,18 @@ static void what_those_long_gone_retained_is_cleared_by_the_sweep(void **state)
 	assert_int_equal(times_published("mercy/user/ana/presence", ""), 1);
 }
 
+/* Time that passed before the start, or while the machine slept, is not made up for in one tick. */
+static void a_sweep_takes_no_longer_than_it_may_in_one_tick(void **state)
+{
+	int64_t from;
+
+	(void)state;
+	assert_true(guard_mono_us() - g->swept_us < RETAINED_SWEEP_US / 5);
+	from = g->swept_us -= RETAINED_SWEEP_US;
+	guard_tick(g);
+	assert_true(g->swept_us - from <= RETAINED_AT_ONCE * RETAINED_EACH_US + 10000000);
+}
+
 /* An account that is gone does not say any more of which tenant it was; who comes by a network's role keeps it when away. */
 static void what_was_retained_is_judged_by_where_it_came_from(void **state)
 {
@@ -110,6 +122,7 @@ int main(void)
 		TEST(presence_that_was_retained_may_be_shown),
 		TEST(what_was_retained_goes_with_the_right_to_it),
 		TEST(what_those_long_gone_retained_is_cleared_by_the_sweep),
+		TEST(a_sweep_takes_no_longer_than_it_may_in_one_tick),
 		TEST(what_was_retained_is_judged_by_where_it_came_from),
 	};
 
