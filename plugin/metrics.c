@@ -146,19 +146,19 @@ bool metrics_next(const struct metrics *m, size_t *at, const char **name, char v
 	const struct row *r;
 	struct put b = put(value, 31);
 
-	while (*at < countof(rows) && value_of(m, &rows[*at]) == METRICS_NONE)
-		++*at;
 	if (*at == countof(rows))
 		return false;
 	r = &rows[(*at)++];
-	metric_decimal(&b, value_of(m, r), r->scale);
+	if (value_of(m, r) != METRICS_NONE)
+		metric_decimal(&b, value_of(m, r), r->scale);
 	must(put_end(&b) == OK);
 	value[b.n] = '\0';
 	*name = r->name;
 	return true;
 }
 
-/* What is retained is what its reader gets when they come. */
+/* What is retained is what its reader gets when they come; what is not known any more, or was not when we came, is cleared
+ * (MQTT 5 §3.3.1.3). */
 static void publish(struct guard *g, const struct metrics *m)
 {
 	const char *name;

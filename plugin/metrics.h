@@ -19,7 +19,7 @@ struct metrics {
 void metrics_look(const struct guard *g, struct metrics *out);
 /* `tenant`: of the installation. ERR_TOO_LARGE. */
 enum err metrics_text(const struct metrics *m, const char *tenant, struct put *out) MUST_USE;
-/* One after the other, in order: name and value of those that are known; false past the last. */
+/* One after the other, in order: name and value ("": it is not known); false past the last. */
 bool metrics_next(const struct metrics *m, size_t *at, const char **name, char value[32]);
 
 /* Once a second, from guard_tick(). */

@@ -13,12 +13,15 @@ static struct metrics look(void)
 
 /* What was told last on a topic of ours; "": nothing. */
 static char told_value[64];
+static size_t told_crl;
 static bool take(const char *client, const char *topic, struct span payload, int qos, bool retain)
 {
 	assert_true(host_publish(client, topic, payload, qos, retain));
 	assert_true(retain || strncmp(topic, "mercy/broker/", 13) != 0);
 	if (strcmp(topic, "mercy/broker/sessions_devices") == 0)
 		assert_true(span_text(payload, told_value, sizeof(told_value)));
+	if (strcmp(topic, "mercy/broker/crl_expiry_timestamp_seconds") == 0)
+		told_crl = payload.n;
 	return true;
 }
 
@@ -203,6 +206,21 @@ static void what_changed_is_told_and_nothing_else(void **state)
 	assert_string_equal(told_value, "1");
 }
 
+static void what_is_not_known_any_more_is_taken_back(void **state)
+{
+	(void)state;
+	g->host.publish = take;
+	g->freshness.order.files.n = 1;
+	g->freshness.file[0] = (struct freshness_file){ .file = { .kind = BROKER_CRL }, .known = true, .ends_s = 4000000000 };
+	tell();
+	assert_int_equal(told_crl, 10);
+	asked.published = 0;
+	g->freshness.order.files.n = 0;
+	tell();
+	assert_int_equal(times_published("mercy/broker/crl_expiry_timestamp_seconds", ""), 1);
+	assert_int_equal(told_crl, 0);
+}
+
 /* Nobody but the broker itself says how the broker is. */
 static void nobody_else_speaks_there(void **state)
 {
@@ -267,6 +285,7 @@ int main(void)
 		TEST(what_is_shown_a_little_later_is_no_refusal), TEST(logins_that_fail_are_told_apart),
 		TEST(who_is_connected_is_counted_by_kind), TEST(the_record_shows_its_numbers),
 		TEST(the_first_that_ends_is_told_and_what_is_not_known_is_not), TEST(what_changed_is_told_and_nothing_else),
+		TEST(what_is_not_known_any_more_is_taken_back),
 		TEST(nobody_else_speaks_there), TEST(prometheus_gets_a_file), TEST(it_always_fits),
 	};
 
