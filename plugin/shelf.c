@@ -13,7 +13,8 @@
 #define RETRY_MS 1000
 #define VALUE_MAX 262144
 
-#define SWEEP_MS 60000
+#define SWEEP_MS 60000              /* between two rounds */
+#define SWEEP_ON_MS 100             /* between two steps of one */
 #define SHED_ROWS 256           /* of the past, when room is short */
 #define ROUNDS_MAX 8            /* of shedding, for one commit */
 #define DEFERRED_MAX 64         /* commits that a look waits for */
@@ -382,9 +383,12 @@ static void sweep_now(struct shelf *s)
 	pthread_mutex_lock(&s->lock);
 }
 
+/* In the middle of a round it soon goes on. */
+static int sweep_ms(const struct shelf *s) { return s->past.swept ? SWEEP_ON_MS : SWEEP_MS; }
+
 static bool is_sweep_due(const struct shelf *s)
 {
-	return s->told && clock_us(CLOCK_MONOTONIC) / 1000 - s->swept_ms >= SWEEP_MS;
+	return s->told && clock_us(CLOCK_MONOTONIC) / 1000 - s->swept_ms >= sweep_ms(s);
 }
 
 static bool has_work(const struct shelf *s) { return s->todo.head || s->noted.head; }
@@ -392,25 +396,29 @@ static bool has_work(const struct shelf *s) { return s->todo.head || s->noted.he
 static void *writer(void *arg)
 {
 	struct shelf *s = arg;
+	int64_t retry_us = 0;
 	enum err e = OK;
 
 	pthread_mutex_lock(&s->lock);
 	while (!s->stop || (has_work(s) && e == OK)) {
-		bool asked = s->asked;
+		bool asked = s->asked, failing = e != OK || s->held.head;
 
 		s->past.keep = s->keep;
-		if (has_work(s) && e == OK)
+		/* Readers do not hold up the next try, on which receipts wait. */
+		if ((has_work(s) && e == OK) || (failing && clock_us(CLOCK_MONOTONIC) >= retry_us)) {
 			e = work(s);
+			retry_us = clock_us(CLOCK_MONOTONIC) + RETRY_MS * 1000;
+			failing = e != OK || s->held.head;
+		}
 		/* It is to see what was put before it, but not to wait for ever on a disk that is too slow. */
 		if (asked && (!s->noted.head || e != OK || ++s->deferred > DEFERRED_MAX))
 			look_up(s);
-		else if (e != OK || s->held.head) {
+		else if (failing)
 			thread_cond_wait_ms(&s->more, &s->lock, RETRY_MS);
-			e = work(s);
-		} else if (is_sweep_due(s))
+		else if (is_sweep_due(s))
 			sweep_now(s);
 		else if (!has_work(s) && !s->asked && !s->stop)
-			thread_cond_wait_ms(&s->more, &s->lock, SWEEP_MS);
+			thread_cond_wait_ms(&s->more, &s->lock, sweep_ms(s));
 	}
 	pthread_mutex_unlock(&s->lock);
 	return NULL;
