@@ -40,6 +40,7 @@ struct control_result {
 	struct shadow *shadow;      /* the caller must take it, in this order */
 	char shadow_refused[320];
 	struct freshness_report *freshness;     /* NULL: it was not asked for, or there was no memory for it */
+	int64_t since_us;           /* the caller's: when it was taken, monotonic */
 	unsigned noted;             /* the caller's: how many of the notes are on record, are all, and the last one's ticket */
 	bool done;
 	uint64_t ticket;

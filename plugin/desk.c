@@ -4,6 +4,9 @@
 #include "guard.h"
 #include "log.h"
 
+#define WAIT_US (5 * INT64_C(1000000))   /* for what is about to be done to be on durable record */
+#define NOTES_AT_END_MS 2000
+
 /* ---- taking requests --------------------------------------------------------------------------------------------- */
 
 static void refuse(struct guard *g, const char *client, const char *why)
@@ -133,14 +136,22 @@ static bool is_settled(const struct guard *g, const struct control_result *r)
 	return r->done && record_settled(g->record, r->ticket);
 }
 
-/* What is about to be done is done when it is on durable record, and not at all when the record takes nothing, whatever
- * else waits for it. */
+/* The record takes nothing, or has been too slow for too long: the thread that waits has more to see to. */
+static bool is_hopeless(const struct guard *g, const struct control_result *r)
+{
+	enum record_state state = record_state(g->record);
+
+	return state == RECORD_STOPPED || (state == RECORD_BEHIND && guard_mono_us() - r->since_us > WAIT_US);
+}
+
+/* What is about to be done is done when it is on durable record, and not at all when that cannot be had, whatever else
+ * waits for it. */
 static void let_go(struct guard *g)
 {
 	struct control_result **at = &g->unanswered, *r;
 
 	while ((r = *at)) {
-		if (!r->asks || !(is_settled(g, r) || record_state(g->record) == RECORD_STOPPED)) {
+		if (!r->asks || !(is_settled(g, r) || is_hopeless(g, r))) {
 			at = &r->next;
 			continue;
 		}
@@ -163,22 +174,31 @@ static void answer_settled(struct guard *g, bool tell)
 	}
 }
 
-static void keep_results(struct guard *g, struct control_result *first)
+/* Nothing of it is to be recorded or answered. */
+static bool is_spent(const struct control_result *r)
 {
-	struct control_result **last = &g->unanswered;
-
-	while (*last)
-		last = &(*last)->next;
-	*last = first;
+	return !r->note && !r->author.party && !r->asks;
 }
 
 static void take_results(struct guard *g, struct control_result *first, bool tell)
 {
-	keep_results(g, first);
-	for (struct control_result *r = first; r; r = r->next) {
+	struct control_result **last = &g->unanswered, *r;
+
+	while (*last)
+		last = &(*last)->next;
+	while ((r = first)) {
+		first = r->next;
+		r->next = NULL;
+		r->since_us = guard_mono_us();
 		put_in_force(g, r);
 		if (r->undone && tell)
 			answer(g, r);           /* that nothing was done can be told before it is on record */
+		if (is_spent(r)) {
+			control_result_free(&r);
+			continue;
+		}
+		*last = r;
+		last = &r->next;
 	}
 	note_all(g);
 	let_go(g);
@@ -196,6 +216,10 @@ void guard_control_end(struct guard *g)
 		}
 		control_stop(g->control);
 		take_results(g, control_results(g->control), false);
+		for (int i = 0; i < NOTES_AT_END_MS && g->unanswered && record_state(g->record) != RECORD_STOPPED; i++) {
+			take_results(g, NULL, false);
+			(void)poll(NULL, 0, 1);
+		}
 	}
 	while ((r = g->unanswered)) {
 		g->unanswered = r->next;
