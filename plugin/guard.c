@@ -249,7 +249,8 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		snprintf(what, cap, "the path of the metrics is longer than %zu bytes", sizeof(g->told.path) - 1);
 		return ERR_TOO_LARGE;
 	}
-	g->started_ms = guard_mono_us() / 1000;
+	g->swept_us = guard_mono_us();
+	g->started_ms = g->swept_us / 1000;
 	g->until_us = INT64_MAX;
 	g->ticks = 1;
 	g->host = spec->host;
@@ -667,9 +668,9 @@ static void catch_up(struct guard *g, struct session *s)
 static void catch_up_now(struct guard *g, struct session *s)
 {
 	guard_refresh(g, s);
-	if (s->kick || s->state == SESSION_SUPERSEDED)
-		s->withheld = false;
-	else
+	if (s->state == SESSION_SUPERSEDED)
+		s->withheld = false;    /* whoever took over has it, with the subscriptions */
+	else if (!s->kick)              /* one that is sent away comes back for it, if its session is kept */
 		catch_up(g, s);
 }
 

@@ -141,6 +141,35 @@ static void what_waits_for_that_is_not_lost_when_the_connection_is(void **state)
 	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
 }
 
+static void what_waits_for_that_is_not_lost_when_the_session_is_sent_away(void **state)
+{
+	const struct client again = { &ctx[2], "ana.t1", "127.0.0.1", "ana", 5, 60, false, false };
+	struct message m[2];
+	const char *mapped;
+
+	(void)state;
+	for (uint8_t i = 0; i < 2; i++)
+		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	publishes(0, "nc-1", ALERT, &m[0], false);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	guard_tick(g);
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	publishes(0, "nc-1", ALERT, &m[1], false);
+	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "er1", "correct horse");
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 1);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 0);
+	guard_logoff(g, &ctx[1], 0);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
+	for (int i = 0; i < 500 && guard_login(g, &again, NULL, "correct horse", &mapped) != GATE_ALLOW; i++)
+		usleep(5000);
+	guard_tick(g);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+}
+
 /* What nobody keeps would not be shown later. */
 static void what_is_not_kept_does_not_wait(void **state)
 {
@@ -441,6 +470,7 @@ int main(void)
 		TEST(open_alerts_reach_whoever_subscribes_later),
 		TEST(what_comes_in_the_same_turn_is_shown_after_what_was_open),
 		TEST(what_waits_for_that_is_not_lost_when_the_connection_is),
+		TEST(what_waits_for_that_is_not_lost_when_the_session_is_sent_away),
 		TEST(what_is_not_kept_does_not_wait),
 		TEST(open_alerts_survive_the_broker),
 		TEST(an_end_closes_what_was_open),
