@@ -143,15 +143,16 @@ static struct session *asker(const struct guard *g, const struct ask *a)
 	       strcmp(s->client, a->client) == 0 ? s : NULL;
 }
 
-/* Leaves what they may receive, as of now. */
-static void sift(struct guard *g, struct session *s, struct readback_page *page)
+/* Leaves what they may receive, as of now. One message by its id, which no filter was asked about, is also to be one they
+ * might have subscribed to. */
+static void sift(struct guard *g, struct session *s, bool by_id, struct readback_page *page)
 {
 	char topic[TOPIC_BYTES_MAX + 1];
 	unsigned kept = 0;
 
 	for (unsigned i = 0; i < page->n; i++) {
 		must(span_text(page->item[i].topic, topic, sizeof(topic)));
-		if (guard_may_read(g, s, topic, page->item[i].payload))
+		if ((!by_id || guard_may_look(g, s, topic)) && guard_may_read(g, s, topic, page->item[i].payload))
 			page->item[kept++] = page->item[i];
 	}
 	page->n = kept;
@@ -172,7 +173,7 @@ static void answer_one(struct guard *g, struct shelf_look *l)
 		return;
 	}
 	guard_refresh(g, s);
-	sift(g, s, &l->page);
+	sift(g, s, l->want.filters == 0, &l->page);
 	answer(g, a, &l->page);
 }
 

@@ -556,7 +556,12 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 
 bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload)
 {
-	return deliver(g, s, topic, &(struct publish){ .payload = payload }, "read back") == GATE_ALLOW;
+	bool may;
+
+	g->about.known = false;   /* what was kept under an id may be another payload than the last that came under it */
+	may = deliver(g, s, topic, &(struct publish){ .payload = payload }, "read back") == GATE_ALLOW;
+	g->about.known = false;
+	return may;
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)

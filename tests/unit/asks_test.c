@@ -141,6 +141,23 @@ static void one_message_by_its_id_only_if_it_is_theirs(void **state)
 	assert_string_equal(page.refused, "");
 }
 
+/* Who may hear it, but may not ask for it, does not get it by its id either. */
+static void what_nobody_may_subscribe_to_is_not_had_by_its_id(void **state)
+{
+	struct readback r = about(NULL);
+
+	(void)state;
+	everybody();
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  allow receive mercy/unit/{unit}/alert/+/+\n");
+	reload();
+	r.has_id = true;
+	r.id = a.id;
+	assert_int_equal(receives(2, "ana.t1", ALERT), GATE_ALLOW);
+	assert_int_equal(asks_at(2, "ana.t1", &r, NULL, MARK), GATE_ALLOW);
+	answered_again();
+	assert_int_equal(page.n, 0);
+}
+
 /* Between the question and its answer. */
 static void who_lost_the_right_meanwhile_is_shown_nothing(void **state)
 {
@@ -274,6 +291,7 @@ int main(void)
 		TEST(a_nurse_reads_back_her_unit_and_no_other),
 		TEST(a_filter_that_is_not_granted_is_refused_whole),
 		TEST(one_message_by_its_id_only_if_it_is_theirs),
+		TEST(what_nobody_may_subscribe_to_is_not_had_by_its_id),
 		TEST(who_lost_the_right_meanwhile_is_shown_nothing),
 		TEST(nobody_else_gets_the_answer),
 		TEST(the_answer_comes_where_it_is_wanted_but_not_anywhere),
