@@ -99,24 +99,10 @@ class Soak:
         gateway.ini.write_text(ini + "\n")
         self.clock = gateway.home / "clock"
         self.clock.write_text("+0\n")
-        plain = self.house.env
-
-        def env(broker=False):
-            e = plain(broker)
-            if FAKETIME and not broker and self.faking:
-                e |= {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.clock), "FAKETIME_NO_CACHE": "1",
-                      "DONT_FAKE_MONOTONIC": "1"}
-            return e
-        self.faking = False
-        self.house.env = env
+        if FAKETIME and not self.house.sanitized:
+            gateway.more_env = {"LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(self.clock),
+                                "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
         return gateway
-
-    def gateway_start(self):
-        self.faking = not self.house.sanitized
-        try:
-            self.gateway.start()
-        finally:
-            self.faking = False
 
     def nap(self, low, high):
         time.sleep(self.random.uniform(low, high) * self.house.patience)
@@ -126,13 +112,13 @@ class Soak:
     def kill_gateway(self):
         self.gateway.end(signal.SIGKILL)
         self.nap(0, 0.3)
-        self.gateway_start()
+        self.gateway.start()
 
     def stop_gateway(self):
         status = self.gateway.end()
         if status:
             raise Trouble(f"the gateway ended with {status}:\n{tail(self.gateway.process.text())}")
-        self.gateway_start()
+        self.gateway.start()
 
     def kill_broker(self):
         self.house.broker.end(signal.SIGKILL)
@@ -147,7 +133,7 @@ class Soak:
     def kill_both(self):
         self.house.broker.end(signal.SIGKILL)
         self.gateway.end(signal.SIGKILL)
-        self.gateway_start()
+        self.gateway.start()
         self.nap(0, 0.5)
         self.broker_start()
 
@@ -186,7 +172,7 @@ class Soak:
         self.nap(0.5, 3)
         if self.random.random() < 0.5:
             self.gateway.end(signal.SIGKILL)
-            self.gateway_start()
+            self.gateway.start()
         self.disk.free()
 
     def jump(self):
@@ -215,7 +201,7 @@ class Soak:
     def open(self):
         if not self.house.broker_start():
             raise Trouble(f"the broker ended at once:\n{tail(self.house.broker.text())}")
-        self.gateway_start()
+        self.gateway.start()
         watcher = self.house.watch("ana", "icu3")
         if not watcher.next(lambda obj: obj.get("event") == "watching", 20 * self.house.patience):
             raise Trouble(f"ana does not watch:\n{tail(watcher.process.text())}")
