@@ -3,6 +3,7 @@ folder, a real Mosquitto with the plugin, gateways, people. Only 127.0.0.1; what
 """
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -50,6 +51,10 @@ class Process:
 
     def alive(self):
         return self.child.poll() is None
+
+    def catches(self, number):
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(re.search(r"^SigCgt:\s*(\w+)", status, re.M)[1], 16) >> (number - 1) & 1
 
     def end(self, how=signal.SIGTERM, seconds=20):
         if self.alive():
@@ -313,7 +318,7 @@ class House:
         return self.dir / "mosquitto.conf"
 
     def broker_start(self, seconds=10):
-        """True once both ports answer; False when the broker ended instead."""
+        """True once both ports answer and SIGHUP no longer ends it; False when the broker ended instead."""
         number = sum(p.name.startswith("broker") for p in self.processes) + 1
         self.broker = self.start(f"broker{number}", ["mosquitto", "-c", self.conf], env=self.env(broker=True))
 
@@ -324,7 +329,7 @@ class House:
                 with socket.socket() as s:
                     if s.connect_ex(("127.0.0.1", port)):
                         return None
-            return "up"
+            return "up" if self.broker.catches(signal.SIGHUP) else None    # Mosquitto listens first
         return wait_for("the broker answers", seconds * self.patience, answered) == "up"
 
     def broker_text(self):
