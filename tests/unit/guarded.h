@@ -133,6 +133,21 @@ static void write_file(const char *name, const char *text)
 	fclose(f);
 }
 
+/* Slow, and the same few in every test. */
+static void hash_once(const char *password, char phc[PASSWORD_PHC_MAX])
+{
+	static struct { char password[32], phc[PASSWORD_PHC_MAX]; } known[4];
+	unsigned i = 0;
+
+	while (known[i].password[0] && strcmp(known[i].password, password) != 0)
+		assert_true(++i < sizeof(known) / sizeof(*known));
+	if (!known[i].password[0]) {
+		assert_int_equal(password_hash(span_str(password), known[i].phc), OK);
+		must(snprintf(known[i].password, sizeof(known[i].password), "%s", password) < (int)sizeof(known[i].password));
+	}
+	memcpy(phc, known[i].phc, PASSWORD_PHC_MAX);
+}
+
 static void save(Pullcord__V1__Party party, const char *id, const char *role, const char *unit, const char *password)
 {
 	struct directory *d = g ? g->directory : NULL;
@@ -143,7 +158,7 @@ static void save(Pullcord__V1__Party party, const char *id, const char *role, co
 	uint8_t root[32];
 
 	if (password)
-		assert_int_equal(password_hash(span_str(password), a.password), OK);
+		hash_once(password, a.password);
 	if (!d) {
 		assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
 		assert_int_equal(directory_open(in_dir("directory.mdb"), root, false, &d), OK);
