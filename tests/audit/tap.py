@@ -9,6 +9,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parent.parent.parent
 BUILD = (TOP / (sys.argv[1] if len(sys.argv) > 1 else "build")).resolve()
+SANITIZED = BUILD.name == "san"
 SHARED = Path(os.environ.get("SHARED_DATA", TOP.parent / "shared/data"))
 
 

@@ -20,7 +20,7 @@
 #include "trail.h"
 
 #define ROUNDS 1000
-#define ROUNDS_S 45             /* a slow machine ends before, but not before ROUNDS_MIN: how many it were is said */
+#define ROUNDS_S 12             /* a slow machine ends before, but not before ROUNDS_MIN: how many it were is said */
 #define ROUNDS_MIN 12
 #define VERIFY_EVERY 50
 #define BIRTHS 24

@@ -79,7 +79,7 @@ static void t03_an_id_reaches_nothing_beyond_its_own_level(void **state)
 	unsigned good = 0;
 
 	(void)state;
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < SEED_ROUNDS(200000); i++) {
 		char id[80], unit[80], other[80], attribute[96], own[128], room[128], theirs[128];
 		struct person who;
 		struct subject *s;
@@ -100,7 +100,7 @@ static void t03_an_id_reaches_nothing_beyond_its_own_level(void **state)
 		assert_int_equal(may(p, s, GET, room), strcmp(unit, other) == 0 && is_word(unit, strlen(unit)));
 		good += is_word(id, strlen(id));
 	}
-	assert_true(good > 1000);   /* both kinds were seen */
+	assert_true(good > SEED_ROUNDS(1000));   /* both kinds were seen */
 	policy_close(&p);
 }
 
@@ -114,7 +114,7 @@ static void t11_nothing_outside_the_grammar_is_accepted(void **state)
 
 	(void)state;
 	assert_int_equal(policy_bind(p, person(&who, USER, "ana", "everything", ""), &h), OK);
-	for (int i = 0; i < 1000000; i++) {
+	for (int i = 0; i < SEED_ROUNDS(1000000); i++) {
 		char text[512] = "mercy", word[80];
 		size_t levels = 1 + seed_below(13), n = 5;
 		struct topic t;
@@ -134,7 +134,7 @@ static void t11_nothing_outside_the_grammar_is_accepted(void **state)
 			fail_msg("%s: %s", text, allow ? "accepted" : "refused");
 		accepted += allow;
 	}
-	assert_true(accepted > 100000 && accepted < 900000);
+	assert_true(accepted > SEED_ROUNDS(100000) && accepted < SEED_ROUNDS(900000));
 	holder_close(&h);
 	policy_close(&p);
 }

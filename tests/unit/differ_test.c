@@ -290,7 +290,7 @@ static bool any_differs(struct policy *const p[2], struct holder *const h[2], bo
 
 static void differences_are_found_exactly_when_there_are_some(void **state)
 {
-	unsigned different = 0, rounds = 3000;
+	unsigned different = 0, rounds = SEED_ROUNDS(3000);
 
 	(void)state;
 	for (unsigned i = 0; i < rounds; i++) {

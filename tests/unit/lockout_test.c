@@ -366,7 +366,7 @@ static void it_agrees_with_a_model_that_forgets_nothing(void **state)
 	int64_t now = T0;
 
 	(void)state;
-	for (int i = 0; i < 200000; i++) {
+	for (int i = 0; i < SEED_ROUNDS(200000); i++) {
 		int n = (int)seed_below(NAMES), p = (int)seed_below(PLACES), what = (int)seed_below(100);
 		struct lockout_who w = { span_str(name[n]), span_str(place[p]), unlocked[n] };
 		int64_t want;

@@ -16,6 +16,7 @@
 #else
 #define SEED_SLOW 0
 #endif
+#define SEED_ROUNDS(n) (SEED_SLOW ? (n) / 10 : (n))
 
 static uint64_t seed_first, seed_state;
 

@@ -177,7 +177,7 @@ static void the_sum_is_the_number_of_denials(void **state)
 		"mercy/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 		"bbbbbbbbbb/cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc/dddddddddddddddddddddddddddddddddddddddddddddd";
 	char actor[16], topic[300];
-	uint64_t n = 200000;
+	uint64_t n = SEED_ROUNDS(200000);
 	int64_t at = 0;
 
 	(void)state;
