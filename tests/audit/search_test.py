@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from tap import BUILD, SANITIZED, Record, equal, run
+from tap import BUILD, Record, equal, fewer, run
 
 record = Record(4000, 3)
 SEED = 20260101
@@ -33,7 +33,7 @@ def some_criteria(rng, events):
     return [word for name in names if choices[name] for word in (f"{name}={choices[name]}",)]
 
 
-def index_and_record_agree(rec=record, rounds=6 if SANITIZED else 30):
+def index_and_record_agree(rec=record, rounds=fewer(60)):
     events = [e for e in rec.events() if "actor" in e and e["topic"].isprintable() and e["client"].isprintable()]
     rng, some = random.Random(SEED), 0
     for _ in range(rounds):
@@ -113,7 +113,7 @@ def a_damaged_index_is_refused_and_may_be_deleted():
 
 
 def a_run_that_is_killed_does_no_harm():
-    other = Record(30000)
+    other = Record(fewer(30000))
     for pause in (0.05, 0.15, 0.3, 0.5):
         child = subprocess.Popen([BUILD / "pullcord", "audit", "search", "--event", "stored", "--count", "--record",
                                   other.folder / "record.mdb", "--key", other.folder / "root.key"], stdout=subprocess.DEVNULL)

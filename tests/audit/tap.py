@@ -13,6 +13,11 @@ SANITIZED = BUILD.name == "san"
 SHARED = Path(os.environ.get("SHARED_DATA", TOP.parent / "shared/data"))
 
 
+def fewer(n):
+    """A tenth under a sanitizer, which is ten times slower and looks at something else."""
+    return n // 10 if SANITIZED else n
+
+
 class Skip(Exception):
     """What the case needs is not on this machine."""
 
