@@ -11,8 +11,8 @@
  *
  * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
  * observations yield to observations; code and high never, unless they are set aside and the newcomer is no less
- * important. Then put() and hold() come back with ERR_FULL. Work that
- * only tidies up is tried again until it succeeds.
+ * important. Then put() and hold() come back with ERR_FULL. What yielded was not seen: repeated, it is taken anew. Work
+ * that only tidies up is tried again until it succeeds.
  *
  * Sealing: each start makes a data key, kept in the file wrapped by the root key; a record is bound to its place
  * (table, tier, sequence, id). Limits: OUTBOX_WORK_MAX pieces of work queued, OUTBOX_ENVELOPE_MAX bytes. */
@@ -95,7 +95,7 @@ enum err outbox_aside(struct outbox *o, const struct id *id, int reason) MUST_US
 /* What was set aside, at most `most` of it, most important first but going round: from the `from`-th on. WORK_AGAIN tells
  * each of `asked`. */
 enum err outbox_again(struct outbox *o, size_t from, size_t most, size_t *asked) MUST_USE;
-/* By input, source, source_id and digest. */
+/* By input, source, source_id and digest. WORK_RECALL with ERR_NOT_FOUND: it is not here any more, and was not delivered. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
 

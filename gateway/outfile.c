@@ -12,8 +12,10 @@
 #include "store.h"
 #include "vault.h"
 
-enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS };
-static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
+#define TABLES "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys"
+enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED };
+static const char *const tables[] = { TABLES, "yielded", NULL };
+static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
 #define RECORD_VERSION 2
 #define PLACE_BYTES 9               /* tier, sequence */
@@ -172,12 +174,48 @@ bool outfile_answers(enum err e)
 	return e == OK || e == ERR_NOT_FOUND || e == ERR_EXISTS || e == ERR_KEY || e == ERR_CORRUPT;
 }
 
+/* Its message was dropped for want of room; whoever repeats it brings it anew. */
+static bool has_yielded(struct txn *t, struct span id)
+{
+	struct span unused;
+
+	return txn_get(t, YIELDED, id, &unused) == OK;
+}
+
+/* One message may stand for many that were folded into it: so it is not their rows in SEEN that say it, but one of its
+ * own, kept until all of theirs, which are older, are forgotten. */
+static enum err yielded_add(const struct outfile *f, struct txn *t, const struct id *id)
+{
+	const struct key64 no = key64(f->next_seen);
+
+	return txn_put(t, YIELDED, span(id->b, ID_BYTES), key64_span(&no));
+}
+
+static enum err yielded_forget(struct txn *t, uint64_t forgotten)
+{
+	struct span key, no;
+	struct id id;
+	enum err e;
+
+	while ((e = txn_seek(t, YIELDED, span(NULL, 0), &key, &no)) == OK && key64_value(no) <= forgotten + 1) {
+		if (key.n != ID_BYTES)
+			return ERR_CORRUPT;
+		memcpy(id.b, key.p, ID_BYTES);
+		TRY(txn_del(t, YIELDED, span(id.b, ID_BYTES)));
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
 static enum err seen_add(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct key64 no = key64(f->next_seen);
-	struct span key = span(op->seen, OUTFILE_SEEN_KEY), old, old_key;
-	enum err e = txn_add(t, SEEN, key, span(op->id.b, ID_BYTES));
+	struct span key = span(op->seen, OUTFILE_SEEN_KEY), id = span(op->id.b, ID_BYTES), old, old_key;
+	enum err e = txn_get(t, SEEN, key, &old);
 
+	if (e == OK)
+		return has_yielded(t, old) ? txn_put(t, SEEN, key, id) : ERR_EXISTS;
+	if (e == ERR_NOT_FOUND)
+		e = txn_add(t, SEEN, key, id);
 	if (e != OK)
 		return e;
 	TRY(txn_append(t, SEEN_ORDER, key64_span(&no), key));
@@ -189,7 +227,8 @@ static enum err seen_add(struct outfile *f, struct txn *t, struct op *op)
 	memcpy(no.b, old.p, sizeof(no.b));
 	TRY(txn_del(t, SEEN, old_key));
 	f->change.seen--;
-	return txn_del(t, SEEN_ORDER, key64_span(&no));
+	TRY(txn_del(t, SEEN_ORDER, key64_span(&no)));
+	return yielded_forget(t, key64_value(key64_span(&no)));
 }
 
 /* What the alert's answer needs to find its way back: the record without the envelope. */
@@ -343,23 +382,30 @@ static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 	return f->have.aside + f->change.aside > OUTBOX_ASIDE_MAX ? aside_shrink(f, t) : OK;
 }
 
+static enum err aside_evict(struct outfile *f, struct txn *t, struct op *op, const struct place *at)
+{
+	enum err e = op_load(f, t, ASIDE, place_span(at), op);
+
+	if (e != OK && !outfile_answers(e))
+		return e;
+	op->m.tier = at->b[0];
+	f->change.aside--;
+	TRY(txn_del(t, ASIDE, place_span(at)));
+	return txn_del(t, WHERE, span(op->id.b, ID_BYTES));
+}
+
 /* From wherever it is. */
 static enum err do_evict(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct span unused;
 	struct place at;
-	enum err e;
 
 	TRY(where(t, &op->id, &at));
-	if (txn_get(t, ASIDE, place_span(&at), &unused) != OK)
-		return do_delivered(f, t, op);
-	e = op_load(f, t, ASIDE, place_span(&at), op);
-	if (e != OK && !outfile_answers(e))
-		return e;
-	op->m.tier = at.b[0];
-	f->change.aside--;
-	TRY(txn_del(t, ASIDE, place_span(&at)));
-	return txn_del(t, WHERE, span(op->id.b, ID_BYTES));
+	if (txn_get(t, ASIDE, place_span(&at), &unused) == OK)
+		TRY(aside_evict(f, t, op, &at));
+	else
+		TRY(do_delivered(f, t, op));
+	return yielded_add(f, t, &op->id);
 }
 
 static enum err do_again(struct outfile *f, struct txn *t, struct op *op)
@@ -383,6 +429,8 @@ static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 	TRY(txn_get(t, SEEN, span(op->seen, OUTFILE_SEEN_KEY), &value));
 	if (value.n != ID_BYTES)
 		return ERR_CORRUPT;
+	if (has_yielded(t, value))
+		return ERR_NOT_FOUND;
 	memcpy(op->id.b, value.p, ID_BYTES);
 	op->queued = txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
 	if (where(t, &op->id, &at) != OK)
@@ -780,7 +828,7 @@ enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_
 	if (txn_begin_read(f->store, &t) != OK)
 		return SEEN_NEVER;
 	if (txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK)
-		return SEEN_SAME;
+		return has_yielded(t, value) ? SEEN_NEVER : SEEN_SAME;
 	if (txn_seek(t, SEEN, span(key, OUTFILE_SEEN_ID), &at, &value) == OK && at.n == OUTFILE_SEEN_KEY &&
 	    memcmp(at.p, key, OUTFILE_SEEN_ID) == 0)
 		return SEEN_OTHER;
@@ -789,7 +837,8 @@ enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_
 
 static struct store_spec spec_of(size_t map_bytes, bool read_only)
 {
-	return (struct store_spec){ .kind = "outbox", .version = 3, .map_bytes = map_bytes, .table = tables, .read_only = read_only };
+	return (struct store_spec){ .kind = "outbox", .version = 3, .map_bytes = map_bytes, .read_only = read_only,
+				    .table = read_only ? tables_to_read : tables };
 }
 
 /* LMDB would let a second writer in. Gone with its holder, however that ends. */

@@ -511,6 +511,101 @@ static void the_least_important_yield_and_urgent_ones_never(void **state)
 	done(WORK_PUT, OK);
 }
 
+static enum outbox_seen seen(unsigned n)
+{
+	struct outbox_message m = message(3, n);
+
+	return outbox_seen(o, m.source, m.source_id, &m.digest);
+}
+
+/* Observations until some have had to yield: the first 32. Only the first few of these are forgotten for their age. */
+static void crowd(unsigned *n)
+{
+	unsigned evicted = 0;
+
+	while (!evicted) {
+		struct outbox_done d;
+
+		for (int i = 0; i < AT_ONCE; i++)
+			put_one(FLIGHT_TIERS - 1, (*n)++);
+		outbox_sync(o);
+		while (outbox_next(o, &d))
+			evicted += d.work == WORK_EVICT && d.err == OK;
+	}
+}
+
+/* What had to yield was never delivered: its source, which repeats it, must not be told that it was. */
+static void what_yielded_is_taken_anew_when_it_is_repeated(void **state)
+{
+	struct outbox_message again, of_two, m;
+	struct outbox_done d;
+	unsigned n = 0;
+
+	(void)state;
+	for (; n < 25; n++) {
+		put_one(FLIGHT_TIERS - 1, n);
+		done(WORK_PUT, OK);
+	}
+	of_two = message(FLIGHT_TIERS - 1, 100000);
+	assert_int_equal(outbox_hold(o, &of_two), OK);
+	done(WORK_HOLD, OK);
+	m = message(FLIGHT_TIERS - 1, 100001);
+	m.id = of_two.id;
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, OK);
+	assert_int_equal(seen(22), SEEN_SAME);
+	assert_int_equal(seen(100000), SEEN_SAME);
+	crowd(&n);
+	assert_int_equal(seen(n - 1), SEEN_SAME);
+	assert_int_equal(seen(22), SEEN_NEVER);
+	assert_int_equal(seen(100000), SEEN_NEVER);
+	assert_int_equal(seen(100001), SEEN_NEVER);
+	again = message(FLIGHT_TIERS - 1, 22);
+	assert_int_equal(outbox_recall(o, &again), OK);   /* asked before it had to yield, answered after */
+	done(WORK_RECALL, ERR_NOT_FOUND);
+	assert_int_equal(outbox_put(o, &again, &(uint64_t){ 0 }), OK);
+	outbox_sync(o);
+	do
+		assert_true(outbox_next(o, &d));
+	while (d.work == WORK_EVICT);
+	assert_int_equal(d.err, OK);
+	reopen();
+	assert_int_equal(seen(22), SEEN_SAME);
+	assert_int_equal(seen(100001), SEEN_NEVER);
+	again = message(FLIGHT_TIERS - 1, 22);
+	assert_int_equal(outbox_recall(o, &again), OK);
+	d = done(WORK_RECALL, OK);
+	assert_true(d.queued);
+}
+
+static uint64_t rows(const char *name)
+{
+	const char *const tables[] = { name, NULL };
+	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables, .read_only = true };
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	uint64_t count;
+
+	outbox_close(&o);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_read(s, &t), OK);
+	assert_int_equal(txn_count(t, 0, &count), OK);
+	txn_abort(&t);
+	store_close(&s);
+	open_it();
+	return count;
+}
+
+static void what_yielded_is_not_remembered_for_ever(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	while (n < 4 * outbox_most(o))
+		crowd(&n);
+	assert_in_range(rows("yielded"), 100, outbox_most(o) + 2 * AT_ONCE);
+}
+
 /* What the broker will not have does not keep out what it may. */
 static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
 {
@@ -764,6 +859,8 @@ int main(void)
 		WITH_OUTBOX(another_key_opens_nothing),
 		WITH_OUTBOX(the_file_is_sealed),
 		WITH_OUTBOX(the_least_important_yield_and_urgent_ones_never),
+		WITH_OUTBOX(what_yielded_is_taken_anew_when_it_is_repeated),
+		WITH_OUTBOX(what_yielded_is_not_remembered_for_ever),
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(a_second_gateway_is_refused),
 		WITH_OUTBOX(nor_one_in_another_process),
