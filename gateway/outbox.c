@@ -121,6 +121,19 @@ static void commit_list(struct outbox *o, struct list *l)
 
 /* ---- room ---- */
 
+static void add_evict(struct list *l, const struct id *id, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct op *op = calloc(1, sizeof(*op));
+
+		if (!op)
+			return;
+		op->work = WORK_EVICT;
+		op->id = id[i];
+		list_add(l, op);
+	}
+}
+
 /* The oldest of the least important tier that has any, as ops; none more important than `least`. Then what is set aside,
  * whose source was told already that nobody hears of it, none more important than `aside`. */
 static void find_evictable(struct outbox *o, unsigned least, unsigned aside, struct list *out)
@@ -132,15 +145,7 @@ static void find_evictable(struct outbox *o, unsigned least, unsigned aside, str
 		n = outfile_oldest(o->file, tier, false, id, countof(id));
 	for (unsigned tier = FLIGHT_TIERS; tier-- > aside && !n;)
 		n = outfile_oldest(o->file, tier, true, id, countof(id));
-	for (size_t i = 0; i < n; i++) {
-		struct op *op = calloc(1, sizeof(*op));
-
-		if (!op)
-			return;
-		op->work = WORK_EVICT;
-		op->id = id[i];
-		list_add(out, op);
-	}
+	add_evict(out, id, n);
 }
 
 static bool brings(const struct op *op) { return op->work == WORK_PUT || op->work == WORK_HOLD; }
@@ -187,6 +192,25 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 			op->refused = true;
 			op->err = ERR_FULL;
 		}
+}
+
+/* What is set aside beyond its limit, after the commit that did it: the newcomer may be what gives way. */
+static void trim_aside(struct outbox *o, struct list *evicted)
+{
+	struct id id[EVICT_AT_ONCE];
+
+	for (enum err e = OK; e == OK;) {
+		struct list some;
+
+		list_init(&some);
+		add_evict(&some, id, outfile_aside_over(o->file, id, countof(id)));
+		if (!some.first)
+			return;
+		commit_list(o, &some);
+		e = some.first->err;
+		for (struct op *op; (op = list_pop(&some));)
+			list_add(evicted, op);
+	}
 }
 
 /* ---- the committer ---- */
@@ -239,20 +263,28 @@ static bool take_work(struct outbox *o)
 	return o->working;
 }
 
-/* Hands results over; tidying that failed goes back in front of what is queued. True: some did. */
-static bool hand_over(struct outbox *o, struct list *evicted)
+/* lock is held. Nobody asked for them. */
+static void hand_over_evicted(struct outbox *o, struct list *evicted)
+{
+	for (struct op *op; (op = list_pop(evicted));) {
+		o->pending++;
+		list_add(&o->done, op);
+	}
+}
+
+/* Hands results over, with what was evicted before and after; tidying that failed goes back in front of what is queued.
+ * True: some did. */
+static bool hand_over(struct outbox *o, struct list *before, struct list *after)
 {
 	struct list again;
 	bool failed;
 
 	list_init(&again);
 	pthread_mutex_lock(&o->lock);
-	for (struct op *op; (op = list_pop(evicted));) {
-		o->pending++;
-		list_add(&o->done, op);
-	}
+	hand_over_evicted(o, before);
 	for (struct op *op; (op = list_pop(&o->doing));)
 		list_add(outfile_tidies(op->work) && !outfile_answers(op->err) && !o->stop ? &again : &o->done, op);
+	hand_over_evicted(o, after);
 	failed = again.first != NULL;
 	if (failed) {
 		*again.last = o->todo.first;
@@ -280,13 +312,15 @@ static void *committer(void *arg)
 	struct outbox *o = arg;
 
 	while (take_work(o)) {
-		struct list evicted;
+		struct list before, after;
 		bool failed;
 
-		list_init(&evicted);
-		make_room(o, &o->doing, &evicted);
+		list_init(&before);
+		list_init(&after);
+		make_room(o, &o->doing, &before);
 		commit_list(o, &o->doing);
-		failed = hand_over(o, &evicted);
+		trim_aside(o, &after);
+		failed = hand_over(o, &before, &after);
 		o->wake(o->ctx);
 		if (failed)
 			pause_a_little(o);

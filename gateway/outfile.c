@@ -347,23 +347,6 @@ static enum err do_delivered(struct outfile *f, struct txn *t, struct op *op)
 	return queue_drop(f, t, op, &at);
 }
 
-/* The least important of what is set aside is lost for ever. */
-static enum err aside_shrink(struct outfile *f, struct txn *t)
-{
-	struct span key, value;
-	struct place at;
-	struct id id;
-
-	TRY(txn_last(t, ASIDE, &key, &value));
-	if (key.n != PLACE_BYTES || value.n < HEAD_BYTES)
-		return ERR_CORRUPT;
-	memcpy(at.b, key.p, PLACE_BYTES);
-	memcpy(id.b, value.p + 4, ID_BYTES);
-	f->change.aside--;
-	TRY(txn_del(t, ASIDE, place_span(&at)));
-	return txn_del(t, WHERE, span(id.b, ID_BYTES));
-}
-
 /* WHERE goes on saying its place. */
 static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 {
@@ -379,7 +362,7 @@ static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, put_span(&b), &value));
 	TRY(txn_put(t, ASIDE, place_span(&at), value));
 	f->change.aside++;
-	return f->have.aside + f->change.aside > OUTBOX_ASIDE_MAX ? aside_shrink(f, t) : OK;
+	return OK;
 }
 
 static enum err aside_evict(struct outfile *f, struct txn *t, struct op *op, const struct place *at)
@@ -806,6 +789,24 @@ static size_t ids_of(struct outfile *f, enum table_no table, unsigned from, unsi
 		memcpy(out[n++].b, value.p + 4, ID_BYTES);
 		memcpy(at.b, key.p, PLACE_BYTES);
 		e = txn_after(t, table, place_span(&at), &key, &value);
+	}
+	return n;
+}
+
+size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max)
+{
+	size_t over = f->have.aside > OUTBOX_ASIDE_MAX ? (size_t)(f->have.aside - OUTBOX_ASIDE_MAX) : 0, n = 0;
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span key = span(NULL, 0), value;
+	struct place at;
+
+	if (!over || txn_begin_read(f->store, &t) != OK)
+		return 0;
+	while (n < over && n < max && txn_before(t, ASIDE, key, &key, &value) == OK && key.n == PLACE_BYTES &&
+	       value.n >= HEAD_BYTES) {
+		memcpy(out[n++].b, value.p + 4, ID_BYTES);
+		memcpy(at.b, key.p, PLACE_BYTES);
+		key = place_span(&at);
 	}
 	return n;
 }

@@ -44,6 +44,8 @@ bool outfile_answers(enum err e);               /* is about one message; anythin
 bool outfile_tight(struct outfile *f);
 /* The ids of the oldest messages of a tier: due, or set aside. */
 size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max);
+/* The ids of the least important of what is set aside, as many as are more than OUTBOX_ASIDE_MAX. */
+size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max);
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);

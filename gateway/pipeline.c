@@ -431,19 +431,20 @@ static void done_forget(struct gateway *g, const struct outbox_done *d)
 	(void)g, (void)d;   /* gone is gone */
 }
 
-/* Its source was told that it is safe here: now it must know better. */
+/* Its source was told that it is safe here: now it must know better. Of what was set aside it knows. */
 static void done_evict(struct gateway *g, const struct outbox_done *d)
 {
 	struct outbox_done told = *d;
 
-	flight_drop(g->flight, &d->id);
 	if (d->err != OK)
-		return;
+		return;   /* it stays, or is not here any more */
+	flight_drop(g->flight, &d->id);
 	g->counts.evicted++;
 	trouble_seen(&g->alarms.trouble, TROUBLE_EVICTING, now_ms(g));
 	log_say(EV_MESSAGE_EVICTED, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input));
 	told.err = ERR_FULL;
-	answer_done(g, &told, ANSWER_UNSENT);
+	if (!d->m.reason)
+		answer_done(g, &told, ANSWER_UNSENT);
 	state_changed(g);
 }
 

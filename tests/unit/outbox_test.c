@@ -632,6 +632,53 @@ static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
 	assert_true(outbox_aside_count(o) < aside);
 }
 
+static void drain(enum outbox_work work)
+{
+	struct outbox_done d;
+
+	outbox_sync(o);
+	while (outbox_next(o, &d)) {
+		assert_int_equal(d.work, work);
+		assert_int_equal(d.err, OK);
+	}
+}
+
+static void set_aside(unsigned tier, unsigned first, unsigned n)
+{
+	struct id id[AT_ONCE];
+
+	for (unsigned i = 0; i < n; i++)
+		id[i] = put_one(tier, first + i);
+	drain(WORK_PUT);
+	for (unsigned i = 0; i < n; i++)
+		assert_int_equal(outbox_aside(o, &id[i], 0x87), OK);
+}
+
+/* It was acknowledged once: that it is gone must be counted, recorded and reported. */
+static void what_gives_way_among_what_is_set_aside_is_told(void **state)
+{
+	struct outbox_done d;
+
+	(void)state;
+	for (unsigned n = 0; n < OUTBOX_ASIDE_MAX; n += AT_ONCE) {
+		set_aside(2, n, AT_ONCE);
+		drain(WORK_ASIDE);
+	}
+	set_aside(3, 1000, 1);
+	done(WORK_ASIDE, OK);
+	d = done(WORK_EVICT, OK);
+	assert_int_equal(d.m.tier, 3);                /* itself */
+	assert_int_equal(d.m.reason, 0x87);
+	set_aside(0, 1001, 1);
+	done(WORK_ASIDE, OK);
+	d = done(WORK_EVICT, OK);
+	assert_int_equal(d.m.tier, 2);
+	assert_true(span_is(d.m.input, "monitors"));
+	assert_int_equal(outbox_aside_count(o), OUTBOX_ASIDE_MAX);
+	assert_int_equal(seen(1000), SEEN_NEVER);
+	assert_int_equal(seen(1001), SEEN_SAME);
+}
+
 static void a_second_gateway_is_refused(void **state)
 {
 	struct outbox_spec spec = spec_of(MAP);
@@ -862,6 +909,7 @@ int main(void)
 		WITH_OUTBOX(what_yielded_is_taken_anew_when_it_is_repeated),
 		WITH_OUTBOX(what_yielded_is_not_remembered_for_ever),
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
+		WITH_OUTBOX(what_gives_way_among_what_is_set_aside_is_told),
 		WITH_OUTBOX(a_second_gateway_is_refused),
 		WITH_OUTBOX(nor_one_in_another_process),
 		WITH_OUTBOX(a_damaged_file_says_no_at_most),
