@@ -134,8 +134,9 @@ static void add_evict(struct list *l, const struct id *id, size_t n)
 	}
 }
 
-/* The oldest of the least important tier that has any, as ops; none more important than `least`. Then what is set aside,
- * whose source was told already that nobody hears of it, none more important than `aside`. */
+/* The oldest of the least important tier that has any, as ops; none more important than `least`. Then, when it is
+ * pages that are wanting, what is set aside, whose source was told already that nobody hears of it, none more important
+ * than `aside`. */
 static void find_evictable(struct outbox *o, unsigned least, unsigned aside, struct list *out)
 {
 	struct id id[EVICT_AT_ONCE];
@@ -143,7 +144,7 @@ static void find_evictable(struct outbox *o, unsigned least, unsigned aside, str
 
 	for (unsigned tier = FLIGHT_TIERS; tier-- > least && !n;)
 		n = outfile_oldest(o->file, tier, false, id, countof(id));
-	for (unsigned tier = FLIGHT_TIERS; tier-- > aside && !n;)
+	for (unsigned tier = FLIGHT_TIERS; tier-- > aside && !n && outfile_tight(o->file);)
 		n = outfile_oldest(o->file, tier, true, id, countof(id));
 	add_evict(out, id, n);
 }
@@ -166,6 +167,8 @@ static unsigned may_evict_from(unsigned best)
 	return best == FLIGHT_TIERS - 1 ? best : best + 1 > FLIGHT_TIER_CALM ? best + 1 : FLIGHT_TIER_CALM;
 }
 
+static bool is_full(struct outbox *o) { return outfile_crowded(o->file) || outfile_tight(o->file); }
+
 static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 {
 	bool needed = false;
@@ -173,7 +176,7 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 
 	for (const struct op *op = l->first; op; op = op->next)
 		needed = needed || brings(op);
-	while (needed && outfile_tight(o->file)) {
+	while (needed && is_full(o)) {
 		struct list some;
 
 		list_init(&some);
@@ -185,7 +188,7 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 		for (struct op *op; (op = list_pop(&some));)
 			list_add(evicted, op);
 	}
-	if (!needed || !outfile_tight(o->file))
+	if (!needed || !is_full(o))
 		return;
 	for (struct op *op = l->first; op; op = op->next)
 		if (brings(op)) {

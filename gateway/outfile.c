@@ -769,10 +769,8 @@ void outfile_seen_key(const struct outfile *f, struct span source, struct span s
 bool outfile_tidies(enum outbox_work work) { return works[work].tidy; }
 bool outfile_queues(enum outbox_work work) { return works[work].queues; }
 
-bool outfile_tight(struct outfile *f)
-{
-	return f->have.messages >= f->most || store_tight(f->store);
-}
+bool outfile_crowded(const struct outfile *f) { return f->have.messages >= f->most; }
+bool outfile_tight(struct outfile *f) { return store_tight(f->store); }
 
 /* The ids in a table of places from the first of tier `from` to the last of tier `to`. */
 static size_t ids_of(struct outfile *f, enum table_no table, unsigned from, unsigned to, struct id *out, size_t max)

@@ -679,6 +679,33 @@ static void what_gives_way_among_what_is_set_aside_is_told(void **state)
 	assert_int_equal(seen(1001), SEEN_SAME);
 }
 
+/* It takes no place among the messages that are counted: to destroy it would make no room. */
+static void what_is_set_aside_stays_when_it_is_in_nobodys_way(void **state)
+{
+	unsigned n = AT_ONCE, refused = 0;
+
+	(void)state;
+	set_aside(2, 0, AT_ONCE);
+	drain(WORK_ASIDE);
+	while (!refused) {
+		struct outbox_done d;
+
+		for (int i = 0; i < AT_ONCE; i++) {
+			struct outbox_message m = message(1, n++);
+
+			m.envelope.n = 16;            /* many small ones: there are pages enough */
+			assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+		}
+		outbox_sync(o);
+		while (outbox_next(o, &d)) {
+			assert_int_equal(d.work, WORK_PUT);
+			refused += d.err == ERR_FULL;
+		}
+	}
+	assert_in_range(all()->n, outbox_most(o), outbox_most(o) + AT_ONCE);
+	assert_int_equal(outbox_aside_count(o), AT_ONCE);
+}
+
 static void a_second_gateway_is_refused(void **state)
 {
 	struct outbox_spec spec = spec_of(MAP);
@@ -910,6 +937,7 @@ int main(void)
 		WITH_OUTBOX(what_yielded_is_not_remembered_for_ever),
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(what_gives_way_among_what_is_set_aside_is_told),
+		WITH_OUTBOX(what_is_set_aside_stays_when_it_is_in_nobodys_way),
 		WITH_OUTBOX(a_second_gateway_is_refused),
 		WITH_OUTBOX(nor_one_in_another_process),
 		WITH_OUTBOX(a_damaged_file_says_no_at_most),
