@@ -581,6 +581,7 @@ void outbox_health(struct outbox *o, struct outbox_health *out)
 uint64_t outbox_aside_count(struct outbox *o) { return outfile_aside_count(o->file); }
 uint32_t outbox_most(const struct outbox *o) { return outfile_most(o->file); }
 struct id outbox_newest(const struct outbox *o) { return outfile_newest(o->file); }
+uint32_t outbox_unreadable(const struct outbox *o) { return outfile_unreadable(o->file); }
 
 /* ---- life ---- */
 

@@ -130,6 +130,7 @@ struct outbox_health {
 void outbox_health(struct outbox *o, struct outbox_health *out);
 uint32_t outbox_most(const struct outbox *o);   /* messages it will keep */
 struct id outbox_newest(const struct outbox *o);        /* of the ids it had taken when it was opened; zero: none */
+uint32_t outbox_unreadable(const struct outbox *o);     /* held then, and stays in the file: it cannot be read */
 
 /* One record in clear, as sealed in the file; for tests. Spans borrow from it. */
 enum err outbox_record_read(struct span raw, struct outbox_message *out) MUST_USE;

@@ -40,6 +40,7 @@ struct outfile {
 	struct vault seen_key;
 	uint32_t most;
 	uint64_t next_seq;              /* as it was at opening */
+	uint32_t unreadable;            /* of what was held then */
 	struct id newest;               /* the same */
 
 	/* whoever commits */
@@ -300,7 +301,7 @@ static enum err op_load(struct outfile *f, struct txn *t, enum table_no table, s
 		return ERR_FULL;
 	op->n = clear.n;
 	memcpy(op->record, clear.p, clear.n);
-	return outbox_record_read(span(op->record, op->n), &op->m);
+	return outbox_record_read(span(op->record, op->n), &op->m) == OK ? OK : ERR_CORRUPT;
 }
 
 static enum err do_release(struct outfile *f, struct txn *t, struct op *op)
@@ -596,21 +597,29 @@ static enum err find_newest(struct txn *t, struct id *out)
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-/* What was held when the last run ended is due now. */
+/* What was held when the last run ended is due now. One that cannot be read stays where it is. */
 static enum err held_release(struct outfile *f, struct txn *t)
 {
-	struct span key, value;
+	struct span key = span(NULL, 0), value;
+	struct id at;
 	enum err e;
 
-	while ((e = txn_seek(t, HELD, span(NULL, 0), &key, &value)) == OK) {
-		struct op op = { .work = WORK_RELEASE, .seq = f->next_seq++ };
+	while ((e = txn_after(t, HELD, key, &key, &value)) == OK) {
+		struct op op = { .work = WORK_RELEASE, .seq = f->next_seq };
 
 		if (key.n != ID_BYTES)
 			return ERR_CORRUPT;
-		memcpy(op.id.b, key.p, ID_BYTES);
+		memcpy(at.b, key.p, ID_BYTES);
+		op.id = at;
+		key = span(at.b, ID_BYTES);
 		e = do_release(f, t, &op);
 		free(op.record);
-		TRY(e);
+		if (e == ERR_KEY || e == ERR_CORRUPT)
+			f->unreadable++;
+		else if (e == OK)
+			f->next_seq++;
+		else
+			return e;
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
 }
@@ -752,6 +761,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 struct id outfile_newest(const struct outfile *f) { return f->newest; }
+uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY])

@@ -64,6 +64,7 @@ size_t outfile_aside(struct outfile *f, struct id *out, size_t max);
 uint32_t outfile_most(const struct outfile *f);
 uint64_t outfile_next_seq(const struct outfile *f);
 struct id outfile_newest(const struct outfile *f);
+uint32_t outfile_unreadable(const struct outfile *f);
 
 enum err outfile_record_write(const struct outbox_message *m, struct put *b) MUST_USE;
 

@@ -70,15 +70,20 @@ static uint32_t expiry_s(const struct outbox_message *m, int64_t now_us)
 /* The file does not answer for now: a disk that fails, no memory, too many readers. */
 static bool is_passing(enum err e) { return e == ERR_FULL || e == ERR_BUSY || e == ERR_IO || e == ERR_CRYPTO; }
 
-/* It cannot be read, and never will be; whose it is, is not known either. It stays in the file for whoever has to look. */
-static void unreadable(struct gateway *g, const struct flight_item *at, enum err e)
+/* They cannot be read, and never will be; whose they are, is not known either. They stay in the file for whoever has to
+ * look. */
+static void unreadable(struct gateway *g, enum err e, uint32_t n)
+{
+	g->counts.unreadable += n;
+	trouble_seen(&g->alarms.trouble, TROUBLE_UNREADABLE, now_ms(g));
+	log_say(EV_MESSAGE_UNREADABLE, KV_STR("why", err_text(e)), KV_NUM("messages", n));
+}
+
+static void unsendable(struct gateway *g, const struct flight_item *at, enum err e)
 {
 	flight_drop(g->flight, &at->id);
-	if (e == ERR_NOT_FOUND)
-		return;   /* safe at the broker meanwhile */
-	g->counts.unreadable++;
-	trouble_seen(&g->alarms.trouble, TROUBLE_UNREADABLE, now_ms(g));
-	log_say(EV_MESSAGE_UNREADABLE, KV_STR("why", err_text(e)), KV_NUM("tier", at->tier));
+	if (e != ERR_NOT_FOUND)   /* else safe at the broker meanwhile */
+		unreadable(g, e, 1);
 }
 
 static void step(struct gateway *g, enum link_event e);
@@ -105,7 +110,7 @@ static bool send_one(struct gateway *g, const struct flight_item *at)
 	if (e == OK && !span_text(m.topic, topic, sizeof(topic)))
 		e = ERR_CORRUPT;
 	if (e != OK && !is_passing(e)) {
-		unreadable(g, at, e);
+		unsendable(g, at, e);
 		return true;
 	}
 	if (e == OK) {
@@ -360,6 +365,8 @@ static void done_release(struct gateway *g, const struct outbox_done *d)
 	leaving_drop(&g->leaving, &d->id);
 	if (d->err == OK)
 		fly(g, &d->id, &d->m, d->seq);
+	else if (d->work == WORK_RELEASE && (d->err == ERR_KEY || d->err == ERR_CORRUPT))
+		unreadable(g, d->err, 1);
 	else if (d->err != ERR_NOT_FOUND)
 		gateway_tidied(d->err);
 }
@@ -886,6 +893,8 @@ static enum err open_outbox(struct gateway *g)
 	struct id newest;
 
 	TRY(open_or_replace(g, &spec));
+	if (outbox_unreadable(g->outbox))
+		unreadable(g, ERR_CORRUPT, outbox_unreadable(g->outbox));
 	newest = outbox_newest(g->outbox);
 	id_after(&g->ids, &newest);
 	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,

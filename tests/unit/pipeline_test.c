@@ -304,6 +304,43 @@ static void who_had_to_yield_is_told(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, "h"), 1);
 }
 
+static void damage_what_is_held(void)
+{
+	const char *const tables[] = { "held", NULL };
+	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = 2 << 20, .table = tables };
+	struct span key, value, none = span(NULL, 0);
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	struct id id;
+
+	assert_int_equal(store_open(conf.gateway_outbox, &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_seek(t, 0, none, &key, &value), OK);
+	assert_int_equal(key.n, ID_BYTES);
+	memcpy(id.b, key.p, ID_BYTES);
+	assert_int_equal(txn_put(t, 0, span(id.b, ID_BYTES), SPAN_LIT("damaged")), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+}
+
+/* One record that cannot be read costs no more than itself, and is told. */
+static void what_is_held_and_damaged_is_told_and_the_rest_is_sent(void **state)
+{
+	(void)state;
+	push_high("a1", 1);
+	push_medium("b1", 2, PHASE(START));
+	push_medium("b2", 2, PHASE(START));
+	run();
+	pipeline_close(&g);
+	damage_what_is_held();
+	start();
+	assert_int_equal(pipeline_queued(g), 2);
+	assert_int_equal(pipeline_counts(g).unreadable, 1);
+	come_up();
+	assert_string_equal(read_alert(sent("/alert/high/", 0))->code, "gateway.unreadable");
+	assert_int_equal(sent_count("/alert/"), 3);
+}
+
 static void what_was_set_aside_flies_again(void **state)
 {
 	struct id id;
@@ -795,6 +832,7 @@ int main(void)
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
 		WITH_HOUSE(who_had_to_yield_is_told),
+		WITH_HOUSE(what_is_held_and_damaged_is_told_and_the_rest_is_sent),
 		WITH_HOUSE(what_was_set_aside_flies_again),
 		WITH_HOUSE(what_was_set_aside_is_tried_again_by_itself),
 		WITH_HOUSE(a_refused_alarm_of_our_own_is_logged),
