@@ -107,9 +107,9 @@ static void condition_out(struct flight *f, uint32_t s)
 	*(x->newer ? &f->slot[x->newer - 1].older : &f->newest[x->of & f->mask]) = x->older;
 }
 
-/* The first of its condition that was not sent yet: itself, or one of a calmer tier. Before what was acknowledged nothing
- * is looked for: that was in order. */
-static uint32_t first_of_condition(const struct flight *f, uint32_t s)
+/* The first of its condition that was not sent yet, or that must wait: itself, or one of a calmer tier. Before what was
+ * acknowledged nothing is looked for: that was in order. */
+static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t now_ms)
 {
 	uint32_t first = s;
 
@@ -122,8 +122,46 @@ static uint32_t first_of_condition(const struct flight *f, uint32_t s)
 			break;
 		if (x->state == READY)
 			first = at - 1;
+		if (x->state == READY && x->due_ms > now_ms)
+			break;
 	}
 	return first;
+}
+
+static void rehint(struct flight *f, uint32_t s)
+{
+	struct tier *t = &f->tier[f->slot[s].tier];
+
+	if (t->hint == TABLE_NONE || f->slot[s].order < f->slot[t->hint].order)
+		t->hint = s;
+}
+
+static void ready_now(struct flight *f, uint32_t s)
+{
+	f->slot[s].due_ms = 0;
+	rehint(f, s);
+}
+
+/* Something new is a reason to try at once what it must not overtake; only once, so that a refusal is heeded. */
+static void bring_forward(struct flight *f, uint32_t s)
+{
+	for (uint32_t at = f->slot[s].older; at; at = f->slot[at - 1].older) {
+		const struct slot *x = &f->slot[at - 1];
+
+		if (x->of != f->slot[s].of || x->state == SENT)
+			continue;
+		if (x->state == HALF || !x->due_ms)
+			break;
+		ready_now(f, at - 1);
+	}
+}
+
+/* What waited only for one that is not here any more. */
+static void let_go(struct flight *f, uint32_t s)
+{
+	for (uint32_t at = f->slot[s].newer; at; at = f->slot[at - 1].newer)
+		if (f->slot[at - 1].of == f->slot[s].of && f->slot[at - 1].state == READY && f->slot[at - 1].due_ms)
+			ready_now(f, at - 1);
 }
 
 enum err flight_add(struct flight *f, const struct flight_item *item)
@@ -144,6 +182,8 @@ enum err flight_add(struct flight *f, const struct flight_item *item)
 	t->n++;
 	if (t->hint == TABLE_NONE)
 		t->hint = s;
+	if (item->of)
+		bring_forward(f, s);
 	return OK;
 }
 
@@ -157,18 +197,12 @@ static void forget(struct flight *f, uint32_t s)
 	*(x->before != TABLE_NONE ? &f->slot[x->before].after : &t->first) = x->after;
 	*(x->after != TABLE_NONE ? &f->slot[x->after].before : &t->last) = x->before;
 	t->n--;
+	if (x->of && x->state == READY && x->due_ms)
+		let_go(f, s);
 	condition_out(f, s);
 	if (x->state == SENT)
 		f->sent--;
 	table_del(&f->ids, s);
-}
-
-static void rehint(struct flight *f, uint32_t s)
-{
-	struct tier *t = &f->tier[f->slot[s].tier];
-
-	if (t->hint == TABLE_NONE || f->slot[s].order < f->slot[t->hint].order)
-		t->hint = s;
 }
 
 static void wake_at(struct tier *t, int64_t due_ms)
@@ -190,7 +224,7 @@ static void put_back(struct flight *f, uint32_t s, enum state state, int64_t due
 		rehint(f, s);
 }
 
-static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
+static uint32_t due_of(struct flight *f, struct tier *t, int64_t now_ms)
 {
 	if (now_ms >= t->wake_ms) {
 		t->hint = t->first;
@@ -207,6 +241,19 @@ static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
 	return t->hint;
 }
 
+/* What must not overtake one that waits, waits as long. */
+static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
+{
+	for (uint32_t s = due_of(f, t, now_ms); s != TABLE_NONE; s = due_of(f, t, now_ms)) {
+		uint32_t first = first_of_condition(f, s, now_ms);
+
+		if (f->slot[first].due_ms <= now_ms)
+			return first;
+		f->slot[s].due_ms = f->slot[first].due_ms;
+	}
+	return TABLE_NONE;
+}
+
 bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
 {
 	if (f->sent >= f->window || now_ms < f->pause_ms)
@@ -216,7 +263,6 @@ bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
 
 		if (s == TABLE_NONE)
 			continue;
-		s = first_of_condition(f, s);
 		f->slot[s].state = SENT;
 		f->sent++;
 		*out = (struct flight_item){ .seq = f->slot[s].seq, .tier = f->slot[s].tier, .of = f->slot[s].of };

@@ -114,6 +114,37 @@ static void what_is_said_of_a_condition_stays_in_order(void **state)
 	assert_int_equal(take(0), 9);
 }
 
+/* A refusal is heeded, too, when something of the same condition is to follow. */
+static void what_was_refused_for_now_holds_up_its_condition(void **state)
+{
+	(void)state;
+	add_of(1, 3, 7);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(acked(1, 0x80, 0), FLIGHT_AGAIN);
+	add_of(2, 1, 7);
+	assert_int_equal(take(0), 1);                 /* there is news: it is tried once more */
+	assert_int_equal(acked(1, 0x80, 0), FLIGHT_AGAIN);
+	assert_int_equal(take(0), -1);
+	assert_in_range(flight_next_ms(f, 0), 1, 2 * FLIGHT_RECEIPT_MS);
+	add_of(3, 1, 8);
+	assert_int_equal(take(0), 3);                 /* nobody else waits */
+	assert_int_equal(take(2 * FLIGHT_RECEIPT_MS - 1), -1);
+	assert_int_equal(take(2 * FLIGHT_RECEIPT_MS), 1);
+	assert_int_equal(take(2 * FLIGHT_RECEIPT_MS), 2);
+}
+
+static void what_waited_for_another_goes_when_that_is_gone(void **state)
+{
+	(void)state;
+	add_of(1, 3, 7);
+	add_of(2, 1, 7);
+	assert_int_equal(take(0), 1);
+	acked(1, 0x80, 0);
+	assert_int_equal(take(0), -1);
+	assert_true(dropped(1));                      /* a receipt came late */
+	assert_int_equal(take(0), 2);
+}
+
 static void no_more_than_the_window_is_unanswered(void **state)
 {
 	(void)state;
@@ -336,6 +367,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),
 		WITH_FLIGHT(what_is_said_of_a_condition_stays_in_order),
+		WITH_FLIGHT(what_was_refused_for_now_holds_up_its_condition),
+		WITH_FLIGHT(what_waited_for_another_goes_when_that_is_gone),
 		WITH_FLIGHT(no_more_than_the_window_is_unanswered),
 		WITH_FLIGHT(for_observations_the_acknowledgement_is_enough),
 		WITH_FLIGHT(alerts_wait_for_the_receipt_and_are_sent_again),
