@@ -58,10 +58,23 @@ static inline int64_t real_us(const struct gateway *g) { return g->spec.real_us(
 static inline struct id new_id(struct gateway *g) { return id_next(&g->ids, real_us(g) / 1000); }
 static inline struct span hash_key(const struct gateway *g) { return span(g->hash_key, sizeof(g->hash_key)); }
 
+static inline uint32_t random32(void)
+{
+	uint32_t r;
+
+	crypt_random(&r, sizeof(r));
+	return r;
+}
+
 /* To the inputs of that name which are open. */
 void gateway_answer(struct gateway *g, const struct answer *a, struct span input);
 /* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
 void gateway_tidied(enum err e);
+enum err gateway_send(struct gateway *g, const struct uplink_message *m) MUST_USE;
+/* What it says of itself: to be kept by the broker, or as its will. */
+enum err gateway_state_message(struct gateway *g, bool online, struct message *out) MUST_USE;
+enum err gateway_say_state(struct gateway *g, bool online, struct id *id) MUST_USE;
+void gateway_acked(struct gateway *g, const struct uplink_event *u);
 /* A message from the broker (downlink.c): answers of people, receipts, commands. What is none is said and ignored. */
 void gateway_hear(struct gateway *g, const struct uplink_event *m);
 

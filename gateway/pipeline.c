@@ -1,4 +1,4 @@
-#include "gateway.h"
+#include "connection.h"
 
 #include <stdlib.h>
 
@@ -9,19 +9,8 @@
 #define PROBE_MS 300000             /* that often a little of what is set aside is tried, and after each connection */
 #define PROBES 8
 #define ALL_ASIDE_MS 60000          /* all of it is not tried more often */
-#define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
-#define STATE_ROOM 2                /* messages of our own unanswered at a time */
-#define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
 #define HANGING_MS 5000             /* a disk that says neither yes nor no: nobody is answered, nothing is kept */
 #define STUCK_MS 30000              /* where nobody asks by a watchdog */
-
-static uint32_t random32(void)
-{
-	uint32_t r;
-
-	crypt_random(&r, sizeof(r));
-	return r;
-}
 
 static void state_changed(struct gateway *g) { self_changed(&g->self, now_ms(g)); }
 
@@ -52,7 +41,7 @@ static void answer_done(struct gateway *g, const struct outbox_done *d, enum ans
 
 /* ---- sending ---- */
 
-static enum err send_out(struct gateway *g, const struct uplink_message *m)
+enum err gateway_send(struct gateway *g, const struct uplink_message *m)
 {
 	TRY(g->spec.uplink->send(g->uplink, m));
 	self_sent(&g->self, now_ms(g));
@@ -86,19 +75,6 @@ static void unsendable(struct gateway *g, const struct flight_item *at, enum err
 		unreadable(g, e, 1);
 }
 
-static void step(struct gateway *g, enum link_event e);
-
-static const char *host_of(const struct gateway *g)
-{
-	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
-}
-
-static void lost(struct gateway *g, const char *why)
-{
-	log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", why), KV_NUM("waiting", flight_count(g->flight)));
-	step(g, LINK_EV_LOST);
-}
-
 /* False: no more for now. */
 static bool send_one(struct gateway *g, const struct flight_item *at)
 {
@@ -116,13 +92,13 @@ static bool send_one(struct gateway *g, const struct flight_item *at)
 	if (e == OK) {
 		u.payload = m.envelope;
 		u.expiry_s = expiry_s(&m, real_us(g));
-		e = send_out(g, &u);
+		e = gateway_send(g, &u);
 	}
 	if (e == OK)
 		return true;
 	flight_untake(g->flight, &at->id);
 	if (e == ERR_CLOSED)   /* and nobody said so */
-		lost(g, "it can send no more");
+		connection_lost(g, "it can send no more");
 	return false;
 }
 
@@ -166,7 +142,7 @@ static enum err keep(struct gateway *g, struct outbox_message *m, const uint8_t 
 	else if (kind)
 		leaving_add(&g->leaving, &m->id, kind);
 	if (m->tier < FLIGHT_TIER_CALM) {
-		step(g, LINK_EV_URGENT);
+		connection_step(g, LINK_EV_URGENT);
 		send_some(g);
 	}
 	return OK;
@@ -473,13 +449,13 @@ static void take_done(struct gateway *g)
 void pipeline_health(struct gateway *g, int64_t stuck_ms, struct health *out)
 {
 	self_health(&g->self, &(struct self_parts){
-		.device = g->spec.device, .tenant = g->spec.tenant, .broker = host_of(g), .counts = &g->counts,
+		.device = g->spec.device, .tenant = g->spec.tenant, .broker = connection_host(g), .counts = &g->counts,
 		.alarms = &g->alarms, .cert = &g->spec.cert, .flight = g->flight, .open = g->open, .outbox = g->outbox,
 		.uplink_busy_ms = g->spec.uplink->busy_ms(g->uplink), .stuck_ms = stuck_ms, .now_ms = now_ms(g),
 		.real_us = real_us(g) }, out);
 }
 
-static enum err state_message(struct gateway *g, bool online, struct message *out)
+enum err gateway_state_message(struct gateway *g, bool online, struct message *out)
 {
 	struct put room = put(g->room, sizeof(g->room));
 	struct id id = new_id(g);
@@ -491,18 +467,18 @@ static enum err state_message(struct gateway *g, bool online, struct message *ou
 	return message_state(&g->from, &s.state, &id, real_us(g), &room, out);
 }
 
-static enum err say_state(struct gateway *g, bool online, struct id *id)
+enum err gateway_say_state(struct gateway *g, bool online, struct id *id)
 {
 	struct message m;
 
-	TRY(state_message(g, online, &m));
+	TRY(gateway_state_message(g, online, &m));
 	*id = m.id;
-	return send_out(g, &(struct uplink_message){ m.topic, m.envelope, m.id, true, 0 });
+	return gateway_send(g, &(struct uplink_message){ m.topic, m.envelope, m.id, true, 0 });
 }
 
 /* ---- what the broker says ---- */
 
-static void acked(struct gateway *g, const struct uplink_event *u)
+void gateway_acked(struct gateway *g, const struct uplink_event *u)
 {
 	if (trouble_acked(&g->alarms.trouble, &u->id, u->reason < 0x80, now_ms(g))) {
 		if (u->reason >= 0x80)
@@ -519,151 +495,6 @@ static void acked(struct gateway *g, const struct uplink_event *u)
 	default:
 		break;
 	}
-}
-
-/* ---- the link ---- */
-
-static unsigned port_of(const struct gateway *g)
-{
-	return g->spec.scout ? scout_port(g->spec.scout, g->broker) : (unsigned)g->spec.conf->uplink_port;
-}
-
-static void dial(struct gateway *g)
-{
-	struct message will;
-	enum err e = state_message(g, false, &will);
-
-	must(e == OK);   /* tenant and device were checked at the start */
-	g->spec.uplink->dial(g->uplink, &(struct uplink_place){ host_of(g), port_of(g) },
-			     &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
-}
-
-/* The try failed: the next broker, best first. */
-static void dial_failed(struct gateway *g)
-{
-	if (g->link.state == LINK_DIALING && g->spec.scout)
-		g->broker = (g->broker + 1) % scout_brokers(g->spec.scout);
-}
-
-static enum err subscribe(struct gateway *g)
-{
-	const char *filter[FILTERS_MAX];
-	size_t n = filters_list(g->filters, filter);
-
-	return g->spec.uplink->subscribe(g->uplink, filter, n);
-}
-
-static void subscribed(struct gateway *g, const struct uplink_event *u)
-{
-	if (u->at == FILTERS_RECEIPTS)
-		g->deaf = u->reason >= 0x80;
-	if (u->reason >= 0x80)
-		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", filters_name(g->filters, u->at)),
-			KV_NUM("reason", u->reason));
-}
-
-static void greet(struct gateway *g)
-{
-	enum err e = subscribe(g);
-
-	log_say(EV_UPLINK_UP, KV_STR("host", host_of(g)), KV_NUM("waiting", flight_count(g->flight)));
-	g->probe_ms = now_ms(g);
-	if (e != OK)
-		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
-}
-
-static void bye(struct gateway *g)
-{
-	if (say_state(g, false, &g->goodbye) != OK)
-		step(g, LINK_EV_SAID);
-}
-
-static void step(struct gateway *g, enum link_event e)
-{
-	switch (link_step(&g->link, e, now_ms(g), random32())) {
-	case LINK_DIAL:
-		dial(g);
-		break;
-	case LINK_GREET:
-		self_linked(&g->self, true, now_ms(g), real_us(g));
-		greet(g);
-		break;
-	case LINK_DROP:
-		self_linked(&g->self, false, now_ms(g), real_us(g));
-		g->spec.uplink->hangup(g->uplink);
-		flight_lost(g->flight);
-		trouble_lost(&g->alarms.trouble);
-		break;
-	case LINK_BYE:
-		bye(g);
-		break;
-	default:
-		break;
-	}
-}
-
-/* No more unanswered than the broker takes; what we say of ourselves needs some room beside the alerts. */
-static void fit_window(struct gateway *g, unsigned broker_takes)
-{
-	unsigned wanted = (unsigned)g->spec.conf->uplink_window;
-	unsigned most = broker_takes > STATE_ROOM ? broker_takes - STATE_ROOM : 1;
-
-	flight_window(g->flight, wanted < most ? wanted : most);
-}
-
-/* CONNACK, MQTT 5 §3.2.2.2: the broker does not want whom we say to be; others are about its own state. */
-static bool is_about_us(int reason)
-{
-	return reason == 0x85 || reason == 0x86 || reason == 0x87 || reason == 0x8a || reason == 0x8c;
-}
-
-static void login_refused(struct gateway *g, int reason)
-{
-	if (!g->spec.scout || g->link.state != LINK_DIALING || !is_about_us(reason) ||
-	    !scout_refused(g->spec.scout, now_ms(g)))
-		return;
-	g->spec.cert = scout_cert(g->spec.scout);
-	g->renew_ms = 0;
-}
-
-static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
-{
-	self_heard(&g->self, u->kind == UPLINK_ACK, now_ms(g));
-	switch (u->kind) {
-	case UPLINK_UP:
-		if (g->spec.scout && !g->renew_ms)   /* else it may have been made with the pair before */
-			scout_taken(g->spec.scout);
-		fit_window(g, (unsigned)u->reason);
-		step(g, LINK_EV_CONNECTED);
-		break;
-	case UPLINK_LOST:
-		login_refused(g, u->reason);
-		log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", u->why),
-			KV_NUM("waiting", flight_count(g->flight)));
-		dial_failed(g);
-		step(g, LINK_EV_LOST);
-		break;
-	case UPLINK_ACK:
-		if (g->stopping && memcmp(&u->id, &g->goodbye, sizeof(u->id)) == 0)
-			step(g, LINK_EV_SAID);
-		else
-			acked(g, u);
-		break;
-	case UPLINK_SUBSCRIBED:
-		subscribed(g, u);
-		break;
-	case UPLINK_MESSAGE:
-		gateway_hear(g, u);
-		break;
-	}
-}
-
-static void take_uplink(struct gateway *g)
-{
-	struct uplink_event u;
-
-	while (g->spec.uplink->next(g->uplink, &u))
-		take_uplink_event(g, &u);
 }
 
 /* ---- time ---- */
@@ -683,16 +514,8 @@ static void tick_state(struct gateway *g)
 
 	if (g->link.state != LINK_UP || !self_speaks(&g->self, now_ms(g), g->spec.conf->gateway_state_s * 1000LL))
 		return;
-	if (say_state(g, true, &unused) != OK)
+	if (gateway_say_state(g, true, &unused) != OK)
 		state_changed(g);
-}
-
-/* Alive by the library, and yet deaf: what was sent has gone nowhere. */
-static void tick_silence(struct gateway *g)
-{
-	if (self_silent_ms(&g->self, now_ms(g)) < SILENT_KEEPALIVES * g->spec.conf->uplink_keepalive_s * 1000LL)
-		return;
-	lost(g, "connected, but nothing is answered");
 }
 
 static void tick_open(struct gateway *g)
@@ -713,7 +536,7 @@ static void tell_troubles(struct gateway *g)
 		struct message m;
 
 		if (message_trouble(&g->from, g->spec.conf->gateway_unit, &told, &room, &m) != OK ||
-		    send_out(g, &(struct uplink_message){ m.topic, m.envelope, m.id, false, 0 }) != OK) {
+		    gateway_send(g, &(struct uplink_message){ m.topic, m.envelope, m.id, false, 0 }) != OK) {
 			trouble_lost(&g->alarms.trouble);
 			return;
 		}
@@ -750,37 +573,6 @@ static void tick_trouble(struct gateway *g)
 		tell_troubles(g);
 }
 
-/* Nothing is lost by it: what was not answered is sent again. But a moment without messages costs no second copies. */
-static void connect_anew(struct gateway *g)
-{
-	if (g->link.state == LINK_UP)
-		step(g, LINK_EV_LOST);
-	g->renew_ms = 0;
-}
-
-static void tick_scout(struct gateway *g)
-{
-	unsigned better = g->broker;
-
-	if (!g->spec.scout || g->stopping)
-		return;
-	switch (scout_look(g->spec.scout, g->broker, now_ms(g), &better)) {
-	case SCOUT_CERTIFICATE:
-		g->spec.cert = scout_cert(g->spec.scout);
-		g->renew_ms = now_ms(g) + RENEW_MS;
-		break;
-	case SCOUT_BROKER:
-		log_say(EV_UPLINK_BETTER, KV_STR("host", scout_host(g->spec.scout, better)));
-		g->broker = better;
-		connect_anew(g);
-		break;
-	case SCOUT_NOTHING:
-		break;
-	}
-	if (g->renew_ms && (flight_count(g->flight) == 0 || now_ms(g) >= g->renew_ms))
-		connect_anew(g);
-}
-
 static void sooner(int64_t *wait, int64_t at_ms, int64_t now)
 {
 	int64_t left = at_ms > now ? at_ms - now : 0;
@@ -810,18 +602,11 @@ static int64_t next_run(const struct gateway *g)
 int64_t pipeline_run(struct gateway *g)
 {
 	take_done(g);
-	take_uplink(g);
-	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
-		if (g->link.state == LINK_DIALING)
-			log_say(EV_UPLINK_LOST, KV_STR("host", host_of(g)), KV_STR("why", "no answer in time"));
-		dial_failed(g);
-		step(g, LINK_EV_TIMEOUT);
-	}
+	connection_take(g);
+	connection_tick(g);
 	tick_throttle(g);
 	tick_open(g);
 	tick_trouble(g);
-	tick_scout(g);
-	tick_silence(g);
 	tick_state(g);
 	send_some(g);
 	if (g->link.state == LINK_UP && !g->stopping)
@@ -941,7 +726,7 @@ enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
 	TRY(throttle_make(&limits, &g->throttle));
 	TRY(open_outbox(g));
 	TRY(open_uplink(g));
-	step(g, LINK_EV_START);
+	connection_step(g, LINK_EV_START);
 	*out = g;
 	g = NULL;
 	return OK;
@@ -986,7 +771,7 @@ void pipeline_stop(struct gateway *g)
 	g->stopping = true;
 	outbox_sync(g->outbox);
 	take_done(g);
-	step(g, LINK_EV_STOP);
+	connection_step(g, LINK_EV_STOP);
 }
 
 bool pipeline_stopped(const struct gateway *g) { return g->stopping && g->link.state == LINK_DOWN; }

@@ -1,0 +1,212 @@
+#include "connection.h"
+
+#include "log.h"
+
+#define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
+#define STATE_ROOM 2                /* messages of our own unanswered at a time */
+#define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
+
+const char *connection_host(const struct gateway *g)
+{
+	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
+}
+
+void connection_lost(struct gateway *g, const char *why)
+{
+	log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", why), KV_NUM("waiting", flight_count(g->flight)));
+	connection_step(g, LINK_EV_LOST);
+}
+
+static unsigned port_of(const struct gateway *g)
+{
+	return g->spec.scout ? scout_port(g->spec.scout, g->broker) : (unsigned)g->spec.conf->uplink_port;
+}
+
+static void dial(struct gateway *g)
+{
+	struct message will;
+	enum err e = gateway_state_message(g, false, &will);
+
+	must(e == OK);   /* tenant and device were checked at the start */
+	g->spec.uplink->dial(g->uplink, &(struct uplink_place){ connection_host(g), port_of(g) },
+			     &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
+}
+
+/* The try failed: the next broker, best first. */
+static void dial_failed(struct gateway *g)
+{
+	if (g->link.state == LINK_DIALING && g->spec.scout)
+		g->broker = (g->broker + 1) % scout_brokers(g->spec.scout);
+}
+
+static enum err subscribe(struct gateway *g)
+{
+	const char *filter[FILTERS_MAX];
+	size_t n = filters_list(g->filters, filter);
+
+	return g->spec.uplink->subscribe(g->uplink, filter, n);
+}
+
+static void subscribed(struct gateway *g, const struct uplink_event *u)
+{
+	if (u->at == FILTERS_RECEIPTS)
+		g->deaf = u->reason >= 0x80;
+	if (u->reason >= 0x80)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", filters_name(g->filters, u->at)),
+			KV_NUM("reason", u->reason));
+}
+
+static void greet(struct gateway *g)
+{
+	enum err e = subscribe(g);
+
+	log_say(EV_UPLINK_UP, KV_STR("host", connection_host(g)), KV_NUM("waiting", flight_count(g->flight)));
+	g->probe_ms = now_ms(g);
+	if (e != OK)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
+}
+
+static void bye(struct gateway *g)
+{
+	if (gateway_say_state(g, false, &g->goodbye) != OK)
+		connection_step(g, LINK_EV_SAID);
+}
+
+void connection_step(struct gateway *g, enum link_event e)
+{
+	switch (link_step(&g->link, e, now_ms(g), random32())) {
+	case LINK_DIAL:
+		dial(g);
+		break;
+	case LINK_GREET:
+		self_linked(&g->self, true, now_ms(g), real_us(g));
+		greet(g);
+		break;
+	case LINK_DROP:
+		self_linked(&g->self, false, now_ms(g), real_us(g));
+		g->spec.uplink->hangup(g->uplink);
+		flight_lost(g->flight);
+		trouble_lost(&g->alarms.trouble);
+		break;
+	case LINK_BYE:
+		bye(g);
+		break;
+	default:
+		break;
+	}
+}
+
+/* No more unanswered than the broker takes; what we say of ourselves needs some room beside the alerts. */
+static void fit_window(struct gateway *g, unsigned broker_takes)
+{
+	unsigned wanted = (unsigned)g->spec.conf->uplink_window;
+	unsigned most = broker_takes > STATE_ROOM ? broker_takes - STATE_ROOM : 1;
+
+	flight_window(g->flight, wanted < most ? wanted : most);
+}
+
+/* CONNACK, MQTT 5 §3.2.2.2: the broker does not want whom we say to be; others are about its own state. */
+static bool is_about_us(int reason)
+{
+	return reason == 0x85 || reason == 0x86 || reason == 0x87 || reason == 0x8a || reason == 0x8c;
+}
+
+static void login_refused(struct gateway *g, int reason)
+{
+	if (!g->spec.scout || g->link.state != LINK_DIALING || !is_about_us(reason) ||
+	    !scout_refused(g->spec.scout, now_ms(g)))
+		return;
+	g->spec.cert = scout_cert(g->spec.scout);
+	g->renew_ms = 0;
+}
+
+static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
+{
+	self_heard(&g->self, u->kind == UPLINK_ACK, now_ms(g));
+	switch (u->kind) {
+	case UPLINK_UP:
+		if (g->spec.scout && !g->renew_ms)   /* else it may have been made with the pair before */
+			scout_taken(g->spec.scout);
+		fit_window(g, (unsigned)u->reason);
+		connection_step(g, LINK_EV_CONNECTED);
+		break;
+	case UPLINK_LOST:
+		login_refused(g, u->reason);
+		log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", u->why),
+			KV_NUM("waiting", flight_count(g->flight)));
+		dial_failed(g);
+		connection_step(g, LINK_EV_LOST);
+		break;
+	case UPLINK_ACK:
+		if (g->stopping && memcmp(&u->id, &g->goodbye, sizeof(u->id)) == 0)
+			connection_step(g, LINK_EV_SAID);
+		else
+			gateway_acked(g, u);
+		break;
+	case UPLINK_SUBSCRIBED:
+		subscribed(g, u);
+		break;
+	case UPLINK_MESSAGE:
+		gateway_hear(g, u);
+		break;
+	}
+}
+
+void connection_take(struct gateway *g)
+{
+	struct uplink_event u;
+
+	while (g->spec.uplink->next(g->uplink, &u))
+		take_uplink_event(g, &u);
+}
+
+/* Alive by the library, and yet deaf: what was sent has gone nowhere. */
+static void tick_silence(struct gateway *g)
+{
+	if (self_silent_ms(&g->self, now_ms(g)) < SILENT_KEEPALIVES * g->spec.conf->uplink_keepalive_s * 1000LL)
+		return;
+	connection_lost(g, "connected, but nothing is answered");
+}
+
+/* Nothing is lost by it: what was not answered is sent again. But a moment without messages costs no second copies. */
+static void connect_anew(struct gateway *g)
+{
+	if (g->link.state == LINK_UP)
+		connection_step(g, LINK_EV_LOST);
+	g->renew_ms = 0;
+}
+
+static void tick_scout(struct gateway *g)
+{
+	unsigned better = g->broker;
+
+	if (!g->spec.scout || g->stopping)
+		return;
+	switch (scout_look(g->spec.scout, g->broker, now_ms(g), &better)) {
+	case SCOUT_CERTIFICATE:
+		g->spec.cert = scout_cert(g->spec.scout);
+		g->renew_ms = now_ms(g) + RENEW_MS;
+		break;
+	case SCOUT_BROKER:
+		log_say(EV_UPLINK_BETTER, KV_STR("host", scout_host(g->spec.scout, better)));
+		g->broker = better;
+		connect_anew(g);
+		break;
+	case SCOUT_NOTHING:
+		break;
+	}
+	if (g->renew_ms && (flight_count(g->flight) == 0 || now_ms(g) >= g->renew_ms))
+		connect_anew(g);
+}
+
+void connection_tick(struct gateway *g)
+{
+	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
+		if (g->link.state == LINK_DIALING)
+			log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", "no answer in time"));
+		dial_failed(g);
+		connection_step(g, LINK_EV_TIMEOUT);
+	}
+	tick_scout(g);
+	tick_silence(g);
+}
