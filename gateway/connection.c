@@ -2,13 +2,12 @@
 
 #include "log.h"
 
-#define RENEW_MS 30000              /* a changed certificate is used after this, however busy we are */
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
 
 const char *connection_host(const struct gateway *g)
 {
-	return g->spec.scout ? scout_host(g->spec.scout, g->broker) : g->spec.conf->uplink_host;
+	return g->spec.scout ? scout_host(g->spec.scout, g->course.at) : g->spec.conf->uplink_host;
 }
 
 void connection_lost(struct gateway *g, const char *why)
@@ -19,7 +18,7 @@ void connection_lost(struct gateway *g, const char *why)
 
 static unsigned port_of(const struct gateway *g)
 {
-	return g->spec.scout ? scout_port(g->spec.scout, g->broker) : (unsigned)g->spec.conf->uplink_port;
+	return g->spec.scout ? scout_port(g->spec.scout, g->course.at) : (unsigned)g->spec.conf->uplink_port;
 }
 
 static void dial(struct gateway *g)
@@ -28,15 +27,15 @@ static void dial(struct gateway *g)
 	enum err e = gateway_state_message(g, false, &will);
 
 	must(e == OK);   /* tenant and device were checked at the start */
+	course_step(&g->course, COURSE_EV_DIALED, now_ms(g));
 	g->spec.uplink->dial(g->uplink, &(struct uplink_place){ connection_host(g), port_of(g) },
 			     &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
 }
 
-/* The try failed: the next broker, best first. */
 static void dial_failed(struct gateway *g)
 {
-	if (g->link.state == LINK_DIALING && g->spec.scout)
-		g->broker = (g->broker + 1) % scout_brokers(g->spec.scout);
+	if (g->link.state == LINK_DIALING)
+		course_failed(&g->course);
 }
 
 static enum err subscribe(struct gateway *g)
@@ -113,11 +112,20 @@ static bool is_about_us(int reason)
 
 static void login_refused(struct gateway *g, int reason)
 {
-	if (!g->spec.scout || g->link.state != LINK_DIALING || !is_about_us(reason) ||
+	if (g->link.state != LINK_DIALING || !is_about_us(reason) ||
+	    course_step(&g->course, COURSE_EV_REFUSED, now_ms(g)) != COURSE_GO_BACK ||
 	    !scout_refused(g->spec.scout, now_ms(g)))
 		return;
 	g->spec.cert = scout_cert(g->spec.scout);
-	g->renew_ms = 0;
+	course_step(&g->course, COURSE_EV_RESTORED, now_ms(g));
+}
+
+static void login_taken(struct gateway *g, unsigned broker_takes)
+{
+	if (course_step(&g->course, COURSE_EV_TAKEN, now_ms(g)) == COURSE_KEEP)
+		scout_taken(g->spec.scout);
+	fit_window(g, broker_takes);
+	connection_step(g, LINK_EV_CONNECTED);
 }
 
 static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
@@ -125,10 +133,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 	self_heard(&g->self, u->kind == UPLINK_ACK, now_ms(g));
 	switch (u->kind) {
 	case UPLINK_UP:
-		if (g->spec.scout && !g->renew_ms)   /* else it may have been made with the pair before */
-			scout_taken(g->spec.scout);
-		fit_window(g, (unsigned)u->reason);
-		connection_step(g, LINK_EV_CONNECTED);
+		login_taken(g, (unsigned)u->reason);
 		break;
 	case UPLINK_LOST:
 		login_refused(g, u->reason);
@@ -168,35 +173,27 @@ static void tick_silence(struct gateway *g)
 	connection_lost(g, "connected, but nothing is answered");
 }
 
-/* Nothing is lost by it: what was not answered is sent again. But a moment without messages costs no second copies. */
-static void connect_anew(struct gateway *g)
-{
-	if (g->link.state == LINK_UP)
-		connection_step(g, LINK_EV_LOST);
-	g->renew_ms = 0;
-}
-
 static void tick_scout(struct gateway *g)
 {
-	unsigned better = g->broker;
+	unsigned better;
 
 	if (!g->spec.scout || g->stopping)
 		return;
-	switch (scout_look(g->spec.scout, g->broker, now_ms(g), &better)) {
+	switch (scout_look(g->spec.scout, g->course.at, now_ms(g), &better)) {
 	case SCOUT_CERTIFICATE:
 		g->spec.cert = scout_cert(g->spec.scout);
-		g->renew_ms = now_ms(g) + RENEW_MS;
+		course_step(&g->course, COURSE_EV_RENEWED, now_ms(g));
 		break;
 	case SCOUT_BROKER:
 		log_say(EV_UPLINK_BETTER, KV_STR("host", scout_host(g->spec.scout, better)));
-		g->broker = better;
-		connect_anew(g);
+		course_better(&g->course, better);
 		break;
 	case SCOUT_NOTHING:
 		break;
 	}
-	if (g->renew_ms && (flight_count(g->flight) == 0 || now_ms(g) >= g->renew_ms))
-		connect_anew(g);
+	/* Nothing is lost by it: what was not answered is sent again. */
+	if (g->link.state == LINK_UP && course_anew(&g->course, flight_count(g->flight) == 0, now_ms(g)))
+		connection_step(g, LINK_EV_LOST);
 }
 
 void connection_tick(struct gateway *g)

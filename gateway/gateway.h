@@ -3,6 +3,7 @@
 #define PULLCORD_GATEWAY_H
 
 #include "alarms.h"
+#include "course.h"
 #include "filters.h"
 #include "leaving.h"
 #include "link.h"
@@ -33,8 +34,7 @@ struct gateway {
 	struct leaving leaving;
 	struct uplink *uplink;
 	struct link link;
-	unsigned broker;            /* of those the scout knows: the one we are with, or dial */
-	int64_t renew_ms;           /* connect anew then at the latest; 0: no need */
+	struct course course;       /* among the brokers the scout knows, and with its certificates */
 	struct id goodbye;
 	struct alarms alarms;
 	int64_t alarms_due_ms;

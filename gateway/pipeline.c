@@ -702,6 +702,7 @@ static enum err open_uplink(struct gateway *g)
 
 	/* A second more than the library's own limit, which says why. */
 	link_init(&g->link, c->uplink_connect_timeout_ms + 1000);
+	course_init(&g->course, s ? scout_brokers(s) : 1);
 	return g->spec.uplink->open(&spec, &g->uplink);
 }
 

@@ -170,12 +170,13 @@ static inline void keep_log(enum log_level level, const char *line)
 static const char *device = "nc-1";
 static struct cert cert;
 static struct attest *attest;             /* NULL: no witness */
+static struct scout *scout;               /* NULL: one broker, the files as they are */
 
 static inline void start(void)
 {
 	const struct pipeline_spec spec = {
 		.conf = &conf, .device = device, .tenant = "mercy", .root = root, .uplink = &fake_uplink,
-		.cert = cert, .attest = attest, .now_ms = fake_now, .real_us = fake_real, .wake = no_wake,
+		.cert = cert, .attest = attest, .scout = scout, .now_ms = fake_now, .real_us = fake_real, .wake = no_wake,
 	};
 
 	assert_int_equal(pipeline_open(&spec, &g), OK);

@@ -58,19 +58,9 @@ static void what_is_no_broker_is_refused(void **state)
 static struct scratch scratch;
 static struct conf conf;
 
+#include "paired.h"
+
 static void no_wake(void *ctx) { (void)ctx; }
-
-static void make_pair_of(const char *name, const char *tenant)
-{
-	char command[2400];
-
-	snprintf(command, sizeof(command), "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=%s "
-		 "-addext subjectAltName=URI:urn:pullcord:%s:device:%s,DNS:localhost -keyout %s.new -out %s.new 2>/dev/null && mv %s.new %s && mv %s.new %s", name, tenant, name, conf.uplink_keyfile,
-		 conf.uplink_certfile, conf.uplink_keyfile, conf.uplink_keyfile, conf.uplink_certfile, conf.uplink_certfile);
-	assert_int_equal(system(command), 0);
-}
-
-static void make_pair(const char *name) { make_pair_of(name, "mercy"); }
 
 static char last_log[1024];
 
@@ -159,44 +149,6 @@ static void a_pair_of_another_hospital_is_not_even_tried(void **state)
 	assert_int_equal(look(s, 10000), SCOUT_NOTHING);
 	assert_non_null(strstr(last_log, err_text(ERR_SENDER)));
 	scout_close(&s);
-}
-
-static int free_port(void)
-{
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t n = sizeof(at);
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	assert_int_equal(bind(fd, (struct sockaddr *)&at, n), 0);
-	assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &n), 0);
-	close(fd);
-	return ntohs(at.sin_port);
-}
-
-/* A server that shakes hands with everybody, with a certificate of its own. */
-static pid_t serve(void)
-{
-	char port[8], crt[CONF_TEXT + 8], key[CONF_TEXT + 8];
-	int input[2];
-	pid_t pid;
-
-	conf.uplink_port = free_port();
-	snprintf(port, sizeof(port), "%d", conf.uplink_port);
-	snprintf(crt, sizeof(crt), "%s", scratch_path(&scratch, "server.crt"));
-	snprintf(key, sizeof(key), "%s", scratch_path(&scratch, "server.key"));
-	assert_int_equal(rename(conf.uplink_certfile, crt), 0);
-	assert_int_equal(rename(conf.uplink_keyfile, key), 0);
-	strcpy(conf.uplink_cafile, crt);
-	make_pair("nc1");
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (pipe(input) != 0 || dup2(input[0], 0) != 0)   /* its end would be the server's */
-			_exit(1);
-		execlp("openssl", "openssl", "s_server", "-accept", port, "-cert", crt, "-key", key, "-quiet", NULL);
-		_exit(1);
-	}
-	return pid;
 }
 
 /* Until the server is there. */

@@ -1,0 +1,134 @@
+/* connection: a certificate that is renewed while the gateway dials, and whom it is proved by. */
+#include "pipelined.h"
+
+#include "paired.h"
+
+static pid_t server;
+static char first[4096];
+static size_t first_n;
+
+static size_t read_cert(char out[4096])
+{
+	FILE *f = fopen(scout_certfile(scout), "r");
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(out, 1, 4096, f);
+	fclose(f);
+	return n;
+}
+
+static bool has_first(void)
+{
+	char now_is[4096];
+
+	return read_cert(now_is) == first_n && memcmp(first, now_is, first_n) == 0;
+}
+
+static void wait_for_server(void)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				  .sin_port = htons((uint16_t)conf.uplink_port) };
+
+	for (int i = 0; i < 1000; i++) {
+		CLEANUP(fd_cleanup) int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+		if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
+			return;
+		usleep(10000);
+	}
+	fail_msg("the server did not come");
+}
+
+static int make_paired(void **state)
+{
+	if (make(state) != 0)
+		return -1;
+	pipeline_close(&g);
+	strcpy(conf.uplink_certfile, scratch_path(&scratch, "device.crt"));
+	strcpy(conf.uplink_keyfile, scratch_path(&scratch, "device.key"));
+	strcpy(conf.uplink_host, "localhost");
+	make_pair("nc1");
+	server = serve();
+	wait_for_server();
+	if (scout_open(&conf, no_wake, NULL, &scout) != OK)
+		return -1;
+	first_n = read_cert(first);
+	b.dials = 0;
+	start();
+	run();
+	return 0;
+}
+
+static int drop_paired(void **state)
+{
+	drop(state);
+	scout_close(&scout);
+	kill(server, SIGKILL);
+	waitpid(server, NULL, 0);
+	return 0;
+}
+
+/* A new pair, which shakes hands, while the dial that is under way goes on. */
+static void renew(void)
+{
+	make_pair("nc1");
+	now += 5000;
+	for (int i = 0; i < 1000 && has_first(); i++) {
+		run();
+		usleep(10000);
+	}
+	assert_false(has_first());
+	assert_int_equal(b.dials, 1);
+}
+
+static void dial_again(unsigned dials)
+{
+	for (int i = 0; i < 20 && b.dials < dials; i++) {
+		now += 100;
+		run();
+	}
+	assert_int_equal(b.dials, dials);
+}
+
+static void refuse(void)
+{
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .reason = 0x87, .why = "not authorised" });
+	run();
+}
+
+static void a_refusal_of_the_pair_before_is_not_held_against_the_new_one(void **state)
+{
+	(void)state;
+	renew();
+	refuse();                       /* the certificate before has run out, perhaps: that is why there is another */
+	assert_false(has_first());
+	dial_again(2);
+	come_up();
+	assert_false(scout_refused(scout, now));      /* it is proved */
+	assert_false(has_first());
+}
+
+static void a_login_with_the_pair_before_does_not_prove_the_new_one(void **state)
+{
+	(void)state;
+	renew();
+	come_up();
+	dial_again(2);                  /* now with the new one */
+	refuse();
+	assert_true(has_first());
+	dial_again(3);
+	come_up();
+	assert_int_equal(b.dials, 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_refusal_of_the_pair_before_is_not_held_against_the_new_one, make_paired, drop_paired),
+		cmocka_unit_test_setup_teardown(a_login_with_the_pair_before_does_not_prove_the_new_one, make_paired, drop_paired),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
