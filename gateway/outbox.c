@@ -420,13 +420,39 @@ enum err outbox_aside(struct outbox *o, const struct id *id, int reason)
 	return by_id(o, WORK_ASIDE, id, reason);
 }
 
-enum err outbox_again(struct outbox *o, size_t from, size_t most, size_t *asked)
+enum err outbox_again(struct outbox *o, size_t *asked)
 {
-	struct id id[OUTBOX_ASIDE_MAX];
-	size_t n = outfile_aside(o->file, id, countof(id));
+	struct flight_item at[OUTBOX_ASIDE_MAX];
+	size_t n = outfile_aside(o->file, at, countof(at));
+
+	for (*asked = 0; *asked < n; ++*asked)
+		TRY(by_id(o, WORK_AGAIN, &at[*asked].id, 0));
+	return OK;
+}
+
+/* Keeps the first of each condition. */
+static size_t firsts(struct flight_item *at, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		bool first = true;
+
+		for (size_t k = 0; k < kept && at[i].of; k++)
+			first = first && at[k].of != at[i].of;
+		if (first)
+			at[kept++] = at[i];
+	}
+	return kept;
+}
+
+enum err outbox_probe(struct outbox *o, size_t from, size_t most, size_t *asked)
+{
+	struct flight_item at[OUTBOX_ASIDE_MAX];
+	size_t n = firsts(at, outfile_aside(o->file, at, countof(at)));
 
 	for (*asked = 0; *asked < n && *asked < most; ++*asked)
-		TRY(by_id(o, WORK_AGAIN, &id[(from + *asked) % n], 0));
+		TRY(by_id(o, WORK_AGAIN, &at[(from + *asked) % n].id, 0));
 	return OK;
 }
 

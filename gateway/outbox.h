@@ -92,9 +92,10 @@ enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_delivered(struct outbox *o, const struct id *id) MUST_USE;
 enum err outbox_aside(struct outbox *o, const struct id *id, int reason) MUST_USE;
-/* What was set aside, at most `most` of it, most important first but going round: from the `from`-th on. WORK_AGAIN tells
- * each of `asked`. */
-enum err outbox_again(struct outbox *o, size_t from, size_t most, size_t *asked) MUST_USE;
+/* What was set aside is due again, in its old place: all of it, oldest first; or to see whether the broker takes it now, the
+ * first of at most `most` conditions, going round: from the `from`-th on. WORK_AGAIN tells each of `asked`. */
+enum err outbox_again(struct outbox *o, size_t *asked) MUST_USE;
+enum err outbox_probe(struct outbox *o, size_t from, size_t most, size_t *asked) MUST_USE;
 /* By input, source, source_id and digest. WORK_RECALL with ERR_NOT_FOUND: it is not here any more, and was not delivered. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;

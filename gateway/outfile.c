@@ -401,6 +401,7 @@ static enum err do_again(struct outfile *f, struct txn *t, struct op *op)
 	TRY(txn_del(t, ASIDE, place_span(&at)));
 	f->change.aside--;
 	f->change.messages++;
+	op->seq = key64_value(span(at.b + 1, 8));   /* its old place, or it would come after what followed it */
 	return queue_write(f, t, op, span(op->record, op->n));
 }
 
@@ -440,7 +441,7 @@ static const struct {
 	[WORK_RELEASE] = { do_release, true, true },
 	[WORK_DELIVERED] = { do_delivered, true, false },
 	[WORK_ASIDE] = { do_aside, true, false },
-	[WORK_AGAIN] = { do_again, false, true },
+	[WORK_AGAIN] = { do_again, false, false },
 	[WORK_RECALL] = { do_recall, false, false },
 	[WORK_FORGET] = { do_forget, true, false },
 	[WORK_EVICT] = { do_evict, true, false },
@@ -674,16 +675,23 @@ enum err outfile_read(struct outfile *f, const struct flight_item *at, struct ou
 	return OK;
 }
 
-/* One that cannot be read has none: it is told apart when its turn comes. */
-static uint32_t condition_of(const struct outfile *f, const struct place *at, struct span value, uint8_t *room)
+/* One that cannot be read has no condition: it is told apart when its turn comes. */
+static bool item_of(const struct outfile *f, enum table_no table, struct span key, struct span value, uint8_t *room,
+		    struct flight_item *out)
 {
 	struct outbox_message m;
 	struct span clear;
 	struct id id;
 
-	if (value_open(f, QUEUE, place_span(at), value, &id, room, &clear) != OK || outbox_record_read(clear, &m) != OK)
-		return 0;
-	return flight_of(m.key);
+	*out = (struct flight_item){ 0 };
+	if (key.n != PLACE_BYTES || value.n < HEAD_BYTES || key.p[0] >= FLIGHT_TIERS)
+		return false;
+	memcpy(out->id.b, value.p + 4, ID_BYTES);
+	out->seq = key64_value(span(key.p + 1, 8));
+	out->tier = key.p[0];
+	if (value_open(f, table, key, value, &id, room, &clear) == OK && outbox_record_read(clear, &m) == OK)
+		out->of = flight_of(m.key);
+	return true;
 }
 
 enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx)
@@ -698,19 +706,42 @@ enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const stru
 		return ERR_FULL;
 	TRY(txn_begin_read(f->store, &t));
 	while ((e = txn_after(t, QUEUE, key, &key, &value)) == OK) {
-		struct flight_item item = { 0 };
+		struct flight_item item;
 
-		if (key.n != PLACE_BYTES || value.n < HEAD_BYTES || key.p[0] >= FLIGHT_TIERS)
+		if (!item_of(f, QUEUE, key, value, room, &item))
 			return ERR_CORRUPT;
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
-		memcpy(item.id.b, value.p + 4, ID_BYTES);
-		item.seq = key64_value(span(at.b + 1, 8));
-		item.tier = at.b[0];
-		item.of = condition_of(f, &at, value, room);
 		TRY(visit(ctx, &item));
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+static int by_seq(const void *a, const void *b)
+{
+	const struct flight_item *x = a, *y = b;
+
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max)
+{
+	CLEANUP(free_cleanup) uint8_t *room = malloc(OUTBOX_RECORD_MAX);
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span key = span(NULL, 0), value;
+	struct place at;
+	size_t n = 0;
+
+	if (!room || txn_begin_read(f->store, &t) != OK)
+		return 0;
+	while (n < max && txn_after(t, ASIDE, key, &key, &value) == OK && item_of(f, ASIDE, key, value, room, &out[n])) {
+		memcpy(at.b, key.p, PLACE_BYTES);
+		key = place_span(&at);
+		n++;
+	}
+	crypt_wipe(room, OUTBOX_RECORD_MAX);
+	qsort(out, n, sizeof(*out), by_seq);
+	return n;
 }
 
 static bool open_alert_of(const struct outbox_message *m, const struct id *id, struct open_alert *out)
@@ -782,21 +813,20 @@ bool outfile_queues(enum outbox_work work) { return works[work].queues; }
 bool outfile_crowded(const struct outfile *f) { return f->have.messages >= f->most; }
 bool outfile_tight(struct outfile *f) { return store_tight(f->store); }
 
-/* The ids in a table of places from the first of tier `from` to the last of tier `to`. */
-static size_t ids_of(struct outfile *f, enum table_no table, unsigned from, unsigned to, struct id *out, size_t max)
+size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct place at = place(from, 0);
+	struct place at = place(tier, 0);
 	struct span key, value;
 	size_t n = 0;
 	enum err e = txn_begin_read(f->store, &t);
 
 	if (e == OK)
-		e = txn_seek(t, table, place_span(&at), &key, &value);
-	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] <= to && value.n >= HEAD_BYTES) {
+		e = txn_seek(t, aside ? ASIDE : QUEUE, place_span(&at), &key, &value);
+	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier && value.n >= HEAD_BYTES) {
 		memcpy(out[n++].b, value.p + 4, ID_BYTES);
 		memcpy(at.b, key.p, PLACE_BYTES);
-		e = txn_after(t, table, place_span(&at), &key, &value);
+		e = txn_after(t, aside ? ASIDE : QUEUE, place_span(&at), &key, &value);
 	}
 	return n;
 }
@@ -817,16 +847,6 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max)
 		key = place_span(&at);
 	}
 	return n;
-}
-
-size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max)
-{
-	return ids_of(f, aside ? ASIDE : QUEUE, tier, tier, out, max);
-}
-
-size_t outfile_aside(struct outfile *f, struct id *out, size_t max)
-{
-	return ids_of(f, ASIDE, 0, FLIGHT_TIERS - 1, out, max);
 }
 
 enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])

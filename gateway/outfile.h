@@ -59,8 +59,8 @@ enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const stru
 enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a),
 			   void *ctx) MUST_USE;
 uint64_t outfile_aside_count(struct outfile *f);
-/* The ids of what is set aside, most important first; how many. */
-size_t outfile_aside(struct outfile *f, struct id *out, size_t max);
+/* What is set aside, oldest first; how many. */
+size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max);
 uint32_t outfile_most(const struct outfile *f);
 uint64_t outfile_next_seq(const struct outfile *f);
 struct id outfile_newest(const struct outfile *f);

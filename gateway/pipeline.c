@@ -347,15 +347,21 @@ static void done_release(struct gateway *g, const struct outbox_done *d)
 		gateway_tidied(d->err);
 }
 
-/* What is set aside is tried once more, at most `most` of it. */
-static enum err again(struct gateway *g, size_t most)
+/* They get their old places: what is said meanwhile of any condition waits for that. */
+static enum err places_for(struct gateway *g, enum err e, size_t n)
 {
-	size_t n = 0;
-	enum err e = outbox_again(g->outbox, most < OUTBOX_ASIDE_MAX ? random32() : 0, most, &n);
-
 	while (n--)
 		leaving_add(&g->leaving, NULL, NULL);
 	return e;
+}
+
+/* What is set aside is tried once more. */
+static enum err again(struct gateway *g)
+{
+	size_t n = 0;
+	enum err e = outbox_again(g->outbox, &n);
+
+	return places_for(g, e, n);
 }
 
 static void done_delivered(struct gateway *g, const struct outbox_done *d)
@@ -365,7 +371,7 @@ static void done_delivered(struct gateway *g, const struct outbox_done *d)
 	g->counts.delivered++;
 	if (d->m.reason && now_ms(g) >= g->all_aside_ms) {   /* it had been set aside: so the others may be wanted, too */
 		g->all_aside_ms = now_ms(g) + ALL_ASIDE_MS;
-		gateway_tidied(again(g, OUTBOX_ASIDE_MAX));
+		gateway_tidied(again(g));
 	}
 	answer_done(g, d, ANSWER_STORED);
 }
@@ -547,8 +553,11 @@ static void tell_troubles(struct gateway *g)
 /* Somebody may have mended the policy, or the broker. */
 static void probe_aside(struct gateway *g)
 {
+	size_t n = 0;
+	enum err e = outbox_probe(g->outbox, random32(), PROBES, &n);
+
 	g->probe_ms = now_ms(g) + PROBE_MS;
-	gateway_tidied(again(g, PROBES));
+	gateway_tidied(places_for(g, e, n));
 }
 
 static void tick_trouble(struct gateway *g)
@@ -631,7 +640,7 @@ void pipeline_set_throttle(struct gateway *g, const struct conf *c)
 
 void pipeline_try_again(struct gateway *g)
 {
-	gateway_tidied(again(g, OUTBOX_ASIDE_MAX));
+	gateway_tidied(again(g));
 	state_changed(g);
 }
 
@@ -687,7 +696,10 @@ static enum err open_outbox(struct gateway *g)
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
 	TRY(outbox_each_open(g->outbox, open_again, g));
-	return again(g, OUTBOX_ASIDE_MAX);
+	TRY(again(g));
+	outbox_sync(g->outbox);         /* before what followed it in its condition is sent */
+	take_done(g);
+	return OK;
 }
 
 static enum err open_uplink(struct gateway *g)

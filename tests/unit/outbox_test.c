@@ -209,12 +209,12 @@ static void what_was_set_aside_can_be_due_again(void **state)
 	assert_int_equal(outbox_recall(o, &m), OK);
 	d = done(WORK_RECALL, OK);
 	assert_true(d.aside && !d.queued);
-	assert_int_equal(outbox_again(o, 0, OUTBOX_ASIDE_MAX, &(size_t){ 0 }), OK);
+	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);
 	d = done(WORK_AGAIN, OK);
 	assert_memory_equal(&d.id, &m.id, sizeof(d.id));
 	assert_int_equal(d.m.tier, 1);
 	assert_int_equal(outbox_aside_count(o), 0);
-	assert_int_equal(outbox_again(o, 0, OUTBOX_ASIDE_MAX, &(size_t){ 0 }), OK);   /* nothing is left to do */
+	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);   /* nothing is left to do */
 	reopen();
 	assert_int_equal(all()->n, 1);
 	assert_int_equal(outbox_recall(o, &m), OK);
@@ -238,11 +238,63 @@ static void what_was_set_aside_keeps_its_place_over_a_restart(void **state)
 		reopen();
 		assert_int_equal(outbox_aside_count(o), n);
 	}
-	assert_int_equal(outbox_again(o, 0, OUTBOX_ASIDE_MAX, &(size_t){ 0 }), OK);
+	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);
 	done(WORK_AGAIN, OK);
 	done(WORK_AGAIN, OK);
 	assert_int_equal(number_at(&all()->item[0]), 1);
 	assert_int_equal(number_at(&all()->item[1]), 2);
+}
+
+/* What was said after it, and waits still, is not to come before it. */
+static void what_is_due_again_has_its_old_place(void **state)
+{
+	struct id id = put_one(2, 1);
+	uint64_t seq;
+
+	(void)state;
+	done(WORK_PUT, OK);
+	seq = all()->item[0].seq;
+	assert_int_equal(outbox_aside(o, &id, 0x87), OK);
+	done(WORK_ASIDE, OK);
+	put_one(2, 2);
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_again(o, &(size_t){ 0 }), OK);
+	assert_int_equal(done(WORK_AGAIN, OK).seq, seq);
+	assert_int_equal(number_at(&all()->item[0]), 1);
+	assert_int_equal(number_at(&all()->item[1]), 2);
+}
+
+/* Of the condition `key`; set aside. */
+static struct id aside_of(unsigned tier, unsigned n, uint8_t key)
+{
+	struct outbox_message m = message(tier, n);
+
+	memset(m.key, key, sizeof(m.key));
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, OK);
+	assert_int_equal(outbox_aside(o, &m.id, 0x87), OK);
+	done(WORK_ASIDE, OK);
+	return m.id;
+}
+
+static void a_probe_is_of_conditions_oldest_first(void **state)
+{
+	const struct id a = aside_of(3, 1, 1), b = aside_of(2, 2, 2);
+	struct outbox_done d;
+	size_t asked;
+
+	(void)state;
+	aside_of(1, 3, 1);              /* more important than what it follows */
+	for (size_t from = 0; from < 4; from++) {
+		assert_int_equal(outbox_probe(o, from, 1, &asked), OK);
+		assert_int_equal(asked, 1);
+		d = done(WORK_AGAIN, OK);
+		assert_memory_equal(&d.id, from % 2 ? &b : &a, sizeof(d.id));
+		assert_int_equal(outbox_aside(o, &d.id, 0x87), OK);
+		done(WORK_ASIDE, OK);
+	}
+	assert_int_equal(outbox_probe(o, 0, 8, &asked), OK);
+	assert_int_equal(asked, 2);
 }
 
 static void a_source_id_is_taken_once_also_after_a_restart(void **state)
@@ -967,6 +1019,8 @@ int main(void)
 		WITH_OUTBOX(what_was_set_aside_is_counted_and_not_sent),
 		WITH_OUTBOX(what_was_set_aside_can_be_due_again),
 		WITH_OUTBOX(what_was_set_aside_keeps_its_place_over_a_restart),
+		WITH_OUTBOX(what_is_due_again_has_its_old_place),
+		WITH_OUTBOX(a_probe_is_of_conditions_oldest_first),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),

@@ -367,6 +367,46 @@ static void what_was_set_aside_flies_again(void **state)
 	assert_int_equal(pipeline_queued(g), 0);
 }
 
+/* Where among what was sent it is; the gateway speaks of itself, too. */
+static unsigned place_of(const char *source_id)
+{
+	unsigned at = 0;
+
+	while (strcmp(read_alert(sent("/alert/", at))->source_id, source_id) != 0)
+		at++;
+	return at;
+}
+
+/* Also when what came later is more important: readers would see the end first. */
+static void what_was_set_aside_flies_in_the_order_it_was_said(void **state)
+{
+	(void)state;
+	come_up();
+	assert_int_equal(push(alert("a1", 1, PRIORITY(LOW), PHASE(START))), OK);
+	run();
+	push_high("a2", 1);
+	run();
+	ack(sent("/alert/low/", 0), 0x87);
+	ack(sent("/alert/high/", 0), 0x87);
+	assert_int_equal(pipeline_queued(g), 0);
+	b.count = 0;
+	now += 300000;
+	run();
+	assert_int_equal(pipeline_queued(g), 1);       /* a look whether the broker takes it now */
+	ack(sent("/alert/low/", 0), 0x87);
+	b.count = 0;
+	pipeline_try_again(g);
+	run();
+	assert_true(place_of("a1") < place_of("a2"));
+	ack(sent("/alert/low/", 0), 0x87);
+	ack(sent("/alert/high/", 0), 0x87);
+	pipeline_close(&g);
+	b.count = 0;
+	start();
+	come_up();
+	assert_true(place_of("a1") < place_of("a2"));
+}
+
 /* Nobody has to think of it when a policy was mended. */
 static void what_was_set_aside_is_tried_again_by_itself(void **state)
 {
@@ -834,6 +874,7 @@ int main(void)
 		WITH_HOUSE(who_had_to_yield_is_told),
 		WITH_HOUSE(what_is_held_and_damaged_is_told_and_the_rest_is_sent),
 		WITH_HOUSE(what_was_set_aside_flies_again),
+		WITH_HOUSE(what_was_set_aside_flies_in_the_order_it_was_said),
 		WITH_HOUSE(what_was_set_aside_is_tried_again_by_itself),
 		WITH_HOUSE(a_refused_alarm_of_our_own_is_logged),
 		WITH_HOUSE(a_refused_subscription_is_named),
