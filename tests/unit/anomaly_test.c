@@ -318,6 +318,23 @@ static void a_flood_of_others_hides_nobody(void **state)
 	assert_found(10 * S, ANOMALY_GUESSING, "10.0.0.7", 10, "10.0.0.7");
 }
 
+/* As much as there is to tell about people, the disk comes first. */
+static void a_flood_does_not_hold_up_what_is_about_the_record(void **state)
+{
+	char name[24];
+
+	(void)state;
+	for (int i = 0; i < ANOMALY_ROWS; i++) {
+		snprintf(name, sizeof(name), "u%d", i);
+		anomaly_break_glass(a, span_str(name), S);
+	}
+	anomaly_disk(a, 3, S);
+	assert_true(anomaly_next(a, S, &f));
+	assert_int_equal(f.kind, ANOMALY_DISK);
+	assert_true(anomaly_next(a, S, &f));
+	assert_int_equal(f.kind, ANOMALY_BREAK_GLASS);
+}
+
 /* One password for every name there is, from everywhere. */
 static void passwords_sprayed_from_everywhere_are_told(void **state)
 {
@@ -457,6 +474,7 @@ int main(void)
 		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
 		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(many_subjects_are_five_alerts_and_a_number),
 		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
+		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(it_is_what_a_plain_model_says),
 	};
 

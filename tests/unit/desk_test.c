@@ -435,6 +435,24 @@ static void who_waits_behind_it_is_told_no(void **state)
 	assert_int_equal(person_login(1, "bea", "bea.t1", "battery staple"), GATE_ALLOW);
 }
 
+/* However long the record takes nothing, and however often the policy is read again meanwhile. */
+static void what_nobody_waits_for_is_not_kept(void **state)
+{
+	unsigned kept = 0;
+
+	(void)state;
+	record_refuses(ENOSPC);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(control_freshness(g->control, &g->freshness.order), OK);
+		until_done();
+		guard_tick(g);
+	}
+	for (const struct control_result *r = g->unanswered; r; r = r->next)
+		kept++;
+	assert_int_equal(kept, 0);
+	disk_heals();
+}
+
 /* Who only looks waits for nothing; a secret is in no entry. */
 static void what_only_looks_is_not_announced_and_secrets_never(void **state)
 {
@@ -816,6 +834,7 @@ int main(void)
 		TEST(what_is_about_to_be_done_is_on_record_first),
 		TEST(what_cannot_be_put_on_record_is_not_done),
 		TEST(who_waits_behind_it_is_told_no),
+		TEST(what_nobody_waits_for_is_not_kept),
 		TEST(what_only_looks_is_not_announced_and_secrets_never),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
