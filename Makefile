@@ -12,7 +12,7 @@ GEN := build/gen
 CC := gcc
 WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith \
 	-Wwrite-strings -Wundef -Wvla -Wformat=2 -Wno-format-nonliteral
-QUICK := -O1 -g1 -Wno-format-truncation    # to compile; it knows too little of lengths for that warning
+QUICK := -O1 -g1 $(if $(findstring clang,$(CC)),,-Wno-format-truncation)   # to compile; too little is known of lengths there
 CFLAGS ?= $(if $(SAN),$(QUICK),-O2 -g)
 HARDEN := -fstack-protector-strong -fno-common $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
