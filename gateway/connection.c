@@ -60,7 +60,10 @@ static void greet(struct gateway *g)
 	enum err e = subscribe(g);
 
 	log_say(EV_UPLINK_UP, KV_STR("host", connection_host(g)), KV_NUM("waiting", flight_count(g->flight)));
-	g->probe_ms = now_ms(g);
+	if (now_ms(g) >= g->greet_probe_ms) {
+		g->probe_ms = now_ms(g);
+		g->greet_probe_ms = now_ms(g) + GATEWAY_PROBE_MS;
+	}
 	if (e != OK)
 		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
 }

@@ -11,6 +11,8 @@
 #include "outbox.h"
 #include "pipeline.h"
 
+#define GATEWAY_PROBE_MS 300000     /* that often a little of what is set aside is tried, and after a connection */
+
 struct port {
 	struct pipeline to;
 	struct gateway *g;
@@ -39,6 +41,7 @@ struct gateway {
 	struct alarms alarms;
 	int64_t alarms_due_ms;
 	int64_t probe_ms;           /* a little of what is set aside is tried then */
+	int64_t greet_probe_ms;     /* not sooner because of a connection: one that flaps is no reason */
 	int64_t all_aside_ms;       /* all of it not before */
 	struct filters *filters;
 	bool deaf;                  /* receipts are not for us, says the broker */

@@ -541,7 +541,7 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	if (!op)
 		return false;
 	o->handed = op;
-	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->reason, op->m };
+	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->known, op->reason, op->m };
 	return true;
 }
 

@@ -70,7 +70,8 @@ struct outbox_done {
 	enum err err;                   /* ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL, ERR_IO, ERR_KEY */
 	struct id id;
 	uint64_t seq;
-	bool queued, aside;             /* RECALL: it still waits for the broker; it is set aside */
+	bool queued, aside;             /* RECALL: it still waits for the broker; it is set aside, or was and is tried once more */
+	bool known;                     /* ASIDE: it had been before */
 	int reason;                     /* ASIDE: as given */
 	struct outbox_message m;        /* spans are borrowed until the next outbox_next() */
 };

@@ -358,6 +358,7 @@ static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 	TRY(queue_load(f, t, op, &at));
 	TRY(txn_del(t, QUEUE, place_span(&at)));
 	f->change.messages--;
+	op->known = op->m.reason != 0;
 	op->m.reason = (uint8_t)op->reason;
 	TRY(outfile_record_write(&op->m, &b));
 	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, put_span(&b), &value));
@@ -405,12 +406,23 @@ static enum err do_again(struct outfile *f, struct txn *t, struct op *op)
 	return queue_write(f, t, op, span(op->record, op->n));
 }
 
+/* It waits for the broker, but only to see whether that takes it now. */
+static bool is_probe(struct outfile *f, struct txn *t, const struct place *at)
+{
+	struct outbox_message m;
+	struct span value, clear;
+	struct id id;
+
+	return txn_get(t, QUEUE, place_span(at), &value) == OK &&
+	       value_open(f, QUEUE, place_span(at), value, &id, f->clear, &clear) == OK &&
+	       outbox_record_read(clear, &m) == OK && m.reason;
+}
+
 static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct span value, unused;
 	struct place at;
 
-	(void)f;
 	TRY(txn_get(t, SEEN, span(op->seen, OUTFILE_SEEN_KEY), &value));
 	if (value.n != ID_BYTES)
 		return ERR_CORRUPT;
@@ -420,7 +432,7 @@ static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 	op->queued = txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
 	if (where(t, &op->id, &at) != OK)
 		return OK;
-	op->aside = txn_get(t, ASIDE, place_span(&at), &unused) == OK;
+	op->aside = txn_get(t, ASIDE, place_span(&at), &unused) == OK || is_probe(f, t, &at);
 	op->queued = op->queued || !op->aside;
 	return OK;
 }

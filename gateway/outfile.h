@@ -18,7 +18,7 @@ struct op {
 	enum err err;
 	struct id id;
 	uint64_t seq;
-	bool queued, aside;
+	bool queued, aside, known;
 	int reason;
 	bool refused;                   /* for want of room: passed over */
 	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];

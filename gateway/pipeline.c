@@ -6,7 +6,6 @@
 
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define DUE_MAX 64
-#define PROBE_MS 300000             /* that often a little of what is set aside is tried, and after each connection */
 #define PROBES 8
 #define ALL_ASIDE_MS 60000          /* all of it is not tried more often */
 #define HANGING_MS 5000             /* a disk that says neither yes nor no: nobody is answered, nothing is kept */
@@ -378,7 +377,8 @@ static void done_delivered(struct gateway *g, const struct outbox_done *d)
 
 #define TOO_LARGE 0x95              /* PUBACK, MQTT 5 §3.4.2.1 */
 
-/* Its source was told that it is safe here. It is, but nobody will hear of it: now the source must know. */
+/* Its source was told that it is safe here. It is, but nobody will hear of it: now the source must know. Not once more
+ * each time the broker is tried. */
 static void done_aside(struct gateway *g, const struct outbox_done *d)
 {
 	struct outbox_done told = *d;
@@ -388,6 +388,8 @@ static void done_aside(struct gateway *g, const struct outbox_done *d)
 			gateway_tidied(d->err);
 		return;
 	}
+	if (d->known)
+		return;
 	g->counts.set_aside++;
 	log_say(EV_MESSAGE_SET_ASIDE, KV_SPAN("topic", d->m.topic), KV_SPAN("input", d->m.input),
 		KV_NUM("reason", d->reason), KV_STR("text", "see pullcord-gateway(8)"));
@@ -556,7 +558,7 @@ static void probe_aside(struct gateway *g)
 	size_t n = 0;
 	enum err e = outbox_probe(g->outbox, random32(), PROBES, &n);
 
-	g->probe_ms = now_ms(g) + PROBE_MS;
+	g->probe_ms = now_ms(g) + GATEWAY_PROBE_MS;
 	gateway_tidied(places_for(g, e, n));
 }
 

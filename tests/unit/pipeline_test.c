@@ -356,7 +356,14 @@ static void what_was_set_aside_flies_again(void **state)
 	assert_int_equal(sent_count("/alert/"), 2);
 	assert_memory_equal(&sent("/alert/", 1)->id, &id, ID_BYTES);
 	ack(sent("/alert/", 1), 0x87);
-	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 2);
+	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 1);    /* it has been told */
+	assert_int_equal(pipeline_counts(g).set_aside, 1);
+	pipeline_try_again(g);
+	run();
+	push_high("a1", 1);                                   /* repeated while it is tried: nothing has changed yet */
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 1);
+	assert_int_equal(answers(ANSWER_REFUSED, "a1"), 1);
 	pipeline_close(&g);
 	b.count = 0;
 	start();
@@ -433,7 +440,26 @@ static void what_was_set_aside_is_tried_again_by_itself(void **state)
 	now += 1000;
 	run();
 	assert_int_equal(pipeline_queued(g), 8);
-	stored(sent("/alert/high/", 28), PULLCORD__V1__PARTY__PARTY_BROKER);
+	for (unsigned i = 28; i < 36; i++)
+		ack(sent("/alert/high/", i), 0x87);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 200;
+	run();
+	come_up();
+	now += 1000;
+	run();
+	assert_int_equal(pipeline_queued(g), 0);       /* not more often for a connection that comes and goes */
+	now += 300000;
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 200;
+	run();
+	come_up();
+	now += 1000;
+	run();
+	assert_int_equal(pipeline_queued(g), 8);
+	stored(sent("/alert/high/", 36), PULLCORD__V1__PARTY__PARTY_BROKER);
 	run();
 	assert_int_equal(pipeline_queued(g), 19);      /* one was taken: so now all */
 }
