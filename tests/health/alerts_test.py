@@ -106,12 +106,12 @@ def promtool(*words):
     return done.returncode, (done.stdout + done.stderr).strip()
 
 
-def speak(series, alerts):
-    """Whether exactly these alerts speak at minute 60; else what promtool said."""
+def speak(series, alerts, minute=60):
+    """Whether exactly these alerts speak at that minute; else what promtool said."""
     text = [f"rule_files: [{RULES}]", "evaluation_interval: 1m", "tests:", "  - interval: 1m", "    input_series:"]
     for name, values in series.items():
         text += [f"      - series: '{name}'", f"        values: '{values}'"]
-    text += ["    promql_expr_test:", "      - eval_time: 60m",
+    text += ["    promql_expr_test:", f"      - eval_time: {minute}m",
              "        expr: 'count by (alertname) (ALERTS{alertstate=\"firing\"})'"]
     if alerts:
         text += ["        exp_samples:"]
@@ -142,6 +142,15 @@ def each_speaks_when_it_should_and_no_other():
     return broken
 
 
+def none_falls_silent_while_it_lasts():
+    """A fault nobody has mended for hours is one still."""
+    lasting = {
+        "PullcordGatewayGone": gateway("uptime_seconds", "1000+60x30"),
+        "PullcordNoDevices": broker("sessions_devices", "7x30 0x180"),
+    }
+    return [f"{name}: {line}" for name, ill in lasting.items() for line in speak(ill, [name], 180)]
+
+
 def every_metric_is_one_we_tell():
     """Those of the tables, and those that have labels, which stand in the code as they are."""
     told = {f"pullcord_{who}_{name}" for who, path in (("gateway", "gateway/core/health.def"), ("broker", "plugin/metrics.def"))
@@ -165,8 +174,8 @@ def each_says_how_urgent_it_is_and_what_to_do():
     return broken
 
 
-CHECKS = [they_are_rules, none_speaks_when_all_is_well, each_speaks_when_it_should_and_no_other, every_metric_is_one_we_tell,
-          each_says_how_urgent_it_is_and_what_to_do]
+CHECKS = [they_are_rules, none_speaks_when_all_is_well, each_speaks_when_it_should_and_no_other,
+          none_falls_silent_while_it_lasts, every_metric_is_one_we_tell, each_says_how_urgent_it_is_and_what_to_do]
 
 
 def main():
