@@ -57,15 +57,13 @@ static void subscribed(struct gateway *g, const struct uplink_event *u)
 
 static void greet(struct gateway *g)
 {
-	enum err e = subscribe(g);
-
 	log_say(EV_UPLINK_UP, KV_STR("host", connection_host(g)), KV_NUM("waiting", flight_count(g->flight)));
 	if (now_ms(g) >= g->greet_probe_ms) {
 		g->probe_ms = now_ms(g);
 		g->greet_probe_ms = now_ms(g) + GATEWAY_PROBE_MS;
 	}
-	if (e != OK)
-		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("why", err_text(e)));
+	if (subscribe(g) != OK)         /* it would hear of no receipt and of nobody's answer, and look well */
+		connection_lost(g, "it cannot subscribe");
 }
 
 static void bye(struct gateway *g)

@@ -68,6 +68,7 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_EVICTING] = t->kind[TROUBLE_EVICTING].on;
 	is[HEALTH_UNREADABLE] = t->kind[TROUBLE_UNREADABLE].on;
 	is[HEALTH_ASIDE] = h->set_aside_messages > 0;
+	is[HEALTH_DEAF] = t->kind[TROUBLE_DEAF].on;
 	is[HEALTH_REPLACED] = t->kind[TROUBLE_OUTBOX].on;
 	is[HEALTH_CLOCK] = h->clock_quality == PULLCORD__V1__CLOCK_QUALITY__CLOCK_WRONG;
 	is[HEALTH_CERTIFICATE] = t->kind[TROUBLE_CERTIFICATE].on;

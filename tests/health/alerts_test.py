@@ -47,15 +47,18 @@ WELL = {
     'pullcord_broker_files_unreadable{instance="b"}': "0x120",
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
      ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
-      "clock", "certificate")}
+      "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent")}
+
+# Faults of a gateway that are seen by other metrics than their own.
+OTHERWISE = {"disconnected", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
 
 
 def gateway(metric, values, labels=""):
     return {f'pullcord_gateway_{metric}{{instance="g"{labels}}}': values}
 
 
-def fault(name):
-    return gateway("fault", "0x30 1x90", f',fault="{name}"')
+def fault(name, values="0x30 1x90"):
+    return gateway("fault", values, f',fault="{name}"')
 
 
 def broker(metric, values):
@@ -72,6 +75,9 @@ ILL = {
     "PullcordCallsRefused": fault("refusing"),
     "PullcordMessagesDropped": gateway("evicted_total", "3x55 4x90"),
     "PullcordMessagesSetAside": gateway("set_aside_messages", "0x30 1x90"),
+    "PullcordGatewayHearsNoReceipts": fault("no-receipts"),
+    "PullcordRecordContradicted": fault("record-contradicted"),
+    "PullcordRecordNotWitnessed": fault("record-silent", "1x120"),
     "PullcordMessagesUnreadable": gateway("unreadable_total", "0x30 1x90"),
     "PullcordOutboxFills": gateway("queued_messages", "20x30 50x90", ',tier="vitals"'),
     "PullcordGatewayDiskFails": fault("disk"),
@@ -160,7 +166,9 @@ def every_metric_is_one_we_tell():
     used = set(re.findall(r"\bpullcord_(?:gateway|broker)_\w+(?=[ {)\[])", RULES.read_text()))
     faults = set(re.findall(r'fault=~?"([^"]+)"', RULES.read_text()))
     words = set(re.findall(r'^\tX\(\w+, "([a-z-]+)"', (TOP / "gateway/core/health.h").read_text(), re.M))
+    spoken = {f for both in faults for f in both.split("|")}
     broken = [f"{name}: nobody tells it" for name in sorted(used - told)]
+    broken += [f"fault {f}: no alert is about it" for f in sorted(words - spoken - OTHERWISE)]
     return broken + [f"fault {f}: there is none" for both in faults for f in both.split("|") if f not in words]
 
 

@@ -1,4 +1,4 @@
-/* connection: a certificate that is renewed while the gateway dials, and whom it is proved by. */
+/* connection: what ends one, and a certificate that is renewed while the gateway dials: by whom it is proved. */
 #include "pipelined.h"
 
 #include "paired.h"
@@ -122,9 +122,24 @@ static void a_login_with_the_pair_before_does_not_prove_the_new_one(void **state
 	assert_int_equal(b.dials, 3);
 }
 
+/* Deaf, it would send, be acknowledged, and hear of nobody's answer. */
+static void who_cannot_subscribe_dials_again(void **state)
+{
+	(void)state;
+	b.subscribe_err = ERR_FULL;
+	come_up();
+	assert_int_equal(b.hangups, 1);
+	assert_non_null(strstr(last_log, "uplink_lost"));
+	b.subscribe_err = OK;
+	dial_again(2);
+	come_up();
+	assert_int_equal(b.hangups, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_HOUSE(who_cannot_subscribe_dials_again),
 		cmocka_unit_test_setup_teardown(a_refusal_of_the_pair_before_is_not_held_against_the_new_one, make_paired, drop_paired),
 		cmocka_unit_test_setup_teardown(a_login_with_the_pair_before_does_not_prove_the_new_one, make_paired, drop_paired),
 	};

@@ -37,6 +37,7 @@ static struct broker {
 	bool up;
 	struct sent sent[4096];
 	unsigned count, dials, subscribed, hangups;
+	enum err subscribe_err;
 	int64_t busy_ms;
 	bool deaf;                      /* it takes what a gateway says of itself, and does not answer */
 	char will_topic[256], filter[8][256];
@@ -85,7 +86,7 @@ static inline enum err fake_subscribe(struct uplink *u, const char *const *filte
 	b.subscribed = (unsigned)n;
 	for (size_t i = 0; i < n && i < countof(b.filter); i++)
 		strcpy(b.filter[i], filter[i]);
-	return OK;
+	return b.subscribe_err;
 }
 
 static inline void fake_hangup(struct uplink *u)
