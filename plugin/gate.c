@@ -67,6 +67,15 @@ static enum gate turn_away(struct guard *g, const struct client *c, const char *
 	return g->host.is_certified && g->host.is_certified(c->context) ? GATE_CLOSE : GATE_DENY;
 }
 
+/* A denial is an answer for good, upon which a gateway sets its alert aside; this is none. */
+static struct decision nobody_knows(void)
+{
+	struct decision d = deny("its account cannot be read");
+
+	d.answer = GATE_CLOSE;
+	return d;
+}
+
 /* What a policy was asked for; 0: it was not. */
 static enum access access_of(Pullcord__V1__AuditType type)
 {
@@ -375,7 +384,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	g->about.known = false;   /* an id may come again with another payload */
 	g->record_out = record_stopped(g->record);
 	live = known && s->state == SESSION_LIVE;
-	d = decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
+	d = s->unread ? nobody_knows() :
+			decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
 	if (!known && d.answer == GATE_CLOSE)
 		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
 	if (!known && d.answer == GATE_DENY)
@@ -437,7 +447,7 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 
 	if (!known)
 		return turn_away(g, c, filter);
-	d = decide_subscribe(g, s, span_str(filter));
+	d = s->unread ? nobody_knows() : decide_subscribe(g, s, span_str(filter));
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);
 	s->active_ms = guard_mono_us() / 1000;

@@ -15,6 +15,7 @@
 
 #define CATCH_UP_SESSIONS 16    /* in one tick */
 #define REBIND_SESSIONS 128     /* the same; each takes some microseconds */
+#define UNREAD_AGAIN_US 1000000 /* an account that could not be read is tried again after this */
 
 /* ---- clocks and happenings ---- */
 
@@ -306,14 +307,23 @@ void guard_close(struct guard **gp)
 
 /* ---- sessions and their rights ---- */
 
-/* A session that came with a certificate which is revoked by now, or of which nobody can tell. */
-static bool is_revoked(const struct guard *g, const struct session *s)
+/* OK: its certificate was good once, and is revoked. */
+static enum err find_denial(const struct guard *g, const struct session *s)
 {
 	static const uint8_t none[32];
 	struct denial x;
 
-	return memcmp(s->fingerprint, none, sizeof(none)) != 0 &&
-	       directory_denial(g->directory, s->fingerprint, &x) != ERR_NOT_FOUND;
+	return memcmp(s->fingerprint, none, sizeof(none)) ? directory_denial(g->directory, s->fingerprint, &x) : ERR_NOT_FOUND;
+}
+
+/* ERR_NOT_FOUND also when what it came with counts no longer. */
+static enum err find_account(const struct guard *g, const struct session *s, struct account **out)
+{
+	enum err e = find_denial(g, s);
+
+	if (e == ERR_NOT_FOUND)
+		return directory_find(g->directory, s->party, span_str(s->id), out);
+	return e == OK ? ERR_NOT_FOUND : e;
 }
 
 enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out, int64_t *until_us)
@@ -331,7 +341,8 @@ void guard_rebind(struct guard *g, struct session *s)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	struct holder *h = NULL;
-	enum err e = is_revoked(g, s) ? ERR_NOT_FOUND : directory_find(g->directory, s->party, span_str(s->id), &a);
+	enum err e = find_account(g, s, &a);
+	bool unread;
 
 	s->until_us = INT64_MAX;
 	s->bound = g->policies;
@@ -339,8 +350,12 @@ void guard_rebind(struct guard *g, struct session *s)
 		e = ERR_RANGE;
 	if (e == OK)
 		e = guard_bind(g, a, s->address, &h, &s->until_us);
-	if (e != OK && e != ERR_NOT_FOUND)
+	unread = e != OK && e != ERR_NOT_FOUND;
+	if (unread && !s->unread)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
+	if (unread && (s->until_us = guard_real_us() + UNREAD_AGAIN_US) < g->until_us)
+		g->until_us = s->until_us;
+	s->unread = unread;
 	session_hold(s, h);
 	guard_shadow_forget(g, s);
 }
@@ -715,7 +730,8 @@ static void tend_sessions(struct guard *g, bool idle_too)
 		if (s->bound != g->policies && rebinding++ < REBIND_SESSIONS)
 			renew(g, s);
 		if (s->kick) {
-			end_session(g, s, is_revoked(g, s) ? "its certificate is revoked" : "lost a right it was using");
+			end_session(g, s, s->unread ? "its account cannot be read" :
+					  find_denial(g, s) == OK ? "its certificate is revoked" : "lost a right it was using");
 			continue;
 		}
 		if (s->bound != g->policies)

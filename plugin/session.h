@@ -37,6 +37,7 @@ struct session {
 	char tenant[WORD_BYTES_MAX + 1];
 	char id[WORD_BYTES_MAX + 1];
 	struct holder *holder;      /* NULL: may do nothing */
+	bool unread;                /* nor does anybody know what it may: its account could not be read */
 	struct holder *shadow;      /* of the policy on trial; NULL: it is not asked */
 	uint64_t shadow_bound;      /* of which, as guard.shadows counts them; 0: it is still to be bound */
 	struct memo_verdicts verdicts;  /* of this holder */

@@ -1,6 +1,8 @@
 /* Who may say and hear what; what of it goes on record in sums, and what in full; and whom it lets speak to the record. */
 #include "recorded.h"
 
+#include "directory_inside.h"
+
 /* ---- may you ---- */
 
 static void an_alert_goes_out_and_its_receipt_comes_back(void **state)
@@ -30,6 +32,31 @@ static void what_an_envelope_claims_must_be_proved(void **state)
 	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &good, true), GATE_DENY);
 	assert_int_equal(answers(1, "ana.t1", "bea", 1), GATE_DENY);
 	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
+}
+
+/* No answer is better than "not authorised": a gateway would set the alert aside for good. */
+static void whose_account_cannot_be_read_is_not_called_forbidden(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	g->directory->vault.key[0] ^= 1;              /* every value looks damaged now */
+	g->policies++;                                /* and all are to be bound anew */
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_CLOSE);
+	assert_int_equal(subscribes(0, "nc-1", "mercy/device/nc-1/stored"), GATE_CLOSE);
+	assert_int_equal(receives(1, "ana.t1", ALERT), GATE_DENY);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 2);
+	g->directory->vault.key[0] ^= 1;
+	for (struct session *x = g->sessions.all; x; x = x->all_next) {
+		assert_in_range(x->until_us, 1, guard_real_us() + 1000000);
+		x->until_us = 1;                      /* a second later */
+	}
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(KICK), "its account cannot be read").entries, 2);
 }
 
 static void nothing_but_state_is_retained_and_nobody_speaks_for_the_broker(void **state)
@@ -465,6 +492,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_alert_goes_out_and_its_receipt_comes_back),
 		TEST(what_an_envelope_claims_must_be_proved),
+		TEST(whose_account_cannot_be_read_is_not_called_forbidden),
 		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
 		TEST(a_nurse_sees_her_unit_and_no_other),
 		TEST(open_alerts_reach_whoever_subscribes_later),
