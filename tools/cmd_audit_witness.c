@@ -49,8 +49,9 @@ static enum err size_of(struct span note, uint64_t *out)
 	return span_u64(span_cut(rest, '\n', &rest), UINT64_MAX, out) ? OK : ERR_SYNTAX;
 }
 
-/* The checkpoint of a folder of tiles, with the proof that they hold, from what was witnessed before on. */
-static enum err body_of_tiles(const char *folder, uint64_t before, struct put *out)
+/* The checkpoint of a folder of tiles, with the proof that they hold, from what was witnessed before on. No tile is looked at
+ * for a size that the log did not sign; what that is is judged without a proof. */
+static enum err body_of_tiles(const char *folder, const struct cosigner *log, uint64_t before, struct put *out)
 {
 	CLEANUP(free_cleanup) char *note = NULL;
 	struct tiles tiles = { .folder = folder };
@@ -58,13 +59,16 @@ static enum err body_of_tiles(const char *folder, uint64_t before, struct put *o
 	struct hash proof[TREE_PROOF_MAX];
 	struct witness_request r = { 0 };
 	char path[INSTALL_PATH_MAX];
+	struct checkpoint c;
 	size_t n;
 
 	if (snprintf(path, sizeof(path), "%s/checkpoint", folder) >= (int)sizeof(path))
 		return ERR_TOO_LARGE;
 	TRY(install_read(path, NOTE_BYTES_MAX, &note, &n));
 	r.note = span(note, n);
-	TRY(size_of(r.note, &tiles.size));
+	if (note_open(r.note, log->name, log->pub, &c) != OK)
+		return witness_write(&r, out);
+	tiles.size = c.size;
 	r.old = before < tiles.size ? before : tiles.size;
 	if (r.old && r.old < tiles.size)
 		TRY(tree_prove_consistency(&source, r.old, tiles.size, proof, &r.hashes));
@@ -286,19 +290,19 @@ static int stopped(const struct witness_options *o)
 	return CMD_NO;
 }
 
-static int witness_file(const struct witness_options *o, struct notebook *book, struct span origin)
+static int witness_file(const struct witness_options *o, struct notebook *book, const struct cosigner *log)
 {
 	uint8_t text[WITNESS_BODY_MAX + 1], cosignature[COSIGNATURE_LINE_MAX];
 	struct put body = put(text, WITNESS_BODY_MAX), line = put(cosignature, sizeof(cosignature));
 	enum err e;
 
 	if (o->tiles)
-		e = body_of_tiles(o->tiles, notebook_size(book), &body);
+		e = body_of_tiles(o->tiles, log, notebook_size(book), &body);
 	else
 		e = read_body(o->body, text, &body.n);
 	if (e != OK)
 		return report_fail(e, "read %s", o->tiles ? o->tiles : o->body);
-	return add(o, book, origin, put_span(&body), o->newest, &line);
+	return add(o, book, log->name, put_span(&body), o->newest, &line);
 }
 
 static int witness_run(struct witness_options *o)
@@ -322,7 +326,7 @@ static int witness_run(struct witness_options *o)
 		return no_notebook(o, e);
 	if (notebook_stopped(book))
 		return stopped(o);
-	return o->device ? witness_live(o, &place, book, spec.log.name) : witness_file(o, book, spec.log.name);
+	return o->device ? witness_live(o, &place, book, spec.log.name) : witness_file(o, book, &spec.log);
 }
 
 int audit_witness(int argc, char **argv)

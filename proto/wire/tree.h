@@ -6,7 +6,7 @@
 #include "crypt.h"
 
 #define TREE_LEVELS 64
-#define TREE_PROOF_MAX 64
+#define TREE_PROOF_MAX 65      /* a consistency proof over 64 levels, and the old root; an inclusion proof has fewer */
 #define TREE_TILE_HEIGHT 8      /* levels of the tree to one level of tiles (C2SP tlog-tiles) */
 #define TREE_TILE_HASHES 256
 #define TREE_TILE_LEVELS 8

@@ -77,6 +77,16 @@ def a_body_comes_from_standard_input():
     equal(f"another log: {text}", (1, "unknown-origin"), (code, said["kind"]))
 
 
+def no_tile_is_read_for_a_size_that_nobody_signed():
+    tiles = record.folder / "unsigned"
+    tiles.mkdir()
+    note = (record.folder / "third" / "checkpoint").read_text().split("\n")
+    note[1] = str(2 ** 64 - 1)
+    (tiles / "checkpoint").write_text("\n".join(note))
+    code, said, text = witness("--tiles", tiles)
+    equal(f"a size nobody signed: {text}", (1, "bad-signature", False), (code, said and said["kind"], said and said["stopped"]))
+
+
 def an_older_export_is_late_unless_it_is_the_newest():
     copy = record.folder / "late"
     shutil.copytree(state, copy)
@@ -106,4 +116,5 @@ def another_history_of_the_same_key_is_a_fork():
 
 
 run([it_needs_a_name_once, an_independent_program_reads_the_cosignature, a_body_comes_from_standard_input,
-     an_older_export_is_late_unless_it_is_the_newest, another_history_of_the_same_key_is_a_fork])
+     no_tile_is_read_for_a_size_that_nobody_signed, an_older_export_is_late_unless_it_is_the_newest,
+     another_history_of_the_same_key_is_a_fork])

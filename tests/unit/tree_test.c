@@ -264,6 +264,32 @@ static void a_proof_reads_little(void **state)
 	}
 }
 
+static enum err any_hash(void *ctx, unsigned level, uint64_t first, unsigned n, struct hash *out)
+{
+	(void)ctx;
+	(void)level;
+	(void)first;
+	memset(out, 0x41, n * sizeof(*out));
+	return OK;
+}
+
+/* Sizes are believed before any signature is: the longest proofs there are fit. */
+static void the_longest_proof_has_room(void **state)
+{
+	const struct tree_source any = { any_hash, NULL };
+	struct hash proof[2 * TREE_PROOF_MAX];
+	size_t n, longest = 0;
+
+	(void)state;
+	for (uint64_t old = 1; old < 200; old++) {
+		assert_int_equal(tree_prove_consistency(&any, old, UINT64_MAX, proof, &n), OK);
+		longest = n > longest ? n : longest;
+		assert_int_equal(tree_prove_inclusion(&any, old - 1, UINT64_MAX, proof, &n), OK);
+		longest = n > longest ? n : longest;
+	}
+	assert_int_equal(longest, TREE_PROOF_MAX);
+}
+
 /* ---- vectors of transparency-dev/merkle, most of them hostile ---- */
 
 static unsigned good, hostile, wrong;
@@ -358,6 +384,7 @@ int main(void)
 		cmocka_unit_test(every_consistency_proof_holds_and_none_for_changed_history),
 		cmocka_unit_test(proofs_from_tiles_are_those_of_the_rfc),
 		cmocka_unit_test(a_proof_reads_little),
+		cmocka_unit_test(the_longest_proof_has_room),
 		cmocka_unit_test(every_published_vector_good_or_hostile_is_judged_as_published),
 	};
 
