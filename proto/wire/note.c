@@ -23,27 +23,38 @@ static bool name_ok(struct span s)
 	return true;
 }
 
-enum err note_write(const struct checkpoint *c, const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
+enum err note_sign(struct span text, struct span name, const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
 {
 	uint8_t pub[SIGN_KEY_BYTES], line[KEY_ID + SIGN_BYTES];
-	char root[45], sig[93];
-	size_t start = out->n;
+	char sig[93];
+
+	if (!name_ok(name))
+		return ERR_SYNTAX;
+	TRY(sign_public(secret, pub));
+	key_id(ED25519_TYPE, name, pub, line);
+	TRY(sign_make(secret, text, line + KEY_ID));
+	base64_encode(span(line, sizeof(line)), sig);
+	put_fmt(out, "%s%.*s %s\n", dash, SPAN_FMT(name), sig);
+	return put_end(out);
+}
+
+enum err note_write(const struct checkpoint *c, const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
+{
+	size_t start = out->n, end;
+	char root[45];
 
 	if (!name_ok(c->origin))
 		return ERR_SYNTAX;
 	base64_encode(span(c->root.b, SHA256_BYTES), root);
 	put_fmt(out, "%.*s\n%llu\n%s\n", SPAN_FMT(c->origin), (unsigned long long)c->size, root);
+	end = out->n;
+	put_str(out, "\n");
 	TRY(put_end(out));
-	TRY(sign_public(secret, pub));
-	key_id(ED25519_TYPE, c->origin, pub, line);
-	TRY(sign_make(secret, span(out->p + start, out->n - start), line + 4));
-	base64_encode(span(line, sizeof(line)), sig);
-	put_fmt(out, "\n%s%.*s %s\n", dash, SPAN_FMT(c->origin), sig);
-	return put_end(out);
+	return note_sign(span(out->p + start, end - start), c->origin, secret, out);
 }
 
 /* The signature lines follow the last empty line. */
-static enum err split(struct span note, struct span *body, struct span *lines)
+enum err note_split(struct span note, struct span *body, struct span *lines)
 {
 	if (note.n > NOTE_BYTES_MAX)
 		return ERR_TOO_LARGE;
@@ -57,17 +68,37 @@ static enum err split(struct span note, struct span *body, struct span *lines)
 	return ERR_SYNTAX;
 }
 
+static enum err cut_line(struct span *lines, struct span *who, struct span *sig)
+{
+	struct span line = span_cut(*lines, '\n', lines);
+
+	if (line.n < sizeof(dash) - 1 || memcmp(line.p, dash, sizeof(dash) - 1) != 0)
+		return ERR_SYNTAX;
+	*who = span_cut(span(line.p + sizeof(dash) - 1, line.n - (sizeof(dash) - 1)), ' ', sig);
+	return OK;
+}
+
+bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], bool *bad)
+{
+	uint8_t raw[KEY_ID + SIGN_BYTES];
+	struct span text;
+
+	if (!lines->n)
+		return false;
+	*bad = cut_line(lines, name, &text) != OK || !name_ok(*name) ||
+	       base64_decode(text, raw, sizeof(raw)) != (long)sizeof(raw);
+	if (!*bad)
+		memcpy(sig, raw + KEY_ID, SIGN_BYTES);
+	return !*bad;
+}
+
 /* The signature of the next line, which is of that name and key; ERR_NOT_FOUND after the last. */
 static enum err next_line(struct span *lines, struct span name, const uint8_t id[KEY_ID], uint8_t *raw, size_t n)
 {
-	struct span line, who, sig;
+	struct span who, sig;
 
 	while (lines->n) {
-		line = span_cut(*lines, '\n', lines);
-		if (line.n < sizeof(dash) - 1 || memcmp(line.p, dash, sizeof(dash) - 1) != 0)
-			return ERR_SYNTAX;
-		line = span(line.p + sizeof(dash) - 1, line.n - (sizeof(dash) - 1));
-		who = span_cut(line, ' ', &sig);
+		TRY(cut_line(lines, &who, &sig));
 		if (span_eq(who, name) && base64_decode(sig, raw, n) == (long)n && memcmp(raw, id, KEY_ID) == 0)
 			return OK;              /* others are somebody else's */
 	}
@@ -80,7 +111,7 @@ enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_
 	uint8_t raw[KEY_ID + SIGN_BYTES], id[KEY_ID];
 	enum err e, found = ERR_KEY;
 
-	TRY(split(note, &text, &lines));
+	TRY(note_split(note, &text, &lines));
 	key_id(ED25519_TYPE, name, pub, id);
 	while ((e = next_line(&lines, name, id, raw, sizeof(raw))) == OK) {
 		TRY(sign_check(pub, text, raw + KEY_ID));
@@ -132,7 +163,7 @@ enum err note_cosign(struct span note, struct span name, const uint8_t secret[SI
 
 	if (!name_ok(name) || time_s > INT64_MAX)
 		return ERR_SYNTAX;
-	TRY(split(note, &body, &lines));
+	TRY(note_split(note, &body, &lines));
 	TRY(cosigned_text(body, time_s, &what));
 	TRY(sign_public(secret, pub));
 	key_id(COSIGNATURE_TYPE, name, pub, raw);
@@ -151,7 +182,7 @@ enum err note_cosigned(struct span note, const struct cosigner *by, uint64_t *ti
 	struct span body, lines;
 	uint64_t last = 0;
 
-	TRY(split(note, &body, &lines));
+	TRY(note_split(note, &body, &lines));
 	key_id(COSIGNATURE_TYPE, by->name, by->pub, id);
 	while ((e = next_line(&lines, by->name, id, raw, sizeof(raw))) == OK) {
 		struct put what = put(text, sizeof(text));
@@ -214,6 +245,19 @@ enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *o
 enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
 {
 	return key_read(ED25519_TYPE, text, name, pub);
+}
+
+bool vkey_next(struct span *text, struct span *key, unsigned *line)
+{
+	struct span comment;
+
+	while (text->n) {
+		++*line;
+		*key = span_trim(span_cut(span_cut(*text, '\n', text), '#', &comment));
+		if (key->n)
+			return true;
+	}
+	return false;
 }
 
 enum err cosigner_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)

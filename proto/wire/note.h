@@ -26,9 +26,19 @@ enum err note_open(struct span note, struct span origin, const uint8_t pub[SIGN_
 /* Only the signature: *body is the signed text with its last newline (any note, not only a checkpoint). */
 enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_KEY_BYTES], struct span *body) MUST_USE;
 
+/* A note of any text is that text, which ends with a line end, an empty line, and lines of signatures. Where its text and
+ * its signatures are: ERR_SYNTAX, ERR_TOO_LARGE. The next signature of Ed25519's length, whosever it is and unchecked; false:
+ * there is no more, or *bad is set, what stands there is none. */
+enum err note_split(struct span note, struct span *text, struct span *lines) MUST_USE;
+bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], bool *bad);
+/* Appends a line for it, which belongs under the note. ERR_SYNTAX: the name is none; ERR_TOO_LARGE. */
+enum err note_sign(struct span text, struct span name, const uint8_t secret[SIGN_KEY_BYTES], struct put *out) MUST_USE;
+
 /* A verifier key, "name+hash+base64(0x01 | public key)", NUL-terminated; and back. */
 enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
 enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
+/* Files of keys, one a line, '#' begins a comment: the next, and the line it stands in. *line is 0 at first. */
+bool vkey_next(struct span *text, struct span *key, unsigned *line);
 
 /* ---- cosignatures of witnesses (https://c2sp.org/tlog-cosignature), Ed25519 (type 0x04) ----
  *

@@ -124,14 +124,11 @@ static enum err add_witness(struct witnesses *w, struct span key)
 enum err witnesses_read(struct span text, struct witnesses *out, unsigned *line)
 {
 	struct witnesses w = { 0 };
-	struct span comment;
+	struct span key;
 
-	for (*line = 1; text.n; ++*line) {
-		struct span key = span_trim(span_cut(span_cut(text, '\n', &text), '#', &comment));
-
-		if (key.n)
-			TRY(add_witness(&w, key));
-	}
+	*line = 0;
+	while (vkey_next(&text, &key, line))
+		TRY(add_witness(&w, key));
 	*line = 0;
 	*out = w;
 	return OK;

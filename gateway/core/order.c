@@ -1,0 +1,127 @@
+#include "order.h"
+
+#define NAMES_WORD(name, word, text) word,
+#define NAMES_TEXT(name, word, text) text,
+static const char *const words[] = { ORDER_VERDICTS(NAMES_WORD) };
+static const char *const texts[] = { ORDER_VERDICTS(NAMES_TEXT) };
+
+const char *order_word(enum order_verdict v) { return words[v]; }
+const char *order_text(enum order_verdict v) { return texts[v]; }
+
+/* What a kind takes. `details`: the words its detail may be, parted by '|'; NULL: any text. */
+static const struct kind {
+	unsigned officers;
+	const char *details;
+} kinds[] = {
+#define KIND(name) [PULLCORD__V1__COMMAND_KIND__COMMAND_##name]
+	KIND(REPORT) = { 0, "" },
+	KIND(SETTINGS) = { 1, NULL },
+	KIND(RENEW) = { 1, "" },
+	KIND(LOG_LEVEL) = { 1, "debug|info|warning|error" },
+	KIND(QUARANTINE) = { 1, "on|off" },     /* in haste, and it can be undone */
+	KIND(WIPE) = { 2, "" },
+#undef KIND
+};
+
+static const struct kind *kind_of(Pullcord__V1__CommandKind k)
+{
+	return k > PULLCORD__V1__COMMAND_KIND__COMMAND_NONE && (size_t)k < countof(kinds) ? &kinds[k] : NULL;
+}
+
+unsigned order_officers(Pullcord__V1__CommandKind kind) { return kind_of(kind) ? kind_of(kind)->officers : 0; }
+
+static bool detail_ok(const struct kind *k, struct span detail)
+{
+	struct span rest = span_str(k->details);
+
+	if (!k->details)
+		return true;
+	do
+		if (span_eq(span_cut(rest, '|', &rest), detail))
+			return true;
+	while (rest.p);
+	return false;
+}
+
+/* ---- signatures ---- */
+
+static const struct cosigner *officer_named(const struct officers *o, const char *name)
+{
+	for (size_t i = 0; i < o->n; i++)
+		if (span_is(o->of[i].name, name))
+			return &o->of[i];
+	return NULL;
+}
+
+/* One that does not fit spoils the others: whoever put it there altered what they signed. */
+static enum order_verdict judge_signatures(const struct officers *officers, const Pullcord__V1__DeviceCommand *c,
+					   struct span text, unsigned needed)
+{
+	const struct cosigner *seen[WARRANT_APPROVALS_MAX];
+
+	if (c->n_approval == 0)
+		return ORDER_UNSIGNED;
+	if (c->n_approval > WARRANT_APPROVALS_MAX)
+		return ORDER_TWICE;
+	for (size_t i = 0; i < c->n_approval; i++) {
+		const Pullcord__V1__Approval *a = c->approval[i];
+
+		seen[i] = officer_named(officers, a->officer);
+		if (!seen[i])
+			return ORDER_STRANGER;
+		for (size_t k = 0; k < i; k++)
+			if (seen[k] == seen[i])
+				return ORDER_TWICE;
+		if (a->signature.len != SIGN_BYTES || sign_check(seen[i]->pub, text, a->signature.data) != OK)
+			return ORDER_SIGNATURE;
+	}
+	return c->n_approval < needed ? ORDER_TOO_FEW : ORDER_OBEY;
+}
+
+/* ---- the whole ---- */
+
+static enum order_verdict judge_times(const struct warrant *w, int64_t now_us)
+{
+	if (now_us >= w->expires_us)
+		return ORDER_EXPIRED;
+	return w->expires_us - now_us > WARRANT_LASTS_MAX_US ? ORDER_LASTS : ORDER_OBEY;
+}
+
+/* What is told of a refused one comes from whoever sent it; cheap checks come before costly ones. */
+static enum order_verdict judge_signed(const struct order_self *self, const Pullcord__V1__DeviceCommand *c,
+				       const struct kind *k, int64_t now_us, struct order *o)
+{
+	uint8_t room[WARRANT_TEXT_MAX];
+	struct put text = put(room, sizeof(room));
+	struct warrant w;
+	enum order_verdict v;
+
+	if (self->officers->n == 0)
+		return ORDER_UNARMED;
+	if (warrant_of(c, self->tenant, self->device, &w) != OK)
+		return ORDER_NONCE;
+	if (warrant_write(&w, &text) != OK)
+		return ORDER_DETAIL;
+	SHA256(o->hash, put_span(&text));
+	if (self->executed == UINT64_MAX || w.counter != self->executed + 1)
+		return ORDER_COUNTER;
+	if (!crypt_same(w.nonce, self->nonce, sizeof(w.nonce)))
+		return ORDER_NONCE;
+	v = judge_times(&w, now_us);
+	if (v != ORDER_OBEY)
+		return v;
+	if (!detail_ok(k, w.detail))
+		return ORDER_DETAIL;
+	return judge_signatures(self->officers, c, put_span(&text), k->officers);
+}
+
+enum order_verdict order_judge(const struct order_self *self, const Pullcord__V1__DeviceCommand *c, int64_t now_us,
+			       struct order *out)
+{
+	const struct kind *k = kind_of(c->command);
+
+	*out = (struct order){ .kind = c->command, .counter = c->counter, .detail = span(c->detail.data, c->detail.len) };
+	if (!k)
+		return ORDER_KIND;
+	return k->officers ? judge_signed(self, c, k, now_us, out) : ORDER_OBEY;
+}
