@@ -10,6 +10,7 @@
 
 static void x509_drop(X509 **x) { X509_free(*x); }
 static void pkey_drop(EVP_PKEY **k) { EVP_PKEY_free(*k); }
+static void digest_drop(EVP_MD_CTX **c) { EVP_MD_CTX_free(*c); }
 static void names_drop(GENERAL_NAMES **n) { GENERAL_NAMES_free(*n); }
 static void file_drop(FILE **f)
 {
@@ -96,18 +97,44 @@ enum err cert_read(const char *path, struct cert *out)
 	return OK;
 }
 
+static enum err load_key(const char *path, EVP_PKEY **out)
+{
+	CLEANUP(file_drop) FILE *f = NULL;
+
+	TRY(open_file(path, &f));
+	*out = PEM_read_PrivateKey(f, NULL, NULL, (void *)"");   /* "": never ask for a passphrase on the terminal */
+	return *out ? OK : ERR_SYNTAX;
+}
+
 enum err cert_check_key(const char *cert_path, const char *key_path)
 {
 	CLEANUP(x509_drop) X509 *x = NULL;
-	CLEANUP(file_drop) FILE *f = NULL;
 	CLEANUP(pkey_drop) EVP_PKEY *key = NULL;
 
 	TRY(load(cert_path, &x));
-	TRY(open_file(key_path, &f));
-	key = PEM_read_PrivateKey(f, NULL, NULL, (void *)"");   /* "": never ask for a passphrase on the terminal */
-	if (!key)
-		return ERR_SYNTAX;
+	TRY(load_key(key_path, &key));
 	return X509_check_private_key(x, key) == 1 ? OK : ERR_KEY;
+}
+
+enum err cert_sign(const char *cert_path, const char *key_path, struct span text, struct cert_signed *out)
+{
+	CLEANUP(x509_drop) X509 *x = NULL;
+	CLEANUP(pkey_drop) EVP_PKEY *key = NULL;
+	CLEANUP(digest_drop) EVP_MD_CTX *c = EVP_MD_CTX_new();
+	uint8_t *at = out->der;
+	int n;
+
+	TRY(load(cert_path, &x));
+	TRY(load_key(key_path, &key));
+	n = i2d_X509(x, NULL);
+	if (n <= 0 || n > CERT_DER_MAX || EVP_PKEY_get_size(key) > CERT_SIGN_MAX)
+		return ERR_TOO_LARGE;
+	out->der_n = (size_t)i2d_X509(x, &at);
+	out->sig_n = CERT_SIGN_MAX;
+	if (!c || EVP_DigestSignInit(c, NULL, EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256(), NULL, key) != 1 ||
+	    EVP_DigestSign(c, out->sig, &out->sig_n, text.p, text.n) != 1)
+		return ERR_CRYPTO;
+	return OK;
 }
 
 uint32_t cert_days_left(const struct cert *c, int64_t now_s)

@@ -16,6 +16,15 @@ struct cert {
 enum err cert_read(const char *path, struct cert *out) MUST_USE;
 /* Does the private key in `path` belong to the certificate? ERR_KEY when not; else as cert_read. */
 enum err cert_check_key(const char *cert_path, const char *key_path) MUST_USE;
+/* Its DER, and what its private key signs of `text` (ECDSA or RSA with SHA-256, or Ed25519): what is said by them, others
+ * can prove. ERR_TOO_LARGE, ERR_CRYPTO; else as cert_read. */
+#define CERT_DER_MAX 4096
+#define CERT_SIGN_MAX 1024
+struct cert_signed {
+	uint8_t der[CERT_DER_MAX], sig[CERT_SIGN_MAX];
+	size_t der_n, sig_n;
+};
+enum err cert_sign(const char *cert_path, const char *key_path, struct span text, struct cert_signed *out) MUST_USE;
 /* Whole days until it ends; 0 when it has. */
 uint32_t cert_days_left(const struct cert *c, int64_t now_s);
 

@@ -21,6 +21,9 @@ static void crl_free(X509_CRL **c) { X509_CRL_free(*c); }
 static void bio_free(BIO **b) { BIO_free(*b); }
 static void bn_free(BIGNUM **b) { BN_free(*b); }
 static void ext_free(X509_EXTENSION **e) { X509_EXTENSION_free(*e); }
+static void store_free(X509_STORE **s) { X509_STORE_free(*s); }
+static void verify_free(X509_STORE_CTX **c) { X509_STORE_CTX_free(*c); }
+static void digest_free(EVP_MD_CTX **c) { EVP_MD_CTX_free(*c); }
 static void time_free(ASN1_TIME **t) { ASN1_TIME_free(*t); }
 
 /* OpenSSL answers 1 for yes and at most 0 for no. */
@@ -323,4 +326,62 @@ enum err pki_read(const char *path, struct pki_facts *out)
 	f.not_after_s = timegm(&end);
 	*out = f;
 	return OK;
+}
+
+/* ---- what a device signed ---------------------------------------------------------------------------------------- */
+
+static enum err check_issued(X509 *cert, const char *cafile, int64_t at_s)
+{
+	CLEANUP(store_free) X509_STORE *store = X509_STORE_new();
+	CLEANUP(verify_free) X509_STORE_CTX *c = X509_STORE_CTX_new();
+
+	TRY_SSL(store && c);
+	if (X509_STORE_load_file(store, cafile) != 1)
+		return ERR_NOT_FOUND;
+	TRY_SSL(X509_STORE_CTX_init(c, store, cert, NULL));
+	X509_STORE_CTX_set_time(c, 0, (time_t)at_s);
+	TRY_SSL(X509_STORE_CTX_set_purpose(c, X509_PURPOSE_SSL_CLIENT));
+	return X509_verify_cert(c) == 1 ? OK : ERR_DENIED;
+}
+
+/* As the CA of a hospital names its devices: one CN, the id, and the tenant in the SAN's URI. */
+static enum err check_name(X509 *cert, const char *tenant, const char *device)
+{
+	X509_NAME *name = X509_get_subject_name(cert);
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	char cn[80], want[200];
+	bool found = false;
+
+	snprintf(want, sizeof(want), "urn:pullcord:%s:device:%s", tenant, device);
+	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
+		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
+
+		found = found || (n->type == GEN_URI &&
+				  span_is(span(ASN1_STRING_get0_data(n->d.ia5), (size_t)ASN1_STRING_length(n->d.ia5)), want));
+	}
+	GENERAL_NAMES_free(names);
+	return found && X509_NAME_get_text_by_NID(name, NID_commonName, cn, sizeof(cn)) == (int)strlen(device) &&
+		       strcmp(cn, device) == 0 ? OK : ERR_SENDER;
+}
+
+static enum err check_signature(X509 *cert, struct span text, struct span sig)
+{
+	CLEANUP(digest_free) EVP_MD_CTX *c = EVP_MD_CTX_new();
+	EVP_PKEY *key = X509_get0_pubkey(cert);
+	const EVP_MD *md = key && EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+
+	TRY_SSL(c && key && EVP_DigestVerifyInit(c, NULL, md, NULL, key));
+	return EVP_DigestVerify(c, sig.p, sig.n, text.p, text.n) == 1 ? OK : ERR_KEY;
+}
+
+enum err pki_signed(const struct pki_claim *c)
+{
+	const uint8_t *at = c->certificate.p;
+	CLEANUP(cert_free) X509 *cert = d2i_X509(NULL, &at, (long)c->certificate.n);
+
+	if (!cert || at != c->certificate.p + c->certificate.n)
+		return ERR_SYNTAX;
+	TRY(check_issued(cert, c->cafile, c->at_s));
+	TRY(check_name(cert, c->tenant, c->device));
+	return check_signature(cert, c->text, c->signature);
 }

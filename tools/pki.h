@@ -9,6 +9,7 @@
 #define PULLCORD_PKI_H
 
 #include "err.h"
+#include "span.h"
 
 #define PKI_CA_DAYS 3650
 #define PKI_SERVER_DAYS 825     /* the longest that Apple's systems accept of a private CA, too */
@@ -37,5 +38,15 @@ struct pki_facts {
 	int64_t not_after_s;
 };
 enum err pki_read(const char *cert, struct pki_facts *out) MUST_USE;
+
+/* Did that device sign that text, with the key of a certificate the CA gave it, while it was good? */
+struct pki_claim {
+	const char *cafile, *tenant, *device;
+	struct span certificate, text, signature;       /* DER; bytes; ECDSA or RSA with SHA-256, or Ed25519 */
+	int64_t at_s;
+};
+/* ERR_KEY: the signature does not fit; ERR_DENIED: the certificate is not that CA's, or was not good then; ERR_SENDER: it
+ * is another's; ERR_SYNTAX: it is none; ERR_NOT_FOUND: the CA's file. */
+enum err pki_signed(const struct pki_claim *c) MUST_USE;
 
 #endif

@@ -8,36 +8,25 @@ static const char *const texts[] = { ORDER_VERDICTS(NAMES_TEXT) };
 const char *order_word(enum order_verdict v) { return words[v]; }
 const char *order_text(enum order_verdict v) { return texts[v]; }
 
-/* What a kind takes. `details`: the words its detail may be, parted by '|'; NULL: any text. */
-static const struct kind {
-	unsigned officers;
-	const char *details;
-} kinds[] = {
+/* The words a detail may be, parted by '|'; ANY: any text. */
+#define ANY "*"
+static const char *const details[] = {
 #define KIND(name) [PULLCORD__V1__COMMAND_KIND__COMMAND_##name]
-	KIND(REPORT) = { 0, "" },
-	KIND(SETTINGS) = { 1, NULL },
-	KIND(RENEW) = { 1, "" },
-	KIND(LOG_LEVEL) = { 1, "debug|info|warning|error" },
-	KIND(QUARANTINE) = { 1, "on|off" },     /* in haste, and it can be undone */
-	KIND(WIPE) = { 2, "" },
+	KIND(REPORT) = "", KIND(SETTINGS) = ANY, KIND(RENEW) = "", KIND(LOG_LEVEL) = "debug|info|warning|error",
+	KIND(QUARANTINE) = "on|off", KIND(WIPE) = "",
 #undef KIND
 };
 
-static const struct kind *kind_of(Pullcord__V1__CommandKind k)
+static bool kind_ok(Pullcord__V1__CommandKind k) { return (size_t)k < countof(details) && details[k]; }
+
+static bool detail_ok(const struct warrant *w)
 {
-	return k > PULLCORD__V1__COMMAND_KIND__COMMAND_NONE && (size_t)k < countof(kinds) ? &kinds[k] : NULL;
-}
+	struct span rest = span_str(details[w->kind]);
 
-unsigned order_officers(Pullcord__V1__CommandKind kind) { return kind_of(kind) ? kind_of(kind)->officers : 0; }
-
-static bool detail_ok(const struct kind *k, struct span detail)
-{
-	struct span rest = span_str(k->details);
-
-	if (!k->details)
+	if (span_is(rest, ANY))
 		return true;
 	do
-		if (span_eq(span_cut(rest, '|', &rest), detail))
+		if (span_eq(span_cut(rest, '|', &rest), w->detail))
 			return true;
 	while (rest.p);
 	return false;
@@ -89,7 +78,7 @@ static enum order_verdict judge_times(const struct warrant *w, int64_t now_us)
 
 /* What is told of a refused one comes from whoever sent it; cheap checks come before costly ones. */
 static enum order_verdict judge_signed(const struct order_self *self, const Pullcord__V1__DeviceCommand *c,
-				       const struct kind *k, int64_t now_us, struct order *o)
+				       int64_t now_us, struct order *o)
 {
 	uint8_t room[WARRANT_TEXT_MAX];
 	struct put text = put(room, sizeof(room));
@@ -110,18 +99,16 @@ static enum order_verdict judge_signed(const struct order_self *self, const Pull
 	v = judge_times(&w, now_us);
 	if (v != ORDER_OBEY)
 		return v;
-	if (!detail_ok(k, w.detail))
+	if (!detail_ok(&w))
 		return ORDER_DETAIL;
-	return judge_signatures(self->officers, c, put_span(&text), k->officers);
+	return judge_signatures(self->officers, c, put_span(&text), warrant_officers(w.kind));
 }
 
 enum order_verdict order_judge(const struct order_self *self, const Pullcord__V1__DeviceCommand *c, int64_t now_us,
 			       struct order *out)
 {
-	const struct kind *k = kind_of(c->command);
-
 	*out = (struct order){ .kind = c->command, .counter = c->counter, .detail = span(c->detail.data, c->detail.len) };
-	if (!k)
+	if (!kind_ok(c->command))
 		return ORDER_KIND;
-	return k->officers ? judge_signed(self, c, k, now_us, out) : ORDER_OBEY;
+	return warrant_officers(c->command) ? judge_signed(self, c, now_us, out) : ORDER_OBEY;
 }

@@ -49,7 +49,5 @@ struct order {
  * detail are such as may be changed. */
 enum order_verdict order_judge(const struct order_self *self, const Pullcord__V1__DeviceCommand *c, int64_t now_us,
 			       struct order *out);
-/* How many different officers such a command takes. */
-unsigned order_officers(Pullcord__V1__CommandKind kind);
 
 #endif

@@ -205,46 +205,102 @@ enum err note_cosigned(struct span note, const struct cosigner *by, uint64_t *ti
 
 /* ---- verifier keys ---- */
 
-static enum err key_write(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
+/* `shown` is `pub` itself, or the seed it comes from. */
+static enum err key_write(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES],
+			  const uint8_t shown[SIGN_KEY_BYTES], struct put *out)
 {
 	uint8_t raw[1 + SIGN_KEY_BYTES] = { (uint8_t)type }, id[KEY_ID];
 	char b64[45], hash[9];
-	struct put b = put(out, cap);
 
 	if (!name_ok(name))
 		return ERR_SYNTAX;
 	key_id(type, name, pub, id);
 	hex_encode(span(id, sizeof(id)), hash);
-	memcpy(raw + 1, pub, SIGN_KEY_BYTES);
+	memcpy(raw + 1, shown, SIGN_KEY_BYTES);
 	base64_encode(span(raw, sizeof(raw)), b64);
-	put_fmt(&b, "%.*s+%s+%s", SPAN_FMT(name), hash, b64);
-	return put_end(&b);
+	put_fmt(out, "%.*s+%s+%s", SPAN_FMT(name), hash, b64);
+	crypt_wipe(raw, sizeof(raw));
+	crypt_wipe(b64, sizeof(b64));
+	return put_end(out);
+}
+
+struct key_text {
+	struct span name;
+	uint8_t id[KEY_ID], key[SIGN_KEY_BYTES];
+};
+
+static enum err key_parse(enum key_type type, struct span text, struct key_text *out)
+{
+	struct span rest, who = span_cut(text, '+', &rest), hash = span_cut(rest, '+', &rest);
+	uint8_t raw[1 + SIGN_KEY_BYTES];
+
+	if (!name_ok(who) || hash.n != 2 * KEY_ID || !hex_decode(hash, out->id, sizeof(out->id)) ||
+	    base64_decode(rest, raw, sizeof(raw)) != (long)sizeof(raw) || raw[0] != type)
+		return ERR_SYNTAX;
+	memcpy(out->key, raw + 1, SIGN_KEY_BYTES);
+	crypt_wipe(raw, sizeof(raw));
+	out->name = who;
+	return OK;
 }
 
 static enum err key_read(enum key_type type, struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
 {
-	uint8_t raw[1 + SIGN_KEY_BYTES], want[KEY_ID], have[KEY_ID];
-	struct span rest, who = span_cut(text, '+', &rest), hash = span_cut(rest, '+', &rest);
+	struct key_text k;
+	uint8_t want[KEY_ID];
 
-	if (!name_ok(who) || hash.n != 2 * KEY_ID || !hex_decode(hash, have, sizeof(have)) ||
-	    base64_decode(rest, raw, sizeof(raw)) != (long)sizeof(raw) || raw[0] != type)
-		return ERR_SYNTAX;
-	key_id(type, who, raw + 1, want);
-	if (memcmp(want, have, sizeof(want)) != 0)
+	TRY(key_parse(type, text, &k));
+	key_id(type, k.name, k.key, want);
+	if (memcmp(want, k.id, sizeof(want)) != 0)
 		return ERR_KEY;
-	memcpy(pub, raw + 1, SIGN_KEY_BYTES);
-	*name = who;
+	memcpy(pub, k.key, SIGN_KEY_BYTES);
+	*name = k.name;
 	return OK;
 }
 
 enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
 {
-	return key_write(ED25519_TYPE, name, pub, out, cap);
+	struct put b = put(out, cap);
+
+	return key_write(ED25519_TYPE, name, pub, pub, &b);
 }
 
 enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
 {
 	return key_read(ED25519_TYPE, text, name, pub);
+}
+
+#define PRIVATE "PRIVATE+KEY+"
+
+enum err skey_write(struct span name, const uint8_t secret[SIGN_KEY_BYTES], char *out, size_t cap)
+{
+	struct put b = put(out, cap);
+	uint8_t pub[SIGN_KEY_BYTES];
+
+	TRY(sign_public(secret, pub));
+	put_str(&b, PRIVATE);
+	return key_write(ED25519_TYPE, name, pub, secret, &b);
+}
+
+enum err skey_read(struct span text, struct span *name, uint8_t secret[SIGN_KEY_BYTES])
+{
+	size_t begin = sizeof(PRIVATE) - 1;
+	uint8_t pub[SIGN_KEY_BYTES], want[KEY_ID];
+	struct key_text k;
+	enum err e;
+
+	if (text.n < begin || memcmp(text.p, PRIVATE, begin) != 0)
+		return ERR_SYNTAX;
+	TRY(key_parse(ED25519_TYPE, span(text.p + begin, text.n - begin), &k));
+	e = sign_public(k.key, pub);
+	key_id(ED25519_TYPE, k.name, pub, want);
+	if (e == OK && memcmp(want, k.id, sizeof(want)) != 0)
+		e = ERR_KEY;
+	if (e == OK) {
+		memcpy(secret, k.key, SIGN_KEY_BYTES);
+		*name = k.name;
+	}
+	crypt_wipe(&k, sizeof(k));
+	return e;
 }
 
 bool vkey_next(struct span *text, struct span *key, unsigned *line)
@@ -262,7 +318,9 @@ bool vkey_next(struct span *text, struct span *key, unsigned *line)
 
 enum err cosigner_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap)
 {
-	return key_write(COSIGNATURE_TYPE, name, pub, out, cap);
+	struct put b = put(out, cap);
+
+	return key_write(COSIGNATURE_TYPE, name, pub, pub, &b);
 }
 
 enum err cosigner_read(struct span text, struct cosigner *out)

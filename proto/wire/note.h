@@ -37,6 +37,9 @@ enum err note_sign(struct span text, struct span name, const uint8_t secret[SIGN
 /* A verifier key, "name+hash+base64(0x01 | public key)", NUL-terminated; and back. */
 enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
 enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
+/* The secret key that goes with it, "PRIVATE+KEY+name+hash+base64(0x01 | seed)", as Go's golang.org/x/mod/sumdb/note has it. */
+enum err skey_write(struct span name, const uint8_t secret[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
+enum err skey_read(struct span text, struct span *name, uint8_t secret[SIGN_KEY_BYTES]) MUST_USE;
 /* Files of keys, one a line, '#' begins a comment: the next, and the line it stands in. *line is 0 at first. */
 bool vkey_next(struct span *text, struct span *key, unsigned *line);
 

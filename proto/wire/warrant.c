@@ -4,10 +4,14 @@
 
 static const char context[] = "pullcord/device-command/v1\n", receipt_context[] = "pullcord/command-receipt/v1\n";
 
-static const struct { Pullcord__V1__CommandKind kind; const char *word; } kinds[] = {
-#define KIND(name, word) { PULLCORD__V1__COMMAND_KIND__COMMAND_##name, word },
-	KIND(REPORT, "report") KIND(SETTINGS, "settings") KIND(RENEW, "renew") KIND(LOG_LEVEL, "log-level")
-	KIND(QUARANTINE, "quarantine") KIND(WIPE, "wipe")
+static const struct { Pullcord__V1__CommandKind kind; const char *word; unsigned officers; } kinds[] = {
+#define KIND(name, word, officers) { PULLCORD__V1__COMMAND_KIND__COMMAND_##name, word, officers },
+	KIND(REPORT, "report", 0)
+	KIND(SETTINGS, "settings", 1)
+	KIND(RENEW, "renew", 1)
+	KIND(LOG_LEVEL, "log-level", 1)
+	KIND(QUARANTINE, "quarantine", 1)       /* in haste, and it can be undone */
+	KIND(WIPE, "wipe", 2)
 #undef KIND
 };
 
@@ -25,6 +29,14 @@ Pullcord__V1__CommandKind warrant_kind(struct span word)
 		if (span_is(word, kinds[i].word))
 			return kinds[i].kind;
 	return PULLCORD__V1__COMMAND_KIND__COMMAND_NONE;
+}
+
+unsigned warrant_officers(Pullcord__V1__CommandKind kind)
+{
+	for (size_t i = 0; i < countof(kinds); i++)
+		if (kinds[i].kind == kind)
+			return kinds[i].officers;
+	return WARRANT_APPROVALS_MAX + 1;
 }
 
 /* A person is to see all of what is signed. */

@@ -37,6 +37,8 @@ struct warrant {
 /* "wipe"; NULL, and COMMAND_NONE, for anything else. */
 const char *warrant_kind_name(Pullcord__V1__CommandKind kind);
 Pullcord__V1__CommandKind warrant_kind(struct span word);
+/* How many different officers such a command takes; 0: it is obeyed unsigned. */
+unsigned warrant_officers(Pullcord__V1__CommandKind kind);
 
 /* ERR_SYNTAX: a name is no word; ERR_KIND: no such command; ERR_RANGE: a time, or the detail; ERR_TOO_LARGE. */
 enum err warrant_write(const struct warrant *w, struct put *out) MUST_USE;

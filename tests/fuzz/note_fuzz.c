@@ -28,6 +28,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		must(vkey_write(name, key, again, sizeof(again)) == OK);
 		must(strlen(again) == size && strncasecmp(again, (const char *)data, size) == 0);
 	}
+	if (skey_read(s, &name, key) == OK) {
+		must(skey_write(name, key, again, sizeof(again)) == OK);
+		must(strlen(again) == size && strncasecmp(again, (const char *)data, size) == 0);
+	}
 	if (cosigner_read(s, &cosigner) == OK) {
 		must(cosigner_write(cosigner.name, cosigner.pub, again, sizeof(again)) == OK);
 		must(strlen(again) == size && strncasecmp(again, (const char *)data, size) == 0);

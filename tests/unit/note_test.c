@@ -166,6 +166,43 @@ static struct span write_cosigned(uint64_t time_s)
 	return put_span(&b);
 }
 
+static void secret_keys_are_read_back_and_checked(void **state)
+{
+	uint8_t back[SIGN_KEY_BYTES];
+	char key[300];
+	struct span name;
+
+	(void)state;
+	assert_int_equal(skey_write(ORIGIN, secret, key, sizeof(key)), OK);
+	assert_int_equal(skey_read(span_str(key), &name, back), OK);
+	assert_true(span_eq(name, ORIGIN));
+	assert_memory_equal(back, secret, sizeof(back));
+	key[strlen("PRIVATE+KEY+")] ^= 1;    /* another name has another hash */
+	assert_int_equal(skey_read(span_str(key), &name, back), ERR_KEY);
+	assert_int_equal(skey_read(span_str(key + 1), &name, back), ERR_SYNTAX);
+	assert_int_equal(vkey_write(ORIGIN, pub, key, sizeof(key)), OK);
+	assert_int_equal(skey_read(span_str(key), &name, back), ERR_SYNTAX);
+	assert_int_equal(skey_write(SPAN_LIT("a b"), secret, key, sizeof(key)), ERR_SYNTAX);
+}
+
+/* The example of golang.org/x/mod/sumdb/note: its key and its name, written again. */
+static void a_published_secret_key_is_read(void **state)
+{
+	static const char skey[] = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz",
+			  vkey[] = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
+	uint8_t seed[SIGN_KEY_BYTES], public[SIGN_KEY_BYTES];
+	char again[200];
+	struct span name;
+
+	(void)state;
+	assert_int_equal(skey_read(span_str(skey), &name, seed), OK);
+	assert_int_equal(sign_public(seed, public), OK);
+	assert_int_equal(vkey_write(name, public, again, sizeof(again)), OK);
+	assert_string_equal(again, vkey);
+	assert_int_equal(skey_write(name, seed, again, sizeof(again)), OK);
+	assert_string_equal(again, skey);
+}
+
 static void a_cosignature_is_of_its_witness_and_time(void **state)
 {
 	struct cosigner by = witness_make(), stranger = by;
@@ -301,6 +338,8 @@ int main(void)
 		cmocka_unit_test(a_size_has_one_spelling),
 		cmocka_unit_test(origins_that_are_none_are_not_signed),
 		cmocka_unit_test(verifier_keys_are_read_back_and_checked),
+		cmocka_unit_test(secret_keys_are_read_back_and_checked),
+		cmocka_unit_test(a_published_secret_key_is_read),
 		cmocka_unit_test(a_cosignature_is_of_its_witness_and_time),
 		cmocka_unit_test(no_byte_of_what_was_cosigned_can_be_changed),
 		cmocka_unit_test(a_cosignature_signs_what_c2sp_says),

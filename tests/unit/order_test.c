@@ -95,7 +95,7 @@ static void what_enough_officers_signed_is_obeyed(void **state)
 		struct made m;
 		struct order o;
 
-		assert_int_equal(order_officers(row[i].kind), row[i].officers);
+		assert_int_equal(warrant_officers(row[i].kind), row[i].officers);
 		draw_up(&m, row[i].kind, row[i].detail);
 		for (unsigned k = 0; k < row[i].officers; k++) {
 			assert_int_not_equal(judge(&m), ORDER_OBEY);

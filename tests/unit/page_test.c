@@ -36,7 +36,7 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } generated[] = {
 	{ "init", cmd_init }, { "device", cmd_device }, { "user", cmd_user }, { "policy", cmd_policy },
-	{ "control", cmd_control }, { "gateway", cmd_gateway }, { "who-can", cmd_who_can },
+	{ "control", cmd_control }, { "gateway", cmd_gateway }, { "order", cmd_order }, { "who-can", cmd_who_can },
 	{ "audit", cmd_audit }, { "watch", cmd_watch }, { "history", cmd_history },
 	{ "ack", cmd_ack }, { "send", cmd_send },
 };
