@@ -232,20 +232,25 @@ enum err entry_key(const struct segment_key *k, struct span raw, uint8_t key[AEA
 	return OK;
 }
 
+static enum err open_sealed(const struct seal *s, const uint8_t key[AEAD_KEY_BYTES], struct span raw, struct put *text)
+{
+	struct span sealed = span(raw.p + ENTRY_HEAD, raw.n - ENTRY_HEAD);
+	uint8_t aad[SHA256_BYTES + ENTRY_HEAD];
+
+	if (text->cap - text->n < sealed.n)
+		return ERR_TOO_LARGE;
+	bind(s, raw.p, aad);
+	TRY(aead_open(key, nonce, span(aad, sizeof(aad)), sealed, text->p + text->n));
+	text->n += sealed.n - AEAD_TAG_BYTES;
+	return OK;
+}
+
 enum err entry_open_alone(const struct seal *s, const uint8_t key[AEAD_KEY_BYTES], struct span raw, struct put *text)
 {
-	uint8_t aad[SHA256_BYTES + ENTRY_HEAD];
 	struct entry entry;
 
 	TRY(entry_read(raw, &entry));
-	if (entry.kind != ENTRY_SEALED)
-		return ERR_KIND;
-	if (text->cap - text->n < entry.sealed.n)
-		return ERR_TOO_LARGE;
-	bind(s, raw.p, aad);
-	TRY(aead_open(key, nonce, span(aad, sizeof(aad)), entry.sealed, text->p + text->n));
-	text->n += entry.sealed.n - AEAD_TAG_BYTES;
-	return OK;
+	return entry.kind == ENTRY_SEALED ? open_sealed(s, key, raw, text) : ERR_KIND;
 }
 
 enum err entry_open(const struct seal *s, const struct segment_key *k, struct span raw, struct put *text)
@@ -254,7 +259,7 @@ enum err entry_open(const struct seal *s, const struct segment_key *k, struct sp
 	enum err e = entry_key(k, raw, key);
 
 	if (e == OK)
-		e = entry_open_alone(s, key, raw, text);
+		e = open_sealed(s, key, raw, text);
 	crypt_wipe(key, sizeof(key));
 	return e;
 }

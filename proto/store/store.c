@@ -27,6 +27,7 @@ struct txn {
 	MDB_txn *mdb;
 	struct store *store;
 	bool read_only;
+	MDB_cursor *at[STORE_TABLES_MAX];   /* of one that reads: what lies near the key before is found without descending */
 };
 
 /* LMDB 0.9.24 reports a full disk as EIO. */
@@ -424,10 +425,20 @@ static enum err begin(struct store *s, bool read_only, struct txn **out)
 enum err txn_begin_read(struct store *s, struct txn **out) { return begin(s, true, out); }
 enum err txn_begin_write(struct store *s, struct txn **out) { return begin(s, false, out); }
 
+/* Cursors of one that reads outlive it unless they are closed. */
+static void close_cursors(struct txn *t)
+{
+	for (unsigned i = 0; i < t->store->tables; i++)
+		if (t->at[i])
+			mdb_cursor_close(t->at[i]);
+}
+
 enum err txn_commit(struct txn **t)
 {
-	int rc = mdb_txn_commit((*t)->mdb);
+	int rc;
 
+	close_cursors(*t);
+	rc = mdb_txn_commit((*t)->mdb);
 	atomic_fetch_sub(&(*t)->store->views, 1);
 	free_cleanup(t);
 	return err_of(rc);
@@ -436,6 +447,7 @@ enum err txn_commit(struct txn **t)
 void txn_abort(struct txn **t)
 {
 	if (*t) {
+		close_cursors(*t);
 		mdb_txn_abort((*t)->mdb);
 		atomic_fetch_sub(&(*t)->store->views, 1);
 	}
@@ -448,11 +460,19 @@ static MDB_dbi dbi(const struct txn *t, unsigned table)
 	return t->store->table[table];
 }
 
+static int get_near(struct txn *t, unsigned table, MDB_val *key, MDB_val *value)
+{
+	int rc = t->at[table] ? 0 : mdb_cursor_open(t->mdb, dbi(t, table), &t->at[table]);
+
+	return rc ? rc : mdb_cursor_get(t->at[table], key, value, MDB_SET);
+}
+
 enum err txn_get(struct txn *t, unsigned table, struct span key, struct span *value)
 {
 	MDB_val k = val(key), v;
 
-	TRY(err_of(mdb_get(t->mdb, dbi(t, table), &k, &v)));
+	must(table < t->store->tables);
+	TRY(err_of(t->read_only ? get_near(t, table, &k, &v) : mdb_get(t->mdb, dbi(t, table), &k, &v)));
 	*value = unval(&v);
 	return OK;
 }

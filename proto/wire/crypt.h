@@ -1,6 +1,6 @@
 /* crypt: the few primitives everything else is made of, on OpenSSL 3 (the only file that includes its EVP).
- * Algorithms are fetched once, by crypt_init(), which every program calls first (an implicit fetch doubles the cost
- * of a digest). Safe from several threads: every thread that calls gets its own contexts.
+ * The cipher is fetched once, by crypt_init(), which every program calls first. Safe from several threads: every thread
+ * that calls gets its own context.
  * ERR_CRYPTO: the library refused, which is a fault of the installation. ERR_KEY: a tag or signature does not fit. */
 #ifndef PULLCORD_CRYPT_H
 #define PULLCORD_CRYPT_H
