@@ -43,6 +43,24 @@ struct reading {
 	unsigned set[IS_SET_MAX];           /* line a setting was given at */
 };
 
+/* What a gateway looks at each time it needs it: read again on SIGHUP, and may be ordered from afar. Nothing that says who it
+ * is, where it keeps what, or whom it trusts. */
+static const char *const live[] = {
+	"gateway expire_min", "gateway vitals_expire_s", "gateway state_s", "gateway log",
+	"throttle burst", "throttle per_minute", "throttle fold_window_ms", "throttle delay_max_ms",
+};
+
+static bool is_live(const char *section, const char *name)
+{
+	char both[160];
+
+	snprintf(both, sizeof(both), "%s %s", section, name);
+	for (size_t i = 0; i < countof(live); i++)
+		if (strcmp(live[i], both) == 0)
+			return true;
+	return false;
+}
+
 /* ---- faults ---- */
 
 static void fault_at(struct conf_fault *f, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -447,6 +465,41 @@ enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault
 	return OK;
 }
 
+/* ---- from afar ---- */
+
+static int take_order(void *user, const char *section, const char *name, const char *value)
+{
+	struct reading *r = user;
+	char shown[2][64];
+
+	if (is_live(section, name))
+		return take_param(r, section, name, value);
+	fault_at(&r->fault, r->line, "[%s] %s cannot be changed from afar", plain(section, shown[0]), plain(name, shown[1]));
+	return 0;
+}
+
+enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault)
+{
+	CLEANUP(free_cleanup) struct reading *r = calloc(1, sizeof(*r));
+	int line;
+
+	*fault = (struct conf_fault){ 0 };
+	if (!r)
+		return ERR_FULL;
+	r->c = *c;
+	r->left = text;
+	ini_allow_multiline = false;
+	line = ini_parse_stream(next_line, r, take_order, r);
+	if (line > 0)
+		fault_at(&r->fault, (unsigned)line, "this is neither [section] nor name = value");
+	if (line != 0 || r->fault.text[0]) {
+		*fault = r->fault;
+		return line < 0 ? ERR_FULL : ERR_SYNTAX;
+	}
+	*c = r->c;
+	return OK;
+}
+
 enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault)
 {
 	CLEANUP(free_cleanup) char *text = malloc(CONF_BYTES_MAX + 1);
@@ -483,18 +536,12 @@ static const char *changed_input(const struct conf_input *was, const struct conf
 	return NULL;
 }
 
-/* Those of [throttle], and the log's level, are read again. */
-static bool read_again(const struct param *p)
-{
-	return strcmp(p->section, "throttle") == 0 || strcmp(p->name, "log") == 0;
-}
-
 const char *conf_changed(const struct conf *was, const struct conf *is, char out[CONF_TEXT])
 {
 	const char *input = NULL;
 
 	for (size_t i = 0; i < countof(params); i++)
-		if (!read_again(&params[i]) && differs(&params[i], was, is))
+		if (!is_live(params[i].section, params[i].name) && differs(&params[i], was, is))
 			return snprintf(out, CONF_TEXT, "[%s] %s", params[i].section, params[i].name), out;
 	if (was->units != is->units || memcmp(was->unit, is->unit, sizeof(is->unit)) != 0)
 		return "[units]";

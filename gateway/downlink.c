@@ -50,12 +50,36 @@ static void hear_update(struct gateway *g, const struct envelope *e)
 		throttle_settle(g->throttle, kind);
 }
 
+/* A forged order is somebody's try: the log names who sent it, the staff's IT hears of it, the device's state says why not. */
 static void hear_command(struct gateway *g, const struct envelope *e)
 {
-	if (e->body.command->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
+	const Pullcord__V1__DeviceCommand *c = e->body.command;
+	const char *kind = warrant_kind_name(c->command);
+	enum order_verdict v = orders_hear(g->spec.orders, c, real_us(g));
+
+	if (v == ORDER_OBEY && c->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
 		g->self.due_ms = now_ms(g);
-	else
-		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "command"), KV_STR("why", "this version does not know it"));
+	if (v == ORDER_OBEY)
+		return;
+	log_say(EV_ORDER_REFUSED, KV_STR("kind", kind ? kind : "none"), KV_NUM("counter", c->counter), KV_STR("why", order_word(v)),
+		KV_STR("sender", e->head->sender));
+	trouble_seen(&g->alarms.trouble, TROUBLE_ORDER, now_ms(g));
+	self_changed(&g->self, now_ms(g));
+}
+
+void gateway_obey(struct gateway *g)
+{
+	struct orders *o = g->spec.orders;
+	Pullcord__V1__CommandKind kind = orders_run(o, real_us(g));
+	bool good = kind == PULLCORD__V1__COMMAND_KIND__COMMAND_QUARANTINE ||   /* take_event() and send_some() look */
+		    (kind && g->spec.obey && g->spec.obey(g->spec.ctx, kind));
+
+	if (kind && kind != PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE)
+		orders_done(o, good, good ? "" : "the settings file cannot be read", real_us(g));
+	if (orders_quarantined(o))
+		trouble_seen(&g->alarms.trouble, TROUBLE_QUARANTINE, now_ms(g));
+	if (orders_news(o))
+		self_changed(&g->self, now_ms(g));
 }
 
 void gateway_hear(struct gateway *g, const struct uplink_event *m)

@@ -69,6 +69,9 @@ static inline uint32_t random32(void)
 	return r;
 }
 
+/* In quarantine only what is life-critical is taken and sent. */
+static inline bool held_back(const struct gateway *g, unsigned tier) { return tier >= FLIGHT_TIER_CALM && orders_quarantined(g->spec.orders); }
+
 /* To the inputs of that name which are open. */
 void gateway_answer(struct gateway *g, const struct answer *a, struct span input);
 /* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
@@ -80,5 +83,7 @@ enum err gateway_say_state(struct gateway *g, bool online, struct id *id) MUST_U
 void gateway_acked(struct gateway *g, const struct uplink_event *u);
 /* A message from the broker (downlink.c): answers of people, receipts, commands. What is none is said and ignored. */
 void gateway_hear(struct gateway *g, const struct uplink_event *m);
+/* What was ordered, when it is time. */
+void gateway_obey(struct gateway *g);
 
 #endif

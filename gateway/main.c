@@ -13,12 +13,15 @@
 #include "cert.h"
 #include "conf.h"
 #include "crypt.h"
+#include "farewell.h"
 #include "filters.h"
 #include "kek.h"
 #include "log.h"
 #include "loop.h"
+#include "orders.h"
 #include "pipeline.h"
 #include "scout.h"
+#include "shred.h"
 #include "tls.h"
 #include "vigil.h"
 
@@ -40,7 +43,10 @@ struct daemon {
 	struct timer *timer;
 	struct scout *scout;
 	struct attest *attest;
+	struct orders *orders;
 	struct gateway *gateway;
+	struct farewell *farewell;      /* instead of the gateway */
+	bool stop_due;                  /* a wipe was ordered */
 	struct input *input[CONF_INPUTS_MAX];
 	struct vigil vigil;
 };
@@ -60,8 +66,8 @@ static void usage(FILE *to)
 	      "      --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
-	      "SIGHUP reads [throttle] and the log level again and tries once more what the broker refused; SIGTERM and\n"
-	      "SIGINT end it in good order.\n", to);
+	      "SIGHUP reads [throttle], the log level and a few more settings again and tries once more what the broker\n"
+	      "refused; SIGTERM and SIGINT end it in good order. Exit code 3: this device was wiped.\n", to);
 }
 
 static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -102,6 +108,14 @@ static const struct remedy {
 	{ ERR_EXISTS, "; it is of another device" },
 	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as in record.vkey" },
 	{ ERR_CORRUPT, "; what it kept is no checkpoint of that record: let somebody look before it is deleted" },
+	{ OK, "" },
+}, orders_remedies[] = {
+	{ ERR_NOT_FOUND, "; the file must be there, or the folder it is to be made in" },
+	{ ERR_DENIED, "; this user must be able to read it, and to write into the folder" },
+	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as pullcord order key prints it" },
+	{ ERR_KEY, "; a letter of the key is wrong" },
+	{ ERR_EXISTS, "; an officer stands there twice" },
+	{ ERR_CORRUPT, "; let somebody look before it is deleted" },
 	{ OK, "" },
 };
 
@@ -208,6 +222,8 @@ static void look(struct daemon *d)
 	vigil_look(&d->vigil, &h);
 }
 
+static void on_stop(void *ctx, int signum);
+
 static void run(void *ctx)
 {
 	struct daemon *d = ctx;
@@ -216,6 +232,11 @@ static void run(void *ctx)
 		return;   /* woken before all is open */
 	timer_set(d->timer, pipeline_run(d->gateway));
 	look(d);
+	if (d->stop_due) {
+		d->stop_due = false;
+		on_stop(d, 0);
+		return;
+	}
 	if (pipeline_stopped(d->gateway))
 		loop_stop(d->loop);
 }
@@ -234,29 +255,49 @@ static void on_stop(void *ctx, int signum)
 {
 	struct daemon *d = ctx;
 
-	(void)signum;
-	vigil_say(&d->vigil, "STOPPING=1");
+	if (signum)
+		vigil_say(&d->vigil, "STOPPING=1");
 	pipeline_stop(d->gateway);
 	close_inputs(d);
 	run(d);
 }
 
-static void on_reload(void *ctx, int signum)
+/* Over what the file says. They were looked at before they were obeyed; a file that changed since may not take them. */
+static void add_orders(const struct daemon *d, struct conf *c)
 {
-	struct daemon *d = ctx;
+	const struct standing *s = orders_standing(d->orders);
 	struct conf_fault f;
+	char log[64] = "";
+
+	if (s->log_level[0])
+		snprintf(log, sizeof(log), "[gateway]\nlog = %s\n", s->log_level);
+	if (conf_order(span_str(s->settings), c, &f) != OK || conf_order(span_str(log), c, &f) != OK)
+		log_say(EV_SETTINGS_REFUSED, KV_STR("file", d->conf.orders_folder), KV_NUM("line", f.line), KV_STR("why", f.text));
+}
+
+/* What may change under way. */
+static void take_settings(struct daemon *d, const struct conf *c)
+{
+	d->conf.gateway_expire_min = c->gateway_expire_min;
+	d->conf.gateway_vitals_expire_s = c->gateway_vitals_expire_s;
+	d->conf.gateway_state_s = c->gateway_state_s;
+	pipeline_set_throttle(d->gateway, c);
+	log_least((enum log_level)c->gateway_log);
+}
+
+static bool reload(struct daemon *d)
+{
+	struct conf_fault f = { 0 };
 	struct conf *c = malloc(sizeof(*c));
 	char name[CONF_TEXT];
 	const char *waits;
 	enum err e = c ? conf_load(d->conf_path, c, &f) : ERR_FULL;
 
-	(void)signum;
 	if (e == OK) {
-		pipeline_set_throttle(d->gateway, c);
-		pipeline_try_again(d->gateway);
-		log_least((enum log_level)c->gateway_log);
-		log_say(EV_SETTINGS_LOADED, KV_STR("file", d->conf_path));
 		waits = conf_changed(&d->conf, c, name);
+		add_orders(d, c);
+		take_settings(d, c);
+		log_say(EV_SETTINGS_LOADED, KV_STR("file", d->conf_path));
 		if (waits)
 			log_say(EV_SETTINGS_WAIT, KV_STR("file", d->conf_path), KV_STR("setting", waits));
 	} else {
@@ -264,6 +305,27 @@ static void on_reload(void *ctx, int signum)
 			KV_STR("why", c && f.text[0] ? f.text : err_text(e)));
 	}
 	free(c);
+	return e == OK;
+}
+
+static void on_reload(void *ctx, int signum)
+{
+	struct daemon *d = ctx;
+
+	(void)signum;
+	if (reload(d))
+		pipeline_try_again(d->gateway);
+}
+
+/* A wipe begins with the end of everything else. */
+static bool obey(void *ctx, Pullcord__V1__CommandKind kind)
+{
+	struct daemon *d = ctx;
+
+	if (kind != PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE)
+		return reload(d);
+	d->stop_due = true;
+	return true;
 }
 
 static bool open_input(struct daemon *d, unsigned i)
@@ -328,10 +390,25 @@ static void open_attest(struct daemon *d)
 			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
 }
 
+/* A gateway whose orders cannot be read obeys none, and takes alerts all the same. */
+static void open_orders(struct daemon *d)
+{
+	const struct orders_spec spec = { .conf = &d->conf, .tenant = d->tenant, .device = d->device, .wake = wake, .ctx = d };
+	const char *what;
+	unsigned line = 0;
+	enum err e = orders_open(&spec, &d->orders, &what, &line);
+
+	if (e != OK)
+		log_say(EV_ORDERS_FAILED, KV_STR("file", what), KV_NUM("line", line), KV_STR("why", err_text(e)),
+			KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
+	add_orders(d, &d->conf);
+}
+
 static bool open_gateway(struct daemon *d)
 {
 	const struct pipeline_spec spec = {
-		.conf = &d->conf, .cert = d->cert, .scout = d->scout, .attest = d->attest, .device = d->device, .tenant = d->tenant, .root = d->root,
+		.conf = &d->conf, .cert = d->cert, .scout = d->scout, .attest = d->attest, .orders = d->orders,
+		.obey = obey, .device = d->device, .tenant = d->tenant, .root = d->root,
 		.uplink = &uplink_paho, .now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake, .ctx = d,
 	};
 	enum err e = pipeline_open(&spec, &d->gateway);
@@ -358,6 +435,8 @@ static bool open_all(struct daemon *d)
 	if (!open_loop(d) || !open_scout(d))
 		return false;
 	open_attest(d);
+	open_orders(d);
+	log_least((enum log_level)d->conf.gateway_log);
 	if (!open_gateway(d))
 		return false;
 	for (unsigned i = 0; i < d->conf.inputs; i++)
@@ -366,19 +445,93 @@ static bool open_all(struct daemon *d)
 	return true;
 }
 
-static int serve(struct daemon *d)
-{
-	bool good;
+/* ---- the end of a device ---- */
 
-	log_least((enum log_level)d->conf.gateway_log);
-	good = open_vigil(d) && open_all(d);
-	if (good) {
-		log_say(EV_GATEWAY_START, KV_STR("device", d->device), KV_STR("tenant", d->tenant),
-			KV_STR("version", PULLCORD_VERSION), KV_NUM("waiting", pipeline_queued(d->gateway)));
-		vigil_say(&d->vigil, "READY=1");
-		run(d);
-		loop_run(d->loop);
+#define EXIT_WIPED 3                    /* configs/pullcord-gateway.service: not to be started anew */
+
+static int wiped(struct daemon *d)
+{
+	char left[STANDING_TEXT_MAX + 1];
+
+	if (!shred_identity(&d->conf, left, sizeof(left)))
+		complain("cannot destroy %s", left);
+	log_say(EV_WIPED, KV_STR("file", d->conf.orders_folder));
+	complain("this device was wiped: enroll it anew, then remove %s", d->conf.orders_folder);
+	return EXIT_WIPED;
+}
+
+static void say_farewell(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	if (!d->farewell)
+		return;
+	timer_set(d->timer, farewell_run(d->farewell));
+	vigil_say(&d->vigil, "WATCHDOG=1");
+	if (farewell_over(d->farewell))
+		loop_stop(d->loop);
+}
+
+static void wake_farewell(void *ctx) { waker_wake(((struct daemon *)ctx)->waker); }
+
+static void give_up(void *ctx, int signum)
+{
+	struct daemon *d = ctx;
+
+	(void)signum;
+	loop_stop(d->loop);   /* the next start goes on with it */
+}
+
+static enum err open_farewell(struct daemon *d)
+{
+	TRY(tls_only_13());
+	TRY(loop_open(&d->loop));
+	TRY(waker_open(d->loop, say_farewell, d, &d->waker));
+	TRY(timer_open(d->loop, say_farewell, d, &d->timer));
+	TRY(loop_on_signal(d->loop, SIGTERM, give_up, d));
+	TRY(loop_on_signal(d->loop, SIGINT, give_up, d));
+	return farewell_open(&(struct farewell_spec){
+		.conf = &d->conf, .device = d->device, .tenant = d->tenant, .orders = d->orders, .uplink = &uplink_paho,
+		.now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake_farewell, .ctx = d }, &d->farewell);
+}
+
+/* Whatever was done of it before, it is done to its end: the keys, the receipt, silence. */
+static enum err wipe_on(struct daemon *d, bool *over)
+{
+	char left[STANDING_TEXT_MAX + 1];
+
+	if (orders_standing(d->orders)->wipe == WIPE_BEGUN) {
+		bool good = shred_store(&d->conf, left, sizeof(left));
+
+		TRY(orders_wipe(d->orders, WIPE_TOLD, good, left, clock_real_us(d)));
 	}
+	TRY(open_farewell(d));
+	say_farewell(d);
+	loop_run(d->loop);
+	*over = farewell_over(d->farewell);
+	return *over ? orders_wipe(d->orders, WIPE_SILENT, true, "", 0) : OK;
+}
+
+static int wipe(struct daemon *d)
+{
+	bool over = false;
+	enum err e;
+
+	if (!d->orders)
+		open_orders(d);
+	vigil_say(&d->vigil, "READY=1\nSTATUS=wiped: bringing the receipt to a broker");
+	e = d->orders ? wipe_on(d, &over) : ERR_CORRUPT;
+	farewell_close(&d->farewell);
+	if (d->loop)
+		loop_close(&d->loop);
+	orders_close(&d->orders);
+	if (e != OK)
+		complain("cannot go on with the wipe: %s", err_text(e));
+	return e != OK ? 1 : over ? wiped(d) : 0;
+}
+
+static void close_all(struct daemon *d)
+{
 	if (d->gateway)
 		close_inputs(d);
 	pipeline_close(&d->gateway);
@@ -386,10 +539,31 @@ static int serve(struct daemon *d)
 	scout_close(&d->scout);
 	if (d->loop)
 		loop_close(&d->loop);
-	vigil_close(&d->vigil);
+}
+
+static int serve(struct daemon *d)
+{
+	bool good = open_vigil(d), must_wipe = orders_wiped(&d->conf) != WIPE_NONE;
+	int code;
+
+	log_least((enum log_level)d->conf.gateway_log);
+	good = good && !must_wipe && open_all(d);
+	if (good) {
+		log_say(EV_GATEWAY_START, KV_STR("device", d->device), KV_STR("tenant", d->tenant),
+			KV_STR("version", PULLCORD_VERSION), KV_NUM("waiting", pipeline_queued(d->gateway)));
+		vigil_say(&d->vigil, "READY=1");
+		run(d);
+		loop_run(d->loop);
+	}
+	close_all(d);
 	if (good)
 		log_say(EV_GATEWAY_STOP, KV_STR("device", d->device));
-	return good ? 0 : 1;
+	code = good ? 0 : 1;
+	if (must_wipe || orders_standing(d->orders)->wipe != WIPE_NONE)
+		code = wipe(d);
+	orders_close(&d->orders);
+	vigil_close(&d->vigil);
+	return code;
 }
 
 static bool check_brokers(const struct daemon *d)
@@ -411,6 +585,19 @@ static bool check_attest(const struct daemon *d)
 	if (e != OK)
 		complain("%s: [witness] vkey: cannot use %s: %s%s", d->conf_path, d->conf.witness_vkey, err_text(e),
 			 remedy(attest_remedies, e));
+	return e == OK;
+}
+
+static bool check_orders(const struct daemon *d)
+{
+	unsigned line = 0;
+	enum err e = orders_check(&d->conf, &line);
+
+	if (e != OK && line)
+		complain("%s, line %u: %s%s", d->conf.orders_officers, line, err_text(e), remedy(orders_remedies, e));
+	else if (e != OK)
+		complain("%s: [orders] officers: cannot use %s: %s%s", d->conf_path, d->conf.orders_officers, err_text(e),
+			 remedy(orders_remedies, e));
 	return e == OK;
 }
 
@@ -478,11 +665,17 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_ASIDE || task == TASK_ASIDE_JSON)
 		return load_root(d, false) ? list_aside(d, task == TASK_ASIDE_JSON) : 1;
-	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d) || !load_root(d, task == TASK_SERVE))
+	if (task == TASK_SERVE && orders_wiped(&d->conf) == WIPE_SILENT)
+		return wiped(d);
+	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d))
+		return 1;
+	if (task == TASK_SERVE && orders_wiped(&d->conf) != WIPE_NONE)
+		return serve(d);
+	if (!load_root(d, task == TASK_SERVE))
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_attest(d) || !check_inputs(d) || !check_units(d))
+		if (!check_attest(d) || !check_orders(d) || !check_inputs(d) || !check_units(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

@@ -105,9 +105,14 @@ static void send_some(struct gateway *g)
 {
 	struct flight_item at;
 
-	while (g->link.state == LINK_UP && flight_take(g->flight, now_ms(g), &at))
+	while (g->link.state == LINK_UP && flight_take(g->flight, now_ms(g), &at)) {
+		if (held_back(g, at.tier)) {
+			flight_untake(g->flight, &at.id);
+			break;   /* what else there is, is no more important */
+		}
 		if (!send_one(g, &at))
 			break;
+	}
 }
 
 static void fly(struct gateway *g, const struct id *id, const struct outbox_message *m, uint64_t seq)
@@ -239,6 +244,8 @@ static enum err take_event(struct port *p, const struct event *e)
 	if (g->stopping)
 		return ERR_CLOSED;
 	TRY(message_check(e));
+	if (held_back(g, e->kind == EVENT_ALERT ? flight_tier((int)e->alert.priority) : FLIGHT_TIERS - 1))
+		return ERR_DENIED;
 	seen = outbox_seen(g->outbox, e->source, e->source_id, &e->digest);
 	if (seen == SEEN_SAME)
 		return repeated(p, e);
@@ -472,6 +479,7 @@ enum err gateway_state_message(struct gateway *g, bool online, struct message *o
 
 	pipeline_health(g, STUCK_MS, &h);
 	health_state(&h, online, &s);
+	orders_state(g->spec.orders, &s.state);
 	return message_state(&g->from, &s.state, &id, real_us(g), &room, out);
 }
 
@@ -614,6 +622,7 @@ int64_t pipeline_run(struct gateway *g)
 {
 	take_done(g);
 	connection_take(g);
+	gateway_obey(g);
 	connection_tick(g);
 	tick_throttle(g);
 	tick_open(g);

@@ -16,6 +16,7 @@
 #include "self.h"
 #include "uplink.h"
 #include "attest.h"
+#include "orders.h"
 
 struct gateway;
 
@@ -24,6 +25,9 @@ struct pipeline_spec {
 	struct cert cert;
 	struct scout *scout;                /* borrowed until pipeline_close(); NULL: the first broker, the files as they are */
 	struct attest *attest;                /* borrowed until pipeline_close(); NULL: no witness, or it could not become one */
+	struct orders *orders;              /* borrowed until pipeline_close(); NULL: it obeys none but reports */
+	/* What is not the pipeline's to do was ordered: orders_standing() says what; false: it cannot be done. */
+	bool (*obey)(void *ctx, Pullcord__V1__CommandKind kind);
 	const char *device, *tenant;
 	const uint8_t *root;                /* of the outbox, 32 bytes; borrowed for the call */
 	const struct uplink_kind *uplink;

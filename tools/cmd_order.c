@@ -154,8 +154,22 @@ static bool is_of(const Pullcord__V1__CommandReceipt *r, const struct orderfile 
 	return r && r->order.len == SHA256_BYTES && memcmp(r->order.data, f->hash, SHA256_BYTES) == 0;
 }
 
-/* Its last word about the order: not that it has begun. A refusal from before we asked again does not count. */
-static int await_receipt(struct listening *l, const struct orderfile *f, const char *device, long wait_s, int64_t sent_us)
+/* What it has said already: that the order is done; or when it last refused one, which does not count again. */
+static const Pullcord__V1__CommandReceipt *said_before(struct listening *l, const struct orderfile *f, uint64_t *refused_us)
+{
+	const Pullcord__V1__CommandReceipt *r;
+
+	*refused_us = 0;
+	if (next_state(l, login_now_us() + STATE_MS * 1000LL) != OK)
+		return NULL;
+	if (l->state->last_refused)
+		*refused_us = l->state->last_refused->at_us;
+	r = l->state->last_obeyed;
+	return is_of(r, f) && r->outcome != OUTCOME(BEGUN) ? r : NULL;
+}
+
+/* Its last word about the order: not that it has begun. */
+static int await_receipt(struct listening *l, const struct orderfile *f, const char *device, long wait_s, uint64_t refused_us)
 {
 	int64_t until = login_now_us() + wait_s * 1000000LL;
 	bool begun = false;
@@ -168,7 +182,7 @@ static int await_receipt(struct listening *l, const struct orderfile *f, const c
 			return show_receipt(l, device, r);
 		begun = begun || is_of(r, f);
 		r = l->state->last_refused;
-		if (is_of(r, f) && (int64_t)r->at_us >= sent_us - HOUR_US / 12)
+		if (is_of(r, f) && r->at_us != refused_us)
 			return show_receipt(l, device, r);
 	}
 	if (e != ERR_BUSY)
@@ -574,23 +588,27 @@ static int publish(struct sending *s)
 
 static int send_order(struct sending *s, const struct opt_page *page, const char *path)
 {
-	int64_t now = login_now_us();
+	const Pullcord__V1__CommandReceipt *before;
+	uint64_t refused_us;
 	int code = load_order(s, path);
 
-	if (code != CMD_DONE)
-		return code;
-	if (now >= s->f.w.expires_us) {
+	if (code == CMD_DONE && login_now_us() >= s->f.w.expires_us) {
 		report_error("the order %s has expired", path);
 		return CMD_NO;
 	}
-	code = listen_to(&s->l, page, s->device);
+	if (code == CMD_DONE)
+		code = listen_to(&s->l, page, s->device);
 	if (code == CMD_DONE)
 		code = check_tenant(s);
-	if (code == CMD_DONE)
-		code = publish(s);
+	if (code != CMD_DONE)
+		return code;
+	before = said_before(&s->l, &s->f, &refused_us);
+	if (before)
+		return show_receipt(&s->l, s->device, before);
+	code = publish(s);
 	if (code != CMD_DONE || !s->wait_s)
 		return code;
-	return await_receipt(&s->l, &s->f, s->device, s->wait_s, now);
+	return await_receipt(&s->l, &s->f, s->device, s->wait_s, refused_us);
 }
 
 static int order_send(int argc, char **argv)
@@ -619,13 +637,18 @@ static int order_send(int argc, char **argv)
 
 static int await_order(struct sending *s, const struct opt_page *page, const char *path)
 {
+	const Pullcord__V1__CommandReceipt *before;
+	uint64_t refused_us;
 	int code = load_order(s, path);
 
 	if (code == CMD_DONE)
 		code = listen_to(&s->l, page, s->device);
 	if (code == CMD_DONE)
 		code = check_tenant(s);
-	return code == CMD_DONE ? await_receipt(&s->l, &s->f, s->device, s->wait_s, 0) : code;
+	if (code != CMD_DONE)
+		return code;
+	before = said_before(&s->l, &s->f, &refused_us);
+	return before ? show_receipt(&s->l, s->device, before) : await_receipt(&s->l, &s->f, s->device, s->wait_s, refused_us);
 }
 
 static int order_await(int argc, char **argv)

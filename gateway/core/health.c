@@ -73,6 +73,8 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_CLOCK] = h->clock_quality == PULLCORD__V1__CLOCK_QUALITY__CLOCK_WRONG;
 	is[HEALTH_CERTIFICATE] = t->kind[TROUBLE_CERTIFICATE].on;
 	is[HEALTH_RECORD] = t->kind[TROUBLE_RECORD].on;
+	is[HEALTH_ORDER] = t->kind[TROUBLE_ORDER].on;
+	is[HEALTH_QUARANTINE] = t->kind[TROUBLE_QUARANTINE].on;
 	is[HEALTH_RECORD_SILENT] = t->kind[TROUBLE_RECORD_SILENT].on;
 }
 

@@ -31,7 +31,7 @@ static enum err write_all(int fd, struct span text)
 }
 
 /* What lies there under the temporary name is left over from a crash, or somebody's trap: it is not written to. */
-static enum err write_beside(const char *beside, struct span text, unsigned mode)
+static enum err write_beside(const char *beside, struct span text, unsigned mode, bool flush)
 {
 	CLEANUP(fd_cleanup) int fd = -1;
 
@@ -40,20 +40,37 @@ static enum err write_beside(const char *beside, struct span text, unsigned mode
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || fchmod(fd, (mode_t)mode) != 0)
 		return err_of_errno();
-	return write_all(fd, text);
+	TRY(write_all(fd, text));
+	return flush && fsync(fd) != 0 ? err_of_errno() : OK;
 }
 
-enum err whole_write(const char *path, struct span text, unsigned mode)
+/* That it has this name is kept in the folder. */
+static enum err flush_folder(const char *path)
+{
+	CLEANUP(fd_cleanup) int fd = -1;
+	char folder[WHOLE_PATH_MAX];
+	const char *end = strrchr(path, '/');
+
+	if (!span_text(end ? span(path, (size_t)(end - path) + (end == path)) : SPAN_LIT("."), folder, sizeof(folder)))
+		return ERR_TOO_LARGE;
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 || fsync(fd) != 0 ? err_of_errno() : OK;
+}
+
+static enum err put_there(const char *path, struct span text, unsigned mode, bool flush)
 {
 	char beside[WHOLE_PATH_MAX];
 	enum err e;
 
 	if (snprintf(beside, sizeof(beside), "%s.tmp", path) >= (int)sizeof(beside))
 		return ERR_TOO_LARGE;
-	e = write_beside(beside, text, mode);
+	e = write_beside(beside, text, mode, flush);
 	if (e == OK && rename(beside, path) != 0)
 		e = err_of_errno();
 	if (e != OK)
 		(void)unlink(beside);
-	return e;
+	return e == OK && flush ? flush_folder(path) : e;
 }
+
+enum err whole_write(const char *path, struct span text, unsigned mode) { return put_there(path, text, mode, false); }
+enum err whole_keep(const char *path, struct span text, unsigned mode) { return put_there(path, text, mode, true); }

@@ -1,5 +1,5 @@
 /* whole: small files of which a reader finds the old or the new, never a part: written beside it as PATH.tmp and renamed.
- * Not flushed: after a power cut the file may be old, or empty. For what is told again soon. */
+ * whole_write() does not flush: after a power cut the file may be old, or empty. For what is told again soon. */
 #ifndef PULLCORD_WHOLE_H
 #define PULLCORD_WHOLE_H
 
@@ -11,5 +11,7 @@
 /* `mode` whatever the umask says. ERR_NOT_FOUND (no such folder), ERR_DENIED (also a read-only file system), ERR_FULL,
  * ERR_IO, ERR_TOO_LARGE (the path). Waits for the disk. */
 enum err whole_write(const char *path, struct span text, unsigned mode) MUST_USE;
+/* The same, and OK means that it survives a power cut. */
+enum err whole_keep(const char *path, struct span text, unsigned mode) MUST_USE;
 
 #endif

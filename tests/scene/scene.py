@@ -20,6 +20,7 @@ import traceback
 from pathlib import Path
 
 import attacks    # its steps
+import officers   # its steps
 import thief      # its steps
 import vital      # its steps
 import witnesses  # its steps

@@ -4,7 +4,7 @@ import hashlib
 
 PARTY = {"device": 1, "user": 2, "broker": 3}
 PRIORITY = {"info": 1, "low": 2, "medium": 3, "high": 4, "code": 5}
-KIND = {"alert": 1, "alert-update": 2, "observations": 3, "device-state": 4, "chat-message": 7, "broadcast": 9}
+KIND = {"alert": 1, "alert-update": 2, "observations": 3, "device-state": 4, "device-command": 5, "chat-message": 7, "broadcast": 9}
 
 
 def varint(n):
@@ -76,6 +76,11 @@ def alert_update(alert_id, key, state, by, at_us):
 
 def device_state(online, since_us):
     return number(1, int(online)) + fixed64(2, since_us) + data(3, "forged")
+
+
+def device_command(command, counter, nonce, detail, expires_us, approvals):
+    return (number(1, command) + number(2, counter) + data(3, nonce) + data(4, detail) + fixed64(5, expires_us)
+            + b"".join(data(6, data(1, officer) + data(2, signature)) for officer, signature in approvals))
 
 
 def chat(text):

@@ -165,6 +165,37 @@ static void what_waits_for_a_restart_is_named(void **state)
 	}
 }
 
+static void what_is_ordered_from_afar_is_a_small_part(void **state)
+{
+	static const struct { const char *text, *fault; } bad[] = {
+		{ "[uplink]\nhost = evil.example\n", "[uplink] host cannot be changed from afar" },
+		{ "[orders]\nofficers = /tmp/mine\n", "[orders] officers cannot be changed from afar" },
+		{ "[gateway]\nroot_key = /tmp/mine\n", "[gateway] root_key cannot be changed from afar" },
+		{ "[input n]\naddress = 127.0.0.1:2575\n", "[input n] address cannot be changed from afar" },
+		{ "[units]\nW = w\n", "[units] W cannot be changed from afar" },
+		{ "[throttle]\nburst = 0\n", "burst must be a whole number from 1" },
+		{ "[throttle]\nburst = 5\nburst = 6\n", "burst is given twice" },
+		{ "burst = 5\n", "cannot be changed from afar" }, { "[throttle]\nburst\n", "this is neither" },
+	};
+	struct conf before;
+
+	(void)state;
+	assert_int_equal(parse(INPUT), OK);
+	before = c;
+	for (size_t i = 0; i < countof(bad); i++) {
+		assert_int_equal(conf_order(span_str(bad[i].text), &c, &fault), ERR_SYNTAX);
+		assert_non_null(strstr(fault.text, bad[i].fault));
+		assert_memory_equal(&before, &c, sizeof(c));
+	}
+	assert_int_equal(conf_order(SPAN_LIT(""), &c, &fault), OK);
+	assert_memory_equal(&before, &c, sizeof(c));
+	assert_int_equal(conf_order(SPAN_LIT("[throttle]\nburst = 5\n[gateway]\nstate_s = 60\nlog = debug\n"), &c, &fault), OK);
+	assert_int_equal(c.throttle_burst, 5);
+	assert_int_equal(c.gateway_state_s, 60);
+	assert_int_equal(c.gateway_log, 0);
+	assert_null(conf_changed(&before, &c, (char[CONF_TEXT]){ 0 }));   /* nothing that waits for a restart */
+}
+
 static char *printed(void (*print)(FILE *))
 {
 	char *text = NULL;
@@ -238,6 +269,7 @@ int main(void)
 		cmocka_unit_test(a_line_and_a_file_are_bounded),
 		cmocka_unit_test(a_fault_leaves_the_settings_as_they_were),
 		cmocka_unit_test(what_waits_for_a_restart_is_named),
+		cmocka_unit_test(what_is_ordered_from_afar_is_a_small_part),
 		cmocka_unit_test(the_sample_says_the_defaults_and_is_accepted),
 		cmocka_unit_test(the_manual_says_what_conf_def_says),
 		cmocka_unit_test(the_files_we_ship_are_accepted),

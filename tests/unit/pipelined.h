@@ -30,7 +30,7 @@ struct sent {
 	bool retain;
 	uint32_t expiry_s;
 	size_t n;
-	uint8_t payload[2048];
+	uint8_t payload[3072];
 };
 
 static struct broker {
@@ -172,12 +172,15 @@ static const char *device = "nc-1";
 static struct cert cert;
 static struct attest *attest;             /* NULL: no witness */
 static struct scout *scout;               /* NULL: one broker, the files as they are */
+static struct orders *orders;             /* NULL: it obeys nobody */
+static bool (*obey)(void *ctx, Pullcord__V1__CommandKind kind);
 
 static inline void start(void)
 {
 	const struct pipeline_spec spec = {
 		.conf = &conf, .device = device, .tenant = "mercy", .root = root, .uplink = &fake_uplink,
-		.cert = cert, .attest = attest, .scout = scout, .now_ms = fake_now, .real_us = fake_real, .wake = no_wake,
+		.cert = cert, .attest = attest, .scout = scout, .orders = orders, .obey = obey, .now_ms = fake_now,
+		.real_us = fake_real, .wake = no_wake,
 	};
 
 	assert_int_equal(pipeline_open(&spec, &g), OK);

@@ -79,6 +79,16 @@ static void it_is_there_with_its_mode_whatever_the_umask(void **state)
 	assert_int_equal(files(), 1);
 }
 
+static void what_is_kept_is_whole_too(void **state)
+{
+	(void)state;
+	assert_int_equal(whole_keep(scratch_path(&scratch, "standing"), SPAN_LIT("old"), 0600), OK);
+	assert_int_equal(whole_keep(scratch_path(&scratch, "standing"), SPAN_LIT("new"), 0600), OK);
+	assert_holds(scratch_path(&scratch, "standing"), "new");
+	assert_int_equal(whole_keep(scratch_path(&scratch, "no/such/folder"), SPAN_LIT("x"), 0600), ERR_NOT_FOUND);
+	assert_int_equal(files(), 1);
+}
+
 /* Somebody who may write to the folder must not have us write elsewhere. */
 static void a_link_in_its_way_is_not_followed(void **state)
 {
@@ -151,6 +161,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH(it_is_there_with_its_mode_whatever_the_umask), WITH(a_link_in_its_way_is_not_followed),
+		WITH(what_is_kept_is_whole_too),
 		WITH(what_fails_is_named_and_leaves_the_old), WITH(no_reader_ever_finds_a_part),
 	};
 

@@ -1,0 +1,191 @@
+#include "farewell.h"
+
+#include <stdlib.h>
+
+#include "link.h"
+#include "log.h"
+#include "message.h"
+#include "outbox.h"
+#include "scout.h"
+
+#define RUN_MS 1000
+#define ANSWER_MS 30000                 /* connected, and nothing comes back: once more */
+
+struct farewell {
+	struct farewell_spec spec;
+	struct message_from from;
+	struct id_maker ids;
+	struct uplink *uplink;
+	struct link link;
+	struct scout_broker broker[SCOUT_BROKERS_MAX];
+	unsigned brokers, at;
+	struct id told;
+	int64_t told_ms;
+	bool heard;                     /* a broker has it */
+	uint8_t room[OUTBOX_ENVELOPE_MAX];
+};
+
+static int64_t now_ms(const struct farewell *f) { return f->spec.now_ms(f->spec.ctx); }
+static int64_t real_us(const struct farewell *f) { return f->spec.real_us(f->spec.ctx); }
+
+static uint32_t random32(void)
+{
+	uint32_t r;
+
+	crypt_random(&r, sizeof(r));
+	return r;
+}
+
+/* The will says the same: whoever takes the connection down publishes it. */
+static void last_word(struct farewell *f, struct message *out)
+{
+	Pullcord__V1__DeviceState s = PULLCORD__V1__DEVICE_STATE__INIT;
+	struct put room = put(f->room, sizeof(f->room));
+	struct id id = id_next(&f->ids, real_us(f) / 1000);
+	enum err e;
+
+	s.since_us = (uint64_t)real_us(f);
+	s.version = (char *)(uintptr_t)PULLCORD_VERSION;
+	orders_state(f->spec.orders, &s);
+	e = message_state(&f->from, &s, &id, real_us(f), &room, out);
+	must(e == OK);   /* names and lengths were checked */
+}
+
+static struct uplink_message retained(const struct message *m) { return (struct uplink_message){ m->topic, m->envelope, m->id, true, 0 }; }
+
+static void step(struct farewell *f, enum link_event e);
+
+static void dial(struct farewell *f)
+{
+	const struct scout_broker *b = &f->broker[f->at];
+	struct uplink_message will;
+	struct message m;
+
+	last_word(f, &m);
+	will = retained(&m);
+	f->spec.uplink->dial(f->uplink, &(struct uplink_place){ b->host, b->port }, &will);
+}
+
+static void tell(struct farewell *f)
+{
+	struct uplink_message u;
+	struct message m;
+
+	last_word(f, &m);
+	u = retained(&m);
+	f->told = m.id;
+	f->told_ms = now_ms(f);
+	if (f->spec.uplink->send(f->uplink, &u) != OK)
+		step(f, LINK_EV_LOST);
+}
+
+static void step(struct farewell *f, enum link_event e)
+{
+	switch (link_step(&f->link, e, now_ms(f), random32())) {
+	case LINK_DIAL:
+		dial(f);
+		break;
+	case LINK_GREET:
+		tell(f);
+		break;
+	case LINK_DROP:
+		f->spec.uplink->hangup(f->uplink);
+		break;
+	case LINK_BYE:
+		step(f, LINK_EV_SAID);   /* it has been */
+		break;
+	default:
+		break;
+	}
+}
+
+static void lost(struct farewell *f, const char *why)
+{
+	log_say(EV_UPLINK_LOST, KV_STR("host", f->broker[f->at].host), KV_STR("why", why));
+	if (f->link.state == LINK_DIALING)
+		f->at = (f->at + 1) % f->brokers;
+}
+
+static void acked(struct farewell *f, const struct uplink_event *u)
+{
+	if (f->link.state != LINK_UP || memcmp(&u->id, &f->told, sizeof(f->told)) != 0)
+		return;
+	f->heard = u->reason < 0x80;
+	if (!f->heard)
+		log_say(EV_UPLINK_LOST, KV_STR("host", f->broker[f->at].host), KV_STR("why", "it does not take the receipt"),
+			KV_NUM("reason", u->reason));
+	step(f, f->heard ? LINK_EV_STOP : LINK_EV_LOST);
+}
+
+static void take(struct farewell *f, const struct uplink_event *u)
+{
+	switch (u->kind) {
+	case UPLINK_UP:
+		step(f, LINK_EV_CONNECTED);
+		break;
+	case UPLINK_LOST:
+		lost(f, u->why);
+		step(f, LINK_EV_LOST);
+		break;
+	case UPLINK_ACK:
+		acked(f, u);
+		break;
+	default:
+		break;
+	}
+}
+
+int64_t farewell_run(struct farewell *f)
+{
+	struct uplink_event u;
+	int64_t left;
+
+	while (f->spec.uplink->next(f->uplink, &u))
+		take(f, &u);
+	if (f->link.state == LINK_UP && now_ms(f) - f->told_ms >= ANSWER_MS) {
+		lost(f, "connected, but nothing is answered");
+		step(f, LINK_EV_LOST);
+	}
+	if (f->link.deadline_ms && now_ms(f) >= f->link.deadline_ms) {
+		if (f->link.state == LINK_DIALING)
+			lost(f, "no answer in time");
+		step(f, LINK_EV_TIMEOUT);
+	}
+	left = f->link.deadline_ms ? f->link.deadline_ms - now_ms(f) : RUN_MS;
+	return left < 0 ? 0 : left < RUN_MS ? left : RUN_MS;
+}
+
+bool farewell_over(const struct farewell *f) { return f->heard && f->link.state == LINK_DOWN; }
+
+enum err farewell_open(const struct farewell_spec *spec, struct farewell **out)
+{
+	CLEANUP(farewell_close) struct farewell *f = calloc(1, sizeof(*f));
+	const struct conf *c = spec->conf;
+	unsigned others = 0;
+
+	if (!f)
+		return ERR_FULL;
+	f->spec = *spec;
+	f->from = (struct message_from){ spec->tenant, spec->device };
+	snprintf(f->broker[0].host, sizeof(f->broker[0].host), "%s", c->uplink_host);
+	f->broker[0].port = (unsigned)c->uplink_port;
+	TRY(scout_read_brokers(c->uplink_others, (unsigned)c->uplink_port, f->broker + 1, SCOUT_BROKERS_MAX - 1, &others));
+	f->brokers = 1 + others;
+	id_init(&f->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device), (uint16_t)random32());
+	link_init(&f->link, c->uplink_connect_timeout_ms + 1000);
+	TRY(spec->uplink->open(&(struct uplink_spec){
+		c->uplink_cafile, c->uplink_certfile, c->uplink_keyfile, spec->device, (unsigned)c->uplink_keepalive_s,
+		(unsigned)c->uplink_connect_timeout_ms, spec->wake, spec->ctx }, &f->uplink));
+	step(f, LINK_EV_START);
+	*out = f;
+	f = NULL;
+	return OK;
+}
+
+void farewell_close(struct farewell **f)
+{
+	if (*f && (*f)->uplink)
+		(*f)->spec.uplink->close(&(*f)->uplink);
+	free(*f);
+	*f = NULL;
+}

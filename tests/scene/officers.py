@@ -1,0 +1,159 @@
+"""Steps of officers who order a device about, and of whoever forges that."""
+import base64
+import json
+import time
+
+import wire
+from house import Trouble, tail, wait_for
+from stage import expect, seconds_of, step
+
+OFFICERS = ("ana", "ben")
+COMMAND = {"log-level": 4, "quarantine": 5, "wipe": 6}
+
+
+def key(stage, officer):
+    return stage.house.root / f"{officer}.key"
+
+
+def order(stage, name):
+    return stage.house.root / f"{name}.order"
+
+
+def signatures_of(lines):
+    """Names and signatures, without the key's id, of the lines of a note."""
+    rows = [row.removeprefix("\u2014 ").split(" ") for row in lines.strip().split("\n")]
+    return [(officer, base64.b64decode(text)[4:]) for officer, text in rows]
+
+
+def login(stage, user):
+    house = stage.house
+    return ["--user", user, "--password-file", house.password_file(user), "--dir", house.dir]
+
+
+@step("gateway {device} obeys officers")
+def _(stage, device):
+    """Ana and Ben; Eve's key says that it is Ben's."""
+    house, gateway = stage.made(), stage.gateways[device]
+    officers = gateway.home / "officers"
+    lines = [house.tool("order", "key", "--name", f"mercy/officer/{o}", "--out", key(stage, o)).stdout for o in OFFICERS]
+    officers.write_text("".join(lines))
+    house.tool("order", "key", "--name", "mercy/officer/ben", "--out", key(stage, "eve"))
+    with open(gateway.ini, "a") as file:
+        file.write(f"\n[orders]\nofficers = {officers}\nfolder = {gateway.home}/orders\n")
+
+
+@step("{user} writes {name}: {what...}")
+def _(stage, user, name, what):
+    path = order(stage, name)
+    path.unlink(missing_ok=True)
+    wait_for(f"{user} writes {name}", 30 * stage.house.patience,
+             lambda: stage.house.tool("order", "write", *what.split(), "--out", path, *login(stage, user),
+                                      check=False).returncode == 0, poll=0.5)
+
+
+@step("{officer} signs {name}")
+def _(stage, officer, name):
+    stage.house.tool("order", "sign", order(stage, name), "--key", key(stage, officer))
+
+
+@step("{name} says {new} instead of {old}")
+def _(stage, name, new, old):
+    text = order(stage, name).read_text()
+    expect(f"{old} in it", True, old in text, text)
+    order(stage, name).write_text(text.replace(old, new, 1))
+
+
+@step("{name} is as {other} was")
+def _(stage, name, other):
+    order(stage, name).write_text(order(stage, other).read_text())
+
+
+@step("{user} orders {name} -> {outcome}")
+def _(stage, user, name, outcome):
+    """done, failed; refused, and why in brackets."""
+    done = stage.house.run([stage.house.build / "pullcord", "order", "send", order(stage, name), "--json", "--wait", "30",
+                            *login(stage, user)], seconds=60)
+    if not done.stdout.strip():
+        raise Trouble(f"nothing came back: {done.stderr}")
+    receipt = json.loads(done.stdout)
+    got = receipt["outcome"] + (f"({receipt['why']})" if receipt["why"] else "")
+    expect("the device says", outcome, got, done.stdout + done.stderr)
+    expect("exit status", 0 if outcome == "done" else 1, done.returncode, done.stdout + done.stderr)
+    if outcome == "done":
+        expect("signed", "yes", receipt["signed"])
+
+
+def publish(stage, user, name, why, expires_us=None):
+    """Without our tool, which knows when an order is no good."""
+    house, path = stage.house, stage.house.root / "command"
+    fields, signatures = order(stage, name).read_text().split("\n\u2014 ", 1)
+    line = dict(row.split(" ", 1) for row in fields.split("\n")[1:] if " " in row)
+    body = wire.device_command(COMMAND[line["command"]], int(line["counter"]), bytes.fromhex(line["nonce"]),
+                               fields.split("\n", 8)[8][:int(line["detail"])], expires_us or int(line["expires"]),
+                               signatures_of(signatures))
+    stage.sequence += 1
+    path.write_bytes(wire.envelope(house.tenant, "user", user, "device-command", body, int(time.time() * 1e6),
+                                   sequence=stage.sequence))
+    done = house.run(["mosquitto_pub", *house.tls(user), "-t", f"{house.tenant}/device/{line['device']}/cmd", "-q", "1",
+                      "-f", path])
+    expect("exit status of mosquitto_pub", 0, done.returncode, done.stderr)
+    shown = {}
+
+    def refused():
+        shown.update(json.loads(house.tool("order", "status", line["device"], "--json", *login(stage, user)).stdout))
+        return shown["refused"] == f"{line['command']}: {why}"
+    try:
+        wait_for("", 20 * house.patience, refused, poll=0.2)
+    except Trouble:
+        raise Trouble(f"it says: {shown}") from None
+
+
+@step("{user} publishes {name} by hand, expired {ago} ago -> {why}")
+def _(stage, user, name, ago, why):
+    publish(stage, user, name, why, int((time.time() - seconds_of(ago)) * 1e6))
+
+
+@step("{user} publishes {name} by hand -> {why}")
+def _(stage, user, name, why):
+    publish(stage, user, name, why)
+
+
+@step("{user} awaits {name} -> done within {period}")
+def _(stage, user, name, period):
+    done = stage.house.run([stage.house.build / "pullcord", "order", "await", order(stage, name), "--json", "--wait",
+                            str(int(seconds_of(period) * stage.house.patience)), *login(stage, user)], seconds=120)
+    expect("exit status", 0, done.returncode, done.stdout + done.stderr)
+    receipt = json.loads(done.stdout)
+    expect("receipt", ("done", "yes"), (receipt["outcome"], receipt["signed"]), done.stdout)
+
+
+@step("gateway {device} has obeyed {count}")
+def _(stage, device, count):
+    done = stage.house.tool("order", "status", device, "--json", *login(stage, "opa"))
+    expect("orders obeyed", int(count), json.loads(done.stdout)["obeyed"], done.stdout)
+
+
+@step("gateway {device} ends as wiped within {period}")
+def _(stage, device, period):
+    gateway = stage.gateways[device]
+    try:
+        wait_for("", seconds_of(period) * stage.house.patience, lambda: not gateway.process.alive())
+    except Trouble:
+        raise Trouble(f"it still runs:\n{tail(gateway.process.text())}") from None
+    expect("exit status", 3, gateway.process.child.returncode, tail(gateway.process.text()))
+
+
+@step("gateway {device} has no keys any more")
+def _(stage, device):
+    gateway = stage.gateways[device]
+    left = [str(p) for p in (gateway.home / "outbox.key", gateway.home / "outbox.mdb", stage.house.folder(device) / "device.key")
+            if p.exists()]
+    expect("what is left of them", [], left)
+
+
+@step("gateway {device} start again -> wiped")
+def _(stage, device):
+    gateway = stage.gateways[device]
+    done = stage.house.run([stage.house.build / "pullcord-gateway", "--config", gateway.ini])
+    expect("exit status", 3, done.returncode, done.stdout + done.stderr)
+    expect("it says so", True, "was wiped" in done.stderr, done.stderr)

@@ -1,0 +1,365 @@
+/* orders: a gateway that is ordered about: what it does, has on disk before, and says after. */
+#include "pipelined.h"
+
+#include "ordered.h"
+
+static unsigned asked;
+static Pullcord__V1__CommandKind asked_for;
+static struct standing when_asked;
+static bool able;
+
+static bool note_obey(void *ctx, Pullcord__V1__CommandKind kind)
+{
+	(void)ctx;
+	asked++;
+	asked_for = kind;
+	when_asked = on_disk();
+	return able;
+}
+
+static int make_ordered(void **state)
+{
+	if (make(state))
+		return -1;
+	pipeline_close(&g);
+	asked = 0;
+	able = true;
+	obey = note_obey;
+	make_device();
+	if (open_orders() != OK)
+		return -1;
+	start();
+	come_up();
+	return 0;
+}
+
+static int drop_ordered(void **state)
+{
+	pipeline_close(&g);
+	orders_close(&orders);
+	obey = NULL;
+	return drop(state);
+}
+
+#define WITH_ORDERS(test) cmocka_unit_test_setup_teardown(test, make_ordered, drop_ordered)
+
+static void send(const struct orderfile *f)
+{
+	struct orderfile_command c;
+
+	assert_int_equal(orderfile_command(f, &c), OK);
+	from_broker("mercy/device/nc-1/cmd", PULLCORD__V1__PARTY__PARTY_USER, "opa", &c.c.base);
+}
+
+static const Pullcord__V1__DeviceState *read_state(const struct sent *s)
+{
+	struct envelope e;
+	struct topic t;
+
+	arena.used = 0;
+	assert_int_equal(topic_parse(span_str(s->topic), &t), OK);
+	assert_int_equal(envelope_open(span(s->payload, s->n), &t, 0, &arena, &e), OK);
+	return e.body.state;
+}
+
+/* What it said of itself last, when that is of so many obeyed and has an outcome. */
+static const Pullcord__V1__DeviceState *state_of(uint64_t executed, Pullcord__V1__CommandOutcome outcome)
+{
+	for (int i = 0; i < 5000; i++) {
+		unsigned n = sent_count("/state");
+		const Pullcord__V1__DeviceState *s = n ? read_state(sent("/state", n - 1)) : NULL;
+
+		if (s && s->executed == executed && s->last_obeyed && s->last_obeyed->outcome == outcome)
+			return s;
+		now += 250;
+		usleep(500);
+		run();
+	}
+	return NULL;
+}
+
+static const Pullcord__V1__DeviceState *refused_for(enum order_verdict why)
+{
+	for (int i = 0; i < 5000; i++) {
+		unsigned n = sent_count("/state");
+		const Pullcord__V1__DeviceState *s = n ? read_state(sent("/state", n - 1)) : NULL;
+
+		if (s && s->last_refused && strcmp(s->last_refused->why, order_word(why)) == 0)
+			return s;
+		now += 250;
+		usleep(500);
+		run();
+	}
+	return NULL;
+}
+
+static void obeyed(Pullcord__V1__CommandKind kind, const char *detail)
+{
+	uint64_t number = orders_standing(orders)->executed + 1;
+	struct orderfile f;
+
+	write_order(&f, kind, detail, 1);
+	send(&f);
+	assert_non_null(state_of(number, OUTCOME(DONE)));
+}
+
+static void what_is_to_be_quoted_is_told(void **state)
+{
+	const Pullcord__V1__DeviceState *s = read_state(sent("/state", 0));
+
+	(void)state;
+	assert_int_equal(s->nonce.len, WARRANT_NONCE);
+	assert_memory_equal(s->nonce.data, on_disk().nonce, WARRANT_NONCE);
+	assert_int_equal(s->executed, 0);
+	assert_null(s->last_obeyed);
+}
+
+static void an_order_is_obeyed_once_and_the_device_signs_for_it(void **state)
+{
+	const Pullcord__V1__DeviceState *s;
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(QUARANTINE), "on", 1);
+	send(&f);
+	s = state_of(1, OUTCOME(DONE));
+	assert_non_null(s);
+	assert_true(s->quarantined);
+	assert_memory_equal(s->last_obeyed->order.data, f.hash, SHA256_BYTES);
+	assert_int_equal(orderfile_receipt(s->last_obeyed, "mercy", "nc-1", ca_path), OK);
+	assert_true(on_disk().quarantined);
+	send(&f);
+	assert_non_null(refused_for(ORDER_COUNTER));
+	assert_int_equal(on_disk().executed, 1);
+}
+
+static void it_is_on_disk_before_it_is_done(void **state)
+{
+	(void)state;
+	obeyed(KIND(SETTINGS), "[throttle]\nburst = 5\n");
+	assert_int_equal(asked, 1);
+	assert_int_equal(asked_for, KIND(SETTINGS));
+	assert_int_equal(when_asked.executed, 1);
+	assert_int_equal(when_asked.last.outcome, OUTCOME(BEGUN));
+	assert_string_equal(when_asked.settings, "[throttle]\nburst = 5\n");
+}
+
+static void what_cannot_be_kept_is_not_done(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	assert_int_equal(remove(standing_path), 0);
+	assert_int_equal(rmdir(conf.orders_folder), 0);
+	write_order(&f, KIND(LOG_LEVEL), "debug", 1);
+	send(&f);
+	assert_non_null(refused_for(ORDER_DISK));
+	assert_int_equal(asked, 0);
+	assert_int_equal(mkdir(conf.orders_folder, 0700), 0);
+	send(&f);   /* it is still the next one */
+	assert_non_null(state_of(1, OUTCOME(DONE)));
+	assert_int_equal(asked, 1);
+}
+
+static void what_fails_is_said_to_have_failed(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	able = false;
+	write_order(&f, KIND(LOG_LEVEL), "debug", 1);
+	send(&f);
+	assert_non_null(state_of(1, OUTCOME(FAILED)));
+	write_order(&f, KIND(RENEW), "", 1);    /* there is no CA to ask */
+	send(&f);
+	assert_non_null(state_of(2, OUTCOME(FAILED)));
+	assert_int_equal(asked, 1);
+}
+
+static void forged_ones_are_told_and_change_nothing(void **state)
+{
+	struct standing before = on_disk(), after;
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(WIPE), "", 1);
+	send(&f);
+	assert_non_null(refused_for(ORDER_TOO_FEW));
+	assert_true(sent_count("/alert/medium/") == 1);
+	assert_string_equal(read_alert(sent("/alert/medium/", 0))->code, "gateway.order-refused");
+	assert_non_null(strstr(last_log, "why=too-few"));
+	write_order(&f, KIND(WIPE), "", 2);
+	f.by[1].sig[3] ^= 1;
+	send(&f);
+	assert_non_null(refused_for(ORDER_SIGNATURE));
+	write_order(&f, KIND(WIPE), "", 0);
+	send(&f);
+	assert_non_null(refused_for(ORDER_UNSIGNED));
+	after = on_disk();
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(asked, 0);
+}
+
+static void only_some_settings_are_changed_from_afar(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(SETTINGS), "[throttle]\nburst = 5\n[uplink]\nhost = evil.example\n", 1);
+	send(&f);
+	assert_non_null(strstr(refused_for(ORDER_DETAIL)->last_refused->text, "line 4: [uplink] host"));
+	write_order(&f, KIND(SETTINGS), "[throttle]\nburst = 0\n", 1);
+	send(&f);
+	now += 60000;
+	assert_non_null(refused_for(ORDER_DETAIL));
+	assert_int_equal(on_disk().executed, 0);
+}
+
+static void in_quarantine_only_emergencies_pass(void **state)
+{
+	(void)state;
+	push_medium("1", 1, PHASE(START));      /* committed and not yet sent when it comes */
+	obeyed(KIND(QUARANTINE), "on");
+	assert_int_equal(push(alert("2", 2, PRIORITY(MEDIUM), PHASE(START))), ERR_DENIED);
+	push_high("3", 3);
+	run();
+	assert_string_equal(read_alert(sent("/alert/high/", 0))->text, "SpO2 low");
+	now += 1000;
+	run();
+	assert_string_equal(read_alert(sent("/alert/high/", 1))->code, "gateway.refusing");   /* look at the beds */
+	obeyed(KIND(QUARANTINE), "off");
+	push_medium("4", 4, PHASE(START));
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "4"), 1);
+}
+
+static void what_waits_in_quarantine_is_sent_after_it(void **state)
+{
+	struct orders *with = orders;
+
+	(void)state;
+	obeyed(KIND(QUARANTINE), "on");
+	pipeline_close(&g);
+	orders = NULL;                  /* kept before it came */
+	start();
+	push_medium("1", 1, PHASE(START));
+	run();
+	pipeline_close(&g);
+	orders = with;
+	start();
+	come_up();
+	for (int i = 0; i < 5; i++) {
+		now += 1000;
+		run();
+	}
+	assert_int_equal(pipeline_queued(g), 1);
+	assert_string_equal(read_alert(sent("/alert/medium/", sent_count("/alert/medium/") - 1))->code, "gateway.quarantined");
+	obeyed(KIND(QUARANTINE), "off");
+	run();
+	assert_string_equal(read_alert(sent("/alert/medium/", sent_count("/alert/medium/") - 1))->text, "SpO2 low");
+}
+
+static void what_was_begun_is_done_after_a_restart(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(LOG_LEVEL), "debug", 1);
+	able = false;
+	send(&f);
+	for (int i = 0; i < 5000 && !asked; i++) {
+		usleep(500);
+		pipeline_run(g);
+	}
+	assert_int_equal(asked, 1);
+	pipeline_close(&g);
+	orders_close(&orders);
+	{
+		uint8_t bytes[STANDING_BYTES_MAX];
+		struct put out = put(bytes, sizeof(bytes));
+		FILE *file = fopen(standing_path, "w");
+
+		assert_int_equal(standing_write(&when_asked, &out), OK);   /* as if the power had gone then */
+		fwrite(out.p, 1, out.n, file);
+		fclose(file);
+	}
+	able = true;
+	assert_int_equal(open_orders(), OK);
+	start();
+	come_up();
+	assert_non_null(state_of(1, OUTCOME(DONE)));
+	assert_int_equal(asked, 2);
+	assert_string_equal(on_disk().log_level, "debug");
+}
+
+static void a_wipe_is_begun_and_then_nothing_else(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(WIPE), "", 2);
+	send(&f);
+	for (int i = 0; i < 5000 && !asked; i++) {
+		usleep(500);
+		run();
+	}
+	assert_int_equal(asked_for, KIND(WIPE));
+	assert_int_equal(when_asked.wipe, WIPE_BEGUN);
+	assert_int_equal(orders_wiped(&conf), WIPE_BEGUN);
+	write_order(&f, KIND(QUARANTINE), "on", 1);
+	send(&f);
+	assert_non_null(refused_for(ORDER_BUSY));
+	assert_int_equal(asked, 1);
+}
+
+static void what_is_damaged_is_not_taken_for_nothing(void **state)
+{
+	FILE *f = fopen(standing_path, "r+");
+
+	(void)state;
+	fputc('x', f);
+	fclose(f);
+	pipeline_close(&g);
+	orders_close(&orders);
+	assert_int_equal(open_orders(), ERR_CORRUPT);
+	start();
+}
+
+static void without_officers_nobody_is_obeyed(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(QUARANTINE), "on", 1);
+	pipeline_close(&g);
+	orders_close(&orders);
+	conf.orders_officers[0] = '\0';
+	assert_int_equal(open_orders(), OK);
+	start();
+	come_up();
+	assert_int_equal(read_state(sent("/state", sent_count("/state") - 1))->nonce.len, 0);
+	send(&f);
+	assert_non_null(refused_for(ORDER_UNARMED));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		WITH_ORDERS(what_is_to_be_quoted_is_told),
+		WITH_ORDERS(an_order_is_obeyed_once_and_the_device_signs_for_it),
+		WITH_ORDERS(it_is_on_disk_before_it_is_done),
+		WITH_ORDERS(what_cannot_be_kept_is_not_done),
+		WITH_ORDERS(what_fails_is_said_to_have_failed),
+		WITH_ORDERS(forged_ones_are_told_and_change_nothing),
+		WITH_ORDERS(only_some_settings_are_changed_from_afar),
+		WITH_ORDERS(in_quarantine_only_emergencies_pass),
+		WITH_ORDERS(what_waits_in_quarantine_is_sent_after_it),
+		WITH_ORDERS(what_was_begun_is_done_after_a_restart),
+		WITH_ORDERS(a_wipe_is_begun_and_then_nothing_else),
+		WITH_ORDERS(what_is_damaged_is_not_taken_for_nothing),
+		WITH_ORDERS(without_officers_nobody_is_obeyed),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
