@@ -58,7 +58,7 @@ static struct happening happening(Pullcord__V1__AuditType type, Pullcord__V1__Pa
 static void one_of_each(void)
 {
 	static const char *const odd[] = {
-		"<&\"'>", "tab\there", "line\nbreak", "\x01\x02\x1f", "caf\xc3\xa9", "\xe2\x80\xae" "desrever", "\xff\xfe\xc3",
+		"<&\"'>", "tab\there", "line\nbreak", "\x01\x02\x1f", "caf\xc3\xa9", "\xe2\x80\xae-desrever", "\xff\xfe\xc3",
 		" blanks  twice ", "=HYPERLINK(1)", "]]>", "\\u0000", "%41%zz", "\xef\xbf\xbf", "a,b;\"c\"",
 	};
 	char client[32], nurse[32];
