@@ -47,7 +47,8 @@ WELL = {
     'pullcord_broker_files_unreadable{instance="b"}': "0x120",
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
      ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
-      "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent")}
+      "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent",
+      "order-refused", "quarantined")}
 
 # Faults of a gateway that are seen by other metrics than their own.
 OTHERWISE = {"disconnected", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
@@ -78,6 +79,8 @@ ILL = {
     "PullcordGatewayHearsNoReceipts": fault("no-receipts"),
     "PullcordRecordContradicted": fault("record-contradicted"),
     "PullcordRecordNotWitnessed": fault("record-silent", "1x120"),
+    "PullcordOrderRefused": fault("order-refused"),
+    "PullcordGatewayQuarantined": fault("quarantined", "1x120"),
     "PullcordMessagesUnreadable": gateway("unreadable_total", "0x30 1x90"),
     "PullcordOutboxFills": gateway("queued_messages", "20x30 50x90", ',tier="vitals"'),
     "PullcordGatewayDiskFails": fault("disk"),
