@@ -256,7 +256,7 @@ static void local_close(struct input **in)
 
 static enum err local_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
 {
-	static const struct conn_events events = { session_accept, session_data, session_closed, local_full };
+	static const struct conn_events events = { session_accept, session_data, session_closed, local_full, NULL };
 	CLEANUP(local_close) struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)

@@ -26,6 +26,8 @@ struct session {
 	struct input *in;          /* NULL: the input is closed, only the end is awaited */
 	struct conn *conn;
 	struct timer *idle;
+	int64_t heard_ms;          /* when it last said something, or came */
+	bool spared;               /* it gave way to another, and ends */
 	struct mllp mllp;
 	bool feeding;
 	struct span rest;          /* what could not be looked at while the window was full; owned */
@@ -328,13 +330,18 @@ static void *session_accept(void *ctx, struct conn *c)
 	}
 	s->in = in;
 	s->conn = c;
+	s->heard_ms = loop_now_ms(in->loop);
 	LIST_INSERT_HEAD(&in->sessions, s, list);
 	return s;
 }
 
 static void session_data(void *ctx, struct span bytes)
 {
-	session_feed(ctx, bytes);
+	struct session *s = ctx;
+
+	if (s->in)
+		s->heard_ms = loop_now_ms(s->in->loop);
+	session_feed(s, bytes);
 }
 
 static void session_closed(void *ctx)
@@ -360,6 +367,24 @@ static void mllp_full(void *ctx, unsigned turned_away)
 		KV_NUM("turned_away", turned_away));
 }
 
+/* Most sources stay connected for ever and are seldom heard: that is no reason to close them. But whoever comes when no place
+ * is left may have an alert to bring; the one that was silent longest comes again when it has. */
+static bool mllp_crowded(void *ctx)
+{
+	struct input *in = ctx;
+	struct session *s, *longest = NULL;
+
+	LIST_FOREACH(s, &in->sessions, list)
+		if (!s->spared && !s->n && !mllp_inside(&s->mllp) && (!longest || s->heard_ms < longest->heard_ms))
+			longest = s;
+	if (!longest || loop_now_ms(in->loop) - longest->heard_ms < in->spec.idle_ms)
+		return false;
+	session_log(longest, EV_INPUT_SPARED, "no place is left, and it was silent longest");
+	longest->spared = true;
+	conn_close(longest->conn);
+	return true;
+}
+
 static void mllp_close(struct input **in)
 {
 	struct session *s;
@@ -377,7 +402,7 @@ static void mllp_close(struct input **in)
 
 static enum err mllp_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
 {
-	static const struct conn_events events = { session_accept, session_data, session_closed, mllp_full };
+	static const struct conn_events events = { session_accept, session_data, session_closed, mllp_full, mllp_crowded };
 	CLEANUP(mllp_close) struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)

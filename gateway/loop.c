@@ -450,7 +450,7 @@ static void conn_start(struct conn *c)
 {
 	struct listener *l = c->from;
 
-	if (l->conns > l->most) {
+	if (l->conns > l->most && !(l->events->crowded && l->events->crowded(l->ctx))) {
 		listener_full(l);
 		return;
 	}

@@ -38,18 +38,20 @@ enum err loop_on_signal(struct loop *l, int signum, void (*fire)(void *ctx, int 
 
 /* What a connection tells its owner. `accept` returns the connection's own ctx, or NULL to refuse it. After `closed`
  * (peer's end, error, or conn_close()) the connection is gone; it is always called exactly once for an accepted one,
- * never from within another call. `full` (or NULL) hears how many newcomers were closed because there are as many
- * connections as may be, at most every FULL_SAID_MS. */
+ * never from within another call. When there are as many connections as may be, `crowded` (or NULL) is asked for one that
+ * can be spared: true: it called conn_close() on it, and the newcomer is taken while that one ends. `full` (or NULL) hears
+ * how many newcomers were closed because nobody was, at most every FULL_SAID_MS. */
 #define FULL_SAID_MS 10000
 struct conn_events {
 	void *(*accept)(void *listener_ctx, struct conn *c);
 	void (*data)(void *ctx, struct span bytes);
 	void (*closed)(void *ctx);
 	void (*full)(void *listener_ctx, unsigned turned_away);
+	bool (*crowded)(void *listener_ctx);
 };
 
 /* "127.0.0.1:2575", "[::1]:2575" or a path beginning with '/' (Unix socket, mode 0660; a stale one is replaced).
- * At most `most` connections at a time: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use), ERR_DENIED,
+ * At most `most` connections at a time, beside those that end: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use), ERR_DENIED,
  * ERR_NOT_FOUND (no such folder, or no such address on this machine), ERR_IO. */
 enum err listener_open(struct loop *l, const char *address, unsigned most, const struct conn_events *events, void *ctx,
 		       struct listener **out) MUST_USE;

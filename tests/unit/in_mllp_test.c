@@ -353,6 +353,36 @@ static void one_connection_too_many_is_closed_at_once(void **state)
 	rig_end();
 }
 
+/* Peers that hold every place and say nothing keep nobody out who has something to say. */
+static void who_is_silent_longest_gives_way_to_a_newcomer(void **state)
+{
+	int a, b, c, d;
+
+	(void)state;
+	rig_begin(&in_mllp, false, RIG_LATER, (struct input_spec){ .most = 2, .idle_ms = 20 });
+	a = peer_open();
+	b = peer_open();
+	send_frame(b, "ORU^R40", "m1", "|");
+	rig_pushed(1);
+	usleep(60000);
+	c = peer_open();
+	send_frame(c, "ORU^R40", "m2", "|");
+	rig_pushed(2);
+	assert_true(peer_ended(a));
+	rig_logged("input_spared");
+	usleep(60000);
+	d = peer_open();                              /* both wait for an answer: none is to be spared */
+	assert_true(peer_ended(d));
+	rig_do(rig_answer_all);
+	assert_msa(b, "AA|m1\r");
+	assert_msa(c, "AA|m2\r");
+	close(a);
+	close(b);
+	close(c);
+	close(d);
+	rig_end();
+}
+
 static void closing_with_messages_unanswered_is_clean(void **state)
 {
 	int fd;
@@ -405,6 +435,7 @@ int main(void)
 		cmocka_unit_test(a_message_that_stops_half_way_is_given_up),
 		cmocka_unit_test(an_idle_connection_between_messages_stays),
 		cmocka_unit_test(one_connection_too_many_is_closed_at_once),
+		cmocka_unit_test(who_is_silent_longest_gives_way_to_a_newcomer),
 		cmocka_unit_test(closing_with_messages_unanswered_is_clean),
 		cmocka_unit_test(any_split_is_answered_alike),
 	};

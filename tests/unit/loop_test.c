@@ -185,7 +185,7 @@ static void echo_closed(void *ctx)
 	loop_stop(loop);
 }
 
-static const struct conn_events echoes = { echo_accept, echo_data, echo_closed, NULL };
+static const struct conn_events echoes = { echo_accept, echo_data, echo_closed, NULL, NULL };
 
 static struct listener *listen_at(const char *address, unsigned most)
 {
