@@ -13,6 +13,7 @@ const char *connection_host(const struct gateway *g)
 void connection_lost(struct gateway *g, const char *why)
 {
 	log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", why), KV_NUM("waiting", flight_count(g->flight)));
+	course_lost(&g->course, now_ms(g));
 	connection_step(g, LINK_EV_LOST);
 }
 
@@ -32,10 +33,10 @@ static void dial(struct gateway *g)
 			     &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
 }
 
-static void dial_failed(struct gateway *g)
+/* The try, or what came of it. */
+static void broker_lost(struct gateway *g)
 {
-	if (g->link.state == LINK_DIALING)
-		course_failed(&g->course);
+	(g->link.state == LINK_DIALING ? course_failed : course_lost)(&g->course, now_ms(g));
 }
 
 static enum err subscribe(struct gateway *g)
@@ -140,7 +141,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 		login_refused(g, u->reason);
 		log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", u->why),
 			KV_NUM("waiting", flight_count(g->flight)));
-		dial_failed(g);
+		broker_lost(g);
 		connection_step(g, LINK_EV_LOST);
 		break;
 	case UPLINK_ACK:
@@ -186,8 +187,8 @@ static void tick_scout(struct gateway *g)
 		course_step(&g->course, COURSE_EV_RENEWED, now_ms(g));
 		break;
 	case SCOUT_BROKER:
-		log_say(EV_UPLINK_BETTER, KV_STR("host", scout_host(g->spec.scout, better)));
-		course_better(&g->course, better);
+		if (course_better(&g->course, better, now_ms(g)))
+			log_say(EV_UPLINK_BETTER, KV_STR("host", scout_host(g->spec.scout, better)));
 		break;
 	case SCOUT_NOTHING:
 		break;
@@ -200,9 +201,10 @@ static void tick_scout(struct gateway *g)
 void connection_tick(struct gateway *g)
 {
 	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
-		if (g->link.state == LINK_DIALING)
+		if (g->link.state == LINK_DIALING) {
 			log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", "no answer in time"));
-		dial_failed(g);
+			broker_lost(g);
+		}
 		connection_step(g, LINK_EV_TIMEOUT);
 	}
 	tick_scout(g);

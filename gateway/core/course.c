@@ -44,16 +44,34 @@ enum course_act course_step(struct course *c, enum course_event e, int64_t now_m
 	return table[from][e].act;
 }
 
-void course_failed(struct course *c)
+void course_lost(struct course *c, int64_t now_ms)
 {
+	bool held = now_ms - c->moved_ms >= COURSE_STEADY_MS;
+
+	if (!c->moved || c->next != c->at)      /* or still on the way there */
+		return;
+	c->moved = false;
+	c->hold_ms = held ? 0 : c->hold_ms ? 2 * c->hold_ms : COURSE_HOLD_MIN_MS;
+	if (c->hold_ms > COURSE_HOLD_MAX_MS)
+		c->hold_ms = COURSE_HOLD_MAX_MS;
+	c->until_ms = now_ms + c->hold_ms;
+}
+
+void course_failed(struct course *c, int64_t now_ms)
+{
+	course_lost(c, now_ms);
 	if (c->next == c->at)
 		c->next = (c->at + 1) % c->brokers;
 }
 
-void course_better(struct course *c, unsigned broker)
+bool course_better(struct course *c, unsigned broker, int64_t now_ms)
 {
-	if (broker < c->at)
-		c->next = broker;
+	if (broker >= c->at || now_ms < c->until_ms)
+		return false;
+	c->next = broker;
+	c->moved = true;
+	c->moved_ms = now_ms;
+	return true;
 }
 
 bool course_anew(const struct course *c, bool idle, int64_t now_ms)

@@ -8,6 +8,12 @@
 
 #define COURSE_RENEW_MS 30000       /* a changed certificate is used after this, however busy we are */
 
+/* A better broker that was gone again before it had held for COURSE_STEADY_MS is not moved to for a while, twice as long
+ * each time: whoever comes and goes must not take the gateway along. */
+#define COURSE_STEADY_MS 600000
+#define COURSE_HOLD_MIN_MS 300000
+#define COURSE_HOLD_MAX_MS 3600000
+
 #define COURSE_PAIRS(X)                                                                                                \
 	X(SETTLED, "settled")       /* logins are made with the pair in force; there is no other */                    \
 	X(STALE, "stale")           /* a new one is in force; this dial or connection began before it */               \
@@ -35,6 +41,9 @@ enum course_act { COURSE_ACTS(COURSE_NAME) COURSE_ACT_COUNT };
 struct course {
 	unsigned brokers;               /* 0 is the best */
 	unsigned at, next;              /* the one we are with, or dial; the one to be dialed next */
+	bool moved;                     /* to a better one, which has not held yet */
+	int64_t moved_ms;
+	int64_t hold_ms, until_ms;      /* how long none is moved to; the end of that */
 	enum course_pair pair;
 	int64_t renew_ms;               /* STALE: connect anew then at the latest */
 };
@@ -42,10 +51,12 @@ struct course {
 void course_init(struct course *c, unsigned brokers);
 enum course_act course_step(struct course *c, enum course_event e, int64_t now_ms);
 
+/* The connection was lost. */
+void course_lost(struct course *c, int64_t now_ms);
 /* The try failed: the next broker, unless a better one was found meanwhile. */
-void course_failed(struct course *c);
-/* A broker answers that is better than the one we are with. */
-void course_better(struct course *c, unsigned broker);
+void course_failed(struct course *c, int64_t now_ms);
+/* A broker answers that is better than the one we are with. False: it is not moved to yet. */
+bool course_better(struct course *c, unsigned broker, int64_t now_ms);
 /* Is a connection that is up to be made anew? `idle`: nothing is unanswered, so it costs no second copies. */
 bool course_anew(const struct course *c, bool idle, int64_t now_ms);
 

@@ -69,19 +69,55 @@ static void brokers_take_turns_and_a_better_one_is_next(void **state)
 		course_step(&c, COURSE_EV_DIALED, 0);
 		assert_int_equal(c.at, i % 3);
 		assert_false(course_anew(&c, true, 0));
-		course_failed(&c);
+		course_failed(&c, 0);
 	}
 	course_step(&c, COURSE_EV_DIALED, 0);
 	assert_int_equal(c.at, 1);
-	course_better(&c, 2);                         /* it is not */
+	assert_false(course_better(&c, 2, 0));        /* it is not */
 	assert_false(course_anew(&c, true, 0));
-	course_better(&c, 0);                         /* found while 1 is being dialed: */
+	assert_true(course_better(&c, 0, 0));         /* found while 1 is being dialed: */
 	assert_int_equal(c.at, 1);                    /* what comes of that is of 1 */
 	assert_true(course_anew(&c, false, 0));
-	course_failed(&c);
+	course_failed(&c, 0);
 	course_step(&c, COURSE_EV_DIALED, 0);
 	assert_int_equal(c.at, 0);
 	assert_false(course_anew(&c, true, 0));
+}
+
+/* From 1 to 0, which goes away again after `held`; back at 1. */
+static void move_and_come_back(struct course *c, int64_t now, int64_t held)
+{
+	assert_true(course_better(c, 0, now));
+	course_step(c, COURSE_EV_DIALED, now);
+	assert_int_equal(c->at, 0);
+	course_lost(c, now + held);
+	course_step(c, COURSE_EV_DIALED, now + held);
+	course_failed(c, now + held);
+	course_step(c, COURSE_EV_DIALED, now + held);
+	assert_int_equal(c->at, 1);
+}
+
+static void a_broker_that_comes_and_goes_is_moved_to_ever_more_rarely(void **state)
+{
+	int64_t now = 1000, hold = COURSE_HOLD_MIN_MS;
+	struct course c;
+
+	(void)state;
+	course_init(&c, 2);
+	course_failed(&c, now);
+	course_step(&c, COURSE_EV_DIALED, now);
+	for (int i = 0; i < 8; i++) {
+		move_and_come_back(&c, now, 1000);
+		now += 1000;
+		assert_false(course_better(&c, 0, now + hold - 1));
+		now += hold;
+		hold = 2 * hold < COURSE_HOLD_MAX_MS ? 2 * hold : COURSE_HOLD_MAX_MS;
+	}
+	move_and_come_back(&c, now, COURSE_STEADY_MS);   /* it held */
+	now += COURSE_STEADY_MS;
+	move_and_come_back(&c, now, 1000);               /* so the next time counts as the first */
+	assert_false(course_better(&c, 0, now + 1000 + COURSE_HOLD_MIN_MS - 1));
+	assert_true(course_better(&c, 0, now + 1000 + COURSE_HOLD_MIN_MS));
 }
 
 int main(void)
@@ -89,6 +125,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_cell_does_what_is_written),
 		cmocka_unit_test(a_login_that_began_before_says_nothing_of_the_new_pair),
+		cmocka_unit_test(a_broker_that_comes_and_goes_is_moved_to_ever_more_rarely),
 		cmocka_unit_test(brokers_take_turns_and_a_better_one_is_next),
 	};
 
