@@ -2,10 +2,13 @@
 #include <sys/queue.h>
 
 #include "input.h"
+#include "key.h"
 #include "local_json.h"
 #include "log.h"
 
 #define SOURCES_MAX 16             /* of one connection */
+#define WINDOW 32                  /* messages of one connection not yet durable; then it is not read */
+#define SECOND_US 1000000
 
 struct session {
 	LIST_ENTRY(session) list;
@@ -14,6 +17,12 @@ struct session {
 	struct timer *idle;
 	unsigned sources;
 	char source[SOURCES_MAX][LOCAL_WORD_MAX + 1];
+	struct timer *slow;        /* it had its share of this second */
+	int64_t share_us;          /* when all it sent so far would have come at per_s */
+	bool slowed, feeding;
+	struct span rest;          /* what is not looked at yet; owned */
+	unsigned waits;
+	uint8_t wait[WINDOW][KEY_BYTES];
 	bool skipping;             /* the rest of a line that was too long */
 	size_t n;
 	uint8_t line[LOCAL_LINE_MAX];
@@ -57,17 +66,36 @@ static bool session_has(const struct session *s, struct span source)
 	return false;
 }
 
+static void message_name(struct span source, struct span source_id, const struct digest *d, uint8_t name[KEY_BYTES])
+{
+	key_of((const struct span[]){ source, source_id, span(d->b, sizeof(d->b)) }, 3, name);
+}
+
+static void session_go(struct session *s);
+
+/* It has its answer: kept, or not. */
+static void session_answered(struct session *s, const uint8_t name[KEY_BYTES])
+{
+	for (unsigned i = s->waits; i-- > 0;)
+		if (memcmp(s->wait[i], name, KEY_BYTES) == 0)
+			memmove(s->wait[i], s->wait[--s->waits], KEY_BYTES);
+	session_go(s);
+}
+
 static void local_answer(struct input *in, const struct answer *a)
 {
-	uint8_t line[1024];
+	uint8_t line[1024], name[KEY_BYTES];
 	struct put out = put(line, sizeof(line));
+	bool written = local_write(a, &out) == OK;
 	struct session *s;
 
-	if (local_write(a, &out) != OK)
-		return;
-	LIST_FOREACH(s, &in->sessions, list)
-		if (session_has(s, a->source))
+	message_name(a->source, a->source_id, &a->digest, name);
+	LIST_FOREACH(s, &in->sessions, list) {
+		if (written && session_has(s, a->source))
 			session_say(s, put_span(&out));
+		if (a->kind == ANSWER_DURABLE || a->kind == ANSWER_REFUSED)
+			session_answered(s, name);
+	}
 }
 
 /* ---- lines ---- */
@@ -108,9 +136,12 @@ static enum err session_push(struct session *s, struct local_no *no)
 			session_say(s, put_span(&out));
 		return OK;
 	}
+	message_name(said->event.source, said->event.source_id, &said->event.digest, s->wait[s->waits++]);
 	e = s->in->to.push(s->in->to.ctx, s->in, &said->event);
-	if (e != OK)
+	if (e != OK) {
+		s->waits--;
 		no_room(no, e);
+	}
 	return e;
 }
 
@@ -159,15 +190,59 @@ static void session_keep(struct session *s, struct span part)
 	s->n += part.n;
 }
 
-static void session_data(void *ctx, struct span bytes)
-{
-	struct session *s = ctx;
+/* ---- the stream ---- */
 
-	while (bytes.n) {
+static int64_t now_us(const struct session *s) { return loop_now_ms(s->in->loop) * 1000; }
+
+/* How long until its next message may come. */
+static int64_t early_us(const struct session *s)
+{
+	return s->share_us - now_us(s) - SECOND_US;
+}
+
+static bool session_may(const struct session *s)
+{
+	return s->waits < WINDOW && early_us(s) <= 0;
+}
+
+static void session_count(struct session *s)
+{
+	if (s->share_us < now_us(s))
+		s->share_us = now_us(s);
+	s->share_us += SECOND_US / s->in->spec.per_s;
+}
+
+/* One program that goes mad must not take the places of all others: it waits, and loses nothing. */
+static void session_pause(struct session *s, struct span rest)
+{
+	uint8_t *copy = malloc(rest.n);
+
+	if (!copy) {
+		conn_close(s->conn);
+		return;
+	}
+	memcpy(copy, rest.p, rest.n);
+	s->rest = span(copy, rest.n);
+	timer_stop(s->idle);
+	conn_pause(s->conn);
+	if (early_us(s) <= 0)
+		return;
+	timer_set(s->slow, early_us(s) / 1000 + 1);
+	if (!s->slowed)
+		log_say(EV_INPUT_SLOWED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+			KV_NUM("per_second", s->in->spec.per_s));
+	s->slowed = true;
+}
+
+static void session_feed(struct session *s, struct span bytes)
+{
+	s->feeding = true;
+	while (bytes.n && session_may(s)) {
 		struct span rest, part = span_cut(bytes, '\n', &rest);
 
 		session_keep(s, part);
 		if (rest.p) {
+			session_count(s);
 			if (!s->skipping)
 				session_line(s, span(s->line, s->n));
 			s->skipping = false;
@@ -175,10 +250,30 @@ static void session_data(void *ctx, struct span bytes)
 		}
 		bytes = rest;
 	}
-	if (s->n || s->skipping)
+	s->feeding = false;
+	if (bytes.n)
+		session_pause(s, bytes);
+	else if (s->n || s->skipping)
 		timer_set(s->idle, s->in->spec.idle_ms);
 	else
 		timer_stop(s->idle);
+}
+
+static void session_data(void *ctx, struct span bytes)
+{
+	session_feed(ctx, bytes);
+}
+
+static void session_go(struct session *s)
+{
+	struct span rest = s->rest;
+
+	if (s->feeding || !rest.p || !session_may(s))
+		return;
+	s->rest = span(NULL, 0);
+	conn_resume(s->conn);
+	session_feed(s, rest);
+	free((void *)rest.p);
 }
 
 /* ---- connections ---- */
@@ -193,10 +288,16 @@ static void session_idle(void *ctx)
 	conn_close(s->conn);
 }
 
+static void session_slow(void *ctx)
+{
+	session_go(ctx);
+}
+
 static void session_unlink(struct session *s)
 {
 	LIST_REMOVE(s, list);
 	timer_close(&s->idle);
+	timer_close(&s->slow);
 	s->in = NULL;
 }
 
@@ -207,7 +308,8 @@ static void *session_accept(void *ctx, struct conn *c)
 
 	if (!s)
 		return NULL;
-	if (timer_open(in->loop, session_idle, s, &s->idle) != OK) {
+	if (timer_open(in->loop, session_idle, s, &s->idle) != OK || timer_open(in->loop, session_slow, s, &s->slow) != OK) {
+		timer_close(&s->idle);
 		free(s);
 		return NULL;
 	}
@@ -226,6 +328,7 @@ static void session_closed(void *ctx)
 			KV_STR("why", "the connection ended inside a line"));
 	if (s->in)
 		session_unlink(s);
+	free((void *)s->rest.p);
 	free(s);
 }
 

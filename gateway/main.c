@@ -334,7 +334,7 @@ static bool open_input(struct daemon *d, unsigned i)
 	const struct input_kind *kind = kinds[c->kind];
 	const struct input_spec spec = {
 		.name = c->name, .address = c->address, .most = (unsigned)c->most, .idle_ms = c->idle_ms,
-		.zone_minutes = c->zone_minutes, .speed = c->speed_percent / 100.0,
+		.per_s = (unsigned)c->per_second, .zone_minutes = c->zone_minutes, .speed = c->speed_percent / 100.0,
 		.source = c->source[0] ? c->source : d->device,
 	};
 	enum err e = kind->open(d->loop, &spec, pipeline_port(d->gateway, c->name, kind), &d->input[i]);

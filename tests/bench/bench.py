@@ -53,6 +53,7 @@ per_minute = 6000
 
 [input beds]
 kind = local
+per_second = 10000
 address = {socket}
 """
 

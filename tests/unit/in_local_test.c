@@ -363,6 +363,61 @@ static void answers_with_odd_texts_stay_one_line_of_ascii(void **state)
 	assert_int_equal(local_write(&a, &out), ERR_UTF8);
 }
 
+static void say_many(int fd, unsigned n)
+{
+	char line[200];
+
+	for (unsigned i = 0; i < n; i++) {
+		snprintf(line, sizeof(line), "{\"type\":\"alert\",\"id\":\"f%u\",\"kind\":\"call.normal\",\"text\":\"Help\"}\n", i);
+		say(fd, line);
+	}
+}
+
+/* It would fill the queue that all share. */
+static void one_program_has_so_many_unanswered(void **state)
+{
+	int fd, other;
+
+	(void)state;
+	rig_begin(&in_local, true, RIG_LATER, plain);
+	fd = peer_open();
+	say_many(fd, 100);
+	rig_pushed(32);
+	usleep(30000);
+	rig_do(rig_nothing);
+	assert_int_equal(rig.pushed, 32);
+	other = peer_open();
+	say(other, CALL("b7-1"));
+	rig_pushed(33);                               /* nobody else waits for that */
+	rig_do(rig_answer_all);
+	rig_pushed(65);
+	rig_do(rig_answer_all);
+	rig_pushed(97);
+	rig_do(rig_answer_all);
+	rig_pushed(101);
+	assert_string_equal(rig.source_id[100], "f99");
+	rig_do(rig_answer_all);
+	close(fd);
+	close(other);
+	rig_end();
+}
+
+static void one_program_has_its_share_of_a_second(void **state)
+{
+	int fd;
+
+	(void)state;
+	rig_begin(&in_local, true, RIG_AT_ONCE, (struct input_spec){ .source = "tablet", .per_s = 50 });
+	fd = peer_open();
+	say_many(fd, 70);
+	rig_logged("input_slowed");
+	rig_pushed(70);                               /* nothing is lost by it */
+	assert_string_equal(rig.source_id[69], "f69");
+	assert_null(strstr(strstr(rig.log, "input_slowed") + 1, "input_slowed"));
+	close(fd);
+	rig_end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -381,6 +436,8 @@ int main(void)
 		cmocka_unit_test(every_field_arrives_where_it_belongs),
 		cmocka_unit_test(the_end_finds_the_key_of_its_start),
 		cmocka_unit_test(answers_with_odd_texts_stay_one_line_of_ascii),
+		cmocka_unit_test(one_program_has_so_many_unanswered),
+		cmocka_unit_test(one_program_has_its_share_of_a_second),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -203,6 +203,7 @@ static inline void rig_begin(const struct input_kind *kind, bool local, enum rig
 	spec.name = spec.name ? spec.name : "under-test";
 	spec.most = spec.most ? spec.most : 8;
 	spec.idle_ms = spec.idle_ms ? spec.idle_ms : 5000;
+	spec.per_s = spec.per_s ? spec.per_s : 10000;
 	must(kind->open(rig.loop, &spec, &to, &rig.in) == OK);
 	port = strstr(rig.log, "port=");
 	rig.port = port ? (unsigned)strtoul(port + 5, NULL, 10) : 0;
