@@ -64,3 +64,45 @@ void alarms_record(struct alarms *a, enum attest_state s, int64_t now_ms)
 	if (s == ATTEST_SILENT)
 		trouble_seen(&a->trouble, TROUBLE_RECORD_SILENT, now_ms);
 }
+
+struct restoring {
+	struct alarms *a;
+	int64_t now_ms, real_us;
+};
+
+/* What cannot be given back, a code of another version, is told no more and ends by itself after a day. */
+static void restore_one(void *ctx, const struct outbox_message *m)
+{
+	struct restoring *r = ctx;
+
+	(void)trouble_restore(&r->a->trouble, m->source_id, &m->id, m->expires_us, r->now_ms, r->real_us);
+}
+
+enum err alarms_restore(struct alarms *a, struct outbox *o, int64_t now_ms, int64_t real_us)
+{
+	struct trouble_told t;
+
+	TRY(outbox_each_told(o, restore_one, &(struct restoring){ a, now_ms, real_us }));
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++)
+		if (trouble_keep(&a->trouble, k, &t))
+			a->kept[k] = t.id;
+	return OK;
+}
+
+void alarms_keep(struct alarms *a, struct outbox *o)
+{
+	static const struct id none;
+
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
+		struct trouble_told t;
+		bool kept = memcmp(&a->kept[k], &none, sizeof(none)) != 0;
+
+		if (trouble_keep(&a->trouble, k, &t) && memcmp(&a->kept[k], &t.id, sizeof(t.id)) != 0) {
+			if (outbox_tell(o, span_str(t.code), &t.id, t.at_us) == OK)
+				a->kept[k] = t.id;
+		} else if (kept && !trouble_is_open(&a->trouble, k)) {
+			if (outbox_untell(o, span_str(trouble_code(k))) == OK)
+				a->kept[k] = none;
+		}
+	}
+}

@@ -4,6 +4,7 @@
 #define PULLCORD_ALARMS_H
 
 #include "cert.h"
+#include "outbox.h"
 #include "trouble.h"
 #include "attest.h"
 
@@ -14,6 +15,7 @@ struct alarms {
 	int64_t clock_last_us;      /* the same, also when it is but a little off */
 	bool clock_heard;           /* a receipt told */
 	uint32_t certificate_said;  /* days, when that was last logged */
+	struct id kept[TROUBLE_KINDS];  /* of what was told, as the outbox has it; zeros: it has none */
 };
 
 void alarms_init(struct alarms *a);
@@ -24,6 +26,9 @@ void alarms_kept(struct alarms *a);
 void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms);
 /* Long before the certificate ends, and on each day: or it is found out when nothing connects any more. */
 void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms);
+/* What was told is kept in the outbox, and goes on after a restart as if there had been none. */
+enum err alarms_restore(struct alarms *a, struct outbox *o, int64_t now_ms, int64_t real_us) MUST_USE;
+void alarms_keep(struct alarms *a, struct outbox *o);
 /* What this gateway, as its witness, thinks of the broker's record. */
 void alarms_record(struct alarms *a, enum attest_state s, int64_t now_ms);
 

@@ -477,6 +477,18 @@ enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY])
 	return submit(o, op, NULL);
 }
 
+enum err outbox_tell(struct outbox *o, struct span code, const struct id *id, int64_t at_us)
+{
+	const struct outbox_message m = { .id = *id, .topic = SPAN_LIT("-"), .source_id = code, .expires_us = at_us };
+
+	return bring(o, WORK_TELL, &m, NULL);
+}
+
+enum err outbox_untell(struct outbox *o, struct span code)
+{
+	return bring(o, WORK_UNTELL, &(struct outbox_message){ .topic = SPAN_LIT("-"), .source_id = code }, NULL);
+}
+
 /* ---- looking ---- */
 
 static const struct op *find_op(const struct list *l, bool (*is)(const struct op *op, const void *what),
@@ -585,6 +597,11 @@ enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct
 enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx)
 {
 	return outfile_each_open(o->file, visit, ctx);
+}
+
+enum err outbox_each_told(struct outbox *o, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx)
+{
+	return outfile_each_told(o->file, visit, ctx);
 }
 
 enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) { return outfile_keep_aside(path, kept); }

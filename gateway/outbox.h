@@ -62,6 +62,7 @@ enum outbox_work {
 	WORK_AGAIN,                     /* what was set aside is due once more */
 	WORK_RECALL,                    /* a repeated message: what became of it */
 	WORK_FORGET,                    /* an open alert is finished */
+	WORK_TELL, WORK_UNTELL,         /* an alarm of the gateway's own is open; is over */
 	WORK_EVICT,                     /* had to yield: not asked for */
 };
 
@@ -100,6 +101,9 @@ enum err outbox_probe(struct outbox *o, size_t from, size_t most, size_t *asked)
 /* By input, source, source_id and digest. WORK_RECALL with ERR_NOT_FOUND: it is not here any more, and was not delivered. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
+/* An alarm of the gateway's own that readers have open, so that a restart can end it: by its code. */
+enum err outbox_tell(struct outbox *o, struct span code, const struct id *id, int64_t at_us) MUST_USE;
+enum err outbox_untell(struct outbox *o, struct span code) MUST_USE;
 
 /* Was this taken before, or is it being taken? */
 enum outbox_seen {
@@ -122,6 +126,8 @@ enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outb
 /* All due messages in order of tier and sequence; all open alerts. For the start; stops at the first failure. */
 enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx) MUST_USE;
 enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx) MUST_USE;
+/* The alarms that were told: id, `source_id` their code, `expires_us` since when. */
+enum err outbox_each_told(struct outbox *o, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx) MUST_USE;
 uint64_t outbox_aside_count(struct outbox *o);
 /* How the committer is. One that answers moves, also when all it can say is that its disk fails. */
 struct outbox_health {

@@ -13,8 +13,8 @@
 #include "vault.h"
 
 #define TABLES "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys"
-enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED };
-static const char *const tables[] = { TABLES, "yielded", NULL };
+enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED, TOLD };
+static const char *const tables[] = { TABLES, "yielded", "told", NULL };
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
 #define RECORD_VERSION 2
@@ -443,6 +443,20 @@ static enum err do_forget(struct outfile *f, struct txn *t, struct op *op)
 	return txn_del(t, OPEN, span(op->key, OPEN_KEY));
 }
 
+static enum err do_tell(struct outfile *f, struct txn *t, struct op *op)
+{
+	struct span value;
+
+	TRY(value_seal(f, TOLD, op->m.source_id, &op->id, span(op->record, op->n), &value));
+	return txn_put(t, TOLD, op->m.source_id, value);
+}
+
+static enum err do_untell(struct outfile *f, struct txn *t, struct op *op)
+{
+	(void)f;
+	return txn_del(t, TOLD, op->m.source_id);
+}
+
 /* `tidy`: must succeed sooner or later. `queues`: gives a message its place. */
 static const struct {
 	enum err (*run)(struct outfile *f, struct txn *t, struct op *op);
@@ -456,6 +470,8 @@ static const struct {
 	[WORK_AGAIN] = { do_again, false, false },
 	[WORK_RECALL] = { do_recall, false, false },
 	[WORK_FORGET] = { do_forget, true, false },
+	[WORK_TELL] = { do_tell, true, false },
+	[WORK_UNTELL] = { do_untell, true, false },
 	[WORK_EVICT] = { do_evict, true, false },
 };
 
@@ -553,7 +569,7 @@ static bool key_used(struct txn *t, enum table_no table, uint32_t number)
 /* A key nothing is sealed with any more is destroyed: then nothing that a freed page still holds can be read. */
 static enum err keys_prune(struct outfile *f, struct txn *t)
 {
-	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN };
+	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN, TOLD };
 
 	for (size_t i = 0; i + 1 < f->key_count; i++) {
 		bool used = false;
@@ -789,6 +805,28 @@ enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const str
 		if (value_open(f, OPEN, key, value, &id, clear, &record) == OK &&
 		    outbox_record_read(record, &m) == OK && open_alert_of(&m, &id, &a))
 			visit(ctx, &a);
+	}
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx)
+{
+	CLEANUP(free_cleanup) uint8_t *clear = malloc(OUTBOX_RECORD_MAX);
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct span key = span(NULL, 0), value, record;
+	enum err e;
+
+	if (!clear)
+		return ERR_FULL;
+	TRY(txn_begin_read(f->store, &t));
+	while ((e = txn_after(t, TOLD, key, &key, &value)) == OK) {
+		struct outbox_message m;
+		struct id id;
+
+		if (value_open(f, TOLD, key, value, &id, clear, &record) != OK || outbox_record_read(record, &m) != OK)
+			continue;
+		m.id = id;
+		visit(ctx, &m);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
 }

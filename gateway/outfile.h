@@ -58,6 +58,7 @@ enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const stru
 		      void *ctx) MUST_USE;
 enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a),
 			   void *ctx) MUST_USE;
+enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx) MUST_USE;
 uint64_t outfile_aside_count(struct outfile *f);
 /* What is set aside, oldest first; how many. */
 size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max);

@@ -424,9 +424,9 @@ static void done_recall(struct gateway *g, const struct outbox_done *d)
 		answer_done(g, d, ANSWER_STORED);
 }
 
-static void done_forget(struct gateway *g, const struct outbox_done *d)
+static void done_tidied(struct gateway *g, const struct outbox_done *d)
 {
-	(void)g, (void)d;   /* gone is gone */
+	(void)g, (void)d;   /* gone is gone, and told is told */
 }
 
 /* Its source was told that it is safe here: now it must know better. Of what was set aside it knows. */
@@ -451,7 +451,8 @@ static void take_done(struct gateway *g)
 	static void (*const on[])(struct gateway *g, const struct outbox_done *d) = {
 		[WORK_PUT] = done_bring, [WORK_HOLD] = done_bring, [WORK_RELEASE] = done_release,
 		[WORK_DELIVERED] = done_delivered, [WORK_ASIDE] = done_aside, [WORK_AGAIN] = done_release,
-		[WORK_RECALL] = done_recall, [WORK_FORGET] = done_forget, [WORK_EVICT] = done_evict,
+		[WORK_RECALL] = done_recall, [WORK_FORGET] = done_tidied,
+		[WORK_TELL] = done_tidied, [WORK_UNTELL] = done_tidied, [WORK_EVICT] = done_evict,
 	};
 	struct outbox_done d;
 
@@ -590,6 +591,7 @@ static void tick_trouble(struct gateway *g)
 		probe_aside(g);
 	if (g->link.state == LINK_UP && !g->stopping)
 		tell_troubles(g);
+	alarms_keep(&g->alarms, g->outbox);
 }
 
 static void sooner(int64_t *wait, int64_t at_ms, int64_t now)
@@ -704,6 +706,7 @@ static enum err open_outbox(struct gateway *g)
 	id_after(&g->ids, &newest);
 	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,
 			(unsigned)g->spec.conf->uplink_window, &g->flight));
+	TRY(alarms_restore(&g->alarms, g->outbox, now_ms(g), real_us(g)));
 	TRY(open_make(&g->open));
 	TRY(outbox_each(g->outbox, fly_again, g));
 	TRY(outbox_each_open(g->outbox, open_again, g));

@@ -82,3 +82,36 @@ void trouble_lost(struct trouble *t)
 		t->kind[k].wait_ms = 0;
 	}
 }
+
+const char *trouble_code(enum trouble_kind k) { return rows[k].code; }
+bool trouble_is_open(const struct trouble *t, enum trouble_kind k) { return t->kind[k].ever; }
+
+bool trouble_keep(const struct trouble *t, enum trouble_kind k, struct trouble_told *out)
+{
+	if (!t->kind[k].ever || !t->kind[k].on || !has_id(t, k))
+		return false;
+	*out = (struct trouble_told){ .kind = k, .code = rows[k].code, .id = t->kind[k].id, .at_us = t->kind[k].at_us };
+	return true;
+}
+
+/* Most show themselves again when they last; one that is only ever seen once must not begin anew with each restart. */
+static int64_t passed_ms(unsigned k, int64_t at_us, int64_t real_us)
+{
+	int64_t most = rows[k].calm_ms - TROUBLE_RESTART_MS, age = (real_us - at_us) / 1000;
+
+	return age < 0 || most < 0 ? 0 : age < most ? age : most;
+}
+
+bool trouble_restore(struct trouble *t, struct span code, const struct id *id, int64_t at_us, int64_t now_ms, int64_t real_us)
+{
+	for (unsigned k = 0; k < TROUBLE_KINDS; k++) {
+		if (!span_is(code, rows[k].code) || t->kind[k].on)
+			continue;
+		t->kind[k].on = t->kind[k].ever = true;
+		t->kind[k].seen_ms = now_ms - passed_ms(k, at_us, real_us);
+		t->kind[k].id = *id;
+		t->kind[k].at_us = at_us;
+		return true;
+	}
+	return false;
+}

@@ -24,6 +24,7 @@
 	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT")
 
 #define TROUBLE_AGAIN_MS 60000
+#define TROUBLE_RESTART_MS 60000    /* so long after a restart it may show itself again before it is over */
 
 #define TROUBLE_NAME(name, ...) TROUBLE_##name,
 enum trouble_kind { TROUBLES(TROUBLE_NAME) TROUBLE_KINDS };
@@ -53,5 +54,12 @@ bool trouble_next(struct trouble *t, int64_t now_ms, int64_t real_us, const stru
 /* The broker's answer about `id`; false: not one of ours. What it does not take is told again after TROUBLE_AGAIN_MS. */
 bool trouble_acked(struct trouble *t, const struct id *id, bool taken, int64_t now_ms);
 void trouble_lost(struct trouble *t);
+
+/* Across a restart: whether readers may still have it open; if so, and while it lasts, what to give back to
+ * trouble_restore() then: it goes on as if there had been none. False: no such code, or it is here already. */
+const char *trouble_code(enum trouble_kind k);
+bool trouble_is_open(const struct trouble *t, enum trouble_kind k);
+bool trouble_keep(const struct trouble *t, enum trouble_kind k, struct trouble_told *out);
+bool trouble_restore(struct trouble *t, struct span code, const struct id *id, int64_t at_us, int64_t now_ms, int64_t real_us);
 
 #endif

@@ -40,6 +40,57 @@ static void an_outbox_of_another_key_is_kept_aside(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 2);
 }
 
+static struct sent *alarm_of(const char *code, Pullcord__V1__Phase phase)
+{
+	for (unsigned i = 0; sent("/alert/medium/", i); i++) {
+		const Pullcord__V1__Alert *a = read_alert(sent("/alert/medium/", i));
+
+		if (strcmp(a->code, code) == 0 && a->phase == phase)
+			return sent("/alert/medium/", i);
+	}
+	return NULL;
+}
+
+static void start_again(void)
+{
+	run();
+	pipeline_close(&g);
+	b.count = 0;
+	start();
+	come_up();
+	now += 1000;
+	run();
+}
+
+/* Readers would have it open for a day. */
+static void an_alarm_goes_on_over_a_restart_and_ends(void **state)
+{
+	struct id id;
+
+	(void)state;
+	come_up();
+	push_high("a1", 1);
+	run();
+	ack(sent("/alert/high/", 0), 0x87);
+	now += 1000;
+	run();
+	id = alarm_of("gateway.set-aside", PHASE(START))->id;
+	ack(alarm_of("gateway.set-aside", PHASE(START)), 0);
+	start_again();                  /* it is tried again, and so not set aside for now */
+	assert_memory_equal(&alarm_of("gateway.set-aside", PHASE(START))->id, &id, sizeof(id));
+	stored(sent("/alert/high/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
+	now += 6000;
+	run();
+	ack(alarm_of("gateway.set-aside", PHASE(END)), 0);
+	now += 1000;
+	run();
+	start_again();
+	now += 60000;
+	run();
+	assert_null(alarm_of("gateway.set-aside", PHASE(START)));
+	assert_null(alarm_of("gateway.set-aside", PHASE(END)));
+}
+
 /* The broker's time as its receipts say it; ours jumps. */
 static void a_clock_that_jumps_loses_nothing(void **state)
 {
@@ -159,6 +210,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_HOUSE(a_damaged_outbox_is_kept_aside_and_the_staff_told),
+		WITH_HOUSE(an_alarm_goes_on_over_a_restart_and_ends),
 		WITH_HOUSE(an_outbox_of_another_key_is_kept_aside),
 		WITH_HOUSE(a_clock_that_jumps_loses_nothing),
 		WITH_HOUSE(by_a_wrong_clock_it_goes_by_the_brokers),

@@ -119,6 +119,35 @@ static void another_id_is_not_ours(void **state)
 	assert_false(trouble_acked(&t, &none, true, 0));
 }
 
+static void what_was_kept_goes_on_after_a_restart(void **state)
+{
+	struct trouble before = { 0 };
+	const struct id id = { { 7 } };
+	struct trouble_told kept;
+
+	(void)state;
+	assert_false(trouble_keep(&before, TROUBLE_OUTBOX, &kept));
+	trouble_seen(&before, TROUBLE_OUTBOX, 1000);
+	assert_false(trouble_keep(&before, TROUBLE_OUTBOX, &kept));   /* nobody has heard of it */
+	assert_true(trouble_next(&before, 1000, 5000000, &id, &told));
+	assert_true(trouble_keep(&before, TROUBLE_OUTBOX, &kept));
+	assert_false(trouble_restore(&t, SPAN_LIT("gateway.of-old"), &kept.id, kept.at_us, 0, 5000000));
+	/* An hour later, another clock. */
+	assert_true(trouble_restore(&t, span_str(kept.code), &kept.id, kept.at_us, 100, kept.at_us + 3600 * 1000000LL));
+	assert_false(trouble_restore(&t, span_str(kept.code), &kept.id, kept.at_us, 100, 5000000));
+	assert_true(trouble_next(&t, 100, 9000000, &(struct id){ { 8 } }, &told));
+	assert_int_equal(told.phase, PULLCORD__V1__PHASE__PHASE_START);
+	assert_memory_equal(&told.id, &id, sizeof(id));
+	assert_int_equal(told.at_us, 5000000);
+	assert_false(trouble_next(&t, 100 + 23 * 3600 * 1000 - 1, 9000000, &(struct id){ { 8 } }, &told));
+	assert_true(trouble_next(&t, 100 + 23 * 3600 * 1000, 9000000, &(struct id){ { 8 } }, &told));
+	assert_int_equal(told.phase, PULLCORD__V1__PHASE__PHASE_END);
+	assert_false(trouble_keep(&t, TROUBLE_OUTBOX, &kept));        /* but it is open until its end is taken */
+	assert_true(trouble_is_open(&t, TROUBLE_OUTBOX));
+	assert_true(trouble_acked(&t, &told.id, true, 0));
+	assert_false(trouble_is_open(&t, TROUBLE_OUTBOX));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -128,6 +157,7 @@ int main(void)
 		cmocka_unit_test_setup(an_end_that_was_not_taken_is_told_again, make),
 		cmocka_unit_test_setup(what_was_over_before_anybody_heard_of_it_is_not_told, make),
 		cmocka_unit_test_setup(what_the_broker_refused_is_told_again_after_a_while, make),
+		cmocka_unit_test_setup(what_was_kept_goes_on_after_a_restart, make),
 		cmocka_unit_test_setup(another_id_is_not_ours, make),
 	};
 
