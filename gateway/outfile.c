@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "cur.h"
+#include "keyring.h"
 #include "store.h"
 #include "vault.h"
 
@@ -19,14 +20,6 @@ static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an ear
 
 #define RECORD_VERSION 2
 #define PLACE_BYTES 9               /* tier, sequence */
-#define HEAD_BYTES (4 + ID_BYTES)   /* of a sealed value: number of its data key, id */
-#define VALUE_MAX (HEAD_BYTES + OUTBOX_RECORD_MAX + VAULT_EXTRA)
-
-/* A data key of this start or an earlier one. */
-struct data_key {
-	uint32_t number;
-	struct vault vault;
-};
 
 struct counts {
 	int64_t messages, seen, aside;
@@ -35,8 +28,7 @@ struct counts {
 struct outfile {
 	int lock;                       /* held as long as this is the file's writer */
 	struct store *store;
-	struct data_key *keys;          /* the last is this start's */
-	size_t key_count;
+	struct keyring keys;
 	struct vault seen_key;
 	uint32_t most;
 	uint64_t next_seq;              /* as it was at opening */
@@ -46,7 +38,7 @@ struct outfile {
 	/* whoever commits */
 	struct counts have, change;
 	uint64_t next_seen;
-	uint8_t value[VALUE_MAX], clear[OUTBOX_RECORD_MAX];
+	uint8_t value[KEYRING_VALUE_MAX], clear[OUTBOX_RECORD_MAX];
 };
 
 /* ---- records ---- */
@@ -103,7 +95,7 @@ enum err outbox_record_read(struct span raw, struct outbox_message *out)
 	return OK;
 }
 
-/* ---- sealed values: key number | id | sealed record, bound to the table and the place in it ---- */
+/* ---- places ---- */
 
 struct place {
 	uint8_t b[PLACE_BYTES];
@@ -120,51 +112,10 @@ static struct place place(unsigned tier, uint64_t seq)
 
 static struct span place_span(const struct place *p) { return span(p->b, sizeof(p->b)); }
 
-static struct span bound_to(struct put *aad, enum table_no table, struct span key, struct span head)
+static enum err value_seal(struct outfile *f, enum table_no table, struct span key, const struct id *id, struct span clear,
+			   struct span *out)
 {
-	put_u8(aad, (uint8_t)table);
-	put_bytes(aad, head);
-	put_bytes(aad, key);
-	must(put_end(aad) == OK);
-	return put_span(aad);
-}
-
-static enum err value_seal(struct outfile *f, enum table_no table, struct span key, const struct id *id,
-			   struct span clear, struct span *out)
-{
-	const struct data_key *k = &f->keys[f->key_count - 1];
-	struct put head = put(f->value, HEAD_BYTES);
-	uint8_t room[64];
-	struct put aad = put(room, sizeof(room));
-
-	must(clear.n <= OUTBOX_RECORD_MAX);
-	put_u32(&head, k->number);
-	put_bytes(&head, span(id->b, ID_BYTES));
-	TRY(vault_seal(&k->vault, bound_to(&aad, table, key, put_span(&head)), clear, f->value + HEAD_BYTES));
-	*out = span(f->value, HEAD_BYTES + clear.n + VAULT_EXTRA);
-	return OK;
-}
-
-static enum err value_open(const struct outfile *f, enum table_no table, struct span key, struct span value,
-			   struct id *id, uint8_t *out, struct span *clear)
-{
-	struct cur c = cur(value);
-	uint32_t number = cur_u32(&c);
-	struct span id_bytes = cur_take(&c, ID_BYTES);
-	uint8_t room[64];
-	struct put aad = put(room, sizeof(room));
-
-	if (c.bad || c.left.n < VAULT_EXTRA || c.left.n - VAULT_EXTRA > OUTBOX_RECORD_MAX)
-		return ERR_CORRUPT;
-	for (size_t i = f->key_count; i-- > 0;) {
-		if (f->keys[i].number != number)
-			continue;
-		TRY(vault_open(&f->keys[i].vault, bound_to(&aad, table, key, span(value.p, HEAD_BYTES)), c.left, out));
-		memcpy(id->b, id_bytes.p, ID_BYTES);
-		*clear = span(out, c.left.n - VAULT_EXTRA);
-		return OK;
-	}
-	return ERR_KEY;
+	return keyring_seal(&f->keys, table, key, id, clear, f->value, out);
 }
 
 /* ---- what a commit does ---- */
@@ -294,7 +245,7 @@ static enum err op_load(struct outfile *f, struct txn *t, enum table_no table, s
 	struct id id;
 
 	TRY(txn_get(t, table, key, &value));
-	TRY(value_open(f, table, key, value, &id, f->clear, &clear));
+	TRY(keyring_open(&f->keys, table, key, value, &id, f->clear, &clear));
 	if (!op->record)
 		op->record = malloc(clear.n);
 	if (!op->record)
@@ -414,7 +365,7 @@ static bool is_probe(struct outfile *f, struct txn *t, const struct place *at)
 	struct id id;
 
 	return txn_get(t, QUEUE, place_span(at), &value) == OK &&
-	       value_open(f, QUEUE, place_span(at), value, &id, f->clear, &clear) == OK &&
+	       keyring_open(&f->keys, QUEUE, place_span(at), value, &id, f->clear, &clear) == OK &&
 	       outbox_record_read(clear, &m) == OK && m.reason;
 }
 
@@ -497,67 +448,13 @@ enum err outfile_commit(struct outfile *f, struct op *first, const struct op *en
 
 /* ---- opening ---- */
 
-static struct span key_number(uint32_t number, uint8_t b[4])
-{
-	struct put p = put(b, 4);
-
-	put_u32(&p, number);
-	return put_span(&p);
-}
-
-static enum err key_unwrap(const struct vault *root, struct span number, struct span value, struct data_key *out)
-{
-	struct cur c = cur(number);
-
-	if (value.n != AEAD_KEY_BYTES + VAULT_EXTRA)
-		return ERR_CORRUPT;
-	out->number = cur_u32(&c);
-	TRY(cur_end(&c));
-	return vault_open(root, number, value, out->vault.key);
-}
-
-static enum err key_make(const struct vault *root, struct txn *t, struct data_key *out)
-{
-	uint8_t sealed[AEAD_KEY_BYTES + VAULT_EXTRA], b[4];
-	struct span number = key_number(out->number, b);
-
-	crypt_random(out->vault.key, AEAD_KEY_BYTES);
-	TRY(vault_seal(root, number, span(out->vault.key, AEAD_KEY_BYTES), sealed));
-	return txn_put(t, KEYS, number, span(sealed, sizeof(sealed)));
-}
-
-/* The keys of earlier starts. */
-static enum err keys_load(struct outfile *f, struct txn *t, const struct vault *root)
-{
-	struct span at = span(NULL, 0), value;
-	uint64_t n;
-	enum err e;
-
-	TRY(txn_count(t, KEYS, &n));
-	f->keys = calloc(n + 1, sizeof(*f->keys));
-	if (!f->keys)
-		return ERR_FULL;
-	while ((e = txn_after(t, KEYS, at, &at, &value)) == OK && f->key_count < n)
-		TRY(key_unwrap(root, at, value, &f->keys[f->key_count++]));
-	return e == ERR_NOT_FOUND ? OK : e;
-}
-
-/* One for this start. */
-static enum err keys_add(struct outfile *f, struct txn *t, const struct vault *root)
-{
-	f->keys[f->key_count].number = f->key_count ? f->keys[f->key_count - 1].number + 1 : 1;
-	return key_make(root, t, &f->keys[f->key_count++]);
-}
-
 static bool key_used(struct txn *t, enum table_no table, uint32_t number)
 {
 	struct span key = span(NULL, 0), value;
 	uint8_t at[STORE_KEY_MAX];
 
 	while (txn_after(t, table, key, &key, &value) == OK) {
-		struct cur c = cur(value);
-
-		if (cur_u32(&c) == number)
+		if (keyring_number(value) == number)
 			return true;
 		must(key.n <= sizeof(at));
 		memcpy(at, key.p, key.n);
@@ -571,14 +468,13 @@ static enum err keys_prune(struct outfile *f, struct txn *t)
 {
 	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN, TOLD };
 
-	for (size_t i = 0; i + 1 < f->key_count; i++) {
+	for (size_t i = 0; i + 1 < f->keys.n; i++) {
 		bool used = false;
-		uint8_t b[4];
 
 		for (size_t k = 0; k < countof(sealed); k++)
-			used = used || key_used(t, sealed[k], f->keys[i].number);
+			used = used || key_used(t, sealed[k], f->keys.key[i].number);
 		if (!used)
-			TRY(txn_del(t, KEYS, key_number(f->keys[i].number, b)));
+			TRY(keyring_destroy(&f->keys, t, KEYS, i));
 	}
 	return OK;
 }
@@ -677,8 +573,8 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	vault_init(&wrap, root, "outbox keys");
 	vault_init(&f->seen_key, root, "outbox seen");
 	TRY(txn_begin_write(f->store, &t));
-	TRY(keys_load(f, t, &wrap));
-	TRY(keys_add(f, t, &wrap));
+	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
+	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
 	TRY(find_newest(t, &f->newest));
 	TRY(held_release(f, t));
@@ -697,7 +593,7 @@ enum err outfile_read(struct outfile *f, const struct flight_item *at, struct ou
 
 	TRY(txn_begin_read(f->store, &t));
 	TRY(txn_get(t, QUEUE, place_span(&p), &value));
-	TRY(value_open(f, QUEUE, place_span(&p), value, &id, scratch->b, &clear));
+	TRY(keyring_open(&f->keys, QUEUE, place_span(&p), value, &id, scratch->b, &clear));
 	TRY(outbox_record_read(clear, out));
 	out->id = id;
 	return OK;
@@ -712,12 +608,11 @@ static bool item_of(const struct outfile *f, enum table_no table, struct span ke
 	struct id id;
 
 	*out = (struct flight_item){ 0 };
-	if (key.n != PLACE_BYTES || value.n < HEAD_BYTES || key.p[0] >= FLIGHT_TIERS)
+	if (key.n != PLACE_BYTES || !keyring_id(value, &out->id) || key.p[0] >= FLIGHT_TIERS)
 		return false;
-	memcpy(out->id.b, value.p + 4, ID_BYTES);
 	out->seq = key64_value(span(key.p + 1, 8));
 	out->tier = key.p[0];
-	if (value_open(f, table, key, value, &id, room, &clear) == OK && outbox_record_read(clear, &m) == OK)
+	if (keyring_open(&f->keys, table, key, value, &id, room, &clear) == OK && outbox_record_read(clear, &m) == OK)
 		out->of = flight_of(m.key);
 	return true;
 }
@@ -802,7 +697,7 @@ enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const str
 			return ERR_CORRUPT;
 		memcpy(at, key.p, OPEN_KEY);
 		key = span(at, OPEN_KEY);
-		if (value_open(f, OPEN, key, value, &id, clear, &record) == OK &&
+		if (keyring_open(&f->keys, OPEN, key, value, &id, clear, &record) == OK &&
 		    outbox_record_read(record, &m) == OK && open_alert_of(&m, &id, &a))
 			visit(ctx, &a);
 	}
@@ -823,7 +718,7 @@ enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const str
 		struct outbox_message m;
 		struct id id;
 
-		if (value_open(f, TOLD, key, value, &id, clear, &record) != OK || outbox_record_read(record, &m) != OK)
+		if (keyring_open(&f->keys, TOLD, key, value, &id, clear, &record) != OK || outbox_record_read(record, &m) != OK)
 			continue;
 		m.id = id;
 		visit(ctx, &m);
@@ -873,8 +768,8 @@ size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *o
 
 	if (e == OK)
 		e = txn_seek(t, aside ? ASIDE : QUEUE, place_span(&at), &key, &value);
-	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier && value.n >= HEAD_BYTES) {
-		memcpy(out[n++].b, value.p + 4, ID_BYTES);
+	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier && keyring_id(value, &out[n])) {
+		n++;
 		memcpy(at.b, key.p, PLACE_BYTES);
 		e = txn_after(t, aside ? ASIDE : QUEUE, place_span(&at), &key, &value);
 	}
@@ -891,8 +786,8 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max)
 	if (!over || txn_begin_read(f->store, &t) != OK)
 		return 0;
 	while (n < over && n < max && txn_before(t, ASIDE, key, &key, &value) == OK && key.n == PLACE_BYTES &&
-	       value.n >= HEAD_BYTES) {
-		memcpy(out[n++].b, value.p + 4, ID_BYTES);
+	       keyring_id(value, &out[n])) {
+		n++;
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
 	}
@@ -967,7 +862,7 @@ static enum err visit_aside(struct outfile *f, struct txn *t, void (*visit)(void
 		struct outbox_message m = { 0 };
 		struct id id;
 
-		TRY(value_open(f, ASIDE, key, value, &id, f->clear, &clear));
+		TRY(keyring_open(&f->keys, ASIDE, key, value, &id, f->clear, &clear));
 		TRY(outbox_record_read(clear, &m));
 		m.id = id;
 		visit(ctx, &m);
@@ -988,7 +883,7 @@ enum err outfile_each_aside(const char *path, const uint8_t root[AEAD_KEY_BYTES]
 	vault_init(&wrap, root, "outbox keys");
 	TRY(store_open(path, &spec, &f->store));
 	TRY(txn_begin_read(f->store, &t));
-	TRY(keys_load(f, t, &wrap));
+	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	return visit_aside(f, t, visit, ctx);
 }
 
@@ -1017,9 +912,7 @@ void outfile_close(struct outfile **out)
 
 	if (!f)
 		return;
-	for (size_t i = 0; i < f->key_count; i++)
-		vault_clear(&f->keys[i].vault);
-	free(f->keys);
+	keyring_clear(&f->keys);
 	vault_clear(&f->seen_key);
 	crypt_wipe(f->clear, sizeof(f->clear));
 	store_close(&f->store);
