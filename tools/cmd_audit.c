@@ -133,7 +133,8 @@ static void say_report_json(const struct verify_report *r, const struct witnesse
 	const struct cell cell[] = {
 		CELL_BOOL("good", !r->part), CELL_NUM("entries", r->entries), CELL_NUM("opened", r->opened),
 		CELL_NUM("segments", r->segments), CELL_NUM("erased", r->erased), CELL_NUM("checkpoints", r->checkpoints),
-		CELL_NUM("signed_size", r->signed_size), CELL_NUM("marks", r->marks), CELL_NUM("marked_size", r->marked_size),
+		CELL_NUM("signed_size", r->signed_size), CELL_NUM("unsigned", r->entries - r->signed_size),
+		CELL_NUM("marks", r->marks), CELL_NUM("marked_size", r->marked_size),
 		cosigned_size(w, r->cosigned), cosigned_names(w, r->cosigned, name),
 		r->part ? CELL_NULL("root") : CELL_HEX("root", span(r->root.b, sizeof(r->root.b))),
 		r->part ? CELL_STR("part", r->part) : CELL_NULL("part"), number_or_null("index", r->part, r->index),
@@ -152,6 +153,18 @@ static void say_entries_checked(const struct verify_report *r)
 			    "itself, in clear", all, opened, all - opened);
 	else
 		report_line(TONE_PLAIN, "  entries      %llu, no seal opened", all);
+}
+
+/* A broker that runs signs every second, so a few are no news. */
+static void say_unsigned(const struct verify_report *r)
+{
+	const unsigned long long rest = r->entries - r->signed_size;
+
+	if (!rest)
+		return;
+	report_line(TONE_WARN, "  not signed   the newest %llu entries: nobody vouches for them", rest);
+	report_hint("a broker that runs signs them within seconds, and its next start what a crash left; more than that, "
+		    "somebody may have put there");
 }
 
 /* Without the initial key nobody can tell whether the marks are right. */
@@ -175,7 +188,11 @@ static void say_good(const struct verify_report *r, const struct witnesses *w, b
 	char root[2 * SHA256_BYTES + 1];
 
 	hex_encode(span(r->root.b, sizeof(r->root.b)), root);
-	report_line(TONE_GOOD, "the record is whole");
+	if (r->signed_size == r->entries)
+		report_line(TONE_GOOD, "the record is whole");
+	else
+		report_line(TONE_GOOD, "the record is whole as far as it is signed: %llu of %llu entries",
+			    (unsigned long long)r->signed_size, (unsigned long long)r->entries);
 	say_entries_checked(r);
 	if (r->erased)
 		report_line(TONE_PLAIN, "  segments     %llu, %llu of them erased", (unsigned long long)r->segments,
@@ -184,6 +201,7 @@ static void say_good(const struct verify_report *r, const struct witnesses *w, b
 		report_line(TONE_PLAIN, "  segments     %llu", (unsigned long long)r->segments);
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);
+	say_unsigned(r);
 	say_line(r, line);
 	cosigned_say(w, r->cosigned);
 	report_line(TONE_DIM, "  root         %s", root);
@@ -282,7 +300,8 @@ static int audit_verify(int argc, char **argv)
 		.text = "Recomputes the record from its first entry and compares it with everything that was signed. Names the "
 			"first entry that was changed, taken out or added.\n"
 			"Without the root key anybody who has the verifier key can check that the entries are those that were "
-			"signed; with it, also that each opens. The sizes file tells a record that was cut or set back. "
+			"signed; with it, also that each opens. The sizes file tells a record that was cut or set back. How many entries came "
+			"after the newest signature is said apart: nobody vouches for them yet. "
 			"With the initial key of the line, which is kept off the machine, also what was rewritten by somebody who has "
 			"all keys of the machine shows, as far as it was marked before they came. "
 			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody else. "

@@ -17,6 +17,7 @@
 #define SIGN_EVERY_US (1 * 1000000LL)
 #define STEPS_AT_END 4
 #define CLOCK_JUMP_US (2 * 1000000LL)
+#define UNSIGNED_AT_FIRST 2             /* genesis and the line's beginning: a crash may leave them before they are signed */
 
 static struct span origin(const struct record *r)
 {
@@ -696,7 +697,7 @@ static enum err signed_tree(struct record *r, struct txn *view, struct tree *out
 
 	TRY(view_signed(view, out));
 	if (e == ERR_NOT_FOUND)
-		return out->size == 0 ? OK : ERR_CORRUPT;
+		return out->size == 0 && trail_tree(r->trail)->size <= UNSIGNED_AT_FIRST ? OK : ERR_CORRUPT;
 	TRY(e);
 	if (note_open(row.note, origin(r), r->pub, &c) != OK || c.size != row.size || c.size != out->size ||
 	    !same_root(out, &c.root) || row.note.n > sizeof(r->note))
@@ -774,7 +775,9 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	TRY(resume(r, span_str(vkey), spec->sizes_path));
 	r->stripping = true;                    /* what a crash interrupted */
 	TRY(open_line(r, spec));
-	return trail_tree(r->trail)->size ? OK : write_genesis(r, span_str(vkey), spec);
+	if (trail_tree(r->trail)->size == 0)
+		TRY(write_genesis(r, span_str(vkey), spec));
+	return r->signed_size ? OK : sign(r);   /* nothing happens in a record of which nothing is signed */
 }
 
 static void record_free(struct record **r)
@@ -817,7 +820,6 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	seal_init(&r->seal, origin(r));
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		r->keep[i] = spec->keep[i] ? spec->keep[i] : KEEP_YEARS_DEFAULT;
-	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
 	patients_init(&patients, spec->root);
 	e = fold_open(&patients, &r->fold);
 	crypt_wipe(&patients, sizeof(patients));
@@ -826,6 +828,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", &r->cosigners));
 	TRY(reads_open(spec->path, spec->root, &r->reads));
 	TRY(open_files(r, spec));
+	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
 	if (spec->spill_path)
 		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));
 	measure(r);

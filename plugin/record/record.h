@@ -82,10 +82,10 @@ struct happening {
 
 enum record_class record_class(const struct happening *h);
 
-/* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store): nothing is
- * signed. The way on is a new record under the next origin; the old one stays as evidence. ERR_VERSION: of another
- * layout. ERR_KEY: another root, signing key or origin wrote it, or the key of its line is gone or of another line.
- * ERR_BUSY: another process writes it. */
+/* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store), or never signed
+ * (a forged one): nothing is signed. The way on is a new record under the next origin; the old one stays as evidence.
+ * ERR_VERSION: of another layout. ERR_KEY: another root, signing key or origin wrote it, or the key of its line is gone or
+ * of another line. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
 

@@ -515,6 +515,7 @@ static enum err check_sizes(struct verifier *v)
 		if (v->listing.size < v->tree.size)
 			return bad(v, "signed size", v->listing.size, "it stands after a larger one in the sizes file");
 		TRY(check_root(v, "signed size", &v->listing.root));
+		v->report->signed_size = v->tree.size;
 		e = sizes_next(v->sizes, &v->listing);
 	}
 	if (e == ERR_NOT_FOUND) {
@@ -713,6 +714,8 @@ static enum err check_rest(struct verifier *v)
 		return bad(v, "tree", v->head.size, "its stored frontier is not that of its entries");
 	if (v->signed_tree.size && memcmp(signed_root.b, v->signed_root.b, sizeof(signed_root.b)) != 0)
 		return bad(v, "tree", v->signed_tree.size, "the frontier kept with the newest checkpoint is not that of its entries");
+	if (v->report->signed_size == 0)
+		return bad(v, "checkpoint", 0, "nothing is signed: anybody could have written this");
 	if (v->ends.segment != v->segment)
 		return bad(v, "segment", v->ends.segment, "no entry opens it");
 	if (v->sizes && v->listed < v->ends.signed_size)

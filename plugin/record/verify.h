@@ -6,7 +6,8 @@
  * held and erased when, not before its time and not while it was held. Of erased segments the leaves are checked, that
  * nothing is left of their entries, and that their keys are gone. With the sizes file: the record is no shorter than the
  * last signed size. With the root key: every segment's key fits its commitment, and opens each of its records. Without it
- * anybody can verify who has the vkey.
+ * anybody can verify who has the vkey. A record of which nothing is signed is bad; what comes after the newest signature
+ * is checked like the rest, but vouched for by nobody: anybody who can write the file may have put it there.
  *
  * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and
  * no other line begins after it. With the file of its key of now: it had not come further than the record has.
@@ -39,7 +40,7 @@ struct verify_cosigned {
 struct verify_report {
 	uint64_t entries, opened, segments, checkpoints;   /* seen and good, so far */
 	uint64_t erased;                /* segments */
-	uint64_t signed_size;           /* of the newest good checkpoint */
+	uint64_t signed_size;           /* the newest that a good signature is for, of a checkpoint or in the sizes file */
 	struct hash root;               /* of all entries */
 	uint64_t marks, marked_size;    /* of the line that began last; entries under the newest of them */
 	uint64_t first_mark;            /* its number: not 0 goes on from a record before */

@@ -3,8 +3,9 @@
 import base64
 import json
 import random
+import subprocess
 
-from tap import SHARED, Record, Skip, equal, run
+from tap import BUILD, SHARED, Record, Skip, equal, run
 
 try:
     import checker
@@ -138,6 +139,21 @@ def what_is_left_of_an_erased_segment_can_be_checked():
     refused("another hash of an erased entry", checker.check, folder, key.read_text())
 
 
+def what_nobody_signed_is_said_apart():
+    tail = Record(10)
+    words = ["--vkey", tail.folder / "record.vkey", "--sizes", tail.folder / "record.sizes"]
+    said = json.loads(tail.tool("verify", *words, "--json").stdout)
+    equal("all is signed", (said["entries"], 0), (said["signed_size"], said["unsigned"]))
+    equal("and it says so", "the record is whole", tail.tool("verify", *words).stdout.splitlines()[0])
+    subprocess.run([BUILD / "tests/audit/maker", "tail", tail.folder, "7"], check=True)
+    after = json.loads(tail.tool("verify", *words, "--json").stdout)
+    equal("seven are not", (said["signed_size"], 7, said["entries"] + 7),
+          (after["signed_size"], after["unsigned"], after["entries"]))
+    text = tail.tool("verify", *words).stdout
+    equal(f"that is said: {text}", (True, True),
+          (f"as far as it is signed: {said['entries']} of {after['entries']} entries" in text, "the newest 7 entries" in text))
+
+
 def the_example_of_c2sp_holds():
     needed()
     folder = SHARED / "vectors/c2sp"
@@ -183,5 +199,5 @@ def all_consistency_proofs_are_judged_as_they_should():
 
 run([it_agrees_over_100000_entries_and_four_starts, it_names_what_was_changed, proofs_hold_and_changed_ones_do_not,
      a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said,
-     what_is_left_of_an_erased_segment_can_be_checked, the_example_of_c2sp_holds,
+     what_is_left_of_an_erased_segment_can_be_checked, what_nobody_signed_is_said_apart, the_example_of_c2sp_holds,
      all_inclusion_proofs_are_judged_as_they_should, all_consistency_proofs_are_judged_as_they_should])

@@ -3,6 +3,7 @@
  * for keys and segments.
  *
  * maker age FOLDER SEGMENT makes that segment seven years older, so that its retention is over.
+ * maker tail FOLDER ENTRIES puts so many behind the end that nobody signed: beginnings of a line that is not kept.
  *
  * ROOM: for how many entries the store is made. SEED: for another ward. ERASE: a segment, which is erased at the end as if
  * its time had come; 0: none. LOSE: then, a digest of 60 messages to each of three about patient MRN-sum, and so many
@@ -177,6 +178,25 @@ static int age(const char *folder, const char *segment)
 	return trail_begin(t) == OK && trail_put_segment(t, id, &s) == OK && trail_commit(t) == OK ? 0 : 1;
 }
 
+static int tail(const char *folder, unsigned n)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	struct entry e = { .type = CONTROL_LINE_BEGIN, .at_us = BEGIN_US };
+	char path[512];
+	uint8_t raw[64];
+	struct put entry = put(raw, sizeof(raw));
+
+	must(crypt_init() == OK);
+	entry_write_control(&e, &entry);
+	snprintf(path, sizeof(path), "%s/record.mdb", folder);
+	if (trail_open(path, 1 << 20, false, &t) != OK || trail_begin(t) != OK)
+		return 1;
+	while (n--)
+		if (trail_append(t, put_span(&entry)) != OK)
+			return 1;
+	return trail_commit(t) == OK ? 0 : 1;
+}
+
 static void erase(uint32_t segment)
 {
 	const struct segment_act act = { segment, ((int64_t)time(NULL) + 7 * 366 * 24 * 3600) * 1000000, SPAN_LIT("ana"),
@@ -232,6 +252,8 @@ int main(int argc, char **argv)
 		return 2;
 	if (strcmp(argv[1], "age") == 0)
 		return argc == 4 ? age(argv[2], argv[3]) : 2;
+	if (strcmp(argv[1], "tail") == 0)
+		return argc == 4 ? tail(argv[2], (unsigned)strtoul(argv[3], NULL, 10)) : 2;
 	wanted = strtoull(argv[2], NULL, 10);
 	state ^= argc > 5 ? strtoull(argv[5], NULL, 10) << 32 : 0;
 	spec.map_bytes = (16u << 20) + (argc > 4 ? strtoull(argv[4], NULL, 10) : wanted) * 480;

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 
 #include "own_record.h"
+#include "pens.h"
 #include "seed.h"
 #include "sizes.h"
 #include "trail.h"
@@ -625,6 +626,91 @@ static void a_changed_frontier_of_the_newest_checkpoint_is_named(void **state)
 	}
 }
 
+/* Everything but signatures anybody can make, who has the verifier key. */
+static void write_unsigned(unsigned events)
+{
+	struct pens pens = { 0 };
+	struct trail *t = NULL;
+	struct vault vault;
+	struct seal seal;
+	uint8_t raw[1024];
+	struct put genesis = put(raw, sizeof(raw));
+
+	vault_init(&vault, g.root, "record");
+	seal_init(&seal, span_str(RECORDING_ORIGIN));
+	entry_write_control(&(struct entry){ .type = CONTROL_GENESIS, .at_us = 1, .vkey = span_str(g.vkey) }, &genesis);
+	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_append(t, put_span(&genesis)), OK);
+	for (unsigned i = 0; i < events; i++)
+		assert_int_equal(pens_write(&pens, &(struct ink){ t, &vault, &seal, span_str(RECORDING_ORIGIN) }, 6,
+					    SPAN_LIT("anything")), OK);
+	assert_int_equal(pens_finish(&pens, &(struct ink){ t, &vault, &seal, span_str(RECORDING_ORIGIN) }), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+}
+
+static void what_nobody_signed_is_not_whole_and_is_not_signed_afterwards(void **state)
+{
+	(void)state;
+	g.sizes[0] = '\0';
+	write_unsigned(50);
+	assert_bad("checkpoint", 0, "nothing is signed");
+	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
+}
+
+/* Killed between the first commit and the first signature. */
+static void a_beginning_that_a_crash_left_is_gone_on_with(void **state)
+{
+	(void)state;
+	write_unsigned(0);
+	record_some(10);
+	assert_good();
+	assert_int_equal(report.signed_size, report.entries);
+}
+
+/* Nothing else is: whoever begins a record signs its beginning before anything happens in it. */
+static void a_record_is_signed_from_its_first_entry_on(void **state)
+{
+	struct checkpoint_row row;
+	struct trail *t = NULL;
+	struct txn *view = NULL;
+
+	(void)state;
+	record_some(10);
+	assert_int_equal(trail_open(g.path, 1 << 20, true, &t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(view_checkpoint(view, 0, &row), OK);
+	assert_int_equal(row.size, 1);
+	txn_abort(&view);
+	trail_close(&t);
+}
+
+/* What a crash left, or somebody without a key put there: good so far as anybody can tell, and told apart. */
+static void what_came_after_the_newest_signature_is_not_under_it(void **state)
+{
+	struct entry e = { .type = CONTROL_LINE_BEGIN, .at_us = 1 };
+	struct trail *t = NULL;
+	uint8_t raw[64];
+	struct put entry = put(raw, sizeof(raw));
+
+	(void)state;
+	record_some(60);
+	entry_write_control(&e, &entry);
+	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
+	assert_int_equal(trail_begin(t), OK);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(trail_append(t, put_span(&entry)), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+	assert_good();
+	assert_int_equal(report.entries, 65);
+	assert_int_equal(report.signed_size, 62);
+	record_some(60);
+	assert_good();
+	assert_int_equal(report.signed_size, report.entries);
+}
+
 /* A store of another layout is refused, not misread. */
 static void another_layout_is_refused(void **state)
 {
@@ -663,6 +749,10 @@ int main(void)
 		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
 		T(a_torn_slot_of_the_sizes_file_is_no_harm),
 		T(a_changed_frontier_of_the_newest_checkpoint_is_named),
+		T(what_nobody_signed_is_not_whole_and_is_not_signed_afterwards),
+		T(a_beginning_that_a_crash_left_is_gone_on_with),
+		T(a_record_is_signed_from_its_first_entry_on),
+		T(what_came_after_the_newest_signature_is_not_under_it),
 		T(another_layout_is_refused),
 	};
 
