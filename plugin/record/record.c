@@ -395,8 +395,18 @@ static int64_t sign_due_us(const struct record *r)
  * file of ours is written again: the record stops until it is opened anew, and reads what is really there. */
 static enum err judge(struct record *r, enum err e)
 {
-	r->failed = r->failed || (e == ERR_IO && disk_has_room(r->path));
+	if (!r->failed && e == ERR_IO && disk_has_room(r->path)) {
+		r->failed = true;
+		atomic_store(&r->trouble, (int)e);
+	}
 	return e;
+}
+
+/* What stopped it for good is told for good. */
+static void tell_trouble(struct record *r, enum err e)
+{
+	if (!r->failed)
+		atomic_store(&r->trouble, (int)e);
 }
 
 static enum err carry_out(struct record *r, const struct asked *a)
@@ -540,6 +550,8 @@ static enum err work(struct record *r, bool last)
 {
 	enum err e, signing = OK;
 
+	if (r->failed)
+		return ERR_IO;
 	do {
 		bool mark = mark_due(r, last);
 
@@ -551,17 +563,17 @@ static enum err work(struct record *r, bool last)
 		if (signing == OK)
 			signing = serve_witnesses(r);
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
-		atomic_store(&r->trouble, (int)(e == OK ? signing : e));
+		tell_trouble(r, e == OK ? signing : e);
 		serve(r);
 		if (!last && ring_used(r->ring) < ring_bytes(r->ring) / 4)
 			gather(r);
-	} while (e == OK && signing == OK && has_work(r));
+	} while (e == OK && signing == OK && !r->failed && has_work(r));
 	if (last && !r->failed && signing == OK)
 		signing = judge(r, sign(r));
 	if (e == OK)
 		e = signing;
-	atomic_store(&r->trouble, (int)e);
-	return e;
+	tell_trouble(r, e);
+	return r->failed ? ERR_IO : e;
 }
 
 static void wait_for_work(struct record *r)

@@ -865,6 +865,56 @@ static void a_failing_disk_is_not_asked_again(void **state)
 	assert_good();
 }
 
+static const struct segment_act on_first = { 1, INT64_MAX, SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") };
+
+/* Nothing else was to be written, so nothing else can notice. */
+static void an_act_that_meets_a_failing_disk_stops_the_record(void **state)
+{
+	uint64_t kept;
+
+	(void)state;
+	record_some(5);
+	open_record();
+	kept = record_durable(g.record);
+	disk_refuses(EIO, g.path);
+	assert_int_equal(segment_hold(g.record, &on_first, true), ERR_IO);
+	assert_int_equal(record_trouble(g.record), ERR_IO);
+	assert_int_equal(record_state(g.record), RECORD_STOPPED);
+	disk_heals();
+	push_many(5, 5);
+	usleep(100 * 1000);
+	assert_int_equal(record_trouble(g.record), ERR_IO);
+	assert_int_equal(record_durable(g.record), kept);
+}
+
+/* The key of the segment is not known to be gone: what comes meanwhile is not written either. */
+static void nothing_is_written_after_an_erasing_met_a_failing_disk(void **state)
+{
+	char keys[128];
+	pthread_t thread;
+	uint64_t kept;
+
+	(void)state;
+	g.spec.map_bytes = 64 << 20;
+	g.spec.ring_bytes = 8 << 20;
+	record_some(5);
+	open_record();
+	atomic_store(&pushing, true);
+	assert_int_equal(pthread_create(&thread, NULL, push_on, NULL), 0);
+	while (record_durable(g.record) < GROUP)
+		usleep(1000);
+	snprintf(keys, sizeof(keys), "%s-keys", g.path);
+	disk_refuses(EIO, keys);
+	assert_int_equal(segment_erase(g.record, &on_first), ERR_IO);
+	kept = record_durable(g.record);
+	assert_int_equal(record_trouble(g.record), ERR_IO);
+	usleep(100 * 1000);
+	assert_int_equal(record_trouble(g.record), ERR_IO);
+	assert_int_equal(record_durable(g.record), kept);
+	atomic_store(&pushing, false);
+	pthread_join(thread, NULL);
+}
+
 /* ---- keys ---- */
 
 static void other_keys_do_not_open_it(void **state)
@@ -912,6 +962,8 @@ int main(void)
 		T(nothing_is_shown_that_is_not_in_the_sizes_file),
 		T(a_failed_batch_comes_again_under_another_key),
 		T(a_failing_disk_is_not_asked_again),
+		T(an_act_that_meets_a_failing_disk_stops_the_record),
+		T(nothing_is_written_after_an_erasing_met_a_failing_disk),
 		T(other_keys_do_not_open_it),
 	};
 
