@@ -415,7 +415,7 @@ static enum err carry_out(struct record *r, const struct asked *a)
 					  : keeping_hold(r->trail, &r->done.pens, a->act, a->what == ACT_HOLD);
 
 	atomic_store(&r->durable, trail_tree(r->trail)->size);
-	return e == OK ? sign(r) : e;
+	return e;
 }
 
 static void answer(struct record *r, struct asked *a, enum err came)
@@ -464,6 +464,8 @@ static void serve(struct record *r)
 
 	if (a) {
 		e = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
+		if (e == OK)
+			(void)judge(r, sign(r));   /* tried again, and told, when it is due: the act is durable without */
 		r->stripping = r->stripping || a->what == ACT_ERASE;
 		if (e == OK && a->what == ACT_ERASE)
 			r->erasing = a;

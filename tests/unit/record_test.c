@@ -887,6 +887,26 @@ static void an_act_that_meets_a_failing_disk_stops_the_record(void **state)
 	assert_int_equal(record_durable(g.record), kept);
 }
 
+/* It is in the record, whatever becomes of the signature over it. */
+static void an_act_that_is_durable_is_answered_so(void **state)
+{
+	(void)state;
+	record_some(5);
+	record_some(5);
+	open_record();
+	disk_refuses(ENOSPC, g.sizes);
+	assert_int_equal(segment_hold(g.record, &on_first, true), OK);
+	assert_int_equal(segment_hold(g.record, &on_first, false), OK);
+	assert_int_equal(segment_erase(g.record, &on_first), OK);
+	wait_for(RECORD_STOPPED);
+	assert_int_equal(record_trouble(g.record), ERR_FULL);
+	disk_heals();
+	record_close(&g.record);
+	assert_good();
+	assert_int_equal(report.erased, 1);
+	assert_int_equal(report.signed_size, report.entries);
+}
+
 /* The key of the segment is not known to be gone: what comes meanwhile is not written either. */
 static void nothing_is_written_after_an_erasing_met_a_failing_disk(void **state)
 {
@@ -963,6 +983,7 @@ int main(void)
 		T(a_failed_batch_comes_again_under_another_key),
 		T(a_failing_disk_is_not_asked_again),
 		T(an_act_that_meets_a_failing_disk_stops_the_record),
+		T(an_act_that_is_durable_is_answered_so),
 		T(nothing_is_written_after_an_erasing_met_a_failing_disk),
 		T(other_keys_do_not_open_it),
 	};
