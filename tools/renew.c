@@ -99,7 +99,7 @@ static enum err read_keys(struct renewal *r)
 	TRY(vault_root(install_path(&r->in, "keys/root.key").text, r->root));
 	TRY(vault_root(install_path(&r->in, "keys/record.seed").text, r->seed));
 	TRY(sign_public(r->seed, r->pub));
-	e = forward_peek(install_path(&r->in, INSTALL_LINE).text, &mark);
+	e = forward_peek(install_path(&r->in, INSTALL_LINE).text, &mark, NULL);
 	if (e != OK && e != ERR_NOT_FOUND)
 		return e;               /* before anything is made: the new one goes on with the line */
 	return memcmp(r->pub, want, sizeof(want)) == 0 ? OK : ERR_KEY;

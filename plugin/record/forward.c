@@ -266,7 +266,7 @@ enum err forward_go(struct forward *l, uint64_t n)
 	return e;
 }
 
-enum err forward_peek(const char *path, uint64_t *n)
+enum err forward_peek(const char *path, uint64_t *n, uint8_t id[SHA256_BYTES])
 {
 	CLEANUP(fd_cleanup) int fd = -1;
 	struct forward_key k = { 0 };
@@ -277,6 +277,8 @@ enum err forward_peek(const char *path, uint64_t *n)
 	for (int i = 0; i < PEEKS && e == ERR_CORRUPT; i++)
 		e = read_file(fd, &k, &rest);
 	*n = k.n;
+	if (id)
+		memcpy(id, k.id, sizeof(k.id));
 	crypt_wipe(&k, sizeof(k));
 	return e;
 }

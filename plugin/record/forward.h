@@ -62,7 +62,7 @@ const struct forward_key *forward_now(const struct forward *l);
  * ERR_RANGE; ERR_FULL, ERR_IO. */
 enum err forward_go(struct forward *l, uint64_t n) MUST_USE;
 
-/* The number of the key in the file, read beside its writer. Errors as forward_open(). */
-enum err forward_peek(const char *path, uint64_t *n) MUST_USE;
+/* The number of the key in the file, and (unless NULL) its line's id, read beside its writer. Errors as forward_open(). */
+enum err forward_peek(const char *path, uint64_t *n, uint8_t id[SHA256_BYTES]) MUST_USE;
 
 #endif

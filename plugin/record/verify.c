@@ -49,6 +49,7 @@ struct verifier {
 		bool renewed;           /* the record goes on from another one */
 		bool begun, ours;       /* some line; the one whose initial key we have */
 		uint64_t due, kept;     /* next mark; key of now as we began, 0: not known */
+		uint8_t id[SHA256_BYTES], kept_id[SHA256_BYTES];   /* of the line that began last; of that key's */
 		struct forward_key initial, key;
 	} line;
 
@@ -269,6 +270,7 @@ static enum err begin_line(struct verifier *v, uint64_t index, const struct entr
 			   (unsigned long long)e->number);
 	v->line.begun = true;
 	v->line.ours = ours;
+	memcpy(v->line.id, e->commitment, sizeof(v->line.id));
 	v->line.due = v->report->first_mark = e->number;
 	v->report->marks = v->report->marked_size = 0;
 	v->line.key = v->line.initial;
@@ -310,7 +312,7 @@ static enum err open_line(struct verifier *v)
 	if (v->spec->line)
 		forward_key_init(&v->line.initial, v->spec->line);
 	if (v->spec->line_path)
-		e = forward_peek(v->spec->line_path, &v->line.kept);
+		e = forward_peek(v->spec->line_path, &v->line.kept, v->line.kept_id);
 	if (e == ERR_CORRUPT)
 		return bad(v, "line", 0, "no key can be read in %s", v->spec->line_path);
 	return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
@@ -320,7 +322,10 @@ static enum err check_line(struct verifier *v)
 {
 	if (v->spec->line && !v->line.ours)
 		return bad(v, "line", v->tree.size, "the record ends, and no line of this initial key began");
-	if (v->line.begun && v->line.kept > v->line.due)
+	if (v->line.kept && memcmp(v->line.id, v->line.kept_id, sizeof(v->line.id)) != 0)
+		return bad(v, "line", v->tree.size, "the record ends, and the line whose mark %llu was made is not in it: it was cut or "
+			   "set back, or is another one", (unsigned long long)(v->line.kept - 1));
+	if (v->line.kept > v->line.due)
 		return bad(v, "line", v->tree.size, "the record ends where mark %llu is due, but mark %llu was made: it was cut or set "
 			   "back", (unsigned long long)v->line.due, (unsigned long long)(v->line.kept - 1));
 	return OK;

@@ -10,7 +10,7 @@
  * is checked like the rest, but vouched for by nobody: anybody who can write the file may have put it there.
  *
  * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and
- * no other line begins after it. With the file of its key of now: it had not come further than the record has.
+ * no other line begins after it. With the file of its key of now: its line is here, and came no further than the record.
  *
  * Of cosignatures: whatever a listed witness put under a checkpoint fits.
  *

@@ -28,8 +28,8 @@ static void read_file(struct span s)
 	must(fd >= 0 && write(fd, s.p, s.n) == (ssize_t)s.n);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (forward_open(path, &l) == OK) {
-		must(forward_peek(path, &n) == OK && n == forward_now(l)->n);
-		must(n == UINT64_MAX || (forward_go(l, n + 1) == OK && forward_peek(path, &n) == OK && n == forward_now(l)->n));
+		must(forward_peek(path, &n, NULL) == OK && n == forward_now(l)->n);
+		must(n == UINT64_MAX || (forward_go(l, n + 1) == OK && forward_peek(path, &n, NULL) == OK && n == forward_now(l)->n));
 	}
 	forward_close(&l);
 	close(fd);

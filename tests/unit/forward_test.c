@@ -187,7 +187,7 @@ static void a_crash_leaves_one_key_or_both(void **state)
 		else
 			memcpy(torn + FORWARD_SLOT_BYTES, after + FORWARD_SLOT_BYTES, cut - FORWARD_SLOT_BYTES);
 		spill(path, torn, sizeof(torn));
-		assert_int_equal(forward_peek(path, &left), OK);
+		assert_int_equal(forward_peek(path, &left, NULL), OK);
 		l = open_line();
 		assert_int_equal(forward_now(l)->n, left);
 		assert_true(left == 6 || (left == 5 && cut < FORWARD_SLOT_BYTES));
@@ -227,6 +227,15 @@ static void what_is_no_key_is_refused(void **state)
 }
 
 /* ---- a record with a line ---- */
+
+static void go_to(uint64_t n)
+{
+	struct forward *l = NULL;
+
+	assert_int_equal(forward_open(path, &l), OK);
+	assert_int_equal(forward_go(l, n), OK);
+	forward_close(&l);
+}
 
 static enum err verify_line(const uint8_t *with)
 {
@@ -300,6 +309,30 @@ static void a_line_is_not_left_out(void **state)
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
 	g.spec.line_path = NULL;
 	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
+}
+
+/* A record without a line, or with another's, in the place of one whose marks were made. */
+static void a_line_that_went_on_elsewhere_is_missed(void **state)
+{
+	static const uint8_t other[FORWARD_KEY_BYTES] = { 8 };
+	char was[200];
+	uint64_t n;
+
+	(void)state;
+	record_some(20);
+	assert_int_equal(forward_begin(path, initial), OK);
+	assert_int_equal(verify_line(NULL), OK);        /* it begins with the next start */
+	n = report.entries;
+	go_to(101);
+	assert_line_bad(NULL, n, "mark 100 was made");
+	snprintf(was, sizeof(was), "%s.was", path);
+	assert_int_equal(rename(path, was), 0);
+	assert_int_equal(forward_begin(path, other), OK);
+	record_some(20);
+	assert_int_equal(verify_line(other), OK);
+	n = report.entries;
+	assert_int_equal(rename(was, path), 0);
+	assert_line_bad(other, n, "mark 100 was made");
 }
 
 static void copy(const char *from, const char *to)
@@ -512,6 +545,7 @@ int main(void)
 		T(keys_and_marks_are_what_the_header_says), T(a_key_goes_one_way), T(an_initial_key_is_read_as_it_was_written),
 		T(what_was_left_behind_is_not_in_the_file), T(a_crash_leaves_one_key_or_both), T(what_is_no_key_is_refused),
 		T(each_start_goes_on_with_the_line), T(a_line_may_begin_later), T(a_line_is_not_left_out),
+		T(a_line_that_went_on_elsewhere_is_missed),
 		T(a_record_that_was_set_back_with_its_sizes_is_found),
 		T(who_takes_the_machine_later_cannot_rewrite_what_was_marked),
 		T(numbers_leave_no_gap_and_lines_do_not_begin_in_mid_count), T(a_renewed_record_goes_on_with_the_line),
