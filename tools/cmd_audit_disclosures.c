@@ -8,9 +8,11 @@
 #include "csv.h"
 #include "event.h"
 #include "mapped.h"
+#include "renew.h"
 #include "report.h"
 
 #define GROUND_MAX 320
+#define MISSING_MAX 512
 #define ROW_MAX 4096
 
 struct accounting {
@@ -18,6 +20,8 @@ struct accounting {
 	const struct criteria *meant;
 	uint64_t n;
 	uint64_t lost, erased;          /* what the record does not have any more, or never had, of that time */
+	char since[MAPPED_TIME];        /* when it begins, if that time began before; "": it did not */
+	unsigned before;                /* number of the record that was put aside for this one; 0: none was */
 };
 
 /* "rule at line 7 of policy 706f6c69: a rule allows it" */
@@ -131,15 +135,35 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 	return report_broken() ? ERR_CLOSED : OK;
 }
 
+/* Before the first record there was nothing to account for, unless somebody asks for that time; before another one there
+ * was. */
+static void look_before(struct accounting *a, const struct reader *r)
+{
+	char next[ORIGIN_BYTES_MAX + 16];
+	unsigned number;
+
+	if (a->meant->from_us >= reader_since_us(r) || (!a->meant->from && !reader_renewed(r)))
+		return;
+	mapped_time(reader_since_us(r), a->since);
+	if (reader_renewed(r) && renew_origin(reader_origin(r), next, sizeof(next), &number) == OK)
+		a->before = number - 1;
+}
+
 /* What is not there any more cannot be accounted for: that is said in each form, last. */
 static enum err say_incomplete(const struct accounting *a)
 {
-	char what[GROUND_MAX];
+	char what[MISSING_MAX];
 	struct put text = put(what, sizeof(what) - 1);
 
-	if (a->lost + a->erased == 0)
+	if (!*a->since && a->lost + a->erased == 0)
 		return OK;
-	put_str(&text, "not complete: of that time");
+	put_str(&text, "not complete:");
+	if (*a->since)
+		put_fmt(&text, " this record begins at %s", a->since);
+	if (a->before)
+		put_fmt(&text, ", and what was before is in record.mdb.%u, which was put aside (--record reads it)", a->before);
+	if (a->lost + a->erased)
+		put_fmt(&text, "%s of that time", *a->since ? ";" : "");
 	if (a->lost)
 		put_fmt(&text, " %llu messages and deliveries found no room in the record", (unsigned long long)a->lost);
 	if (a->erased)
@@ -149,7 +173,9 @@ static enum err say_incomplete(const struct accounting *a)
 		return fprintf(a->out, ",,,,,,,,\"%s\"\r\n", what) > 0 ? OK : ERR_IO;
 	if (report_is_json())
 		report_object((const struct cell[]){ CELL_BOOL("complete", false), CELL_NUM("lost", a->lost),
-						     CELL_NUM("erased", a->erased), CELL_STR("what", what) }, 4);
+						     CELL_NUM("erased", a->erased),
+						     *a->since ? CELL_STR("since", a->since) : CELL_NULL("since"),
+						     CELL_STR("what", what) }, 5);
 	else
 		report_line(TONE_WARN, "%s", what);
 	return OK;
@@ -180,6 +206,7 @@ static int disclosures_run(const struct source *s, struct criteria *c, const cha
 	if (code != CMD_DONE)
 		return code;
 	walk.index = books.index;
+	look_before(&a, books.reader);
 	for (size_t i = 0; csv && i < countof(columns); i++)
 		fprintf(stdout, "%s%s", columns[i], i + 1 < countof(columns) ? "," : "\r\n");
 	e = account(&books, &walk, &a);
@@ -219,7 +246,9 @@ int audit_disclosures(int argc, char **argv)
 			"names the patient, or is on the patient's topic, when, and by which rule.\n"
 			"The record holds patients as pseudonyms; only the root key finds one. Handed over means authorised and queued for "
 			"that recipient. Messages that are sealed end to end name nobody here, unless their topic does. Its last line says "
-			"what of that time found no room in the record or was erased, if anything: the accounting is not complete then.",
+			"what of that time found no room in the record, was erased, or is in a record that was put aside before this one, "
+			"if anything: the accounting is not complete then. Topics that the policy leaves out (`record off`) are in no "
+			"accounting.",
 		.example = "pullcord audit disclosures --patient MRN-4711 --from 2026-01-01 --to 2027-01-01\n"
 			   "pullcord audit disclosures --patient MRN-4711 --csv > MRN-4711.csv",
 		OPTS(opt),

@@ -14,6 +14,8 @@ struct reader {
 	struct vault vault;
 	struct seal seal;
 	char origin[ORIGIN_BYTES_MAX + 1];
+	int64_t since_us;
+	bool renewed;
 	uint32_t segment;               /* whose key this is; 0: none yet */
 	struct segment_key key;
 	Pullcord__V1__AuditEvent *event;
@@ -46,6 +48,8 @@ static enum err learn_origin(struct reader *r)
 	if (genesis.kind != ENTRY_CONTROL || genesis.type != CONTROL_GENESIS ||
 	    vkey_read(genesis.vkey, &origin, pub) != OK || !span_text(origin, r->origin, sizeof(r->origin)))
 		return ERR_CORRUPT;
+	r->since_us = genesis.at_us;
+	r->renewed = genesis.before.n || genesis.reason.n;
 	seal_init(&r->seal, span_str(r->origin));
 	return OK;
 }
@@ -164,6 +168,8 @@ enum err reader_erased(struct reader *r, int64_t from_us, int64_t to_us, uint64_
 
 struct span reader_raw(const struct reader *r) { return span(r->raw, r->raw_n); }
 struct span reader_origin(const struct reader *r) { return span_str(r->origin); }
+int64_t reader_since_us(const struct reader *r) { return r->since_us; }
+bool reader_renewed(const struct reader *r) { return r->renewed; }
 
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES])
 {

@@ -29,6 +29,9 @@ enum err reader_erased(struct reader *r, int64_t from_us, int64_t to_us, uint64_
 /* The bytes of the entry last got, borrowed likewise; and the record's origin. */
 struct span reader_raw(const struct reader *r);
 struct span reader_origin(const struct reader *r);
+/* When it begins, and does it go on from one that was put aside? */
+int64_t reader_since_us(const struct reader *r);
+bool reader_renewed(const struct reader *r);
 /* The key that opens the entry last got and no other. ERR_KIND: it is not sealed; ERR_CLOSED: it was erased. */
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES]) MUST_USE;
 

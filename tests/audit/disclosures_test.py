@@ -10,8 +10,12 @@ record = Record(3000)
 PATIENT = "MRN-7"
 
 
-def rows(*words):
+def told(*words):
     return [json.loads(line) for line in record.tool("disclosures", "--patient", PATIENT, "--json", *words).stdout.splitlines()]
+
+
+def rows(*words):
+    return [r for r in told(*words) if "index" in r]
 
 
 def truth():
@@ -30,9 +34,9 @@ def everyone_is_there_and_nobody_else():
 
 
 def each_says_when_and_on_what_ground():
-    told = {e["index"]: e for e in record.events()}
+    events = {e["index"]: e for e in record.events()}
     for row in rows():
-        event = told[row["index"]]
+        event = events[row["index"]]
         equal("topic", event["topic"], row["topic"])
         equal("ground", True, f"rule at line {7 + event['recipient_actors'].index(row['recipient'])} of policy " in row["ground"])
         equal("time", True, row["time"].startswith("2026-01-01T00:"))
@@ -79,6 +83,23 @@ def a_sum_counts_and_what_is_missing_is_said():
           other.tool("disclosures", "--patient", "MRN-sum", "--to", "2020-01-01", "--json").stdout.splitlines())
 
 
+def of_the_time_before_the_record_nothing_is_known():
+    equal("all there ever was", [], [r for r in told() if "complete" in r])
+    last = told("--from", "2026-01-01")[-1]
+    equal(f"it begins later: {last}", (False, True, True),
+          (last.get("complete"), last.get("since", "") > "2026-01-01T", "record.mdb" not in last.get("what", "")))
+    equal("from its beginning on", [], told("--from", last["since"]))
+    next_one = Record(1)
+    for path in next_one.folder.glob("record.*"):
+        path.unlink()
+    next_one.grow(10, renewed=True)
+    words = ("disclosures", "--patient", "MRN-nobody")
+    last = json.loads(next_one.tool(*words, "--json").stdout)
+    equal(f"of a renewed one: {last}", (False, True), (last["complete"], "record.mdb.1" in last["what"]))
+    for text in (next_one.tool(*words).stdout, next_one.tool(*words, "--csv").stdout):
+        equal(f"in each form: {text}", True, f"begins at {last['since']}, and what was before is in record.mdb.1" in text)
+
+
 def nobody_knows_a_patient_who_was_not_there():
     equal("disclosures", "0 disclosures\n", record.tool("disclosures", "--patient", "MRN-nobody").stdout)
     equal("without a patient", 2, record.tool("disclosures", check=False).returncode)
@@ -86,4 +107,5 @@ def nobody_knows_a_patient_who_was_not_there():
 
 run([everyone_is_there_and_nobody_else, each_says_when_and_on_what_ground, the_period_bounds_them,
      people_and_spreadsheets_get_the_same,
-     a_sum_counts_and_what_is_missing_is_said, nobody_knows_a_patient_who_was_not_there])
+     a_sum_counts_and_what_is_missing_is_said, of_the_time_before_the_record_nothing_is_known,
+     nobody_knows_a_patient_who_was_not_there])

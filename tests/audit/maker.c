@@ -10,6 +10,8 @@
  * deliveries into a ring that cannot hold them; how many were lost is said on a second line. And two logins of eve, one in
  * 1970 and one in 2026.
  *
+ * With RENEWED in the environment it is the second of that name, as if the first had been put aside.
+ *
  * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
 #include <inttypes.h>
@@ -243,8 +245,10 @@ int main(int argc, char **argv)
 {
 	char path[512], sizes[512], key[512], name[512], vkey[400];
 	uint8_t root[32], secret[32], pub[32];
-	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = ORIGIN, .root = root, .sign_secret = secret,
+	struct record_spec spec = { .path = path, .sizes_path = sizes, .root = root, .sign_secret = secret,
 				    .ring_bytes = 16u << 20 };
+	const bool renewed = getenv("RENEWED");
+	const char *origin = renewed ? ORIGIN "/2" : ORIGIN;
 	uint64_t starts = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
 	FILE *f;
 
@@ -254,6 +258,8 @@ int main(int argc, char **argv)
 		return argc == 4 ? age(argv[2], argv[3]) : 2;
 	if (strcmp(argv[1], "tail") == 0)
 		return argc == 4 ? tail(argv[2], (unsigned)strtoul(argv[3], NULL, 10)) : 2;
+	spec.origin = origin;
+	spec.reason = renewed ? "the disk was lost" : NULL;
 	wanted = strtoull(argv[2], NULL, 10);
 	state ^= argc > 5 ? strtoull(argv[5], NULL, 10) << 32 : 0;
 	spec.map_bytes = (16u << 20) + (argc > 4 ? strtoull(argv[4], NULL, 10) : wanted) * 480;
@@ -263,7 +269,7 @@ int main(int argc, char **argv)
 	snprintf(name, sizeof(name), "%s/record.vkey", argv[1]);
 	must(crypt_init() == OK && (access(key, F_OK) == 0 || vault_make_root(key) == OK) && vault_root(key, root) == OK);
 	SHA256(secret, span(root, sizeof(root)));
-	must(sign_public(secret, pub) == OK && vkey_write(SPAN_LIT(ORIGIN), pub, vkey, sizeof(vkey)) == OK);
+	must(sign_public(secret, pub) == OK && vkey_write(span_str(origin), pub, vkey, sizeof(vkey)) == OK);
 	f = fopen(name, "w");
 	must(f && fprintf(f, "%s\n", vkey) > 0 && fclose(f) == 0);
 	for (uint64_t i = 0; i < starts; i++) {

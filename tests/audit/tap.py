@@ -30,11 +30,12 @@ class Record:
         self.folder = Path(self.scratch.name)
         self.grow(entries, starts)
 
-    def grow(self, entries, starts=1, seed=0, erase=(), lose=None):
-        """With `lose`, how many were."""
+    def grow(self, entries, starts=1, seed=0, erase=(), lose=None, renewed=False):
+        """With `lose`, how many were. `renewed`: when none is there, as one that goes on from another."""
         more = [*erase] if lose is None else [*(erase or [0]), lose]
         done = subprocess.run([BUILD / "tests/audit/maker", self.folder, str(entries), str(starts), "120000", str(seed),
-                               *map(str, more)], check=True, capture_output=True, text=True)
+                               *map(str, more)], check=True, capture_output=True, text=True,
+                              env={**os.environ, **({"RENEWED": "1"} if renewed else {})})
         return None if lose is None else int(done.stdout.splitlines()[1])
 
     def tool(self, verb, *words, check=True, key=True):
