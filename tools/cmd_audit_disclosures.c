@@ -123,7 +123,10 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 		mapped_time((int64_t)e->until_us, row.until);
 	if (e->message.len <= SHA256_BYTES)
 		hex_encode(span(e->message.data, e->message.len), row.message);
-	for (size_t i = 0; i < e->n_recipient; i++, a->n++) {
+	for (size_t i = 0; i < e->n_recipient; i++) {
+		if (a->meant->user && strcmp(e->recipient[i]->actor, a->meant->user) != 0)
+			continue;       /* others who got the same message */
+		a->n++;
 		row.recipient = e->recipient[i]->actor;
 		row.terminal = e->recipient[i]->client;
 		ground_of(e, e->recipient[i]->line, row.ground);
@@ -234,7 +237,7 @@ int audit_disclosures(int argc, char **argv)
 		OPT_NEED("patient", "ID", &c.patient, "whose data (the id as the source knows it)"),
 		OPT_TEXT("from", "TIME", &c.from, "from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),
 		OPT_TEXT("to", "TIME", &c.to, "before then"),
-		OPT_TEXT("user", "USER", &c.user, "only what this person was part of"),
+		OPT_TEXT("user", "USER", &c.user, "only what this person received"),
 		OPT_FLAG("csv", &csv, "RFC 4180, with a line of names"),
 		AUDIT_INDEX_OPTS(&index, &no_index),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),

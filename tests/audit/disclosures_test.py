@@ -50,6 +50,15 @@ def the_period_bounds_them():
     equal("a half is less", True, 0 < len(before) < len(every))
 
 
+def of_one_person_only_what_they_received():
+    every = rows()
+    who = every[0]["recipient"]
+    wanted = [r for r in every if r["recipient"] == who]
+    equal(f"of {who}", wanted, rows("--user", who))
+    equal("counted so", f"{len(wanted)} disclosures",
+          record.tool("disclosures", "--patient", PATIENT, "--user", who).stdout.splitlines()[-1])
+
+
 def people_and_spreadsheets_get_the_same():
     said = record.tool("disclosures", "--patient", PATIENT).stdout
     table = list(csv.DictReader(io.StringIO(record.tool("disclosures", "--patient", PATIENT, "--csv").stdout, newline="")))
@@ -106,6 +115,6 @@ def nobody_knows_a_patient_who_was_not_there():
 
 
 run([everyone_is_there_and_nobody_else, each_says_when_and_on_what_ground, the_period_bounds_them,
-     people_and_spreadsheets_get_the_same,
+     of_one_person_only_what_they_received, people_and_spreadsheets_get_the_same,
      a_sum_counts_and_what_is_missing_is_said, of_the_time_before_the_record_nothing_is_known,
      nobody_knows_a_patient_who_was_not_there])
