@@ -212,33 +212,34 @@ static bool take_word(struct cosigners *c, struct word *out)
 	return some;
 }
 
-/* The newest there is becomes what is given out: after a minute, or when somebody has seen more. */
-static enum err begin_round(struct cosigners *c, struct txn *view, int64_t now_us)
+static enum err read_newest(struct txn *view, struct given *g, int64_t *hour)
 {
 	struct checkpoint_row row;
-	struct given *g;
 
 	TRY(view_newest_checkpoint(view, &row));
-	c->round_us = now_us;
-	if (row.size == c->given[c->at].size)
-		return OK;
 	if (row.note.n > NOTE_BYTES_MAX)
 		return ERR_CORRUPT;
-	c->at = (c->at + 1) % GIVEN;
-	g = &c->given[c->at];
-	g->size = row.size;
-	g->note_n = row.note.n;
+	*g = (struct given){ .size = row.size, .note_n = row.note.n };
 	memcpy(g->note, row.note.p, row.note.n);
-	g->stays = row.at_us / HOUR_US != c->stays_hour;
-	c->stays_hour = row.at_us / HOUR_US;
+	*hour = row.at_us / HOUR_US;
 	return OK;
 }
 
-/* A witness that has seen more than there is gets what there is: then it knows. */
-static enum err make_answer(const struct cosigners *c, struct txn *view, const struct word *w, struct put *out)
+/* After a minute the newest there is becomes what is given out. */
+static void begin_round(struct cosigners *c, const struct given *newest, int64_t hour, int64_t now_us)
+{
+	c->round_us = now_us;
+	if (newest->size == c->given[c->at].size)
+		return;
+	c->at = (c->at + 1) % GIVEN;
+	c->given[c->at] = *newest;
+	c->given[c->at].stays = hour != c->stays_hour;
+	c->stays_hour = hour;
+}
+
+static enum err make_answer(const struct given *g, struct txn *view, const struct word *w, struct put *out)
 {
 	const struct tree_source source = view_source(view);
-	const struct given *g = &c->given[c->at];
 	struct witness_request r = { .old = w->size < g->size ? w->size : g->size, .note = span(g->note, g->note_n) };
 	struct hash proof[TREE_PROOF_MAX];
 
@@ -264,15 +265,20 @@ static enum err answer(struct cosigners *c, struct trail *t, const struct word *
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct record_answer a;
 	struct put body = put(a.body, sizeof(a.body));
-	enum err e = OK;
+	struct given newest;
+	int64_t hour;
+	enum err e;
 
 	TRY(trail_view(t, &view));
-	if (!c->given[c->at].size || now_us - c->round_us >= COSIGNERS_ROUND_US || w->size > c->given[c->at].size)
-		e = begin_round(c, view, now_us);
+	e = read_newest(view, &newest, &hour);
 	if (e == ERR_NOT_FOUND)
 		return OK;              /* nothing is signed yet */
 	TRY(e);
-	TRY(make_answer(c, view, w, &body));
+	if (!c->given[c->at].size || now_us - c->round_us >= COSIGNERS_ROUND_US)
+		begin_round(c, &newest, hour, now_us);
+	/* Who has seen more than the others are given gets the newest alone: from less it would seem that the record was set
+	 * back, and if there is none so large, it was. The others' round goes on, whatever anybody says to have seen. */
+	TRY(make_answer(w->size > c->given[c->at].size ? &newest : &c->given[c->at], view, w, &body));
 	strcpy(a.who, w->who);
 	a.n = body.n;
 	put_answer(c, &a);

@@ -1,7 +1,8 @@
 /* cosigners: what the witnesses of the record ask and say, between the broker's thread, which only copies it, and the writer,
  * which has the tree and the disk. Witnesses ask for the newest checkpoint and a proof from where they are; all who ask
- * within a minute are given the same one, so that their cosignatures come together under one note. A cosignature counts
- * when its key is listed: in a file of verifier keys, one a line (witnesses_read() of witness.h). */
+ * within a minute are given the same one, so that their cosignatures come together under one note; who has seen more than
+ * that, the newest, which is not kept for their cosignature. A cosignature counts when its key is listed: in a file of
+ * verifier keys, one a line (witnesses_read() of witness.h). */
 #ifndef PULLCORD_COSIGNERS_H
 #define PULLCORD_COSIGNERS_H
 

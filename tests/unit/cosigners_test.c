@@ -181,6 +181,10 @@ static void who_asks_within_a_minute_is_given_the_same(void **state)
 	last.size = first + 1;                                          /* but who has seen more is not left waiting */
 	(void)asks("nc-1", &last);
 	assert_true(given.size >= first + 10);
+	last.size = UINT64_MAX;                                         /* nor does anybody keep the others apart */
+	assert_int_equal(asks("nc-1", &last), WITNESS_REWIND);
+	assert_int_equal(asks("nc-2", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	assert_int_equal(given.size, first);
 }
 
 static void who_has_seen_more_than_there_is_learns_it(void **state)
