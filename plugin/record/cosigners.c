@@ -354,7 +354,7 @@ enum err cosigners_serve(struct cosigners *c, struct trail *t, int64_t now_us)
 
 	if (atomic_exchange(&c->reread, false))
 		read_list(c);
-	while (take_word(c, &w))
+	for (unsigned n = atomic_load(&c->waiting); n && take_word(c, &w); n--)
 		TRY(w.line_n ? take_line(c, t, &w, now_us) : answer(c, t, &w, now_us));
 	return OK;
 }

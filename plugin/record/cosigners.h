@@ -31,7 +31,8 @@ struct record_witnesses cosigners_state(const struct cosigners *c);
 /* ---- the writer, outside of a batch ---- */
 
 bool cosigners_waiting(const struct cosigners *c);
-/* Does all that waits, or as much as there is room for in the answers. Failures are of the store; what failed is not done
+/* Does what waits as it is called, of each witness a question and a line, or as much as there is room for in the answers:
+ * what they say meanwhile waits, for there may be no end of it. Failures are of the store; what failed is not done
  * again, witnesses ask again. */
 enum err cosigners_serve(struct cosigners *c, struct trail *t, int64_t mono_us) MUST_USE;
 

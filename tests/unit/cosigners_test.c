@@ -2,10 +2,13 @@
  * when its key is listed, and nothing else does. */
 #include <stddef.h>
 #include <stdint.h>
+#include <dlfcn.h>
+#include <pthread.h>
 #include <time.h>
 
 #include "own_record.h"
 
+#include "cosigners.h"
 #include "trail.h"
 
 #define NOW 1770000000u
@@ -403,6 +406,39 @@ static void one_witness_takes_one_place(void **state)
 	assert_true(other);
 }
 
+/* A witness that has said something else each time the writer has looked. */
+static struct { struct cosigners *to; unsigned left; bool busy; } flood;
+
+__attribute__((visibility("default"))) int pthread_mutex_unlock(pthread_mutex_t *m)
+{
+	static int (*unlock)(pthread_mutex_t *);
+	int code;
+
+	if (!unlock)
+		unlock = (int (*)(pthread_mutex_t *))dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+	code = unlock(m);
+	if (flood.left && !flood.busy) {
+		flood.busy = true;
+		flood.left--;
+		(void)cosigners_say(flood.to, SPAN_LIT("nc-1"), SPAN_LIT("nothing\n"));
+		flood.busy = false;
+	}
+	return code;
+}
+
+/* Each may cost the check of a signature: the record is written on between them. */
+static void who_says_and_says_is_heard_once_a_time(void **state)
+{
+	(void)state;
+	assert_int_equal(cosigners_open(list, &flood.to), OK);
+	flood.left = 1000;
+	assert_true(cosigners_say(flood.to, SPAN_LIT("nc-1"), SPAN_LIT("nothing\n")));
+	assert_int_equal(cosigners_serve(flood.to, NULL, 0), OK);
+	assert_true(flood.left >= 990 && cosigners_waiting(flood.to));
+	flood.left = 0;
+	cosigners_close(&flood.to);
+}
+
 /* Twenty lines or so are all that a note has room for; the record itself must not mind. */
 static void a_full_note_takes_no_more(void **state)
 {
@@ -440,7 +476,7 @@ int main(void)
 		CASE(verification_says_who_cosigned_how_much), CASE(silence_ends_with_a_cosignature), CASE(a_note_has_one_line_of_each),
 		CASE(what_is_no_line_of_theirs_is_dropped), CASE(the_list_is_read_again_and_a_bad_one_is_not_taken),
 		CASE(too_many_questions_are_turned_away), CASE(one_witness_takes_one_place),
-		CASE(a_full_note_takes_no_more),
+		CASE(who_says_and_says_is_heard_once_a_time), CASE(a_full_note_takes_no_more),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
