@@ -45,20 +45,29 @@ static void make(struct spill *s, uint32_t layout)
 	s->h->bytes = s->bytes;
 }
 
-/* What does not look like ours is begun anew; what is of another layout is counted, and gone. */
+static bool can_be(struct head *h)
+{
+	uint64_t head = atomic_load(&h->head), tail = atomic_load(&h->tail);
+
+	return tail <= head && head - tail <= h->bytes && head % 8 == 0 && tail % 8 == 0 &&
+	       atomic_load(&h->given) <= atomic_load(&h->pushed);
+}
+
+/* What is not ours is begun anew; what is of another layout or size is counted, and gone. Of counters that cannot be nobody
+ * can tell how many there were: one at least. */
 static void resume(struct spill *s, uint32_t layout)
 {
-	uint64_t head = atomic_load(&s->h->head), tail = atomic_load(&s->h->tail);
-	bool ours = memcmp(s->h->magic, magic, sizeof(magic)) == 0 && s->h->bytes == s->bytes && tail <= head &&
-		    head - tail <= s->bytes && head % 8 == 0 && tail % 8 == 0 &&
-		    atomic_load(&s->h->given) <= atomic_load(&s->h->pushed);
+	bool ours = memcmp(s->h->magic, magic, sizeof(magic)) == 0, good = ours && can_be(s->h);
+	bool same = good && s->h->layout == layout && s->h->bytes == s->bytes;
 
-	if (ours && s->h->layout != layout) {
+	if (ours && !good)
+		s->damaged = 1;
+	else if (good && !same && !spill_empty(s))
 		s->damaged = atomic_load(&s->h->pushed) - atomic_load(&s->h->given);
-		ours = false;
-	}
-	if (!ours)
+	if (!same)
 		make(s, layout);
+	if (spill_empty(s))             /* a crash may have left the count behind */
+		atomic_store(&s->h->given, atomic_load(&s->h->pushed));
 	s->taken = atomic_load(&s->h->tail);
 	s->taken_n = atomic_load(&s->h->given);
 }
@@ -190,8 +199,9 @@ bool spill_peek(struct spill *s, struct span *out)
 void spill_advance(struct spill *s)
 {
 	s->damaged = s->damaged_taken = 0;
-	atomic_store_explicit(&s->h->given, s->taken_n, memory_order_relaxed);
 	atomic_store_explicit(&s->h->tail, s->taken, memory_order_release);
+	/* Last: a crash between them leaves too many to be counted as lost, never more given back than there were. */
+	atomic_store_explicit(&s->h->given, s->taken_n, memory_order_release);
 }
 
 void spill_rewind(struct spill *s)

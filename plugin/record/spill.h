@@ -17,8 +17,8 @@
 struct spill;
 
 /* `bytes` of records, a power of two from 64 KiB on. `layout` numbers the form of the records: what an earlier program left
- * in another form cannot be read, and counts as lost. ERR_BUSY: another process has it. ERR_RANGE, ERR_DENIED, ERR_FULL,
- * ERR_IO. */
+ * in another form, or in a file of another size, cannot be read, and counts as lost. ERR_BUSY: another process has it.
+ * ERR_RANGE, ERR_DENIED, ERR_FULL, ERR_IO. */
 enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint32_t layout, struct spill **out) MUST_USE;
 void spill_close(struct spill **s);
 
@@ -29,7 +29,7 @@ bool spill_push(struct spill *s, const struct span *piece, size_t n);
 bool spill_peek(struct spill *s, struct span *out);
 void spill_advance(struct spill *s);
 void spill_rewind(struct spill *s);
-/* How many of those taken could not be read: damaged, or of another layout. */
+/* How many of those taken could not be read: damaged, or of another layout; at least so many, when nobody can tell. */
 uint64_t spill_damaged(const struct spill *s);
 
 /* Any thread. */
