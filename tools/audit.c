@@ -116,11 +116,12 @@ enum err audit_walk(struct reader *r, struct audit_walk *w, audit_visit *visit, 
 	struct candidates c = { r, w, visit, ctx };
 	const Pullcord__V1__AuditEvent *event;
 	struct entry entry;
-	uint64_t size;
+	uint64_t size = w->end;
 
 	if (w->index)
 		return index_search(w->index, w->criteria, on_candidate, &c);
-	TRY(reader_size(r, &size));
+	if (!size)
+		TRY(reader_size(r, &size));
 	for (w->at = 0; w->at < size; w->at++) {
 		if (w->progress)
 			report_progress(w->progress, w->at, size);

@@ -52,6 +52,7 @@ struct audit_walk {
 	struct index *index;            /* NULL: every entry is looked at */
 	const struct criteria *criteria;
 	const char *progress;           /* what report_progress() calls it; NULL: none is shown */
+	uint64_t end;                   /* without an index, up to this entry; 0: to the end there is by then */
 	uint64_t at;                    /* out: the entry it was at */
 };
 typedef enum err audit_visit(void *ctx, uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e);

@@ -475,6 +475,7 @@ static int reconcile_run(const struct source *s, struct criteria *c, const struc
 	e = reader_size(r, &rec.seen.size);
 	if (e != OK || rec.seen.size == 0)
 		return source_no_record(e == OK ? ERR_CORRUPT : e, s->record);
+	walk.end = rec.seen.size;
 	parts = calloc(rec.seen.size, 1);
 	must(parts);
 	rec.seen.parts = parts;

@@ -2,6 +2,7 @@
 """`pullcord audit feed` to a real rsyslogd over TLS that is killed and started again: nothing is missing in the end."""
 import base64
 import json
+import os
 import re
 import shutil
 import signal
@@ -180,6 +181,25 @@ def reconcile_names_what_is_missing():
           [(int(a), int(b)) for a, b in re.findall(r"missing: (\d+) to (\d+)", done.stdout)])
 
 
+def what_is_recorded_meanwhile_is_not_missing():
+    """Its own reading is, by a broker that runs."""
+    where, record = repository(), Record(100)
+    where.start()
+    feed(record, where, "--once").communicate(timeout=PATIENCE)
+    came = until(lambda: missing(record, where) == 0)
+    where.end(signal.SIGTERM)
+    equal("everything came", True, came)
+    kept = record.folder / "kept"
+    os.mkfifo(kept)
+    child = subprocess.Popen([BUILD / "pullcord", "audit", "reconcile", kept, "--record", record.folder / "record.mdb", "--key",
+                              record.folder / "root.key"], stdout=subprocess.PIPE, text=True)
+    with open(kept, "w") as file:           # it has begun to read
+        record.grow(50)
+        file.write("\n".join(where.lines()))
+    said = child.communicate(timeout=PATIENCE)[0]
+    equal(f"nothing is missing: {said}", (0, True), (child.returncode, "\n0 of " in "\n" + said))
+
+
 def a_part_that_is_missing_is_missed():
     where, record = repository(), Record(300)
     where.start()
@@ -240,6 +260,6 @@ def a_state_of_another_record_is_refused():
 
 
 run([nothing_is_missing_after_the_repository_was_killed, what_is_surely_there_is_not_sent_again,
-     reconcile_names_what_is_missing, a_part_that_is_missing_is_missed,
+     reconcile_names_what_is_missing, what_is_recorded_meanwhile_is_not_missing, a_part_that_is_missing_is_missed,
      who_follows_a_record_that_was_renewed_is_told,
      a_server_of_another_name_gets_nothing, a_state_of_another_record_is_refused])
