@@ -235,7 +235,21 @@ static struct span patient_of(const struct topic *t, struct span payload)
 {
 	struct span s = envelope_peek_patient(payload);
 
-	return s.n ? s : topic_word(t, "patient");
+	if (s.n || (t->kind != TOPIC_PATIENT_MSG && t->kind != TOPIC_PATIENT_RECEIPT))
+		return s;
+	return topic_word(t, "patient");
+}
+
+static void remember_patient(struct guard *g, const struct id *message, struct span payload, struct span patient)
+{
+	struct subject_seen *about = &g->about;
+
+	about->payload = payload.p;
+	about->message = *message;
+	about->n = patient.n;
+	about->known = true;
+	if (patient.n)
+		memcpy(about->text, patient.p, patient.n);
 }
 
 /* Whoever may do anything may ask; what they are shown is decided item by item. */
@@ -397,6 +411,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	}
 	if (live)
 		s->active_ms = guard_mono_us() / 1000;
+	if (d.message && d.answer == GATE_ALLOW && d.verdict.record != POLICY_RECORD_OFF)
+		remember_patient(g, d.message, p->payload, d.patient);      /* its deliveries follow */
 	if (known && p->retain && d.answer == GATE_ALLOW)
 		retained_note(g, s, p->payload.n == 0);
 	if (live && d.answer == GATE_ALLOW) {
@@ -473,17 +489,10 @@ enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char 
 /* One message goes to many: whom it is about is looked up once. */
 static struct span delivered_patient(struct guard *g, const struct topic *t, const struct id *message, struct span payload)
 {
-	struct subject_seen *about = &g->about;
-	struct span s;
+	const struct subject_seen *about = &g->about;
 
-	if (!about->known || memcmp(about->message.b, message->b, sizeof(message->b)) != 0) {
-		s = patient_of(t, payload);
-		about->message = *message;
-		about->n = s.n;
-		about->known = true;
-		if (s.n)
-			memcpy(about->text, s.p, s.n);
-	}
+	if (!about->known || about->payload != payload.p || memcmp(about->message.b, message->b, sizeof(message->b)) != 0)
+		remember_patient(g, message, payload, patient_of(t, payload));
 	return span(about->text, about->n);
 }
 
@@ -513,7 +522,7 @@ static bool leaves_no_trace(const struct verdict *v)
 	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical;
 }
 
-bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic)
+bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)
 {
 	struct session *s = session_for(g, context, client);
 	const struct verdict *v;
@@ -523,8 +532,13 @@ bool guard_passes(struct guard *g, const void *context, const char *client, cons
 	if (must_refresh(g, s))
 		guard_refresh(g, s);
 	v = memo_known(&g->topics, &s->verdicts, ACCESS_RECEIVE, topic);
-	if (!v || g->record_out || !leaves_no_trace(v))
+	if (!v || !v->allow || g->record_out)
 		return false;
+	if (!leaves_no_trace(v)) {
+		if (record_stopped(g->record))
+			return false;
+		(void)record_delivery(g, s, topic, g->topics.last, p, v, false, NULL);
+	}
 	g->count.receive[GATE_ALLOW]++;
 	return true;
 }

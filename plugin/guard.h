@@ -96,7 +96,8 @@ struct guard {
 		int64_t value[METRICS_MAX];
 		char text[METRICS_TEXT_MAX];
 	} told;
-	struct subject_seen {           /* whom the last message delivered is about, as its payload says */
+	struct subject_seen {           /* whom the last message is about, as its payload says */
+		const uint8_t *payload;     /* where that lies: an id may come again with another one */
 		struct id message;
 		size_t n;
 		char text[WORD_BYTES_MAX];
@@ -182,9 +183,9 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 
-/* Most deliveries are to a connection that logged in here, on a topic it was asked about before, allowed, and leave no
- * record: then this says so at once. False says nothing: guard_receive() is to be asked. */
-bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic);
+/* Most deliveries are to a connection that logged in here, on a topic it was asked about before, and allowed: then this says
+ * so at once, and has put on record what is to be. False says nothing: guard_receive() is to be asked. */
+bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p);
 
 /* ---- between the guard's own files ---- */
 

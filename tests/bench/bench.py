@@ -18,6 +18,7 @@ import search
 from figures import Row, Series, print_table, say, write_tsv
 from outbox_rows import outbox_parts
 from policy import policy
+from recorded import recorded
 from rig import BROKER_CORE, OTHERS_CORE, Process, Rig, Unmeasured, acl_file, cpu_ns, resident_mb
 
 # Deliveries: one device, USERS people on TERMINALS terminals each; all get every alert.
@@ -231,6 +232,7 @@ def record_cost(rig):
         figures.setdefault((name, unit, against), []).append((float(ours), float(floor)))
     for (name, unit, against), pairs in figures.items():
         yield Row(name, unit, against, Series([a for a, _ in pairs]), Series([b for _, b in pairs]))
+    yield from recorded(rig)
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------

@@ -115,7 +115,7 @@ static enum gate delivered(int at, const char *client, const struct message *m)
 	struct client c = client_at(at, client, NULL);
 	struct publish p = { span(m->raw, m->n), 1, false };
 
-	if (guard_passes(g, c.context, c.client, ALERT))
+	if (guard_passes(g, c.context, c.client, ALERT, &p))
 		return GATE_ALLOW;
 	return guard_receive(g, &c, ALERT, &p);
 }

@@ -620,19 +620,48 @@ static void whoever_is_shown_an_open_alert_later_is_recorded_with_its_patient(vo
 	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, "MRN-1"), 1);
 }
 
-/* An id may come again with another payload: what is read back is what was kept. */
+/* An id may come again with another payload. */
+static struct message alert_under_the_id_of(const struct message *other, const char *patient)
+{
+	struct message m = alert_about(patient);
+
+	for (size_t i = 0; i + ID_BYTES <= m.n; i++)
+		if (memcmp(m.raw + i, m.id.b, ID_BYTES) == 0)
+			memcpy(m.raw + i, other->id.b, ID_BYTES);
+	return m;
+}
+
+static void the_short_way_puts_on_record_who_got_what(void **state)
+{
+	struct message one = alert_about("MRN-1"), two = alert_under_the_id_of(&one, "MRN-2");
+	const struct publish first = { span(one.raw, one.n), 1, false }, second = { span(two.raw, two.n), 1, false };
+	struct client ana = client_at(1, "ana.t1", NULL);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	guard_tick(g);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &one, false), GATE_ALLOW);
+	assert_false(guard_passes(g, &ctx[1], "ana.t1", ALERT, &first));   /* it was never asked about */
+	assert_int_equal(guard_receive(g, &ana, ALERT, &first), GATE_ALLOW);
+	assert_true(guard_passes(g, &ctx[1], "ana.t1", ALERT, &second));
+	assert_true(guard_passes(g, &ctx[1], "ana.t1", ALERT, &first));
+	guard_close(&g);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, "MRN-1"), 2);
+	assert_int_equal(recorded_about(PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, "MRN-2"), 1);
+}
+
+/* What is read back is what was kept. */
 static void what_is_read_back_is_recorded_with_its_own_patient(void **state)
 {
-	struct message one = alert_about("MRN-1"), two = alert_about("MRN-2");
+	struct message one = alert_about("MRN-1"), two = alert_under_the_id_of(&one, "MRN-2");
 	struct client ana = client_at(1, "ana.t1", NULL);
 
 	(void)state;
 	person_login(1, "ana", "ana.t1", "correct horse");
 	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
 	guard_tick(g);
-	for (size_t i = 0; i + ID_BYTES <= two.n; i++)
-		if (memcmp(two.raw + i, two.id.b, ID_BYTES) == 0)
-			memcpy(two.raw + i, one.id.b, ID_BYTES);
 	assert_int_equal(guard_receive(g, &ana, ALERT, &(struct publish){ span(two.raw, two.n), 1, false }), GATE_ALLOW);
 	assert_true(guard_may_read(g, session_of(&g->sessions, &ctx[1]), ALERT, span(one.raw, one.n)));
 	guard_close(&g);
@@ -815,6 +844,7 @@ int main(void)
 		TEST(what_is_off_the_record_is_not_on_it_unless_denied),
 		TEST(whom_a_message_is_about_is_recorded_as_a_pseudonym),
 		TEST(whoever_is_shown_an_open_alert_later_is_recorded_with_its_patient),
+		TEST(the_short_way_puts_on_record_who_got_what),
 		TEST(what_is_read_back_is_recorded_with_its_own_patient),
 		TEST(a_client_that_never_logged_in_gets_nothing),
 		TEST(a_connection_that_got_past_us_is_nobody),
