@@ -251,6 +251,8 @@ struct fold {
 	struct id message, last;
 	uint8_t digest[32];
 	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16];
+	uint8_t whom[AUDITED_PATIENT_MAX];      /* whose pseudonym that is */
+	size_t whom_n;
 	Pullcord__V1__Shadow shadow;
 	struct patients patients;
 	uint64_t lost[RECORD_CLASSES];
@@ -337,7 +339,9 @@ static void begin(struct fold *f, const struct happening *h)
 	e.life_critical = h->life_critical;
 	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
 	e.recipient = f->pointer;
+	f->whom_n = cut(h->patient, sizeof(f->whom)).n;
 	if (h->patient.n) {
+		memcpy(f->whom, h->patient.p, f->whom_n);
 		patient_pseudonym(&f->patients, h->patient, f->patient);
 		e.patient = (ProtobufCBinaryData){ sizeof(f->patient), f->patient };
 	}
@@ -373,13 +377,13 @@ static bool same_sum(const Pullcord__V1__AuditEvent *e, const struct happening *
 	return e->count == h->count && span_eq(span(e->digest.data, e->digest.len), span(h->digest, 32));
 }
 
-/* One delivery is told by message, topic and verdict. Whom it was for, with which QoS and by which line of the policy
- * may differ. */
+/* One delivery is told by message, whom that is about, topic and verdict. Whom it was for, with which QoS and by which line
+ * of the policy may differ. */
 static bool same_delivery(const struct fold *f, const struct happening *h)
 {
 	const Pullcord__V1__AuditEvent *e = &f->event;
 
-	return e->type == h->type && h->message && e->message.len == sizeof(*h->message) &&
+	return e->type == h->type && span_eq(span(f->whom, f->whom_n), cut(h->patient, sizeof(f->whom))) && h->message && e->message.len == sizeof(*h->message) &&
 	       memcmp(e->message.data, h->message, sizeof(*h->message)) == 0 && e->outcome == h->outcome &&
 	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical &&
 	       span_eq(span(e->policy.data, e->policy.len), span(h->policy, h->policy ? 16 : 0)) &&
