@@ -397,3 +397,27 @@ def _(stage, trick, client, outcome):
     connection = mqtt.Connection(stage.house.device_port, stage.house.dir / "ca.crt", cert, key, 10 * stage.house.patience)
     expect(f"a certificate with {trick} connects as {client}", outcome, connection.connect(client))
     connection.drop()
+
+
+# ---- what the record tells of them ----
+
+def on_record(stage, *criteria):
+    house = stage.house
+    done = house.tool("audit", "search", "--dir", house.dir, "--json", "--no-index", *criteria)
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@step("record tells of {count} denied publishes in fewer than {most} entries")
+def _(stage, count, most):
+    rows = on_record(stage, "--event", "publish", "--outcome", "denied")
+    expect("events", int(count), sum(row["count"] for row in rows))
+    if len(rows) >= int(most):
+        raise Trouble(f"{len(rows)} entries")
+
+
+@step("record tells of {count} publishes of {device} and their delivery to {user}")
+def _(stage, count, device, user):
+    said = {row["message"] for row in on_record(stage, "--event", "publish", "--outcome", "allowed", "--device", device)}
+    got = {row["message"] for row in on_record(stage, "--event", "deliver", "--user", user) if user in row["recipient_actors"]}
+    expect(f"publishes of {device}", int(count), len(said))
+    expect("not delivered", set(), said - got)
