@@ -11,6 +11,7 @@
 static void x509_drop(X509 **x) { X509_free(*x); }
 static void pkey_drop(EVP_PKEY **k) { EVP_PKEY_free(*k); }
 static void digest_drop(EVP_MD_CTX **c) { EVP_MD_CTX_free(*c); }
+static void bio_drop(BIO **b) { BIO_free(*b); }
 static void names_drop(GENERAL_NAMES **n) { GENERAL_NAMES_free(*n); }
 static void file_drop(FILE **f)
 {
@@ -135,6 +136,39 @@ enum err cert_sign(const char *cert_path, const char *key_path, struct span text
 	    EVP_DigestSign(c, out->sig, &out->sig_n, text.p, text.n) != 1)
 		return ERR_CRYPTO;
 	return OK;
+}
+
+enum err cert_load(const char *cert_path, const char *key_path, X509 **cert, EVP_PKEY **key)
+{
+	TRY(load(cert_path, cert));
+	return load_key(key_path, key);
+}
+
+static enum err take_pem(BIO *pem, int written, char out[CERT_PEM_MAX], size_t *n)
+{
+	char *text;
+	long len = written == 1 ? BIO_get_mem_data(pem, &text) : 0;
+
+	if (len <= 0)
+		return ERR_CRYPTO;
+	if (len >= CERT_PEM_MAX)
+		return ERR_TOO_LARGE;
+	memcpy(out, text, *n = (size_t)len);
+	return OK;
+}
+
+enum err cert_pem(X509 *cert, char out[CERT_PEM_MAX], size_t *n)
+{
+	CLEANUP(bio_drop) BIO *pem = BIO_new(BIO_s_mem());
+
+	return take_pem(pem, pem ? PEM_write_bio_X509(pem, cert) : 0, out, n);
+}
+
+enum err cert_key_pem(EVP_PKEY *key, char out[CERT_PEM_MAX], size_t *n)
+{
+	CLEANUP(bio_drop) BIO *pem = BIO_new(BIO_s_secmem());
+
+	return take_pem(pem, pem ? PEM_write_bio_PKCS8PrivateKey(pem, key, NULL, NULL, 0, NULL, NULL) : 0, out, n);
 }
 
 uint32_t cert_days_left(const struct cert *c, int64_t now_s)

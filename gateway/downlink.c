@@ -76,6 +76,8 @@ void gateway_obey(struct gateway *g)
 
 	if (kind && kind != PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE)
 		orders_done(o, good, good ? "" : "the settings file cannot be read", real_us(g));
+	if (cert_days_left(&g->spec.cert, real_us(g) / 1000000) < (uint32_t)g->spec.conf->renew_days)
+		orders_renew(o, now_ms(g));
 	if (orders_quarantined(o))
 		trouble_seen(&g->alarms.trouble, TROUBLE_QUARANTINE, now_ms(g));
 	if (orders_news(o))

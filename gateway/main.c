@@ -11,6 +11,7 @@
 #include "aside.h"
 #include "attest.h"
 #include "cert.h"
+#include "cmp.h"
 #include "conf.h"
 #include "crypt.h"
 #include "farewell.h"
@@ -20,6 +21,7 @@
 #include "loop.h"
 #include "orders.h"
 #include "pipeline.h"
+#include "renewal.h"
 #include "scout.h"
 #include "shred.h"
 #include "tls.h"
@@ -393,7 +395,8 @@ static void open_attest(struct daemon *d)
 /* A gateway whose orders cannot be read obeys none, and takes alerts all the same. */
 static void open_orders(struct daemon *d)
 {
-	const struct orders_spec spec = { .conf = &d->conf, .tenant = d->tenant, .device = d->device, .wake = wake, .ctx = d };
+	const struct orders_spec spec = { .conf = &d->conf, .tenant = d->tenant, .device = d->device, .renew = renewal_run,
+					  .wake = wake, .ctx = d };
 	const char *what;
 	unsigned line = 0;
 	enum err e = orders_open(&spec, &d->orders, &what, &line);
@@ -588,6 +591,19 @@ static bool check_attest(const struct daemon *d)
 	return e == OK;
 }
 
+static bool check_renew(const struct daemon *d)
+{
+	bool good = !d->conf.renew_cmp[0] || cmp_check(d->conf.renew_cmp) == OK;
+
+	if (!good)
+		complain("%s: [renew] cmp: an address such as https://ca.example:8443/cmp, not \"%s\"", d->conf_path, d->conf.renew_cmp);
+	if (d->conf.renew_cafile[0] && access(d->conf.renew_cafile, R_OK) != 0) {
+		complain("%s: [renew] cafile: cannot read %s: %s", d->conf_path, d->conf.renew_cafile, strerror(errno));
+		good = false;
+	}
+	return good;
+}
+
 static bool check_orders(const struct daemon *d)
 {
 	unsigned line = 0;
@@ -667,6 +683,8 @@ static int start(struct daemon *d, enum task task)
 		return load_root(d, false) ? list_aside(d, task == TASK_ASIDE_JSON) : 1;
 	if (task == TASK_SERVE && orders_wiped(&d->conf) == WIPE_SILENT)
 		return wiped(d);
+	if (task == TASK_SERVE)
+		renewal_mend(&d->conf);
 	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d))
 		return 1;
 	if (task == TASK_SERVE && orders_wiped(&d->conf) != WIPE_NONE)
@@ -675,7 +693,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_attest(d) || !check_orders(d) || !check_inputs(d) || !check_units(d))
+		if (!check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) || !check_units(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

@@ -23,6 +23,7 @@ enum stage {
 	STAGE_BEGUN,                    /* it is on disk */
 	STAGE_GIVEN,                    /* the caller does it */
 	STAGE_RENEWING,                 /* our thread does it */
+	STAGE_RENEWING_UNASKED,         /* nobody ordered that */
 	STAGE_CLOSING,                  /* its receipt is being signed and written */
 };
 
@@ -40,6 +41,7 @@ struct orders {
 	bool news;
 	Pullcord__V1__CommandReceipt told[2];
 
+	int64_t renew_ms;               /* not before, unasked */
 	pthread_t thread;
 	bool working;
 	atomic_bool done;
@@ -93,11 +95,11 @@ static void *work(void *arg)
 {
 	struct orders *o = arg;
 
-	if (o->stage == STAGE_RENEWING)
-		o->err = o->spec.renew(o->spec.conf, o->text);
 	if (o->stage == STAGE_CLOSING)
 		o->sign_err = sign_receipt(o, &o->next.last);
-	if (o->stage != STAGE_RENEWING)
+	if (o->stage == STAGE_RENEWING || o->stage == STAGE_RENEWING_UNASKED)
+		o->err = o->spec.renew(o->spec.conf, o->text);
+	else
 		o->err = keep(o, &o->next);
 	atomic_store(&o->done, true);
 	o->spec.wake(o->spec.ctx);
@@ -238,6 +240,20 @@ void orders_done(struct orders *o, bool good, const char *text, int64_t now_us)
 	}
 }
 
+static void say_renewed(const struct orders *o, const char *text)
+{
+	if (o->err == OK)
+		log_say(EV_CERTIFICATE_RENEWED, KV_STR("file", o->spec.conf->uplink_certfile), KV_STR("text", text));
+	else
+		log_say(EV_RENEWAL_FAILED, KV_STR("file", o->spec.conf->uplink_certfile), KV_STR("why", text));
+}
+
+static void renewed(struct orders *o)
+{
+	say_renewed(o, o->text);
+	o->stage = STAGE_IDLE;
+}
+
 static void finish(struct orders *o, int64_t now_us)
 {
 	char text[STANDING_TEXT_MAX + 1];
@@ -247,15 +263,25 @@ static void finish(struct orders *o, int64_t now_us)
 	memcpy(text, o->text, sizeof(text));
 	if (o->stage == STAGE_KEEPING)
 		kept(o, now_us);
+	else if (o->stage == STAGE_RENEWING_UNASKED)
+		renewed(o);
 	else if (o->stage == STAGE_RENEWING)
 		orders_done(o, o->err == OK, text, now_us);
 	else
 		closed(o);
 }
 
+void orders_renew(struct orders *o, int64_t now_ms)
+{
+	if (!o || !o->spec.conf->renew_cmp[0] || o->stage != STAGE_IDLE || now_ms < o->renew_ms)
+		return;
+	o->renew_ms = now_ms + ORDERS_RENEW_MS;
+	(void)begin(o, STAGE_RENEWING_UNASKED);
+}
+
 static void renew(struct orders *o, int64_t now_us)
 {
-	if (!o->spec.renew)
+	if (!o->spec.conf->renew_cmp[0])
 		orders_done(o, false, "this gateway knows no CA to ask ([renew] cmp)", now_us);
 	else
 		(void)begin(o, STAGE_RENEWING);   /* else again at the next call */

@@ -13,7 +13,7 @@ struct orders;
 struct orders_spec {
 	const struct conf *conf;        /* [orders]; whose certificate signs. Borrowed */
 	const char *tenant, *device;    /* borrowed */
-	/* Has the CA certify a new key, however long that takes; `text` says why not. On a thread of its own. NULL: cannot. */
+	/* Has the CA certify a new key, however long that takes; `text` says why not. On a thread of its own. */
 	enum err (*renew)(const struct conf *c, char text[STANDING_TEXT_MAX + 1]);
 	void (*wake)(void *ctx);        /* from its thread: orders_run() has something to do */
 	void *ctx;
@@ -32,6 +32,9 @@ enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceComma
 /* What is to be done now, on disk already; NONE: nothing. The caller does it and says so by orders_done(). */
 Pullcord__V1__CommandKind orders_run(struct orders *o, int64_t now_us);
 void orders_done(struct orders *o, bool good, const char *text, int64_t now_us);
+/* The certificate is due: renewed without an order, unless that was tried less than ORDERS_RENEW_MS ago. */
+#define ORDERS_RENEW_MS (6 * 3600 * 1000LL)
+void orders_renew(struct orders *o, int64_t now_ms);
 /* There is something to tell since the last call. */
 bool orders_news(struct orders *o);
 

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "cur.h"
+#include "whole.h"
 
 #define BLOCK 65536
 
@@ -32,18 +34,6 @@ static enum err overwrite(const char *path)
 	return fsync(fd) == 0 ? OK : ERR_IO;
 }
 
-static enum err flush_folder(const char *path)
-{
-	CLEANUP(fd_cleanup) int fd = -1;
-	char folder[PATH_MAX];
-	const char *end = strrchr(path, '/');
-
-	if (!end || !span_text(span(path, (size_t)(end - path) + 1), folder, sizeof(folder)))
-		return ERR_IO;
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && fsync(fd) == 0 ? OK : ERR_IO;
-}
-
 static enum err remove_name(const char *path)
 {
 	if (unlink(path) == 0 || errno == ENOENT)
@@ -65,7 +55,7 @@ enum err shred_file(const char *path)
 	else
 		(void)!remove_name(real);
 	if (e == OK)
-		e = flush_folder(real);
+		e = whole_flush(real);
 	return e == OK ? remove_name(path) : e;
 }
 
@@ -132,7 +122,10 @@ bool shred_store(const struct conf *c, char *text, size_t cap)
 bool shred_identity(const struct conf *c, char *text, size_t cap)
 {
 	struct shredding s = begin(text, cap);
+	char fresh[CONF_TEXT + 8];
 
 	shred(&s, c->uplink_keyfile);
+	snprintf(fresh, sizeof(fresh), "%s.new", c->uplink_keyfile);   /* of a renewal that did not come to its end */
+	shred(&s, fresh);
 	return s.good;
 }

@@ -129,3 +129,27 @@ enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX])
 	SSL_shutdown(s);
 	return OK;
 }
+
+BIO *tls_push(BIO *connection, const struct tls_try *t)
+{
+	CLEANUP(ctx_drop) SSL_CTX *c = context_of(t);
+	CLEANUP(ssl_drop) SSL *s = c ? SSL_new(c) : NULL;
+	BIO *wrapped = BIO_new(BIO_f_ssl());
+
+	if (!s || !wrapped || SSL_set1_host(s, t->host) != 1 || SSL_set_tlsext_host_name(s, t->host) != 1) {
+		BIO_free(wrapped);
+		return NULL;
+	}
+	SSL_set_connect_state(s);
+	BIO_set_ssl(wrapped, s, BIO_CLOSE);
+	s = NULL;               /* the BIO's */
+	return BIO_push(wrapped, connection);
+}
+
+BIO *tls_pop(BIO *wrapped)
+{
+	BIO *connection = BIO_pop(wrapped);
+
+	BIO_free(wrapped);
+	return connection;
+}

@@ -18,4 +18,9 @@ struct tls_try {
  * connection. ERR_DENIED: the handshake failed, `why` says how. */
 enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX]) MUST_USE;
 
+/* For cmp.h: TLS over a connection of OpenSSL's, as `t` says but for port and timeout; and off again. NULL: it fails. */
+struct bio_st;
+struct bio_st *tls_push(struct bio_st *connection, const struct tls_try *t);
+struct bio_st *tls_pop(struct bio_st *wrapped);
+
 #endif

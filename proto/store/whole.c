@@ -44,8 +44,8 @@ static enum err write_beside(const char *beside, struct span text, unsigned mode
 	return flush && fsync(fd) != 0 ? err_of_errno() : OK;
 }
 
-/* That it has this name is kept in the folder. */
-static enum err flush_folder(const char *path)
+/* Names are kept in the folder. */
+enum err whole_flush(const char *path)
 {
 	CLEANUP(fd_cleanup) int fd = -1;
 	char folder[WHOLE_PATH_MAX];
@@ -69,7 +69,7 @@ static enum err put_there(const char *path, struct span text, unsigned mode, boo
 		e = err_of_errno();
 	if (e != OK)
 		(void)unlink(beside);
-	return e == OK && flush ? flush_folder(path) : e;
+	return e == OK && flush ? whole_flush(path) : e;
 }
 
 enum err whole_write(const char *path, struct span text, unsigned mode) { return put_there(path, text, mode, false); }

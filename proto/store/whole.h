@@ -13,5 +13,7 @@
 enum err whole_write(const char *path, struct span text, unsigned mode) MUST_USE;
 /* The same, and OK means that it survives a power cut. */
 enum err whole_keep(const char *path, struct span text, unsigned mode) MUST_USE;
+/* That a file has this name, or none of this name is there, survives one. */
+enum err whole_flush(const char *path) MUST_USE;
 
 #endif

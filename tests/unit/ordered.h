@@ -49,9 +49,23 @@ static inline void make_device(void)
 	make_officers();
 }
 
+static enum err renewed_with;
+static unsigned renewals;
+
+/* A CA that does as the test wants. On a thread of the orders. */
+static inline enum err fake_renew(const struct conf *c, char text[STANDING_TEXT_MAX + 1])
+{
+	(void)c;
+	renewals++;
+	strcpy(text, renewed_with == OK ? "good until 2027-01-01" : "the CA says no");
+	return renewed_with;
+}
+
 static inline enum err open_orders(void)
 {
-	const struct orders_spec spec = { .conf = &conf, .tenant = "mercy", .device = "nc-1", .wake = no_wake };
+	const struct orders_spec spec = {
+		.conf = &conf, .tenant = "mercy", .device = "nc-1", .renew = fake_renew, .wake = no_wake,
+	};
 	const char *what;
 	unsigned line;
 

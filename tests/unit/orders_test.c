@@ -22,8 +22,9 @@ static int make_ordered(void **state)
 	if (make(state))
 		return -1;
 	pipeline_close(&g);
-	asked = 0;
+	asked = renewals = 0;
 	able = true;
+	renewed_with = OK;
 	obey = note_obey;
 	make_device();
 	if (open_orders() != OK)
@@ -233,6 +234,14 @@ static void in_quarantine_only_emergencies_pass(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, "4"), 1);
 }
 
+static bool sent_of_code(const char *code)
+{
+	for (unsigned n = 0; sent("/alert/medium/", n); n++)
+		if (strcmp(read_alert(sent("/alert/medium/", n))->code, code) == 0)
+			return true;
+	return false;
+}
+
 static void what_waits_in_quarantine_is_sent_after_it(void **state)
 {
 	struct orders *with = orders;
@@ -253,10 +262,10 @@ static void what_waits_in_quarantine_is_sent_after_it(void **state)
 		run();
 	}
 	assert_int_equal(pipeline_queued(g), 1);
-	assert_string_equal(read_alert(sent("/alert/medium/", sent_count("/alert/medium/") - 1))->code, "gateway.quarantined");
+	assert_true(sent_of_code("gateway.quarantined") && !sent_of_code("MDC_EVT_LO"));
 	obeyed(KIND(QUARANTINE), "off");
 	run();
-	assert_string_equal(read_alert(sent("/alert/medium/", sent_count("/alert/medium/") - 1))->text, "SpO2 low");
+	assert_true(sent_of_code("MDC_EVT_LO"));
 }
 
 static void what_was_begun_is_done_after_a_restart(void **state)
@@ -290,6 +299,56 @@ static void what_was_begun_is_done_after_a_restart(void **state)
 	assert_non_null(state_of(1, OUTCOME(DONE)));
 	assert_int_equal(asked, 2);
 	assert_string_equal(on_disk().log_level, "debug");
+}
+
+static void a_certificate_is_renewed_when_ordered(void **state)
+{
+	const Pullcord__V1__DeviceState *s;
+	struct orderfile f;
+
+	(void)state;
+	strcpy(conf.renew_cmp, "http://ca.example/");
+	write_order(&f, KIND(RENEW), "", 1);
+	send(&f);
+	s = state_of(1, OUTCOME(DONE));
+	assert_non_null(s);
+	assert_string_equal(s->last_obeyed->text, "good until 2027-01-01");
+	renewed_with = ERR_DENIED;
+	write_order(&f, KIND(RENEW), "", 1);
+	send(&f);
+	s = state_of(2, OUTCOME(FAILED));
+	assert_non_null(s);
+	assert_string_equal(s->last_obeyed->text, "the CA says no");
+	assert_int_equal(renewals, 2);
+}
+
+static void wait_for_renewals(unsigned n)
+{
+	for (int i = 0; i < 1000 && renewals < n; i++) {
+		usleep(500);
+		run();
+	}
+	usleep(2000);
+	run();
+	assert_int_equal(renewals, n);
+}
+
+static void it_is_renewed_by_itself_before_it_ends(void **state)
+{
+	(void)state;
+	strcpy(conf.renew_cmp, "http://ca.example/");
+	renewed_with = ERR_DENIED;
+	wait_for_renewals(0);           /* it is good for 90 days */
+	pipeline_close(&g);
+	cert.not_after_s = real / 1000000 + 29 * 86400;
+	start();
+	wait_for_renewals(1);
+	assert_non_null(strstr(last_log, "the CA says no"));
+	now += ORDERS_RENEW_MS - 60000;
+	wait_for_renewals(1);           /* not again and again */
+	now += 60000;
+	wait_for_renewals(2);
+	assert_int_equal(on_disk().executed, 0);
 }
 
 static void a_wipe_is_begun_and_then_nothing_else(void **state)
@@ -355,6 +414,8 @@ int main(void)
 		WITH_ORDERS(in_quarantine_only_emergencies_pass),
 		WITH_ORDERS(what_waits_in_quarantine_is_sent_after_it),
 		WITH_ORDERS(what_was_begun_is_done_after_a_restart),
+		WITH_ORDERS(a_certificate_is_renewed_when_ordered),
+		WITH_ORDERS(it_is_renewed_by_itself_before_it_ends),
 		WITH_ORDERS(a_wipe_is_begun_and_then_nothing_else),
 		WITH_ORDERS(what_is_damaged_is_not_taken_for_nothing),
 		WITH_ORDERS(without_officers_nobody_is_obeyed),

@@ -34,15 +34,26 @@ static inline const char *scratch_path(const struct scratch *s, const char *name
 	return path[next];
 }
 
-static inline void scratch_remove(struct scratch *s)
+static inline void scratch_empty(const char *dir)
 {
-	DIR *d = opendir(s->dir);
+	DIR *d = opendir(dir);
+	char path[512];
 
-	for (struct dirent *e; d && (e = readdir(d));)
-		if (strcmp(e->d_name, ".") && strcmp(e->d_name, ".."))
-			remove(scratch_path(s, e->d_name));
+	for (struct dirent *e; d && (e = readdir(d));) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", dir, e->d_name);
+		if (e->d_type == DT_DIR)
+			scratch_empty(path);
+		remove(path);
+	}
 	if (d)
 		closedir(d);
+}
+
+static inline void scratch_remove(struct scratch *s)
+{
+	scratch_empty(s->dir);
 	rmdir(s->dir);
 }
 
