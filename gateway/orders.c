@@ -348,7 +348,7 @@ void orders_state(struct orders *o, Pullcord__V1__DeviceState *s)
 
 const struct standing *orders_standing(const struct orders *o)
 {
-	static const struct standing none;
+	static struct standing none;            /* not const: that would be part of the program */
 
 	return o ? &o->now : &none;
 }

@@ -16,7 +16,7 @@
 
 static enum err overwrite(const char *path)
 {
-	static const uint8_t zeros[BLOCK];
+	static uint8_t zeros[BLOCK];            /* not const: that would be 64 KiB of the program */
 	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
 
