@@ -50,7 +50,7 @@ static void hear_update(struct gateway *g, const struct envelope *e)
 		throttle_settle(g->throttle, kind);
 }
 
-/* A forged order is somebody's try: the log names who sent it, the staff's IT hears of it, the device's state says why not. */
+/* The log names who sent it, and the device's state says why not; of one that nobody sends by mistake the staff's IT hears. */
 static void hear_command(struct gateway *g, const struct envelope *e)
 {
 	const Pullcord__V1__DeviceCommand *c = e->body.command;
@@ -63,7 +63,8 @@ static void hear_command(struct gateway *g, const struct envelope *e)
 		return;
 	log_say(EV_ORDER_REFUSED, KV_STR("kind", kind ? kind : "none"), KV_NUM("counter", c->counter), KV_STR("why", order_word(v)),
 		KV_STR("sender", e->head->sender));
-	trouble_seen(&g->alarms.trouble, TROUBLE_ORDER, now_ms(g));
+	if (order_is_forged(v))
+		trouble_seen(&g->alarms.trouble, TROUBLE_ORDER, now_ms(g));
 	self_changed(&g->self, now_ms(g));
 }
 

@@ -159,6 +159,18 @@ static enum order_verdict judge(struct orders *o, const Pullcord__V1__DeviceComm
 	return order->kind == KIND(SETTINGS) && !settings_ok(o, order->detail) ? ORDER_DETAIL : ORDER_OBEY;
 }
 
+/* Whose signatures they were is known only while the command is here. */
+static void say_begun(const Pullcord__V1__DeviceCommand *c)
+{
+	char by[WARRANT_APPROVALS_MAX * (WARRANT_OFFICER_MAX + 1)] = "";
+	struct put b = put(by, sizeof(by));
+
+	for (size_t i = 0; i < c->n_approval; i++)
+		put_fmt(&b, "%s%s", i ? " " : "", c->approval[i]->officer);
+	log_say(EV_ORDER_OBEYED, KV_STR("kind", warrant_kind_name(c->command)), KV_NUM("counter", c->counter), KV_STR("by", by),
+		KV_STR("text", "begun"));
+}
+
 enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t now_us)
 {
 	uint8_t nonce[WARRANT_NONCE];
@@ -173,7 +185,9 @@ enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceComma
 		o->next = o->now;
 		crypt_random(nonce, sizeof(nonce));
 		standing_obey(&o->next, &order, nonce, now_us);
-		if (!begin(o, STAGE_KEEPING))
+		if (begin(o, STAGE_KEEPING))
+			say_begun(c);
+		else
 			v = ORDER_BUSY;
 	}
 	if (v != ORDER_OBEY)
@@ -219,7 +233,7 @@ static void say_outcome(const struct standing_receipt *r)
 			KV_STR("why", r->text));
 	else
 		log_say(EV_ORDER_OBEYED, KV_STR("kind", warrant_kind_name(r->kind)), KV_NUM("counter", r->counter),
-			KV_STR("text", r->outcome == OUTCOME(DONE) ? "done" : "begun"));
+			KV_STR("text", "done"));
 }
 
 static void set_outcome(struct standing_receipt *r, bool good, const char *text, int64_t now_us)
@@ -295,7 +309,6 @@ Pullcord__V1__CommandKind orders_run(struct orders *o, int64_t now_us)
 		finish(o, now_us);
 	if (o->working || o->stage != STAGE_BEGUN)
 		return KIND(NONE);
-	say_outcome(&o->now.last);
 	if (o->now.last.kind == KIND(RENEW)) {
 		renew(o, now_us);
 		return KIND(NONE);

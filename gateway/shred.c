@@ -66,14 +66,18 @@ struct shredding {
 	bool good;
 };
 
+static void leave(struct shredding *s, const char *path, const char *why)
+{
+	put_fmt(&s->left, "%s%s: %s", s->good ? "" : "; ", path, why);
+	s->good = false;
+}
+
 static void shred(struct shredding *s, const char *path)
 {
 	enum err e = shred_file(path);
 
-	if (e == OK)
-		return;
-	put_fmt(&s->left, "%s%s: %s", s->good ? "" : "; ", path, err_text(e));
-	s->good = false;
+	if (e != OK)
+		leave(s, path, err_text(e));
 }
 
 /* The outbox's lock, and older ones: sealed by the same key. */
@@ -106,16 +110,16 @@ bool shred_store(const struct conf *c, char *text, size_t cap)
 	struct shredding s = begin(text, cap);
 	char key[CONF_TEXT + 8];
 
-	if (is_credential(c->gateway_root_key)) {
-		put_fmt(&s.left, "%s is systemd's: remove it from the machine", c->gateway_root_key);
-		s.good = false;
-	} else {
+	if (is_credential(c->gateway_root_key))
+		leave(&s, c->gateway_root_key, "it is systemd's, and to be removed from the machine");
+	else
 		shred(&s, c->gateway_root_key);
-	}
 	shred(&s, c->gateway_outbox);
 	shred_beside(&s, c->gateway_outbox);
 	snprintf(key, sizeof(key), "%s/key", c->witness_folder);
 	shred(&s, key);
+	if (access(c->uplink_keyfile, W_OK) != 0)   /* it goes last, when nothing can be said any more */
+		leave(&s, c->uplink_keyfile, "it cannot be written");
 	return s.good;
 }
 

@@ -586,6 +586,18 @@ static int publish(struct sending *s)
 	return code;
 }
 
+/* It is answered by how the device is, which `order status` shows. */
+static int await_report(struct sending *s)
+{
+	enum err e = next_state(&s->l, login_now_us() + s->wait_s * 1000000LL);
+
+	if (e == OK)
+		report_line(TONE_GOOD, "%s says how it is", s->device);
+	else
+		report_error("%s has not answered", s->device);
+	return e == OK ? CMD_DONE : CMD_NO;
+}
+
 static int send_order(struct sending *s, const struct opt_page *page, const char *path)
 {
 	const Pullcord__V1__CommandReceipt *before;
@@ -608,6 +620,8 @@ static int send_order(struct sending *s, const struct opt_page *page, const char
 	code = publish(s);
 	if (code != CMD_DONE || !s->wait_s)
 		return code;
+	if (s->f.w.kind == KIND(REPORT))
+		return await_report(s);
 	return await_receipt(&s->l, &s->f, s->device, s->wait_s, refused_us);
 }
 

@@ -33,7 +33,7 @@
 	X(CLOCK, "clock", "the clock is wrong, and messages carry the broker's time; is there a time server?")         \
 	X(CERTIFICATE, "certificate", "the device's certificate ends soon or is not valid; renew it") \
 	X(RECORD, "record-contradicted", "the broker's record contradicts what was seen of it; both notes are kept") \
-	X(ORDER, "order-refused", "an order to this device was refused; the log says whose, and why") \
+	X(ORDER, "order-refused", "somebody forges orders to this device; it refuses them, and the log says who sent them") \
 	X(QUARANTINE, "quarantined", "in quarantine: alerts below priority high are neither taken nor sent") \
 	X(RECORD_SILENT, "record-silent", "the broker shows nothing new of its record, or this gateway cannot be its witness")
 

@@ -8,6 +8,12 @@ static const char *const texts[] = { ORDER_VERDICTS(NAMES_TEXT) };
 const char *order_word(enum order_verdict v) { return words[v]; }
 const char *order_text(enum order_verdict v) { return texts[v]; }
 
+bool order_is_forged(enum order_verdict v)
+{
+	return v == ORDER_COUNTER || v == ORDER_NONCE || v == ORDER_EXPIRED || v == ORDER_UNSIGNED || v == ORDER_STRANGER ||
+	       v == ORDER_TWICE || v == ORDER_SIGNATURE || v == ORDER_TOO_FEW;
+}
+
 /* The words a detail may be, parted by '|'; ANY: any text. */
 #define ANY "*"
 static const char *const details[] = {

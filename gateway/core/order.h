@@ -29,6 +29,8 @@ enum order_verdict { ORDER_VERDICTS(ORDER_NAME) ORDER_VERDICT_COUNT };
 
 const char *order_word(enum order_verdict v);
 const char *order_text(enum order_verdict v);
+/* Nobody sends such a one by mistake; or it was obeyed before, or has had its time. */
+bool order_is_forged(enum order_verdict v);
 
 /* What the device knows of itself. */
 struct order_self {

@@ -19,7 +19,7 @@
 	X(CLOCK, LOW, 600, "gateway.clock", "This gateway's clock is wrong; it goes by the broker's")                  \
 	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon or is not valid: renew it") \
 	X(RECORD, MEDIUM, 5, "gateway.record-contradicted", "The broker's record is not what this gateway has seen of it: tell IT") \
-	X(ORDER, MEDIUM, 600, "gateway.order-refused", "This gateway was given an order that it refused: tell IT")       \
+	X(ORDER, LOW, 600, "gateway.order-refused", "Somebody forges orders to this gateway, which refused: tell IT")     \
 	X(QUARANTINE, MEDIUM, 5, "gateway.quarantined", "This gateway is in quarantine: it takes emergency calls only")  \
 	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT")
 

@@ -162,6 +162,7 @@ static void abuse_case_13_twelve_forged_wipes_are_refused(void **state)
 		forged[i].forge(&m);
 		if (judge(&m) != forged[i].why)
 			fail_msg("%s: %s, not %s", forged[i].what, order_word(judge(&m)), order_word(forged[i].why));
+		assert_true(order_is_forged(forged[i].why));
 	}
 }
 
@@ -241,6 +242,7 @@ static void verdicts_have_words_of_their_own(void **state)
 	for (int a = 0; a < ORDER_VERDICT_COUNT; a++)
 		for (int b = 0; b < a; b++)
 			assert_string_not_equal(order_word(a), order_word(b));
+	assert_false(order_is_forged(ORDER_OBEY) || order_is_forged(ORDER_BUSY) || order_is_forged(ORDER_DETAIL));
 }
 
 int main(void)

@@ -17,6 +17,16 @@ static bool note_obey(void *ctx, Pullcord__V1__CommandKind kind)
 	return able;
 }
 
+static char obeyed_log[1024];
+
+/* The first word about each. */
+static void keep_orders(enum log_level level, const char *line)
+{
+	keep_log(level, line);
+	if (strstr(line, "text=begun"))
+		snprintf(obeyed_log, sizeof(obeyed_log), "%s", line);
+}
+
 static int make_ordered(void **state)
 {
 	if (make(state))
@@ -27,6 +37,7 @@ static int make_ordered(void **state)
 	renewed_with = OK;
 	obey = note_obey;
 	make_device();
+	log_to(keep_orders);
 	if (open_orders() != OK)
 		return -1;
 	start();
@@ -127,6 +138,7 @@ static void an_order_is_obeyed_once_and_the_device_signs_for_it(void **state)
 	assert_non_null(s);
 	assert_true(s->quarantined);
 	assert_memory_equal(s->last_obeyed->order.data, f.hash, SHA256_BYTES);
+	assert_non_null(strstr(obeyed_log, "by=mercy/officer/ana"));
 	assert_int_equal(orderfile_receipt(s->last_obeyed, "mercy", "nc-1", ca_path), OK);
 	assert_true(on_disk().quarantined);
 	send(&f);
@@ -186,8 +198,8 @@ static void forged_ones_are_told_and_change_nothing(void **state)
 	write_order(&f, KIND(WIPE), "", 1);
 	send(&f);
 	assert_non_null(refused_for(ORDER_TOO_FEW));
-	assert_true(sent_count("/alert/medium/") == 1);
-	assert_string_equal(read_alert(sent("/alert/medium/", 0))->code, "gateway.order-refused");
+	assert_true(sent_count("/alert/low/") == 1);
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.order-refused");
 	assert_non_null(strstr(last_log, "why=too-few"));
 	write_order(&f, KIND(WIPE), "", 2);
 	f.by[1].sig[3] ^= 1;
@@ -213,6 +225,7 @@ static void only_some_settings_are_changed_from_afar(void **state)
 	send(&f);
 	now += 60000;
 	assert_non_null(refused_for(ORDER_DETAIL));
+	assert_int_equal(sent_count("/alert/low/"), 0);   /* a mistake, and no attack */
 	assert_int_equal(on_disk().executed, 0);
 }
 

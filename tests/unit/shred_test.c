@@ -117,6 +117,7 @@ static void the_store_goes_and_the_identity_stays_till_last(void **state)
 static void what_could_not_be_destroyed_is_named(void **state)
 {
 	(void)state;
+	put_file("device.key", "secret!");
 	put_file("outbox.key", "secret!");
 	assert_int_equal(mkdir(conf.gateway_outbox, 0700), 0);   /* not a file that can be overwritten */
 	assert_false(shred_store(&conf, text, sizeof(text)));
@@ -129,6 +130,10 @@ static void what_could_not_be_destroyed_is_named(void **state)
 	assert_false(shred_store(&conf, text, sizeof(text)));
 	assert_non_null(strstr(text, "credential:outbox.key"));
 	assert_false(is_there("outbox.mdb"));
+	strcpy(conf.gateway_root_key, "none.key");
+	strcpy(conf.uplink_keyfile, "/proc/no/key");    /* where nothing can be destroyed */
+	assert_false(shred_store(&conf, text, sizeof(text)));
+	assert_string_equal(text, "/proc/no/key: it cannot be written");
 }
 
 int main(void)
