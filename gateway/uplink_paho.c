@@ -183,18 +183,25 @@ static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 	say_simple(u, UPLINK_UP, most > 0 ? most : UINT16_MAX, "");   /* not said: MQTT 5 §3.2.2.3.3 */
 }
 
+/* Paho 1.3.12 has a refused CONNACK's reason in `code`, where else its own errors are, which are negative. */
+static int reason_of(const MQTTAsync_failureData5 *r)
+{
+	return r->code >= 0x80 && r->code <= 0xff ? r->code : (int)r->reasonCode;
+}
+
 static void on_connect_failed(void *ctx, MQTTAsync_failureData5 *r)
 {
 	struct uplink *u = ctx;
 	char why[WHY_MAX];
+	int reason = reason_of(r);
 	const char *text = r->message ? r->message : MQTTAsync_strerror(r->code);
 
-	if (r->reasonCode >= 0x80)
-		text = MQTTReasonCode_toString(r->reasonCode);
+	if (reason >= 0x80)
+		text = MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
 	pthread_mutex_lock(&u->queue_lock);
 	snprintf(why, sizeof(why), "%s", u->tls_why[0] ? u->tls_why : text ? text : "no reason given");
 	pthread_mutex_unlock(&u->queue_lock);
-	say_simple(u, UPLINK_LOST, r->reasonCode, why);
+	say_simple(u, UPLINK_LOST, reason, why);
 }
 
 static void on_lost(void *ctx, char *cause)

@@ -357,7 +357,7 @@ class House:
         return (None, None) if self.folder(who).exists() else (who, self.password_of(who))
 
     def forge(self, name, subject, san, own=True, usage="clientAuth"):
-        """A client certificate made by openssl alone, of the house's CA or of another; san "none": without."""
+        """A client certificate made by openssl alone, of the house's CA or of another; san "none", usage "": without."""
         folder = self.root / "forged" / name
         folder.mkdir(parents=True)
         key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -366,7 +366,7 @@ class House:
             ca, ca_key = folder / "ca.crt", folder / "ca.key"
             self.run(["openssl", "req", "-x509", *key, "-subj", "/CN=Another CA", "-keyout", ca_key, "-out", ca])
         extensions = folder / "extensions"
-        extensions.write_text(f"extendedKeyUsage={usage}\n" + (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
+        extensions.write_text((f"extendedKeyUsage={usage}\n" if usage else "basicConstraints=CA:FALSE\n") + (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
         self.run(["openssl", "req", *key, "-subj", subject, "-keyout", folder / "device.key", "-out", folder / "csr"])
         done = self.run(["openssl", "x509", "-req", "-in", folder / "csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
                          "-extfile", extensions, "-out", folder / "device.crt"])

@@ -1,4 +1,4 @@
-"""Steps of officers who order a device about, and of whoever forges that."""
+"""Steps of officers who order a device about, of whoever forges that, and of certificates put on a device."""
 import base64
 import json
 import time
@@ -157,3 +157,14 @@ def _(stage, device):
     done = stage.house.run([stage.house.build / "pullcord-gateway", "--config", gateway.ini])
     expect("exit status", 3, done.returncode, done.stdout + done.stderr)
     expect("it says so", True, "was wiped" in done.stderr, done.stderr)
+
+
+# ---- certificates ----
+
+@step("gateway {device} is given a certificate that says nothing of its use")
+def _(stage, device):
+    """It shakes hands like any other; only our plugin will not have it."""
+    house = stage.house
+    made = house.forge(f"{device}-useless", f"/CN={device}", f"urn:pullcord:{house.tenant}:device:{device}", usage="")
+    for name in ("device.key", "device.crt"):
+        (made / name).rename(house.folder(device) / name)
