@@ -117,6 +117,17 @@ enum err cert_check_key(const char *cert_path, const char *key_path)
 	return X509_check_private_key(x, key) == 1 ? OK : ERR_KEY;
 }
 
+/* Without any extended usage OpenSSL would take it for every one; our broker does not. */
+enum err cert_check_use(const char *cert_path)
+{
+	CLEANUP(x509_drop) X509 *x = NULL;
+	uint32_t use;
+
+	TRY(load(cert_path, &x));
+	use = X509_get_extended_key_usage(x);
+	return use != UINT32_MAX && (use & XKU_SSL_CLIENT) && !(X509_get_extension_flags(x) & EXFLAG_CA) ? OK : ERR_KIND;
+}
+
 enum err cert_sign(const char *cert_path, const char *key_path, struct span text, struct cert_signed *out)
 {
 	CLEANUP(x509_drop) X509 *x = NULL;

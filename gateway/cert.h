@@ -16,6 +16,8 @@ struct cert {
 enum err cert_read(const char *path, struct cert *out) MUST_USE;
 /* Does the private key in `path` belong to the certificate? ERR_KEY when not; else as cert_read. */
 enum err cert_check_key(const char *cert_path, const char *key_path) MUST_USE;
+/* Is it for logging in to a server, and says so? ERR_KIND; else as cert_read. */
+enum err cert_check_use(const char *cert_path) MUST_USE;
 /* Its DER, and what its private key signs of `text` (ECDSA or RSA with SHA-256, or Ed25519): what is said by them, others
  * can prove. ERR_TOO_LARGE, ERR_CRYPTO; else as cert_read. */
 #define CERT_DER_MAX 4096

@@ -60,6 +60,22 @@ static BIO *wrap(BIO *bio, void *arg, int connect, int detail)
 	return connect ? tls_push(bio, arg) : tls_pop(bio);
 }
 
+/* The name stays as it is; a CA that goes by what is asked for is to give one that logs in. */
+static bool ask_for(OSSL_CMP_CTX *c)
+{
+	X509_EXTENSIONS *all = NULL;
+	X509_EXTENSION *usage = X509V3_EXT_conf_nid(NULL, NULL, NID_key_usage, "critical,digitalSignature"),
+		       *extended = X509V3_EXT_conf_nid(NULL, NULL, NID_ext_key_usage, "clientAuth");
+	bool good = usage && extended && X509v3_add_ext(&all, usage, -1) && X509v3_add_ext(&all, extended, -1) &&
+		    OSSL_CMP_CTX_set0_reqExtensions(c, all) == 1;
+
+	if (!good)
+		sk_X509_EXTENSION_pop_free(all, X509_EXTENSION_free);
+	X509_EXTENSION_free(usage);
+	X509_EXTENSION_free(extended);
+	return good;
+}
+
 static enum err set_up(OSSL_CMP_CTX *c, const struct cmp_ask *a, const struct address *to, const struct tls_try *tls,
 		       EVP_PKEY *fresh)
 {
@@ -76,6 +92,7 @@ static enum err set_up(OSSL_CMP_CTX *c, const struct cmp_ask *a, const struct ad
 	    OSSL_CMP_CTX_set1_serverPath(c, to->path) != 1 || OSSL_CMP_CTX_set1_cert(c, cert) != 1 ||
 	    OSSL_CMP_CTX_set1_pkey(c, key) != 1 || OSSL_CMP_CTX_set1_oldCert(c, cert) != 1 || EVP_PKEY_up_ref(fresh) != 1 ||
 	    OSSL_CMP_CTX_set0_newPkey(c, 1, fresh) != 1 || OSSL_CMP_CTX_set_log_cb(c, hear) != 1 ||
+	    !ask_for(c) ||
 	    OSSL_CMP_CTX_set_option(c, OSSL_CMP_OPT_MSG_TIMEOUT, (int)a->timeout_s) != 1 ||
 	    OSSL_CMP_CTX_set_option(c, OSSL_CMP_OPT_TOTAL_TIMEOUT, 4 * (int)a->timeout_s) != 1)
 		return ERR_CRYPTO;

@@ -58,6 +58,8 @@ static enum err check(const struct conf *c, const struct pair *p, struct cert *f
 		e = cert_read(c->uplink_certfile, &old);
 	if (e == OK)
 		e = cert_check_key(p->cert, p->key);
+	if (e == OK)
+		e = cert_check_use(p->cert);
 	if (e == OK && (strcmp(fresh->device, old.device) != 0 || strcmp(fresh->tenant, old.tenant) != 0))
 		e = ERR_SENDER;
 	if (e != OK)
@@ -66,8 +68,20 @@ static enum err check(const struct conf *c, const struct pair *p, struct cert *f
 	return e == OK ? OK : say(text, e, "the broker does not take it", why);
 }
 
+/* For a person, should the broker refuse a login with the new pair after all. */
+static void keep_old(const char *path)
+{
+	char old[CONF_TEXT + 8];
+
+	snprintf(old, sizeof(old), "%s.old", path);
+	(void)unlink(old);
+	(void)!link(path, old);
+}
+
 static enum err put_in_place(const struct conf *c, const struct pair *p)
 {
+	keep_old(c->uplink_certfile);
+	keep_old(c->uplink_keyfile);
 	if (rename(p->key, c->uplink_keyfile) != 0 || whole_flush(c->uplink_keyfile) != OK ||
 	    rename(p->cert, c->uplink_certfile) != 0)
 		return ERR_IO;

@@ -1,6 +1,6 @@
 /* renewal: a new key and certificate for this device from the CA of [renew], in place of the old ones. They are made beside
  * them (certfile.new, keyfile.new), must be for the very device and hospital, and are tried against the broker before they
- * take the place of the old; the scout sees them there and does the rest. */
+ * take the place of the old, which are kept as NAME.old; the scout sees them there and does the rest. */
 #ifndef PULLCORD_RENEWAL_H
 #define PULLCORD_RENEWAL_H
 

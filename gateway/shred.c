@@ -126,10 +126,12 @@ bool shred_store(const struct conf *c, char *text, size_t cap)
 bool shred_identity(const struct conf *c, char *text, size_t cap)
 {
 	struct shredding s = begin(text, cap);
-	char fresh[CONF_TEXT + 8];
+	static const char *const tails[] = { "", ".new", ".old" };      /* a renewal's */
+	char path[CONF_TEXT + 8];
 
-	shred(&s, c->uplink_keyfile);
-	snprintf(fresh, sizeof(fresh), "%s.new", c->uplink_keyfile);   /* of a renewal that did not come to its end */
-	shred(&s, fresh);
+	for (size_t i = 0; i < countof(tails); i++) {
+		snprintf(path, sizeof(path), "%s%s", c->uplink_keyfile, tails[i]);
+		shred(&s, path);
+	}
 	return s.good;
 }

@@ -20,6 +20,7 @@ struct cmp_ca {
 	const char *ca_cert, *ca_key;           /* signs certificates */
 	const char *cert, *key;                 /* signs answers, and is its TLS and the broker's */
 	bool https, rejects, hangs_up, broker_refuses;
+	bool for_servers;                       /* leaves out what it is to be used for */
 	const char *renames_to;                 /* puts that CN instead; NULL: as asked */
 	unsigned port, broker_port;             /* taken */
 	int listening, broker;
@@ -94,7 +95,8 @@ static inline X509 *certify(const struct cmp_ca *ca, const OSSL_CRMF_CERTTEMPLAT
 	X509_set_issuer_name(x, X509_get_subject_name(issuer));
 	X509_set_pubkey(x, key);
 	for (int i = 0; i < sk_X509_EXTENSION_num(wanted); i++)
-		X509_add_ext(x, sk_X509_EXTENSION_value(wanted, i), -1);
+		if (!ca->for_servers || OBJ_obj2nid(X509_EXTENSION_get_object(sk_X509_EXTENSION_value(wanted, i))) != NID_ext_key_usage)
+			X509_add_ext(x, sk_X509_EXTENSION_value(wanted, i), -1);
 	X509_sign(x, signer, EVP_sha256());
 	X509_NAME_free(name);
 	X509_free(issuer);

@@ -116,6 +116,8 @@ static void a_new_key_is_certified_and_put_in_place(void **state)
 	is_renewed();
 	snprintf(aside, sizeof(aside), "%s.new", file[KEY]);
 	assert_int_not_equal(access(aside, F_OK), 0);
+	snprintf(aside, sizeof(aside), "%s.old", file[CRT]);
+	assert_int_equal(access(aside, F_OK), 0);
 	digest(file[CRT], before);
 	is_renewed();                   /* and again with that one */
 }
@@ -155,6 +157,14 @@ static void a_certificate_of_another_device_is_not_taken(void **state)
 	ca.renames_to = "nc-2";
 	assert_int_equal(renew(), ERR_SENDER);
 	assert_non_null(strstr(text, "the certificate that came"));
+	assert_true(has_old());
+}
+
+static void one_that_does_not_log_in_is_not_taken(void **state)
+{
+	(void)state;
+	ca.for_servers = true;
+	assert_int_equal(renew(), ERR_KIND);
 	assert_true(has_old());
 }
 
@@ -209,6 +219,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_the_ca_refuses_leaves_the_old, make, drop),
 		cmocka_unit_test_setup_teardown(an_answer_by_somebody_else_is_none, make, drop),
 		cmocka_unit_test_setup_teardown(a_certificate_of_another_device_is_not_taken, make, drop),
+		cmocka_unit_test_setup_teardown(one_that_does_not_log_in_is_not_taken, make, drop),
 		cmocka_unit_test_setup_teardown(what_the_broker_does_not_take_is_not_put_in_place, make, drop),
 		cmocka_unit_test_setup_teardown(who_hangs_up_is_named, make, drop),
 		cmocka_unit_test_setup_teardown(what_is_half_in_place_is_put_there_whole, make, drop),
