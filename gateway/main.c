@@ -310,13 +310,30 @@ static bool reload(struct daemon *d)
 	return e == OK;
 }
 
+static void say_orders_failed(enum err e, const char *file, unsigned line)
+{
+	log_say(EV_ORDERS_FAILED, KV_STR("file", file), KV_NUM("line", line), KV_STR("why", err_text(e)),
+		KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
+}
+
+static void reread_officers(struct daemon *d)
+{
+	unsigned line = 0;
+	enum err e = d->orders ? orders_reread(d->orders, &line) : OK;
+
+	if (e != OK)
+		say_orders_failed(e, d->conf.orders_officers, line);
+}
+
 static void on_reload(void *ctx, int signum)
 {
 	struct daemon *d = ctx;
 
 	(void)signum;
-	if (reload(d))
-		pipeline_try_again(d->gateway);
+	if (!reload(d))
+		return;
+	reread_officers(d);
+	pipeline_try_again(d->gateway);
 }
 
 /* A wipe begins with the end of everything else. */
@@ -402,8 +419,7 @@ static void open_orders(struct daemon *d)
 	enum err e = orders_open(&spec, &d->orders, &what, &line);
 
 	if (e != OK)
-		log_say(EV_ORDERS_FAILED, KV_STR("file", what), KV_NUM("line", line), KV_STR("why", err_text(e)),
-			KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
+		say_orders_failed(e, what, line);
 	add_orders(d, &d->conf);
 }
 

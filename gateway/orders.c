@@ -389,6 +389,16 @@ enum err orders_check(const struct conf *c, unsigned *line)
 	return load_officers(c, list, &o, line);
 }
 
+/* Names borrow from the text: read where it will stay. */
+enum err orders_reread(struct orders *o, unsigned *line)
+{
+	char list[OFFICERS_BYTES_MAX];
+	struct officers fresh;
+
+	TRY(load_officers(o->spec.conf, list, &fresh, line));
+	return load_officers(o->spec.conf, o->list, &o->officers, line);
+}
+
 /* Whoever is to obey nobody needs no folder; but what was ordered before still stands. */
 static enum err load_standing(struct orders *o)
 {

@@ -24,6 +24,8 @@ struct orders_spec {
 enum err orders_open(const struct orders_spec *spec, struct orders **out, const char **what, unsigned *line) MUST_USE;
 void orders_close(struct orders **o);           /* waits for what is under way */
 
+/* The list of officers as it is now; a bad one changes nothing. Errors: those of officers_read(). */
+enum err orders_reread(struct orders *o, unsigned *line) MUST_USE;
 /* Is the list of officers one? As orders_open(); for --check. */
 enum err orders_check(const struct conf *c, unsigned *line) MUST_USE;
 

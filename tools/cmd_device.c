@@ -117,6 +117,9 @@ static void put_path(struct put *out, const char *setting, const char *at, const
 		put_fmt(out, "%s = %s/%s\n", setting, at, file);
 }
 
+/* Whose orders the devices of this installation obey. */
+static bool has_officers(const struct install *in) { return access(install_path(in, "officers").text, R_OK) == 0; }
+
 /* Settings that work where the folder will lie; inputs are added there. What the gateway writes goes into the folder
  * only when it stays here: a device's /etc is not for that. */
 static enum err write_settings(const struct kit *k, const struct install *in, bool witness)
@@ -149,6 +152,10 @@ static enum err write_settings(const struct kit *k, const struct install *in, bo
 		put_fmt(&out, "\n[witness]\nvkey = %s/record.vkey\n", at);
 	if (witness && !k->at)
 		put_fmt(&out, "folder = %s/witness\n", at);
+	if (has_officers(in))
+		put_fmt(&out, "\n[orders]\nofficers = %s/officers\n", at);
+	if (has_officers(in) && !k->at)
+		put_fmt(&out, "folder = %s/orders\n", at);
 	TRY(put_end(&out));
 	path_in(k, "gateway.ini", path);
 	e = install_write(path, put_span(&out), 0644);
@@ -176,6 +183,8 @@ static int fill_folder(const struct kit *k, const struct install *in, const char
 	e = copy_file(k, in, "ca.crt");
 	if (e == OK && witness)
 		e = copy_file(k, in, "record.vkey");
+	if (e == OK && has_officers(in))
+		e = copy_file(k, in, "officers");
 	if (e == OK)
 		e = write_settings(k, in, witness);
 	if (e == OK)
@@ -246,7 +255,7 @@ static int enroll_folder(struct kit *k, const struct opt_page *page, const struc
 /* What fill_folder() made, when the broker will not have the device. Settings that were there before stay. */
 static void empty_folder(const struct kit *k)
 {
-	static const char *const made[] = { "ca.crt", "record.vkey", "gateway.ini" };
+	static const char *const made[] = { "ca.crt", "record.vkey", "officers", "gateway.ini" };
 	char path[PATH_MAX];
 
 	remove_certificate(k);

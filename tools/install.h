@@ -2,6 +2,7 @@
  *
  *     mosquitto.conf  pullcord.policy  directory.mdb  record.mdb  record.vkey  ca.crt  ca.crl  server.crt
  *     witnesses                                                        (whose cosignatures count; made by hand)
+ *     officers                                      (whose orders devices enrolled from now on obey; made by hand)
  *     keys/           ca.key  server.key  root.key  record.seed  record.line    (0700; ca.key and root.key may live elsewhere)
  *     line.key        initial key of the record's line, until it is taken away
  *

@@ -53,7 +53,7 @@ static void remove_in(const char *folder, const char *const *name, size_t n)
 
 static void remove_kit(const char *folder)
 {
-	static const char *const name[] = { "device.crt", "device.key", "ca.crt", "gateway.ini", "record.vkey" };
+	static const char *const name[] = { "device.crt", "device.key", "ca.crt", "gateway.ini", "record.vkey", "officers" };
 
 	remove_in(folder, name, countof(name));
 }
@@ -175,6 +175,34 @@ static void only_who_may_is_made_a_witness(void **state)
 	remove_kit("w1");
 }
 
+/* From when the installation has officers on. */
+static void a_device_obeys_the_officers_there_are(void **state)
+{
+	static const char key[] = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW\n";
+	static const char *const officers[] = { "officers" };
+	struct conf_fault fault;
+	struct conf c;
+	char path[512];
+	FILE *f;
+
+	(void)state;
+	assert_int_equal(enroll("of1", "of1", NULL), CMD_DONE);
+	assert_int_not_equal(access(scratch_path(&scratch, "of1/officers"), F_OK), 0);
+	f = fopen(scratch_path(&scratch, "house/officers"), "w");
+	must(f && fputs(key, f) >= 0 && fclose(f) == 0);
+	assert_int_equal(enroll("of2", "of2", NULL), CMD_DONE);
+	assert_int_equal(access(scratch_path(&scratch, "of2/officers"), R_OK), 0);
+	snprintf(path, sizeof(path), "%s/gateway.ini", scratch_path(&scratch, "of2"));
+	f = fopen(path, "a");
+	must(f && fputs("[input station]\nkind = mllp\n", f) >= 0 && fclose(f) == 0);
+	assert_int_equal(conf_load(path, &c, &fault), OK);
+	assert_string_equal(c.orders_officers + strlen(c.orders_officers) - strlen("/of2/officers"), "/of2/officers");
+	assert_string_equal(c.orders_folder + strlen(c.orders_folder) - strlen("/of2/orders"), "/of2/orders");
+	remove_in("house", officers, 1);
+	remove_kit("of1");
+	remove_kit("of2");
+}
+
 static void a_refused_enrolment_leaves_no_folder(void **state)
 {
 	(void)state;
@@ -266,6 +294,7 @@ int main(void)
 		cmocka_unit_test(a_folder_for_the_usual_place_names_no_path),
 		cmocka_unit_test(a_folder_that_stays_keeps_everything_in_it),
 		cmocka_unit_test(only_who_may_is_made_a_witness),
+		cmocka_unit_test(a_device_obeys_the_officers_there_are),
 		cmocka_unit_test(a_refused_enrolment_leaves_no_folder),
 		cmocka_unit_test(a_certificate_says_whose_device_it_is),
 		cmocka_unit_test(a_suspension_lifts_no_quarantine),

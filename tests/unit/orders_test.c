@@ -397,6 +397,25 @@ static void what_is_damaged_is_not_taken_for_nothing(void **state)
 	start();
 }
 
+static void an_officer_who_leaves_is_struck_off(void **state)
+{
+	struct orderfile f;
+	unsigned line;
+	FILE *list = fopen(conf.orders_officers, "w");
+
+	(void)state;
+	fputs("\nno key, and longer than the name of any officer\n", list);
+	fclose(list);
+	assert_int_equal(orders_reread(orders, &line), ERR_SYNTAX);
+	assert_int_equal(line, 2);
+	obeyed(KIND(QUARANTINE), "on");         /* the list before stays */
+	fclose(fopen(conf.orders_officers, "w"));
+	assert_int_equal(orders_reread(orders, &line), OK);
+	write_order(&f, KIND(QUARANTINE), "off", 1);
+	send(&f);
+	assert_non_null(refused_for(ORDER_UNARMED));
+}
+
 static void without_officers_nobody_is_obeyed(void **state)
 {
 	struct orderfile f;
@@ -431,6 +450,7 @@ int main(void)
 		WITH_ORDERS(it_is_renewed_by_itself_before_it_ends),
 		WITH_ORDERS(a_wipe_is_begun_and_then_nothing_else),
 		WITH_ORDERS(what_is_damaged_is_not_taken_for_nothing),
+		WITH_ORDERS(an_officer_who_leaves_is_struck_off),
 		WITH_ORDERS(without_officers_nobody_is_obeyed),
 	};
 
