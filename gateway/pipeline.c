@@ -105,14 +105,10 @@ static void send_some(struct gateway *g)
 {
 	struct flight_item at;
 
-	while (g->link.state == LINK_UP && flight_take(g->flight, now_ms(g), &at)) {
-		if (held_back(g, at.tier)) {
-			flight_untake(g->flight, &at.id);
-			break;   /* what else there is, is no more important */
-		}
+	flight_only(g->flight, held_back(g, FLIGHT_TIER_CALM) ? FLIGHT_TIER_CALM : FLIGHT_TIERS);
+	while (g->link.state == LINK_UP && flight_take(g->flight, now_ms(g), &at))
 		if (!send_one(g, &at))
 			break;
-	}
 }
 
 static void fly(struct gateway *g, const struct id *id, const struct outbox_message *m, uint64_t seq)

@@ -27,7 +27,7 @@ struct flight {
 	struct table ids;
 	uint32_t *newest, mask;     /* buckets of conditions: 1 + slot */
 	struct tier tier[FLIGHT_TIERS];
-	unsigned window, sent;
+	unsigned window, sent, only;
 	int64_t pause_ms;           /* nothing is sent before */
 	uint64_t added;
 	struct slot slot[];
@@ -58,6 +58,7 @@ enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
 		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, 0, TABLE_NONE, NEVER };
 	f->window = window;
+	f->only = FLIGHT_TIERS;
 	*out = f;
 	return OK;
 }
@@ -66,6 +67,8 @@ void flight_window(struct flight *f, unsigned window)
 {
 	f->window = window ? window : 1;
 }
+
+void flight_only(struct flight *f, unsigned tiers) { f->only = tiers; }
 
 void flight_free(struct flight **f)
 {
@@ -258,7 +261,7 @@ bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
 {
 	if (f->sent >= f->window || now_ms < f->pause_ms)
 		return false;
-	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
+	for (unsigned i = 0; i < f->only; i++) {
 		uint32_t s = next_of(f, &f->tier[i], now_ms);
 
 		if (s == TABLE_NONE)
@@ -355,7 +358,7 @@ int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
 {
 	int64_t next = -1;
 
-	for (unsigned i = 0; i < FLIGHT_TIERS && f->sent < f->window; i++) {
+	for (unsigned i = 0; i < f->only && f->sent < f->window; i++) {
 		int64_t wake = f->tier[i].wake_ms > f->pause_ms ? f->tier[i].wake_ms : f->pause_ms;
 
 		if (wake != NEVER && (next < 0 || wake < next))

@@ -42,6 +42,9 @@ void flight_free(struct flight **f);
 /* Another window from now on, at least 1. What is on its way stays there. */
 void flight_window(struct flight *f, unsigned window);
 
+/* From now on only messages of the first `tiers` tiers are sent, and what must go before one of them; FLIGHT_TIERS: all. */
+void flight_only(struct flight *f, unsigned tiers);
+
 /* A new last message of its tier. ERR_FULL; ERR_EXISTS. */
 enum err flight_add(struct flight *f, const struct flight_item *item) MUST_USE;
 /* The next to send, which from now on is on its way; false when there is none or the window is full. */

@@ -114,6 +114,25 @@ static void what_is_said_of_a_condition_stays_in_order(void **state)
 	assert_int_equal(take(0), 9);
 }
 
+/* In quarantine; what was said of the condition before must not hold up what is urgent of it. */
+static void only_urgent_ones_and_what_goes_before_them(void **state)
+{
+	(void)state;
+	add_of(1, 2, 7);
+	add_of(2, 2, 8);
+	add_of(3, 5, 0);
+	flight_only(f, FLIGHT_TIER_CALM);
+	assert_int_equal(take(0), -1);
+	assert_int_equal(flight_next_ms(f, 0), -1);
+	add_of(4, 1, 7);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(take(0), 4);
+	assert_int_equal(take(0), -1);
+	flight_only(f, FLIGHT_TIERS);
+	assert_int_equal(take(0), 2);
+	assert_int_equal(take(0), 3);
+}
+
 /* A refusal is heeded, too, when something of the same condition is to follow. */
 static void what_was_refused_for_now_holds_up_its_condition(void **state)
 {
@@ -367,6 +386,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),
 		WITH_FLIGHT(what_is_said_of_a_condition_stays_in_order),
+		WITH_FLIGHT(only_urgent_ones_and_what_goes_before_them),
 		WITH_FLIGHT(what_was_refused_for_now_holds_up_its_condition),
 		WITH_FLIGHT(what_waited_for_another_goes_when_that_is_gone),
 		WITH_FLIGHT(no_more_than_the_window_is_unanswered),

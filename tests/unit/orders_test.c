@@ -281,6 +281,29 @@ static void what_waits_in_quarantine_is_sent_after_it(void **state)
 	assert_true(sent_of_code("MDC_EVT_LO"));
 }
 
+/* The beginning of a condition waits, and then it becomes an emergency. */
+static void what_waits_holds_up_no_emergency(void **state)
+{
+	struct orders *with = orders;
+
+	(void)state;
+	obeyed(KIND(QUARANTINE), "on");
+	pipeline_close(&g);
+	orders = NULL;
+	start();
+	push_medium("1", 1, PHASE(START));
+	run();
+	pipeline_close(&g);
+	orders = with;
+	start();
+	come_up();
+	assert_false(sent_of_code("MDC_EVT_LO"));
+	push_high("2", 1);
+	run();
+	assert_non_null(sent("/alert/high/", 0));
+	assert_true(sent_of_code("MDC_EVT_LO"));        /* before it, as they were said */
+}
+
 static void what_was_begun_is_done_after_a_restart(void **state)
 {
 	struct orderfile f;
@@ -445,6 +468,7 @@ int main(void)
 		WITH_ORDERS(only_some_settings_are_changed_from_afar),
 		WITH_ORDERS(in_quarantine_only_emergencies_pass),
 		WITH_ORDERS(what_waits_in_quarantine_is_sent_after_it),
+		WITH_ORDERS(what_waits_holds_up_no_emergency),
 		WITH_ORDERS(what_was_begun_is_done_after_a_restart),
 		WITH_ORDERS(a_certificate_is_renewed_when_ordered),
 		WITH_ORDERS(it_is_renewed_by_itself_before_it_ends),
