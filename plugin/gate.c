@@ -146,6 +146,12 @@ static bool is_witness(enum topic_kind kind)
 	return kind == TOPIC_WITNESS_REQ || kind == TOPIC_COSIGNATURE;
 }
 
+/* A gateway says that it is there whenever it comes: cut off for that, it would never come to say what saves lives. */
+static bool goes_on_without_record(enum topic_kind kind)
+{
+	return kind == TOPIC_STATE || is_witness(kind);
+}
+
 static bool may_be_retained(enum topic_kind kind)
 {
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
@@ -304,7 +310,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	if (e->head)
 		d.message = &e->id;
 	d.answer = GATE_ALLOW;
-	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical && !is_witness(d.topic.kind)) {
+	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical && !goes_on_without_record(d.topic.kind)) {
 		d.detail = "the record has stopped";
 		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
 	} else if (!is_in_rate(s, voice, &d, &most)) {

@@ -5,6 +5,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import threading
 import time
@@ -421,3 +422,35 @@ def _(stage, count, device, user):
     got = {row["message"] for row in on_record(stage, "--event", "deliver", "--user", user) if user in row["recipient_actors"]}
     expect(f"publishes of {device}", int(count), len(said))
     expect("not delivered", set(), said - got)
+
+
+@step("record has room for {mib} MiB")
+def _(stage, mib):
+    conf = stage.made().conf
+    conf.write_text(re.sub(r"^plugin_opt_record_mib .*$", f"plugin_opt_record_mib {mib}", conf.read_text(), flags=re.M))
+
+
+@step("{device} publishes in {unit} until the record is full")
+def _(stage, device, unit):
+    """At QoS 0 and in bursts, so that the record's writer keeps up, until its connection ends; then one at a time: near the end
+    there may be room again. It is full when nothing was taken for a while: each time closed, and never answered."""
+    topic, payload = f"mercy/unit/{unit}/alert/low/{device}", forged(stage, "alert", device, priority="low")
+    body = mqtt.text(topic) + b"\0" + payload
+    burst = (bytes([mqtt.PUBLISH << 4]) + mqtt.varint(len(body)) + body) * 200
+    closed, end = 0, time.monotonic() + 90 * stage.house.patience
+    while closed < 8:
+        if time.monotonic() > end:
+            raise Trouble("the record is never full")
+        got, connection = open_session(stage, device, device, clean=True)
+        expect(f"{device} connects", "accepted", got)
+        if connection.publish(topic, payload) == "closed":
+            closed += 1
+            time.sleep(0.3)
+            continue
+        closed = 0
+        try:
+            while connection.sock and time.monotonic() < end:
+                connection.sock.sendall(burst)
+                connection.receive(0.03)
+        except (OSError, AttributeError):
+            connection.drop()
