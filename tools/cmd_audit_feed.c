@@ -342,6 +342,7 @@ int audit_feed(int argc, char **argv)
 	f->tls_spec.host = f->host;
 	f->tls_spec.port = f->port;
 	f->tls_spec.wait_ms = WAIT_MS;
+	f->tls_spec.lost_ms = (int)resend_lost_ms(hold_s * 1000);
 	return source_fill(&s) == OK ? feed_run(f, first, hold_s) : CMD_NO;
 }
 

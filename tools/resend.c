@@ -2,6 +2,11 @@
 
 #define HEAD "pullcord feed 1"
 
+int64_t resend_lost_ms(int64_t hold_ms)
+{
+	return hold_ms < 2 * RESEND_LOST_MS_MAX ? hold_ms / 2 : RESEND_LOST_MS_MAX;
+}
+
 void resend_init(struct resend *r, int64_t hold_ms, uint64_t safe)
 {
 	*r = (struct resend){ .hold_ms = hold_ms, .safe = safe };

@@ -23,6 +23,11 @@ struct resend {
 	size_t marks;
 };
 
+/* A connection on which nobody acknowledges what was sent must count as broken after so long: well before it is taken to be
+ * there. */
+#define RESEND_LOST_MS_MAX 20000
+int64_t resend_lost_ms(int64_t hold_ms);
+
 void resend_init(struct resend *r, int64_t hold_ms, uint64_t safe);
 /* Everything before `next` is sent, and the connection stands. */
 void resend_sent(struct resend *r, uint64_t next, int64_t now_ms);

@@ -83,7 +83,7 @@ static enum err connect_any(struct tls *t, const struct tls_spec *spec)
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
 	struct addrinfo *all = NULL;
 	int64_t until_ms = now_ms() + spec->wait_ms;
-	unsigned lost_ms = (unsigned)spec->wait_ms;
+	unsigned lost_ms = (unsigned)spec->lost_ms;
 	int rc = getaddrinfo(spec->host, spec->port, &hints, &all);
 
 	if (rc != 0) {
@@ -95,7 +95,6 @@ static enum err connect_any(struct tls *t, const struct tls_spec *spec)
 	freeaddrinfo(all);
 	if (t->fd < 0)
 		return ERR_NOT_FOUND;
-	/* Bytes that nobody acknowledges for so long mean that the connection is lost. */
 	(void)setsockopt(t->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &lost_ms, sizeof(lost_ms));
 	return OK;
 }

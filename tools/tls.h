@@ -13,6 +13,7 @@ struct tls_spec {
 	const char *cafile;
 	const char *cert, *key;         /* of ours; NULL: none */
 	int wait_ms;                    /* how long connecting, or sending one piece, may take */
+	int lost_ms;                    /* after so long without an acknowledgement of what was sent, it is ERR_CLOSED */
 };
 
 /* ERR_NOT_FOUND: nobody answers there; ERR_KEY: a certificate does not fit; ERR_IO: a file cannot be read; ERR_CLOSED. */

@@ -91,12 +91,24 @@ static void a_state_is_read_as_it_was_written(void **state)
 		assert_int_not_equal(resend_read(span_str(bad[i]), &g), OK);
 }
 
+/* Else what went nowhere would count as there, and not be sent again. */
+static void a_connection_is_known_to_be_lost_before_anything_is_safe(void **state)
+{
+	(void)state;
+	for (int64_t hold_ms = 1000; hold_ms <= 86400000; hold_ms += hold_ms / 3) {
+		int64_t lost_ms = resend_lost_ms(hold_ms);
+
+		assert_true(lost_ms > 0 && lost_ms <= RESEND_LOST_MS_MAX && 2 * lost_ms <= hold_ms);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_sent_long_ago_on_a_standing_connection_is_safe),
 		cmocka_unit_test(a_broken_connection_makes_nothing_safe),
 		cmocka_unit_test(never_too_much_is_safe_and_everything_is_in_the_end),
+		cmocka_unit_test(a_connection_is_known_to_be_lost_before_anything_is_safe),
 		cmocka_unit_test(a_state_is_read_as_it_was_written),
 	};
 
