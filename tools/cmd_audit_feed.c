@@ -181,19 +181,21 @@ static void pause_ms(int64_t ms)
 		nanosleep(&t, NULL);
 }
 
-/* OK: it is time to end. */
+/* OK: it is time to end. Once a certificate was right, another one is the repository's trouble, and may end. */
 static enum err feed_loop(struct feed *f)
 {
 	int64_t backoff_ms = 250;
-	bool told = false;
+	enum err told = OK;
+	bool was_right = false;
 
 	while (!stopped) {
 		enum err e = tls_open(&f->tls_spec, &f->tls);
 
-		if (e == ERR_IO || e == ERR_KEY)
+		if (e == ERR_IO || (e == ERR_KEY && !was_right))
 			return e;
 		if (e == OK) {
-			told = false;
+			was_right = true;
+			told = OK;
 			backoff_ms = 250;
 			say(f, "connected", "");
 			e = talk(f);
@@ -204,9 +206,9 @@ static enum err feed_loop(struct feed *f)
 				return e;
 			f->next = resend_broken(&f->resend);
 		}
-		if (!told)
+		if (told != e)
 			say(f, "not connected", tls_why());
-		told = true;
+		told = e;
 		pause_ms(backoff_ms);
 		backoff_ms = backoff_ms * 2 < BACKOFF_MS_MAX ? backoff_ms * 2 : BACKOFF_MS_MAX;
 	}
@@ -257,6 +259,10 @@ static int feed_run(struct feed *f, long first, long hold_s)
 	e = reader_size(r, &f->size);
 	if (e != OK)
 		return source_no_record(e, f->from->record);
+	if (first >= 0 && (uint64_t)first > f->size) {
+		report_error("--first %ld: there are only %llu entries", first, (unsigned long long)f->size);
+		return CMD_NO;
+	}
 	e = load_state(f, &safe);
 	if (e != OK)
 		return state_failed(f, e);

@@ -251,6 +251,35 @@ def a_server_of_another_name_gets_nothing():
     equal("what arrived", [], where.lines())
 
 
+def a_server_of_another_name_is_waited_out_once_one_was_right():
+    where, record = repository(), Record(100)
+    where.start()
+    child = feed(record, where)
+    try:
+        equal("it arrives", True, until(lambda: missing(record, where) == 0))
+        where.end(signal.SIGTERM)
+        where.start("other")
+        heard = []
+        equal("the reason is said", True, any(heard.append(line) or "mismatch" in line for line in child.stdout))
+        record.grow(50)
+        where.end(signal.SIGTERM)
+        where.start()
+        equal(f"it goes on: {heard}", True, until(lambda: missing(record, where) == 0))
+    finally:
+        child.kill()
+        child.communicate()
+        where.end(signal.SIGTERM)
+
+
+def an_entry_there_is_not_yet_is_no_beginning():
+    where, record = repository(), Record(100)
+    where.start()
+    done = record.tool("feed", *where.feed_words(record, "--once", "--first", "100000"), check=False)
+    where.end(signal.SIGTERM)
+    equal(f"it is refused: {done.stderr}", (1, True, False),
+          (done.returncode, "--first 100000" in done.stderr, (record.folder / "state").exists()))
+
+
 def a_state_of_another_record_is_refused():
     where, record = repository(), Record(100)
     (record.folder / "state").write_text(f"pullcord feed 1\norigin other.example/audit\nto 127.0.0.1:{where.port}\nsafe 1\n")
@@ -262,4 +291,5 @@ def a_state_of_another_record_is_refused():
 run([nothing_is_missing_after_the_repository_was_killed, what_is_surely_there_is_not_sent_again,
      reconcile_names_what_is_missing, what_is_recorded_meanwhile_is_not_missing, a_part_that_is_missing_is_missed,
      who_follows_a_record_that_was_renewed_is_told,
-     a_server_of_another_name_gets_nothing, a_state_of_another_record_is_refused])
+     a_server_of_another_name_gets_nothing, a_server_of_another_name_is_waited_out_once_one_was_right,
+     an_entry_there_is_not_yet_is_no_beginning, a_state_of_another_record_is_refused])
