@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
+#include "keeping.h"
 #include "own_record.h"
 #include "pens.h"
 #include "seed.h"
@@ -711,6 +713,107 @@ static void what_came_after_the_newest_signature_is_not_under_it(void **state)
 	assert_int_equal(report.signed_size, report.entries);
 }
 
+/* ---- while another process writes ---- */
+
+static struct { pid_t pid; int to; } other;
+
+/* One process opens a store once: the other is made before we do, and waits. */
+static void prepare(void (*act)(struct trail *t))
+{
+	int pipes[2];
+
+	assert_int_equal(pipe(pipes), 0);
+	other.pid = fork();
+	other.to = pipes[1];
+	if (other.pid == 0) {
+		struct trail *t = NULL;
+		char go;
+
+		close(pipes[1]);
+		must(read(pipes[0], &go, 1) == 1 && trail_open(g.path, 4 << 20, false, &t) == OK);
+		act(t);
+		trail_close(&t);
+		_exit(0);
+	}
+	close(pipes[0]);
+}
+
+static void meanwhile(void)
+{
+	int how;
+
+	assert_int_equal(write(other.to, "", 1), 1);
+	close(other.to);
+	assert_int_equal(waitpid(other.pid, &how, 0), other.pid);
+	assert_int_equal(how, 0);
+}
+
+static void hold_what_is_not_there(struct trail *t)
+{
+	uint8_t raw[256];
+	struct put entry = put(raw, sizeof(raw));
+
+	entry_write_control(&(struct entry){ .type = CONTROL_HOLD, .at_us = 1 }, &entry);
+	must(trail_begin(t) == OK && trail_append(t, put_span(&entry)) == OK && trail_commit(t) == OK);
+}
+
+static void on_progress(void *ctx, uint64_t done, uint64_t all)
+{
+	(void)ctx;
+	(void)done;
+	(void)all;
+	meanwhile();
+}
+
+static void what_is_added_meanwhile_breaks_nothing(void **state)
+{
+	struct verify_spec spec;
+
+	(void)state;
+	record_some(0);
+	prepare(hold_what_is_not_there);
+	spec = recording_verify(&g);
+	spec.progress = on_progress;
+	assert_int_equal(verify_record(&spec, &report), OK);
+	assert_bad("entry", 1, "there is none of yet");
+}
+
+static void erase_the_first(struct trail *t)
+{
+	must(keeping_erase(t, &(struct segment_act){ 1, INT64_MAX, SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") }) == OK);
+	must(keeping_finish(t) == OK);
+}
+
+static bool erased_meanwhile;
+
+/* Between the look at its row and the one at its key. */
+__attribute__((visibility("default"))) ssize_t pread(int fd, void *out, size_t n, off_t at)
+{
+	char keys[128];
+	struct stat have, want;
+
+	snprintf(keys, sizeof(keys), "%s-keys", g.path);
+	if (erased_meanwhile && fstat(fd, &have) == 0 && stat(keys, &want) == 0 && have.st_ino == want.st_ino) {
+		erased_meanwhile = false;
+		meanwhile();
+	}
+	return syscall(SYS_pread64, fd, out, n, at);
+}
+
+static void a_segment_that_is_erased_meanwhile_is_not_damaged(void **state)
+{
+	(void)state;
+	record_some(20);
+	record_some(20);
+	prepare(erase_the_first);
+	erased_meanwhile = true;
+	assert_good();
+	assert_false(erased_meanwhile);
+	record_some(0);
+	assert_good();
+	assert_int_equal(report.erased, 1);
+}
+
 /* A store of another layout is refused, not misread. */
 static void another_layout_is_refused(void **state)
 {
@@ -753,6 +856,8 @@ int main(void)
 		T(a_beginning_that_a_crash_left_is_gone_on_with),
 		T(a_record_is_signed_from_its_first_entry_on),
 		T(what_came_after_the_newest_signature_is_not_under_it),
+		T(what_is_added_meanwhile_breaks_nothing),
+		T(a_segment_that_is_erased_meanwhile_is_not_damaged),
 		T(another_layout_is_refused),
 	};
 
