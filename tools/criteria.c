@@ -7,12 +7,16 @@
 
 enum err criteria_time(const char *text, int64_t *us)
 {
-	struct tm tm = { 0 };
+	struct tm tm = { 0 }, day;
 	const char *end = strptime(text, "%Y-%m-%d", &tm);
 	int64_t fraction = 0;
 
 	if (!end || end - text != 10)
 		return ERR_SYNTAX;
+	day = tm;
+	(void)timegm(&day);
+	if (day.tm_mday != tm.tm_mday)
+		return ERR_SYNTAX;      /* that month has no such day */
 	if (*end == 'T') {
 		end = strptime(end, "T%H:%M:%S", &tm);
 		if (!end)
@@ -57,6 +61,16 @@ static int read_word(const struct opt_page *page, const char *name, const char *
 	return opt_wrong(page, "--%s takes one of %s; not \"%s\"", name, all, text);
 }
 
+static void keep(const char **text, size_t max, char *kept)
+{
+	const struct span s = audited_cut(span_str(*text), max);
+
+	if (!*text || s.n == strlen(*text))
+		return;
+	must(span_text(s, kept, max + 1));
+	*text = kept;
+}
+
 int criteria_read(struct criteria *c, const struct opt_page *page)
 {
 	int code;
@@ -74,6 +88,8 @@ int criteria_read(struct criteria *c, const struct opt_page *page)
 		return code;
 	if (c->from && c->to && c->from_us >= c->to_us)
 		return opt_wrong(page, "--from %s is not before --to %s", c->from, c->to);
+	keep(&c->client, AUDITED_CLIENT_MAX, c->client_kept);
+	keep(&c->topic, AUDITED_TOPIC_MAX, c->topic_kept);
 	c->filter_text = span_str(c->topic);
 	c->has_filter = c->topic && filter_parse(c->filter_text, &c->filter) == OK;
 	return OPT_RUN;

@@ -10,7 +10,8 @@
 struct criteria {
 	const char *user, *device, *client, *patient, *topic, *event, *outcome, *from, *to;    /* options; NULL: any */
 
-	/* Filled in by criteria_read(). */
+	/* Filled in by criteria_read(). What the record keeps a part of only is asked for by that part: client and topic. */
+	char client_kept[AUDITED_CLIENT_MAX + 1], topic_kept[AUDITED_TOPIC_MAX + 1];
 	struct span filter_text;
 	struct topic filter;            /* kind does not matter */
 	bool has_filter;                /* false: `topic` is none of ours, and is compared as it is */
@@ -31,7 +32,7 @@ struct criteria {
 	OPT_TEXT("to", "TIME", &(c)->to, "before then")
 #define CRITERIA_OPTS_COUNT 9
 
-/* Reads what the options say. OPT_RUN, or the exit code after the mistake was said. */
+/* Reads what the options say; *c stays where it is from then on. OPT_RUN, or the exit code after the mistake was said. */
 int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;
 /* Only who has the root key can name a patient. */
 void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES]);

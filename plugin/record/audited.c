@@ -290,6 +290,11 @@ static size_t whole_characters(struct span s, size_t max)
 	return back > 0 && s.p[back - 1] >= 0xc0 && !span_utf8(span(s.p + back - 1, n - back + 1)) ? back - 1 : n;
 }
 
+struct span audited_cut(struct span text, size_t max)
+{
+	return span(text.p, whole_characters(text, max));
+}
+
 /* protobuf-c wants a NUL after each text. */
 static char *keep(struct fold *f, struct span s, size_t max)
 {

@@ -60,6 +60,7 @@ void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
 void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
 
 /* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
+struct span audited_cut(struct span text, size_t max);
 struct fold;
 enum err fold_open(const struct patients *p, struct fold **out) MUST_USE;   /* copies */
 void fold_close(struct fold **f);

@@ -5,6 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 #include <ctype.h>
+#include <stdio.h>
 
 #include "criteria.h"
 
@@ -16,10 +17,12 @@ static void times_are_read(void **state)
 		{ "2026-01-01T00:00:00.25Z", 1767225600250000 },
 		{ "2026-01-01T00:00:00.1234567Z", 1767225600123456 },
 		{ "1970-01-01", 0 },
+		{ "2024-02-29", 1709164800000000 },
 	};
 	static const char *const bad[] = {
 		"", "2026", "2026-1-1", "2026-13-01", "2026-01-01 00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00+01:00",
 		"2026-01-01T00:00:00Zx", "2026-01-01x", " 2026-01-01", "yesterday",
+		"2026-02-31", "2026-02-29T00:00:00Z", "2026-04-31",
 	};
 	int64_t us;
 
@@ -56,6 +59,30 @@ static void a_topic_is_met_by_filters_and_by_itself(void **state)
 	}
 }
 
+/* The record keeps as much of them as it has room for. */
+static void what_was_recorded_cut_is_found(void **state)
+{
+	Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
+	const struct opt_page page = { .command = "test" };
+	char client[AUDITED_CLIENT_MAX + 8], topic[AUDITED_TOPIC_MAX + 8], client_kept[sizeof(client)], topic_kept[sizeof(topic)];
+	struct criteria c = { .client = client, .topic = topic };
+
+	(void)state;
+	memset(client, 'c', sizeof(client) - 1);
+	memset(topic, 't', sizeof(topic) - 1);
+	memcpy(client + AUDITED_CLIENT_MAX - 1, "\xc3\xa9", 2);         /* the last character does not fit */
+	client[sizeof(client) - 1] = topic[sizeof(topic) - 1] = '\0';
+	snprintf(client_kept, sizeof(client_kept), "%.*s", AUDITED_CLIENT_MAX - 1, client);
+	snprintf(topic_kept, sizeof(topic_kept), "%.*s", AUDITED_TOPIC_MAX, topic);
+	e.client = client_kept;
+	e.topic = topic_kept;
+	assert_int_equal(criteria_read(&c, &page), OPT_RUN);
+	assert_true(criteria_match(&c, &e));
+	assert_string_equal(c.client, client_kept);     /* which is what an index knows */
+	client_kept[5] = 'x';
+	assert_false(criteria_match(&c, &e));
+}
+
 /* Whatever number it has: types are not numbered without a hole. */
 static void every_event_can_be_asked_for(void **state)
 {
@@ -83,6 +110,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(times_are_read),
+		cmocka_unit_test(what_was_recorded_cut_is_found),
 		cmocka_unit_test(every_event_can_be_asked_for),
 		cmocka_unit_test(a_topic_is_met_by_filters_and_by_itself),
 	};
