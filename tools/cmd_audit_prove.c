@@ -8,8 +8,6 @@
 #include "evidence.h"
 #include "report.h"
 
-#define VKEY_BYTES_MAX 1024
-
 static int was_erased(uint64_t index)
 {
 	report_error("entry %llu was erased: its leaf is all that is left of it", (unsigned long long)index);
@@ -187,6 +185,25 @@ static int read_proof(const char *path, struct proof *p)
 	return CMD_NO;
 }
 
+static enum err open_it(const struct proof *p, struct span origin, struct put *text)
+{
+	struct seal seal;
+
+	if (!p->has_key)
+		return ERR_NOT_FOUND;
+	seal_init(&seal, origin);
+	return entry_open_alone(&seal, p->key, span(p->entry, p->entry_n), text);
+}
+
+static bool opens(const struct proof *p, struct span origin)
+{
+	CLEANUP(free_cleanup) uint8_t *buf = malloc(ENTRY_BYTES_MAX);
+	struct put text = put(buf, ENTRY_BYTES_MAX);
+
+	must(buf);
+	return open_it(p, origin, &text) == OK;
+}
+
 /* What a disclosed entry says. */
 static int say_opened(const struct proof *p, struct span origin)
 {
@@ -195,7 +212,6 @@ static int say_opened(const struct proof *p, struct span origin)
 	struct span raw = span(p->entry, p->entry_n);
 	Pullcord__V1__AuditEvent *event = NULL;
 	struct entry entry;
-	struct seal seal;
 	enum err e = entry_read(raw, &entry);
 
 	must(buf);
@@ -207,9 +223,8 @@ static int say_opened(const struct proof *p, struct span origin)
 		report_error("the proof has no key that opens its entry: ask for a disclosure (pullcord audit disclose)");
 		return CMD_NO;
 	}
-	seal_init(&seal, origin);
 	if (e == OK)
-		e = entry_open_alone(&seal, p->key, raw, &text);
+		e = open_it(p, origin, &text);
 	if (e == OK)
 		e = audited_unpack(put_span(&text), &event);
 	if (e != OK)
@@ -225,7 +240,7 @@ static int say_checked(const struct proof *p, const struct checkpoint *c)
 	const struct cell cell[] = {
 		CELL_BOOL("good", true), CELL_NUM("index", p->index), CELL_SPAN("origin", c->origin), CELL_NUM("size", c->size),
 		CELL_HEX("root", span(c->root.b, sizeof(c->root.b))), CELL_HEX("leaf", span(leaf.b, sizeof(leaf.b))),
-		CELL_BOOL("opens", p->has_key),
+		CELL_BOOL("opens", opens(p, c->origin)),
 	};
 
 	if (report_is_json())

@@ -89,7 +89,7 @@ def a_disclosure_opens_one_entry_without_the_root_key():
     equal("mode", 0o600, path.stat().st_mode & 0o777)
     done = check_proof(path, "--open", "--json")
     checked, opened = map(json.loads, done.stdout.splitlines())
-    equal("it is proved", (True, 5000), (checked["good"], checked["index"]))
+    equal("it is proved", (True, 5000, True), (checked["good"], checked["index"], checked["opens"]))
     equal("it says what the record says", shown, opened)
     record.tool("prove", "5000", "--out", closed, key=False)
     equal("a proof alone opens nothing", 1, check_proof(closed, "--open").returncode)
@@ -100,6 +100,7 @@ def a_disclosure_opens_one_entry_without_the_root_key():
     path.write_bytes(b"\n".join(lines))
     done = check_proof(path, "--open")
     equal(f"another key opens nothing: {done.stderr}", (1, True), (done.returncode, "not as the key says" in done.stderr))
+    equal("which is said without --open, too", False, json.loads(check_proof(path, "--json").stdout)["opens"])
 
 
 def what_cannot_be_proved_is_said():
