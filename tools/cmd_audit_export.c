@@ -188,20 +188,21 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 static int tiles_run(const struct source *s, const char *folder, bool notes)
 {
 	CLEANUP(evidence_close) struct evidence *e = NULL;
-	uint64_t size;
+	uint64_t size = 0;
 	enum err got = evidence_open(s->record, &e);
 
 	if (got != OK)
 		return source_no_record(got, s->record);
 	source_leave(s);
 	got = evidence_tiles(e, folder, notes, report_progress, &size);
-	if (got == ERR_CORRUPT) {
-		(void)report_fail(got, "export the record");
-		report_hint("pullcord audit verify says where");
+	if (got != OK) {
+		(void)(got == ERR_CORRUPT ? report_fail(got, "export the record") : report_fail(got, "write the tiles to %s", folder));
+		if (got == ERR_CORRUPT)
+			report_hint("pullcord audit verify says where");
+		if (size)
+			report_hint("%s is not whole: remove it", folder);
 		return CMD_NO;
 	}
-	if (got != OK)
-		return report_fail(got, "write the tiles to %s", folder);
 	report_line(TONE_GOOD, "%llu entries written to %s", (unsigned long long)size, folder);
 	return CMD_DONE;
 }
@@ -243,10 +244,14 @@ int audit_export(int argc, char **argv)
 	if (strcmp(format, "tiles") == 0) {
 		if (!out || is_narrowed(&c))
 			return opt_wrong(&page, out ? "tiles are always of the whole record" : "tiles go into a folder: --out FOLDER");
+		if (s.key || index || no_index)
+			return opt_wrong(&page, "tiles are sealed and whole as they are: they need no --key, --index or --no-index");
 		return source_fill(&s) == OK ? tiles_run(&s, out, notes) : CMD_NO;
 	}
 	if (!format_of(format))
 		return opt_wrong(&page, "--format is atna, fhir, csv or tiles, not \"%s\"", format);
+	if (notes)
+		return opt_wrong(&page, "--notes goes with tiles");
 	if (s.record && !s.key)
 		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	source_says(&s, "audit export --format %s", format);

@@ -10,8 +10,7 @@
 #include "trail.h"
 
 #define VIEW_ENTRIES 4096       /* to one view: a long one would pin the writer's pages */
-#define TILE 256
-#define TILE_LEVELS 8
+#define TILE TREE_TILE_HASHES
 #define BUNDLE_MAX (TILE * (2 + ENTRY_BYTES_MAX))
 
 struct evidence {
@@ -134,7 +133,7 @@ struct level {
 
 struct tiler {
 	const char *folder;
-	struct level level[TILE_LEVELS];
+	struct level level[TREE_TILE_LEVELS];
 	uint8_t *bundle;
 	size_t bundle_n;
 };
@@ -143,7 +142,7 @@ static enum err make_folders(char *path)
 {
 	for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
 		*slash = '\0';
-		if (mkdir(path, 0755) != 0 && errno != EEXIST) {
+		if (mkdir(path, 0700) != 0 && errno != EEXIST) {
 			*slash = '/';
 			return errno == EACCES ? ERR_DENIED : errno == ENOSPC ? ERR_FULL : ERR_IO;
 		}
@@ -187,7 +186,7 @@ static enum err add_hash(struct tiler *t, unsigned level, const struct hash *h)
 	struct tree tree = { 0 };
 	struct hash root;
 
-	must(level < TILE_LEVELS);
+	must(level < TREE_TILE_LEVELS);
 	l->hash[l->n++] = *h;
 	if (l->n < TILE)
 		return OK;
@@ -227,7 +226,7 @@ static enum err write_rest(const struct tiler *t, uint64_t size)
 {
 	if (size % TILE)
 		TRY(write_file(t, "tile/entries", size / TILE, (unsigned)(size % TILE), span(t->bundle, t->bundle_n)));
-	for (unsigned level = 0; level < TILE_LEVELS; level++)
+	for (unsigned level = 0; level < TREE_TILE_LEVELS; level++)
 		if (t->level[level].n)
 			TRY(write_tile(t, level, (unsigned)t->level[level].n));
 	return OK;
@@ -270,10 +269,11 @@ enum err evidence_tiles(struct evidence *e, const char *folder, bool notes, evid
 		return ERR_FULL;
 	t->folder = folder;
 	t->bundle = bundle;
-	TRY(newest_note(e, note, &n, size));
-	if (mkdir(folder, 0755) != 0)
+	*size = 0;
+	TRY(newest_note(e, note, &n, &l.all));
+	if (mkdir(folder, 0700) != 0)
 		return errno == EEXIST ? ERR_EXISTS : errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
-	l.all = *size;
+	*size = l.all;
 	TRY(each_leaf(&l, 0, *size, tile_entry, t));
 	TRY(write_rest(t, *size));
 	if (notes)

@@ -23,7 +23,8 @@ enum err evidence_prove(struct evidence *e, uint64_t index, struct proof *out) M
  *                                                        from 0
  *
  * An entry of no bytes in a bundle was erased: its hash in tile/0 is all that is left, and the root still vouches for that.
- * ERR_EXISTS: the folder is there; ERR_NOT_FOUND: nothing is signed yet. */
+ * ERR_EXISTS: the folder is there; ERR_NOT_FOUND: nothing is signed yet. *size: entries; 0: no folder was begun, else a
+ * failure leaves it there without its checkpoint. Folders are for their owner only. */
 enum err evidence_tiles(struct evidence *e, const char *folder, bool notes, evidence_progress *progress, uint64_t *size) MUST_USE;
 
 #endif

@@ -121,10 +121,27 @@ def criteria_choose():
 def what_is_wrong_is_said():
     for words, said in ((["--format", "xls"], "atna, fhir, csv or tiles"), (["--format", "csv", "--event", "loginn"], "login"),
                         (["--format", "csv", "--from", "yesterday"], "2026-11-23"),
-                        (["--format", "csv", "--from", "2026-02-02", "--to", "2026-02-01"], "not before")):
+                        (["--format", "csv", "--from", "2026-02-02", "--to", "2026-02-01"], "not before"),
+                        (["--format", "csv", "--notes"], "--notes goes with tiles"),
+                        (["--format", "tiles", "--out", "x"], "need no --key"),
+                        (["--format", "tiles", "--out", "x", "--no-index"], "need no --key")):
         done = record.tool("export", *words, check=False)
         equal(f"exit status of {words}", 2, done.returncode)
         equal(f"{said} in {done.stderr}", True, said in done.stderr)
+
+
+def tiles_are_for_their_owner_and_what_is_left_half_done_is_said():
+    folder = record.folder / "tiles"
+    record.tool("export", "--format", "tiles", "--out", folder, key=False)
+    equal("modes", {0o700}, {p.stat().st_mode & 0o777 for p in [folder, *folder.rglob("*")] if p.is_dir()})
+    entries = (folder / "tile/entries/000").read_bytes()
+    first = entries[2:2 + int.from_bytes(entries[:2], "big")]
+    store = record.folder / "changed.mdb"
+    store.write_bytes((record.folder / "record.mdb").read_bytes().replace(first, first[:-1] + bytes([first[-1] ^ 1])))
+    half = record.folder / "half"
+    done = record.plain("export", "--format", "tiles", "--out", half, "--record", store)
+    equal(f"it is said: {done.stderr}", (1, True, True),
+          (done.returncode, f"{half} is not whole" in done.stderr, "verify" in done.stderr))
 
 
 def a_file_that_is_there_is_not_overwritten():
@@ -139,4 +156,5 @@ def a_file_that_is_there_is_not_overwritten():
 run([every_atna_message_is_valid_by_the_schema, every_fhir_resource_is_valid_by_its_definition,
      both_name_every_entry_and_the_same, strangers_texts_come_back_byte_by_byte,
      a_delivery_to_a_hundred_is_several_messages_with_everybody, csv_has_a_row_for_every_event, criteria_choose,
-     what_is_wrong_is_said, a_file_that_is_there_is_not_overwritten])
+     what_is_wrong_is_said, tiles_are_for_their_owner_and_what_is_left_half_done_is_said,
+     a_file_that_is_there_is_not_overwritten])
