@@ -353,6 +353,6 @@ int cmd_audit(int argc, char **argv)
 		{ "witness", audit_witness, "vouch for it from a machine of its own" },
 	};
 
-	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over. Who reads it is put on "
-			"record before anything is shown.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over. Who is shown its "
+			"entries is put on record before.", verbs, countof(verbs), argc, argv);
 }
