@@ -5,7 +5,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "clock.h"
 
 #define INBOX 64
 #define OUTBOX 16
@@ -92,14 +93,6 @@ static void read_list(struct cosigners *c)
 	atomic_store(&c->trouble, (int)e);
 }
 
-static int64_t mono_us(void)
-{
-	struct timespec t;
-
-	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 enum err cosigners_open(const char *path, struct cosigners **out)
 {
 	CLEANUP(cosigners_close) struct cosigners *c = calloc(1, sizeof(*c));
@@ -110,7 +103,7 @@ enum err cosigners_open(const char *path, struct cosigners **out)
 	if (!span_text(span_str(path), c->path, sizeof(c->path)))
 		return ERR_TOO_LARGE;
 	read_list(c);
-	atomic_store(&c->cosigned_us, mono_us());       /* silence counts from the start */
+	atomic_store(&c->cosigned_us, clock_us(CLOCK_MONOTONIC));       /* silence counts from the start */
 	*out = c;
 	c = NULL;
 	return OK;
@@ -184,7 +177,7 @@ void cosigners_reread(struct cosigners *c) { atomic_store(&c->reread, true); }
 struct record_witnesses cosigners_state(const struct cosigners *c)
 {
 	return (struct record_witnesses){
-		.listed = atomic_load(&c->listed), .silent_us = mono_us() - atomic_load(&c->cosigned_us),
+		.listed = atomic_load(&c->listed), .silent_us = clock_us(CLOCK_MONOTONIC) - atomic_load(&c->cosigned_us),
 		.size = atomic_load(&c->cosigned_size), .trouble = (enum err)atomic_load(&c->trouble),
 		.line = atomic_load(&c->line),
 	};

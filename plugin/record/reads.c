@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cur.h"
 #include "disk.h"
 #include "vault.h"
@@ -229,14 +229,6 @@ static bool look(struct reads *r)
 	if (r->size == 0)
 		drop(r);
 	return r->fd >= 0;
-}
-
-static int64_t clock_us(clockid_t id)
-{
-	struct timespec t;
-
-	must(clock_gettime(id, &t) == 0);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 bool reads_due(struct reads *r)
