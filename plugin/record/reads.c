@@ -110,14 +110,18 @@ static enum err open_locked(const char *path, int *out)
 	}
 }
 
-/* Whose the record is must be able to take it. */
-static enum err give_to_owner(int fd, const char *record)
+/* Whose the record is must be able to take it: one that we made and cannot give away is in the way of others'. */
+static enum err give_to_owner(int fd, const char *path, const char *record)
 {
 	struct stat file, owner;
 
 	if (fstat(fd, &file) != 0 || stat(record, &owner) != 0)
 		return ERR_IO;
-	return file.st_uid == owner.st_uid || fchown(fd, owner.st_uid, owner.st_gid) == 0 ? OK : ERR_DENIED;
+	if (file.st_uid == owner.st_uid || fchown(fd, owner.st_uid, owner.st_gid) == 0)
+		return OK;
+	if (file.st_size == 0)
+		(void)unlink(path);
+	return ERR_DENIED;
 }
 
 /* Whole or not at all: what a full disk took half of is cut off again. */
@@ -156,7 +160,7 @@ enum err reads_put(const char *record, const uint8_t root[AEAD_KEY_BYTES], const
 	put_bytes(&frame, span(sealed, note.n + VAULT_EXTRA));
 	TRY(put_end(&frame));
 	TRY(open_locked(path, &fd));
-	TRY(give_to_owner(fd, record));
+	TRY(give_to_owner(fd, path, record));
 	TRY(append(fd, put_span(&frame)));
 	return disk_flush_folder(path);
 }

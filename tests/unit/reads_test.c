@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 
 #include "own_record.h"
 
@@ -218,6 +219,29 @@ static void where_nobody_may_write_it_cannot_be_noted(void **state)
 	assert_int_equal(seen().entries, 0);
 }
 
+/* Else the broker could not open it, and nobody else put a note there. */
+static void who_may_not_give_it_to_the_owner_leaves_nothing_there(void **state)
+{
+	pid_t child;
+	int how;
+
+	(void)state;
+	if (getuid() != 0)
+		skip();
+	record_some(1);
+	assert_int_equal(chmod(g.folder, 0777), 0);
+	child = fork();
+	if (child == 0)
+		_exit(setuid(65534) == 0 && note("os:nobody", "audit tail", "") == ERR_DENIED ? 0 : 1);
+	assert_int_equal(waitpid(child, &how, 0), child);
+	assert_int_equal(how, 0);
+	assert_int_not_equal(access(beside(""), F_OK), 0);
+	assert_int_equal(note("os:ana", "audit tail", ""), OK);
+	open_record();
+	record_close(&g.record);
+	assert_int_equal(seen().entries, 1);
+}
+
 static void long_texts_are_cut(void **state)
 {
 	char text[400];
@@ -244,6 +268,7 @@ int main(void)
 		T(many_are_taken_in_several_batches),
 		T(what_cannot_be_read_is_told),
 		T(where_nobody_may_write_it_cannot_be_noted),
+		T(who_may_not_give_it_to_the_owner_leaves_nothing_there),
 		T(long_texts_are_cut),
 	};
 
