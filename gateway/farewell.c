@@ -11,6 +11,8 @@
 #define RUN_MS 1000
 #define ANSWER_MS 30000                 /* connected, and nothing comes back: once more */
 
+_Static_assert(2 * (STANDING_TEXT_MAX + STANDING_CERT_MAX + STANDING_SIGN_MAX + 1024) <= UPLINK_WILL_MAX, "a will has room for two receipts");
+
 struct farewell {
 	struct farewell_spec spec;
 	struct message_from from;

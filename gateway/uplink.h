@@ -11,6 +11,7 @@
 #include "span.h"
 
 #define UPLINK_UNANSWERED_MAX 128   /* sends without answer at a time */
+#define UPLINK_WILL_MAX 16384       /* bytes of a will */
 #define UPLINK_INBOX_MAX 1024       /* messages received and not yet fetched; more wait at the broker */
 
 struct uplink;

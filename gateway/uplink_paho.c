@@ -20,7 +20,6 @@
 #define WHY_MAX 160
 #define HANGUP_MS 500
 #define TOPIC_MAX 256
-#define WILL_MAX 1024
 #define PAYLOAD_MAX 262144
 #define FD_LOOKED_AT 1024
 
@@ -46,7 +45,7 @@ struct plan {
 	char uri[TOPIC_MAX + 32];
 	unsigned port;
 	char topic[TOPIC_MAX];          /* the will */
-	uint8_t payload[WILL_MAX];
+	uint8_t payload[UPLINK_WILL_MAX];
 	size_t n;
 };
 

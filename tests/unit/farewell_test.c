@@ -150,6 +150,21 @@ static void the_other_broker_is_tried(void **state)
 	assert_int_equal(b.dials, 5);
 }
 
+/* The will says the same; a library that had no room for it would end us at every try. */
+static void the_longest_receipt_fits(void **state)
+{
+	char text[STANDING_TEXT_MAX + 1] = { 0 };
+
+	(void)state;
+	memset(text, 'x', STANDING_TEXT_MAX);
+	b.deaf = true;
+	assert_int_equal(orders_wipe(orders, WIPE_TOLD, false, text, fake_real(NULL)), OK);
+	connected();
+	lost();
+	assert_int_equal(b.dials, 2);
+	assert_string_equal(receipt_in(&b.will)->text, text);
+}
+
 /* Killed before it was heard: the same receipt, from the disk. */
 static void the_next_start_says_the_same(void **state)
 {
@@ -188,6 +203,7 @@ int main(void)
 		WITH_WIPE(it_is_said_until_it_is_heard),
 		WITH_WIPE(what_answers_another_question_does_not_count),
 		WITH_WIPE(the_other_broker_is_tried),
+		WITH_WIPE(the_longest_receipt_fits),
 		WITH_WIPE(the_next_start_says_the_same),
 	};
 

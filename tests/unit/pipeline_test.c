@@ -12,7 +12,7 @@ static void when_it_comes_up_it_subscribes_and_says_so(void **state)
 {
 	(void)state;
 	assert_int_equal(b.dials, 1);
-	assert_string_equal(b.will_topic, "mercy/device/nc-1/state");
+	assert_string_equal(b.will.topic, "mercy/device/nc-1/state");
 	come_up();
 	assert_int_equal(b.subscribed, 4);   /* each unit once */
 	assert_string_equal(b.filter[0], "mercy/device/nc-1/stored");

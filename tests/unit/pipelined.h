@@ -30,7 +30,7 @@ struct sent {
 	bool retain;
 	uint32_t expiry_s;
 	size_t n;
-	uint8_t payload[3072];
+	uint8_t payload[16384];
 };
 
 static struct broker {
@@ -40,7 +40,8 @@ static struct broker {
 	enum err subscribe_err;
 	int64_t busy_ms;
 	bool deaf;                      /* it takes what a gateway says of itself, and does not answer */
-	char will_topic[256], filter[8][256];
+	struct sent will;
+	char filter[8][256];
 	struct uplink_event event[64];
 	unsigned first, last;
 	uint8_t down[4096];             /* what a MESSAGE event's spans point to */
@@ -58,7 +59,10 @@ static inline void fake_dial(struct uplink *u, const struct uplink_place *to, co
 	(void)u, (void)to;
 	b.dials++;
 	assert_true(will->retain);
-	strcpy(b.will_topic, will->topic);
+	assert_true(will->payload.n <= UPLINK_WILL_MAX);
+	b.will.n = will->payload.n;
+	memcpy(b.will.payload, will->payload.p, will->payload.n);
+	strcpy(b.will.topic, will->topic);
 }
 
 static inline enum err fake_send(struct uplink *u, const struct uplink_message *m)
@@ -73,6 +77,7 @@ static inline enum err fake_send(struct uplink *u, const struct uplink_message *
 	s->id = m->id;
 	s->retain = m->retain;
 	s->expiry_s = m->expiry_s;
+	assert_true(m->payload.n <= sizeof(s->payload));
 	s->n = m->payload.n;
 	memcpy(s->payload, m->payload.p, m->payload.n);
 	if (m->retain && !b.deaf)
