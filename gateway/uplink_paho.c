@@ -14,8 +14,11 @@
  * once, but destroying the old one blocks for 100 ms. So a thread of ours destroys, creates and connects, and the loop
  * goes on meanwhile.
  *
- * Two locks: `handle_lock` is held by us while we are inside Paho with the handle; `queue_lock` is all that Paho's
- * callbacks take, which run under a mutex of Paho's. Never enter Paho while holding queue_lock. */
+ * Three locks: `handle_lock` is held by us while we are inside Paho with the handle; Paho's callbacks, which run under a
+ * mutex of Paho's, take `open_lock` and then `queue_lock`. Never enter Paho while holding one of these two.
+ *
+ * A callback may come late: Paho's receiver lets go of its mutex between noticing that a connection broke and saying so, and
+ * the handle can be destroyed in between. So a callback believes its context only while the uplink is open. */
 
 #define WHY_MAX 160
 #define HANGUP_MS 500
@@ -70,6 +73,9 @@ struct uplink {
 	struct ticket ticket[UPLINK_UNANSWERED_MAX];
 	char tls_why[WHY_MAX];
 };
+
+static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct uplink *open_one;         /* there is one at a time */
 
 /* ---- events ---- */
 
@@ -152,6 +158,29 @@ static bool paho_next(struct uplink *u, struct uplink_event *out)
 
 /* ---- Paho's callbacks, on its threads and under its mutex ---- */
 
+/* NULL: it is closed; else leave() is to follow. */
+static struct uplink *enter(const void *ctx)
+{
+	pthread_mutex_lock(&open_lock);
+	if (open_one && open_one == ctx)
+		return open_one;
+	pthread_mutex_unlock(&open_lock);
+	return NULL;
+}
+
+static void leave(void) { pthread_mutex_unlock(&open_lock); }
+
+/* The same by one of its tickets, which is not looked into before. */
+static struct ticket *enter_by_ticket(const void *ctx)
+{
+	pthread_mutex_lock(&open_lock);
+	for (unsigned i = 0; open_one && i < UPLINK_UNANSWERED_MAX; i++)
+		if (&open_one->ticket[i] == ctx)
+			return &open_one->ticket[i];
+	pthread_mutex_unlock(&open_lock);
+	return NULL;
+}
+
 /* Paho neither sets TCP_NODELAY nor tells its socket, and a PUBLISH behind a PUBACK then waits 40 ms for the peer's
  * delayed ACK (measured: press to app 23 ms, with this 1.6 ms). Its socket is the one whose peer is the broker's
  * port. */
@@ -175,11 +204,14 @@ static void do_not_delay(unsigned port)
 
 static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 {
-	struct uplink *u = ctx;
 	int most = MQTTProperties_getNumericValue(&r->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
+	struct uplink *u = enter(ctx);
 
+	if (!u)
+		return;
 	do_not_delay(u->port);
 	say_simple(u, UPLINK_UP, most > 0 ? most : UINT16_MAX, "");   /* not said: MQTT 5 §3.2.2.3.3 */
+	leave();
 }
 
 /* Paho 1.3.12 has a refused CONNACK's reason in `code`, where else its own errors are, which are negative. */
@@ -190,51 +222,70 @@ static int reason_of(const MQTTAsync_failureData5 *r)
 
 static void on_connect_failed(void *ctx, MQTTAsync_failureData5 *r)
 {
-	struct uplink *u = ctx;
-	char why[WHY_MAX];
-	int reason = reason_of(r);
 	const char *text = r->message ? r->message : MQTTAsync_strerror(r->code);
+	struct uplink *u = enter(ctx);
+	int reason = reason_of(r);
+	char why[WHY_MAX];
 
+	if (!u)
+		return;
 	if (reason >= 0x80)
 		text = MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
 	pthread_mutex_lock(&u->queue_lock);
 	snprintf(why, sizeof(why), "%s", u->tls_why[0] ? u->tls_why : text ? text : "no reason given");
 	pthread_mutex_unlock(&u->queue_lock);
 	say_simple(u, UPLINK_LOST, reason, why);
+	leave();
 }
 
 static void on_lost(void *ctx, char *cause)
 {
-	say_simple(ctx, UPLINK_LOST, 0, cause ? cause : "the connection broke");
+	struct uplink *u = enter(ctx);
+
+	if (!u)
+		return;
+	say_simple(u, UPLINK_LOST, 0, cause ? cause : "the connection broke");
+	leave();
 }
 
 static void on_disconnect(void *ctx, MQTTProperties *properties, enum MQTTReasonCodes reason)
 {
 	const char *text = MQTTReasonCode_toString(reason);
+	struct uplink *u = enter(ctx);
 
 	(void)properties;
-	say_simple(ctx, UPLINK_LOST, reason, text ? text : "the broker ended it");
+	if (!u)
+		return;
+	say_simple(u, UPLINK_LOST, reason, text ? text : "the broker ended it");
+	leave();
 }
 
 static int on_tls_error(const char *text, size_t n, void *ctx)
 {
-	struct uplink *u = ctx;
+	struct uplink *u = enter(ctx);
 
+	if (!u)
+		return 1;
 	pthread_mutex_lock(&u->queue_lock);
 	while (n && (text[n - 1] == '\n' || text[n - 1] == '\0'))
 		n--;
 	if (!u->tls_why[0])   /* the first line is the cause */
 		snprintf(u->tls_why, sizeof(u->tls_why), "%.*s", (int)n, text);
 	pthread_mutex_unlock(&u->queue_lock);
+	leave();
 	return 1;
 }
 
 static void answered(void *ctx, int reason)
 {
-	struct ticket *t = ctx;
-	struct event *e = event_new(UPLINK_ACK, SPAN_LIT(""), SPAN_LIT(""));
-	struct uplink *u = t->u;
+	struct ticket *t = enter_by_ticket(ctx);
+	struct uplink *u;
+	struct event *e;
 
+	if (!t)
+		return;
+	u = t->u;
+	e = event_new(UPLINK_ACK, SPAN_LIT(""), SPAN_LIT(""));
 	pthread_mutex_lock(&u->queue_lock);
 	t->busy = false;
 	if (e) {
@@ -244,6 +295,7 @@ static void answered(void *ctx, int reason)
 	}
 	pthread_mutex_unlock(&u->queue_lock);
 	u->spec.wake(u->spec.ctx);
+	leave();
 }
 
 static void on_sent(void *ctx, MQTTAsync_successData5 *r) { answered(ctx, r->reasonCode); }
@@ -257,32 +309,51 @@ static void on_send_failed(void *ctx, MQTTAsync_failureData5 *r)
 static void on_subscribed(void *ctx, MQTTAsync_successData5 *r)
 {
 	bool many = r->alt.sub.reasonCodeCount > 0 && r->alt.sub.reasonCodes;
+	struct uplink *u = enter(ctx);
 
+	if (!u)
+		return;
 	for (int i = 0; many && i < r->alt.sub.reasonCodeCount; i++)
-		say_about(ctx, UPLINK_SUBSCRIBED, (unsigned)i, (int)r->alt.sub.reasonCodes[i], "");
+		say_about(u, UPLINK_SUBSCRIBED, (unsigned)i, (int)r->alt.sub.reasonCodes[i], "");
 	if (!many)
-		say_simple(ctx, UPLINK_SUBSCRIBED, r->reasonCode, "");
+		say_simple(u, UPLINK_SUBSCRIBED, r->reasonCode, "");
+	leave();
 }
 
 static void on_subscribe_failed(void *ctx, MQTTAsync_failureData5 *r)
 {
-	say_simple(ctx, UPLINK_SUBSCRIBED, r->reasonCode >= 0x80 ? (int)r->reasonCode : 0x80, "");
+	struct uplink *u = enter(ctx);
+
+	if (!u)
+		return;
+	say_simple(u, UPLINK_SUBSCRIBED, r->reasonCode >= 0x80 ? (int)r->reasonCode : 0x80, "");
+	leave();
+}
+
+/* False: there is no room for now. */
+static bool take_message(void *ctx, struct span topic, struct span payload)
+{
+	struct uplink *u = enter(ctx);
+	bool full;
+
+	if (!u)
+		return true;
+	pthread_mutex_lock(&u->queue_lock);
+	full = u->inbox >= UPLINK_INBOX_MAX;
+	pthread_mutex_unlock(&u->queue_lock);
+	if (!full && payload.n <= PAYLOAD_MAX && topic.n < TOPIC_MAX)
+		say(u, event_new(UPLINK_MESSAGE, topic, payload));
+	leave();
+	return !full;
 }
 
 /* 0: Paho keeps the message and asks again. */
 static int on_message(void *ctx, char *topic, int topic_n, MQTTAsync_message *m)
 {
-	struct uplink *u = ctx;
 	size_t n = topic_n > 0 ? (size_t)topic_n : strlen(topic);
-	bool full;
 
-	pthread_mutex_lock(&u->queue_lock);
-	full = u->inbox >= UPLINK_INBOX_MAX;
-	pthread_mutex_unlock(&u->queue_lock);
-	if (full)
+	if (!take_message(ctx, span(topic, n), span(m->payload, m->payloadlen > 0 ? (size_t)m->payloadlen : 0)))
 		return 0;
-	if (m->payloadlen >= 0 && m->payloadlen <= PAYLOAD_MAX && n < TOPIC_MAX)
-		say(u, event_new(UPLINK_MESSAGE, span(topic, n), span(m->payload, (size_t)m->payloadlen)));
 	MQTTAsync_freeMessage(&m);
 	MQTTAsync_free(topic);
 	return 1;
@@ -347,7 +418,7 @@ static void wait_disconnected(MQTTAsync handle)
 		nanosleep(&tick, NULL);
 }
 
-/* No callback comes after this, so whatever was unanswered is free again. */
+/* Whatever was unanswered is free again. */
 static void destroy_handle(struct uplink *u, bool politely)
 {
 	MQTTAsync handle;
@@ -545,6 +616,14 @@ static int64_t paho_busy_ms(struct uplink *u)
 	return since ? mono_ms() - since : 0;
 }
 
+static void set_open(struct uplink *u)
+{
+	pthread_mutex_lock(&open_lock);
+	must(!u || !open_one);
+	open_one = u;
+	pthread_mutex_unlock(&open_lock);
+}
+
 static void paho_close(struct uplink **out)
 {
 	struct uplink *u = *out;
@@ -554,6 +633,7 @@ static void paho_close(struct uplink **out)
 	if (u->running) {
 		wish(u, WANT_QUIT);
 		pthread_join(u->thread, NULL);
+		set_open(NULL);
 	}
 	free(u->lent);
 	for (struct event *e = u->first, *next; e; e = next) {
@@ -584,6 +664,7 @@ static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
 	if (pthread_create(&u->thread, NULL, worker, u) != 0)
 		return ERR_FULL;
 	u->running = true;
+	set_open(u);
 	*out = u;
 	u = NULL;
 	return OK;
