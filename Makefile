@@ -183,8 +183,14 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 bench: deps-present all $(bench_programs) $(bench_objects) $(record_bench) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy, gateway, searching or record_cost only
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
-soak: deps-present all ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, KILLS=1000, or S=300 ONLY=flood
-	$(Q)$(if $(filter flood,$(ONLY)),python3 tests/soak/flood.py --build $(B) --seconds $(S) $(if $(RATE),--rate $(RATE)),python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) $(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY)) --verbose)
+# ONLY=flood: audit flooding; ONLY=record: the record's writer alone is killed, KILLS times; anything else: faults of the soak.
+soak_flood = python3 tests/soak/flood.py --build $(B) --seconds $(S) $(if $(RATE),--rate $(RATE))
+soak_record = TEST_KILLS=$(or $(KILLS),1000) $(B)/tests/fault/record_crash_test
+soak_all = python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
+	$(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY)) --verbose
+
+soak: deps-present all $(if $(filter record,$(ONLY)),$(B)/tests/fault/record_crash_test) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, S=300 ONLY=flood
+	$(Q)$(or $(soak_$(ONLY)),$(soak_all))
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)

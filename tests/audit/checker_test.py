@@ -32,7 +32,7 @@ def refused(what, check, *args):
     raise AssertionError(f"{what} was taken for good")
 
 
-def it_agrees_over_100000_entries_and_four_starts():
+def acceptance_9_it_agrees_over_100000_entries_and_four_starts():
     needed()
     record.tool("export", "--format", "tiles", "--notes", "--out", tiles, key=False)
     size, notes, erased = checker.check(tiles, vkey.read_text())
@@ -62,7 +62,7 @@ def it_names_what_was_changed():
     checker.check(tiles, vkey.read_text())
 
 
-def proofs_hold_and_changed_ones_do_not():
+def acceptance_9_proofs_hold_and_changed_ones_do_not():
     needed()
     rng = random.Random(SEED)
     text = vkey.read_text()
@@ -115,7 +115,7 @@ def what_cannot_be_proved_is_said():
     equal("the key of another record", (1, True), (done.returncode, "not signed by this key" in done.stdout))
 
 
-def what_is_left_of_an_erased_segment_can_be_checked():
+def acceptance_8_what_is_left_of_an_erased_segment_can_be_checked():
     needed()
     other = Record(300, 2)
     before = other.events()
@@ -155,7 +155,7 @@ def what_nobody_signed_is_said_apart():
           (f"as far as it is signed: {said['entries']} of {after['entries']} entries" in text, "the newest 7 entries" in text))
 
 
-def the_example_of_c2sp_holds():
+def acceptance_9_the_example_of_c2sp_holds():
     needed()
     folder = SHARED / "vectors/c2sp"
     if not folder.exists():
@@ -198,7 +198,9 @@ def all_consistency_proofs_are_judged_as_they_should():
             checker.check_consistency(*args)
 
 
-run([it_agrees_over_100000_entries_and_four_starts, it_names_what_was_changed, proofs_hold_and_changed_ones_do_not,
+run([acceptance_9_it_agrees_over_100000_entries_and_four_starts, it_names_what_was_changed,
+     acceptance_9_proofs_hold_and_changed_ones_do_not,
      a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said,
-     what_is_left_of_an_erased_segment_can_be_checked, what_nobody_signed_is_said_apart, the_example_of_c2sp_holds,
+     acceptance_8_what_is_left_of_an_erased_segment_can_be_checked, what_nobody_signed_is_said_apart,
+     acceptance_9_the_example_of_c2sp_holds,
      all_inclusion_proofs_are_judged_as_they_should, all_consistency_proofs_are_judged_as_they_should])

@@ -101,7 +101,7 @@ def an_older_export_is_late_unless_it_is_the_newest():
     equal(f"it stays stopped: {text}", (1, None, True), (code, said, "evidence" in text))
 
 
-def another_history_of_the_same_key_is_a_fork():
+def acceptance_4_another_history_of_the_same_key_is_a_fork():
     other = Record(1)
     for path in other.folder.iterdir():
         path.unlink()
@@ -117,4 +117,4 @@ def another_history_of_the_same_key_is_a_fork():
 
 run([it_needs_a_name_once, an_independent_program_reads_the_cosignature, a_body_comes_from_standard_input,
      no_tile_is_read_for_a_size_that_nobody_signed, an_older_export_is_late_unless_it_is_the_newest,
-     another_history_of_the_same_key_is_a_fork])
+     acceptance_4_another_history_of_the_same_key_is_a_fork])

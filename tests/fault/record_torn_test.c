@@ -100,7 +100,7 @@ static void tear(uint8_t *image, const uint8_t *before, const uint8_t *after, si
 			memcpy(image + at, after + at, SECTOR);
 }
 
-static void a_torn_commit_is_as_if_it_had_never_begun(void **state)
+static void acceptance_6_a_torn_commit_is_as_if_it_had_never_begun(void **state)
 {
 	uint64_t size_before = 0, size_after;
 	uint8_t *before, *after, *image;
@@ -175,7 +175,7 @@ static void a_torn_slot_leaves_the_newest_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_torn_commit_is_as_if_it_had_never_begun, up, down),
+		cmocka_unit_test_setup_teardown(acceptance_6_a_torn_commit_is_as_if_it_had_never_begun, up, down),
 		cmocka_unit_test_setup_teardown(a_torn_slot_leaves_the_newest_size, up, down),
 	};
 

@@ -224,7 +224,7 @@ static void assert_contradicted(void)
 	assert_int_equal(sent_count(COSIGNATURE), cosigned);
 }
 
-static void a_fork_is_told_and_is_the_end(void **state)
+static void acceptance_4_a_fork_is_told_and_is_the_end(void **state)
 {
 	(void)state;
 	come_up();
@@ -240,7 +240,7 @@ static void a_fork_is_told_and_is_the_end(void **state)
 	assert_contradicted();
 }
 
-static void a_record_set_back_is_told(void **state)
+static void acceptance_2_a_record_set_back_is_told(void **state)
 {
 	(void)state;
 	come_up();
@@ -337,8 +337,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make_witness, drop_witness)
 		CASE(it_asks_and_cosigns_what_continues), CASE(what_was_not_asked_for_is_not_looked_at),
-		CASE(after_a_restart_it_goes_on_from_what_it_has_seen), CASE(a_fork_is_told_and_is_the_end),
-		CASE(a_record_set_back_is_told), CASE(what_another_key_signed_is_refused_and_no_evidence),
+		CASE(after_a_restart_it_goes_on_from_what_it_has_seen), CASE(acceptance_4_a_fork_is_told_and_is_the_end),
+		CASE(acceptance_2_a_record_set_back_is_told), CASE(what_another_key_signed_is_refused_and_no_evidence),
 		CASE(what_cannot_be_kept_is_not_cosigned), CASE(silence_is_told_and_ends),
 		CASE(who_is_not_connected_hears_nothing), CASE(what_is_wrong_with_its_files_is_named),
 	};

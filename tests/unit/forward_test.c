@@ -398,7 +398,7 @@ static struct forward_key key_of_now(void)
 	return k;
 }
 
-static void who_takes_the_machine_later_cannot_rewrite_what_was_marked(void **state)
+static void acceptance_5_who_takes_the_machine_later_cannot_rewrite_what_was_marked(void **state)
 {
 	struct forward_key taken;
 	uint64_t due, n;
@@ -547,7 +547,7 @@ int main(void)
 		T(each_start_goes_on_with_the_line), T(a_line_may_begin_later), T(a_line_is_not_left_out),
 		T(a_line_that_went_on_elsewhere_is_missed),
 		T(a_record_that_was_set_back_with_its_sizes_is_found),
-		T(who_takes_the_machine_later_cannot_rewrite_what_was_marked),
+		T(acceptance_5_who_takes_the_machine_later_cannot_rewrite_what_was_marked),
 		T(numbers_leave_no_gap_and_lines_do_not_begin_in_mid_count), T(a_renewed_record_goes_on_with_the_line),
 		T(a_key_that_is_behind_catches_up), T(a_key_that_cannot_be_overwritten_stops_the_record),
 	};

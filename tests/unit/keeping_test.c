@@ -167,7 +167,7 @@ static unsigned count_kind(uint32_t id, enum entry_kind kind)
 }
 
 /* Everything that was signed before still verifies; what was sealed is gone. */
-static void an_erased_segment_leaves_its_leaves(void **state)
+static void acceptance_8_an_erased_segment_leaves_its_leaves(void **state)
 {
 	uint8_t before[SEGMENT_WRAPPED], wrapped[SEGMENT_WRAPPED], zero[SEGMENT_WRAPPED] = { 0 };
 	struct hash proof[TREE_PROOF_MAX], leaf, old, root;
@@ -722,7 +722,7 @@ int main(void)
 		T(retentions_are_read_and_written),
 		T(a_segment_holds_one_retention_only),
 		T(turning_begins_new_segments),
-		T(an_erased_segment_leaves_its_leaves),
+		T(acceptance_8_an_erased_segment_leaves_its_leaves),
 		T(a_large_segment_is_taken_out_step_by_step),
 		T(an_erasing_goes_on_over_starts),
 		T(erasing_takes_two_persons_time_and_no_hold),

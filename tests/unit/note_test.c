@@ -310,7 +310,7 @@ static struct span load(const char *name, char *buf, size_t cap)
 	return span(buf, n);
 }
 
-static void published_example_verifies(void **state)
+static void acceptance_9_published_example_verifies(void **state)
 {
 	char note_text[1024], vkey_text[256];
 	struct span vkey = span_trim(load("example.vkey", vkey_text, sizeof(vkey_text)));
@@ -344,7 +344,7 @@ int main(void)
 		cmocka_unit_test(no_byte_of_what_was_cosigned_can_be_changed),
 		cmocka_unit_test(a_cosignature_signs_what_c2sp_says),
 		cmocka_unit_test(keys_of_logs_and_of_witnesses_are_told_apart),
-		cmocka_unit_test(published_example_verifies),
+		cmocka_unit_test(acceptance_9_published_example_verifies),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

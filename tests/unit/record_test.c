@@ -538,7 +538,7 @@ static void add_gaps(void)
 }
 
 /* The disk is full for a while: what saves lives is set aside and follows, everything else is counted to the unit. */
-static void what_is_life_critical_is_set_aside(void **state)
+static void acceptance_7_what_is_life_critical_is_set_aside(void **state)
 {
 	uint64_t refused[RECORD_CLASSES] = { 0 }, n = 0, told = 0;
 	char spill[128];
@@ -973,7 +973,7 @@ int main(void)
 		T(a_gap_counts_what_one_stood_for),
 		T(a_gap_that_nothing_follows_is_told_at_the_next_tick),
 		T(every_event_has_its_class),
-		T(what_is_life_critical_is_set_aside),
+		T(acceptance_7_what_is_life_critical_is_set_aside),
 		T(what_was_set_aside_outlives_a_restart),
 		T(a_ticket_is_settled_when_it_is_durable),
 		T(the_disk_runs_low_by_degrees),

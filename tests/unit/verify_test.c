@@ -1,4 +1,5 @@
-/* Whatever is changed in a record is named. */
+/* Whatever is changed in a record is named. Tests whose names begin with acceptance_N, here and elsewhere, show what the record's
+ * design promises: grep -rn acceptance tests. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -104,7 +105,7 @@ static void assert_bad(const char *part, uint64_t index, const char *what)
 		fail_msg("%s %llu: %s", report.part, (unsigned long long)report.index, report.what);
 }
 
-static void any_changed_byte_of_an_entry_is_named(void **state)
+static void acceptance_1_any_changed_byte_of_an_entry_is_named(void **state)
 {
 	static uint8_t entry[ENTRY_BYTES_MAX];
 
@@ -123,7 +124,7 @@ static void any_changed_byte_of_an_entry_is_named(void **state)
 	}
 }
 
-static void a_changed_leaf_is_named(void **state)
+static void acceptance_1_a_changed_leaf_is_named(void **state)
 {
 	uint8_t leaf[SHA256_BYTES];
 
@@ -163,7 +164,7 @@ static void an_entry_changed_with_its_leaf_is_named(void **state)
 	assert_int_equal(report.index, 62);
 }
 
-static void a_changed_checkpoint_is_named(void **state)
+static void acceptance_1_a_changed_checkpoint_is_named(void **state)
 {
 	uint8_t note[NOTE_BYTES_MAX];
 	size_t n;
@@ -175,7 +176,7 @@ static void a_changed_checkpoint_is_named(void **state)
 	assert_bad("checkpoint", 62, "its signature does not fit");
 }
 
-static void a_changed_segment_row_is_named(void **state)
+static void acceptance_1_a_changed_segment_row_is_named(void **state)
 {
 	uint8_t row[128];
 	size_t n;
@@ -238,7 +239,7 @@ static enum err get_tile(struct txn *view, uint64_t at, uint8_t *out, size_t *n)
 	return OK;
 }
 
-static void a_changed_tile_is_named(void **state)
+static void acceptance_1_a_changed_tile_is_named(void **state)
 {
 	uint8_t hash[SHA256_BYTES];
 
@@ -516,7 +517,7 @@ static void old_checkpoints_are_thinned_out(void **state)
 }
 
 /* The last entries, their leaves, the checkpoints over them and the frontier are taken out with care. */
-static void a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
+static void acceptance_2_a_store_whose_tail_was_cut_is_known_by_its_sizes_file(void **state)
 {
 	static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "tree", NULL };
 	const struct store_spec spec = { .kind = "record", .version = 2, .map_bytes = 4 << 20, .table = tables };
@@ -832,13 +833,13 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, folder_make, folder_drop)
-		T(any_changed_byte_of_an_entry_is_named),
-		T(a_changed_leaf_is_named),
+		T(acceptance_1_any_changed_byte_of_an_entry_is_named),
+		T(acceptance_1_a_changed_leaf_is_named),
 		T(an_entry_changed_with_its_leaf_is_named),
-		T(a_changed_checkpoint_is_named),
-		T(a_changed_segment_row_is_named),
+		T(acceptance_1_a_changed_checkpoint_is_named),
+		T(acceptance_1_a_changed_segment_row_is_named),
 		T(a_changed_key_of_a_segment_is_named),
-		T(a_changed_tile_is_named),
+		T(acceptance_1_a_changed_tile_is_named),
 		T(proofs_come_from_the_store),
 		T(a_changed_frontier_is_seen_and_nothing_more_is_signed),
 		T(a_sizes_file_that_is_damaged_meanwhile_is_named),
@@ -849,7 +850,7 @@ int main(void)
 		T(the_sizes_file_goes_round),
 		T(a_size_may_be_there_twice),
 		T(old_checkpoints_are_thinned_out),
-		T(a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
+		T(acceptance_2_a_store_whose_tail_was_cut_is_known_by_its_sizes_file),
 		T(a_torn_slot_of_the_sizes_file_is_no_harm),
 		T(a_changed_frontier_of_the_newest_checkpoint_is_named),
 		T(what_nobody_signed_is_not_whole_and_is_not_signed_afterwards),

@@ -101,7 +101,7 @@ static void another_log_is_another_log(void **state)
 	assert_int_equal(judge(log_body(&east, 0, 10, raw)), WITNESS_BAD_SIGNATURE);
 }
 
-static void another_history_is_a_fork(void **state)
+static void acceptance_4_another_history_is_a_fork(void **state)
 {
 	(void)state;
 	for (uint64_t old = 101; old < 400; old += 1 + seed_below(9)) {
@@ -231,7 +231,7 @@ int main(void)
 		cmocka_unit_test_setup(a_body_is_read_as_it_was_written, log_make),
 		cmocka_unit_test_setup(no_byte_of_it_can_be_changed, log_make),
 		cmocka_unit_test_setup(another_log_is_another_log, log_make),
-		cmocka_unit_test_setup(another_history_is_a_fork, log_make),
+		cmocka_unit_test_setup(acceptance_4_another_history_is_a_fork, log_make),
 		cmocka_unit_test_setup(a_smaller_one_is_late_or_the_log_was_set_back, log_make),
 		cmocka_unit_test_setup(a_proof_that_leads_nowhere_is_bad, log_make),
 		cmocka_unit_test_setup(what_is_no_body_is_malformed, log_make),
