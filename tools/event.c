@@ -233,6 +233,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		hex_cell("last", &e->last), hex_cell("digest", &e->digest),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
+		e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER ? CELL_STR("basis", EVENT_BASIS) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};
 	size_t n = countof(cell) - 6;

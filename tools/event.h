@@ -5,6 +5,9 @@
 #include "record.pb-c.h"
 #include "seal.h"
 
+/* What "delivered" rests on: it was authorised and queued. The broker shows no more. */
+#define EVENT_BASIS "acl-read"
+
 /* "deliver", "denied", "user"; "unknown" for what a later program wrote. */
 const char *event_type(const Pullcord__V1__AuditEvent *e);
 const char *event_outcome(const Pullcord__V1__AuditEvent *e);

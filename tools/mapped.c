@@ -270,7 +270,7 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 	if (event_why(e))
 		detail_text(o, "why", "%s", event_why(e));
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER)
-		detail_text(o, "basis", "acl-read");   /* authorised and queued; the broker shows no more */
+		detail_text(o, "basis", "%s", EVENT_BASIS);
 	if (e->life_critical)
 		detail_text(o, "life-critical", "true");
 	add_count(o, e);

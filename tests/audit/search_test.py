@@ -129,6 +129,9 @@ def show_says_everything():
     shown = json.loads(record.tool("show", str(index), "--json").stdout)
     equal("index", index, shown["index"])
     equal("the leaf is a hash", 64, len(shown["leaf"]))
+    equal("nobody got it yet", None, shown["basis"])
+    delivered = found(record, "--event", "deliver")[0]
+    equal("what delivered rests on", "acl-read", json.loads(record.tool("show", str(delivered), "--json").stdout)["basis"])
     said = record.tool("show", str(index)).stdout
     equal("for people", True, shown["topic"] in said and shown["message"] in said)
     equal("no such entry", 1, record.tool("show", "99999999", check=False).returncode)

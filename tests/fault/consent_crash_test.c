@@ -99,7 +99,7 @@ static bool was_done(void)
 	return held;
 }
 
-static void nothing_is_done_that_is_not_on_record_first(void **state)
+static void t25_nothing_is_done_that_is_not_on_record_first(void **state)
 {
 	unsigned begun = 0, silent = 0, all = 0, passes = 0;
 	int how = DIED;
@@ -138,7 +138,7 @@ static void nothing_is_done_that_is_not_on_record_first(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(nothing_is_done_that_is_not_on_record_first),
+		TEST(t25_nothing_is_done_that_is_not_on_record_first),
 	};
 
 	told = mmap(NULL, sizeof(*told), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -179,7 +179,7 @@ static void command(int at, const char *client, const char *text)
 	}
 }
 
-static void who_gives_themselves_rights_is_told_of(void **state)
+static void t25_who_gives_themselves_rights_is_told_of(void **state)
 {
 	struct envelope e;
 
@@ -261,7 +261,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(guessed_passwords_are_one_alert_and_one_entry), TEST(asking_for_other_units_is_told_and_a_stated_denial_is_not),
-		TEST(volume_of_a_connection_is_told), TEST(who_gives_themselves_rights_is_told_of),
+		TEST(volume_of_a_connection_is_told), TEST(t25_who_gives_themselves_rights_is_told_of),
 		TEST(silence_of_witnesses_begins_and_ends), TEST(a_unit_of_another_name_is_told),
 	};
 
