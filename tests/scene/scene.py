@@ -419,7 +419,8 @@ def _(stage, who, topic, outcome):
 
 @step("{who} floods {topic} with {count} messages")
 def _(stage, who, topic, count):
-    stock(stage, "mosquitto_pub", who, "-t", topic, "-q", "0", "-m", "x", "--repeat", count, seconds=60)
+    """QoS 1: when it ends, the broker has heard them all."""
+    stock(stage, "mosquitto_pub", who, "-t", topic, "-q", "1", "-m", "x", "--repeat", count, seconds=60)
 
 
 @step("{who} retains {kind} of {party} {sender} on {topic} -> {outcome}")
