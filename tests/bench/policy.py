@@ -92,8 +92,8 @@ class Site:
         lines = (*extra, "persistence false", "log_type error", f"listener {self.port} 127.0.0.1")
         self.conf.write_text(text + "\n".join(lines) + "\n")
 
-    def start(self):
-        p = self.rig.start(Process, f"policy-{self.name}", "mosquitto", "-c", self.conf, core=BROKER_CORE)
+    def start(self, core=BROKER_CORE):
+        p = self.rig.start(Process, f"policy-{self.name}", "mosquitto", "-c", self.conf, core=core)
         p.port = self.port
         return p
 
