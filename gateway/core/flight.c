@@ -13,6 +13,7 @@ struct slot {
 	int64_t due_ms;             /* READY: not before; HALF: to be sent again */
 	uint32_t before, after;     /* in its tier */
 	uint8_t tier, state, tries;
+	uint8_t lost;               /* connections in a row that ended while it was unanswered */
 };
 
 #define NEVER INT64_MAX
@@ -110,6 +111,12 @@ static void condition_out(struct flight *f, uint32_t s)
 	*(x->newer ? &f->slot[x->newer - 1].older : &f->newest[x->of & f->mask]) = x->older;
 }
 
+/* A broker whose record has stopped answers what is calm by ending the connection: no emergency waits behind it. */
+static bool ends_connections(const struct flight *f, uint32_t s, const struct slot *before)
+{
+	return f->slot[s].tier < FLIGHT_TIER_CALM && before->tier >= FLIGHT_TIER_CALM && before->lost >= FLIGHT_LOST_MOST;
+}
+
 /* The first of its condition that was not sent yet, or that must wait: itself, or one of a calmer tier. Before what was
  * acknowledged nothing is looked for: that was in order. */
 static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t now_ms)
@@ -119,7 +126,7 @@ static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t n
 	for (uint32_t at = f->slot[s].older; at; at = f->slot[at - 1].older) {
 		const struct slot *x = &f->slot[at - 1];
 
-		if (x->of != f->slot[s].of)
+		if (x->of != f->slot[s].of || ends_connections(f, s, x))
 			continue;
 		if (x->state == HALF)
 			break;
@@ -318,6 +325,7 @@ enum flight_answer flight_acked(struct flight *f, const struct id *id, int reaso
 
 	if (!x || x->state != SENT)
 		return FLIGHT_NOTHING;
+	x->lost = 0;
 	if (reason >= 0x80)
 		return refused(f, s, reason, now_ms);
 	if (x->tier >= FLIGHT_TIER_SAFE) {
@@ -344,6 +352,7 @@ void flight_lost(struct flight *f)
 {
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
 		for (uint32_t s = f->tier[i].first; s != TABLE_NONE; s = f->slot[s].after) {
+			f->slot[s].lost = (uint8_t)(f->slot[s].lost + (f->slot[s].state == SENT && f->slot[s].lost < UINT8_MAX));
 			f->slot[s].state = READY;
 			f->slot[s].due_ms = 0;
 		}

@@ -5,7 +5,7 @@
  * safe when the broker acknowledged them; an alert only on its StoredReceipt, because the broker's acknowledgement does
  * not survive its crash: it frees the window, but without receipt the alert is sent again, under the same id, after
  * FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table (flight.c). After the connection is lost
- * everything is sent again. One block, nothing allocated after. Pure: the caller brings the time. */
+ * everything is sent again; a calm message that it was lost with twice holds up nothing urgent any more. One block, nothing allocated after. Pure: the caller brings the time. */
 #ifndef PULLCORD_FLIGHT_H
 #define PULLCORD_FLIGHT_H
 
@@ -18,6 +18,7 @@
 #define FLIGHT_RECEIPT_MS 5000
 #define FLIGHT_AGAIN_MAX_MS 60000
 #define FLIGHT_PAUSE_MS 1000        /* the broker said: not so fast */
+#define FLIGHT_LOST_MOST 2          /* connections that may end while one is unanswered: then what is urgent goes before it */
 
 /* What to do with a message now that the broker answered. */
 enum flight_answer {

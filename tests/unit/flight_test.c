@@ -133,6 +133,29 @@ static void only_urgent_ones_and_what_goes_before_them(void **state)
 	assert_int_equal(take(0), 3);
 }
 
+/* A broker whose record has stopped ends the connection for what is calm. */
+static void what_ends_connections_holds_up_no_emergency(void **state)
+{
+	(void)state;
+	add_of(1, 2, 7);
+	add_of(2, 2, 7);
+	add_of(3, 0, 7);
+	for (int i = 0; i < FLIGHT_LOST_MOST; i++) {
+		assert_int_equal(take(0), 1);
+		flight_lost(f);
+	}
+	assert_int_equal(take(0), 2);                 /* it may be that one as well */
+	flight_lost(f);
+	assert_int_equal(take(0), 2);
+	flight_lost(f);
+	assert_int_equal(take(0), 3);
+	assert_int_equal(acked(3, 0, 0), FLIGHT_HALF);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(acked(1, 0, 0), FLIGHT_HALF);        /* it was something else */
+	flight_lost(f);
+	assert_int_equal(take(0), 1);
+}
+
 /* A refusal is heeded, too, when something of the same condition is to follow. */
 static void what_was_refused_for_now_holds_up_its_condition(void **state)
 {
@@ -388,6 +411,7 @@ int main(void)
 		WITH_FLIGHT(what_is_said_of_a_condition_stays_in_order),
 		WITH_FLIGHT(only_urgent_ones_and_what_goes_before_them),
 		WITH_FLIGHT(what_was_refused_for_now_holds_up_its_condition),
+		WITH_FLIGHT(what_ends_connections_holds_up_no_emergency),
 		WITH_FLIGHT(what_waited_for_another_goes_when_that_is_gone),
 		WITH_FLIGHT(no_more_than_the_window_is_unanswered),
 		WITH_FLIGHT(for_observations_the_acknowledgement_is_enough),
