@@ -787,8 +787,10 @@ static void erase_the_first(struct trail *t)
 
 static bool erased_meanwhile;
 
-/* Between the look at its row and the one at its key. */
-__attribute__((visibility("default"))) ssize_t pread(int fd, void *out, size_t n, off_t at)
+/* Between the look at its row and the one at its key. Under a name of its own: the header may define pread(), too. */
+__attribute__((visibility("default"))) ssize_t our_pread(int fd, void *out, size_t n, off_t at) __asm__("pread");
+
+ssize_t our_pread(int fd, void *out, size_t n, off_t at)
 {
 	char keys[128];
 	struct stat have, want;
