@@ -26,6 +26,7 @@
 #include "shred.h"
 #include "tls.h"
 #include "vigil.h"
+#include "wipe.h"
 
 #define CONF_DEFAULT "/etc/pullcord/gateway.ini"
 
@@ -470,7 +471,7 @@ static bool open_all(struct daemon *d)
 
 static int wiped(struct daemon *d)
 {
-	char left[STANDING_TEXT_MAX + 1];
+	char left[WIPE_TEXT_MAX];
 
 	if (!shred_identity(&d->conf, left, sizeof(left)))
 		complain("cannot destroy %s", left);
@@ -514,21 +515,16 @@ static enum err open_farewell(struct daemon *d)
 		.now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake_farewell, .ctx = d }, &d->farewell);
 }
 
-/* Whatever was done of it before, it is done to its end: the keys, the receipt, silence. */
 static enum err wipe_on(struct daemon *d, bool *over)
 {
-	char left[STANDING_TEXT_MAX + 1];
+	char left[WIPE_TEXT_MAX];
 
-	if (orders_standing(d->orders)->wipe == WIPE_BEGUN) {
-		bool good = shred_store(&d->conf, left, sizeof(left));
-
-		TRY(orders_wipe(d->orders, WIPE_TOLD, good, left, clock_real_us(d)));
-	}
+	TRY(wipe_store(d->orders, &d->conf, clock_real_us(d)));
 	TRY(open_farewell(d));
 	say_farewell(d);
 	loop_run(d->loop);
 	*over = farewell_over(d->farewell);
-	return *over ? orders_wipe(d->orders, WIPE_SILENT, true, "", 0) : OK;
+	return *over ? wipe_silence(d->orders, &d->conf, left) : OK;
 }
 
 static int wipe(struct daemon *d)

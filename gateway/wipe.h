@@ -1,0 +1,20 @@
+/* wipe: the end of a device, in the one order in which it may be killed anywhere and is still brought to its end. What is
+ * done next stands on disk (standing.h) before it is done, and each step can be done again:
+ *
+ *     BEGUN     the store's keys and the store are destroyed
+ *     TOLD      the receipt, signed with the device's key, is brought to a broker (farewell.h)
+ *     SILENT    that key is destroyed, too
+ */
+#ifndef PULLCORD_WIPE_H
+#define PULLCORD_WIPE_H
+
+#include "orders.h"
+
+#define WIPE_TEXT_MAX (STANDING_TEXT_MAX + 1)
+
+/* Up to TOLD: the receipt is ready. Nothing when it was before. Errors: of the disk. */
+enum err wipe_store(struct orders *o, const struct conf *c, int64_t now_us) MUST_USE;
+/* A broker has it: to the end. `left` names what of the device's key could not be destroyed. */
+enum err wipe_silence(struct orders *o, const struct conf *c, char left[WIPE_TEXT_MAX]) MUST_USE;
+
+#endif
