@@ -693,6 +693,10 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_ASIDE || task == TASK_ASIDE_JSON)
 		return load_root(d, false) ? list_aside(d, task == TASK_ASIDE_JSON) : 1;
+	if (task == TASK_CHECK && orders_wiped(&d->conf) != WIPE_NONE) {
+		printf("%s: this device was wiped, or is being wiped: what it had is not there any more\n", d->conf_path);
+		return 0;               /* a start must come to bring that to its end */
+	}
 	if (task == TASK_SERVE && orders_wiped(&d->conf) == WIPE_SILENT)
 		return wiped(d);
 	if (task == TASK_SERVE)
