@@ -133,6 +133,7 @@ enum err cert_sign(const char *cert_path, const char *key_path, struct span text
 	CLEANUP(x509_drop) X509 *x = NULL;
 	CLEANUP(pkey_drop) EVP_PKEY *key = NULL;
 	CLEANUP(digest_drop) EVP_MD_CTX *c = EVP_MD_CTX_new();
+	const EVP_MD *md;
 	uint8_t *at = out->der;
 	int n;
 
@@ -143,7 +144,8 @@ enum err cert_sign(const char *cert_path, const char *key_path, struct span text
 		return ERR_TOO_LARGE;
 	out->der_n = (size_t)i2d_X509(x, &at);
 	out->sig_n = CERT_SIGN_MAX;
-	if (!c || EVP_DigestSignInit(c, NULL, EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256(), NULL, key) != 1 ||
+	md = EVP_PKEY_get_base_id(key) == EVP_PKEY_ED25519 ? NULL : EVP_sha256();
+	if (!c || EVP_DigestSignInit(c, NULL, md, NULL, key) != 1 ||
 	    EVP_DigestSign(c, out->sig, &out->sig_n, text.p, text.n) != 1)
 		return ERR_CRYPTO;
 	return OK;

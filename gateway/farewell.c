@@ -53,7 +53,10 @@ static void last_word(struct farewell *f, struct message *out)
 	must(e == OK);   /* names and lengths were checked */
 }
 
-static struct uplink_message retained(const struct message *m) { return (struct uplink_message){ m->topic, m->envelope, m->id, true, 0 }; }
+static struct uplink_message retained(const struct message *m)
+{
+	return (struct uplink_message){ m->topic, m->envelope, m->id, true, 0 };
+}
 
 static void step(struct farewell *f, enum link_event e);
 

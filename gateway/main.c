@@ -275,7 +275,8 @@ static void add_orders(const struct daemon *d, struct conf *c)
 	if (s->log_level[0])
 		snprintf(log, sizeof(log), "[gateway]\nlog = %s\n", s->log_level);
 	if (conf_order(span_str(s->settings), c, &f) != OK || conf_order(span_str(log), c, &f) != OK)
-		log_say(EV_SETTINGS_REFUSED, KV_STR("file", d->conf.orders_folder), KV_NUM("line", f.line), KV_STR("why", f.text));
+		log_say(EV_SETTINGS_REFUSED, KV_STR("file", d->conf.orders_folder), KV_NUM("line", f.line),
+			KV_STR("why", f.text));
 }
 
 /* What may change under way. */
@@ -608,7 +609,8 @@ static bool check_renew(const struct daemon *d)
 	bool good = !d->conf.renew_cmp[0] || cmp_check(d->conf.renew_cmp) == OK;
 
 	if (!good)
-		complain("%s: [renew] cmp: an address such as https://ca.example:8443/cmp, not \"%s\"", d->conf_path, d->conf.renew_cmp);
+		complain("%s: [renew] cmp: an address such as https://ca.example:8443/cmp, not \"%s\"", d->conf_path,
+			 d->conf.renew_cmp);
 	if (d->conf.renew_cafile[0] && access(d->conf.renew_cafile, R_OK) != 0) {
 		complain("%s: [renew] cafile: cannot read %s: %s", d->conf_path, d->conf.renew_cafile, strerror(errno));
 		good = false;

@@ -197,6 +197,12 @@ enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceComma
 
 /* ---- obeying ---- */
 
+static void say_failed(const char *file, enum err e)
+{
+	if (e != OK)
+		log_say(EV_ORDERS_FAILED, KV_STR("file", file), KV_STR("why", err_text(e)));
+}
+
 static void kept(struct orders *o, int64_t now_us)
 {
 	struct order order = { .kind = o->next.last.kind, .counter = o->next.last.counter };
@@ -209,7 +215,7 @@ static void kept(struct orders *o, int64_t now_us)
 	}
 	memcpy(order.hash, o->next.last.order, SHA256_BYTES);
 	o->why[0] = '\0';
-	log_say(EV_ORDERS_FAILED, KV_STR("file", o->path), KV_STR("why", err_text(o->err)));
+	say_failed(o->path, o->err);
 	o->stage = STAGE_IDLE;
 	refuse(o, &order, ORDER_DISK, now_us);
 }
@@ -217,10 +223,8 @@ static void kept(struct orders *o, int64_t now_us)
 /* It is done, whether that could be written or not: then it is done once more after the next start. */
 static void closed(struct orders *o)
 {
-	if (o->err != OK)
-		log_say(EV_ORDERS_FAILED, KV_STR("file", o->path), KV_STR("why", err_text(o->err)));
-	if (o->sign_err != OK)
-		log_say(EV_ORDERS_FAILED, KV_STR("file", o->spec.conf->uplink_keyfile), KV_STR("why", err_text(o->sign_err)));
+	say_failed(o->path, o->err);
+	say_failed(o->spec.conf->uplink_keyfile, o->sign_err);
 	o->now = o->next;
 	o->stage = STAGE_IDLE;
 	o->news = true;
@@ -332,8 +336,7 @@ enum err orders_wipe(struct orders *o, enum standing_wipe stage, bool good, cons
 	if (stage == WIPE_TOLD) {
 		set_outcome(&o->now.last, good, text, now_us);
 		o->sign_err = sign_receipt(o, &o->now.last);
-		if (o->sign_err != OK)
-			log_say(EV_ORDERS_FAILED, KV_STR("file", o->spec.conf->uplink_keyfile), KV_STR("why", err_text(o->sign_err)));
+		say_failed(o->spec.conf->uplink_keyfile, o->sign_err);
 	}
 	return keep(o, &o->now);
 }

@@ -48,7 +48,8 @@ static enum err ask(const struct conf *c, const struct pair *p, char text[RENEWA
 static enum err check(const struct conf *c, const struct pair *p, struct cert *fresh, char text[RENEWAL_TEXT_MAX])
 {
 	const struct tls_try t = {
-		c->uplink_host, c->uplink_cafile, p->cert, p->key, (unsigned)c->uplink_port, (unsigned)c->uplink_connect_timeout_ms,
+		c->uplink_host, c->uplink_cafile, p->cert, p->key, (unsigned)c->uplink_port,
+		(unsigned)c->uplink_connect_timeout_ms,
 	};
 	char why[TLS_WHY_MAX];
 	struct cert old;

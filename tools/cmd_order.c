@@ -154,44 +154,6 @@ static bool is_of(const Pullcord__V1__CommandReceipt *r, const struct orderfile 
 	return r && r->order.len == SHA256_BYTES && memcmp(r->order.data, f->hash, SHA256_BYTES) == 0;
 }
 
-/* What it has said already: that the order is done; or when it last refused one, which does not count again. */
-static const Pullcord__V1__CommandReceipt *said_before(struct listening *l, const struct orderfile *f, uint64_t *refused_us)
-{
-	const Pullcord__V1__CommandReceipt *r;
-
-	*refused_us = 0;
-	if (next_state(l, login_now_us() + STATE_MS * 1000LL) != OK)
-		return NULL;
-	if (l->state->last_refused)
-		*refused_us = l->state->last_refused->at_us;
-	r = l->state->last_obeyed;
-	return is_of(r, f) && r->outcome != OUTCOME(BEGUN) ? r : NULL;
-}
-
-/* Its last word about the order: not that it has begun. */
-static int await_receipt(struct listening *l, const struct orderfile *f, const char *device, long wait_s, uint64_t refused_us)
-{
-	int64_t until = login_now_us() + wait_s * 1000000LL;
-	bool begun = false;
-	enum err e;
-
-	while ((e = next_state(l, until)) == OK) {
-		const Pullcord__V1__CommandReceipt *r = l->state->last_obeyed;
-
-		if (is_of(r, f) && r->outcome != OUTCOME(BEGUN))
-			return show_receipt(l, device, r);
-		begun = begun || is_of(r, f);
-		r = l->state->last_refused;
-		if (is_of(r, f) && r->at_us != refused_us)
-			return show_receipt(l, device, r);
-	}
-	if (e != ERR_BUSY)
-		return report_fail(e, "hear of %s (%s)", device, client_why(l->client));
-	report_error(begun ? "%s obeys it, and has not said that it is done" : "%s has not answered", device);
-	report_hint("when it comes back it finds the order at the broker, until it expires: pullcord order await FILE");
-	return CMD_NO;
-}
-
 /* ---- key --------------------------------------------------------------------------------------------------------- */
 
 static int make_key(const char *name, const char *out)
@@ -549,7 +511,8 @@ struct sending {
 	struct listening l;
 	struct orderfile f;
 	long wait_s;
-	bool json;
+	bool json, sends, online, begun;
+	uint64_t refused_us;            /* when it last refused an order, before this was sent */
 	char device[WORD_BYTES_MAX + 1];
 };
 
@@ -582,8 +545,65 @@ static int publish(struct sending *s)
 		return report_fail(ERR_TOO_LARGE, "send the order");
 	code = login_send(&s->l.login, s->l.client, topic, &command.c.base, s->f.w.expires_us, &id);
 	if (code == CMD_DONE && client_reason(s->l.client) == 0x10)
-		report_hint("%s is not connected and the broker keeps nothing for it: send the order again when it is", s->device);
+		report_hint(s->wait_s ? "%s is away; it is sent the order when it comes back" : "%s is away, and was sent nothing",
+			    s->device);
 	return code;
+}
+
+/* What a device has said already: that the order is done; or when it last refused one, which does not count again. */
+static const Pullcord__V1__CommandReceipt *said_before(struct sending *s)
+{
+	const Pullcord__V1__CommandReceipt *r;
+
+	if (next_state(&s->l, login_now_us() + STATE_MS * 1000LL) != OK)
+		return NULL;
+	s->online = s->l.state->online;
+	if (s->l.state->last_refused)
+		s->refused_us = s->l.state->last_refused->at_us;
+	r = s->l.state->last_obeyed;
+	return is_of(r, &s->f) && r->outcome != OUTCOME(BEGUN) ? r : NULL;
+}
+
+/* Its last word about the order; NULL: none yet. */
+static const Pullcord__V1__CommandReceipt *last_word(struct sending *s)
+{
+	const Pullcord__V1__CommandReceipt *r = s->l.state->last_obeyed;
+
+	s->begun = is_of(r, &s->f);
+	if (s->begun && r->outcome != OUTCOME(BEGUN))
+		return r;
+	r = s->l.state->last_refused;
+	return is_of(r, &s->f) && r->at_us != s->refused_us ? r : NULL;
+}
+
+/* The broker keeps nothing for a device that is away: it is sent the order when it is back. */
+static int send_again(struct sending *s)
+{
+	bool back = s->l.state->online && !s->online;
+
+	s->online = s->l.state->online;
+	return back && !s->begun && s->sends ? publish(s) : CMD_DONE;
+}
+
+static int await_receipt(struct sending *s)
+{
+	int64_t until = login_now_us() + s->wait_s * 1000000LL;
+	enum err e;
+
+	while ((e = next_state(&s->l, until)) == OK) {
+		const Pullcord__V1__CommandReceipt *r = last_word(s);
+
+		if (r)
+			return show_receipt(&s->l, s->device, r);
+		if (send_again(s) != CMD_DONE)
+			return CMD_NO;
+	}
+	if (e != ERR_BUSY)
+		return report_fail(e, "hear of %s (%s)", s->device, client_why(s->l.client));
+	report_error(s->begun ? "%s obeys it, and has not said that it is done" : "%s has not answered", s->device);
+	if (!s->online)
+		report_hint("it is away: --wait longer, and it is sent the order when it comes back");
+	return CMD_NO;
 }
 
 /* It is answered by how the device is, which `order status` shows. */
@@ -601,9 +621,9 @@ static int await_report(struct sending *s)
 static int send_order(struct sending *s, const struct opt_page *page, const char *path)
 {
 	const Pullcord__V1__CommandReceipt *before;
-	uint64_t refused_us;
 	int code = load_order(s, path);
 
+	s->sends = true;
 	if (code == CMD_DONE && login_now_us() >= s->f.w.expires_us) {
 		report_error("the order %s has expired", path);
 		return CMD_NO;
@@ -614,7 +634,7 @@ static int send_order(struct sending *s, const struct opt_page *page, const char
 		code = check_tenant(s);
 	if (code != CMD_DONE)
 		return code;
-	before = said_before(&s->l, &s->f, &refused_us);
+	before = said_before(s);
 	if (before)
 		return show_receipt(&s->l, s->device, before);
 	code = publish(s);
@@ -622,7 +642,7 @@ static int send_order(struct sending *s, const struct opt_page *page, const char
 		return code;
 	if (s->f.w.kind == KIND(REPORT))
 		return await_report(s);
-	return await_receipt(&s->l, &s->f, s->device, s->wait_s, refused_us);
+	return await_receipt(s);
 }
 
 static int order_send(int argc, char **argv)
@@ -636,8 +656,8 @@ static int order_send(int argc, char **argv)
 	};
 	const struct opt_page page = {
 		.command = "order send", .operands = "FILE", .least = 1, .most = 1,
-		.text = "Sends an order to its device and waits until that says what came of it. A device that is away finds it when it comes "
-			"back. Exit code 0: it is done; 1: it was refused, failed, or there is no answer yet. That a device was wiped counts only "
+		.text = "Sends an order to its device and waits until that says what came of it. One that is away is sent it when it comes "
+			"back, as long as this waits, and the policy lets its account stay. Exit code 0: it is done; 1: it was refused, failed, or there is no answer yet. That a device was wiped counts only "
 			"when its receipt is signed with the key of its certificate.",
 		.example = "pullcord order send wipe.order --user opa", OPTS(opt),
 	};
@@ -652,7 +672,6 @@ static int order_send(int argc, char **argv)
 static int await_order(struct sending *s, const struct opt_page *page, const char *path)
 {
 	const Pullcord__V1__CommandReceipt *before;
-	uint64_t refused_us;
 	int code = load_order(s, path);
 
 	if (code == CMD_DONE)
@@ -661,8 +680,8 @@ static int await_order(struct sending *s, const struct opt_page *page, const cha
 		code = check_tenant(s);
 	if (code != CMD_DONE)
 		return code;
-	before = said_before(&s->l, &s->f, &refused_us);
-	return before ? show_receipt(&s->l, s->device, before) : await_receipt(&s->l, &s->f, s->device, s->wait_s, refused_us);
+	before = said_before(s);
+	return before ? show_receipt(&s->l, s->device, before) : await_receipt(s);
 }
 
 static int order_await(int argc, char **argv)

@@ -83,6 +83,23 @@ def _(stage, user, name, outcome):
         expect("signed", "yes", receipt["signed"])
 
 
+@step("{user} orders {name} of a device that is away")
+def _(stage, user, name):
+    house = stage.house
+    waiting = stage.last["waiting", name] = house.start(
+        f"order-{name}", [house.build / "pullcord", "order", "send", order(stage, name), "--wait", "60", *login(stage, user)],
+        env=house.env())
+    wait_for(f"{name} is sent", 20 * house.patience, lambda: "is away" in waiting.text() or not waiting.alive())
+
+
+@step("{name} is {outcome} when it is back, within {period}")
+def _(stage, name, outcome, period):
+    waiting = stage.last["waiting", name]
+    wait_for("its end", seconds_of(period) * stage.house.patience, lambda: not waiting.alive())
+    expect("exit status", 0, waiting.child.returncode, waiting.text())
+    expect("what it says", True, f": {outcome}" in waiting.text(), waiting.text())
+
+
 def publish(stage, user, name, why, expires_us=None):
     """Without our tool, which knows when an order is no good."""
     house, path = stage.house, stage.house.root / "command"

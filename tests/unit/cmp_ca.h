@@ -95,7 +95,7 @@ static inline X509 *certify(const struct cmp_ca *ca, const OSSL_CRMF_CERTTEMPLAT
 	X509_set_issuer_name(x, X509_get_subject_name(issuer));
 	X509_set_pubkey(x, key);
 	for (int i = 0; i < sk_X509_EXTENSION_num(wanted); i++)
-		if (!ca->for_servers || OBJ_obj2nid(X509_EXTENSION_get_object(sk_X509_EXTENSION_value(wanted, i))) != NID_ext_key_usage)
+		if (!ca->for_servers || i != X509v3_get_ext_by_NID(wanted, NID_ext_key_usage, -1))
 			X509_add_ext(x, sk_X509_EXTENSION_value(wanted, i), -1);
 	X509_sign(x, signer, EVP_sha256());
 	X509_NAME_free(name);
@@ -187,7 +187,8 @@ static inline void ca_answer(OSSL_CMP_SRV_CTX *s, BIO *b)
 	asked = body ? d2i_OSSL_CMP_MSG(NULL, &body, (long)(text + n - (const char *)body)) : NULL;
 	answer = asked ? OSSL_CMP_SRV_process_request(s, asked) : NULL;
 	got = answer ? i2d_OSSL_CMP_MSG(answer, &der) : 0;
-	BIO_printf(b, "HTTP/1.0 %s\r\nContent-Type: application/pkixcmp\r\nContent-Length: %d\r\n\r\n", got > 0 ? "200 OK" : "400 no", got);
+	BIO_printf(b, "HTTP/1.0 %s\r\nContent-Type: application/pkixcmp\r\nContent-Length: %d\r\n\r\n",
+		   got > 0 ? "200 OK" : "400 no", got);
 	if (got > 0)
 		BIO_write(b, der, got);
 	(void)!BIO_flush(b);

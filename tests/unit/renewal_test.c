@@ -47,6 +47,7 @@ static int make(void **state)
 {
 	static const char *const names[] = { "ca.crt", "ca.key", "d.crt", "d.key", "s.crt", "s.key", "o.crt", "o.key" };
 	const char *const host[] = { "localhost" };
+	const struct pki_files signer = { file[CA], file[CA_KEY] };
 	const int64_t now = time(NULL);
 
 	(void)state;
@@ -58,10 +59,8 @@ static int make(void **state)
 		snprintf(file[i], sizeof(file[i]), "%s", scratch_path(&scratch, names[i]));
 	if (pki_make_ca(&(struct pki_files){ file[CA], file[CA_KEY] }, "mercy", now) != OK ||
 	    pki_make_ca(&(struct pki_files){ file[OTHER], file[OTHER_KEY] }, "other", now) != OK ||
-	    pki_make_server(&(struct pki_files){ file[CA], file[CA_KEY] }, &(struct pki_files){ file[SERVER], file[SERVER_KEY] }, host, 1,
-			    now) != OK ||
-	    pki_make_device(&(struct pki_files){ file[CA], file[CA_KEY] }, &(struct pki_files){ file[CRT], file[KEY] }, "mercy", "nc-1", 9,
-			    now) != OK)
+	    pki_make_server(&signer, &(struct pki_files){ file[SERVER], file[SERVER_KEY] }, host, 1, now) != OK ||
+	    pki_make_device(&signer, &(struct pki_files){ file[CRT], file[KEY] }, "mercy", "nc-1", 9, now) != OK)
 		return -1;
 	digest(file[CRT], before);
 	conf_init(&conf);
@@ -200,8 +199,8 @@ static void what_is_half_in_place_is_put_there_whole(void **state)
 	(void)state;
 	snprintf(cert, sizeof(cert), "%s.new", file[CRT]);
 	snprintf(key, sizeof(key), "%s.new", file[KEY]);
-	assert_int_equal(pki_make_device(&(struct pki_files){ file[CA], file[CA_KEY] }, &(struct pki_files){ cert, key }, "mercy", "nc-1",
-					 90, now), OK);
+	assert_int_equal(pki_make_device(&(struct pki_files){ file[CA], file[CA_KEY] }, &(struct pki_files){ cert, key },
+					 "mercy", "nc-1", 90, now), OK);
 	renewal_mend(&conf);            /* nothing is to be mended yet */
 	assert_true(has_old());
 	assert_int_equal(rename(key, file[KEY]), 0);
