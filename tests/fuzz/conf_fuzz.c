@@ -9,9 +9,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-	static struct conf c;
+	static struct conf c, ordered, before;
 	struct conf_fault f;
-	enum err e = conf_parse(span(data, n), &c, &f);
+	enum err e;
+
+	/* Orders from afar: what is refused changes nothing, and nothing else is changed by what is not. */
+	conf_init(&before);
+	ordered = before;
+	e = conf_order(span(data, n), &ordered, &f);
+	must(e == OK || (memcmp(&ordered, &before, sizeof(before)) == 0 && (f.text[0] || e == ERR_FULL)));
+	must(strcmp(ordered.uplink_host, before.uplink_host) == 0 && strcmp(ordered.orders_officers, before.orders_officers) == 0);
+	must(ordered.inputs == 0 && ordered.throttle_burst >= 1 && ordered.gateway_state_s >= 5);
+	e = conf_parse(span(data, n), &c, &f);
 
 	if (e == OK) {
 		must(c.inputs > 0 && c.inputs <= CONF_INPUTS_MAX && c.units <= CONF_UNITS_MAX);
