@@ -81,6 +81,8 @@ void gateway_obey(struct gateway *g)
 		orders_renew(o, now_ms(g));
 	if (orders_quarantined(o))
 		trouble_seen(&g->alarms.trouble, TROUBLE_QUARANTINE, now_ms(g));
+	if (orders_unreadable(o))
+		trouble_seen(&g->alarms.trouble, TROUBLE_ORDERS_UNREADABLE, now_ms(g));
 	if (orders_news(o))
 		self_changed(&g->self, now_ms(g));
 }

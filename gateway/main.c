@@ -411,7 +411,7 @@ static void open_attest(struct daemon *d)
 			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
 }
 
-/* A gateway whose orders cannot be read obeys none, and takes alerts all the same. */
+/* A gateway whose orders cannot be read obeys none, and takes alerts all the same: then it is told. */
 static void open_orders(struct daemon *d)
 {
 	const struct orders_spec spec = { .conf = &d->conf, .tenant = d->tenant, .device = d->device, .renew = renewal_run,
@@ -526,6 +526,15 @@ static enum err wipe_on(struct daemon *d, bool *over)
 	loop_run(d->loop);
 	*over = farewell_over(d->farewell);
 	return *over ? wipe_silence(d->orders, &d->conf, left) : OK;
+}
+
+/* Without its certificate it can tell nobody; the keys go all the same. */
+static void wipe_unnamed(const struct daemon *d)
+{
+	char left[STANDING_TEXT_MAX + 1];
+
+	if (orders_wiped(&d->conf) == WIPE_BEGUN && !shred_store(&d->conf, left, sizeof(left)))
+		complain("cannot destroy %s", left);
 }
 
 static int wipe(struct daemon *d)
@@ -703,8 +712,11 @@ static int start(struct daemon *d, enum task task)
 		return wiped(d);
 	if (task == TASK_SERVE)
 		renewal_mend(&d->conf);
-	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d))
+	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d)) {
+		if (task == TASK_SERVE)
+			wipe_unnamed(d);
 		return 1;
+	}
 	if (task == TASK_SERVE && orders_wiped(&d->conf) != WIPE_NONE)
 		return serve(d);
 	if (!load_root(d, task == TASK_SERVE))

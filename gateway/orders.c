@@ -32,6 +32,7 @@ struct orders {
 	char path[PATH_MAX_HERE];
 	char list[OFFICERS_BYTES_MAX];
 	struct officers officers;
+	bool lost;                      /* what was ordered before is not known, so that the next could be an old one */
 
 	enum stage stage;
 	struct standing now;            /* as on disk */
@@ -145,8 +146,10 @@ static bool settings_ok(struct orders *o, struct span text)
 
 static enum order_verdict judge(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t now_us, struct order *order)
 {
+	static struct officers nobody;          /* not const: that would be part of the program */
 	struct order_self self = {
-		.tenant = o->spec.tenant, .device = o->spec.device, .officers = &o->officers, .executed = o->now.executed,
+		.tenant = o->spec.tenant, .device = o->spec.device, .officers = o->lost ? &nobody : &o->officers,
+		.executed = o->now.executed,
 	};
 	enum order_verdict v;
 
@@ -350,7 +353,7 @@ void orders_state(struct orders *o, Pullcord__V1__DeviceState *s)
 
 	if (!o)
 		return;
-	if (o->officers.n)
+	if (o->officers.n && !o->lost)
 		s->nonce = (ProtobufCBinaryData){ WARRANT_NONCE, o->now.nonce };
 	s->executed = o->now.executed;
 	s->quarantined = o->now.quarantined;
@@ -370,6 +373,7 @@ const struct standing *orders_standing(const struct orders *o)
 }
 
 bool orders_quarantined(const struct orders *o) { return o && o->now.quarantined; }
+bool orders_unreadable(const struct orders *o) { return o && (o->lost || (o->spec.conf->orders_officers[0] && !o->officers.n)); }
 
 /* ---- life ---- */
 
@@ -411,6 +415,8 @@ static enum err load_standing(struct orders *o)
 
 	if (e == OK)
 		e = standing_read(span(bytes, n), &o->now);
+	if (e == OK && o->now.last.outcome == OUTCOME(BEGUN))
+		o->stage = STAGE_BEGUN;
 	if (e != ERR_NOT_FOUND)
 		return e == ERR_TOO_LARGE ? ERR_CORRUPT : e;
 	crypt_random(o->now.nonce, sizeof(o->now.nonce));
@@ -440,21 +446,22 @@ enum standing_wipe orders_wiped(const struct conf *c)
 enum err orders_open(const struct orders_spec *spec, struct orders **out, const char **what, unsigned *line)
 {
 	CLEANUP(orders_close) struct orders *o = calloc(1, sizeof(*o));
+	enum err officers, standing;
 
-	*what = spec->conf->orders_officers;
+	*what = spec->conf->orders_folder;
 	if (!o)
 		return ERR_FULL;
 	o->spec = *spec;
 	if (!find_path(spec->conf, o->path))
 		return ERR_TOO_LARGE;
-	TRY(load_officers(spec->conf, o->list, &o->officers, line));
-	*what = spec->conf->orders_folder;
-	TRY(load_standing(o));
-	if (o->now.last.outcome == OUTCOME(BEGUN))
-		o->stage = STAGE_BEGUN;
+	officers = load_officers(spec->conf, o->list, &o->officers, line);
+	standing = load_standing(o);
+	o->lost = standing != OK;
+	if (standing == OK)
+		*what = spec->conf->orders_officers;
 	*out = o;
 	o = NULL;
-	return OK;
+	return standing == OK ? officers : standing;
 }
 
 void orders_close(struct orders **o)

@@ -20,7 +20,8 @@ struct orders_spec {
 };
 
 /* `what` names the file that is wrong, `line` where. ERR_CORRUPT, ERR_VERSION: what was kept of orders; ERR_NOT_FOUND,
- * ERR_DENIED, ERR_IO; those of officers_read(). */
+ * ERR_DENIED, ERR_IO; those of officers_read(). For want of those it obeys nobody, and *out is made all the same: what was
+ * ordered before, as far as it can be read, stands. Without *out: ERR_FULL, ERR_TOO_LARGE (a path). */
 enum err orders_open(const struct orders_spec *spec, struct orders **out, const char **what, unsigned *line) MUST_USE;
 void orders_close(struct orders **o);           /* waits for what is under way */
 
@@ -48,6 +49,8 @@ void orders_state(struct orders *o, Pullcord__V1__DeviceState *s);
 /* What was ordered and lasts. */
 const struct standing *orders_standing(const struct orders *o);
 bool orders_quarantined(const struct orders *o);
+/* It obeys nobody, and somebody should look why. */
+bool orders_unreadable(const struct orders *o);
 
 /* The next stage of a wipe, on disk; waits for it. The receipt is written and signed with the first. */
 enum err orders_wipe(struct orders *o, enum standing_wipe stage, bool good, const char *text, int64_t now_us) MUST_USE;

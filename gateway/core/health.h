@@ -35,7 +35,8 @@
 	X(RECORD, "record-contradicted", "the broker's record contradicts what was seen of it; both notes are kept") \
 	X(ORDER, "order-refused", "somebody forges orders to this device; it refuses them, and the log says who sent them") \
 	X(QUARANTINE, "quarantined", "in quarantine: alerts below priority high are neither taken nor sent") \
-	X(RECORD_SILENT, "record-silent", "the broker shows nothing new of its record, or this gateway cannot be its witness")
+	X(RECORD_SILENT, "record-silent", "the broker shows nothing new of its record, or this gateway cannot be its witness") \
+	X(ORDERS_UNREADABLE, "orders-unreadable", "what was ordered, or the list of officers, cannot be read; no order is obeyed")
 
 #define HEALTH_FAULT_NAME(name, word, text) HEALTH_##name,
 enum health_fault { HEALTH_FAULTS(HEALTH_FAULT_NAME) HEALTH_FAULTS_END };

@@ -21,7 +21,8 @@
 	X(RECORD, MEDIUM, 5, "gateway.record-contradicted", "The broker's record is not what this gateway has seen of it: tell IT") \
 	X(ORDER, LOW, 600, "gateway.order-refused", "Somebody forges orders to this gateway, which refused: tell IT")     \
 	X(QUARANTINE, MEDIUM, 5, "gateway.quarantined", "This gateway is in quarantine: it takes emergency calls only")  \
-	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT")
+	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT") \
+	X(ORDERS_UNREADABLE, LOW, 5, "gateway.orders-unreadable", "This gateway cannot read its orders, and obeys none: tell IT")
 
 #define TROUBLE_AGAIN_MS 60000
 #define TROUBLE_RESTART_MS 60000    /* so long after a restart it may show itself again before it is over */

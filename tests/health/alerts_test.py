@@ -48,7 +48,7 @@ WELL = {
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
      ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
       "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent",
-      "order-refused", "quarantined")}
+      "order-refused", "quarantined", "orders-unreadable")}
 
 # Faults of a gateway that are seen by other metrics than their own.
 OTHERWISE = {"disconnected", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
@@ -80,6 +80,7 @@ ILL = {
     "PullcordRecordContradicted": fault("record-contradicted"),
     "PullcordRecordNotWitnessed": fault("record-silent", "1x120"),
     "PullcordOrderRefused": fault("order-refused"),
+    "PullcordOrdersUnreadable": fault("orders-unreadable"),
     "PullcordGatewayQuarantined": fault("quarantined", "1x120"),
     "PullcordMessagesUnreadable": gateway("unreadable_total", "0x30 1x90"),
     "PullcordOutboxFills": gateway("queued_messages", "20x30 50x90", ',tier="vitals"'),

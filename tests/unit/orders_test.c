@@ -407,17 +407,69 @@ static void a_wipe_is_begun_and_then_nothing_else(void **state)
 	assert_int_equal(asked, 1);
 }
 
-static void what_is_damaged_is_not_taken_for_nothing(void **state)
+static void spoil(const char *path)
 {
-	FILE *f = fopen(standing_path, "r+");
+	FILE *f = fopen(path, "r+");
 
-	(void)state;
 	fputc('x', f);
 	fclose(f);
+}
+
+static enum err start_again(void)
+{
+	enum err e;
+
 	pipeline_close(&g);
 	orders_close(&orders);
-	assert_int_equal(open_orders(), ERR_CORRUPT);
+	e = open_orders();
 	start();
+	come_up();
+	return e;
+}
+
+static bool told_that_it_obeys_nobody(void)
+{
+	now += 1000;
+	run();
+	now += 1000;
+	run();
+	for (unsigned n = 0; sent("/alert/low/", n); n++)
+		if (strcmp(read_alert(sent("/alert/low/", n))->code, "gateway.orders-unreadable") == 0)
+			return read_state(sent("/state", sent_count("/state") - 1))->nonce.len == 0;
+	return false;
+}
+
+static void what_is_damaged_is_not_taken_for_nothing(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(LOG_LEVEL), "debug", 1);
+	obeyed(KIND(LOG_LEVEL), "debug");
+	spoil(standing_path);
+	assert_int_equal(start_again(), ERR_CORRUPT);
+	assert_true(told_that_it_obeys_nobody());
+	send(&f);                       /* who has forgotten is not told again what was obeyed long ago */
+	assert_non_null(refused_for(ORDER_UNARMED));
+	assert_int_equal(push(alert("1", 1, PRIORITY(MEDIUM), PHASE(START))), OK);
+	orders_close(&orders);
+	assert_int_equal(open_orders(), ERR_CORRUPT);   /* it is still there, for who has to look */
+}
+
+static void a_misspelt_officer_changes_nothing_that_was_ordered(void **state)
+{
+	(void)state;
+	obeyed(KIND(QUARANTINE), "on");
+	spoil(conf.orders_officers);
+	assert_int_not_equal(start_again(), OK);
+	assert_int_equal(push(alert("1", 1, PRIORITY(MEDIUM), PHASE(START))), ERR_DENIED);
+	assert_true(told_that_it_obeys_nobody());
+	assert_int_equal(orders_wipe(orders, WIPE_TOLD, true, "", real), OK);
+	assert_int_equal(orders_wiped(&conf), WIPE_TOLD);
+	make_officers();
+	assert_int_equal(orders_wipe(orders, WIPE_NONE, true, "", real), OK);
+	assert_int_equal(start_again(), OK);
+	obeyed(KIND(QUARANTINE), "off");
 }
 
 static void an_officer_who_leaves_is_struck_off(void **state)
@@ -475,6 +527,7 @@ int main(void)
 		WITH_ORDERS(a_wipe_is_begun_and_then_nothing_else),
 		WITH_ORDERS(what_is_damaged_is_not_taken_for_nothing),
 		WITH_ORDERS(an_officer_who_leaves_is_struck_off),
+		WITH_ORDERS(a_misspelt_officer_changes_nothing_that_was_ordered),
 		WITH_ORDERS(without_officers_nobody_is_obeyed),
 	};
 
