@@ -7,7 +7,7 @@
 #include "log.h"
 
 #define SOURCES_MAX 16             /* of one connection */
-#define WINDOW 32                  /* messages of one connection not yet durable; then it is not read */
+#define WINDOW 256                 /* messages of one connection not yet durable; then it is not read */
 #define SECOND_US 1000000
 
 struct session {
