@@ -537,6 +537,15 @@ static void wipe_unnamed(const struct daemon *d)
 		complain("cannot destroy %s", left);
 }
 
+/* Without its certificate it can tell nobody; the keys go all the same. */
+static void wipe_unnamed(const struct daemon *d)
+{
+	char left[STANDING_TEXT_MAX + 1];
+
+	if (orders_wiped(&d->conf) == WIPE_BEGUN && !shred_store(&d->conf, left, sizeof(left)))
+		complain("cannot destroy %s", left);
+}
+
 static int wipe(struct daemon *d)
 {
 	bool over = false;
