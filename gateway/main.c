@@ -470,11 +470,13 @@ static bool open_all(struct daemon *d)
 
 #define EXIT_WIPED 3                    /* configs/pullcord-gateway.service: not to be started anew */
 
+static void alive(void *ctx) { vigil_say(&((struct daemon *)ctx)->vigil, "WATCHDOG=1"); }
+
 static int wiped(struct daemon *d)
 {
 	char left[WIPE_TEXT_MAX];
 
-	if (!shred_identity(&d->conf, left, sizeof(left)))
+	if (!shred_identity(&d->conf, &(struct shred_watch){ alive, d }, left, sizeof(left)))
 		complain("cannot destroy %s", left);
 	log_say(EV_WIPED, KV_STR("file", d->conf.orders_folder));
 	complain("this device was wiped: enroll it anew, then remove %s", d->conf.orders_folder);
@@ -488,7 +490,7 @@ static void say_farewell(void *ctx)
 	if (!d->farewell)
 		return;
 	timer_set(d->timer, farewell_run(d->farewell));
-	vigil_say(&d->vigil, "WATCHDOG=1");
+	alive(d);
 	if (farewell_over(d->farewell))
 		loop_stop(d->loop);
 }
@@ -520,29 +522,20 @@ static enum err wipe_on(struct daemon *d, bool *over)
 {
 	char left[WIPE_TEXT_MAX];
 
-	TRY(wipe_store(d->orders, &d->conf, clock_real_us(d)));
+	TRY(wipe_store(d->orders, &d->conf, &(struct shred_watch){ alive, d }, clock_real_us(d)));
 	TRY(open_farewell(d));
 	say_farewell(d);
 	loop_run(d->loop);
 	*over = farewell_over(d->farewell);
-	return *over ? wipe_silence(d->orders, &d->conf, left) : OK;
+	return *over ? wipe_silence(d->orders, &d->conf, &(struct shred_watch){ alive, d }, left) : OK;
 }
 
 /* Without its certificate it can tell nobody; the keys go all the same. */
-static void wipe_unnamed(const struct daemon *d)
+static void wipe_unnamed(struct daemon *d)
 {
 	char left[STANDING_TEXT_MAX + 1];
 
-	if (orders_wiped(&d->conf) == WIPE_BEGUN && !shred_store(&d->conf, left, sizeof(left)))
-		complain("cannot destroy %s", left);
-}
-
-/* Without its certificate it can tell nobody; the keys go all the same. */
-static void wipe_unnamed(const struct daemon *d)
-{
-	char left[STANDING_TEXT_MAX + 1];
-
-	if (orders_wiped(&d->conf) == WIPE_BEGUN && !shred_store(&d->conf, left, sizeof(left)))
+	if (orders_wiped(&d->conf) == WIPE_BEGUN && !shred_store(&d->conf, &(struct shred_watch){ alive, d }, left, sizeof(left)))
 		complain("cannot destroy %s", left);
 }
 
@@ -752,7 +745,7 @@ int main(int argc, char **argv)
 		{ "aside", no_argument, NULL, OPT_ASIDE },      { "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
-	static struct daemon d = { .conf_path = CONF_DEFAULT };
+	static struct daemon d = { .conf_path = CONF_DEFAULT, .vigil.notify.fd = -1 };
 	enum task task = TASK_SERVE;
 	bool json = false;
 

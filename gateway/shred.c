@@ -13,25 +13,39 @@
 #include "whole.h"
 
 #define BLOCK 65536
+#define FLUSH_BYTES (4 << 20)           /* a slow disk takes its time: it is heard of after so many */
 
-static enum err overwrite(const char *path)
+static enum err zero(int fd, off_t size, const struct shred_watch *w)
 {
 	static uint8_t zeros[BLOCK];            /* not const: that would be 64 KiB of the program */
-	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	struct stat st;
+	off_t done = 0;
 
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED : ERR_IO;
-	if (!S_ISREG(st.st_mode))
-		return ERR_DENIED;
-	for (off_t left = st.st_size; left > 0;) {
-		ssize_t n = write(fd, zeros, left < BLOCK ? (size_t)left : BLOCK);
+	while (done < size) {
+		ssize_t n = write(fd, zeros, size - done < BLOCK ? (size_t)(size - done) : BLOCK);
 
 		if (n <= 0)
 			return ERR_IO;
-		left -= n;
+		done += n;
+		if (done < size && done / FLUSH_BYTES == (done - n) / FLUSH_BYTES)
+			continue;
+		if (fsync(fd) != 0)
+			return ERR_IO;
+		w->alive(w->ctx);
 	}
-	return fsync(fd) == 0 ? OK : ERR_IO;
+	return OK;
+}
+
+/* A key that nobody was to change may be read-only. */
+static enum err overwrite(const char *path, const struct shred_watch *w)
+{
+	CLEANUP(fd_cleanup) int fd = -1;
+	struct stat st;
+
+	(void)!chmod(path, 0600);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED : ERR_IO;
+	return S_ISREG(st.st_mode) ? zero(fd, st.st_size, w) : ERR_DENIED;
 }
 
 static enum err remove_name(const char *path)
@@ -42,14 +56,14 @@ static enum err remove_name(const char *path)
 }
 
 /* A file that cannot be removed is overwritten at least, and one that cannot be overwritten removed. */
-enum err shred_file(const char *path)
+enum err shred_file(const char *path, const struct shred_watch *w)
 {
 	char real[PATH_MAX];
 	enum err e;
 
 	if (!realpath(path, real))
 		return errno == ENOENT ? remove_name(path) : errno == EACCES ? ERR_DENIED : ERR_IO;
-	e = overwrite(real);
+	e = overwrite(real, w);
 	if (e == OK)
 		e = remove_name(real);
 	else
@@ -62,6 +76,7 @@ enum err shred_file(const char *path)
 /* ---- what there is ---- */
 
 struct shredding {
+	const struct shred_watch *watch;
 	struct put left;                /* what could not be destroyed, and why */
 	bool good;
 };
@@ -74,7 +89,7 @@ static void leave(struct shredding *s, const char *path, const char *why)
 
 static void shred(struct shredding *s, const char *path)
 {
-	enum err e = shred_file(path);
+	enum err e = shred_file(path, s->watch);
 
 	if (e != OK)
 		leave(s, path, err_text(e));
@@ -84,11 +99,15 @@ static void shred(struct shredding *s, const char *path)
 static void shred_beside(struct shredding *s, const char *outbox)
 {
 	static const char *const tails[] = { "-lock", ".unread-*" };
-	char pattern[CONF_TEXT + 16];
+	char plain[2 * CONF_TEXT], pattern[2 * CONF_TEXT + 16];
 	glob_t found;
+	size_t n = 0;
 
+	for (; *outbox; plain[n++] = *outbox++)
+		if (strchr("*?[\\", *outbox))
+			plain[n++] = '\\';
 	for (size_t i = 0; i < countof(tails); i++) {
-		snprintf(pattern, sizeof(pattern), "%s%s", outbox, tails[i]);
+		snprintf(pattern, sizeof(pattern), "%.*s%s", (int)n, plain, tails[i]);
 		if (glob(pattern, GLOB_NOSORT, NULL, &found) != 0)
 			continue;
 		for (size_t k = 0; k < found.gl_pathc; k++)
@@ -97,17 +116,27 @@ static void shred_beside(struct shredding *s, const char *outbox)
 	}
 }
 
-static struct shredding begin(char *text, size_t cap)
+static struct shredding begin(const struct shred_watch *w, char *text, size_t cap)
 {
 	text[0] = '\0';
-	return (struct shredding){ put(text, cap), true };
+	return (struct shredding){ w, put(text, cap), true };
+}
+
+/* Written to, and removed. */
+static bool may_go(const char *path)
+{
+	char folder[CONF_TEXT];
+	const char *end = strrchr(path, '/');
+
+	return access(path, W_OK) == 0 && span_text(end ? span(path, (size_t)(end - path) + 1) : SPAN_LIT("."), folder, sizeof(folder)) &&
+	       access(folder, W_OK) == 0;
 }
 
 static bool is_credential(const char *where) { return strncmp(where, "credential:", 11) == 0; }
 
-bool shred_store(const struct conf *c, char *text, size_t cap)
+bool shred_store(const struct conf *c, const struct shred_watch *w, char *text, size_t cap)
 {
-	struct shredding s = begin(text, cap);
+	struct shredding s = begin(w, text, cap);
 	char key[CONF_TEXT + 8];
 
 	if (is_credential(c->gateway_root_key))
@@ -118,14 +147,14 @@ bool shred_store(const struct conf *c, char *text, size_t cap)
 	shred_beside(&s, c->gateway_outbox);
 	snprintf(key, sizeof(key), "%s/key", c->witness_folder);
 	shred(&s, key);
-	if (access(c->uplink_keyfile, W_OK) != 0)   /* it goes last, when nothing can be said any more */
+	if (!may_go(c->uplink_keyfile))   /* it goes last, when nothing can be said any more */
 		leave(&s, c->uplink_keyfile, "it cannot be written");
 	return s.good;
 }
 
-bool shred_identity(const struct conf *c, char *text, size_t cap)
+bool shred_identity(const struct conf *c, const struct shred_watch *w, char *text, size_t cap)
 {
-	struct shredding s = begin(text, cap);
+	struct shredding s = begin(w, text, cap);
 	static const char *const tails[] = { "", ".new", ".old" };      /* a renewal's */
 	char path[CONF_TEXT + 8];
 

@@ -1,23 +1,21 @@
 #include "wipe.h"
 
-#include "shred.h"
-
-enum err wipe_store(struct orders *o, const struct conf *c, int64_t now_us)
+enum err wipe_store(struct orders *o, const struct conf *c, const struct shred_watch *w, int64_t now_us)
 {
 	char left[WIPE_TEXT_MAX];
 	bool good;
 
 	if (orders_standing(o)->wipe != WIPE_BEGUN)
 		return OK;
-	good = shred_store(c, left, sizeof(left));
+	good = shred_store(c, w, left, sizeof(left));
 	return orders_wipe(o, WIPE_TOLD, good, left, now_us);
 }
 
-enum err wipe_silence(struct orders *o, const struct conf *c, char left[WIPE_TEXT_MAX])
+enum err wipe_silence(struct orders *o, const struct conf *c, const struct shred_watch *w, char left[WIPE_TEXT_MAX])
 {
 	left[0] = '\0';
 	if (orders_standing(o)->wipe != WIPE_SILENT)
 		TRY(orders_wipe(o, WIPE_SILENT, true, "", 0));
-	(void)shred_identity(c, left, WIPE_TEXT_MAX);
+	(void)shred_identity(c, w, left, WIPE_TEXT_MAX);
 	return OK;
 }

@@ -19,6 +19,16 @@ static struct scratch scratch;
 static struct conf conf;
 static char text[1000];
 
+static unsigned alive;
+
+static void count(void *ctx)
+{
+	(void)ctx;
+	alive++;
+}
+
+static const struct shred_watch watch = { count, NULL };
+
 static const char *in(const char *name) { return scratch_path(&scratch, name); }
 
 static void put_file(const char *name, const char *content)
@@ -67,12 +77,34 @@ static void what_is_shredded_is_overwritten(void **state)
 	(void)state;
 	put_file("a", "secret!");
 	fd = open(in("a"), O_RDONLY);
-	assert_int_equal(shred_file(in("a")), OK);
+	assert_int_equal(shred_file(in("a"), &watch), OK);
 	assert_false(is_there("a"));
 	assert_int_equal(read(fd, got, 7), 7);
 	assert_memory_equal(got, "\0\0\0\0\0\0\0", 7);
 	close(fd);
-	assert_int_equal(shred_file(in("a")), OK);   /* once more does no harm */
+	assert_int_equal(shred_file(in("a"), &watch), OK);   /* once more does no harm */
+}
+
+static void a_slow_disk_is_no_standstill(void **state)
+{
+	(void)state;
+	put_file("a", "");
+	assert_int_equal(truncate(in("a"), 9 << 20), 0);
+	alive = 0;
+	assert_int_equal(shred_file(in("a"), &watch), OK);
+	assert_int_equal(alive, 3);
+}
+
+/* The outbox's name is one, and no pattern. */
+static void what_only_looks_alike_stays(void **state)
+{
+	(void)state;
+	snprintf(conf.gateway_outbox, CONF_TEXT, "%s", in("o[ab]x"));
+	put_file("o[ab]x.unread-1", "sealed");
+	put_file("oax.unread-1", "another's");
+	assert_false(shred_store(&conf, &watch, text, sizeof(text)));   /* there is no key of the device */
+	assert_false(is_there("o[ab]x.unread-1"));
+	assert_true(is_there("oax.unread-1"));
 }
 
 static void a_link_takes_what_it_leads_to_along(void **state)
@@ -83,11 +115,11 @@ static void a_link_takes_what_it_leads_to_along(void **state)
 	put_file("key", "secret!");
 	snprintf(key, sizeof(key), "%s", in("key"));
 	assert_int_equal(symlink(key, in("link")), 0);
-	assert_int_equal(shred_file(in("link")), OK);
+	assert_int_equal(shred_file(in("link"), &watch), OK);
 	assert_false(is_there("key"));
 	assert_false(is_there("link"));
 	assert_int_equal(symlink("/nowhere/at/all", in("link")), 0);
-	assert_int_equal(shred_file(in("link")), OK);
+	assert_int_equal(shred_file(in("link"), &watch), OK);
 	assert_false(is_there("link"));
 }
 
@@ -102,16 +134,16 @@ static void the_store_goes_and_the_identity_stays_till_last(void **state)
 		put_file(goes[i], "secret!");
 	for (size_t i = 0; i < countof(stays); i++)
 		put_file(stays[i], "secret!");
-	assert_true(shred_store(&conf, text, sizeof(text)));
+	assert_true(shred_store(&conf, &watch, text, sizeof(text)));
 	assert_string_equal(text, "");
 	for (size_t i = 0; i < countof(goes); i++)
 		assert_false(is_there(goes[i]));
 	for (size_t i = 0; i < countof(stays); i++)
 		assert_true(is_there(stays[i]));
-	assert_true(shred_store(&conf, text, sizeof(text)));   /* killed in the middle, done again */
+	assert_true(shred_store(&conf, &watch, text, sizeof(text)));   /* killed in the middle, done again */
 	put_file("device.key.new", "secret!");
 	put_file("device.key.old", "secret!");
-	assert_true(shred_identity(&conf, text, sizeof(text)));
+	assert_true(shred_identity(&conf, &watch, text, sizeof(text)));
 	assert_false(is_there("device.key") || is_there("device.key.new") || is_there("device.key.old"));
 	assert_true(is_there("device.crt"));
 }
@@ -122,19 +154,19 @@ static void what_could_not_be_destroyed_is_named(void **state)
 	put_file("device.key", "secret!");
 	put_file("outbox.key", "secret!");
 	assert_int_equal(mkdir(conf.gateway_outbox, 0700), 0);   /* not a file that can be overwritten */
-	assert_false(shred_store(&conf, text, sizeof(text)));
+	assert_false(shred_store(&conf, &watch, text, sizeof(text)));
 	assert_non_null(strstr(text, conf.gateway_outbox));
 	assert_null(strstr(text, "outbox.key"));
 	assert_false(is_there("outbox.key"));
 	rmdir(conf.gateway_outbox);
 	strcpy(conf.gateway_root_key, "credential:outbox.key");
 	put_file("outbox.mdb", "sealed");
-	assert_false(shred_store(&conf, text, sizeof(text)));
+	assert_false(shred_store(&conf, &watch, text, sizeof(text)));
 	assert_non_null(strstr(text, "credential:outbox.key"));
 	assert_false(is_there("outbox.mdb"));
 	strcpy(conf.gateway_root_key, "none.key");
 	strcpy(conf.uplink_keyfile, "/proc/no/key");    /* where nothing can be destroyed */
-	assert_false(shred_store(&conf, text, sizeof(text)));
+	assert_false(shred_store(&conf, &watch, text, sizeof(text)));
 	assert_string_equal(text, "/proc/no/key: it cannot be written");
 }
 
@@ -142,6 +174,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_is_shredded_is_overwritten, make, drop),
+		cmocka_unit_test_setup_teardown(a_slow_disk_is_no_standstill, make, drop),
+		cmocka_unit_test_setup_teardown(what_only_looks_alike_stays, make, drop),
 		cmocka_unit_test_setup_teardown(a_link_takes_what_it_leads_to_along, make, drop),
 		cmocka_unit_test_setup_teardown(the_store_goes_and_the_identity_stays_till_last, make, drop),
 		cmocka_unit_test_setup_teardown(what_could_not_be_destroyed_is_named, make, drop),

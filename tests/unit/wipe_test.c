@@ -8,6 +8,9 @@
 #include "seed.h"
 #include "wipe.h"
 
+static void ignore(void *ctx) { (void)ctx; }
+
+static const struct shred_watch watch = { ignore, NULL };
 static char left[WIPE_TEXT_MAX];
 
 static void put_file(const char *path, size_t n)
@@ -64,16 +67,16 @@ static void store_receipt_silence(void **state)
 {
 	(void)state;
 	assert_int_equal(open_orders(), OK);
-	assert_int_equal(wipe_store(orders, &conf, real), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, real), OK);
 	assert_false(is_there(conf.gateway_root_key) || is_there(conf.gateway_outbox));
 	assert_true(is_there(conf.uplink_keyfile));
 	assert_int_equal(on_disk().wipe, WIPE_TOLD);
 	assert_int_equal(on_disk().last.outcome, OUTCOME(DONE));
-	assert_int_equal(wipe_silence(orders, &conf, left), OK);
+	assert_int_equal(wipe_silence(orders, &conf, &watch, left), OK);
 	assert_string_equal(left, "");
 	assert_false(is_there(conf.uplink_keyfile));
 	assert_int_equal(orders_wiped(&conf), WIPE_SILENT);
-	assert_int_equal(wipe_silence(orders, &conf, left), OK);       /* at each later start */
+	assert_int_equal(wipe_silence(orders, &conf, &watch, left), OK);       /* at each later start */
 }
 
 static void what_is_left_is_said(void **state)
@@ -81,7 +84,7 @@ static void what_is_left_is_said(void **state)
 	(void)state;
 	strcpy(conf.gateway_root_key, "credential:outbox.key");
 	assert_int_equal(open_orders(), OK);
-	assert_int_equal(wipe_store(orders, &conf, real), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, real), OK);
 	assert_int_equal(on_disk().last.outcome, OUTCOME(FAILED));
 	assert_non_null(strstr(on_disk().last.text, "credential:outbox.key"));
 }
@@ -89,7 +92,7 @@ static void what_is_left_is_said(void **state)
 /* One life of it, as short as the parent lets it be. */
 static void live(void)
 {
-	bool good = open_orders() == OK && wipe_store(orders, &conf, real) == OK && wipe_silence(orders, &conf, left) == OK;
+	bool good = open_orders() == OK && wipe_store(orders, &conf, &watch, real) == OK && wipe_silence(orders, &conf, &watch, left) == OK;
 
 	_exit(good ? 0 : 1);
 }
