@@ -128,7 +128,7 @@ static const char *signed_word(const struct listening *l, const char *device, co
 static int show_receipt(const struct listening *l, const char *device, const Pullcord__V1__CommandReceipt *r)
 {
 	const char *is_signed = signed_word(l, device, r);
-	bool done = r->outcome == OUTCOME(DONE), good = done && (strcmp(is_signed, "yes") == 0 || r->command != KIND(WIPE));
+	bool good = r->outcome == OUTCOME(DONE);
 	char at[REPORT_TIME];
 
 	if (report_is_json()) {
@@ -144,14 +144,9 @@ static int show_receipt(const struct listening *l, const char *device, const Pul
 		if (r->text[0])
 			report_line(TONE_PLAIN, "  %s", r->text);
 	}
-	if (done && !good)
-		report_error("the receipt is not one of %s: it may not be wiped", device);
+	if (r->outcome == OUTCOME(REFUSED))
+		report_hint("nobody signs that: whether it is obeyed all the same, pullcord order await tells");
 	return good ? CMD_DONE : CMD_NO;
-}
-
-static bool is_of(const Pullcord__V1__CommandReceipt *r, const struct orderfile *f)
-{
-	return r && r->order.len == SHA256_BYTES && memcmp(r->order.data, f->hash, SHA256_BYTES) == 0;
 }
 
 /* ---- key --------------------------------------------------------------------------------------------------------- */
@@ -511,7 +506,8 @@ struct sending {
 	struct listening l;
 	struct orderfile f;
 	long wait_s;
-	bool json, sends, online, begun;
+	bool json, sends, online;
+	bool said[RECEIPT_PROVEN];      /* of the order */
 	uint64_t refused_us;            /* when it last refused an order, before this was sent */
 	char device[WORD_BYTES_MAX + 1];
 };
@@ -550,30 +546,37 @@ static int publish(struct sending *s)
 	return code;
 }
 
+/* Its end, as the device itself has said and signed. */
+static const Pullcord__V1__CommandReceipt *obeyed(struct sending *s)
+{
+	const Pullcord__V1__CommandReceipt *r = s->l.state->last_obeyed;
+	enum orderfile_answer a = orderfile_answer(&s->f, r, s->l.login.cafile);
+
+	if (a == RECEIPT_PROVEN)
+		return r;
+	s->said[a] = true;
+	return NULL;
+}
+
 /* What a device has said already: that the order is done; or when it last refused one, which does not count again. */
 static const Pullcord__V1__CommandReceipt *said_before(struct sending *s)
 {
-	const Pullcord__V1__CommandReceipt *r;
-
 	if (next_state(&s->l, login_now_us() + STATE_MS * 1000LL) != OK)
 		return NULL;
 	s->online = s->l.state->online;
 	if (s->l.state->last_refused)
 		s->refused_us = s->l.state->last_refused->at_us;
-	r = s->l.state->last_obeyed;
-	return is_of(r, &s->f) && r->outcome != OUTCOME(BEGUN) ? r : NULL;
+	return obeyed(s);
 }
 
-/* Its last word about the order; NULL: none yet. */
+/* Its last word about the order; NULL: none yet. Once it has begun it was not refused. */
 static const Pullcord__V1__CommandReceipt *last_word(struct sending *s)
 {
-	const Pullcord__V1__CommandReceipt *r = s->l.state->last_obeyed;
+	const Pullcord__V1__CommandReceipt *r = obeyed(s), *no = s->l.state->last_refused;
 
-	s->begun = is_of(r, &s->f);
-	if (s->begun && r->outcome != OUTCOME(BEGUN))
+	if (r || s->said[RECEIPT_BEGUN] || orderfile_answer(&s->f, no, s->l.login.cafile) != RECEIPT_REFUSED)
 		return r;
-	r = s->l.state->last_refused;
-	return is_of(r, &s->f) && r->at_us != s->refused_us ? r : NULL;
+	return no->at_us != s->refused_us ? no : NULL;
 }
 
 /* The broker keeps nothing for a device that is away: it is sent the order when it is back. */
@@ -582,7 +585,7 @@ static int send_again(struct sending *s)
 	bool back = s->l.state->online && !s->online;
 
 	s->online = s->l.state->online;
-	return back && !s->begun && s->sends ? publish(s) : CMD_DONE;
+	return back && !s->said[RECEIPT_BEGUN] && s->sends ? publish(s) : CMD_DONE;
 }
 
 static int await_receipt(struct sending *s)
@@ -600,7 +603,9 @@ static int await_receipt(struct sending *s)
 	}
 	if (e != ERR_BUSY)
 		return report_fail(e, "hear of %s (%s)", s->device, client_why(s->l.client));
-	report_error(s->begun ? "%s obeys it, and has not said that it is done" : "%s has not answered", s->device);
+	report_error(s->said[RECEIPT_CLAIMED] ? "somebody says that %s has done it, who has not the key of its certificate: it may not have"
+		     : s->said[RECEIPT_BEGUN] ? "%s obeys it, and has not said that it is done"
+					      : "%s has not answered", s->device);
 	if (!s->online)
 		report_hint("it is away: --wait longer, and it is sent the order when it comes back");
 	return CMD_NO;
@@ -657,8 +662,9 @@ static int order_send(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "order send", .operands = "FILE", .least = 1, .most = 1,
 		.text = "Sends an order to its device and waits until that says what came of it. One that is away is sent it when it comes "
-			"back, as long as this waits, and the policy lets its account stay. Exit code 0: it is done; 1: it was refused, failed, or there is no answer yet. That a device was wiped counts only "
-			"when its receipt is signed with the key of its certificate.",
+			"back, as long as this waits, and the policy lets its account stay. Exit code 0: it is done; 1: it was refused, failed, or "
+			"there is no answer yet. A receipt counts only when it is signed with the key of the device's certificate; a refusal is "
+			"signed by nobody.",
 		.example = "pullcord order send wipe.order --user opa", OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);

@@ -2,6 +2,7 @@
 
 #include "install.h"
 #include "pki.h"
+#include "topic.h"
 
 enum err orderfile_begin(const struct warrant *w, struct orderfile *out)
 {
@@ -107,4 +108,35 @@ enum err orderfile_receipt(const Pullcord__V1__CommandReceipt *r, const char *te
 		.cafile = cafile, .tenant = tenant, .device = device, .text = put_span(&text),
 		.certificate = span(r->certificate.data, r->certificate.len),
 		.signature = span(r->signature.data, r->signature.len), .at_s = (int64_t)(r->at_us / 1000000) });
+}
+
+static bool is_of(const struct orderfile *f, const Pullcord__V1__CommandReceipt *r)
+{
+	return r && r->order.len == SHA256_BYTES && memcmp(r->order.data, f->hash, SHA256_BYTES) == 0 &&
+	       r->command == f->w.kind && r->counter == f->w.counter;
+}
+
+static bool is_proven(const struct orderfile *f, const Pullcord__V1__CommandReceipt *r, const char *cafile)
+{
+	char tenant[WORD_BYTES_MAX + 1], device[WORD_BYTES_MAX + 1];
+
+	return span_text(f->w.tenant, tenant, sizeof(tenant)) && span_text(f->w.device, device, sizeof(device)) &&
+	       orderfile_receipt(r, tenant, device, cafile) == OK;
+}
+
+enum orderfile_answer orderfile_answer(const struct orderfile *f, const Pullcord__V1__CommandReceipt *r, const char *cafile)
+{
+	if (!is_of(f, r))
+		return RECEIPT_NONE;
+	switch (r->outcome) {
+	case PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_BEGUN:
+		return RECEIPT_BEGUN;
+	case PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_REFUSED:
+		return RECEIPT_REFUSED;
+	case PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_DONE:
+	case PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_FAILED:
+		return is_proven(f, r, cafile) ? RECEIPT_PROVEN : RECEIPT_CLAIMED;
+	default:
+		return RECEIPT_NONE;
+	}
 }

@@ -40,4 +40,14 @@ enum err orderfile_command(const struct orderfile *f, struct orderfile_command *
 enum err orderfile_receipt(const Pullcord__V1__CommandReceipt *r, const char *tenant, const char *device,
 			   const char *cafile) MUST_USE;
 
+/* What a receipt says of this very order. */
+enum orderfile_answer {
+	RECEIPT_NONE,                    /* nothing: it is of another, or there is none */
+	RECEIPT_BEGUN,
+	RECEIPT_REFUSED,                 /* nobody signs that */
+	RECEIPT_CLAIMED,                 /* its end; but who says so is not the device */
+	RECEIPT_PROVEN,                  /* its end */
+};
+enum orderfile_answer orderfile_answer(const struct orderfile *f, const Pullcord__V1__CommandReceipt *r, const char *cafile);
+
 #endif

@@ -144,6 +144,24 @@ def _(stage, user, name, period):
     expect("receipt", ("done", "yes"), (receipt["outcome"], receipt["signed"]), done.stdout)
 
 
+@step("{device} says by hand that {name} is done -> not believed")
+def _(stage, device, name):
+    """Whoever holds its account, or the broker, but not the key of its certificate."""
+    house, path, now_us = stage.house, stage.house.root / "state", int(time.time() * 1e6)
+    shown = json.loads(house.tool("order", "show", order(stage, name), "--json").stdout)
+    receipt = (wire.number(1, COMMAND[shown["command"]]) + wire.number(2, shown["counter"]) +
+               wire.data(3, bytes.fromhex(shown["order"])) + wire.number(4, 2) + wire.fixed64(7, now_us))
+    body = wire.number(1, 1) + wire.fixed64(2, now_us) + wire.data(3, "1") + wire.data(22, receipt)
+    stage.sequence += 1
+    path.write_bytes(wire.envelope(house.tenant, "device", device, "device-state", body, now_us, sequence=stage.sequence))
+    done = house.run(["mosquitto_pub", *house.tls(device), "-t", f"{house.tenant}/device/{device}/state", "-q", "1", "-r",
+                      "-f", path])
+    expect("exit status of mosquitto_pub", 0, done.returncode, done.stderr)
+    done = house.run([house.build / "pullcord", "order", "await", order(stage, name), "--wait", "1", *login(stage, "opa")])
+    expect("exit status", 1, done.returncode, done.stdout + done.stderr)
+    expect("it says why", True, "who has not the key" in done.stderr, done.stdout + done.stderr)
+
+
 @step("gateway {device} has obeyed {count}")
 def _(stage, device, count):
     done = stage.house.tool("order", "status", device, "--json", *login(stage, "opa"))

@@ -167,6 +167,57 @@ static void a_receipt_is_the_devices_own(void **state)
 	assert_int_equal(orderfile_receipt(&r, "mercy", "nc-1", file[CA]), ERR_SYNTAX);
 }
 
+static Pullcord__V1__CommandReceipt receipt_of(const struct orderfile *f, Pullcord__V1__CommandOutcome outcome)
+{
+	Pullcord__V1__CommandReceipt r = PULLCORD__V1__COMMAND_RECEIPT__INIT;
+
+	r.command = f->w.kind;
+	r.counter = f->w.counter;
+	r.order = (ProtobufCBinaryData){ SHA256_BYTES, (uint8_t *)(uintptr_t)f->hash };
+	r.outcome = outcome;
+	r.at_us = NOW * 1000000;
+	return r;
+}
+
+static void sign(Pullcord__V1__CommandReceipt *r)
+{
+	static struct cert_signed s;
+	uint8_t room[RECEIPT_TEXT_MAX];
+	struct put text = put(room, sizeof(room));
+
+	assert_int_equal(receipt_write(r, "mercy", "nc-1", &text), OK);
+	assert_int_equal(cert_sign(file[CRT], file[KEY], put_span(&text), &s), OK);
+	r->certificate = (ProtobufCBinaryData){ s.der_n, s.der };
+	r->signature = (ProtobufCBinaryData){ s.sig_n, s.sig };
+}
+
+/* Whatever whoever forges it says that it was. */
+static void only_what_the_device_signed_is_the_end_of_an_order(void **state)
+{
+	struct orderfile f;
+	Pullcord__V1__CommandReceipt r;
+
+	(void)state;
+	begin(&f, "");
+	r = receipt_of(&f, PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_DONE);
+	assert_int_equal(orderfile_answer(&f, NULL, file[CA]), RECEIPT_NONE);
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_CLAIMED);
+	sign(&r);
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_PROVEN);
+	assert_int_equal(orderfile_answer(&f, &r, file[OTHER]), RECEIPT_CLAIMED);
+	r.command = KIND(REPORT);
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_NONE);
+	r.command = f.w.kind;
+	r.counter++;
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_NONE);
+	r = receipt_of(&f, PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_BEGUN);
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_BEGUN);
+	r.outcome = PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_REFUSED;
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_REFUSED);
+	r.outcome = PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_FAILED;
+	assert_int_equal(orderfile_answer(&f, &r, file[CA]), RECEIPT_CLAIMED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -176,6 +227,7 @@ int main(void)
 		cmocka_unit_test(it_takes_so_many_signatures),
 		cmocka_unit_test(the_command_is_what_was_signed),
 		cmocka_unit_test(a_receipt_is_the_devices_own),
+		cmocka_unit_test(only_what_the_device_signed_is_the_end_of_an_order),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
