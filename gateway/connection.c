@@ -25,7 +25,7 @@ static unsigned port_of(const struct gateway *g)
 static void dial(struct gateway *g)
 {
 	struct message will;
-	enum err e = gateway_state_message(g, false, &will);
+	enum err e = gateway_will(g, &will);
 
 	must(e == OK);   /* tenant and device were checked at the start */
 	course_step(&g->course, COURSE_EV_DIALED, now_ms(g));

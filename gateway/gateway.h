@@ -77,8 +77,8 @@ void gateway_answer(struct gateway *g, const struct answer *a, struct span input
 /* Tidying the outbox can only fail for want of memory. Then it is done after the next start, by sending once more. */
 void gateway_tidied(enum err e);
 enum err gateway_send(struct gateway *g, const struct uplink_message *m) MUST_USE;
-/* What it says of itself: to be kept by the broker, or as its will. */
-enum err gateway_state_message(struct gateway *g, bool online, struct message *out) MUST_USE;
+/* What it says of itself: as its will, which may be published long after; and to be kept by the broker. */
+enum err gateway_will(struct gateway *g, struct message *out) MUST_USE;
 enum err gateway_say_state(struct gateway *g, bool online, struct id *id) MUST_USE;
 void gateway_acked(struct gateway *g, const struct uplink_event *u);
 /* A message from the broker (downlink.c): answers of people, receipts, commands. What is none is said and ignored. */

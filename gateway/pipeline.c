@@ -467,7 +467,7 @@ void pipeline_health(struct gateway *g, int64_t stuck_ms, struct health *out)
 		.real_us = real_us(g) }, out);
 }
 
-enum err gateway_state_message(struct gateway *g, bool online, struct message *out)
+static enum err state_message(struct gateway *g, bool online, struct orders *o, struct message *out)
 {
 	struct put room = put(g->room, sizeof(g->room));
 	struct id id = new_id(g);
@@ -476,15 +476,18 @@ enum err gateway_state_message(struct gateway *g, bool online, struct message *o
 
 	pipeline_health(g, STUCK_MS, &h);
 	health_state(&h, online, &s);
-	orders_state(g->spec.orders, &s.state);
+	orders_state(o, &s.state);
 	return message_state(&g->from, &s.state, &id, real_us(g), &room, out);
 }
+
+/* Of orders it says nothing: more may be obeyed until then, and an order that quotes an old nonce is refused. */
+enum err gateway_will(struct gateway *g, struct message *out) { return state_message(g, false, NULL, out); }
 
 enum err gateway_say_state(struct gateway *g, bool online, struct id *id)
 {
 	struct message m;
 
-	TRY(gateway_state_message(g, online, &m));
+	TRY(state_message(g, online, g->spec.orders, &m));
 	*id = m.id;
 	return gateway_send(g, &(struct uplink_message){ m.topic, m.envelope, m.id, true, 0 });
 }

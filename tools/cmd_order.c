@@ -267,6 +267,11 @@ static int take_state(struct writing *w, const struct opt_page *page)
 		code = first_state(&w->l, device);
 	if (code != CMD_DONE)
 		return code;
+	if (w->l.state->nonce.len != WARRANT_NONCE && !w->l.state->online) {
+		report_error("%s is away: what an order must quote is known when it is there", device);
+		report_hint("or quote what `pullcord order status` showed then: --nonce, --counter and --tenant");
+		return CMD_NO;
+	}
 	if (w->l.state->nonce.len != WARRANT_NONCE) {
 		report_error("%s obeys no orders", device);
 		report_hint("its gateway needs the list of whom to obey: [orders] officers in its settings");

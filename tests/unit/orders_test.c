@@ -74,6 +74,15 @@ static const Pullcord__V1__DeviceState *read_state(const struct sent *s)
 	return e.body.state;
 }
 
+/* However long the disk takes, the broker is heard of. */
+static void a_moment(void)
+{
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED });
+	now += 250;
+	usleep(500);
+	run();
+}
+
 /* What it said of itself last, when that is of so many obeyed and has an outcome. */
 static const Pullcord__V1__DeviceState *state_of(uint64_t executed, Pullcord__V1__CommandOutcome outcome)
 {
@@ -83,9 +92,7 @@ static const Pullcord__V1__DeviceState *state_of(uint64_t executed, Pullcord__V1
 
 		if (s && s->executed == executed && s->last_obeyed && s->last_obeyed->outcome == outcome)
 			return s;
-		now += 250;
-		usleep(500);
-		run();
+		a_moment();
 	}
 	return NULL;
 }
@@ -98,9 +105,7 @@ static const Pullcord__V1__DeviceState *refused_for(enum order_verdict why)
 
 		if (s && s->last_refused && strcmp(s->last_refused->why, order_word(why)) == 0)
 			return s;
-		now += 250;
-		usleep(500);
-		run();
+		a_moment();
 	}
 	return NULL;
 }
@@ -144,6 +149,25 @@ static void an_order_is_obeyed_once_and_the_device_signs_for_it(void **state)
 	send(&f);
 	assert_non_null(refused_for(ORDER_COUNTER));
 	assert_int_equal(on_disk().executed, 1);
+}
+
+/* It is published when the gateway is gone; by then it may have obeyed others. */
+static void the_will_says_nothing_of_orders(void **state)
+{
+	const Pullcord__V1__DeviceState *s;
+
+	(void)state;
+	obeyed(KIND(QUARANTINE), "on");
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 20000;
+	run();
+	assert_int_equal(b.dials, 3);
+	s = read_state(&b.will);
+	assert_false(s->online || s->quarantined);
+	assert_int_equal(s->nonce.len, 0);
+	assert_int_equal(s->executed, 0);
+	assert_null(s->last_obeyed);
 }
 
 static void it_is_on_disk_before_it_is_done(void **state)
@@ -513,6 +537,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_ORDERS(what_is_to_be_quoted_is_told),
 		WITH_ORDERS(an_order_is_obeyed_once_and_the_device_signs_for_it),
+		WITH_ORDERS(the_will_says_nothing_of_orders),
 		WITH_ORDERS(it_is_on_disk_before_it_is_done),
 		WITH_ORDERS(what_cannot_be_kept_is_not_done),
 		WITH_ORDERS(what_fails_is_said_to_have_failed),
