@@ -3,6 +3,8 @@
 #include "log.h"
 
 #define CLOCK_WRONG_US (5 * 60 * 1000000LL)
+#define EARLIEST_US (1577836800 * 1000000LL)    /* 2020; what is outside is no time */
+#define LATEST_US (4102444800 * 1000000LL)      /* 2100 */
 #define BUSY_MS 2000                /* a queue that is full longer than this is no mere burst */
 #define CERTIFICATE_WARN_DAYS 30
 
@@ -29,6 +31,8 @@ void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t n
 {
 	int64_t off = broker_us - own_us;
 
+	if (broker_us < EARLIEST_US || broker_us > LATEST_US)
+		return;
 	a->clock_heard = true;
 	a->clock_last_us = off;
 	if (off > -CLOCK_WRONG_US && off < CLOCK_WRONG_US) {

@@ -22,7 +22,7 @@ void alarms_init(struct alarms *a);
 /* A source was told no: trouble when for want of room or of a disk that works, not for what it said. */
 void alarms_refused(struct alarms *a, enum err e, int64_t now_ms);
 void alarms_kept(struct alarms *a);
-/* A device whose clock was never set, or jumps, goes by that of the broker. */
+/* A device whose clock was never set, or jumps, goes by that of the broker. What can be no time is ignored. */
 void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms);
 /* Long before the certificate ends, and on each day: or it is found out when nothing connects any more. */
 void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms);

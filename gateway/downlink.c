@@ -7,6 +7,19 @@ static bool for_us(const struct gateway *g, const struct topic *t)
 	return span_is(t->level[0], g->spec.tenant) && span_is(topic_word(t, "device"), g->spec.device);
 }
 
+/* For orders it is as late as anybody says, or has said since the start: a broker that turns back its clock brings no expired
+ * one back. */
+static int64_t latest_us(struct gateway *g)
+{
+	int64_t own = g->spec.real_us(g->spec.ctx), made = g->spec.cert.not_before_s * 1000000, mono = now_ms(g) * 1000;
+	int64_t late;
+
+	if (real_us(g) - mono > g->late_us)
+		g->late_us = real_us(g) - mono;
+	late = g->late_us + mono > own ? g->late_us + mono : own;
+	return late > made ? late : made;
+}
+
 static void hear_stored(struct gateway *g, const struct envelope *e)
 {
 	const Pullcord__V1__StoredReceipt *r = e->body.stored;
@@ -16,6 +29,7 @@ static void hear_stored(struct gateway *g, const struct envelope *e)
 		return;
 	}
 	alarms_clock(&g->alarms, (int64_t)e->head->sent_us, g->spec.real_us(g->spec.ctx), now_ms(g));
+	(void)latest_us(g);
 	for (size_t i = 0; i < r->n_id; i++) {
 		struct id id;
 
@@ -55,7 +69,7 @@ static void hear_command(struct gateway *g, const struct envelope *e)
 {
 	const Pullcord__V1__DeviceCommand *c = e->body.command;
 	const char *kind = warrant_kind_name(c->command);
-	enum order_verdict v = orders_hear(g->spec.orders, c, real_us(g));
+	enum order_verdict v = orders_hear(g->spec.orders, c, latest_us(g));
 
 	if (v == ORDER_OBEY && c->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
 		g->self.due_ms = now_ms(g);

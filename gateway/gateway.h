@@ -39,6 +39,7 @@ struct gateway {
 	struct course course;       /* among the brokers the scout knows, and with its certificates */
 	struct id goodbye;
 	struct alarms alarms;
+	int64_t late_us;            /* the latest the broker's clock ever was, at now_ms() == 0 */
 	int64_t alarms_due_ms;
 	int64_t probe_ms;           /* a little of what is set aside is tried then */
 	int64_t greet_probe_ms;     /* not sooner because of a connection: one that flaps is no reason */

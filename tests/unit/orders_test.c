@@ -237,6 +237,62 @@ static void forged_ones_are_told_and_change_nothing(void **state)
 	assert_int_equal(asked, 0);
 }
 
+/* The broker says that it is `us`, to a gateway that has nothing else to hear. */
+static void broker_time(int64_t us)
+{
+	Pullcord__V1__StoredReceipt r = PULLCORD__V1__STORED_RECEIPT__INIT;
+	uint8_t none[ID_BYTES] = { 0 };
+	ProtobufCBinaryData id = { sizeof(none), none };
+
+	r.n_id = 1;
+	r.id = &id;
+	from_broker_at = us;
+	from_broker("mercy/device/nc-1/stored", PULLCORD__V1__PARTY__PARTY_BROKER, "broker", &r.base);
+	from_broker_at = 0;
+}
+
+static void nobody_turns_back_time_for_an_order(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(WIPE), "", 2);
+	now += 2 * 3600 * 1000;
+	broker_time(fake_real(NULL) - 3 * 3600 * 1000000LL);
+	send(&f);
+	assert_non_null(refused_for(ORDER_EXPIRED));
+	assert_int_equal(asked, 0);
+}
+
+/* A clock that was never set goes by the broker's, and remembers the latest of that. */
+static void what_the_broker_said_before_is_past(void **state)
+{
+	int64_t right = real;
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(WIPE), "", 2);
+	real -= 30 * 365 * 86400LL * 1000000;
+	broker_time(right + 7200 * 1000000LL);
+	broker_time(right);
+	send(&f);
+	assert_non_null(refused_for(ORDER_EXPIRED));
+	assert_int_equal(asked, 0);
+}
+
+static void what_is_no_time_is_ignored(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	broker_time(INT64_MIN);
+	broker_time(1);
+	broker_time(INT64_MAX - 1);
+	write_order(&f, KIND(QUARANTINE), "on", 1);
+	send(&f);
+	assert_non_null(state_of(1, OUTCOME(DONE)));
+}
+
 static void only_some_settings_are_changed_from_afar(void **state)
 {
 	struct orderfile f;
@@ -542,6 +598,9 @@ int main(void)
 		WITH_ORDERS(what_cannot_be_kept_is_not_done),
 		WITH_ORDERS(what_fails_is_said_to_have_failed),
 		WITH_ORDERS(forged_ones_are_told_and_change_nothing),
+		WITH_ORDERS(nobody_turns_back_time_for_an_order),
+		WITH_ORDERS(what_the_broker_said_before_is_past),
+		WITH_ORDERS(what_is_no_time_is_ignored),
 		WITH_ORDERS(only_some_settings_are_changed_from_afar),
 		WITH_ORDERS(in_quarantine_only_emergencies_pass),
 		WITH_ORDERS(what_waits_in_quarantine_is_sent_after_it),
