@@ -3,6 +3,22 @@
 
 #include "ordered.h"
 
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+
+static atomic_bool folders_fail;        /* a disk that keeps no names */
+
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+	struct stat st;
+
+	if (!atomic_load(&folders_fail) || fstat(fd, &st) != 0 || !S_ISDIR(st.st_mode))
+		return (int)syscall(SYS_fsync, fd);
+	errno = EIO;
+	return -1;
+}
+
 static unsigned asked;
 static Pullcord__V1__CommandKind asked_for;
 static struct standing when_asked;
@@ -196,6 +212,20 @@ static void what_cannot_be_kept_is_not_done(void **state)
 	send(&f);   /* it is still the next one */
 	assert_non_null(state_of(1, OUTCOME(DONE)));
 	assert_int_equal(asked, 1);
+}
+
+/* The new file has its name; only then the disk fails. The next start would find it. */
+static void what_is_there_is_not_refused(void **state)
+{
+	struct orderfile f;
+
+	(void)state;
+	atomic_store(&folders_fail, true);
+	write_order(&f, KIND(QUARANTINE), "on", 1);
+	send(&f);
+	assert_non_null(state_of(1, OUTCOME(DONE)));
+	atomic_store(&folders_fail, false);
+	assert_true(on_disk().quarantined && orders_quarantined(orders));
 }
 
 static void what_fails_is_said_to_have_failed(void **state)
@@ -596,6 +626,7 @@ int main(void)
 		WITH_ORDERS(the_will_says_nothing_of_orders),
 		WITH_ORDERS(it_is_on_disk_before_it_is_done),
 		WITH_ORDERS(what_cannot_be_kept_is_not_done),
+		WITH_ORDERS(what_is_there_is_not_refused),
 		WITH_ORDERS(what_fails_is_said_to_have_failed),
 		WITH_ORDERS(forged_ones_are_told_and_change_nothing),
 		WITH_ORDERS(nobody_turns_back_time_for_an_order),
