@@ -22,8 +22,9 @@ struct farewell {
 	struct scout_broker broker[SCOUT_BROKERS_MAX];
 	unsigned brokers, at;
 	struct id told;
-	int64_t told_ms;
-	bool heard;                     /* a broker has it */
+	int64_t told_ms, since_ms;      /* since then this broker has it; 0: it has not */
+	bool awaits;                    /* an answer to what was told */
+	bool heard;                     /* a broker has it, and has had time to keep it */
 	uint8_t room[OUTBOX_ENVELOPE_MAX];
 };
 
@@ -80,6 +81,7 @@ static void tell(struct farewell *f)
 	u = retained(&m);
 	f->told = m.id;
 	f->told_ms = now_ms(f);
+	f->awaits = true;
 	if (f->spec.uplink->send(f->uplink, &u) != OK)
 		step(f, LINK_EV_LOST);
 }
@@ -94,6 +96,8 @@ static void step(struct farewell *f, enum link_event e)
 		tell(f);
 		break;
 	case LINK_DROP:
+		f->since_ms = 0;
+		f->awaits = false;
 		f->spec.uplink->hangup(f->uplink);
 		break;
 	case LINK_BYE:
@@ -111,15 +115,25 @@ static void lost(struct farewell *f, const char *why)
 		f->at = (f->at + 1) % f->brokers;
 }
 
+/* A broker has it in memory first, and on disk after a while: until then it is told again to whoever comes back without it. */
+static bool had_time(const struct farewell *f) { return f->since_ms && now_ms(f) - f->since_ms >= f->spec.conf->orders_stay_s * 1000LL; }
+
 static void acked(struct farewell *f, const struct uplink_event *u)
 {
 	if (f->link.state != LINK_UP || memcmp(&u->id, &f->told, sizeof(f->told)) != 0)
 		return;
-	f->heard = u->reason < 0x80;
-	if (!f->heard)
+	f->awaits = false;
+	if (u->reason >= 0x80) {
 		log_say(EV_UPLINK_LOST, KV_STR("host", f->broker[f->at].host), KV_STR("why", "it does not take the receipt"),
 			KV_NUM("reason", u->reason));
-	step(f, f->heard ? LINK_EV_STOP : LINK_EV_LOST);
+		step(f, LINK_EV_LOST);
+		return;
+	}
+	if (!f->since_ms)
+		f->since_ms = now_ms(f);
+	f->heard = had_time(f);
+	if (f->heard)
+		step(f, LINK_EV_STOP);
 }
 
 static void take(struct farewell *f, const struct uplink_event *u)
@@ -147,7 +161,9 @@ int64_t farewell_run(struct farewell *f)
 
 	while (f->spec.uplink->next(f->uplink, &u))
 		take(f, &u);
-	if (f->link.state == LINK_UP && now_ms(f) - f->told_ms >= ANSWER_MS) {
+	if (f->link.state == LINK_UP && !f->awaits && had_time(f))
+		tell(f);
+	if (f->link.state == LINK_UP && f->awaits && now_ms(f) - f->told_ms >= ANSWER_MS) {
 		lost(f, "connected, but nothing is answered");
 		step(f, LINK_EV_LOST);
 	}

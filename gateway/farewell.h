@@ -1,5 +1,5 @@
 /* farewell: a wiped device's last word. Its store is gone; all it does is to come to a broker, with the certificate it still
- * has, and say what became of the wipe, until one has that. Then it hangs up, politely, so that its will is not published.
+ * has, and say what became of the wipe, until one has that and stay_s of [orders] later still has. Then it hangs up, politely, so that its will is not published.
  * Which brokers, how often, how long to wait: as ever. The caller brings clocks and an uplink, and calls farewell_run(). */
 #ifndef PULLCORD_FAREWELL_H
 #define PULLCORD_FAREWELL_H
@@ -26,7 +26,7 @@ enum err farewell_open(const struct farewell_spec *spec, struct farewell **out) 
 void farewell_close(struct farewell **f);
 /* Milliseconds until it wants to be called again. */
 int64_t farewell_run(struct farewell *f);
-/* A broker has it, and the connection is over. */
+/* A broker has it to stay, and the connection is over. */
 bool farewell_over(const struct farewell *f);
 
 #endif

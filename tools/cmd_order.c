@@ -136,7 +136,9 @@ static int show_receipt(const struct listening *l, const char *device, const Pul
 			CELL_STR("device", device), CELL_STR("command", kind_word(r->command)), CELL_NUM("counter", r->counter),
 			CELL_STR("outcome", outcome_word(r->outcome)), CELL_STR("why", r->why), CELL_STR("text", r->text),
 			CELL_NUM("at_us", r->at_us), CELL_STR("signed", is_signed),
-			CELL_HEX("order", span(r->order.data, r->order.len)) }, 9);
+			CELL_HEX("order", span(r->order.data, r->order.len)),
+			CELL_HEX("certificate", span(r->certificate.data, r->certificate.len)),
+			CELL_HEX("signature", span(r->signature.data, r->signature.len)) }, 11);
 	} else {
 		report_line(good ? TONE_GOOD : TONE_BAD, "%s: %s %llu: %s", device, kind_word(r->command),
 			    (unsigned long long)r->counter, outcome_word(r->outcome));
@@ -661,7 +663,7 @@ static int order_send(int argc, char **argv)
 	struct opt_list file = { 0 };
 	const struct opt opt[] = {
 		OPT_NUMBER("wait", "SECONDS", &s.wait_s, 0, 86400, "how long to wait for its receipt (default: 60; 0: not at all)"),
-		OPT_FLAG("json", &s.json, "the receipt as a JSON object"),
+		OPT_FLAG("json", &s.json, "the receipt as a JSON object, with what signs it: keep it"),
 		ORDER_LOGIN_OPTS(&s.l.login),
 	};
 	const struct opt_page page = {
@@ -701,7 +703,7 @@ static int order_await(int argc, char **argv)
 	struct opt_list file = { 0 };
 	const struct opt opt[] = {
 		OPT_NUMBER("wait", "SECONDS", &s.wait_s, 1, 86400, "how long (default: 60)"),
-		OPT_FLAG("json", &s.json, "the receipt as a JSON object"),
+		OPT_FLAG("json", &s.json, "the receipt as a JSON object, with what signs it: keep it"),
 		ORDER_LOGIN_OPTS(&s.l.login),
 	};
 	const struct opt_page page = {

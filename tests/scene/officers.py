@@ -39,7 +39,7 @@ def _(stage, device):
     officers.write_text("".join(lines))
     house.tool("order", "key", "--name", "mercy/officer/ben", "--out", key(stage, "eve"))
     with open(gateway.ini, "a") as file:
-        file.write(f"\n[orders]\nofficers = {officers}\nfolder = {gateway.home}/orders\n")
+        file.write(f"\n[orders]\nofficers = {officers}\nfolder = {gateway.home}/orders\nstay_s = 1\n")
 
 
 @step("{user} writes {name}: {what...}")

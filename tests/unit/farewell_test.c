@@ -40,6 +40,7 @@ static int make_wiped(void **state)
 	strcpy(conf.uplink_others, "second.example");
 	assert_int_equal(open_orders(), OK);
 	assert_int_equal(orders_wipe(orders, WIPE_TOLD, true, "", fake_real(NULL)), OK);
+	conf.orders_stay_s = 0;
 	begin();
 	return 0;
 }
@@ -129,6 +130,34 @@ static void it_is_said_until_it_is_heard(void **state)
 	assert_true(farewell_over(f));
 }
 
+/* It is on the broker's disk after its autosave only: one that comes back without it is told again. */
+static void it_stays_until_the_broker_has_kept_it(void **state)
+{
+	(void)state;
+	conf.orders_stay_s = 150;
+	connected();
+	farewell_run(f);
+	now += 149000;
+	farewell_run(f);
+	assert_false(farewell_over(f));
+	assert_int_equal(sent_count("/state"), 1);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	for (int ms = 0; ms < 1000 && b.dials < 2; ms++) {
+		farewell_run(f);
+		now++;
+	}
+	connected();
+	farewell_run(f);
+	now += 149000;
+	farewell_run(f);
+	assert_int_equal(sent_count("/state"), 2);
+	now += 1000;
+	farewell_run(f);
+	farewell_run(f);
+	assert_int_equal(sent_count("/state"), 3);
+	assert_true(farewell_over(f));
+}
+
 static void what_answers_another_question_does_not_count(void **state)
 {
 	(void)state;
@@ -203,6 +232,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_WIPE(its_receipt_is_retained_and_signed),
 		WITH_WIPE(it_is_said_until_it_is_heard),
+		WITH_WIPE(it_stays_until_the_broker_has_kept_it),
 		WITH_WIPE(what_answers_another_question_does_not_count),
 		WITH_WIPE(the_other_broker_is_tried),
 		WITH_WIPE(the_longest_receipt_fits),
