@@ -43,22 +43,25 @@ struct reading {
 	unsigned set[IS_SET_MAX];           /* line a setting was given at */
 };
 
-/* What a gateway looks at each time it needs it: read again on SIGHUP, and may be ordered from afar. Nothing that says who it
- * is, where it keeps what, or whom it trusts. */
-static const char *const live[] = {
-	"gateway expire_min", "gateway vitals_expire_s", "gateway state_s", "gateway log",
-	"throttle burst", "throttle per_minute", "throttle fold_window_ms", "throttle delay_max_ms",
+/* What a gateway looks at each time it needs it: read again on SIGHUP, and may be ordered from afar, where one signature is
+ * enough: so no less than `least`. Nothing that says who it is, where it keeps what, or whom it trusts. */
+static const struct live {
+	const char *name;
+	long least;
+} live[] = {
+	{ "gateway expire_min", 0 }, { "gateway vitals_expire_s", 0 }, { "gateway state_s", 0 }, { "gateway log", 0 },
+	{ "throttle burst", 5 }, { "throttle per_minute", 10 }, { "throttle fold_window_ms", 0 }, { "throttle delay_max_ms", 0 },
 };
 
-static bool is_live(const char *section, const char *name)
+static const struct live *find_live(const char *section, const char *name)
 {
 	char both[160];
 
 	snprintf(both, sizeof(both), "%s %s", section, name);
 	for (size_t i = 0; i < countof(live); i++)
-		if (strcmp(live[i], both) == 0)
-			return true;
-	return false;
+		if (strcmp(live[i].name, both) == 0)
+			return &live[i];
+	return NULL;
 }
 
 /* ---- faults ---- */
@@ -470,12 +473,29 @@ enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault
 static int take_order(void *user, const char *section, const char *name, const char *value)
 {
 	struct reading *r = user;
+	const struct live *l = find_live(section, name);
 	char shown[2][64];
+	int taken;
 
-	if (is_live(section, name))
-		return take_param(r, section, name, value);
-	fault_at(&r->fault, r->line, "[%s] %s cannot be changed from afar", plain(section, shown[0]), plain(name, shown[1]));
-	return 0;
+	if (!l) {
+		fault_at(&r->fault, r->line, "[%s] %s cannot be changed from afar", plain(section, shown[0]), plain(name, shown[1]));
+		return 0;
+	}
+	taken = take_param(r, section, name, value);
+	if (taken && strtol(value, NULL, 10) < l->least)
+		fault_at(&r->fault, r->line, "[%s] %s must be at least %ld from afar", section, name, l->least);
+	return taken;
+}
+
+/* Or alerts would be out of date when they are sent. What the file says is the file's business. */
+static void check_delays(const struct conf *was, struct reading *r)
+{
+	const struct conf *c = &r->c;
+	bool same = c->throttle_delay_max_ms == was->throttle_delay_max_ms && c->gateway_expire_min == was->gateway_expire_min &&
+		    c->throttle_fold_window_ms == was->throttle_fold_window_ms;
+
+	if (!same && c->gateway_expire_min && c->throttle_delay_max_ms + c->throttle_fold_window_ms > c->gateway_expire_min * 60000 / 2)
+		fault_at(&r->fault, r->line, "delay_max_ms and fold_window_ms together must be at most half of expire_min from afar");
 }
 
 enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault)
@@ -492,6 +512,7 @@ enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault)
 	line = ini_parse_stream(next_line, r, take_order, r);
 	if (line > 0)
 		fault_at(&r->fault, (unsigned)line, "this is neither [section] nor name = value");
+	check_delays(c, r);
 	if (line != 0 || r->fault.text[0]) {
 		*fault = r->fault;
 		return line < 0 ? ERR_FULL : ERR_SYNTAX;
@@ -541,7 +562,7 @@ const char *conf_changed(const struct conf *was, const struct conf *is, char out
 	const char *input = NULL;
 
 	for (size_t i = 0; i < countof(params); i++)
-		if (!is_live(params[i].section, params[i].name) && differs(&params[i], was, is))
+		if (!find_live(params[i].section, params[i].name) && differs(&params[i], was, is))
 			return snprintf(out, CONF_TEXT, "[%s] %s", params[i].section, params[i].name), out;
 	if (was->units != is->units || memcmp(was->unit, is->unit, sizeof(is->unit)) != 0)
 		return "[units]";

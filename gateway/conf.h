@@ -52,7 +52,7 @@ enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault)
 enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault) MUST_USE;
 
 /* Settings ordered from afar, as lines of a settings file, over those in *c; only such as do no harm to what is on its way
- * and are in force at once (conf.c has the list). Untouched on failure. ERR_SYNTAX with the fault. */
+ * and are in force at once, and mute nobody (conf.c has the list). Untouched on failure. ERR_SYNTAX with the fault. */
 enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault) MUST_USE;
 
 /* A setting that differs and is read at the start only, as "[uplink] port" into `out`; NULL: there is none. */

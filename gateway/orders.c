@@ -138,12 +138,14 @@ static void refuse(struct orders *o, const struct order *order, enum order_verdi
 	o->news = true;
 }
 
-/* Are those settings, and such as may be ordered? Over no settings at all: whether they fit is a matter of each line. */
+/* Are those settings, and such as may be ordered? */
 static bool settings_ok(struct orders *o, struct span text)
 {
-	CLEANUP(free_cleanup) struct conf *c = calloc(1, sizeof(*c));
+	CLEANUP(free_cleanup) struct conf *c = malloc(sizeof(*c));
 	struct conf_fault f;
 
+	if (c)
+		*c = *o->spec.conf;
 	if (!c || conf_order(text, c, &f) == OK)
 		return c != NULL;
 	snprintf(o->why, sizeof(o->why), "line %u: %s", f.line, f.text);

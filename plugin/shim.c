@@ -28,7 +28,7 @@ static struct broker_files broker_files;   /* what its listeners read */
 
 static void to_broker_log(enum log_level level, const char *line)
 {
-	static const int word[] = { MOSQ_LOG_DEBUG, MOSQ_LOG_NOTICE, MOSQ_LOG_WARNING, MOSQ_LOG_ERR };
+	static const int word[] = { MOSQ_LOG_DEBUG, MOSQ_LOG_NOTICE, MOSQ_LOG_WARNING, MOSQ_LOG_ERR, MOSQ_LOG_NOTICE };
 
 	mosquitto_log_printf(word[level], "pullcord: %s", line);
 }

@@ -12,7 +12,7 @@ static const struct { const char *name, *text; enum log_level level; } events[EV
 
 static void to_stderr(enum log_level level, const char *line)
 {
-	static const char *const word[] = { "debug", "info", "warning", "error" };
+	static const char *const word[] = { "debug", "info", "warning", "error", "notice" };
 
 	fprintf(stderr, "%s %s\n", word[level], line);
 }

@@ -8,7 +8,8 @@
 
 #define LOG_LINE_MAX 1024
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR };
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR,
+		 LOG_LEVEL_NOTICE };          /* said whatever the least level is */
 
 enum log_event {
 #define EVENT(name, level, text) EV_##name,

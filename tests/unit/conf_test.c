@@ -175,6 +175,10 @@ static void what_is_ordered_from_afar_is_a_small_part(void **state)
 		{ "[units]\nW = w\n", "[units] W cannot be changed from afar" },
 		{ "[throttle]\nburst = 0\n", "burst must be a whole number from 1" },
 		{ "[throttle]\nburst = 5\nburst = 6\n", "burst is given twice" },
+		{ "[throttle]\nburst = 4\n", "[throttle] burst must be at least 5 from afar" },
+		{ "[throttle]\nper_minute = 9\n", "[throttle] per_minute must be at least 10 from afar" },
+		{ "[throttle]\ndelay_max_ms = 600000\n", "at most half of expire_min" },
+		{ "[gateway]\nexpire_min = 1\n", "at most half of expire_min" },
 		{ "burst = 5\n", "cannot be changed from afar" }, { "[throttle]\nburst\n", "this is neither" },
 	};
 	struct conf before;
@@ -193,6 +197,7 @@ static void what_is_ordered_from_afar_is_a_small_part(void **state)
 	assert_int_equal(c.throttle_burst, 5);
 	assert_int_equal(c.gateway_state_s, 60);
 	assert_int_equal(c.gateway_log, 0);
+	assert_int_equal(conf_order(SPAN_LIT("[throttle]\ndelay_max_ms = 600000\n[gateway]\nexpire_min = 0\n"), &c, &fault), OK);
 	assert_null(conf_changed(&before, &c, (char[CONF_TEXT]){ 0 }));   /* nothing that waits for a restart */
 }
 

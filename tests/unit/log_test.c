@@ -108,6 +108,8 @@ static void lines_below_the_least_level_are_not_said(void **state)
 	assert_int_equal(lines, 0);
 	log_say(EV_PLUGIN_REFUSED, KV_NUM("n", 1));
 	assert_int_equal(lines, 1);
+	log_say(EV_ORDER_OBEYED, KV_NUM("n", 1));       /* whoever turned it down by an order is told on */
+	assert_int_equal(lines, 2);
 }
 
 int main(void)
