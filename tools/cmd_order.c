@@ -330,7 +330,7 @@ static int order_write(int argc, char **argv)
 		.text = "Writes an order to a device, for officers to sign. It is good for that device alone, once, until it expires, and only "
 			"until the device has obeyed another.\n"
 			"COMMAND is settings, with all settings that are to differ from the device's file as SECTION.NAME=VALUE (none: as in the "
-			"file); log-level, with debug, info, warning or error; quarantine, with on or off; renew, which has its CA certify a new "
+			"file); log-level, with debug, info, warning, error or file (as in the file); quarantine, with on or off; renew, which has its CA certify a new "
 			"key; wipe, which destroys its keys; or report, which needs no signature.",
 		.example = "pullcord order write wipe icu3-nc1 --user opa --out wipe.order\n"
 			   "pullcord order write settings icu3-nc1 throttle.burst=20 throttle.per_minute=90 --user opa --out set.order\n"

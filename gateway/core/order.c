@@ -18,7 +18,7 @@ bool order_is_forged(enum order_verdict v)
 #define ANY "*"
 static const char *const details[] = {
 #define KIND(name) [PULLCORD__V1__COMMAND_KIND__COMMAND_##name]
-	KIND(REPORT) = "", KIND(SETTINGS) = ANY, KIND(RENEW) = "", KIND(LOG_LEVEL) = "debug|info|warning|error",
+	KIND(REPORT) = "", KIND(SETTINGS) = ANY, KIND(RENEW) = "", KIND(LOG_LEVEL) = "debug|info|warning|error|file",
 	KIND(QUARANTINE) = "on|off", KIND(WIPE) = "",
 #undef KIND
 };

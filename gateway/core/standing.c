@@ -134,7 +134,7 @@ void standing_obey(struct standing *s, const struct order *o, const uint8_t nonc
 		must(span_text(o->detail, s->settings, sizeof(s->settings)));
 		break;
 	case PULLCORD__V1__COMMAND_KIND__COMMAND_LOG_LEVEL:
-		must(span_text(o->detail, s->log_level, sizeof(s->log_level)));
+		must(span_text(span_is(o->detail, "file") ? SPAN_LIT("") : o->detail, s->log_level, sizeof(s->log_level)));
 		break;
 	case PULLCORD__V1__COMMAND_KIND__COMMAND_QUARANTINE:
 		s->quarantined = span_is(o->detail, "on");
