@@ -240,11 +240,11 @@ static enum err take_event(struct port *p, const struct event *e)
 	if (g->stopping)
 		return ERR_CLOSED;
 	TRY(message_check(e));
-	if (held_back(g, e->kind == EVENT_ALERT ? flight_tier((int)e->alert.priority) : FLIGHT_TIERS - 1))
-		return ERR_DENIED;
 	seen = outbox_seen(g->outbox, e->source, e->source_id, &e->digest);
 	if (seen == SEEN_SAME)
 		return repeated(p, e);
+	if (held_back(g, e->kind == EVENT_ALERT ? flight_tier((int)e->alert.priority) : FLIGHT_TIERS - 1))
+		return ERR_DENIED;
 	if (seen == SEEN_OTHER)
 		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
 			KV_SPAN("id", e->source_id));
