@@ -114,7 +114,7 @@ static const struct remedy {
 	{ OK, "" },
 }, orders_remedies[] = {
 	{ ERR_NOT_FOUND, "; the file must be there, or the folder it is to be made in" },
-	{ ERR_DENIED, "; this user must be able to read it, and to write into the folder" },
+	{ ERR_DENIED, "; it must be a file, ours or root's, that nobody else may write; the folder must be ours to write" },
 	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as pullcord order key prints it" },
 	{ ERR_KEY, "; a letter of the key is wrong" },
 	{ ERR_EXISTS, "; an officer stands there twice" },

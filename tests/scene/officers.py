@@ -37,6 +37,7 @@ def _(stage, device):
     officers = gateway.home / "officers"
     lines = [house.tool("order", "key", "--name", f"mercy/officer/{o}", "--out", key(stage, o)).stdout for o in OFFICERS]
     officers.write_text("".join(lines))
+    officers.chmod(0o644)
     house.tool("order", "key", "--name", "mercy/officer/ben", "--out", key(stage, "eve"))
     with open(gateway.ini, "a") as file:
         file.write(f"\n[orders]\nofficers = {officers}\nfolder = {gateway.home}/orders\nstay_s = 1\n")

@@ -36,6 +36,7 @@ static int make_wiped(void **state)
 	file = fopen(standing_path, "w");
 	fwrite(bytes, 1, out.n, file);
 	fclose(file);
+	assert_int_equal(chmod(standing_path, 0600), 0);
 	strcpy(conf.uplink_host, "first.example");
 	strcpy(conf.uplink_others, "second.example");
 	assert_int_equal(open_orders(), OK);

@@ -31,6 +31,7 @@ static inline void make_officers(void)
 		fprintf(f, "%s\n", vkey);
 	}
 	fclose(f);
+	assert_int_equal(chmod(conf.orders_officers, 0644), 0);
 }
 
 /* Names all files in the scratch folder, and makes those that must be there. */

@@ -345,6 +345,7 @@ static void in_quarantine_only_emergencies_pass(void **state)
 	push_medium("1", 1, PHASE(START));      /* committed and not yet sent when it comes */
 	obeyed(KIND(QUARANTINE), "on");
 	assert_int_equal(push(alert("2", 2, PRIORITY(MEDIUM), PHASE(START))), ERR_DENIED);
+	push_medium("1", 1, PHASE(START));      /* said once more: it is safe here, as its source was told */
 	push_high("3", 3);
 	run();
 	assert_string_equal(read_alert(sent("/alert/high/", 0))->text, "SpO2 low");
@@ -437,6 +438,7 @@ static void what_was_begun_is_done_after_a_restart(void **state)
 		assert_int_equal(standing_write(&when_asked, &out), OK);   /* as if the power had gone then */
 		fwrite(out.p, 1, out.n, file);
 		fclose(file);
+		assert_int_equal(chmod(standing_path, 0600), 0);
 	}
 	able = true;
 	assert_int_equal(open_orders(), OK);
@@ -445,6 +447,8 @@ static void what_was_begun_is_done_after_a_restart(void **state)
 	assert_non_null(state_of(1, OUTCOME(DONE)));
 	assert_int_equal(asked, 2);
 	assert_string_equal(on_disk().log_level, "debug");
+	obeyed(KIND(LOG_LEVEL), "file");
+	assert_string_equal(on_disk().log_level, "");
 }
 
 static void a_certificate_is_renewed_when_ordered(void **state)
@@ -601,6 +605,19 @@ static void an_officer_who_leaves_is_struck_off(void **state)
 	assert_non_null(refused_for(ORDER_UNARMED));
 }
 
+static void who_may_write_the_list_is_no_stranger(void **state)
+{
+	unsigned line;
+
+	(void)state;
+	assert_int_equal(orders_check(&conf, &line), OK);
+	assert_int_equal(chmod(conf.orders_officers, 0664), 0);
+	assert_int_equal(orders_check(&conf, &line), ERR_DENIED);
+	assert_int_equal(remove(conf.orders_officers), 0);
+	assert_int_equal(mkfifo(conf.orders_officers, 0600), 0);        /* nobody ever writes there */
+	assert_int_equal(orders_check(&conf, &line), ERR_DENIED);
+}
+
 static void without_officers_nobody_is_obeyed(void **state)
 {
 	struct orderfile f;
@@ -643,6 +660,7 @@ int main(void)
 		WITH_ORDERS(what_is_damaged_is_not_taken_for_nothing),
 		WITH_ORDERS(an_officer_who_leaves_is_struck_off),
 		WITH_ORDERS(a_misspelt_officer_changes_nothing_that_was_ordered),
+		WITH_ORDERS(who_may_write_the_list_is_no_stranger),
 		WITH_ORDERS(without_officers_nobody_is_obeyed),
 	};
 
