@@ -267,6 +267,53 @@ static void forged_ones_are_told_and_change_nothing(void **state)
 	assert_int_equal(asked, 0);
 }
 
+enum altered { DEVICE, TENANT, KIND_OF, NONCE, EXPIRY, ALTERED };
+
+static void alter(struct warrant *w, enum altered what)
+{
+	if (what == DEVICE)
+		w->device = SPAN_LIT("nc-2");
+	else if (what == TENANT)
+		w->tenant = SPAN_LIT("grace");
+	else if (what == KIND_OF)
+		w->kind = KIND(RENEW);
+	else if (what == NONCE)
+		w->nonce[0] ^= 1;
+	else
+		w->expires_us = fake_real(NULL) - 1;
+}
+
+/* Threat model, case 13, on its way from the broker: both officers have signed, but not this wipe of this device. */
+static void a_wipe_that_was_signed_as_another_is_refused(void **state)
+{
+	static const enum order_verdict why[ALTERED] = {
+		[DEVICE] = ORDER_SIGNATURE, [TENANT] = ORDER_SIGNATURE, [KIND_OF] = ORDER_SIGNATURE, [NONCE] = ORDER_NONCE,
+		[EXPIRY] = ORDER_EXPIRED,
+	};
+
+	(void)state;
+	for (int what = 0; what < ALTERED; what++) {
+		struct orderfile f, other;
+		struct warrant w;
+
+		write_order(&f, KIND(WIPE), "", 2);
+		w = f.w;
+		alter(&w, (enum altered)what);
+		assert_int_equal(orderfile_begin(&w, &other), OK);
+		for (int i = 0; i < 2; i++)
+			assert_int_equal(orderfile_sign(&other, span_str(officer_name[i]), officer_secret[i]), OK);
+		memcpy(f.by[0].sig, other.by[0].sig, SIGN_BYTES);
+		memcpy(f.by[1].sig, other.by[1].sig, SIGN_BYTES);
+		send(what >= NONCE ? &other : &f);
+		assert_non_null(refused_for(why[what]));
+		assert_int_equal(asked, 0);
+		write_order(&f, KIND(WIPE), "", 1);     /* so that the next is told anew */
+		send(&f);
+		assert_non_null(refused_for(ORDER_TOO_FEW));
+	}
+	assert_int_equal(on_disk().executed, 0);
+}
+
 /* The broker says that it is `us`, to a gateway that has nothing else to hear. */
 static void broker_time(int64_t us)
 {
@@ -646,6 +693,7 @@ int main(void)
 		WITH_ORDERS(what_is_there_is_not_refused),
 		WITH_ORDERS(what_fails_is_said_to_have_failed),
 		WITH_ORDERS(forged_ones_are_told_and_change_nothing),
+		WITH_ORDERS(a_wipe_that_was_signed_as_another_is_refused),
 		WITH_ORDERS(nobody_turns_back_time_for_an_order),
 		WITH_ORDERS(what_the_broker_said_before_is_past),
 		WITH_ORDERS(what_is_no_time_is_ignored),
