@@ -50,6 +50,7 @@ struct daemon {
 	struct gateway *gateway;
 	struct farewell *farewell;      /* instead of the gateway */
 	bool stop_due;                  /* a wipe was ordered */
+	uint32_t undelivered;           /* messages, then */
 	struct input *input[CONF_INPUTS_MAX];
 	struct vigil vigil;
 };
@@ -346,6 +347,7 @@ static bool obey(void *ctx, Pullcord__V1__CommandKind kind)
 	if (kind != PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE)
 		return reload(d);
 	d->stop_due = true;
+	d->undelivered = pipeline_queued(d->gateway);
 	return true;
 }
 
@@ -522,7 +524,7 @@ static enum err wipe_on(struct daemon *d, bool *over)
 {
 	char left[WIPE_TEXT_MAX];
 
-	TRY(wipe_store(d->orders, &d->conf, &(struct shred_watch){ alive, d }, clock_real_us(d)));
+	TRY(wipe_store(d->orders, &d->conf, &(struct shred_watch){ alive, d }, d->undelivered, clock_real_us(d)));
 	TRY(open_farewell(d));
 	say_farewell(d);
 	loop_run(d->loop);

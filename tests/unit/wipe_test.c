@@ -67,7 +67,7 @@ static void store_receipt_silence(void **state)
 {
 	(void)state;
 	assert_int_equal(open_orders(), OK);
-	assert_int_equal(wipe_store(orders, &conf, &watch, real), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, 0, real), OK);
 	assert_false(is_there(conf.gateway_root_key) || is_there(conf.gateway_outbox));
 	assert_true(is_there(conf.uplink_keyfile));
 	assert_int_equal(on_disk().wipe, WIPE_TOLD);
@@ -84,15 +84,16 @@ static void what_is_left_is_said(void **state)
 	(void)state;
 	strcpy(conf.gateway_root_key, "credential:outbox.key");
 	assert_int_equal(open_orders(), OK);
-	assert_int_equal(wipe_store(orders, &conf, &watch, real), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, 3, real), OK);
 	assert_int_equal(on_disk().last.outcome, OUTCOME(FAILED));
 	assert_non_null(strstr(on_disk().last.text, "credential:outbox.key"));
+	assert_non_null(strstr(on_disk().last.text, "; 3 messages that no broker had"));
 }
 
 /* One life of it, as short as the parent lets it be. */
 static void live(void)
 {
-	bool good = open_orders() == OK && wipe_store(orders, &conf, &watch, real) == OK && wipe_silence(orders, &conf, &watch, left) == OK;
+	bool good = open_orders() == OK && wipe_store(orders, &conf, &watch, 0, real) == OK && wipe_silence(orders, &conf, &watch, left) == OK;
 
 	_exit(good ? 0 : 1);
 }
