@@ -413,14 +413,14 @@ static bool sent_of_code(const char *code)
 	return false;
 }
 
-static void what_waits_in_quarantine_is_sent_after_it(void **state)
+/* It was kept before the order came. */
+static void comes_up_quarantined_with_a_medium(void)
 {
 	struct orders *with = orders;
 
-	(void)state;
 	obeyed(KIND(QUARANTINE), "on");
 	pipeline_close(&g);
-	orders = NULL;                  /* kept before it came */
+	orders = NULL;
 	start();
 	push_medium("1", 1, PHASE(START));
 	run();
@@ -428,6 +428,12 @@ static void what_waits_in_quarantine_is_sent_after_it(void **state)
 	orders = with;
 	start();
 	come_up();
+}
+
+static void what_waits_in_quarantine_is_sent_after_it(void **state)
+{
+	(void)state;
+	comes_up_quarantined_with_a_medium();
 	for (int i = 0; i < 5; i++) {
 		now += 1000;
 		run();
@@ -442,19 +448,8 @@ static void what_waits_in_quarantine_is_sent_after_it(void **state)
 /* The beginning of a condition waits, and then it becomes an emergency. */
 static void what_waits_holds_up_no_emergency(void **state)
 {
-	struct orders *with = orders;
-
 	(void)state;
-	obeyed(KIND(QUARANTINE), "on");
-	pipeline_close(&g);
-	orders = NULL;
-	start();
-	push_medium("1", 1, PHASE(START));
-	run();
-	pipeline_close(&g);
-	orders = with;
-	start();
-	come_up();
+	comes_up_quarantined_with_a_medium();
 	assert_false(sent_of_code("MDC_EVT_LO"));
 	push_high("2", 1);
 	run();

@@ -414,6 +414,17 @@ static void what_was_set_aside_flies_in_the_order_it_was_said(void **state)
 	assert_true(place_of("a1") < place_of("a2"));
 }
 
+static void goes_and_comes(void)
+{
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
+	run();
+	now += 200;
+	run();
+	come_up();
+	now += 1000;
+	run();
+}
+
 /* Nobody has to think of it when a policy was mended. */
 static void what_was_set_aside_is_tried_again_by_itself(void **state)
 {
@@ -432,32 +443,14 @@ static void what_was_set_aside_is_tried_again_by_itself(void **state)
 	for (unsigned i = 20; i < 28; i++)
 		ack(sent("/alert/high/", i), 0x87);
 	assert_int_equal(pipeline_queued(g), 0);
-	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
-	run();
-	now += 200;
-	run();
-	come_up();
-	now += 1000;
-	run();
+	goes_and_comes();
 	assert_int_equal(pipeline_queued(g), 8);
 	for (unsigned i = 28; i < 36; i++)
 		ack(sent("/alert/high/", i), 0x87);
-	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
-	run();
-	now += 200;
-	run();
-	come_up();
-	now += 1000;
-	run();
+	goes_and_comes();
 	assert_int_equal(pipeline_queued(g), 0);       /* not more often for a connection that comes and goes */
 	now += 300000;
-	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "test" });
-	run();
-	now += 200;
-	run();
-	come_up();
-	now += 1000;
-	run();
+	goes_and_comes();
 	assert_int_equal(pipeline_queued(g), 8);
 	stored(sent("/alert/high/", 36), PULLCORD__V1__PARTY__PARTY_BROKER);
 	run();
