@@ -11,7 +11,8 @@
 #define RUN_MS 1000
 #define ANSWER_MS 30000                 /* connected, and nothing comes back: once more */
 
-_Static_assert(2 * (STANDING_TEXT_MAX + STANDING_CERT_MAX + STANDING_SIGN_MAX + 1024) <= UPLINK_WILL_MAX, "a will has room for two receipts");
+_Static_assert(2 * (STANDING_TEXT_MAX + STANDING_CERT_MAX + STANDING_SIGN_MAX + 1024) <= UPLINK_WILL_MAX,
+	       "a will has room for two receipts");
 
 struct farewell {
 	struct farewell_spec spec;
@@ -116,7 +117,10 @@ static void lost(struct farewell *f, const char *why)
 }
 
 /* A broker has it in memory first, and on disk after a while: until then it is told again to whoever comes back without it. */
-static bool had_time(const struct farewell *f) { return f->since_ms && now_ms(f) - f->since_ms >= f->spec.conf->orders_stay_s * 1000LL; }
+static bool had_time(const struct farewell *f)
+{
+	return f->since_ms && now_ms(f) - f->since_ms >= f->spec.conf->orders_stay_s * 1000LL;
+}
 
 static void acked(struct farewell *f, const struct uplink_event *u)
 {

@@ -1,5 +1,6 @@
 /* farewell: a wiped device's last word. Its store is gone; all it does is to come to a broker, with the certificate it still
- * has, and say what became of the wipe, until one has that and stay_s of [orders] later still has. Then it hangs up, politely, so that its will is not published.
+ * has, and say what became of the wipe, until one has that and stay_s of [orders] later still has. Then it hangs up,
+ * politely, so that its will is not published.
  * Which brokers, how often, how long to wait: as ever. The caller brings clocks and an uplink, and calls farewell_run(). */
 #ifndef PULLCORD_FAREWELL_H
 #define PULLCORD_FAREWELL_H

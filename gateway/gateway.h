@@ -71,7 +71,10 @@ static inline uint32_t random32(void)
 }
 
 /* In quarantine only what is life-critical is taken and sent. */
-static inline bool held_back(const struct gateway *g, unsigned tier) { return tier >= FLIGHT_TIER_CALM && orders_quarantined(g->spec.orders); }
+static inline bool held_back(const struct gateway *g, unsigned tier)
+{
+	return tier >= FLIGHT_TIER_CALM && orders_quarantined(g->spec.orders);
+}
 
 /* To the inputs of that name which are open. */
 void gateway_answer(struct gateway *g, const struct answer *a, struct span input);

@@ -1,11 +1,12 @@
 /* flight: which messages of the outbox are on their way, which is next, and when one may be forgotten.
  *
  * More important tiers first, each in its own order; but what is said of one condition goes out in the order it was said,
- * so that an urgent end takes its calm beginning along, and waits with it when the broker refused that for now. At most `window` messages unanswered at a time. Observations are
- * safe when the broker acknowledged them; an alert only on its StoredReceipt, because the broker's acknowledgement does
- * not survive its crash: it frees the window, but without receipt the alert is sent again, under the same id, after
- * FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table (flight.c). After the connection is lost
- * everything is sent again; a calm message that it was lost with twice holds up nothing urgent any more. One block, nothing allocated after. Pure: the caller brings the time. */
+ * so that an urgent end takes its calm beginning along, and waits with it when the broker refused that for now. At most
+ * `window` messages unanswered at a time. Observations are safe when the broker acknowledged them; an alert only on its
+ * StoredReceipt, because the broker's acknowledgement does not survive its crash: it frees the window, but without receipt the
+ * alert is sent again, under the same id, after FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table
+ * (flight.c). After the connection is lost everything is sent again; a calm message that it was lost with twice holds up nothing
+ * urgent any more. One block, nothing allocated after. Pure: the caller brings the time. */
 #ifndef PULLCORD_FLIGHT_H
 #define PULLCORD_FLIGHT_H
 

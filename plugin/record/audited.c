@@ -388,7 +388,8 @@ static bool same_delivery(const struct fold *f, const struct happening *h)
 {
 	const Pullcord__V1__AuditEvent *e = &f->event;
 
-	return e->type == h->type && span_eq(span(f->whom, f->whom_n), cut(h->patient, sizeof(f->whom))) && h->message && e->message.len == sizeof(*h->message) &&
+	return e->type == h->type && span_eq(span(f->whom, f->whom_n), cut(h->patient, sizeof(f->whom))) &&
+	       h->message && e->message.len == sizeof(*h->message) &&
 	       memcmp(e->message.data, h->message, sizeof(*h->message)) == 0 && e->outcome == h->outcome &&
 	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical &&
 	       span_eq(span(e->policy.data, e->policy.len), span(h->policy, h->policy ? 16 : 0)) &&
