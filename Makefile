@@ -53,7 +53,7 @@ tools_libs := -lmosquitto -lssl $(plugin_libs)
 
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 
-.PHONY: all test demo bench soak rules fuzz deps install clean help tests
+.PHONY: all test demo bench soak interop rules fuzz deps install clean help tests
 all: $(products) ## the plugin, the gateway and the tool
 
 $(B)/mosquitto_pullcord.so: $(plugin_obj) $(proto_obj)
@@ -191,6 +191,11 @@ soak_all = python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(KILLS),
 
 soak: deps-present all $(if $(filter record,$(ONLY)),$(B)/tests/fault/record_crash_test) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, S=300 ONLY=flood
 	$(Q)$(or $(soak_$(ONLY)),$(soak_all))
+
+# Not a part of `test`: Go is larger than all else together that is installed.
+interop: deps-present all $(B)/tests/audit/maker ## Go's own note and tlog check a record's tiles, notes, proofs and cosignatures
+	$(Q)dpkg-query -W golang-go golang-golang-x-mod-dev >/dev/null 2>&1 || $(MAKE) deps packages="golang-go golang-golang-x-mod-dev"
+	$(Q)python3 tests/run.py tests/interop/go_test.py
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)
