@@ -6,6 +6,7 @@
 #include "acts.h"
 #include "command.h"
 #include "directory.h"
+#include "history.h"
 #include "policy.h"
 #include "record.h"
 #include "shadow.h"
@@ -45,6 +46,7 @@ struct admin {
 	const struct policy *policy;    /* in force */
 	const struct shadow *shadow;    /* on trial; NULL: none */
 	struct record *record;
+	struct history *history;    /* NULL: not open */
 	struct acts *acts;          /* that wait for a second person */
 	Pullcord__V1__Party party;  /* whose request it is */
 	const char *id, *address;   /* where they speak from; NULL: not known, so roles bound to networks are not held */

@@ -31,7 +31,8 @@ bool command_acts(enum command c);                /* it does more than look */
 #define FIELDS(FIELD)                                                                                                  \
 	FIELD(USER, "username", WORD) FIELD(DEVICE, "device", WORD) FIELD(ROLE, "rolename", WORD)                      \
 	FIELD(NAME, "name", WORD) FIELD(VALUE, "value", WORD) FIELD(CHANNEL, "channel", WORD)                          \
-	FIELD(PATIENT, "patient", WORD) FIELD(AFTER, "after", PLACE) FIELD(TEXTNAME, "textname", TEXT)                  \
+	FIELD(PATIENT, "patient", WORD) FIELD(UNIT, "unit", WORD) FIELD(AFTER, "after", PLACE)                          \
+	FIELD(TEXTNAME, "textname", TEXT)                                                                               \
 	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ADDRESS, "address", TEXT) FIELD(ACCESS, "access", TEXT)                        \
 	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \

@@ -36,6 +36,7 @@ struct control {
 	struct trial trial;
 	const struct shadow *shadow;    /* the same of this one */
 	struct record *record;          /* NULL: not open yet; set before the first request */
+	struct history *history;        /* the same */
 	struct acts acts;               /* the thread's: that wait for a second person */
 	_Atomic int trouble, written;
 	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
@@ -158,7 +159,7 @@ static void request(struct control *c, const struct job *j)
 	struct control_result *r = j->result;
 	struct asking asking = { c, r };
 	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .shadow = c->shadow,
-			   .record = c->record, .acts = &c->acts,
+			   .record = c->record, .history = c->history, .acts = &c->acts,
 			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us(),
 			   .first = on_record_first, .first_ctx = &asking };
 
@@ -404,10 +405,11 @@ void control_result_free(struct control_result **r)
 
 /* ---- asking ------------------------------------------------------------------------------------------------------ */
 
-void control_keep(struct control *c, struct record *r)
+void control_keep(struct control *c, struct record *r, struct history *h)
 {
 	pthread_mutex_lock(&c->lock);
 	c->record = r;
+	c->history = h;
 	pthread_mutex_unlock(&c->lock);
 }
 

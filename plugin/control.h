@@ -48,8 +48,9 @@ struct control_result {
 	struct control_result *next;
 };
 
-/* Who wants to change segments of the record asks it; before anything is asked of control. It must outlive that. */
-void control_keep(struct control *c, struct record *r);
+/* Who wants to change segments of the record asks it, and who wants what can be read back erased asks the history; before
+ * anything is asked of control. They must outlive that. */
+void control_keep(struct control *c, struct record *r, struct history *h);
 
 /* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
  * The directory must outlive it. */

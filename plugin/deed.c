@@ -625,6 +625,46 @@ static void deed_set_policy(struct work *w, const struct order *o)
 		deed_put_policy(w, o, text);
 }
 
+/* ---- what can be read back --------------------------------------------------------------------------------------------- */
+
+/* Of which place, in words of a topic. */
+static void put_place(const struct work *w, const struct order *o, struct put *out)
+{
+	static const struct { enum field field; const char *level; } rows[] = {
+		{ FIELD_CHANNEL, "channel" }, { FIELD_PATIENT, "patient" }, { FIELD_USER, "user" }, { FIELD_UNIT, "unit" },
+	};
+	size_t i = 0;
+
+	while (!order_has(o, rows[i].field))    /* one was given */
+		i++;
+	put_fmt(out, "%s/%s/%.*s", w->tenant, rows[i].level, SPAN_FMT(o->text[rows[i].field]));
+}
+
+static void deed_erase_history(struct work *w, const struct order *o)
+{
+	uint8_t room[3 * (WORD_BYTES_MAX + 1)];
+	struct put place = put(room, sizeof(room));
+	uint64_t keys;
+	enum err e;
+
+	put_place(w, o, &place);
+	must(put_end(&place) == OK);
+	if (!o->text[FIELD_REASON].n) {
+		work_fail(w, "it needs a \"reason\"");
+		return;
+	}
+	e = w->a->history ? history_erase(w->a->history, put_span(&place), &keys) : ERR_CLOSED;
+	if (e == ERR_BUSY)
+		work_fail(w, "what was kept by an earlier version is being sealed anew: try again in a minute");
+	else if (e != OK)
+		work_fail_err(w, e, "destroy the keys");
+	if (w->why[0])
+		return;
+	reply_number(w->r, "keys", keys);
+	work_tell(w, "history of %.*s: %llu keys destroyed: %.*s", SPAN_FMT(put_span(&place)), (unsigned long long)keys,
+		  SPAN_FMT(o->text[FIELD_REASON]));
+}
+
 /* ---- which command is which ------------------------------------------------------------------------------------------- */
 
 static void (*const deeds[])(struct work *w, const struct order *o) = {
@@ -649,6 +689,7 @@ static void (*const deeds[])(struct work *w, const struct order *o) = {
 	[COMMAND_GET_SHADOW] = deed_get_shadow, [COMMAND_PROMOTE_SHADOW] = deed_promote_shadow,
 	[COMMAND_HOLD_SEGMENTS] = deed_segments, [COMMAND_RELEASE_SEGMENTS] = deed_segments,
 	[COMMAND_ERASE_SEGMENTS] = deed_segments, [COMMAND_LIST_REQUESTS] = deed_list_requests,
+	[COMMAND_ERASE_HISTORY] = deed_erase_history,
 	[COMMAND_WHO_CAN] = deed_who_can, [COMMAND_EXPLAIN] = deed_explain,
 };
 

@@ -222,13 +222,13 @@ static enum err open_all(struct opening *o)
 		return ERR_FULL;
 	TRY(open_directory(o));
 	TRY(open_record(o));
-	control_keep(g->control, g->record);
 	TRY(open_anomaly(o));
 	TRY(begin_journal(o));
 	TRY(tally_open(put_on_record, g, &g->tally));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
 	history_retain(g->history, &o->spec->past);
+	control_keep(g->control, g->record, g->history);
 	return password_open(&g->passwords);
 }
 
@@ -812,6 +812,10 @@ static void watch_threads(struct guard *g)
 	if (history_unnoted(g->history) != g->unnoted_was)
 		log_say(EV_HISTORY_SHORT, KV_NUM("messages", history_unnoted(g->history) - g->unnoted_was));
 	g->unnoted_was = history_unnoted(g->history);
+	if (history_keys_refused(g->history) != g->keys_refused_was)
+		log_say(EV_HISTORY_KEYS_REFUSED, KV_STR("file", "history.mdb-keys"),
+			KV_NUM("keys", history_keys_refused(g->history) - g->keys_refused_was));
+	g->keys_refused_was = history_keys_refused(g->history);
 	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
 	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
 	say_trouble(EV_LOCK_NOT_KEPT, locks_trouble(g->locks), &g->locks_was);

@@ -120,7 +120,7 @@ struct guard {
 	enum record_state record_was;   /* what was last said of them in the log */
 	enum err history_was, owners_was, directory_was, control_was, locks_was, witnesses_was;
 	enum record_disk disk_was;
-	uint64_t evicted_was, unnoted_was;
+	uint64_t evicted_was, unnoted_was, keys_refused_was;
 	bool record_out;                /* it had stopped at the last tick or publish */
 	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */

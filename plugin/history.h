@@ -80,6 +80,9 @@ size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct i
 void history_retain(struct history *h, const struct past_keep *keep);
 void history_note(struct history *h, const struct topic *t, const struct id *id, int64_t now_us, struct span payload);
 uint64_t history_unnoted(const struct history *h);
+/* shelf_keys_refused(); shelf_erase(), which other threads may call, and which leaves alerts that are open alone. */
+uint64_t history_keys_refused(const struct history *h);
+enum err history_erase(struct history *h, struct span place, uint64_t *keys) MUST_USE;
 /* shelf_look(), shelf_looked(). */
 void history_look(struct history *h, struct shelf_look *l);
 struct shelf_look *history_looked(struct history *h);

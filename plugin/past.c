@@ -42,20 +42,47 @@ enum past_class past_class_of(enum topic_kind kind)
 	return (enum past_class)i;
 }
 
-/* ---- rows: class u8 | id 16 | sealed; the number and the class are what it is sealed to ---- */
+/* ---- rows: class u8, KEYED | id 16 | place 8, again u8: which key of its month | sealed. Its number and all before that is what
+ * it is sealed to. Those of before have neither KEYED nor a key of their own. ---- */
 
-#define HEAD_BYTES (1 + ID_BYTES)
+#define KEYED 0x80
+#define OLD_BYTES (1 + ID_BYTES)
+#define HEAD_BYTES (OLD_BYTES + PAST_KEY_NAME_BYTES - PAST_KEY_HEAD)
 #define SEALED_TO_BYTES (8 + HEAD_BYTES)
 #define CLEAR_MAX (1 + TOPIC_BYTES_MAX + READBACK_PAYLOAD_MAX)
+
+static bool is_keyed(struct span value) { return value.n && (value.p[0] & KEYED); }
+static unsigned class_of(struct span value) { return value.n ? value.p[0] & ~KEYED : PAST_CLASSES; }
+static size_t head_bytes(struct span value) { return is_keyed(value) ? HEAD_BYTES : OLD_BYTES; }
 
 static struct span sealed_to(uint64_t number, struct span head, uint8_t out[SEALED_TO_BYTES])
 {
 	struct key64 k = key64(number);
 
 	memcpy(out, k.b, sizeof(k.b));
-	memcpy(out + sizeof(k.b), head.p, HEAD_BYTES);
-	return span(out, SEALED_TO_BYTES);
+	memcpy(out + sizeof(k.b), head.p, head.n);
+	return span(out, sizeof(k.b) + head.n);
 }
+
+static struct past_key_name key_name(uint64_t number, struct span value)
+{
+	unsigned month = past_month((int64_t)number);
+	struct past_key_name name = { { (uint8_t)(month >> 8), (uint8_t)month, (uint8_t)class_of(value) } };
+
+	memcpy(name.b + PAST_KEY_HEAD, value.p + OLD_BYTES, sizeof(name.b) - PAST_KEY_HEAD);
+	return name;
+}
+
+struct span past_place(struct span topic)
+{
+	size_t n = 0, levels = 0;
+
+	while (n < topic.n && (topic.p[n] != '/' || ++levels < 3))
+		n++;
+	return span(topic.p, n);
+}
+
+#define ALL_ANEW SPAN_LIT("by month")       /* among ids: no row is of before */
 
 enum err past_open(struct past *p, struct txn *t)
 {
@@ -63,34 +90,77 @@ enum err past_open(struct past *p, struct txn *t)
 	enum err e = txn_last(t, p->table, &key, &value);
 
 	p->last = e == OK ? key64_value(key) : 0;
-	return e == ERR_NOT_FOUND ? OK : e;
+	if (e == ERR_NOT_FOUND)
+		return txn_put(t, p->ids, ALL_ANEW, SPAN_LIT(""));
+	p->anew = txn_get(t, p->ids, ALL_ANEW, &value) != OK;
+	return e;
+}
+
+/* What is sealed, and all it is sealed to; a block of its own. */
+static enum err seal_row(struct past *p, struct txn *t, unsigned class, const struct id *id, uint64_t number, struct span row,
+			 uint8_t **out)
+{
+	struct span topic = row.n && (size_t)row.p[0] < row.n ? span(row.p + 1, row.p[0]) : span(row.p, 0);
+	CLEANUP(free_cleanup) uint8_t *value = malloc(HEAD_BYTES + row.n + VAULT_EXTRA);
+	uint8_t to[SEALED_TO_BYTES];
+	const struct vault *key;
+	struct past_key_name name;
+
+	if (!value)
+		return ERR_FULL;
+	TRY(past_keys_take(p->keys, t, past_month((int64_t)number), (uint8_t)class, past_place(topic), &name, &key));
+	value[0] = (uint8_t)(class | KEYED);
+	memcpy(value + 1, id->b, ID_BYTES);
+	memcpy(value + OLD_BYTES, name.b + PAST_KEY_HEAD, sizeof(name.b) - PAST_KEY_HEAD);
+	TRY(vault_seal(key, sealed_to(number, span(value, HEAD_BYTES), to), row, value + HEAD_BYTES));
+	*out = value;
+	value = NULL;
+	return OK;
 }
 
 enum err past_put(struct past *p, struct txn *t, enum past_class class, const struct id *id, uint64_t at_us, struct span row)
 {
 	uint64_t number = at_us > p->last ? at_us : p->last + 1;
 	struct key64 key = key64(number);
-	size_t n = HEAD_BYTES + row.n + VAULT_EXTRA;
-	CLEANUP(free_cleanup) uint8_t *value = malloc(n);
-	uint8_t to[SEALED_TO_BYTES];
-	enum err e;
+	CLEANUP(free_cleanup) uint8_t *value = NULL;
+	struct span there;
+	enum err e = txn_get(t, p->ids, span(id->b, ID_BYTES), &there);
 
-	if (!value)
-		return ERR_FULL;
-	e = txn_add(t, p->ids, span(id->b, ID_BYTES), key64_span(&key));
-	if (e != OK)
-		return e == ERR_EXISTS ? OK : e;
-	value[0] = (uint8_t)class;
-	memcpy(value + 1, id->b, ID_BYTES);
-	TRY(vault_seal(p->vault, sealed_to(number, span(value, HEAD_BYTES), to), row, value + HEAD_BYTES));
-	TRY(txn_append(t, p->table, key64_span(&key), span(value, n)));
+	if (e != ERR_NOT_FOUND)
+		return e;
+	TRY(seal_row(p, t, class, id, number, row, &value));
+	TRY(txn_put(t, p->ids, span(id->b, ID_BYTES), key64_span(&key)));
+	TRY(txn_append(t, p->table, key64_span(&key), span(value, HEAD_BYTES + row.n + VAULT_EXTRA)));
 	p->last = number;
 	return OK;
 }
 
+/* `clear` has room for CLEAR_MAX. ERR_NOT_FOUND: its key was destroyed. */
+static enum err unseal(const struct past *p, struct txn *t, uint64_t number, struct span value, uint8_t *clear, struct span *out)
+{
+	size_t head = head_bytes(value);
+	const struct vault *key = p->before;
+	uint8_t to[SEALED_TO_BYTES];
+	struct past_key_name name;
+	struct span sealed;
+
+	if (value.n < head + VAULT_EXTRA || value.n - head - VAULT_EXTRA > CLEAR_MAX)
+		return ERR_CORRUPT;
+	if (is_keyed(value)) {
+		name = key_name(number, value);
+		TRY(past_keys_find(p->keys, t, &name, &key));
+	}
+	sealed = span(value.p + head, value.n - head);
+	TRY(vault_open(key, sealed_to(number, span(value.p, head), to), sealed, clear));
+	*out = span(clear, sealed.n - VAULT_EXTRA);
+	return OK;
+}
+
+static uint16_t keep_of(const struct past *p, unsigned class) { return class < PAST_CLASSES ? p->keep.of[class] : 0; }
+
 static bool is_over(const struct past *p, uint64_t number, struct span value, int64_t now_us)
 {
-	uint16_t keep = value.n && value.p[0] < PAST_CLASSES ? p->keep.of[value.p[0]] : 0;
+	uint16_t keep = keep_of(p, class_of(value));
 
 	return !keep || keep_until_us(keep, (int64_t)number) <= now_us;
 }
@@ -101,7 +171,7 @@ static enum err take_out(struct past *p, struct txn *t, struct span key, struct 
 	struct id id;
 	enum err e = OK;
 
-	if (value.n >= HEAD_BYTES) {
+	if (value.n >= OLD_BYTES) {
 		memcpy(id.b, value.p + 1, ID_BYTES);
 		e = txn_del(t, p->ids, span(id.b, ID_BYTES));
 	}
@@ -110,12 +180,94 @@ static enum err take_out(struct past *p, struct txn *t, struct span key, struct 
 	return txn_del(t, p->table, key64_span(&number));
 }
 
-enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *gone)
+/* ---- sweeping ---- */
+
+/* Of before: what it was sealed by cannot be destroyed. One that does not open is left as it is. */
+static enum err seal_anew(struct past *p, struct txn *t, uint64_t number, struct span value, unsigned *changed)
+{
+	CLEANUP(free_cleanup) uint8_t *clear = malloc(CLEAR_MAX), *fresh = NULL;
+	struct key64 key = key64(number);
+	unsigned class = class_of(value);
+	struct span row;
+	struct id id;
+
+	if (!clear)
+		return ERR_FULL;
+	if (unseal(p, t, number, value, clear, &row) != OK)
+		return OK;
+	memcpy(id.b, value.p + 1, ID_BYTES);
+	TRY(seal_row(p, t, class, &id, number, row, &fresh));
+	++*changed;
+	return txn_put(t, p->table, key64_span(&key), span(fresh, HEAD_BYTES + row.n + VAULT_EXTRA));
+}
+
+static bool has_lost_its_key(const struct past *p, struct txn *t, uint64_t number, struct span value)
+{
+	struct past_key_name name;
+
+	if (!is_keyed(value) || value.n < HEAD_BYTES)
+		return false;
+	name = key_name(number, value);
+	return past_keys_are_gone(p->keys, t, &name);
+}
+
+struct ends {
+	const struct past *p;
+	int64_t now_us;
+	unsigned oldest;                /* month of the oldest row */
+};
+
+static bool is_month_over(void *ctx, unsigned month, uint8_t class)
+{
+	const struct ends *x = ctx;
+	uint16_t keep = keep_of(x->p, class);
+
+	return month < x->oldest || !keep || keep_until_us(keep, past_month_end_us(month)) <= x->now_us;
+}
+
+static enum err sweep_keys(struct past *p, struct txn *t, int64_t now_us, unsigned *changed)
+{
+	struct ends x = { p, now_us, 0 };
+	struct span key, value;
+	unsigned ended;
+	enum err e = txn_seek(t, p->table, span(NULL, 0), &key, &value);
+
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	x.oldest = e == OK ? past_month((int64_t)key64_value(key)) : 0;
+	TRY(past_keys_sweep(p->keys, t, is_month_over, &x, &ended));
+	*changed += ended;
+	return OK;
+}
+
+static enum err sweep_row(struct past *p, struct txn *t, struct span key, struct span value, int64_t now_us, unsigned *changed)
+{
+	uint64_t number = key64_value(key);
+
+	if (is_over(p, number, value, now_us) || has_lost_its_key(p, t, number, value)) {
+		++*changed;
+		return take_out(p, t, key, value);
+	}
+	return is_keyed(value) ? OK : seal_anew(p, t, number, value, changed);
+}
+
+/* All round: what is of before now was read, but does not open. */
+static enum err end_round(struct past *p, struct txn *t, unsigned *changed)
+{
+	p->swept = 0;
+	if (!p->anew)
+		return OK;
+	p->anew = false;
+	++*changed;
+	return txn_put(t, p->ids, ALL_ANEW, SPAN_LIT(""));
+}
+
+enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *changed)
 {
 	struct span key, value;
 	enum err e = OK;
 
-	*gone = 0;
+	*changed = 0;
 	for (unsigned i = 0; i < PAST_SWEEP_ROWS; i++) {
 		struct key64 at = key64(p->swept);
 
@@ -123,14 +275,12 @@ enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *gon
 		if (e != OK)
 			break;
 		p->swept = key64_value(key);
-		if (!is_over(p, p->swept, value, now_us))
-			continue;
-		TRY(take_out(p, t, key, value));
-		++*gone;
+		TRY(sweep_row(p, t, key, value, now_us, changed));
 	}
 	if (e == ERR_NOT_FOUND)
-		p->swept = 0;           /* all round */
-	return e == ERR_NOT_FOUND ? OK : e;
+		e = end_round(p, t, changed);
+	TRY(e);
+	return sweep_keys(p, t, now_us, changed);
 }
 
 enum err past_shed(struct past *p, struct txn *t, unsigned n, unsigned *gone)
@@ -151,6 +301,7 @@ enum err past_shed(struct past *p, struct txn *t, unsigned n, unsigned *gone)
 
 struct looking {
 	const struct past *p;
+	struct txn *txn;
 	const struct readback *want;
 	struct topic filter[READBACK_FILTERS_MAX];
 	uint8_t *clear;                 /* CLEAR_MAX */
@@ -161,15 +312,11 @@ struct looking {
 
 static enum err open_row(struct looking *l, uint64_t number, struct span value, struct span *topic, struct span *payload)
 {
-	struct span sealed;
-	uint8_t to[SEALED_TO_BYTES];
+	struct span row;
 	struct cur c;
 
-	if (value.n < HEAD_BYTES + VAULT_EXTRA || value.n - HEAD_BYTES - VAULT_EXTRA > CLEAR_MAX)
-		return ERR_CORRUPT;
-	sealed = span(value.p + HEAD_BYTES, value.n - HEAD_BYTES);
-	TRY(vault_open(l->p->vault, sealed_to(number, value, to), sealed, l->clear));
-	c = cur(span(l->clear, sealed.n - VAULT_EXTRA));
+	TRY(unseal(l->p, l->txn, number, value, l->clear, &row));
+	c = cur(row);
 	*topic = cur_take(&c, cur_u8(&c));
 	*payload = cur_take(&c, c.left.n);
 	return cur_end(&c);
@@ -272,7 +419,7 @@ enum err past_look(struct past *p, struct txn *t, const struct readback *want, i
 		   struct readback_page *out)
 {
 	CLEANUP(free_cleanup) uint8_t *clear = malloc(CLEAR_MAX);
-	struct looking l = { .p = p, .want = want, .clear = clear, .bytes = bytes, .page = out };
+	struct looking l = { .p = p, .txn = t, .want = want, .clear = clear, .bytes = bytes, .page = out };
 	uint64_t after = want->after;
 	enum err e = OK;
 

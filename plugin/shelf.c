@@ -19,8 +19,9 @@
 #define ROUNDS_MAX 8            /* of shedding, for one commit */
 #define DEFERRED_MAX 64         /* commits that a look waits for */
 
-enum { TABLE_KEPT, TABLE_PAST, TABLE_PAST_IDS };
-static const char *const tables[] = { "kept", "past", "past_ids", NULL };
+enum { TABLE_KEPT, TABLE_PAST, TABLE_PAST_IDS, TABLE_PAST_KEYS };
+static const char *const tables[] = { "kept", "past", "past_ids", "past_keys", NULL };
+#define VERSION 2               /* 1: what can be read back had no keys of its own */
 
 enum job_kind { JOB_PUT, JOB_DEL, JOB_AGAIN, JOB_PAST };
 
@@ -28,6 +29,7 @@ struct job {
 	struct job *next;
 	enum job_kind kind;
 	bool sealed;
+	bool unsealed;              /* PAST: there is no key for it, so it is lost */
 	enum past_class class;
 	uint64_t number;            /* PAST: when it came, µs */
 	struct id id;
@@ -47,6 +49,7 @@ struct shelf {
 	struct job *owed;           /* the caller's thread: taken from `done` */
 	struct jobs held;           /* the writer's: puts that wait for room */
 	struct past past;           /* the writer's, but for what is kept, which is under the lock */
+	struct past_keys *keys;     /* the same */
 	struct past_keep keep;
 	bool told;                  /* ...how long: until then nothing is swept out */
 	int64_t swept_ms;
@@ -56,12 +59,18 @@ struct shelf {
 	struct shelf_look *asked, **last_asked, *looked, **last_looked;
 	size_t past_waiting;        /* bytes */
 	uint64_t past_lost;
+	struct {
+		bool asked;
+		char place[TOPIC_BYTES_MAX + 1];
+		uint64_t keys;
+		enum err err;
+	} erase;
 	bool stop, running;
 	_Atomic int trouble;
 	atomic_bool any_done;       /* there is something in `done`: a look without the lock */
 	atomic_bool any_looked;
 	pthread_mutex_t lock;
-	pthread_cond_t more;
+	pthread_cond_t more, erased;
 	pthread_t thread;
 };
 
@@ -190,14 +199,59 @@ static void take_noted(struct shelf *s, struct jobs *now)
 	}
 }
 
-static void sweep(struct shelf *s)
+/* New keys are on the disk before what they seal is. */
+static enum err commit(struct shelf *s, struct txn **t)
+{
+	TRY(past_keys_flush(s->keys));
+	return txn_commit(t);
+}
+
+static enum err sweep_some(struct shelf *s, unsigned *changed)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	unsigned gone = 0;
+
+	TRY(txn_begin_write(s->store, &t));
+	TRY(past_sweep(&s->past, t, clock_us(CLOCK_REALTIME), changed));
+	return *changed ? commit(s, &t) : OK;
+}
+
+static void sweep(struct shelf *s)
+{
+	const struct past was = s->past;
+	unsigned changed = 0;
 
 	s->swept_ms = clock_us(CLOCK_MONOTONIC) / 1000;
-	if (txn_begin_write(s->store, &t) == OK && past_sweep(&s->past, t, clock_us(CLOCK_REALTIME), &gone) == OK && gone)
-		(void)!txn_commit(&t);      /* tried again in the next round */
+	if (sweep_some(s, &changed) == OK) {
+		(void)!past_keys_destroy(s->keys);      /* tried again with the next, as what fails here */
+		return;
+	}
+	s->past = was;
+	past_keys_undo(s->keys);
+}
+
+/* Marks some of a place's keys, and overwrites them. */
+static enum err erase_some(struct shelf *s, struct span place, unsigned *n)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+
+	TRY(txn_begin_write(s->store, &t));
+	TRY(past_keys_end(s->keys, t, place, n));
+	TRY(txn_commit(&t));
+	return past_keys_destroy(s->keys);
+}
+
+static enum err erase(struct shelf *s, struct span place, uint64_t *keys)
+{
+	unsigned n = 1;
+	enum err e = s->past.anew ? ERR_BUSY : OK;
+
+	for (*keys = 0; e == OK && n; *keys += n)
+		e = erase_some(s, place, &n);
+	if (e != OK)
+		past_keys_undo(s->keys);
+	s->past.swept = 0;              /* so that the rows go soon, too */
+	s->swept_ms = 0;
+	return e;
 }
 
 static void look(struct shelf *s, struct shelf_look *l)
@@ -255,8 +309,11 @@ static enum err write_one(struct shelf *s, struct txn *t, struct job *j)
 
 	if (j->kind == JOB_AGAIN)
 		return OK;
-	if (j->kind == JOB_PAST)
-		return past_put(&s->past, t, j->class, &j->id, j->number, span(j->value, j->n));
+	if (j->kind == JOB_PAST) {
+		e = past_put(&s->past, t, j->class, &j->id, j->number, span(j->value, j->n));
+		j->unsealed = e == ERR_KEY;
+		return j->unsealed ? OK : e;
+	}
 	if (j->kind == JOB_DEL) {
 		e = txn_del(t, TABLE_KEPT, key64_span(&k));
 		return e == ERR_NOT_FOUND ? OK : e;
@@ -286,9 +343,11 @@ static enum err write_all(struct shelf *s, const struct jobs *now, const struct 
 	if (e == OK)
 		e = write_jobs(s, t, noted);
 	if (e == OK)
-		e = txn_commit(&t);
-	if (e != OK)
+		e = commit(s, &t);
+	if (e != OK) {
 		s->past.last = last;
+		past_keys_undo(s->keys);
+	}
 	return e;
 }
 
@@ -331,7 +390,7 @@ static void settle_noted(struct shelf *s, struct jobs *noted, enum err e)
 		jobs_move(noted, &s->noted);
 	}
 	for (struct job *j; (j = jobs_take(noted));)
-		past_done(s, j, false);
+		past_done(s, j, j->unsealed);
 }
 
 /* One commit. The lock is held before and after, not meanwhile. */
@@ -395,6 +454,38 @@ static void sweep_now(struct shelf *s)
 	pthread_mutex_lock(&s->lock);
 }
 
+/* The lock is held. What was said there and is not written yet is not to be. */
+static void drop_noted(struct shelf *s, struct span place)
+{
+	struct jobs all = s->noted;
+
+	if (!all.head)
+		return;
+	jobs_init(&s->noted);
+	for (struct job *j; (j = jobs_take(&all));)
+		if (span_eq(past_place(span(j->value + 1, j->value[0])), place))
+			past_done(s, j, false);
+		else
+			jobs_add(&s->noted, j);
+}
+
+/* The lock is held before and after, not meanwhile. */
+static void erase_now(struct shelf *s)
+{
+	struct span place = span_str(s->erase.place);
+	uint64_t keys;
+	enum err e;
+
+	drop_noted(s, place);
+	pthread_mutex_unlock(&s->lock);
+	e = erase(s, place, &keys);
+	pthread_mutex_lock(&s->lock);
+	s->erase.keys = keys;
+	s->erase.err = e;
+	s->erase.asked = false;
+	pthread_cond_broadcast(&s->erased);
+}
+
 /* In the middle of a round it soon goes on. */
 static int sweep_ms(const struct shelf *s) { return s->past.swept ? SWEEP_ON_MS : SWEEP_MS; }
 
@@ -416,6 +507,8 @@ static void *writer(void *arg)
 		bool asked = s->asked, failing = e != OK || s->held.head;
 
 		s->past.keep = s->keep;
+		if (s->erase.asked)
+			erase_now(s);
 		/* Readers do not hold up the next try, on which receipts wait. */
 		if ((has_work(s) && e == OK) || (failing && clock_us(CLOCK_MONOTONIC) >= retry_us)) {
 			e = work(s);
@@ -425,11 +518,11 @@ static void *writer(void *arg)
 		/* It is to see what was put before it, but not to wait for ever on a disk that is too slow. */
 		if (asked && (!s->noted.head || e != OK || ++s->deferred > DEFERRED_MAX))
 			look_up(s);
-		else if (failing)
+		else if (failing && !s->erase.asked)
 			thread_cond_wait_ms(&s->more, &s->lock, RETRY_MS);
 		else if (is_sweep_due(s))
 			sweep_now(s);
-		else if (!has_work(s) && !s->asked && !s->stop)
+		else if (!has_work(s) && !s->asked && !s->erase.asked && !s->stop)
 			thread_cond_wait_ms(&s->more, &s->lock, sweep_ms(s));
 	}
 	pthread_mutex_unlock(&s->lock);
@@ -548,6 +641,29 @@ uint64_t shelf_past_lost(struct shelf *s)
 	return n;
 }
 
+uint64_t shelf_keys_refused(const struct shelf *s) { return past_keys_refused(s->keys); }
+
+enum err shelf_erase(struct shelf *s, struct span place, uint64_t *keys)
+{
+	enum err e = ERR_CLOSED;
+
+	*keys = 0;
+	pthread_mutex_lock(&s->lock);
+	while (s->erase.asked && !s->stop)
+		pthread_cond_wait(&s->erased, &s->lock);
+	if (!s->stop) {
+		must(span_text(place, s->erase.place, sizeof(s->erase.place)));
+		s->erase.asked = true;
+		pthread_cond_signal(&s->more);
+		while (s->erase.asked)
+			pthread_cond_wait(&s->erased, &s->lock);
+		*keys = s->erase.keys;
+		e = s->erase.err;
+	}
+	pthread_mutex_unlock(&s->lock);
+	return e;
+}
+
 void shelf_look(struct shelf *s, struct shelf_look *l)
 {
 	l->next = NULL;
@@ -642,7 +758,7 @@ static bool read_row(struct reading *r, struct span key, struct span sealed)
 	return r->visit(r->ctx, key64_value(key), span(r->plain, sealed.n - VAULT_EXTRA));
 }
 
-static enum err read_all(struct reading *r)
+static enum err read_all(struct reading *r, const char *path, const uint8_t root[32])
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct span at = { NULL, 0 }, value;
@@ -661,13 +777,15 @@ static enum err read_all(struct reading *r)
 	if (r->s->damaged && !r->good)
 		return ERR_KEY;
 	TRY(past_open(&r->s->past, t));
+	TRY(past_keys_open(path, root, TABLE_PAST_KEYS, t, &r->s->keys));
+	r->s->past.keys = r->s->keys;
 	return txn_commit(&t);
 }
 
 enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 		    bool (*visit)(void *ctx, uint64_t number, struct span value), void *ctx, struct shelf **out)
 {
-	const struct store_spec spec = { .kind = "history", .version = 1, .map_bytes = map_bytes, .table = tables };
+	const struct store_spec spec = { .kind = "history", .version = VERSION, .map_bytes = map_bytes, .table = tables };
 	CLEANUP(shelf_close) struct shelf *s = calloc(1, sizeof(*s));
 	CLEANUP(free_cleanup) struct reading *r = calloc(1, sizeof(*r));
 
@@ -679,15 +797,16 @@ enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 	jobs_init(&s->noted);
 	s->last_asked = &s->asked;
 	s->last_looked = &s->looked;
-	s->past = (struct past){ .vault = &s->vault, .table = TABLE_PAST, .ids = TABLE_PAST_IDS };
+	s->past = (struct past){ .before = &s->vault, .table = TABLE_PAST, .ids = TABLE_PAST_IDS };
 	pthread_mutex_init(&s->lock, NULL);
 	TRY(thread_cond_init(&s->more));
+	pthread_cond_init(&s->erased, NULL);
 	vault_init(&s->vault, root, "history");
 	TRY(store_open(path, &spec, &s->store));
 	r->s = s;
 	r->visit = visit;
 	r->ctx = ctx;
-	TRY(read_all(r));
+	TRY(read_all(r, path, root));
 	TRY(thread_start(&s->thread, writer, s));
 	s->running = true;
 	*out = s;
@@ -719,9 +838,11 @@ void shelf_close(struct shelf **sp)
 		next = j->next;
 		free(j);
 	}
+	past_keys_close(&s->keys);
 	store_close(&s->store);
 	vault_clear(&s->vault);
 	pthread_cond_destroy(&s->more);
+	pthread_cond_destroy(&s->erased);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
 }

@@ -36,6 +36,11 @@ void shelf_past_keep(struct shelf *s, const struct past_keep *k);
 enum err shelf_past_put(struct shelf *s, enum past_class class, const struct id *id, uint64_t at_us, struct span topic,
 			struct span payload) MUST_USE;
 uint64_t shelf_past_lost(struct shelf *s);
+/* Destroys the keys of what can be read back of a place (past_keys.h), so that it cannot be read any more; *keys: how many. What
+ * is said there later has others. Waits for it; from any thread that ends before shelf_close(). ERR_BUSY: what was kept before
+ * there were such keys is being sealed anew still, for some seconds after a start. */
+enum err shelf_erase(struct shelf *s, struct span place, uint64_t *keys) MUST_USE;
+uint64_t shelf_keys_refused(const struct shelf *s); /* that do not open: what they sealed is not read back */
 
 /* One look at it, and what came of it. */
 struct shelf_look {

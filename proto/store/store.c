@@ -108,7 +108,12 @@ static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *sp
 	if (!span_text(unval(&have), text, sizeof(text)) ||
 	    !span_is(span_cut(span_str(text), ' ', &number), spec->kind) || !span_u64(number, UINT32_MAX, &version))
 		return ERR_CORRUPT;
-	return version > spec->version || version < spec->oldest ? ERR_VERSION : OK;
+	if (version > spec->version || version < spec->oldest)
+		return ERR_VERSION;
+	if (version == spec->version || spec->read_only)
+		return OK;
+	have = (MDB_val){ (size_t)n, want };   /* who knows only the older is not to take what is written now for it */
+	return err_of(mdb_put(t, meta, &key, &have, 0));
 }
 
 static enum err open_tables(struct store *s, const struct store_spec *spec)

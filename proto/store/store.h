@@ -22,7 +22,7 @@ struct txn;
 
 struct store_spec {
 	const char *kind;               /* "directory", "record", "outbox": a store of another kind is ERR_CORRUPT */
-	uint32_t version;               /* of what is kept in it */
+	uint32_t version;               /* of what is kept in it, from the first opening to write on */
 	size_t map_bytes;               /* the whole file, rounded up to pages; one that is larger stays as it is */
 	const char *const *table;       /* names, NULL-terminated; their order numbers them */
 	bool read_only;                 /* must exist; nothing is written, not even locks when the folder forbids it */

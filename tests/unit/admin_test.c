@@ -39,6 +39,7 @@ static struct scratch scratch;
 static struct directory *d;
 static struct policy *policy;
 static struct admin_note *notes;
+static struct history *history;
 static char *response;
 static const char *address;     /* of who asks */
 static int64_t most_us;         /* one request may take */
@@ -94,6 +95,7 @@ static int end(void **state)
 {
 	(void)state;
 	forget();
+	history_close(&history);
 	policy_close(&policy);
 	directory_close(&d);
 	return 0;
@@ -102,7 +104,7 @@ static int end(void **state)
 /* Asks in somebody's name, with ' for "; a policy that was set is in force from then on. */
 static const char *ask(const char *who, const char *text)
 {
-	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .address = address, .now_us = NOW,
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .history = history, .party = USER, .id = who, .address = address, .now_us = NOW,
 			   .most_us = most_us };
 	char *request = strdup(text);
 
@@ -840,6 +842,68 @@ static void what_is_no_one_tenants_is_for_the_house(void **state)
 	assert_done("root", "{'commands':[{'command':'listRevokedCertificates'}]}");
 }
 
+/* One page of what is kept, as the broker asks for it. */
+static unsigned kept_of(const char *filter)
+{
+	struct shelf_look *l = calloc(1, sizeof(*l)), *back = NULL;
+	unsigned n;
+
+	l->want = (struct readback){ .filters = 1, .limit = READBACK_ITEMS_MAX };
+	strcpy(l->want.filter[0], filter);
+	history_look(history, l);
+	while (!back) {
+		back = history_looked(history);
+		usleep(1000);
+	}
+	n = back->page.n;
+	shelf_look_free(&back);
+	return n;
+}
+
+static void note(unsigned n, const char *topic)
+{
+	struct id id = { .b = { (uint8_t)n, 1 } };
+	struct topic t;
+
+	assert_int_equal(topic_parse(span_str(topic), &t), OK);
+	history_note(history, &t, &id, NOW + n, SPAN_LIT("what was said"));
+}
+
+static void the_history_of_a_place_is_erased_and_no_other(void **state)
+{
+	const struct past_keep keep = { .of = { [PAST_CHANNEL] = 999, [PAST_ALERT] = 999, [PAST_ACK] = 999 } };
+
+	(void)state;
+	save_at("lakeside", "lena", "lake-admin");
+	assert_refused("root", ONE("'eraseHistory','channel':'team','reason':'x'"), "cannot destroy the keys");
+	assert_int_equal(history_open(scratch_path(&scratch, "history.mdb"), root, 4 << 20, NOW, &history), OK);
+	history_retain(history, &keep);
+	note(1, "mercy/channel/team/msg");
+	note(2, "mercy/channel/team2/msg");
+	note(3, "lakeside/channel/team/msg");
+	note(4, "mercy/unit/icu3/alert/high/nc-1");
+	note(5, "mercy/unit/icu3/ack/nc-1");
+	assert_int_equal(kept_of("#"), 5);
+	assert_refused("root", ONE("'eraseHistory','channel':'team'"), "it needs \\\"reason\\\"");
+	assert_refused("root", ONE("'eraseHistory','channel':'team','reason':''"), "it needs");
+	assert_refused("root", ONE("'eraseHistory','channel':'team','unit':'icu3','reason':'x'"), "exactly one of");
+	assert_refused("cora", ONE("'eraseHistory','channel':'team','reason':'x'"), "it takes history.erase");
+	assert_int_equal(kept_of("#"), 5);
+	assert_done("lena", ONE("'eraseHistory','channel':'team2','reason':'x'"));
+	assert_says("\"keys\":0");
+	assert_int_equal(kept_of("#"), 5);
+	assert_done("root", ONE("'eraseHistory','channel':'team','reason':'she asked'"));
+	assert_says("\"keys\":1");
+	assert_note(0, ALLOWED, "history of mercy/channel/team: 1 keys destroyed: she asked");
+	assert_int_equal(kept_of("mercy/channel/#"), 1);
+	assert_int_equal(kept_of("lakeside/#"), 1);
+	assert_done("root", ONE("'eraseHistory','unit':'icu3','reason':'x'"));
+	assert_says("\"keys\":2");
+	assert_int_equal(kept_of("#"), 2);
+	note(6, "mercy/channel/team/msg");
+	assert_int_equal(kept_of("mercy/channel/team/msg"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -869,6 +933,7 @@ int main(void)
 		TEST(what_is_not_understood_names_what_would_be_right),
 		TEST(an_administrator_sees_their_own_tenant_only),
 		TEST(what_is_no_one_tenants_is_for_the_house),
+		TEST(the_history_of_a_place_is_erased_and_no_other),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -34,12 +34,15 @@ static int folder_make(void **state)
 
 static int folder_drop(void **state)
 {
-	char lock[112];
+	static const char *const tails[] = { "-lock", "-keys" };
+	char path[112];
 
 	(void)state;
 	history_close(&h);
-	snprintf(lock, sizeof(lock), "%s-lock", file);
-	unlink(lock);
+	for (size_t i = 0; i < countof(tails); i++) {
+		snprintf(path, sizeof(path), "%s%s", file, tails[i]);
+		unlink(path);
+	}
 	unlink(file);
 	rmdir(folder);
 	return 0;

@@ -1,4 +1,5 @@
-/* past: pages both ways, by time and by id; each message once; for as long as its class is kept. */
+/* past: pages both ways, by time and by id; each message once; for as long as its class is kept; sealed by the key of its place
+ * and month, also what was kept before there were such keys. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,10 +14,13 @@
 #define MED4 "mercy/unit/med4/alert/high/nc-2"
 #define T0 (1000 * DAY_US)
 
-static const char *const tables[] = { "past", "past_ids", NULL };
+enum { ROWS, IDS, KEYS };
+static const char *const tables[] = { "past", "past_ids", "past_keys", NULL };
+static const uint8_t root[32] = { 5 };
 static struct scratch scratch;
 static struct vault vault;
 static struct store *store;
+static struct past_keys *keys;
 static struct past past;
 static uint8_t bytes[READBACK_PAGE_MAX];
 static struct readback_page page;
@@ -34,18 +38,18 @@ static void reopen(void)
 	const struct store_spec spec = { .kind = "test", .version = 1, .map_bytes = 4 << 20, .table = tables };
 	struct txn *t;
 
+	past_keys_close(&keys);
 	store_close(&store);
 	assert_int_equal(store_open(scratch_path(&scratch, "past.mdb"), &spec, &store), OK);
-	past = (struct past){ .vault = &vault, .table = 0, .ids = 1, .keep = past_keep_default() };
 	t = begin();
+	assert_int_equal(past_keys_open(scratch_path(&scratch, "past.mdb"), root, KEYS, t, &keys), OK);
+	past = (struct past){ .before = &vault, .keys = keys, .table = ROWS, .ids = IDS, .keep = past_keep_default() };
 	assert_int_equal(past_open(&past, t), OK);
-	txn_abort(&t);
+	assert_int_equal(txn_commit(&t), OK);
 }
 
 static int make(void **state)
 {
-	static const uint8_t root[32] = { 5 };
-
 	(void)state;
 	assert_int_equal(crypt_init(), OK);
 	scratch_make(&scratch);
@@ -57,6 +61,7 @@ static int make(void **state)
 static int unmake(void **state)
 {
 	(void)state;
+	past_keys_close(&keys);
 	store_close(&store);
 	scratch_remove(&scratch);
 	return 0;
@@ -82,6 +87,7 @@ static void put_on(const char *topic, enum past_class class, unsigned n, int64_t
 	while (b.n < 1 + strlen(topic) + payload)
 		put_u8(&b, 0);
 	assert_int_equal(past_put(&past, t, class, &id, (uint64_t)at_us, put_span(&b)), OK);
+	assert_int_equal(past_keys_flush(keys), OK);
 	assert_int_equal(txn_commit(&t), OK);
 }
 
@@ -260,14 +266,31 @@ static void a_page_holds_so_many_bytes_but_always_one_message(void **state)
 	assert_int_equal(page.next, 0);
 }
 
+static unsigned rows_in(unsigned table)
+{
+	struct txn *t;
+	uint64_t n;
+
+	assert_int_equal(txn_begin_read(store, &t), OK);
+	assert_int_equal(txn_count(t, table, &n), OK);
+	txn_abort(&t);
+	return (unsigned)n;
+}
+
+static unsigned names(void) { return rows_in(KEYS); }
+
+/* How many messages went. */
 static unsigned sweep(int64_t now_us)
 {
+	unsigned before = rows_in(ROWS), changed;
 	struct txn *t = begin();
-	unsigned gone;
 
-	assert_int_equal(past_sweep(&past, t, now_us, &gone), OK);
+	assert_int_equal(past_sweep(&past, t, now_us, &changed), OK);
+	assert_int_equal(past_keys_flush(keys), OK);
 	assert_int_equal(txn_commit(&t), OK);
-	return gone;
+	assert_int_equal(past_keys_destroy(keys), OK);
+	assert_true(changed >= before - rows_in(ROWS));
+	return before - rows_in(ROWS);
 }
 
 static void each_class_is_kept_for_its_time(void **state)
@@ -353,19 +376,163 @@ static void a_row_cannot_be_passed_off_as_another(void **state)
 	(void)state;
 	keep(ICU3, 1);
 	t = begin();
-	assert_int_equal(txn_get(t, 0, key64_span(&one), &value), OK);
+	assert_int_equal(txn_get(t, ROWS, key64_span(&one), &value), OK);
 	memcpy(copy, value.p, value.n);
 	value.p = copy;
-	assert_int_equal(txn_put(t, 0, key64_span(&two), value), OK);
+	assert_int_equal(txn_put(t, ROWS, key64_span(&two), value), OK);
 	assert_int_equal(txn_commit(&t), OK);
 	look(&r);
 	shows("1");
 	t = begin();
-	copy[0] = PAST_CHANNEL;
-	assert_int_equal(txn_put(t, 0, key64_span(&one), value), OK);
+	copy[0] ^= PAST_ALERT ^ PAST_CHANNEL;
+	assert_int_equal(txn_put(t, ROWS, key64_span(&one), value), OK);
 	assert_int_equal(txn_commit(&t), OK);
 	look(&r);
 	shows("");
+}
+
+/* As rows were before there were keys of months. */
+static void put_of_before(const char *topic, enum past_class class, unsigned n, int64_t at_us)
+{
+	uint8_t value[512] = { (uint8_t)class }, aad[64], row[256];
+	struct key64 key = key64((uint64_t)at_us);
+	struct put clear = put(row, sizeof(row)), to = put(aad, sizeof(aad));
+	struct id id = id_of_number(n);
+	struct txn *t = begin();
+
+	put_u8(&clear, (uint8_t)strlen(topic));
+	put_str(&clear, topic);
+	put_u8(&clear, (uint8_t)n);
+	memcpy(value + 1, id.b, ID_BYTES);
+	put_bytes(&to, key64_span(&key));
+	put_bytes(&to, span(value, 1 + ID_BYTES));
+	assert_int_equal(vault_seal(&vault, put_span(&to), put_span(&clear), value + 1 + ID_BYTES), OK);
+	assert_int_equal(txn_put(t, IDS, span(id.b, ID_BYTES), key64_span(&key)), OK);
+	assert_int_equal(txn_put(t, ROWS, key64_span(&key), span(value, 1 + ID_BYTES + clear.n + VAULT_EXTRA)), OK);
+	(void)!txn_del(t, IDS, SPAN_LIT("by month"));
+	assert_int_equal(txn_commit(&t), OK);
+}
+
+static void what_was_kept_before_is_read_and_sealed_anew(void **state)
+{
+	struct readback r = want("mercy/#", true, 64);
+
+	(void)state;
+	put_of_before(ICU3, PAST_ALERT, 1, T0 + 10);
+	put_of_before("mercy/channel/team/msg", PAST_CHANNEL, 2, T0 + 20);
+	reopen();
+	assert_true(past.anew);
+	put_on(ICU3, PAST_ALERT, 3, T0 + 30, 1);
+	look(&r);
+	shows("1 2 3");
+	assert_int_equal(names(), 1);
+	sweep(T0 + 1);
+	assert_false(past.anew);
+	assert_int_equal(names(), 2);
+	crypt_wipe(&vault, sizeof(vault));
+	look(&r);
+	shows("1 2 3");
+	reopen();
+	assert_false(past.anew);
+}
+
+/* A copy of its row from before is no good either, with all keys there are. */
+static void a_month_that_is_over_cannot_be_read_whatever_is_left(void **state)
+{
+	struct readback r = want("mercy/#", true, 64);
+	const int64_t nov = 20 * 365 * DAY_US + 330 * DAY_US;      /* 1990-11-22 */
+	struct key64 key = key64((uint64_t)nov);
+	uint8_t copy[512];
+	struct span value;
+	struct txn *t;
+	size_t n;
+
+	(void)state;
+	assert_true(past_keep_read(&past.keep, SPAN_LIT("alert"), SPAN_LIT("1d")));
+	put_on(ICU3, PAST_ALERT, 1, nov, 1);
+	put_on("mercy/channel/team/msg", PAST_CHANNEL, 2, nov + 1, 1);
+	t = begin();
+	assert_int_equal(txn_get(t, ROWS, key64_span(&key), &value), OK);
+	memcpy(copy, value.p, n = value.n);
+	txn_abort(&t);
+	sweep(nov + 2 * DAY_US);                    /* the row goes, the month is not over */
+	assert_int_equal(names(), 2);
+	sweep(nov + 9 * DAY_US);                    /* 1 December: nor is what was said on the last day */
+	sweep(past_month_end_us(past_month(nov)) + DAY_US - 1);
+	t = begin();
+	assert_int_equal(txn_put(t, ROWS, key64_span(&key), span(copy, n)), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	look_at(&r, nov);
+	shows("1 2");
+	sweep(past_month_end_us(past_month(nov)) + DAY_US);
+	t = begin();
+	assert_int_equal(txn_put(t, ROWS, key64_span(&key), span(copy, n)), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	look_at(&r, nov);
+	shows("2");
+	sweep(past_month_end_us(past_month(nov)) + DAY_US);
+	sweep(past_month_end_us(past_month(nov)) + DAY_US);
+	assert_int_equal(names(), 1);
+}
+
+static void what_lost_its_key_is_taken_out(void **state)
+{
+	struct readback r = want("mercy/#", true, 64);
+	struct id id = id_of_number(1);
+	unsigned marked;
+	struct txn *t;
+
+	(void)state;
+	put_on(ICU3, PAST_ALERT, 1, T0 + 1, 1);
+	put_on(MED4, PAST_ALERT, 2, T0 + 2, 1);
+	t = begin();
+	assert_int_equal(past_keys_end(keys, t, past_place(SPAN_LIT(ICU3)), &marked), OK);
+	assert_int_equal(marked, 1);
+	assert_int_equal(txn_commit(&t), OK);
+	assert_int_equal(past_keys_destroy(keys), OK);
+	look(&r);
+	shows("2");
+	put_on(ICU3, PAST_ALERT, 3, T0 + 3, 1);     /* goes on, by another key */
+	look(&r);
+	shows("2 3");
+	sweep(T0 + 4);
+	r.oldest_first = false;
+	r.has_id = true;
+	r.id = id;
+	look(&r);
+	shows("");
+	put_on(ICU3, PAST_ALERT, 1, T0 + 5, 1);     /* its id went with it */
+	r.has_id = false;
+	look(&r);
+	shows("1 3 2");
+}
+
+/* Keys of months in which nothing is left, as it yielded to what is newer. */
+static void keys_without_rows_end(void **state)
+{
+	struct txn *t;
+	unsigned gone;
+
+	(void)state;
+	put_on(ICU3, PAST_CHANNEL, 1, T0, 1);
+	put_on(ICU3, PAST_CHANNEL, 2, T0 + 40 * DAY_US, 1);
+	sweep(T0 + 41 * DAY_US);
+	assert_int_equal(names(), 2);
+	t = begin();
+	assert_int_equal(past_shed(&past, t, 1, &gone), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	for (int i = 0; i < 3; i++)                 /* marked, destroyed, forgotten */
+		sweep(T0 + 41 * DAY_US);
+	assert_int_equal(names(), 1);
+}
+
+static void a_place_is_three_levels(void **state)
+{
+	(void)state;
+	assert_true(span_is(past_place(SPAN_LIT(ICU3)), "mercy/unit/icu3"));
+	assert_true(span_is(past_place(SPAN_LIT("mercy/channel/team/msg")), "mercy/channel/team"));
+	assert_true(span_is(past_place(SPAN_LIT("mercy/channel")), "mercy/channel"));
+	assert_true(span_is(past_place(SPAN_LIT("")), ""));
 }
 
 static void classes_have_names_and_kinds_of_topics(void **state)
@@ -402,6 +569,11 @@ int main(void)
 		TEST(a_sweep_goes_round_in_steps),
 		TEST(the_oldest_are_shed_first),
 		TEST(a_row_cannot_be_passed_off_as_another),
+		TEST(what_was_kept_before_is_read_and_sealed_anew),
+		TEST(a_month_that_is_over_cannot_be_read_whatever_is_left),
+		TEST(what_lost_its_key_is_taken_out),
+		TEST(keys_without_rows_end),
+		TEST(a_place_is_three_levels),
 		TEST(classes_have_names_and_kinds_of_topics),
 	};
 

@@ -116,11 +116,13 @@ static void what_was_aborted_is_not(void **state)
 	store_close(&s);
 }
 
+/* What a later version may write to is of that version. */
 static void another_kind_or_a_later_version_is_refused(void **state)
 {
 	static const struct { const char *kind; uint32_t version; enum err err; } row[] = {
 		{ "test", 2, OK },          { "test", 3, OK },          { "test", 1, ERR_VERSION },
 		{ "other", 2, ERR_CORRUPT }, { "tes", 2, ERR_CORRUPT }, { "test2", 2, ERR_CORRUPT },
+		{ "test", 2, ERR_VERSION },
 	};
 	struct store *s = fresh();
 
