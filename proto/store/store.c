@@ -27,7 +27,10 @@ struct txn {
 	MDB_txn *mdb;
 	struct store *store;
 	bool read_only;
-	MDB_cursor *at[STORE_TABLES_MAX];   /* of one that reads: what lies near the key before is found without descending */
+	/* Of one that reads: what lies near the key before is found without descending. Of one that writes: the same for what
+	 * is appended. */
+	MDB_cursor *at[STORE_TABLES_MAX];
+	uint64_t last[STORE_TABLES_MAX];        /* key that was read, if it was a number: often the next one follows */
 };
 
 /* LMDB 0.9.24 reports a full disk as EIO. */
@@ -465,10 +468,22 @@ static MDB_dbi dbi(const struct txn *t, unsigned table)
 	return t->store->table[table];
 }
 
+static int cursor_at(struct txn *t, unsigned table)
+{
+	return t->at[table] ? 0 : mdb_cursor_open(t->mdb, dbi(t, table), &t->at[table]);
+}
+
 static int get_near(struct txn *t, unsigned table, MDB_val *key, MDB_val *value)
 {
-	int rc = t->at[table] ? 0 : mdb_cursor_open(t->mdb, dbi(t, table), &t->at[table]);
+	struct span want = unval(key);
+	uint64_t n = key64_value(want), before = t->last[table];
+	int rc = cursor_at(t, table);
 
+	t->last[table] = n;
+	if (rc == 0 && before && n == before + 1 && mdb_cursor_get(t->at[table], key, value, MDB_NEXT) == 0 &&
+	    span_eq(unval(key), want))
+		return 0;
+	*key = val(want);
 	return rc ? rc : mdb_cursor_get(t->at[table], key, value, MDB_SET);
 }
 
@@ -502,7 +517,11 @@ enum err txn_add(struct txn *t, unsigned table, struct span key, struct span val
 
 enum err txn_append(struct txn *t, unsigned table, struct span key, struct span value)
 {
-	return write_with(t, table, key, value, MDB_APPEND);
+	MDB_val k = val(key), v = val(value);
+	int rc = cursor_at(t, table);
+
+	must(!t->read_only);
+	return err_of(rc ? rc : mdb_cursor_put(t->at[table], &k, &v, MDB_APPEND));
 }
 
 enum err txn_del(struct txn *t, unsigned table, struct span key)

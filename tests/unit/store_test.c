@@ -260,6 +260,45 @@ static void adding_appending_and_removing_say_no(void **state)
 	store_close(&s);
 }
 
+static enum err del_number(struct txn *t, uint64_t n)
+{
+	struct key64 key = key64(n);
+
+	return txn_del(t, A, key64_span(&key));
+}
+
+/* Whoever reads numbers one after another is served from where the last one lies: whatever is missing there, or asked for
+ * instead. */
+static void numbers_are_found_in_any_order(void **state)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct store *s = fresh();
+	struct key64 key;
+	struct span value;
+
+	(void)state;
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	for (uint64_t i = 1; i < 3000; i++) {
+		key = key64(i);
+		if (i == 1000)                  /* what is appended goes on behind what was taken out */
+			assert_int_equal(del_number(t, 999), OK);
+		if (i % 7)
+			assert_int_equal(txn_append(t, A, key64_span(&key), key64_span(&key)), OK);
+	}
+	assert_int_equal(txn_commit(&t), OK);
+	assert_int_equal(txn_begin_read(s, &t), OK);
+	for (unsigned i = 0; i < 30000; i++) {
+		uint64_t n = i < 3100 ? i : i % 3 ? key64_value(key64_span(&key)) + 1 : seed_below(3100);
+		bool there = n > 0 && n < 3000 && n % 7 && n != 999;
+
+		key = key64(n);
+		assert_int_equal(txn_get(t, A, key64_span(&key), &value), there ? OK : ERR_NOT_FOUND);
+		assert_true(!there || key64_value(value) == n);
+	}
+	txn_abort(&t);
+	store_close(&s);
+}
+
 static void key64_sorts_as_numbers_do(void **state)
 {
 	(void)state;
@@ -509,6 +548,7 @@ int main(void)
 		cmocka_unit_test(a_reader_sees_and_writes_nothing),
 		cmocka_unit_test(tables_are_walked_in_order),
 		cmocka_unit_test(adding_appending_and_removing_say_no),
+		cmocka_unit_test(numbers_are_found_in_any_order),
 		cmocka_unit_test(key64_sorts_as_numbers_do),
 		cmocka_unit_test(a_table_behaves_as_a_set_of_pairs),
 		cmocka_unit_test(the_generation_rises_whoever_commits),
