@@ -83,6 +83,7 @@ static enum err open_segment(struct pens *p, const struct ink *ink, struct pen *
 		.state = SEGMENT_OPEN, .keep = pen->keep, .first = index, .last = index, .opened_us = now_us,
 	};
 	crypt_random(pen->key.b, sizeof(pen->key.b));
+	segment_key_ready(&pen->key);
 	/* The key lies in its file before anything sealed with it is committed. */
 	TRY(trail_put_key(ink->trail, ink->vault, ink->origin, pen->id, pen->keep, &pen->key));
 	TRY(append_open(ink, pen));

@@ -63,7 +63,9 @@ void entry_write_erased(uint32_t segment, uint32_t seq, struct put *out);
 
 struct segment_key {
 	uint8_t b[AEAD_KEY_BYTES];
+	struct hmac_key of_records;     /* made of b by segment_key_ready(): what seals, opens and commits needs it */
 };
+void segment_key_ready(struct segment_key *k);
 
 /* Everything the entries of one record share: SHA-256 of its origin. */
 struct seal {

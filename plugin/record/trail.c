@@ -240,7 +240,9 @@ enum err trail_get_key(const struct trail *t, const struct vault *v, struct span
 	uint8_t aad[WRAP_AAD_MAX], slot[KEY_SLOT];
 
 	TRY(read_slot(t, id, slot));
-	return vault_open(v, wrap_aad(aad, origin, id, keep), span(slot, SEGMENT_WRAPPED), key->b);
+	TRY(vault_open(v, wrap_aad(aad, origin, id, keep), span(slot, SEGMENT_WRAPPED), key->b));
+	segment_key_ready(key);
+	return OK;
 }
 
 enum err trail_key_digest(const struct trail *t, uint32_t id, uint8_t out[SHA256_BYTES])

@@ -5,6 +5,7 @@
 
 #include "crypt.h"
 
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <pthread.h>
@@ -95,29 +96,61 @@ void sha256(const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
 	digest(&c, piece, n, out);
 }
 
-/* As RFC 2104 has it: EVP_MAC costs ten times as much for a short text. */
-void hmac256(struct span key, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+/* The state after one block of the key under `mask`. */
+static void pad_key(struct span key, uint8_t mask, uint32_t state[8])
 {
 	uint8_t pad[SHA256_CBLOCK];
 	SHA256_CTX c;
 
-	must(key.n <= sizeof(pad));
-	memset(pad, 0x36, sizeof(pad));
+	memset(pad, mask, sizeof(pad));
 	for (size_t i = 0; i < key.n; i++)
 		pad[i] ^= key.p[i];
-	must(SHA256_Init(&c) == 1 && SHA256_Update(&c, pad, sizeof(pad)) == 1);
-	digest(&c, piece, n, out);
-	for (size_t i = 0; i < sizeof(pad); i++)
-		pad[i] ^= 0x36 ^ 0x5c;
-	must(SHA256_Init(&c) == 1 && SHA256_Update(&c, pad, sizeof(pad)) == 1);
-	digest(&c, &(struct span){ out, SHA256_BYTES }, 1, out);
+	must(SHA256_Init(&c) == 1);
+	SHA256_Transform(&c, pad);
+	memcpy(state, c.h, sizeof(c.h));
 	crypt_wipe(pad, sizeof(pad));
 	crypt_wipe(&c, sizeof(c));
+}
+
+static void after_pad(SHA256_CTX *c, const uint32_t state[8])
+{
+	must(SHA256_Init(c) == 1);
+	memcpy(c->h, state, sizeof(c->h));
+	c->Nl = SHA256_CBLOCK * 8;
+}
+
+/* As RFC 2104 has it: EVP_MAC costs ten times as much for a short text. */
+void hmac_key_init(struct hmac_key *k, struct span key)
+{
+	must(key.n <= SHA256_CBLOCK);
+	pad_key(key, 0x36, k->inner);
+	pad_key(key, 0x5c, k->outer);
+}
+
+void hmac256_by(const struct hmac_key *k, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+{
+	SHA256_CTX c;
+
+	after_pad(&c, k->inner);
+	digest(&c, piece, n, out);
+	after_pad(&c, k->outer);
+	digest(&c, &(struct span){ out, SHA256_BYTES }, 1, out);
+	crypt_wipe(&c, sizeof(c));
+}
+
+void hmac256(struct span key, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES])
+{
+	struct hmac_key k;
+
+	hmac_key_init(&k, key);
+	hmac256_by(&k, piece, n, out);
+	crypt_wipe(&k, sizeof(k));
 }
 
 enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
 		   struct span text, uint8_t *out)
 {
+	OSSL_PARAM tag[] = { OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out + text.n, AEAD_TAG_BYTES), OSSL_PARAM_END };
 	EVP_CIPHER_CTX *c = cipher_ctx();
 	int n;
 
@@ -126,7 +159,7 @@ enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 	    EVP_EncryptUpdate(c, NULL, &n, aad.p, (int)aad.n) != 1 ||
 	    (text.n && EVP_EncryptUpdate(c, out, &n, text.p, (int)text.n) != 1) ||
 	    EVP_EncryptFinal_ex(c, out + text.n, &n) != 1 ||
-	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_GET_TAG, AEAD_TAG_BYTES, out + text.n) != 1)
+	    EVP_CIPHER_CTX_get_params(c, tag) != 1)
 		return ERR_CRYPTO;
 	return OK;
 }
@@ -137,6 +170,7 @@ enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 	EVP_CIPHER_CTX *c = cipher_ctx();
 	size_t body = text.n - AEAD_TAG_BYTES;
 	uint8_t tag[AEAD_TAG_BYTES];
+	OSSL_PARAM set[] = { OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, sizeof(tag)), OSSL_PARAM_END };
 	int n;
 
 	if (text.n < AEAD_TAG_BYTES)
@@ -144,10 +178,9 @@ enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 	if (text.n >= INT32_MAX)
 		return ERR_TOO_LARGE;
 	memcpy(tag, text.p + body, sizeof(tag));
-	if (EVP_DecryptInit_ex2(c, NULL, key, nonce, NULL) != 1 ||
+	if (EVP_DecryptInit_ex2(c, NULL, key, nonce, set) != 1 ||
 	    EVP_DecryptUpdate(c, NULL, &n, aad.p, (int)aad.n) != 1 ||
-	    (body && EVP_DecryptUpdate(c, out, &n, text.p, (int)body) != 1) ||
-	    EVP_CIPHER_CTX_ctrl(c, EVP_CTRL_AEAD_SET_TAG, AEAD_TAG_BYTES, tag) != 1)
+	    (body && EVP_DecryptUpdate(c, out, &n, text.p, (int)body) != 1))
 		return ERR_CRYPTO;
 	if (EVP_DecryptFinal_ex(c, out + body, &n) != 1) {
 		crypt_wipe(out, body);

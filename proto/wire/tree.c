@@ -11,10 +11,10 @@ struct hash tree_leaf(struct span entry)
 
 struct hash tree_node(const struct hash *left, const struct hash *right)
 {
-	static const uint8_t one = 0x01;
+	const struct { uint8_t one; struct hash left, right; } both = { 0x01, *left, *right };
 	struct hash h;
 
-	SHA256(h.b, span(&one, 1), span(left->b, SHA256_BYTES), span(right->b, SHA256_BYTES));
+	SHA256(h.b, span(&both, sizeof(both)));
 	return h;
 }
 

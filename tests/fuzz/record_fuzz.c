@@ -24,7 +24,7 @@ static void as_control(const struct entry *e, struct span raw)
 
 static void as_entry(struct span s)
 {
-	static const struct segment_key key = { { 1 } };
+	struct segment_key key = { .b = { 1 } };
 	struct put text = { 0 };
 	struct seal seal;
 	struct entry e;
@@ -33,6 +33,7 @@ static void as_entry(struct span s)
 		return;
 	must(e.kind != ENTRY_SEALED || e.sealed.n >= AEAD_TAG_BYTES);
 	as_control(&e, s);
+	segment_key_ready(&key);
 	seal_init(&seal, SPAN_LIT("fuzz.example/audit"));
 	text = put(malloc(s.n), s.n);
 	must(entry_open(&seal, &key, s, &text) != OK || e.kind == ENTRY_SEALED);

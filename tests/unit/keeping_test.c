@@ -679,7 +679,7 @@ static void no_file_grows_beyond(rlim_t bytes)
 /* A disk that is full must not keep the next segment from being opened. */
 static void room_for_keys_is_there_before_it_is_needed(void **state)
 {
-	const struct segment_key key = { { 3 } };
+	const struct segment_key key = { .b = { 3 } };
 	const off_t mib = 1 << 20;
 	struct trail *t = NULL;
 	struct vault vault;
