@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "cur.h"
+#include "pack.h"
 #include "vault.h"
 
 /* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
@@ -454,7 +455,7 @@ struct span fold_take(struct fold *f)
 	if (!f->some)
 		return span(NULL, 0);
 	f->some = false;
-	return span(f->packed, pullcord__v1__audit_event__pack(&f->event, f->packed));
+	return span(f->packed, pack_event(&f->event, f->packed));
 }
 
 struct span fold_own(struct fold *f, Pullcord__V1__AuditType type, const struct gap *g, const struct happening *at,
