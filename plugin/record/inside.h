@@ -58,6 +58,7 @@ struct record {
 	struct asked *erasing;              /* who waits until the segment is taken out; NULL: nobody */
 	bool stripping;                     /* something may be left to be taken out */
 	struct progress done;
+	size_t batch_bytes;                 /* of the ring to one batch */
 	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
 	int64_t signed_us;
 	struct line_row drawn;              /* of the line, as committed */

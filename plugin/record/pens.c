@@ -100,14 +100,22 @@ static struct pen *pen_of(struct pens *p, uint16_t keep)
 	return &p->pen[p->n++];
 }
 
+void pens_begin(struct pens *p)
+{
+	int64_t now_us = clock_us(CLOCK_MONOTONIC);
+
+	for (size_t i = 0; i < p->n; i++)
+		if (now_us - p->pen[i].since_us >= SEGMENT_US)
+			p->pen[i].mine = false;
+}
+
 enum err pens_write(struct pens *p, const struct ink *ink, uint16_t keep, struct span packed)
 {
 	struct pen *pen = pen_of(p, keep);
 	static _Thread_local uint8_t raw[ENTRY_BYTES_MAX];
 	struct put entry = put(raw, sizeof(raw));
 
-	if (!pen->mine || pen->segment.records == SEGMENT_RECORDS_MAX ||
-	    clock_us(CLOCK_MONOTONIC) - pen->since_us >= SEGMENT_US)
+	if (!pen->mine || pen->segment.records == SEGMENT_RECORDS_MAX)
 		TRY(open_segment(p, ink, pen));
 	TRY(entry_seal(ink->seal, &pen->key, pen->id, pen->segment.records, packed, &entry));
 	pen->segment.records++;

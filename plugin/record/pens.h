@@ -38,6 +38,8 @@ struct ink {
 
 /* As the store has it. ERR_CORRUPT, ERR_KEY: the newest segment's key is sealed by another root. */
 enum err pens_resume(struct pens *p, const struct ink *ink, struct txn *view) MUST_USE;
+/* Of a batch: segments of more than an hour end here. */
+void pens_begin(struct pens *p);
 /* Seals one packed event into the segment of that retention, within the trail's batch. */
 enum err pens_write(struct pens *p, const struct ink *ink, uint16_t keep, struct span packed) MUST_USE;
 /* Rows of the segments that were written on; before the batch is committed. */

@@ -9,8 +9,10 @@
 #include "keeping.h"
 #include "thread.h"
 
-#define BATCH_RECORDS 4096
-#define BATCH_BYTES (1 << 20)           /* of the ring: well below the store's reserve */
+#define BATCH_BYTES_MIN (1 << 20)       /* of the ring, where an event takes more than in the store */
+#define BATCH_BYTES_MAX (4 << 20)
+#define BATCH_ASIDE 2048                /* events of the spill */
+#define BATCH_READS 1024
 #define GATHER_MS 5                     /* how long a batch may wait for company */
 #define RETRY_MS 200                    /* while the store refuses */
 #define IDLE_MS 1000                    /* the writer shows itself at least so often */
@@ -164,17 +166,15 @@ static enum err write_happening(struct record *r, const struct audited *e)
 	return OK;
 }
 
-static enum err fill_from_ring(struct record *r, int most)
+static enum err fill_from_ring(struct record *r, size_t most)
 {
 	struct audited e;
 	struct span raw;
-	size_t n = 0;
 
-	for (int i = 0; i < most && n < BATCH_BYTES && ring_peek(r->ring, &raw); i++) {
+	for (size_t n = 0; n < most && ring_peek(r->ring, &raw); n += raw.n) {
 		audited_read(raw, &e);
 		TRY(write_clock(r, &e.h));
 		TRY(write_happening(r, &e));
-		n += raw.n;
 	}
 	return OK;
 }
@@ -221,10 +221,10 @@ static enum err fill(struct record *r)
 {
 	bool aside = has_aside(r) && record_settled(r, atomic_load(&r->aside_after));
 
-	TRY(fill_from_ring(r, aside ? BATCH_RECORDS / 2 : BATCH_RECORDS));
+	TRY(fill_from_ring(r, aside ? r->batch_bytes / 2 : r->batch_bytes));
 	if (aside)
-		TRY(fill_from_spill(r, BATCH_RECORDS / 2));
-	TRY(fill_from_reads(r, BATCH_RECORDS / 4));
+		TRY(fill_from_spill(r, BATCH_ASIDE));
+	TRY(fill_from_reads(r, BATCH_READS));
 	return write_folded(r);
 }
 
@@ -244,6 +244,14 @@ static void take_again(struct record *r)
 	reads_rewind(r->reads);
 }
 
+/* The more to a commit, the less of the time is the disk's; but well below the store's reserve. */
+static size_t batch_bytes(size_t store_bytes)
+{
+	size_t half = store_bytes / 64;
+
+	return half < BATCH_BYTES_MIN ? BATCH_BYTES_MIN : half > BATCH_BYTES_MAX ? BATCH_BYTES_MAX : half;
+}
+
 /* After every commit: of what was set aside for the record, how much is left? */
 static void measure(struct record *r)
 {
@@ -255,6 +263,7 @@ static void measure(struct record *r)
 	percent = room.free * 100 / room.all;
 	atomic_store(&r->free_bytes, room.free * room.page_bytes);
 	atomic_store(&r->room_bytes, room.all * room.page_bytes);
+	r->batch_bytes = batch_bytes(room.all * room.page_bytes);
 	atomic_store(&r->disk, percent < 5 ? RECORD_DISK_OUT : percent < 10 ? RECORD_DISK_SCARCE
 			       : percent < 20 ? RECORD_DISK_LOW : RECORD_DISK_FINE);
 }
@@ -321,6 +330,7 @@ static enum err batch(struct record *r, bool mark)
 
 	if (atomic_exchange(&r->turn, false))
 		pens_turn(&r->done.pens);
+	pens_begin(&r->done.pens);
 	before = r->done;
 	if (e == OK)
 		e = fill(r);
@@ -843,6 +853,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	TRY(reads_open(spec->path, spec->root, &r->reads));
 	TRY(open_files(r, spec));
 	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
+	r->batch_bytes = BATCH_BYTES_MIN;
 	if (spec->spill_path)
 		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));
 	measure(r);
