@@ -111,7 +111,8 @@ static void is_what_the_library_makes_of_it(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(is_what_the_library_makes_of_it) };
+	static const struct CMUnitTest tests[] = { cmocka_unit_test(is_what_the_library_makes_of_it) };
 
+	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
