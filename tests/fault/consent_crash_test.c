@@ -61,10 +61,7 @@ static _Noreturn void child(long after)
 	}
 	atomic_store(&left, after);
 	guard_control(g, &c, SPAN_LIT(COMMAND));
-	for (int i = 0; i < 5000 && !times_published(CONTROL_RESPONSE, "ana.t1"); i++) {
-		guard_tick(g);
-		usleep(1000);
-	}
+	(void)UNTIL(times_published(CONTROL_RESPONSE, "ana.t1"), guard_tick(g));
 	atomic_store(told, times_published(CONTROL_RESPONSE, "ana.t1") > 0);
 	_exit(0);
 }

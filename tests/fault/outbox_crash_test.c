@@ -17,6 +17,7 @@
 #include "outbox.h"
 #include "scratch.h"
 #include "seed.h"
+#include "until.h"
 
 #define ROUNDS 48
 #define EVENTS 200000
@@ -219,10 +220,8 @@ static void empty(void)
 /* Most are let to their work first, however slow the machine; some die while they open the file. */
 static void let_it_begin(unsigned opened)
 {
-	bool wait = seed_below(8);
-
-	for (int ms = 0; ms < 10000 && wait && atomic_load(&said->opened) == opened; ms++)
-		usleep(1000);
+	if (seed_below(8))
+		assert_true(UNTIL(atomic_load(&said->opened) != opened));
 }
 
 static void killed_at_any_moment_it_keeps_its_word(void **state)

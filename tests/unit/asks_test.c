@@ -42,10 +42,7 @@ static void answered_again(void)
 {
 	struct arena arena = { memory, sizeof(memory), 0 };
 
-	for (int i = 0; i < 2000 && !sent_back.n; i++) {
-		guard_tick(g);
-		usleep(1000);
-	}
+	(void)UNTIL(sent_back.n, guard_tick(g));
 	assert_int_equal(sent_back.n, 1);
 	sent_back.n = 0;
 	assert_int_equal(readback_page_read(span(sent_back.raw, sent_back.bytes), &arena, &page), OK);
@@ -165,12 +162,7 @@ static void who_lost_the_right_meanwhile_is_shown_nothing(void **state)
 	everybody();
 	assert_int_equal(asks(2, "ana.t1", UNIT), GATE_ALLOW);
 	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "med4", NULL);
-	for (int i = 0; i < 2000 && !sent_back.n; i++) {
-		guard_tick(g);
-		usleep(1000);
-		if (asked.kicks)
-			break;
-	}
+	assert_true(UNTIL(sent_back.n || asked.kicks, guard_tick(g)));
 	if (sent_back.n) {
 		answered_again();
 		assert_int_equal(page.n, 0);
@@ -249,10 +241,7 @@ static void one_connection_has_few_requests_waiting(void **state)
 	n = sent_back.n;                         /* refusals come at once */
 	assert_int_equal(n, 3);
 	refused = n;
-	for (int i = 0; i < 2000 && sent_back.n < refused + GUARD_ASKS_EACH; i++) {
-		guard_tick(g);
-		usleep(1000);
-	}
+	(void)UNTIL(sent_back.n >= refused + GUARD_ASKS_EACH, guard_tick(g));
 	assert_int_equal(sent_back.n, refused + GUARD_ASKS_EACH);
 	sent_back.n = 0;
 	asks(2, "ana.t1", UNIT);

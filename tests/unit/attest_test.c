@@ -92,10 +92,7 @@ static void hears(struct signed_log *log, uint64_t old, uint64_t size)
 
 	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT(ADD),
 					    .payload = log_body(log, old, size, body) });
-	for (int i = 0; i < 5000 && sent_count(COSIGNATURE) == cosigned && strlen(said) == lines; i++) {
-		pipeline_run(g);
-		usleep(1000);
-	}
+	(void)UNTIL(sent_count(COSIGNATURE) != cosigned || strlen(said) != lines, pipeline_run(g));
 }
 
 /* The broker acknowledges whatever it was sent: it is there, whatever it says of its record. */

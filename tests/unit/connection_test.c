@@ -25,19 +25,13 @@ static bool has_first(void)
 	return read_cert(now_is) == first_n && memcmp(first, now_is, first_n) == 0;
 }
 
-static void wait_for_server(void)
+static bool server_is_there(void)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				  .sin_port = htons((uint16_t)conf.uplink_port) };
+	CLEANUP(fd_cleanup) int fd = socket(AF_INET, SOCK_STREAM, 0);
 
-	for (int i = 0; i < 1000; i++) {
-		CLEANUP(fd_cleanup) int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-		if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-			return;
-		usleep(10000);
-	}
-	fail_msg("the server did not come");
+	return connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
 }
 
 static int make_paired(void **state)
@@ -50,7 +44,7 @@ static int make_paired(void **state)
 	strcpy(conf.uplink_host, "localhost");
 	make_pair("nc1");
 	server = serve();
-	wait_for_server();
+	assert_true(UNTIL(server_is_there()));
 	if (scout_open(&conf, no_wake, NULL, &scout) != OK)
 		return -1;
 	first_n = read_cert(first);
@@ -74,11 +68,7 @@ static void renew(void)
 {
 	make_pair("nc1");
 	now += 5000;
-	for (int i = 0; i < 1000 && has_first(); i++) {
-		run();
-		usleep(10000);
-	}
-	assert_false(has_first());
+	assert_true(UNTIL(!has_first(), run()));
 	assert_int_equal(b.dials, 1);
 }
 

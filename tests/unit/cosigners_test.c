@@ -60,8 +60,7 @@ static void wait_signed(uint64_t least)
 	char note[NOTE_BYTES_MAX];
 	uint64_t size = least - 1;
 
-	for (int i = 0; i < 20000 && !record_checkpoint(g.record, &size, note, sizeof(note)); i++)
-		usleep(1000);
+	(void)UNTIL(record_checkpoint(g.record, &size, note, sizeof(note)));
 	assert_true(size >= least);
 }
 
@@ -72,15 +71,7 @@ static void open_with(uint64_t entries)
 	wait_signed(entries);
 }
 
-static bool answered(void)
-{
-	for (int i = 0; i < 20000; i++) {
-		if (record_witness_answer(g.record, &answer))
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
+static bool answered(void) { return UNTIL(record_witness_answer(g.record, &answer)); }
 
 /* What a witness that has seen the first `size` makes of what it is given. */
 static enum witness_kind asks(const char *who, const struct witnessed *last)

@@ -56,11 +56,7 @@ static void save(const char *id, const char *role)
 	save_at(USER, "mercy", id, role, ACCOUNT_ACTIVE);
 }
 
-static void wait_for_entries(uint64_t n)
-{
-	while (record_durable(g.record) < n)
-		usleep(1000);
-}
+static void wait_for_entries(uint64_t n) { assert_true(UNTIL(record_durable(g.record) >= n)); }
 
 /* Segment 1 is closed, segment 2 open; both are kept for a day. */
 static int begin(void **state)

@@ -16,6 +16,7 @@
 #include "seed.h"
 #include "store.h"
 #include "topic.h"
+#include "until.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
@@ -654,10 +655,10 @@ static void no_change_is_missed_by_who_looks_while_it_is_flushed(void **state)
 	close(go[0]);
 	d = open_at("flush.mdb");
 	for (int i = 0; i < 200; i++) {
-		time_t end = time(NULL) + 3;
+		int64_t end = until_now_s() + UNTIL_S;
 
 		assert_int_equal(write(go[1], "x", 1), 1);
-		for (s.calls = 0; s.calls == 0 && time(NULL) < end;)
+		for (s.calls = 0; s.calls == 0 && until_now_s() < end;)
 			if (directory_moved(d))
 				assert_int_equal(directory_changes(d, &since, see_change, seen_start(&s)), OK);
 		if (s.calls != 1)

@@ -508,9 +508,7 @@ static void a_key_that_is_behind_catches_up(void **state)
 
 static void wait_for_trouble(enum err want)
 {
-	for (int i = 0; i < 20000 && record_trouble(g.record) != want; i++)
-		usleep(1000);
-	assert_int_equal(record_trouble(g.record), want);
+	assert_true(UNTIL(record_trouble(g.record) == want));
 }
 
 /* Until the key is gone, nothing more is written; then all of it is. */

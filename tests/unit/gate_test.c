@@ -190,8 +190,7 @@ static void what_waits_for_that_is_not_lost_when_the_session_is_sent_away(void *
 	assert_int_equal(times_published(ALERT, "ana.t1"), 0);
 	guard_logoff(g, &ctx[1], 0);
 	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
-	for (int i = 0; i < 500 && guard_login(g, &again, NULL, "correct horse", &mapped) != GATE_ALLOW; i++)
-		usleep(5000);
+	assert_true(UNTIL(guard_login(g, &again, NULL, "correct horse", &mapped) == GATE_ALLOW));
 	guard_tick(g);
 	guard_tick(g);
 	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
@@ -451,19 +450,13 @@ static void a_witness_is_answered_and_its_cosignature_counts(void **state)
 	log_in();
 	assert_int_equal(record_witnesses(g->record).listed, 1);
 	/* Before there is a checkpoint, nothing comes; what came last is what is looked at. */
-	for (int i = 0; i < 500 && !last_published(WITNESS("add")); i++) {
-		assert_int_equal(says(0, "nc-1", WITNESS("req"), SPAN_LIT("0\n"), false), GATE_ALLOW);
-		usleep(5000);
-		guard_tick(g);
-	}
-	assert_true(last_published(WITNESS("add")));
+	assert_true(UNTIL(last_published(WITNESS("add")), guard_tick(g),
+			  assert_int_equal(says(0, "nc-1", WITNESS("req"), SPAN_LIT("0\n"), false), GATE_ALLOW)));
 	assert_true(asked.bytes < sizeof(asked.payload));
 	assert_int_equal(witness_read(span(asked.payload, asked.bytes), &r), OK);
 	assert_int_equal(note_cosign(r.note, SPAN_LIT("mercy/device/nc-1"), (const uint8_t[SIGN_KEY_BYTES]){ 5 }, 1770000000, &out), OK);
 	assert_int_equal(says(0, "nc-1", WITNESS("cosignature"), put_span(&out), false), GATE_ALLOW);
-	for (int i = 0; i < 2000 && !record_witnesses(g->record).size; i++)
-		usleep(5000);
-	assert_true(record_witnesses(g->record).size > 0);
+	assert_true(UNTIL(record_witnesses(g->record).size));
 }
 
 static void a_witness_speaks_for_itself_only(void **state)

@@ -134,9 +134,7 @@ static void a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick(vo
 	person_login(0, "ana", "ana.t1", "correct horse");
 	guard_reload(g);   /* nothing else is called until it is compiled: so it was not this thread */
 	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
-	for (int i = 0; i < 30000 && !control_idle(g->control); i++)
-		usleep(1000);
-	assert_true(control_idle(g->control));
+	assert_true(UNTIL(control_idle(g->control)));
 	assert_memory_equal(policy_version(g->policy), before, 16);
 	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
 	guard_tick(g);
@@ -290,11 +288,7 @@ static void stop_record(bool stop)
 		assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	full = (struct rlimit){ 8192, before.rlim_max };   /* LMDB's first pages, no other */
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, stop ? &full : &before), 0);
-	for (int i = 0; i < 1000 && (record_state(g->record) == RECORD_STOPPED) != stop; i++) {
-		receives(15, "nobody", ALERT);   /* something to write */
-		usleep(5000);
-	}
-	assert_int_equal(record_state(g->record) == RECORD_STOPPED, stop);
+	assert_true(UNTIL((record_state(g->record) == RECORD_STOPPED) == stop, receives(15, "nobody", ALERT)));   /* something to write */
 }
 
 static void acceptance_7_without_a_record_only_what_saves_lives_goes_on(void **state)
@@ -348,8 +342,7 @@ static uint64_t entries(void)
 {
 	uint64_t said = record_ticket(g->record);
 
-	for (int i = 0; i < 10000 && !record_settled(g->record, said); i++)
-		usleep(1000);
+	assert_true(UNTIL(record_settled(g->record, said)));
 	return record_durable(g->record);
 }
 
@@ -808,11 +801,7 @@ static void taking_back_one_side_ends_it_at_once(void **state)
 	memset(strstr(text, "share channel tumors with lakeside"), '#', 1);
 	write_file("pullcord.policy", text);
 	guard_reload(g);
-	for (int i = 0; i < 500 && receives(1, "lou.t1", "mercy/channel/tumors/msg") == GATE_ALLOW; i++) {
-		guard_tick(g);
-		usleep(5000);
-	}
-	assert_int_equal(receives(1, "lou.t1", "mercy/channel/tumors/msg"), GATE_DENY);
+	assert_true(UNTIL(receives(1, "lou.t1", "mercy/channel/tumors/msg") == GATE_DENY, guard_tick(g)));
 	guard_tick(g);
 	assert_string_equal(asked.kicked[0], "lou.t1");
 }

@@ -10,6 +10,7 @@
 #include "crypt.h"
 #include "envelope.h"
 #include "history.h"
+#include "until.h"
 
 #define TOPIC "mercy/unit/icu3/alert/high/nc-1"
 #define RECEIPT "mercy/device/nc-1/stored"
@@ -118,16 +119,25 @@ static struct id keep(uint8_t key, int64_t until_us) { return keep_on(TOPIC, key
 static size_t wait_owed(struct id *id, size_t most)
 {
 	char topic[TOPIC_BYTES_MAX + 1];
-	size_t n = 0;
+	size_t n;
 
-	for (int i = 0; i < 2000 && n == 0; i++) {
-		n = history_owed(h, topic, id, most);
-		if (n == 0)
-			usleep(1000);
-		else
-			assert_string_equal(topic, RECEIPT);
-	}
+	assert_true(UNTIL((n = history_owed(h, topic, id, most)) > 0));
+	assert_string_equal(topic, RECEIPT);
 	return n;
+}
+
+/* Waits for the receipt of that one. Was there one of the other before? */
+static bool owed_before(const struct id *one, const struct id *other)
+{
+	struct id owed[64];
+	bool met = false;
+
+	for (;;)
+		for (size_t i = 0, n = wait_owed(owed, 64); i < n; i++) {
+			if (memcmp(owed[i].b, one->b, ID_BYTES) == 0)
+				return met;
+			met = met || memcmp(owed[i].b, other->b, ID_BYTES) == 0;
+		}
 }
 
 static size_t open_alerts(void)
@@ -238,8 +248,7 @@ static void the_least_important_yield_first(void **state)
 static void one_device_does_not_push_out_the_others(void **state)
 {
 	static const char rogue[] = "mercy/unit/icu3/alert/code/nc-9", low[] = "mercy/unit/icu3/alert/low/nc-1";
-	struct id first = keep_on(low, 1, HOUR_US, false), last, owed[64];
-	bool told = false;
+	struct id first = keep_on(low, 1, HOUR_US, false), last, next;
 
 	(void)state;
 	for (int i = 1; i < HISTORY_ALERTS_MAX; i++)
@@ -252,10 +261,9 @@ static void one_device_does_not_push_out_the_others(void **state)
 	last = keep_on(low, 3, HOUR_US, false);
 	assert_int_equal(history_evicted(h), 2);
 	assert_int_equal(open_alerts(), HISTORY_ALERTS_MAX);
-	for (size_t n; (n = wait_owed(owed, 64)) > 0;)
-		for (size_t i = 0; i < n; i++)
-			told = told || memcmp(owed[i].b, last.b, ID_BYTES) == 0;
-	assert_false(told);
+	next = keep_on("mercy/unit/icu3/alert/code/nc-1", 4, HOUR_US, false);
+	assert_false(owed_before(&next, &last));
+	answer(4, HISTORY_DONE);
 	answer_at(2, "mercy/unit/icu3/ack/nc-9", HISTORY_DONE);
 	assert_int_equal(put_as(&last, 3, HOUR_US, low, false, SPAN_LIT("again")), OK);
 	assert_int_equal(open_alerts(), 1);
@@ -265,26 +273,23 @@ static void one_device_does_not_push_out_the_others(void **state)
 static void a_full_file_recovers(void **state)
 {
 	static uint8_t big[60000];
-	struct id id, owed[64];
-	size_t got = 0, asked = 0;
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct id id, owed;
+	size_t asked = 0;
 
 	(void)state;
-	while (history_trouble(h) != ERR_FULL && asked < 200) {
+	do {
 		id = id_next(&ids, 5);
 		assert_int_equal(put_as(&id, (uint8_t)asked, HOUR_US, TOPIC, false, span(big, sizeof(big))), OK);
-		asked++;
-		usleep(3000);
-	}
+		assert_true(UNTIL(history_owed(h, topic, &owed, 1) || history_trouble(h) == ERR_FULL));
+	} while (history_trouble(h) != ERR_FULL && ++asked < 200);
 	assert_int_equal(history_trouble(h), ERR_FULL);
 	assert_int_equal(put_as(&id, 0, HOUR_US, TOPIC, false, SPAN_LIT("again")), OK);
-	for (size_t i = 0; i + 1 < asked; i++)
+	for (size_t i = 0; i < asked; i++)
 		answer((uint8_t)i, HISTORY_DONE);
-	for (int i = 0; i < 300 && history_trouble(h) != OK; i++)
-		usleep(100000);
-	assert_int_equal(history_trouble(h), OK);
-	for (size_t n; (n = wait_owed(owed, 64)) > 0; got += n)
-		if (memcmp(owed[n - 1].b, id.b, ID_BYTES) == 0)
-			break;
+	assert_true(UNTIL(history_trouble(h) == OK));
+	assert_int_equal(wait_owed(&owed, 1), 1);
+	assert_memory_equal(owed.b, id.b, ID_BYTES);
 	assert_int_equal(open_alerts(), 1);
 }
 
@@ -406,8 +411,7 @@ static struct shelf_look *looked(const struct readback *want)
 	assert_non_null(l);
 	l->want = *want;
 	history_look(h, l);
-	for (int i = 0; i < 20000 && !(back = history_looked(h)); i++)
-		usleep(1000);
+	(void)UNTIL(back = history_looked(h));
 	assert_ptr_equal(back, l);
 	assert_int_equal(l->err, OK);
 	return l;

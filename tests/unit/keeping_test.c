@@ -113,8 +113,7 @@ static void turning_begins_new_segments(void **state)
 	(void)state;
 	open_record();
 	push_many(0, 10);
-	while (record_durable(g.record) < 12)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 12));
 	record_turn(g.record);
 	push_many(10, 10);
 	record_close(&g.record);
@@ -189,8 +188,7 @@ static void acceptance_8_an_erased_segment_leaves_its_leaves(void **state)
 	assert_true(lies_in(keys, before, sizeof(before)));
 	open_record();                  /* closes them with the next record */
 	push_mixed(6000, 100);
-	while (record_durable(g.record) < 6000 + 3 + 102)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 6000 + 3 + 102));
 	assert_int_equal(erase(1, in_days(2)), OK);
 	record_close(&g.record);
 	assert_good();
@@ -292,8 +290,7 @@ static void erasing_takes_two_persons_time_and_no_hold(void **state)
 	open_record();
 	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);       /* nothing has closed it yet */
 	push_mixed(20, 20);
-	while (record_durable(g.record) < 20 + 3 + 22)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 20 + 3 + 22));
 	assert_int_equal(segment_erase(g.record, &act), ERR_DENIED);
 	assert_int_equal(segment_hold(g.record, &act, true), ERR_DENIED);
 	act.second = SPAN_LIT("");
@@ -310,8 +307,7 @@ static void erasing_takes_two_persons_time_and_no_hold(void **state)
 	assert_good();
 	open_record();                                          /* a hold outlives a restart, and the turning of segments */
 	push_mixed(60, 20);
-	while (record_durable(g.record) < report.entries + 22)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= report.entries + 22));
 	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);
 	assert_int_equal(erase(4, in_days(20)), ERR_BUSY);
 	assert_int_equal(hold(1, false), OK);
@@ -343,8 +339,7 @@ static void close_segment_1(void)
 	record_mixed(0, 20);
 	open_record();
 	push_mixed(20, 20);
-	while (record_durable(g.record) < 20 + 3 + 22)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 20 + 3 + 22));
 }
 
 static void the_index_beside_it_goes_with_what_is_erased(void **state)
@@ -513,8 +508,7 @@ static void a_row_that_says_what_no_entry_does_is_named(void **state)
 	record_mixed(0, 20);
 	open_record();
 	push_mixed(20, 20);             /* closes segments 1 and 2 */
-	while (record_durable(g.record) < 20 + 3 + 22)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 20 + 3 + 22));
 	assert_int_equal(hold(1, true), OK);
 	record_close(&g.record);
 	assert_good();
@@ -606,8 +600,7 @@ static void an_erasing_of_what_is_held_is_named(void **state)
 	record_mixed(0, 20);
 	open_record();
 	push_mixed(20, 20);
-	while (record_durable(g.record) < 20 + 3 + 22)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 20 + 3 + 22));
 	assert_int_equal(hold(1, true), OK);
 	record_close(&g.record);
 	say_erased(1, in_days(2), 1);

@@ -144,11 +144,7 @@ static void the_record_shows_its_numbers(void **state)
 	struct metrics m = look();
 
 	(void)state;
-	for (int i = 0; i < 2000 && (m.record_entries_total < 2 || m.record_unsigned_entries || m.record_queue_bytes); i++) {
-		usleep(5000);
-		guard_tick(g);
-		m = look();
-	}
+	(void)UNTIL(m.record_entries_total >= 2 && !m.record_unsigned_entries && !m.record_queue_bytes, guard_tick(g), m = look());
 	assert_true(m.record_entries_total >= 2);        /* genesis and the start */
 	assert_int_equal(m.record_unsigned_entries, 0);
 	assert_int_equal(m.record_queue_bytes, 0);
@@ -245,8 +241,7 @@ static void prometheus_gets_a_file(void **state)
 	(void)state;
 	strcpy(g->told.path, in_dir("pullcord_broker.prom"));
 	tell();
-	while (!control_idle(g->control))
-		usleep(1000);
+	assert_true(UNTIL(control_idle(g->control)));
 	assert_int_equal(control_written(g->control), OK);
 	f = fopen(g->told.path, "r");
 	assert_non_null(f);
@@ -259,8 +254,7 @@ static void prometheus_gets_a_file(void **state)
 	assert_null(strstr(text, "crl_expiry"));         /* not known */
 	strcpy(g->told.path, in_dir("no/such/folder"));
 	tell();
-	while (!control_idle(g->control))
-		usleep(1000);
+	assert_true(UNTIL(control_idle(g->control)));
 	assert_int_equal(control_written(g->control), ERR_NOT_FOUND);
 	guard_tick(g);
 }

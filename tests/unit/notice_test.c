@@ -173,10 +173,7 @@ static void command(int at, const char *client, const char *text)
 
 	assert_int_equal(guard_publish(g, &c, CONTROL_TOPIC, &(struct publish){ span_str(text), 1, false }), GATE_ALLOW);
 	guard_control(g, &c, span_str(text));
-	for (int i = 0; i < 5000 && (!control_idle(g->control) || g->unanswered); i++) {
-		guard_tick(g);
-		usleep(1000);
-	}
+	assert_true(UNTIL(control_idle(g->control) && !g->unanswered, guard_tick(g)));
 }
 
 static void t25_who_gives_themselves_rights_is_told_of(void **state)
@@ -210,9 +207,7 @@ static void list_witness(bool listed)
 		assert_int_equal(cosigner_write(SPAN_LIT("mercy/device/nc-1"), pub, vkey, sizeof(vkey)), OK);
 	write_file("witnesses", vkey);
 	reload();
-	for (int i = 0; i < 20000 && (record_witnesses(g->record).listed > 0) != listed; i++)
-		usleep(1000);
-	assert_int_equal(record_witnesses(g->record).listed, listed);
+	assert_true(UNTIL((record_witnesses(g->record).listed > 0) == listed));
 }
 
 /* A state begins and ends, and its end takes the beginning off the shelf. */

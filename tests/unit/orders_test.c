@@ -465,10 +465,7 @@ static void what_was_begun_is_done_after_a_restart(void **state)
 	write_order(&f, KIND(LOG_LEVEL), "debug", 1);
 	able = false;
 	send(&f);
-	for (int i = 0; i < 5000 && !asked; i++) {
-		usleep(500);
-		pipeline_run(g);
-	}
+	(void)UNTIL(asked, pipeline_run(g));
 	assert_int_equal(asked, 1);
 	pipeline_close(&g);
 	orders_close(&orders);
@@ -516,10 +513,7 @@ static void a_certificate_is_renewed_when_ordered(void **state)
 
 static void wait_for_renewals(unsigned n)
 {
-	for (int i = 0; i < 1000 && renewals < n; i++) {
-		usleep(500);
-		run();
-	}
+	(void)UNTIL(renewals >= n, run());
 	usleep(2000);
 	run();
 	assert_int_equal(renewals, n);
@@ -550,10 +544,7 @@ static void a_wipe_is_begun_and_then_nothing_else(void **state)
 	(void)state;
 	write_order(&f, KIND(WIPE), "", 2);
 	send(&f);
-	for (int i = 0; i < 5000 && !asked; i++) {
-		usleep(500);
-		run();
-	}
+	(void)UNTIL(asked, run());
 	assert_int_equal(asked_for, KIND(WIPE));
 	assert_int_equal(when_asked.wipe, WIPE_BEGUN);
 	assert_int_equal(orders_wiped(&conf), WIPE_BEGUN);

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "recording.h"
+#include "until.h"
 
 static struct recording g;
 static struct verify_report report;

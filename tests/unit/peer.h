@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 
 #include "scratch.h"
+#include "until.h"
 
 #define PEER_BROKER "/usr/sbin/mosquitto"
 #define PEER_DYNSEC "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
@@ -153,8 +154,6 @@ static inline void peer_on_message(struct mosquitto *m, void *ctx, const struct 
 static inline void peer_connect(const struct peer *p, struct peer_client *c, const char *id, const char *user,
 				const char *password)
 {
-	int e = MOSQ_ERR_ERRNO;
-
 	*c = (struct peer_client){ .m = mosquitto_new(id, true, c), .subscribed = -1 };
 	must(c->m && mosquitto_int_option(c->m, MOSQ_OPT_PROTOCOL_VERSION, MQTT_PROTOCOL_V5) == MOSQ_ERR_SUCCESS);
 	must(mosquitto_int_option(c->m, MOSQ_OPT_SEND_MAXIMUM, 65535) == MOSQ_ERR_SUCCESS);
@@ -164,12 +163,7 @@ static inline void peer_connect(const struct peer *p, struct peer_client *c, con
 	mosquitto_unsubscribe_callback_set(c->m, peer_on_unsubscribe);
 	mosquitto_publish_v5_callback_set(c->m, peer_on_publish);
 	mosquitto_message_callback_set(c->m, peer_on_message);
-	for (unsigned i = 0; i < 500 && e != MOSQ_ERR_SUCCESS; i++) {   /* the broker may be starting */
-		e = mosquitto_connect(c->m, "127.0.0.1", p->port, 60);
-		if (e != MOSQ_ERR_SUCCESS)
-			usleep(10000);
-	}
-	must(e == MOSQ_ERR_SUCCESS);
+	must(UNTIL(mosquitto_connect(c->m, "127.0.0.1", p->port, 600) == MOSQ_ERR_SUCCESS));    /* the broker may be starting */
 	peer_wait(c, c->connected);
 }
 

@@ -17,6 +17,7 @@
 #include "outbox.h"
 #include "pipeline.h"
 #include "scratch.h"
+#include "until.h"
 
 #define PRIORITY(name) PULLCORD__V1__PRIORITY__PRIORITY_##name
 #define PHASE(name) PULLCORD__V1__PHASE__PHASE_##name

@@ -108,14 +108,11 @@ static void who_reads_while_it_runs_is_on_record_soon(void **state)
 	(void)state;
 	open_record();
 	push_many(0, 3);
-	while (record_durable(g.record) < 5)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 5));
 	before = record_durable(g.record);
 	assert_int_equal(note("os:ana", "audit tail", ""), OK);
-	while (record_durable(g.record) == before)
-		usleep(1000);
-	while (!gone())
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) != before));
+	assert_true(UNTIL(gone()));
 	record_close(&g.record);
 	assert_int_equal(seen().entries, 1);
 }
@@ -129,8 +126,7 @@ static void what_was_taken_and_not_written_comes_first(void **state)
 	assert_int_equal(rename(beside(""), beside("-taken")), 0);
 	assert_int_equal(note("os:ben", "audit tail", ""), OK);
 	open_record();
-	while (!gone())
-		usleep(1000);
+	assert_true(UNTIL(gone()));
 	record_close(&g.record);
 	assert_int_equal(seen().entries, 2);
 	assert_string_equal(seen().actor, "os:ben");
@@ -144,19 +140,15 @@ static void what_found_no_room_is_not_forgotten(void **state)
 	(void)state;
 	open_record();
 	push_many(0, 3);
-	while (record_durable(g.record) < 5)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= 5));
 	disk_refuses(ENOSPC, g.path);
 	assert_int_equal(note("os:ana", "audit tail", ""), OK);
 	assert_int_equal(note("os:ben", "audit tail", ""), OK);
-	while (access(beside("-taken"), F_OK) != 0)
-		usleep(1000);
+	assert_true(UNTIL(access(beside("-taken"), F_OK) == 0));
 	before = atomic_load(&disk.refused);
-	while (atomic_load(&disk.refused) < before + 2)         /* the first may be of a checkpoint */
-		usleep(1000);
+	assert_true(UNTIL(atomic_load(&disk.refused) >= before + 2));   /* the first may be of a checkpoint */
 	disk_heals();
-	while (!gone())
-		usleep(1000);
+	assert_true(UNTIL(gone()));
 	record_close(&g.record);
 	assert_int_equal(seen().entries, 2);
 	assert_int_equal(seen().failed, 0);
@@ -171,8 +163,7 @@ static void many_are_taken_in_several_batches(void **state)
 	for (int i = 0; i < 1500; i++)
 		assert_int_equal(note("os:ana", "audit tail", ""), OK);
 	open_record();
-	while (!gone())
-		usleep(1000);
+	assert_true(UNTIL(gone()));
 	record_close(&g.record);
 	assert_int_equal(seen().entries, 1500);
 }

@@ -199,8 +199,7 @@ static void a_reader_and_a_verifier_work_beside_the_writer(void **state)
 		record_close(&g.record);
 		_exit(0);
 	}
-	for (int i = 0; i < 1000 && (verify() != OK || report.entries < 100); i++)
-		usleep(1000);
+	assert_true(UNTIL(verify() == OK && report.entries >= 100));
 	for (int i = 0; i < 10; i++) {
 		uint64_t before = report.entries;
 
@@ -238,8 +237,7 @@ static void checkpoint_is_shown_once_signed(void **state)
 	assert_int_equal(size, 7);
 	assert_false(record_checkpoint(g.record, &size, note, sizeof(note)));
 	push_many(5, 1);
-	for (int i = 0; i < 300 && !record_checkpoint(g.record, &size, note, sizeof(note)); i++)
-		usleep(10000);
+	(void)UNTIL(record_checkpoint(g.record, &size, note, sizeof(note)));
 	assert_true(size > 7 && size <= record_durable(g.record));
 	assert_int_equal(note_open(span_str(note), span_str(RECORDING_ORIGIN), g.pub, &c), OK);
 	assert_int_equal(c.size, size);
@@ -465,10 +463,9 @@ static void a_gap_that_nothing_follows_is_told_at_the_next_tick(void **state)
 
 				refused += !record_push(g.record, &h);
 			}
-		for (int i = 0; i < 100; i++) {
-			record_tick(g.record);
-			usleep(1000);
-		}
+		must(UNTIL(record_settled(g.record, record_ticket(g.record))));         /* there is room to tell it */
+		record_tick(g.record);
+		must(UNTIL(record_settled(g.record, record_ticket(g.record))));
 		_exit(write(told[1], &refused, sizeof(refused)) != sizeof(refused));
 	}
 	assert_int_equal(read(told[0], &refused, sizeof(refused)), sizeof(refused));
@@ -569,10 +566,7 @@ static void acceptance_7_what_is_life_critical_is_set_aside(void **state)
 	}
 	assert_int_equal(record_lost(g.record), refused[1] + refused[2] + refused[4]);
 	disk_heals();
-	for (int i = 0; i < 2000 && record_state(g.record) != RECORD_FLOWING; i++) {
-		record_tick(g.record);
-		usleep(5000);
-	}
+	assert_true(UNTIL(record_state(g.record) == RECORD_FLOWING, record_tick(g.record)));
 	record_tick(g.record);
 	for (int i = 0; i < 500; i++) {
 		struct happening life = publish(n++);
@@ -648,9 +642,7 @@ static void a_ticket_is_settled_when_it_is_durable(void **state)
 	h.type = TYPE(ADMIN);
 	assert_true(record_push(g.record, &h));
 	ticket = record_ticket(g.record);
-	for (int i = 0; i < 5000 && !record_settled(g.record, ticket); i++)
-		usleep(1000);
-	assert_true(record_settled(g.record, ticket));
+	assert_true(UNTIL(record_settled(g.record, ticket)));
 	assert_int_equal(record_durable(g.record), 3);
 	disk_refuses(EIO, g.path);
 	assert_true(record_push(g.record, &h));
@@ -692,9 +684,7 @@ static void the_disk_runs_low_by_degrees(void **state)
 
 static void wait_for(enum record_state want)
 {
-	for (int i = 0; i < 500 && record_state(g.record) != want; i++)
-		usleep(10000);
-	assert_int_equal(record_state(g.record), want);
+	assert_true(UNTIL(record_state(g.record) == want));
 }
 
 /* The map is full for good: the record stops before LMDB's last pages are gone, stays verifiable, and what it has is
@@ -764,8 +754,7 @@ static void while_it_is_busy_acts_are_carried_out_and_trouble_ends(void **state)
 	open_record();
 	atomic_store(&pushing, true);
 	assert_int_equal(pthread_create(&thread, NULL, push_on, NULL), 0);
-	while (record_durable(g.record) < GROUP)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= GROUP));
 	assert_int_equal(segment_hold(g.record, &(struct segment_act){ 1, 1, SPAN_LIT("ana"), SPAN_LIT("bob"), SPAN_LIT("why") }, true),
 			 OK);
 	assert_true(atomic_load(&pushing));
@@ -809,18 +798,20 @@ static void nothing_is_shown_that_is_not_in_the_sizes_file(void **state)
  * transaction, whose bytes may lie in the file, is sealed anew under another key. */
 static void a_failed_batch_comes_again_under_another_key(void **state)
 {
+	unsigned said;
+
 	(void)state;
 	record_some(500);
 	open_record();
 	push_many(500, 10);
-	for (int i = 0; i < 5000 && record_durable(g.record) < 513; i++)
-		usleep(1000);
+	(void)UNTIL(record_durable(g.record) >= 513);
 	assert_int_equal(record_durable(g.record), 513);
 	disk_refuses(ENOSPC, g.path);
 	push_many(510, 10);
 	wait_for(RECORD_STOPPED);
-	usleep(500 * 1000);   /* it may have stopped at a checkpoint that was due: the batch comes with the next try */
 	assert_int_equal(record_trouble(g.record), ERR_FULL);
+	said = atomic_load(&disk.refused);      /* it may have stopped at a checkpoint that was due: the batch comes with the next try */
+	assert_true(UNTIL(atomic_load(&disk.refused) > said + 1));
 	disk_heals();
 	push_many(520, 10);
 	wait_for(RECORD_FLOWING);
@@ -921,8 +912,7 @@ static void nothing_is_written_after_an_erasing_met_a_failing_disk(void **state)
 	open_record();
 	atomic_store(&pushing, true);
 	assert_int_equal(pthread_create(&thread, NULL, push_on, NULL), 0);
-	while (record_durable(g.record) < GROUP)
-		usleep(1000);
+	assert_true(UNTIL(record_durable(g.record) >= GROUP));
 	snprintf(keys, sizeof(keys), "%s-keys", g.path);
 	disk_refuses(EIO, keys);
 	assert_int_equal(segment_erase(g.record, &on_first), ERR_IO);

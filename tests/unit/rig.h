@@ -15,6 +15,7 @@
 
 #include "crypt.h"
 #include "samples.h"
+#include "until.h"
 #include "input.h"
 #include "log.h"
 
@@ -131,7 +132,7 @@ static inline void rig_wait(void)
 	struct timespec until;
 
 	clock_gettime(CLOCK_REALTIME, &until);
-	until.tv_sec += 10;
+	until.tv_sec += UNTIL_S;
 	must(sem_timedwait(&rig.done, &until) == 0);
 }
 
@@ -160,23 +161,13 @@ static inline void rig_close_input(void)
 /* Waits until the pipeline has had n events. */
 static inline void rig_pushed(unsigned n)
 {
-	for (int i = 0; i < 1000; i++) {
-		rig_do(rig_nothing);
-		if (rig.pushed >= n)
-			return;
-		usleep(2000);
-	}
-	must(!"the events came");
+	must(UNTIL((rig_do(rig_nothing), rig.pushed >= n)));
 }
 
 static inline void rig_logged(const char *what)
 {
-	for (int i = 0; i < 1000; i++) {
-		rig_do(rig_nothing);
-		if (strstr(rig.log, what))
-			return;
-		usleep(2000);
-	}
+	if (UNTIL((rig_do(rig_nothing), strstr(rig.log, what))))
+		return;
 	fprintf(stderr, "# not logged: %s\n# but: %s\n", what, rig.log);
 	must(!"the line was logged");
 }
@@ -234,7 +225,7 @@ static inline int peer_open(void)
 	struct sockaddr_in in = { .sin_family = AF_INET, .sin_port = htons((uint16_t)rig.port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct timeval patience = { 10, 0 };
+	struct timeval patience = { UNTIL_S, 0 };
 	int fd = socket(rig.port ? AF_INET : AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
 	must(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) == 0);

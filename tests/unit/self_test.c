@@ -304,8 +304,7 @@ static void a_writer_that_does_not_move_is_stuck(void **state)
 	come_up();
 	holder_holds(&h);
 	push_medium("a1", 1, PHASE(START));
-	while (condition(50, &f) != HEALTH_STUCK)
-		usleep(5000);
+	assert_true(UNTIL(condition(50, &f) == HEALTH_STUCK));
 	assert_int_equal(f, HEALTH_WRITER);
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 0);
 	holder_ends(&h);
@@ -326,11 +325,7 @@ static void a_disk_that_hangs_is_told_to_the_staff(void **state)
 	come_up();
 	holder_holds(&h);
 	push_medium("a1", 1, PHASE(START));
-	for (int i = 0; i < 1000 && !sent_count("/alert/high/"); i++) {
-		usleep(10000);
-		now += 10;
-		pipeline_run(g);
-	}
+	(void)UNTIL(sent_count("/alert/high/"), now += 1, pipeline_run(g));
 	holder_ends(&h);
 	assert_int_equal(sent_count("/alert/high/"), 1);
 	assert_string_equal(read_alert(sent("/alert/high/", 0))->code, "gateway.refusing");

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "uplink.h"
+#include "until.h"
 
 static struct paho {
 	void *ctx;
@@ -93,8 +94,7 @@ static struct uplink *dialed(void)
 	assert_int_equal(uplink_paho.open(&spec, &u), OK);
 	uplink_paho.dial(u, &(struct uplink_place){ "localhost", 1 },
 			 &(struct uplink_message){ .topic = "mercy/device/nc-1/state", .payload = SPAN_LIT("gone") });
-	for (int i = 0; i < 10000 && !paho.connects; i++)
-		usleep(1000);
+	(void)UNTIL(paho.connects);
 	assert_int_equal(paho.connects, 1);
 	return u;
 }

@@ -13,6 +13,7 @@
 
 #include "log.h"
 #include "scratch.h"
+#include "until.h"
 #include "vigil.h"
 
 static struct scratch scratch;
@@ -157,8 +158,7 @@ static void wait_for(const char *path, const char *what)
 {
 	static char text[HEALTH_TEXT_MAX];
 
-	while (read_it(path, text) == 0 || !strstr(text, what))
-		usleep(1000);
+	assert_true(UNTIL(read_it(path, text) && strstr(text, what)));
 }
 
 static void files_come_are_renewed_and_go(void **state)
@@ -181,19 +181,18 @@ static void files_come_are_renewed_and_go(void **state)
 
 static void a_file_that_cannot_be_written_is_logged_once(void **state)
 {
+	int64_t ms = 100000;
+
 	(void)state;
 	vigil_close(&v);
 	strcpy(conf.health_status, scratch_path(&scratch, "no/such/folder"));
 	conf.health_metrics[0] = '\0';
 	assert_int_equal(vigil_open(&conf, &v), OK);
 	logged = 0;
-	for (int64_t ms = 100000; !logged; ms += 5000) {
-		look(ms, HEALTH_FAULTS_END);
-		usleep(1000);
-	}
+	assert_true(UNTIL(logged, look(ms, HEALTH_FAULTS_END), ms += 5000));
 	assert_non_null(strstr(last_log, "bulletin_not_written"));
 	assert_non_null(strstr(last_log, "no/such/folder"));
-	for (int64_t ms = 10000000; ms < 10100000; ms += 5000)
+	for (ms = 10000000; ms < 10100000; ms += 5000)
 		look(ms, HEALTH_FAULTS_END);
 	assert_int_equal(logged, 1);
 }
