@@ -4,6 +4,8 @@
 
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
+#define SUBSCRIBE_AGAIN_MS 5000     /* what was refused may be granted meanwhile, and nobody tells us; */
+#define SUBSCRIBE_SELDOM_MS 60000   /* doubled up to this */
 
 const char *connection_host(const struct gateway *g)
 {
@@ -47,13 +49,38 @@ static enum err subscribe(struct gateway *g)
 	return g->spec.uplink->subscribe(g->uplink, filter, n);
 }
 
+static void subscribe_later(struct gateway *g)
+{
+	if (g->subscribe_ms)
+		return;
+	g->subscribe_wait_ms = g->subscribe_wait_ms ? g->subscribe_wait_ms * 2 : SUBSCRIBE_AGAIN_MS;
+	if (g->subscribe_wait_ms > SUBSCRIBE_SELDOM_MS)
+		g->subscribe_wait_ms = SUBSCRIBE_SELDOM_MS;
+	g->subscribe_ms = now_ms(g) + g->subscribe_wait_ms;
+}
+
+/* Of each filter it is said once that it is refused, and once that it no longer is. */
 static void subscribed(struct gateway *g, const struct uplink_event *u)
 {
+	bool refused = u->reason >= 0x80, before = u->at < FILTERS_MAX && g->refused[u->at];
+
 	if (u->at == FILTERS_RECEIPTS)
-		g->deaf = u->reason >= 0x80;
-	if (u->reason >= 0x80)
-		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", filters_name(g->filters, u->at)),
-			KV_NUM("reason", u->reason));
+		g->deaf = refused;
+	if (u->at < FILTERS_MAX)
+		g->refused[u->at] = refused;
+	if (refused)
+		subscribe_later(g);
+	if (refused && !before)
+		log_say(EV_SUBSCRIBE_REFUSED, KV_STR("topic", filters_name(g->filters, u->at)), KV_NUM("reason", u->reason));
+	else if (!refused && before)
+		log_say(EV_SUBSCRIBE_GRANTED, KV_STR("topic", filters_name(g->filters, u->at)));
+}
+
+static void subscribe_or_leave(struct gateway *g)
+{
+	g->subscribe_ms = 0;
+	if (subscribe(g) != OK)         /* it would hear of no receipt and of nobody's answer, and look well */
+		connection_lost(g, "it cannot subscribe");
 }
 
 static void greet(struct gateway *g)
@@ -63,8 +90,9 @@ static void greet(struct gateway *g)
 		g->probe_ms = now_ms(g);
 		g->greet_probe_ms = now_ms(g) + GATEWAY_PROBE_MS;
 	}
-	if (subscribe(g) != OK)         /* it would hear of no receipt and of nobody's answer, and look well */
-		connection_lost(g, "it cannot subscribe");
+	memset(g->refused, 0, sizeof(g->refused));
+	g->subscribe_wait_ms = 0;
+	subscribe_or_leave(g);
 }
 
 static void bye(struct gateway *g)
@@ -207,6 +235,8 @@ void connection_tick(struct gateway *g)
 		}
 		connection_step(g, LINK_EV_TIMEOUT);
 	}
+	if (g->subscribe_ms && now_ms(g) >= g->subscribe_ms && g->link.state == LINK_UP && !g->stopping)
+		subscribe_or_leave(g);
 	tick_scout(g);
 	tick_silence(g);
 }

@@ -46,6 +46,8 @@ struct gateway {
 	int64_t all_aside_ms;       /* all of it not before */
 	struct filters *filters;
 	bool deaf;                  /* receipts are not for us, says the broker */
+	bool refused[FILTERS_MAX];  /* what it does not let us hear, */
+	int64_t subscribe_ms, subscribe_wait_ms;    /* when that is asked for again, or 0 */
 	struct pipeline_counts counts;
 	struct port port[CONF_INPUTS_MAX];
 	unsigned ports;

@@ -28,7 +28,7 @@
 	X(EVICTING, "evicting", "the outbox was full, and less important messages were dropped")                       \
 	X(UNREADABLE, "unreadable", "messages in the outbox cannot be read: look at the beds")                         \
 	X(ASIDE, "set-aside", "the broker refuses messages for good; `pullcord-gateway --aside` lists them")           \
-	X(DEAF, "no-receipts", "the broker lets this gateway hear of no receipts, so alerts are sent again; mend the policy") \
+	X(DEAF, "no-receipts", "the broker lets this gateway hear of no receipts, so alerts are sent again; if it stays so for a minute, mend the policy") \
 	X(REPLACED, "outbox-replaced", "the outbox was unreadable; it was kept aside and a new one made")              \
 	X(CLOCK, "clock", "the clock is wrong, and messages carry the broker's time; is there a time server?")         \
 	X(CERTIFICATE, "certificate", "the device's certificate ends soon or is not valid; renew it") \

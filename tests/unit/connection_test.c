@@ -1,6 +1,7 @@
 /* connection: what ends one, and a certificate that is renewed while the gateway dials: by whom it is proved. */
 #include "pipelined.h"
 
+#include "filters.h"
 #include "paired.h"
 
 static pid_t server;
@@ -126,10 +127,55 @@ static void who_cannot_subscribe_dials_again(void **state)
 	assert_int_equal(b.hangups, 1);
 }
 
+static void receipts_are(int reason)
+{
+	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = FILTERS_RECEIPTS, .reason = reason });
+	run();
+}
+
+/* As after a quarantine, or a role taken away and given back: nobody tells a client that it may again. */
+static void what_is_refused_is_asked_for_again(void **state)
+{
+	static const int64_t wait[] = { 5000, 10000, 20000, 40000, 60000, 60000 };
+	unsigned asked = 1;
+
+	(void)state;
+	come_up();
+	assert_int_equal(b.subscriptions, asked);
+	receipts_are(0x87);
+	assert_non_null(strstr(last_log, "subscribe_refused"));
+	for (size_t i = 0; i < countof(wait); i++) {
+		strcpy(last_log, "");
+		now += wait[i] - 1;
+		broker_says(&(struct uplink_event){ .kind = UPLINK_ACK });      /* it lives */
+		run();
+		assert_int_equal(b.subscriptions, asked);
+		now += 1;
+		run();
+		assert_int_equal(b.subscriptions, ++asked);
+		receipts_are(0x87);
+		assert_null(strstr(last_log, "subscribe_refused"));
+	}
+	now += 60000;
+	broker_says(&(struct uplink_event){ .kind = UPLINK_ACK });
+	run();
+	assert_int_equal(b.subscriptions, ++asked);
+	receipts_are(1);
+	assert_non_null(strstr(last_log, "subscribe_granted"));
+	assert_int_equal(b.hangups, 0);
+	for (int i = 0; i < 10; i++) {
+		now += 60000;
+		broker_says(&(struct uplink_event){ .kind = UPLINK_ACK });
+		run();
+	}
+	assert_int_equal(b.subscriptions, asked);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_HOUSE(who_cannot_subscribe_dials_again),
+		WITH_HOUSE(what_is_refused_is_asked_for_again),
 		cmocka_unit_test_setup_teardown(a_refusal_of_the_pair_before_is_not_held_against_the_new_one, make_paired, drop_paired),
 		cmocka_unit_test_setup_teardown(a_login_with_the_pair_before_does_not_prove_the_new_one, make_paired, drop_paired),
 	};

@@ -37,7 +37,7 @@ struct sent {
 static struct broker {
 	bool up;
 	struct sent sent[4096];
-	unsigned count, dials, subscribed, hangups;
+	unsigned count, dials, subscriptions, subscribed, hangups;
 	enum err subscribe_err;
 	int64_t busy_ms;
 	bool deaf;                      /* it takes what a gateway says of itself, and does not answer */
@@ -90,6 +90,7 @@ static inline enum err fake_subscribe(struct uplink *u, const char *const *filte
 {
 	(void)u;
 	b.subscribed = (unsigned)n;
+	b.subscriptions++;
 	for (size_t i = 0; i < n && i < countof(b.filter); i++)
 		strcpy(b.filter[i], filter[i]);
 	return b.subscribe_err;
