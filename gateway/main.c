@@ -737,6 +737,15 @@ static int start(struct daemon *d, enum task task)
 	return serve(d);
 }
 
+/* What was asked for and cannot be read is not done. */
+static int shown(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	complain("the output could not be written to its end: is the disk full?");
+	return 1;
+}
+
 int main(int argc, char **argv)
 {
 	enum { OPT_CHECK = 256, OPT_CONF, OPT_MAN, OPT_VERSION, OPT_ASIDE, OPT_JSON };
@@ -768,16 +777,16 @@ int main(int argc, char **argv)
 			break;
 		case OPT_CONF:
 			conf_print_sample(stdout);
-			return 0;
+			return shown(0);
 		case OPT_MAN:
 			conf_print_man(stdout);
-			return 0;
+			return shown(0);
 		case OPT_VERSION:
 			puts("pullcord-gateway " PULLCORD_VERSION);
-			return 0;
+			return shown(0);
 		case 'h':
 			usage(stdout);
-			return 0;
+			return shown(0);
 		default:
 			usage(stderr);
 			return 2;
@@ -788,5 +797,5 @@ int main(int argc, char **argv)
 		usage(stderr);
 		return 2;
 	}
-	return start(&d, json && task == TASK_ASIDE ? TASK_ASIDE_JSON : task);
+	return shown(start(&d, json && task == TASK_ASIDE ? TASK_ASIDE_JSON : task));
 }

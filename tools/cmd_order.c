@@ -391,8 +391,11 @@ static void show_order(const struct orderfile *f)
 	char until[REPORT_TIME];
 
 	report_line(TONE_STRONG, "%s, to %.*s of %.*s", kind_word(f->w.kind), SPAN_FMT(f->w.device), SPAN_FMT(f->w.tenant));
-	while (rest.n)
-		report_line(TONE_PLAIN, "    %.*s", SPAN_FMT(span_cut(rest, '\n', &rest)));
+	while (rest.n) {
+		struct span line = span_cut(rest, '\n', &rest);
+
+		report_line(TONE_PLAIN, "    %.*s", SPAN_FMT(line));
+	}
 	report_line(TONE_PLAIN, "  number %llu, good until %s", (unsigned long long)f->w.counter,
 		    report_date(f->w.expires_us, until));
 }

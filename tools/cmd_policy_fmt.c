@@ -1,14 +1,12 @@
 /* policy fmt: the same policy in the house's columns. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "opt.h"
 #include "report.h"
+#include "whole.h"
 
 static enum err format(struct span text, char **out, size_t *n)
 {
@@ -25,29 +23,6 @@ static enum err format(struct span text, char **out, size_t *n)
 	TRY(policy_format(text, &b));
 	*n = b.n;
 	return OK;
-}
-
-/* A new file takes the old one's name: whoever reads it meanwhile has one or the other. */
-static enum err replace(const char *path, struct span text)
-{
-	struct install_path fresh;
-	struct stat st;
-	enum err e;
-
-	if (snprintf(fresh.text, sizeof(fresh.text), "%s.new", path) >= (int)sizeof(fresh.text))
-		return ERR_TOO_LARGE;
-	if (stat(path, &st) != 0)
-		return ERR_IO;
-	e = install_write(fresh.text, text, st.st_mode & 0777);
-	if (e != OK)
-		return e;
-	if (getuid() == 0 && chown(fresh.text, st.st_uid, st.st_gid) != 0)
-		e = ERR_IO;
-	if (e == OK && rename(fresh.text, path) != 0)
-		e = ERR_IO;
-	if (e != OK)
-		(void)unlink(fresh.text);
-	return e;
 }
 
 /* Before its columns, its mistakes: a file that is no policy is not touched. An included one may lack its tenant. */
@@ -78,9 +53,9 @@ static int finish(const char *path, struct span old, struct span fresh, bool wri
 
 	if (!write && !check) {
 		fwrite(fresh.p, 1, fresh.n, stdout);
-		return fflush(stdout) == 0 ? CMD_DONE : CMD_NO;
+		return CMD_DONE;
 	}
-	e = write && changed ? replace(path, fresh) : OK;
+	e = write && changed ? whole_replace(path, fresh) : OK;   /* whoever reads it meanwhile has one or the other */
 	if (e != OK)
 		return report_fail(e, "write %s", path);
 	say(path, changed, write && changed);

@@ -57,5 +57,5 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);   /* a broker that goes away is an error code, not the end */
 	if (e != OK)
 		return report_fail(e, "use the crypto library (is OpenSSL 3 here with its default provider?)");
-	return opt_verb("", about, commands, countof(commands), argc, argv);
+	return report_finish(opt_verb("", about, commands, countof(commands), argc, argv));
 }

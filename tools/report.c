@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,6 +42,23 @@ void report_to(FILE *out_stream, FILE *err_stream)
 void report_json(bool on) { to.json = on; }
 bool report_is_json(void) { return to.json; }
 bool report_broken(void) { return ferror(out()) != 0; }
+
+static bool is_pipe(FILE *f)
+{
+	struct stat st;
+
+	return fstat(fileno(f), &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+}
+
+int report_finish(int code)
+{
+	bool lost = fflush(out()) != 0 || ferror(out());
+
+	if (!lost || is_pipe(out()))
+		return code;
+	fprintf(err(), "pullcord: the output could not be written to its end\n  is the disk full?\n");
+	return CMD_NO;
+}
 
 /* https://no-color.org */
 static bool colours(FILE *f)

@@ -18,6 +18,9 @@ void report_json(bool on);
 bool report_is_json(void);
 /* Whoever reads our output has gone: time to stop. */
 bool report_broken(void);
+/* The exit code at the end: `code`, or CMD_NO when what was to be shown could not be written to its end (said on stderr). Who
+ * reads a pipe may go when they have seen enough. */
+int report_finish(int code) MUST_USE;
 /* For tests: write there instead of stdout and stderr. */
 void report_to(FILE *out, FILE *err);
 

@@ -6,11 +6,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct look {
+	mode_t mode;
+	bool owned;             /* by these, or by whoever we are */
+	uid_t uid;
+	gid_t gid;
+};
+
 static enum err err_of_errno(void)
 {
 	switch (errno) {
 	case ENOENT: case ENOTDIR: return ERR_NOT_FOUND;
-	case EACCES: case EPERM: case EROFS: return ERR_DENIED;
+	case EACCES: case EPERM: case EROFS: case ELOOP: return ERR_DENIED;
 	case ENOSPC: case EDQUOT: return ERR_FULL;
 	default: return ERR_IO;
 	}
@@ -30,15 +37,16 @@ static enum err write_all(int fd, struct span text)
 	return OK;
 }
 
-/* What lies there under the temporary name is left over from a crash, or somebody's trap: it is not written to. */
-static enum err write_beside(const char *beside, struct span text, unsigned mode, bool flush)
+/* What lies there under the temporary name is left over from a crash, or somebody's trap: it is not written to, and what is
+ * written is given away by its descriptor. */
+static enum err write_beside(const char *beside, struct span text, const struct look *look, bool flush)
 {
 	CLEANUP(fd_cleanup) int fd = -1;
 
 	if (unlink(beside) != 0 && errno != ENOENT)
 		return err_of_errno();
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (fd < 0 || fchmod(fd, (mode_t)mode) != 0)
+	if (fd < 0 || (look->owned && fchown(fd, look->uid, look->gid) != 0) || fchmod(fd, look->mode) != 0)
 		return err_of_errno();
 	TRY(write_all(fd, text));
 	return flush && fsync(fd) != 0 ? err_of_errno() : OK;
@@ -57,14 +65,14 @@ enum err whole_flush(const char *path)
 	return fd < 0 || fsync(fd) != 0 ? err_of_errno() : OK;
 }
 
-static enum err put_there(const char *path, struct span text, unsigned mode, bool flush)
+static enum err put_there(const char *path, struct span text, const struct look *look, bool flush)
 {
 	char beside[WHOLE_PATH_MAX];
 	enum err e;
 
 	if (snprintf(beside, sizeof(beside), "%s.tmp", path) >= (int)sizeof(beside))
 		return ERR_TOO_LARGE;
-	e = write_beside(beside, text, mode, flush);
+	e = write_beside(beside, text, look, flush);
 	if (e == OK && rename(beside, path) != 0)
 		e = err_of_errno();
 	if (e != OK)
@@ -72,5 +80,24 @@ static enum err put_there(const char *path, struct span text, unsigned mode, boo
 	return e == OK && flush ? whole_flush(path) : e;
 }
 
-enum err whole_write(const char *path, struct span text, unsigned mode) { return put_there(path, text, mode, false); }
-enum err whole_keep(const char *path, struct span text, unsigned mode) { return put_there(path, text, mode, true); }
+enum err whole_write(const char *path, struct span text, unsigned mode)
+{
+	return put_there(path, text, &(struct look){ .mode = (mode_t)mode }, false);
+}
+
+enum err whole_keep(const char *path, struct span text, unsigned mode)
+{
+	return put_there(path, text, &(struct look){ .mode = (mode_t)mode }, true);
+}
+
+enum err whole_replace(const char *path, struct span text)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return err_of_errno();
+	if (!S_ISREG(st.st_mode))
+		return ERR_DENIED;
+	return put_there(path, text, &(struct look){ st.st_mode & 0777, geteuid() == 0, st.st_uid, st.st_gid }, true);
+}

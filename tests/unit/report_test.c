@@ -4,9 +4,11 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "report.h"
@@ -194,6 +196,32 @@ static void times_are_local_and_nothing_is_a_dash(void **state)
 	assert_string_equal(report_clock(0, text), "-");
 }
 
+/* An accounting that lacks its end is no answer; who reads `| head` has what they wanted. */
+static void what_could_not_be_written_is_said(void **state)
+{
+	FILE *full = fopen("/dev/full", "w"), *gone;
+	int end[2];
+
+	(void)state;
+	assert_int_equal(report_finish(CMD_GONE), CMD_GONE);
+	assert_non_null(full);
+	report_to(full, err);
+	report_line(TONE_PLAIN, "the first of many");
+	assert_int_equal(report_finish(CMD_DONE), CMD_NO);
+	fclose(full);
+	fflush(err);
+	assert_non_null(strstr(complained, "could not be written to its end"));
+	assert_int_equal(pipe(end), 0);
+	close(end[0]);
+	gone = fdopen(end[1], "w");
+	signal(SIGPIPE, SIG_IGN);
+	report_to(gone, err);
+	report_line(TONE_PLAIN, "the first of many");
+	assert_true(report_broken());
+	assert_int_equal(report_finish(CMD_DONE), CMD_DONE);
+	fclose(gone);
+}
+
 #define HEARD(test) cmocka_unit_test_setup_teardown(test, listen_in, stop_listening)
 
 int main(void)
@@ -208,6 +236,7 @@ int main(void)
 		HEARD(lines_for_people_are_silent_in_json),
 		HEARD(a_failure_says_what_and_why),
 		HEARD(a_member_of_an_object_is_read_back),
+		HEARD(what_could_not_be_written_is_said),
 		cmocka_unit_test(times_are_local_and_nothing_is_a_dash),
 	};
 

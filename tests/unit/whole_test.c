@@ -107,7 +107,7 @@ static void a_link_in_its_way_is_not_followed(void **state)
 
 static void what_fails_is_named_and_leaves_the_old(void **state)
 {
-	char deep[600], blocked[256];
+	char deep[1100], blocked[256];
 
 	(void)state;
 	assert_int_equal(whole_write(scratch_path(&scratch, "no/such/folder"), SPAN_LIT("x"), 0644), ERR_NOT_FOUND);
@@ -120,6 +120,30 @@ static void what_fails_is_named_and_leaves_the_old(void **state)
 	assert_int_equal(mkdir(blocked, 0700), 0);
 	assert_int_equal(whole_write(blocked, SPAN_LIT("x"), 0644), ERR_IO);   /* a folder cannot be replaced by a file */
 	assert_int_equal(files(), 1);
+}
+
+static void what_is_replaced_stays_whose_it_is(void **state)
+{
+	struct stat st;
+	char got[16], link[512];
+	const char *path = scratch_path(&scratch, "policy");
+	bool root = geteuid() == 0;
+
+	(void)state;
+	assert_int_equal(whole_replace(path, SPAN_LIT("new")), ERR_NOT_FOUND);
+	assert_int_equal(whole_write(path, SPAN_LIT("old"), 0640), OK);
+	if (root)
+		assert_int_equal(chown(path, 4711, 4712), 0);
+	assert_int_equal(whole_replace(path, SPAN_LIT("new")), OK);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	assert_int_equal(st.st_uid, root ? 4711 : geteuid());
+	assert_int_equal(read_it(path, got, sizeof(got)), 3);
+	snprintf(link, sizeof(link), "%s.link", path);
+	assert_int_equal(symlink(path, link), 0);
+	assert_int_equal(whole_replace(link, SPAN_LIT("newer")), ERR_DENIED);
+	assert_int_equal(whole_replace(scratch.dir, SPAN_LIT("newer")), ERR_DENIED);
+	assert_int_equal(read_it(path, got, sizeof(got)), 3);
 }
 
 #define TEXT 60000
@@ -161,7 +185,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH(it_is_there_with_its_mode_whatever_the_umask), WITH(a_link_in_its_way_is_not_followed),
-		WITH(what_is_kept_is_whole_too),
+		WITH(what_is_kept_is_whole_too), WITH(what_is_replaced_stays_whose_it_is),
 		WITH(what_fails_is_named_and_leaves_the_old), WITH(no_reader_ever_finds_a_part),
 	};
 
