@@ -12,7 +12,7 @@ import time
 
 import der
 import mqtt
-from house import Trouble, certificate_files, wait_for
+from house import Trouble, certificate_files, patience, wait_for
 from stage import DATA, expect, forged, seconds_of, step, wanted
 
 
@@ -23,15 +23,15 @@ def hostile_words(name):
     return [ast.literal_eval(line) for line in (DATA / name).read_text().splitlines() if line and line[0] != "#"]
 
 
-def open_session(stage, who, client, clean=False, will=None, tries=20):
+def open_session(stage, who, client, clean=False, will=None, once=False):
     """(outcome, connection). As stock clients do: closed without an answer is tried again, unless it stays so."""
-    for _ in range(tries):
-        connection = mqtt.Connection(*stage.house.ends(who), seconds=10 * stage.house.patience)
+    end = time.monotonic() + patience(0)
+    while True:
+        connection = mqtt.Connection(*stage.house.ends(who), seconds=patience(10))
         outcome = connection.connect(client, *stage.house.words(who), clean=clean, will=will)
-        if outcome != "closed" or stage.house.folder(who).exists() or tries == 1:
-            break
+        if outcome != "closed" or stage.house.folder(who).exists() or once or time.monotonic() > end:
+            return outcome, connection
         time.sleep(0.1)
-    return outcome, connection
 
 
 def opens(stage, who, client, outcome, **more):
@@ -86,7 +86,7 @@ def _(stage, client):
 @step("{client} is disconnected within {period}")
 def _(stage, client, period):
     connection = stage.sessions[client]
-    connection.receive(seconds_of(period) * stage.house.patience)
+    connection.receive(patience(seconds_of(period)))
     if connection.sock:
         raise Trouble(f"{client} is still connected")
 
@@ -98,7 +98,7 @@ def _(stage, client, count, topic, period):
 
     def bodies():
         return {body for where, body, _ in connection.delivered if where == topic}
-    connection.receive(seconds_of(period) * stage.house.patience if int(count) else seconds_of(period),
+    connection.receive(patience(seconds_of(period)) if int(count) else seconds_of(period),
                        lambda: int(count) and len(bodies()) >= int(count))
     expect(f"messages of {topic} for {client}", int(count), len(bodies()), str([where for where, _, _ in connection.delivered]))
 
@@ -128,7 +128,7 @@ def _(stage, count, file):
     for word in words:
         raw = word.encode("utf-8", "surrogatepass") if isinstance(word, str) else word
         for client, name in ((raw, raw), (raw + b".t1", raw), (raw, b"ana"), (b"ana." + raw, b"ana")):
-            connection = mqtt.Connection(*stage.house.ends("ana"), seconds=10 * stage.house.patience)
+            connection = mqtt.Connection(*stage.house.ends("ana"), seconds=patience(10))
             if connection.connect(client, name, stage.house.password_of("ana").encode()) == "accepted":
                 raise Trouble(f"{name!r} was let in as {client!r}")
 
@@ -151,7 +151,7 @@ def ways_open(stage, who, topic):
     def connected():
         outcome, plain = open_session(stage, who, client, clean=True)
         expect(f"{who} connects", "accepted", outcome)
-        outcome, connection = open_session(stage, who, client, clean=True, will=(topic, b"from the grave", False), tries=1)
+        outcome, connection = open_session(stage, who, client, clean=True, will=(topic, b"from the grave", False), once=True)
         if outcome == "accepted":
             return connection
         outcome, plain = open_session(stage, who, client, clean=True)    # the broker itself takes no such will
@@ -253,7 +253,7 @@ def _(stage, user, device, turns):
             outcome, held[client] = open_session(stage, who, client, clean=turn.random() < 0.3, will=will)
             expect(f"{who} opens {client}", "accepted", outcome)
             if old:
-                old.receive(5 * stage.house.patience)
+                old.receive(patience(5))
                 if old.sock:
                     raise Trouble(f"the connection of {client} that was taken over lives")
         elif what == 3 and client in held:
@@ -307,7 +307,7 @@ class Ear:
             self.connection.delivered.clear()
             if not self.connection.sock:
                 time.sleep(0.05)
-                _, self.connection = open_session(self.stage, self.who, self.client, tries=1)
+                _, self.connection = open_session(self.stage, self.who, self.client, once=True)
 
     def end(self):
         self.over = True
@@ -332,7 +332,7 @@ def _(stage, device, before, after, unit, admin, role, loser, others):
     sent = first.sent | second.sent
     everything = len(sent)
     try:
-        wait_for("everybody else has them", 20 * stage.house.patience,
+        wait_for("everybody else has them", patience(20),
                  lambda: all(len(sent.keys() & ears[who].heard.keys()) == everything for who in others.split(",")))
     except Trouble as late:
         raise Trouble(f"{late}: {[(who, len(ear.heard)) for who, ear in ears.items()]} of {everything}") from None
@@ -395,7 +395,7 @@ def _(stage, trick, client, outcome):
         der.run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", ca_key)
     raw = der.certificate(ca, ca_key, key, **(GOOD | TRICKS[trick]))
     cert.write_text("-----BEGIN CERTIFICATE-----\n" + base64.encodebytes(raw).decode() + "-----END CERTIFICATE-----\n")
-    connection = mqtt.Connection(stage.house.device_port, stage.house.dir / "ca.crt", cert, key, 10 * stage.house.patience)
+    connection = mqtt.Connection(stage.house.device_port, stage.house.dir / "ca.crt", cert, key, patience(10))
     expect(f"a certificate with {trick} connects as {client}", outcome, connection.connect(client))
     connection.drop()
 
@@ -437,7 +437,7 @@ def _(stage, device, unit):
     topic, payload = f"mercy/unit/{unit}/alert/low/{device}", forged(stage, "alert", device, priority="low")
     body = mqtt.text(topic) + b"\0" + payload
     burst = (bytes([mqtt.PUBLISH << 4]) + mqtt.varint(len(body)) + body) * 200
-    closed, end = 0, time.monotonic() + 90 * stage.house.patience
+    closed, end = 0, time.monotonic() + patience(90)
     while closed < 8:
         if time.monotonic() > end:
             raise Trouble("the record is never full")

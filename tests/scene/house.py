@@ -3,6 +3,7 @@ folder, a real Mosquitto with the plugin, gateways, people. Only 127.0.0.1; what
 """
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -22,10 +23,29 @@ class Trouble(Exception):
     """What was expected did not happen; the text says so to a person."""
 
 
+PORTS = range(10000, 30000)     # none that the system itself gives to anybody
+_claims = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody listens on, and that is given to no other test while this process lives."""
+    while True:
+        port, claim = random.choice(PORTS), socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0pullcord-test-port-{port}")
+            with socket.socket() as s:
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            claim.close()
+            continue
+        _claims.append(claim)
+        return port
+
+
+def patience(seconds):
+    """How long a test waits for what takes a quiet machine so long at most; it fails only then."""
+    return max(60, 4 * seconds)
 
 
 def wait_for(what, seconds, condition, poll=0.02):
@@ -56,7 +76,7 @@ class Process:
         status = Path(f"/proc/{self.child.pid}/status").read_text()
         return int(re.search(r"^SigCgt:\s*(\w+)", status, re.M)[1], 16) >> (number - 1) & 1
 
-    def end(self, how=signal.SIGTERM, seconds=20):
+    def end(self, how=signal.SIGTERM, seconds=80):
         if self.alive():
             self.child.send_signal(how)
         try:
@@ -161,7 +181,7 @@ class Gateway:
         def ready():
             with socket.socket() as s:
                 return not self.process.alive() or s.connect_ex(("127.0.0.1", self.mllp_port)) == 0
-        wait_for(f"gateway {self.device} listens", 10 * self.house.patience, ready)
+        wait_for(f"gateway {self.device} listens", patience(10), ready)
         if not self.process.alive():
             raise Trouble(f"gateway {self.device} ended at once:\n{tail(self.process.text())}")
 
@@ -174,7 +194,7 @@ class Gateway:
     def mllp(self, *messages, seconds=10):
         """Sends HL7 v2 messages over one connection, all at once; the answers as text, fewer when it was closed."""
         answers, unread = [], b""
-        with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=seconds * self.house.patience) as s:
+        with socket.create_connection(("127.0.0.1", self.mllp_port), timeout=patience(seconds)) as s:
             threading.Thread(target=s.sendall, args=(b"".join(b"\x0b" + m + b"\x1c\r" for m in messages),)).start()
             while len(answers) < len(messages):
                 got = s.recv(65536)
@@ -194,7 +214,7 @@ class Gateway:
 
     def say(self, obj):
         if not self.local:
-            wait_for(f"gateway {self.device} takes a caller", 10 * self.house.patience, self.connect_local)
+            wait_for(f"gateway {self.device} takes a caller", patience(10), self.connect_local)
         self.local.sendall(json.dumps(obj).encode() + b"\n")
 
     def answer(self, match, seconds):
@@ -237,7 +257,7 @@ class House:
     def __init__(self, build):
         self.build = Path(build).resolve()
         self.sanitized = self.build.name == "san"
-        self.patience = 4 if self.sanitized else 2 if os.environ.get("CI") else 1
+        self.pace = 4 if self.sanitized else 2 if os.environ.get("CI") else 1
         self.root = Path(tempfile.mkdtemp(prefix="pullcord-"))
         self.dir = self.root / "house"
         self.logs = self.root / "logs"
@@ -264,7 +284,7 @@ class House:
     def run(self, argv, stdin=None, seconds=30, env=None):
         try:
             return subprocess.run([str(a) for a in argv], input=stdin, stdin=None if stdin else subprocess.DEVNULL,
-                                  capture_output=True, text=True, errors="replace", timeout=seconds * self.patience,
+                                  capture_output=True, text=True, errors="replace", timeout=patience(seconds),
                                   env=env or self.env())
         except subprocess.TimeoutExpired as late:
             shown = " ".join(str(a) for a in argv)
@@ -330,7 +350,7 @@ class House:
                     if s.connect_ex(("127.0.0.1", port)):
                         return None
             return "up" if self.broker.catches(signal.SIGHUP) else None    # Mosquitto listens first
-        return wait_for("the broker answers", seconds * self.patience, answered) == "up"
+        return wait_for("the broker answers", patience(seconds), answered) == "up"
 
     def broker_text(self):
         return "".join(p.text() for p in self.processes if p.name.startswith("broker"))

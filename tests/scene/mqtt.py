@@ -32,15 +32,19 @@ def tls(cafile, cert, key):
     return context
 
 
+KEEP_ALIVE_S = 120      # as much as the broker grants
+
+
 class Connection:
     """Outcomes are words: accepted, refused, closed (without an answer)."""
 
     def __init__(self, port, cafile, cert=None, key=None, seconds=10):
         self.context = tls(cafile, cert, key)
-        self.port, self.seconds, self.sock = port, seconds, None
+        self.port, self.seconds, self.sock, self.said = port, seconds, None, 0.0
         self.unread, self.packets, self.delivered, self.number = b"", [], [], 0
 
     def send(self, kind, body, flags=0):
+        self.said = time.monotonic()
         self.sock.sendall(bytes([kind << 4 | flags]) + varint(len(body)) + body)
 
     def connect(self, client, username=None, password=None, clean=True, will=None):
@@ -57,7 +61,7 @@ class Connection:
             raw = socket.create_connection(("127.0.0.1", self.port), timeout=self.seconds)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = self.context.wrap_socket(raw, server_hostname="localhost")
-            self.send(CONNECT, text("MQTT") + bytes([5, flags]) + struct.pack(">H", 60) + varint(len(properties)) + properties
+            self.send(CONNECT, text("MQTT") + bytes([5, flags]) + struct.pack(">H", KEEP_ALIVE_S) + varint(len(properties)) + properties
                       + body)
             packet = self.await_packet(CONNACK)
         except (ssl.SSLError, OSError):
@@ -143,6 +147,11 @@ class Connection:
     def _number(self):
         self.number = self.number % 65535 + 1
         return struct.pack(">H", self.number)
+
+    def keep_alive(self):
+        """To be called now and then: who says nothing for long is put out."""
+        if self.sock and time.monotonic() - self.said > KEEP_ALIVE_S / 3:
+            self.is_alive()
 
     def is_alive(self):
         try:

@@ -4,7 +4,7 @@ import json
 import time
 
 import wire
-from house import Trouble, tail, wait_for
+from house import Trouble, patience, tail, wait_for
 from stage import expect, seconds_of, step
 
 OFFICERS = ("ana", "ben")
@@ -47,7 +47,7 @@ def _(stage, device):
 def _(stage, user, name, what):
     path = order(stage, name)
     path.unlink(missing_ok=True)
-    wait_for(f"{user} writes {name}", 30 * stage.house.patience,
+    wait_for(f"{user} writes {name}", patience(30),
              lambda: stage.house.tool("order", "write", *what.split(), "--out", path, *login(stage, user),
                                       check=False).returncode == 0, poll=0.5)
 
@@ -72,8 +72,8 @@ def _(stage, name, other):
 @step("{user} orders {name} -> {outcome}")
 def _(stage, user, name, outcome):
     """done, failed; refused, and why in brackets."""
-    done = stage.house.run([stage.house.build / "pullcord", "order", "send", order(stage, name), "--json", "--wait", "30",
-                            *login(stage, user)], seconds=60)
+    done = stage.house.run([stage.house.build / "pullcord", "order", "send", order(stage, name), "--json", "--wait", "120",
+                            *login(stage, user)], seconds=130)
     if not done.stdout.strip():
         raise Trouble(f"nothing came back: {done.stderr}")
     receipt = json.loads(done.stdout)
@@ -88,15 +88,15 @@ def _(stage, user, name, outcome):
 def _(stage, user, name):
     house = stage.house
     waiting = stage.last["waiting", name] = house.start(
-        f"order-{name}", [house.build / "pullcord", "order", "send", order(stage, name), "--wait", "60", *login(stage, user)],
+        f"order-{name}", [house.build / "pullcord", "order", "send", order(stage, name), "--wait", "300", *login(stage, user)],
         env=house.env())
-    wait_for(f"{name} is sent", 20 * house.patience, lambda: "is away" in waiting.text() or not waiting.alive())
+    wait_for(f"{name} is sent", patience(20), lambda: "is away" in waiting.text() or not waiting.alive())
 
 
 @step("{name} is {outcome} when it is back, within {period}")
 def _(stage, name, outcome, period):
     waiting = stage.last["waiting", name]
-    wait_for("its end", seconds_of(period) * stage.house.patience, lambda: not waiting.alive())
+    wait_for("its end", patience(seconds_of(period)), lambda: not waiting.alive())
     expect("exit status", 0, waiting.child.returncode, waiting.text())
     expect("what it says", True, f": {outcome}" in waiting.text(), waiting.text())
 
@@ -121,7 +121,7 @@ def publish(stage, user, name, why, expires_us=None):
         shown.update(json.loads(house.tool("order", "status", line["device"], "--json", *login(stage, user)).stdout))
         return shown["refused"] == f"{line['command']}: {why}"
     try:
-        wait_for("", 20 * house.patience, refused, poll=0.2)
+        wait_for("", patience(20), refused, poll=0.2)
     except Trouble:
         raise Trouble(f"it says: {shown}") from None
 
@@ -139,7 +139,7 @@ def _(stage, user, name, why):
 @step("{user} awaits {name} -> done within {period}")
 def _(stage, user, name, period):
     done = stage.house.run([stage.house.build / "pullcord", "order", "await", order(stage, name), "--json", "--wait",
-                            str(int(seconds_of(period) * stage.house.patience)), *login(stage, user)], seconds=120)
+                            str(int(patience(seconds_of(period)))), *login(stage, user)], seconds=120)
     expect("exit status", 0, done.returncode, done.stdout + done.stderr)
     receipt = json.loads(done.stdout)
     expect("receipt", ("done", "yes"), (receipt["outcome"], receipt["signed"]), done.stdout)
@@ -158,9 +158,12 @@ def _(stage, device, name):
     done = house.run(["mosquitto_pub", *house.tls(device), "-t", f"{house.tenant}/device/{device}/state", "-q", "1", "-r",
                       "-f", path])
     expect("exit status of mosquitto_pub", 0, done.returncode, done.stderr)
-    done = house.run([house.build / "pullcord", "order", "await", order(stage, name), "--wait", "1", *login(stage, "opa")])
-    expect("exit status", 1, done.returncode, done.stdout + done.stderr)
-    expect("it says why", True, "who has not the key" in done.stderr, done.stdout + done.stderr)
+
+    def not_believed():
+        done = house.run([house.build / "pullcord", "order", "await", order(stage, name), "--wait", "1", *login(stage, "opa")])
+        expect("exit status", 1, done.returncode, done.stdout + done.stderr)
+        return "who has not the key" in done.stderr
+    wait_for("it says why", patience(0), not_believed)
 
 
 @step("gateway {device} has obeyed {count}")
@@ -173,7 +176,7 @@ def _(stage, device, count):
 def _(stage, device, period):
     gateway = stage.gateways[device]
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, lambda: not gateway.process.alive())
+        wait_for("", patience(seconds_of(period)), lambda: not gateway.process.alive())
     except Trouble:
         raise Trouble(f"it still runs:\n{tail(gateway.process.text())}") from None
     expect("exit status", 3, gateway.process.child.returncode, tail(gateway.process.text()))

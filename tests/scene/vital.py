@@ -8,7 +8,7 @@ import sys
 import time
 
 import wire
-from house import Trouble, tail, wait_for
+from house import Trouble, patience, tail, wait_for
 from stage import expect, seconds_of, step, wanted
 
 
@@ -48,7 +48,7 @@ def _(stage, text, device, period):
     since = time.monotonic()
     first = not text.startswith("WATCHDOG")      # may have been said before
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, lambda: systemd.heard(text, 0 if first else since))
+        wait_for("", patience(seconds_of(period)), lambda: systemd.heard(text, 0 if first else since))
     except Trouble:
         said = [said for _, said in systemd.said]
         raise Trouble(f"systemd did not hear {text!r} but {said[-10:]}\n{tail(stage.gateways[device].process.text())}") from None
@@ -121,7 +121,7 @@ def _(stage, device, condition, period):
         return said["condition"] == word and (not fault or fault in [f["fault"] for f in said["faults"]])
     done = None
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, so, poll=0.2)
+        wait_for("", patience(seconds_of(period)), so, poll=0.2)
     except Trouble:
         raise Trouble(f"not {condition} but {done.stdout}{done.stderr}") from None
     expect("exit status", CODES[word], done.returncode, done.stdout)
@@ -137,7 +137,7 @@ def _(stage, device, condition, period):
 def _(stage, device, what, period):
     match = wanted(what)
     try:
-        wait_for("", seconds_of(period) * stage.house.patience,
+        wait_for("", patience(seconds_of(period)),
                  lambda: match(json.loads(status_of(stage, device, "--json").stdout)), poll=0.2)
     except Trouble:
         raise Trouble(f"no {what} in {status_of(stage, device, '--json').stdout}") from None
@@ -164,7 +164,7 @@ def metrics_show(stage, path, what, period):
         have = check_metrics(path) if path.exists() else {}
         return series in have and holds(float(have[series]))
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, so, poll=0.2)
+        wait_for("", patience(seconds_of(period)), so, poll=0.2)
     except Trouble:
         name = series.split("{")[0]
         raise Trouble(f"no {what} but {[f'{k} {v}' for k, v in have.items() if k.startswith(name)]}") from None
@@ -194,11 +194,11 @@ def _(stage, who, topic, what, period):
 
     def so():
         nonlocal got
-        done = stage.house.run(["mosquitto_sub", *stage.house.tls(who), "-t", topic, "-C", "1", "-W", "3", "-F", "%p"])
+        done = stage.house.run(["mosquitto_sub", *stage.house.tls(who), "-t", topic, "-C", "1", "-W", "20", "-F", "%p"])
         got = done.stdout.strip() or done.stderr
         return re.fullmatch(r"-?\d+(\.\d+)?", got) and {"=": float(got) == value, ">": float(got) > value}[sign]
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, so, poll=0.5)
+        wait_for("", patience(seconds_of(period)), so, poll=0.5)
     except Trouble:
         raise Trouble(f"{who} reads {got} on {topic}") from None
 
@@ -221,10 +221,10 @@ def _(stage, who, device, what, period):
 
     def so():
         nonlocal got
-        done = stage.house.run(["mosquitto_sub", *stage.house.tls(who), "-t", topic, "-C", "1", "-W", "3", "-F", "%x"])
+        done = stage.house.run(["mosquitto_sub", *stage.house.tls(who), "-t", topic, "-C", "1", "-W", "20", "-F", "%x"])
         got = state_of(bytes.fromhex(done.stdout.strip())) if done.stdout.strip() else done.stderr
         return isinstance(got, dict) and match(got)
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, so, poll=0.5)
+        wait_for("", patience(seconds_of(period)), so, poll=0.5)
     except Trouble:
         raise Trouble(f"{who} reads {got}") from None

@@ -2,7 +2,7 @@
 import json
 import signal
 
-from house import Trouble, tail, wait_for
+from house import Trouble, patience, tail, wait_for
 from stage import expect, seconds_of, step
 
 
@@ -22,7 +22,7 @@ def reloaded(stage):
 
 
 def listed(stage, path):
-    wait_for(f"{path} is there", 10 * stage.house.patience, path.exists)
+    wait_for(f"{path} is there", patience(10), path.exists)
     with open(stage.house.dir / "witnesses", "a") as file:
         file.write(path.read_text())
     reloaded(stage)
@@ -44,7 +44,7 @@ def _(stage, device):
 def _(stage, device, period):
     gateway, before = stage.gateways[device], stage.last.get(("seen", device), 0)
     try:
-        wait_for("", seconds_of(period) * stage.house.patience, lambda: seen(stage, device) > before)
+        wait_for("", patience(seconds_of(period)), lambda: seen(stage, device) > before)
     except Trouble:
         raise Trouble(f"{device} has seen {seen(stage, device)} entries, {before} before:\n{tail(gateway.process.text())}") from None
     stage.last["seen", device] = seen(stage, device)
@@ -67,7 +67,7 @@ def _(stage, witness, period):
         shown.update(json.loads(done.stdout))
         return witness in shown["witnesses"] and shown["cosigned_size"] > 0
     try:
-        wait_for("", seconds_of(period) * house.patience, is_cosigned, poll=0.2)
+        wait_for("", patience(seconds_of(period)), is_cosigned, poll=0.2)
     except Trouble:
         raise Trouble(f"it is not: {shown}") from None
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
 import mqtt                                             # noqa: E402
-from house import House, Trouble, tail, wait_for        # noqa: E402
+from house import House, Trouble, patience, tail, wait_for        # noqa: E402
 from stage import Stage, forged                         # noqa: E402
 
 FLOODERS, TOPICS, BURST = 10, 64, 500
@@ -41,7 +41,7 @@ class Flooder(threading.Thread):
     def __init__(self, house, device, rate):
         super().__init__(daemon=True)
         self.rate, self.sent, self.running = rate, 0, True
-        self.connection = mqtt.Connection(*house.ends(device), seconds=20 * house.patience)
+        self.connection = mqtt.Connection(*house.ends(device), seconds=patience(20))
         if self.connection.connect(device) != "accepted":
             raise Trouble(f"{device} is not let in")
         self.burst = b"".join(packet(f"mercy/unit/u{i % TOPICS}/alert/high/{device}") for i in range(BURST))
@@ -62,7 +62,7 @@ class Caller:
 
     def __init__(self, stage):
         self.stage, self.called = stage, 0
-        self.connection = mqtt.Connection(*stage.house.ends("nc1"), seconds=60 * stage.house.patience)
+        self.connection = mqtt.Connection(*stage.house.ends("nc1"), seconds=patience(60))
         if self.connection.connect("nc1") != "accepted":
             raise Trouble("nc1 is not let in")
 
@@ -100,7 +100,7 @@ class Flood:
         if not house.broker_start():
             raise Trouble(f"the broker ended at once:\n{tail(house.broker.text())}")
         self.watcher = house.watch("ana", "icu3")
-        if not self.watcher.next(lambda obj: obj.get("event") == "watching", 20 * house.patience):
+        if not self.watcher.next(lambda obj: obj.get("event") == "watching", patience(20)):
             raise Trouble(f"ana does not watch:\n{tail(self.watcher.process.text())}")
 
     def metric(self, name):
@@ -116,7 +116,7 @@ class Flood:
 
     def run(self):
         args, caller = self.args, Caller(self.stage)
-        wait_for("the broker tells how it is", 60 * self.house.patience, lambda: self.metric("record_free_bytes"))
+        wait_for("the broker tells how it is", patience(60), lambda: self.metric("record_free_bytes"))
         idle_text, idle = percentiles(caller.call(min(IDLE_S, args.seconds)))
         say(f"before the flood: {idle_text}")
         free = self.metric("record_free_bytes")
@@ -133,7 +133,7 @@ class Flood:
         for f in flooders:
             f.join(60)
         self.caller, self.sent = caller, sum(f.sent for f in flooders)
-        wait_for("all of it was refused", 120 * self.house.patience,
+        wait_for("all of it was refused", patience(120),
                  lambda: self.metric("publishes_denied_total") == self.sent, poll=1)
         self.grown = free - self.metric("record_free_bytes")
 

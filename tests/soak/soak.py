@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
-from house import Gateway, House, Trouble, tail, wait_for       # noqa: E402
+from house import Gateway, House, Trouble, patience, tail, wait_for       # noqa: E402
 from proxy import Proxy                                         # noqa: E402
 from ward import Screen, Ward                                   # noqa: E402
 
@@ -92,7 +92,7 @@ class Soak:
     def make_gateway(self):
         gateway = Gateway(self.house, "nc1", "icu3")
         ini = gateway.ini.read_text().replace(f"port = {self.house.device_port}",
-                                              f"port = {self.proxy.port}\nkeepalive_s = 5\nconnect_timeout_ms = 1500")
+                                              f"port = {self.proxy.port}\nkeepalive_s = 5\nconnect_timeout_ms = 3000")
         for line in ("burst = 1000", "per_minute = 6000", "fold_window_ms = 0"):
             name = line.split()[0]
             ini = "\n".join(line if l.startswith(name) else l for l in ini.splitlines())
@@ -105,7 +105,7 @@ class Soak:
         return gateway
 
     def nap(self, low, high):
-        time.sleep(self.random.uniform(low, high) * self.house.patience)
+        time.sleep(self.random.uniform(low, high) * self.house.pace)
 
     # ---- what goes wrong; each leaves everything running ----
 
@@ -203,7 +203,7 @@ class Soak:
             raise Trouble(f"the broker ended at once:\n{tail(self.house.broker.text())}")
         self.gateway.start()
         watcher = self.house.watch("ana", "icu3")
-        if not watcher.next(lambda obj: obj.get("event") == "watching", 20 * self.house.patience):
+        if not watcher.next(lambda obj: obj.get("event") == "watching", patience(20)):
             raise Trouble(f"ana does not watch:\n{tail(watcher.process.text())}")
         self.screen = Screen(watcher, self.ward)
         self.screen.start()
@@ -239,7 +239,7 @@ class Soak:
         """The gateway and the broker, under load: each only when something new was seen since the one before."""
         for i in range(self.args.kills):
             seen = len(self.screen.seen)
-            wait_for(f"something is seen after {i} kills", 60 * self.house.patience, lambda: len(self.screen.seen) > seen)
+            wait_for(f"something is seen after {i} kills", patience(60), lambda: len(self.screen.seen) > seen)
             self.nap(0, 0.3)
             fault = self.kill_broker if i % 2 else self.kill_gateway
             self.counts[fault.__name__] = self.counts.get(fault.__name__, 0) + 1
@@ -265,7 +265,7 @@ class Soak:
             missing = [id for id in list(self.ward.promised) if id not in self.screen.seen]
             return not missing and not self.ward.open_promises() and not self.ward.to_end
         try:
-            wait_for("all that was promised is seen", 60 * self.house.patience, calm, poll=0.1)
+            wait_for("all that was promised is seen", patience(60), calm, poll=0.1)
         except Trouble:
             pass
         self.ward.running = self.screen.running = False

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
-from house import Gateway, House, Trouble, free_port, tail, wait_for     # noqa: E402
+from house import Gateway, House, Trouble, free_port, patience, tail, wait_for     # noqa: E402
 from proxy import Proxy                                                 # noqa: E402
 
 
@@ -30,7 +30,7 @@ class Way:
         self.home = self.gateway.home
         for name in ("device.crt", "device.key"):
             shutil.copy(self.house.folder("nc1") / name, self.home / name)
-        self.set(port=self.best.port, others=f"localhost:{self.other.port}", prefer_s=5, connect_timeout_ms=1000,
+        self.set(port=self.best.port, others=f"localhost:{self.other.port}", prefer_s=5, connect_timeout_ms=3000,
                  certfile=self.home / "device.crt", keyfile=self.home / "device.key")
         self.said = 0
 
@@ -46,7 +46,7 @@ class Way:
 
     def logged(self, text, seconds=20, times=1):
         try:
-            wait_for("", seconds * self.house.patience, lambda: self.log().count(text) >= times)
+            wait_for("", patience(seconds), lambda: self.log().count(text) >= times)
         except Trouble:
             raise Trouble(f"the gateway did not say {text!r} {times} times:\n{tail(self.log())}") from None
 
@@ -56,7 +56,7 @@ class Way:
         self.gateway.say({"type": "alert", "id": f"a{self.said}", "source": "bed", "kind": "call.emergency",
                           "bed": str(self.said), "text": "x"})
         if not self.gateway.answer(lambda o: o.get("id") == f"a{self.said}" and o["answer"] == "stored",
-                                   20 * self.house.patience):
+                                   patience(20)):
             raise Trouble(f"alert {self.said} was not stored:\n{tail(self.log())}")
 
     def replace(self, folder):
@@ -88,7 +88,7 @@ class Way:
             before = self.best.accepted
             start = time.monotonic()
             self.best.cut()
-            wait_for("it dials again", 10 * self.house.patience, lambda: self.best.accepted > before, poll=0.001)
+            wait_for("it dials again", patience(10), lambda: self.best.accepted > before, poll=0.001)
             self.stored()
             took.append((time.monotonic() - start) * 1000)
         print(f"# cut, connected again and an alert stored after {', '.join(f'{t:.0f}' for t in sorted(took))} ms")
