@@ -58,7 +58,7 @@ char *command_time(int64_t us, char out[COMMAND_TIME])
 
 bool command_time_read(struct span text, int64_t *us)
 {
-	char t[COMMAND_TIME];
+	char t[COMMAND_TIME], again[COMMAND_TIME];
 	const char *end;
 	struct tm tm = { 0 };
 	uint64_t s;
@@ -70,7 +70,7 @@ bool command_time_read(struct span text, int64_t *us)
 	if (!span_text(text, t, sizeof(t)) || !(end = strptime(t, "%Y-%m-%dT%H:%M:%SZ", &tm)) || *end)
 		return false;
 	*us = (int64_t)timegm(&tm) * 1000000;
-	return *us > 0;
+	return *us > 0 && strcmp(command_time(*us, again), t) == 0;     /* not so of November 31st */
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */

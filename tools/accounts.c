@@ -426,6 +426,8 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
+	if (live_check(&live, &page) != CMD_DONE)
+		return CMD_USAGE;
 	code = live.on ? list_broker(kind, &live, &page, where, &listing) : list_folder(where, &listing);
 	if (code == CMD_DONE && listing.n == 0)
 		report_line(TONE_DIM, "There is no %s yet.", kind->noun);
@@ -461,15 +463,20 @@ static void work_end(struct work *w)
 	directory_close(&w->directory);
 }
 
+static int say_done(const struct work *w, struct span id, const char *done)
+{
+	if (report_is_json())
+		report_object((const struct cell[]){ CELL_SPAN("id", id), CELL_BOOL("done", true) }, 2);
+	report_line(TONE_GOOD, "%s %.*s %s", w->kind->noun, SPAN_FMT(id), done);
+	return CMD_DONE;
+}
+
 static int save(struct work *w, const char *done)
 {
 	struct span id = w->account->subject.id;
 	int code = accounts_save(w->kind, w->directory, &w->draft, false);
 
-	if (code != CMD_DONE)
-		return code;
-	report_line(TONE_GOOD, "%s %.*s %s", w->kind->noun, SPAN_FMT(id), done);
-	return CMD_DONE;
+	return code == CMD_DONE ? say_done(w, id, done) : code;
 }
 
 static int do_show(struct work *w)
@@ -579,8 +586,7 @@ static int do_remove(struct work *w)
 
 	if (e != OK)
 		return report_fail(e, "remove %.*s", SPAN_FMT(id));
-	report_line(TONE_GOOD, "%s %.*s is removed; what it did stays in the record", w->kind->noun, SPAN_FMT(id));
-	return CMD_DONE;
+	return say_done(w, id, "is removed; what it did stays in the record");
 }
 
 static const struct deed deed_show = {
@@ -773,7 +779,7 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	w.page = &page;
 	w.holding = &holding;
 	code = check_terms(&w, deed);
-	if (code != CMD_DONE)
+	if (code != CMD_DONE || (code = live_check(&live, &page)) != CMD_DONE)
 		return code;
 	return live.on ? on_broker(&w, deed, &live, where, id.text[0]) : on_account(&w, deed, where, id.text[0]);
 }

@@ -390,7 +390,9 @@ static int device_enroll(int argc, char **argv)
 	};
 	int code = opt_read(&page, argc, argv, &id);
 
-	return code == OPT_RUN ? enroll(&k, &page, id.text[0]) : code;
+	if (code != OPT_RUN)
+		return code;
+	return live_check(&k.live, &page) == CMD_DONE ? enroll(&k, &page, id.text[0]) : CMD_USAGE;
 }
 
 static int device_renew(int argc, char **argv)
@@ -406,7 +408,9 @@ static int device_renew(int argc, char **argv)
 	};
 	int code = opt_read(&page, argc, argv, &id);
 
-	return code == OPT_RUN ? renew(&k, &page, id.text[0]) : code;
+	if (code != OPT_RUN)
+		return code;
+	return live_check(&k.live, &page) == CMD_DONE ? renew(&k, &page, id.text[0]) : CMD_USAGE;
 }
 
 static int device_list(int argc, char **argv) { return accounts_list(&devices, argc, argv); }

@@ -81,6 +81,8 @@ static int add(struct new_user *u, const struct opt_page *page, const char *id)
 	struct draft d;
 	int code;
 
+	if (live_check(&u->live, page) != CMD_DONE)
+		return CMD_USAGE;
 	if (!word_ok(span_str(id)))
 		return opt_wrong(page, "a user is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
 	draft_init(&d, &people, "", id);
@@ -171,6 +173,8 @@ static int user_passwd(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	if (live_check(&live, &page) != CMD_DONE)
+		return CMD_USAGE;
 	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0]) : passwd_folder(dir, password_file, id.text[0]);
 	if (code == CMD_DONE)
 		report_line(TONE_GOOD, "user %s has a new password", id.text[0]);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "accounts.h"
 #include "cmd.h"
 #include "fold.h"
 #include "login.h"
@@ -500,13 +501,16 @@ static void take_account(struct watch *w)
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
 	const struct install *in = &w->login.install;
+	struct subject now;
+	int64_t until;
 
 	if (!in->dir[0] || access(install_path(in, "keys/root.key").text, R_OK) != 0 ||
 	    install_directory(in, true, &dir) != OK ||
 	    directory_find(dir, PULLCORD__V1__PARTY__PARTY_USER, span_str(w->login.user), &a) != OK)
 		return;
-	take_held(w, &a->subject, "unit", 0, &w->unit);
-	take_held(w, &a->subject, "channel", OPT_LIST_MAX, &w->channel);
+	now = account_subject(a, accounts_now_us(), &until);
+	take_held(w, &now, "unit", 0, &w->unit);
+	take_held(w, &now, "channel", OPT_LIST_MAX, &w->channel);
 }
 
 static int check_words(const struct opt_page *page, const char *name, const struct opt_list *list)

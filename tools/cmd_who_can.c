@@ -187,7 +187,7 @@ int cmd_who_can(int argc, char **argv)
 		return CMD_USAGE;
 	report_json(json);
 	code = read_search(&s, &page, &operand);
-	if (code != CMD_DONE)
+	if (code != CMD_DONE || (code = live_check(&live, &page)) != CMD_DONE)
 		return code;
 	code = live.on ? search_broker(&s, &live, &page) : search_folder(&s);
 	if (code != CMD_DONE || s.found)

@@ -8,6 +8,19 @@
 
 #define WAIT_MS 60000           /* a large batch, or many passwords */
 
+int live_check(const struct live *l, const struct opt_page *page)
+{
+	const struct { const char *name; bool given; } only[] = {
+		{ "user", l->login.user }, { "host", l->login.host }, { "port", l->login.port }, { "cafile", l->login.cafile },
+		{ "login-password-file", l->login.password_file },
+	};
+
+	for (size_t i = 0; i < countof(only) && !l->on; i++)
+		if (only[i].given)
+			return opt_wrong(page, "--%s goes with --live: without it the folder on this machine is meant", only[i].name);
+	return CMD_DONE;
+}
+
 int live_open(struct live *l, const struct opt_page *page, const char *dir)
 {
 	if (!l->login.user)

@@ -14,7 +14,7 @@ struct live {
 
 /* For commands that work on the installation's folder when --live is not given. */
 #define LIVE_OPTS(l)                                                                                                   \
-	OPT_FLAG("live", &(l)->on, "ask the running broker, as --user, instead of changing the folder"),                \
+	OPT_FLAG("live", &(l)->on, "ask the running broker, as --user, instead of the folder"),                \
 	OPT_TEXT("user", "USER", &(l)->login.user, "the administrator who asks"),                                       \
 	OPT_TEXT("login-password-file", "FILE", &(l)->login.password_file, "the administrator's password, instead of being asked"), \
 	OPT_TEXT("host", "HOST", &(l)->login.host, "the broker (default: localhost)"),                                 \
@@ -23,6 +23,8 @@ struct live {
 	OPT_TEXT("tenant", "NAME", &(l)->login.tenant, "the hospital's name (default: as roles or the installation say)")
 #define LIVE_OPTS_COUNT 7
 
+/* CMD_DONE; or what is for the broker was given without --live, which would go unheeded: the exit code, and said. */
+int live_check(const struct live *l, const struct opt_page *page) MUST_USE;
 /* Logs in. `dir` is the command's own --dir. CMD_DONE or the exit code; everything is said. */
 int live_open(struct live *l, const struct opt_page *page, const char *dir) MUST_USE;
 void live_close(struct live *l);

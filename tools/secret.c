@@ -15,8 +15,9 @@ void secret_clear(struct secret *s)
 	crypt_wipe(s, sizeof(*s));
 }
 
-/* Byte by byte: whatever follows the line is left alone. ERR_SHORT: the input ended before anything was said. */
-static enum err read_line(int fd, struct secret *out)
+/* Byte by byte: whatever follows the line is left alone. It ends with `last`, too, which is kept. ERR_SHORT: the input ended
+ * before anything was said. */
+static enum err read_line(int fd, int last, struct secret *out)
 {
 	size_t n = 0;
 	char c;
@@ -26,6 +27,8 @@ static enum err read_line(int fd, struct secret *out)
 		if (n == SECRET_BYTES_MAX)
 			return ERR_TOO_LARGE;
 		out->text[n++] = c;
+		if ((unsigned char)c == last)
+			break;
 	}
 	if (n > 0 && out->text[n - 1] == '\r')
 		n--;
@@ -48,7 +51,7 @@ static enum err from_file(const char *path, struct secret *out)
 	else if (S_ISREG(st.st_mode) && (st.st_mode & 077))
 		e = ERR_DENIED;
 	else
-		e = read_line(fd, out);
+		e = read_line(fd, '\n', out);
 	if (e == OK)
 		return OK;
 	(void)report_fail(e, "take the password from %s", path);
@@ -59,7 +62,18 @@ static enum err from_file(const char *path, struct secret *out)
 	return e;
 }
 
-/* Asks without echo, and without signals: an interrupt would leave the terminal mute. */
+/* Nothing that is typed by mistake, like an arrow key, becomes part of a password. ERR_CLOSED: they gave up. */
+static enum err check_typed(const struct secret *typed, cc_t interrupt)
+{
+	for (const char *c = typed->text; *c; c++)
+		if ((cc_t)*c == interrupt)
+			return ERR_CLOSED;
+		else if ((unsigned char)*c < ' ' || *c == 0x7F)
+			return ERR_SYNTAX;
+	return OK;
+}
+
+/* Asks without echo, and without signals: an interrupt would leave the terminal mute. Its key ends the line instead. */
 static enum err type_in(int tty, const char *prompt, struct secret *out)
 {
 	struct termios was, quiet;
@@ -69,9 +83,12 @@ static enum err type_in(int tty, const char *prompt, struct secret *out)
 		return ERR_IO;
 	quiet = was;
 	quiet.c_lflag &= ~(tcflag_t)(ECHO | ISIG);
-	if (dprintf(tty, "%s: ", prompt) < 0 || tcsetattr(tty, TCSAFLUSH, &quiet) != 0)
+	quiet.c_cc[VEOL] = was.c_cc[VINTR];
+	if (tcsetattr(tty, TCSAFLUSH, &quiet) != 0)
 		return ERR_IO;
-	e = read_line(tty, out);
+	e = dprintf(tty, "%s: ", prompt) < 0 ? ERR_IO : read_line(tty, was.c_cc[VINTR], out);
+	if (e == OK)
+		e = check_typed(out, was.c_cc[VINTR]);
 	(void)tcsetattr(tty, TCSAFLUSH, &was);
 	(void)!write(tty, "\n", 1);
 	return e;
@@ -91,7 +108,11 @@ static enum err from_terminal(const char *prompt, bool twice, struct secret *out
 	e = type_in(tty, prompt, out);
 	if (e == OK && twice)
 		e = type_in(tty, "again", &again);
-	if (e != OK)
+	if (e == ERR_CLOSED)
+		report_error("interrupted; nothing was changed");
+	else if (e == ERR_SYNTAX)
+		report_error("a password has no control characters (an arrow key was pressed, perhaps); nothing was changed");
+	else if (e != OK)
 		(void)report_fail(e, "read the password");
 	else if (twice && strcmp(out->text, again.text) != 0) {
 		report_error("the two passwords differ; nothing was changed");

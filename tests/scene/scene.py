@@ -520,6 +520,15 @@ def _(stage, who, what, outcome):
         raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")
 
 
+@step("folder is told {what...} -> {outcome...}")
+def _(stage, what, outcome):
+    house = stage.house
+    done = house.tool(*shlex.split(what), "--dir", house.dir, check=False)
+    text = done.stdout + done.stderr
+    if outcome not in text:
+        raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")
+
+
 @step("who-can {access} {topic} -> {who...}")
 def _(stage, access, topic, who):
     """Of the installation's folder."""
