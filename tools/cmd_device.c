@@ -193,7 +193,7 @@ static int fill_folder(const struct kit *k, const struct install *in, const char
 	return report_fail(e, "fill the folder %s", k->folder);
 }
 
-static void say_done(const struct kit *k, const char *id, const char *what)
+static void say_certificate(const struct kit *k, const char *id, const char *what, const char *files)
 {
 	struct pki_facts facts;
 	char cert[PATH_MAX], date[REPORT_TIME];
@@ -201,8 +201,12 @@ static void say_done(const struct kit *k, const char *id, const char *what)
 	path_in(k, "device.crt", cert);
 	report_line(TONE_GOOD, "device %s %s", id, what);
 	if (pki_read(cert, &facts) == OK)
-		report_line(TONE_PLAIN, "  %s/{device.crt,device.key,ca.crt,gateway.ini}, valid until %s", k->folder,
-			    report_date(facts.not_after_s * 1000000, date));
+		report_line(TONE_PLAIN, "  %s/%s, valid until %s", k->folder, files, report_date(facts.not_after_s * 1000000, date));
+}
+
+static void say_enrolled(const struct kit *k, const char *id)
+{
+	say_certificate(k, id, "is enrolled", "{device.crt,device.key,ca.crt,gateway.ini} and what these name");
 	if (k->at)
 		report_line(TONE_DIM, "Next: move the folder to %s on the device, add its inputs to gateway.ini, and there",
 			    k->at);
@@ -309,7 +313,7 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 	draft_init(&d, &devices, in.tenant, id);
 	code = k->live.on ? enroll_live(k, page, &in, &d, id) : enroll_folder(k, page, &in, &d, id);
 	if (code == CMD_DONE)
-		say_done(k, id, "is enrolled");
+		say_enrolled(k, id);
 	return code;
 }
 
@@ -346,6 +350,26 @@ static int find_folder(struct install *in, const char *id)
 	return take_tenant(in, a) ? CMD_DONE : CMD_NO;
 }
 
+/* The device has settings, which may have been changed there: it is given none. */
+static int fill_renewed(const struct kit *k, const struct install *in, const char *id)
+{
+	int code = make_certificate(k, in, id);
+	enum err e = code == CMD_DONE ? copy_file(k, in, "ca.crt") : OK;
+
+	if (e == OK)
+		return code;
+	remove_certificate(k);
+	return report_fail(e, "fill the folder %s", k->folder);
+}
+
+static void say_renewed(const struct kit *k, const char *id)
+{
+	say_certificate(k, id, "has a new key and certificate", "{device.crt,device.key,ca.crt}");
+	report_line(TONE_DIM, "Next: put device.key and device.crt over those in %s on the device, which then tries the new pair by "
+		    "itself.", k->at ? k->at : "the device's folder");
+	report_line(TONE_DIM, "The old certificate works until it ends; sooner: revokeCertificate, see pullcord-control(5).");
+}
+
 /* The account must exist already, and stays as it is. */
 static int renew(struct kit *k, const struct opt_page *page, const char *id)
 {
@@ -358,9 +382,9 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 	if (code == CMD_DONE)
 		code = make_folder(k);
 	if (code == CMD_DONE)
-		code = fill_folder(k, &in, id);
+		code = fill_renewed(k, &in, id);
 	if (code == CMD_DONE)
-		say_done(k, id, "has a new key and certificate; the old one works until it ends");
+		say_renewed(k, id);
 	return code;
 }
 
@@ -402,7 +426,7 @@ static int device_renew(int argc, char **argv)
 	const struct opt opt[] = { KIT_OPTS(&k) };
 	const struct opt_page page = {
 		.command = "device renew", .operands = "DEVICE", .least = 1, .most = 1,
-		.text = "Makes a new key and certificate for a device that is enrolled, in a new folder.",
+		.text = "Makes a new key and certificate for a device that is enrolled, in a new folder. Its settings are left to it.",
 		.example = "pullcord device renew icu3-nc1 --out icu3-nc1.new",
 		OPTS(opt),
 	};
