@@ -222,17 +222,17 @@ static bool is_in_rate(struct session *s, enum voice voice, const struct decisio
 }
 
 /* Whoever may give some command may speak here; each command is decided again, alone (admin.c). */
-static struct decision decide_control(const struct guard *g, const struct session *s, const struct publish *p)
+static struct decision decide_control(const struct guard *g, const struct session *s)
 {
 	struct decision d = deny(NULL);
 
-	d.verdict.why = WHY_NO_RULE;
-	if (p->retain)
-		d.detail = "nothing may be retained on this topic";
-	else if (!control_allowed_any(g->policy, s->holder))
-		d.detail = "no role of theirs permits any command";
-	else
+	if (control_allowed_any(g->policy, s->holder)) {
+		d.verdict.why = WHY_ALLOWED;
 		d.answer = GATE_ALLOW;
+		return d;
+	}
+	d.verdict.why = WHY_NO_RULE;
+	d.detail = "no role of theirs permits any command";
 	return d;
 }
 
@@ -258,20 +258,30 @@ static void remember_patient(struct guard *g, const struct id *message, struct s
 		memcpy(about->text, patient.p, patient.n);
 }
 
-/* Whoever may do anything may ask; what they are shown is decided item by item. */
-static struct decision decide_ask(const struct guard *g, struct session *s, enum voice voice, const struct publish *p)
+/* What asks us something: answered, not delivered, yet work; so within the limits of the roles, life-critical to nobody. */
+static struct decision decide_request(struct decision d, struct session *s, const struct policy_limits *most, enum voice voice,
+				      const struct publish *p)
 {
-	struct policy_limits most = policy_limits(g->policy, s->holder);
-	struct decision d = deny(NULL);
-
-	d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
+	if (d.answer != GATE_ALLOW)
+		return d;
 	if (voice != VOICE_LIVE || p->retain)
 		d.detail = "nothing may be retained on this topic";
 	else
-		d.detail = check_limits(&most, voice, p);
-	if (!d.detail && !is_in_rate(s, voice, &d, &most))
+		d.detail = check_limits(most, voice, p);
+	if (!d.detail && !is_in_rate(s, voice, &d, most))
 		d.detail = "limit rate: more messages than the roles allow";
-	if (!d.detail && s->holder)
+	if (d.detail)
+		d.answer = GATE_DENY;
+	return d;
+}
+
+/* Whoever may do anything may ask; what they are shown is decided item by item. */
+static struct decision decide_ask(const struct session *s)
+{
+	struct decision d = deny(NULL);
+
+	d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
+	if (s->holder)
 		d.answer = GATE_ALLOW;
 	return d;
 }
@@ -285,7 +295,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 
 	d.verdict.why = WHY_GRAMMAR;
 	if (topic[0] == '$' && strcmp(topic, READBACK_TOPIC) == 0)
-		return decide_ask(g, s, voice, p);
+		return decide_request(decide_ask(s), s, &most, voice, p);
 	if (!t)
 		return d;
 	d.topic = t->topic;
@@ -298,7 +308,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	if (d.detail)
 		return d;
 	if (d.topic.kind == TOPIC_CONTROL)
-		return decide_control(g, s, p);
+		return decide_request(decide_control(g, s), s, &most, voice, p);
 	d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_PUBLISH, t);
 	if (!d.verdict.allow)
 		return d;
@@ -440,7 +450,7 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 	d.verdict.why = WHY_GRAMMAR;
 	/* Answers are sent to one client, not to a topic: a library that insists may subscribe to where they come. */
 	if (span_is(filter, CONTROL_RESPONSE))
-		return decide_control(g, s, &(struct publish){ 0 });
+		return decide_control(g, s);
 	if (span_is(filter, READBACK_RESPONSE)) {
 		d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
 		d.answer = s->holder ? GATE_ALLOW : GATE_DENY;

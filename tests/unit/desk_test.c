@@ -519,6 +519,32 @@ static void a_reload_and_commands_are_done_in_the_order_they_were_asked_for(void
 	assert_int_equal(directory_edition(g->directory, 4, &newest), ERR_NOT_FOUND);   /* nothing new lies there */
 }
 
+/* Each is an entry or three and a flush or two. */
+static void commands_are_within_the_limits_of_roles(void **state)
+{
+	static const char ask[] = "{\"commands\":[{\"command\":\"getPolicyVersion\"}]}";
+	char long_one[101];
+
+	(void)state;
+	write_file("pullcord.policy", "tenant mercy\nrole administrator\n  allow control *\n  limit rate 1/h burst 2\n  limit size 100B\n");
+	reload();
+	ana_administers();
+	memset(long_one, ' ', sizeof(long_one) - 1);
+	memcpy(long_one, ask, sizeof(ask) - 1);
+	long_one[sizeof(long_one) - 1] = '\0';
+	assert_int_equal(commands(0, "ana.t1", long_one), GATE_ALLOW);
+	answered("ana.t1");
+	assert_int_equal(commands(0, "ana.t1", "{\"commands\":[{\"command\":\"getPolicyVersion\"}]}                              "
+				  "                                                        "), GATE_DENY);    /* too long */
+	assert_int_equal(commands(0, "ana.t1", ask), GATE_ALLOW);
+	answered("ana.t1");
+	assert_int_equal(commands(0, "ana.t1", ask), GATE_DENY);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(PUBLISH), "limit size: the payload is larger than the roles allow").entries, 1);
+	assert_int_equal(recorded(RECORDED(PUBLISH), "limit rate: more messages than the roles allow").entries, 1);
+	guard_start();
+}
+
 /* ---- a policy on trial ---- */
 
 #define COMMAND(text) "{\"commands\":[{\"command\":" text "}]}"
@@ -826,6 +852,7 @@ int main(void)
 		TEST(what_only_looks_is_not_announced_and_secrets_never),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
+		TEST(commands_are_within_the_limits_of_roles),
 		TEST(a_policy_on_trial_counts_and_changes_no_answer),
 		TEST(rights_on_trial_follow_the_directory),
 		TEST(sessions_are_bound_to_a_trial_when_something_changed),
