@@ -398,10 +398,13 @@ static const char *const answer_words[] = {
 };
 
 /* Of those that say why. */
-static const char *const answer_hints[] = {
-	[ANSWER_REFUSED] = "nobody has been told: send it again, or help yourself",
-	[ANSWER_UNSENT] = "nobody has been told, and nobody will be: help yourself",
-};
+static const char *hint_of(const struct answer *a)
+{
+	if (a->kind == ANSWER_UNSENT)
+		return "nobody has been told, and nobody will be: help yourself";
+	return a->told ? "it went out, but could not be kept here, so it may be lost: send it again, which calls nobody twice"
+		       : "nobody has been told: send it again, or help yourself";
+}
 
 static const char *const state_words[] = {
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_NONE] = "none",
@@ -424,7 +427,7 @@ enum err local_write(const struct answer *a, struct put *out)
 		return ERR_FULL;
 	if (a->kind == ANSWER_REFUSED || a->kind == ANSWER_UNSENT) {
 		json_object_set_new(doc, "why", json_string(err_text(a->why)));
-		json_object_set_new(doc, "hint", json_string(answer_hints[a->kind]));
+		json_object_set_new(doc, "hint", json_string(hint_of(a)));
 		return put_json(doc, out);
 	}
 	id_text(&a->alert, alert);

@@ -35,7 +35,7 @@ static void answer_done(struct gateway *g, const struct outbox_done *d, enum ans
 {
 	gateway_answer(g, &(struct answer){ .kind = kind, .source = d->m.source, .source_id = d->m.source_id,
 				    .digest = d->m.digest, .alert = d->id, .folded = d->m.folded,
-				    .why = d->err }, d->m.input);
+				    .why = d->err, .told = d->m.early && g->link.state == LINK_UP }, d->m.input);
 }
 
 /* ---- sending ---- */
@@ -208,7 +208,8 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 static enum err push_alert(struct port *p, const struct event *said)
 {
 	struct gateway *g = p->g;
-	struct id fresh = new_id(g);
+	struct id made = new_id(g);
+	struct id fresh = unkept_id(&g->unkept, said->source, said->source_id, &said->digest, &made, now_ms(g));
 	struct event e = *said;
 	uint8_t key[KEY_BYTES];
 	struct throttle_verdict v;
@@ -335,6 +336,8 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 		return;
 	}
 	refused(g, d->err, d->m.input);
+	if (d->m.early && is_alert(&d->m))
+		unkept_add(&g->unkept, d->m.source, d->m.source_id, &d->m.digest, &d->id, now_ms(g));
 	answer_done(g, d, ANSWER_REFUSED);
 }
 

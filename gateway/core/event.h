@@ -47,6 +47,7 @@ struct answer {
 	Pullcord__V1__AlertState state;
 	struct span by;
 	enum err why;
+	bool told;                 /* REFUSED: it had gone out before it could not be kept; again it is the same message */
 };
 
 #endif

@@ -1,6 +1,7 @@
 /* pipeline: what happens where the parts meet, with a broker and a clock of our own. */
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "pipelined.h"
@@ -272,6 +273,55 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	assert_memory_equal(&sent("/alert/high/", 2)->id, &sent("/alert/high/", 1)->id, ID_BYTES);
 	assert_string_equal(read_alert(sent("/alert/medium/", 0))->code, "gateway.set-aside");   /* staff hears of it */
 	assert_int_equal(sent_count("/alert/medium/"), 1);
+}
+
+static void disk(bool writes)
+{
+	static struct rlimit before;
+	struct rlimit none;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (!writes)
+		assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	none = (struct rlimit){ 4096, before.rlim_max };
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, writes ? &before : &none), 0);
+}
+
+/* It went out before its commit failed: its source says it again, and nobody is called again. */
+static void what_flew_and_was_not_kept_keeps_its_id(void **state)
+{
+	unsigned n = 0, calls = 0;
+	struct id first;
+
+	(void)state;
+	come_up();
+	disk(false);
+	for (int i = 0; i < 3; i++) {
+		push_high("a1", 1);
+		run();
+		now += 1000;
+	}
+	push_high("a2", 2);
+	run();
+	disk(true);
+	assert_int_equal(answers(ANSWER_REFUSED, "a1"), 3);
+	assert_true(src.answer[0].told);
+	assert_int_equal(pipeline_queued(g), 0);
+	push_high("a1", 1);
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 1);
+	first = sent("/alert/high/", 0)->id;
+	for (unsigned i = 0; i < sent_count("/alert/high/"); i++) {
+		const struct id *id = &sent("/alert/high/", i)->id;
+
+		n += memcmp(id, &first, ID_BYTES) == 0;
+		calls += strcmp(read_alert(sent("/alert/high/", i))->code, "MDC_EVT_LO") == 0;
+	}
+	assert_int_equal(n, 4);
+	assert_int_equal(calls, 5);     /* and the other one */
+	stored(sent("/alert/high/", 0), PULLCORD__V1__PARTY__PARTY_BROKER);
+	run();
+	assert_int_equal(answers(ANSWER_STORED, "a1"), 1);
 }
 
 /* It had been answered that it is safe here. */
@@ -893,6 +943,7 @@ int main(void)
 		WITH_HOUSE(an_urgent_one_does_not_wait_for_the_next_try),
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
+		WITH_HOUSE(what_flew_and_was_not_kept_keeps_its_id),
 		WITH_HOUSE(who_had_to_yield_is_told),
 		WITH_HOUSE(what_is_held_and_damaged_is_told_and_the_rest_is_sent),
 		WITH_HOUSE(what_was_set_aside_flies_again),
