@@ -590,6 +590,8 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 		return GATE_DENY;       /* and counted when it is shown */
 	if (!leaves_no_trace(&v) || stopped)
 		answer = record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped, detail);
+	if (v.allow && answer != GATE_ALLOW && !detail && t->topic.kind == TOPIC_ALERT)
+		session_missed(s, history_number(g->history));
 	g->count.receive[answer]++;
 	return answer;
 }

@@ -661,6 +661,25 @@ static void show_open(struct guard *g, const struct session *s, const struct top
 			deliver_late(g, s, k);
 }
 
+static bool subscribes_to(const struct session *s, const struct topic *t)
+{
+	struct topic filter;
+
+	for (size_t i = 0; i < s->filters; i++)
+		if (filter_parse(span_str(s->filter[i].text), &filter) == OK && filter_matches(&filter, t))
+			return true;
+	return s->unknown_filters;
+}
+
+/* What came while the record had stopped and is open still: its sender has the receipt, and sends it no more. */
+static void show_missed(struct guard *g, struct session *s)
+{
+	s->missed = false;
+	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
+		if (k->number > s->missed_after && !k->accepted && subscribes_to(s, &k->topic))
+			deliver_late(g, s, k);
+}
+
 /* Whoever subscribes gets the alerts that are open: also those the broker forgot when it crashed; and those that were
  * withheld, which are kept by now. */
 static void catch_up(struct guard *g, struct session *s)
@@ -668,6 +687,8 @@ static void catch_up(struct guard *g, struct session *s)
 	bool withheld = s->withheld;
 	struct topic filter;
 
+	if (record_state(g->record) == RECORD_STOPPED)
+		session_missed(s, 0);   /* now only what saves lives */
 	s->catch_up = s->withheld = false;
 	show_open(g, s, NULL, s->resumed_before);
 	s->resumed_before = 0;
@@ -740,6 +761,8 @@ static void tend_sessions(struct guard *g, bool idle_too)
 			look_at_fresh(g, s);
 		if (s->catch_up && catching_up++ < CATCH_UP_SESSIONS)
 			catch_up(g, s);
+		if (s->missed && record_state(g->record) != RECORD_STOPPED && catching_up++ < CATCH_UP_SESSIONS)
+			show_missed(g, s);
 		if (!idle_too || !s->holder)
 			continue;
 		idle_s = policy_idle_s(g->policy, s->holder);

@@ -137,6 +137,8 @@ static void filters_pass(struct session *from, struct session *to)
 	to->catch_up = from->catch_up;
 	to->withheld = from->withheld;
 	from->withheld = false;
+	to->missed = from->missed;
+	to->missed_after = from->missed_after;
 	to->unknown_filters = from->unknown_filters;
 	from->filter = NULL;
 	from->filters = 0;
@@ -279,6 +281,15 @@ static struct session_filter *filter_of(struct session *s, struct span filter)
 		if (span_is(filter, s->filter[i].text))
 			return &s->filter[i];
 	return NULL;
+}
+
+void session_missed(struct session *s, uint64_t number)
+{
+	uint64_t after = number ? number - 1 : 0;
+
+	if (!s->missed || after < s->missed_after)
+		s->missed_after = after;
+	s->missed = true;
 }
 
 enum err session_filter_add(struct session *s, struct span filter, uint64_t alerts_before)

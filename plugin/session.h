@@ -56,6 +56,8 @@ struct session {
 	bool catch_up;              /* some filter has alerts_before set */
 	uint64_t subscribed;        /* in which of guard.ticks it did so last */
 	bool withheld;              /* ...and alerts that came since wait to be shown after those that are open */
+	bool missed;                /* alerts after this number, for the record had stopped: shown when it goes on */
+	uint64_t missed_after;
 	bool fresh;                 /* logged in since the last tick */
 	uint64_t resumed_before;    /* it came with subscriptions we were never asked about, from before a restart: open
 	                             * alerts up to this number are to be sent by what it may receive; 0: no such */
@@ -123,6 +125,8 @@ bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, in
 /* Takes the holder. */
 void session_hold(struct session *s, struct holder *h);
 /* Remembers a granted filter (once). ERR_FULL past SESSION_FILTERS_MAX. */
+/* An alert of that number was not delivered to it. */
+void session_missed(struct session *s, uint64_t number);
 enum err session_filter_add(struct session *s, struct span filter, uint64_t alerts_before) MUST_USE;
 void session_filter_del(struct session *s, struct span filter);
 

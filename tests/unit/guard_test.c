@@ -314,6 +314,37 @@ static void acceptance_7_without_a_record_only_what_saves_lives_goes_on(void **s
 	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
 }
 
+static void tick_until(const char *topic, const char *client)
+{
+	assert_true(UNTIL(times_published(topic, client) > 0, guard_tick(g)));
+}
+
+/* Its sender has the receipt and sends it no more; who was there is not to wait for the next time they subscribe. */
+static void what_a_stopped_record_kept_from_a_reader_is_shown_when_it_goes_on(void **state)
+{
+	struct message high = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
+		       ended = alert_from("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	person_login(2, "bea", "bea.t1", "battery staple");
+	publishes(0, "nc-1", ALERT, &ended, false);                     /* before: seen as it came */
+	tick_until_published("mercy/device/nc-1/stored", "");
+	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	tick_until(ALERT, "ana.t1");
+	assert_int_equal(publishes(0, "nc-1", ALERT, &high, false), GATE_ALLOW);
+	stop_record(true);                                              /* in the middle of its deliveries */
+	assert_int_equal(receives(1, "ana.t1", ALERT), GATE_DENY);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+	stop_record(false);
+	assert_true(UNTIL(times_published(ALERT, "ana.t1") > 1, guard_tick(g)));
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);          /* once, and not what it had */
+	assert_int_equal(times_published(ALERT, "bea.t1"), 0);
+}
+
 /* ---- what the policy limits ---- */
 
 /* The policy of all tests, with more lines for nurses and for devices. */
@@ -822,6 +853,7 @@ int main(void)
 		TEST(a_reload_asks_again_and_needs_no_password),
 		TEST(a_reload_lets_no_new_connection_in),
 		TEST(a_login_proves_itself_each_time),
+		TEST(what_a_stopped_record_kept_from_a_reader_is_shown_when_it_goes_on),
 		TEST(a_resumed_session_is_shown_what_is_open),
 		TEST(a_resumed_session_that_may_use_what_it_lost_is_ended),
 		TEST(acceptance_7_without_a_record_only_what_saves_lives_goes_on),
