@@ -57,6 +57,7 @@ struct claim {
 	Pullcord__V1__Party party;
 	char id[WORD_BYTES_MAX + 1];
 	struct account *account;
+	bool proved;                        /* it is who it says, let in or not */
 	uint8_t fingerprint[32];
 	const char *detail;
 	char text[ACCOUNT_TEXT_MAX + 1];    /* where `detail` may stand */
@@ -115,6 +116,7 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 		return LOGIN_CERTIFICATE;
 	}
 	strcpy(k->id, who.id);
+	k->proved = true;
 	memcpy(k->fingerprint, who.fingerprint, sizeof(k->fingerprint));
 	fault = check_certificate(g, k);
 	if (fault != LOGIN_GOOD)
@@ -234,7 +236,7 @@ static enum fault claim_person(struct guard *g, const struct client *c, const ch
 	phc = k->account && k->account->password[0] ? k->account->password : NULL;
 	asker = (struct password_asker){ who.name, who.address, span_str(c->client), locks_knows(g->locks, &who, guard_real_us()) };
 	switch (password_ask(g->passwords, &asker, span_str(password), phc, guard_mono_us() / 1000)) {
-	case PASSWORD_RIGHT: locks_pass(g->locks, &who, guard_real_us()); return f;
+	case PASSWORD_RIGHT: k->proved = true; locks_pass(g->locks, &who, guard_real_us()); return f;
 	case PASSWORD_WAIT: return LOGIN_WAIT;
 	case PASSWORD_BUSY: return LOGIN_BUSY;
 	case PASSWORD_WRONG: count_failure(g, c, k, &who); break;
@@ -271,7 +273,7 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 	if (f == LOGIN_WAIT)
 		return;   /* not yet an answer */
 	h.party = k->party;
-	h.actor = f == LOGIN_GOOD ? span_str(k->id) : span(NULL, 0);
+	h.actor = k->proved ? span_str(k->id) : span(NULL, 0);
 	h.client = span_str(c->client);
 	h.address = span_str(c->address);
 	h.why = (uint32_t)f;

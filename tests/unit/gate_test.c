@@ -400,6 +400,21 @@ static void denials_are_counted(void **state)
 	assert_int_equal(r.events, 1000);
 }
 
+/* Whose attempts are looked for is found, as far as it is known who that was. */
+static void who_is_refused_is_named_when_it_was_proved(void **state)
+{
+	(void)state;
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
+	guard_tick(g);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "ana.t1", NULL), GATE_DENY);
+	assert_int_equal(device_login(0, "mercy", "nc-9", "nc-9", NULL), GATE_DENY);
+	assert_int_equal(person_login(1, "ana", "ana.t1", "wrong horse"), GATE_DENY);
+	guard_close(&g);
+	assert_string_equal(recorded(RECORDED(TAKEOVER), "does not belong to this identity").actor, "nc-1");
+	assert_string_equal(recorded(RECORDED(LOGIN), "not in the directory").actor, "nc-9");
+	assert_string_equal(recorded(RECORDED(LOGIN), "wrong user or password").actor, "");
+}
+
 /* ---- witnesses of the record ---- */
 
 /* Rules that are wider than they should be: the gate knows better. */
@@ -501,6 +516,7 @@ int main(void)
 		SUMS(what_was_counted_comes_before_the_session_ends),
 		SUMS(life_critical_is_recorded_in_full),
 		SUMS(denials_are_counted),
+		SUMS(who_is_refused_is_named_when_it_was_proved),
 		WITH_WITNESSES(a_witness_is_answered_and_its_cosignature_counts),
 		WITH_WITNESSES(a_witness_speaks_for_itself_only),
 	};
