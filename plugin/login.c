@@ -273,7 +273,7 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 	if (f == LOGIN_WAIT)
 		return;   /* not yet an answer */
 	h.party = k->party;
-	h.actor = k->proved ? span_str(k->id) : span(NULL, 0);
+	h.actor = k->proved || f == LOGIN_GOOD ? span_str(k->id) : span(NULL, 0);
 	h.client = span_str(c->client);
 	h.address = span_str(c->address);
 	h.why = (uint32_t)f;
