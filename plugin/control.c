@@ -176,12 +176,19 @@ static void reload(struct control *c, const struct job *j)
 	struct policy *fresh = NULL;
 	struct span tenant = policy_tenant(c->policy);
 	char path[600];
+	uint64_t before;
 
 	snprintf(path, sizeof(path), "%s/%s", c->dir, POLICY_FILE);
 	if (policy_file_load(path, &fresh, &where) != OK) {
 		policy_error_write(&where, j->result->refused, sizeof(j->result->refused));
 	} else if (!span_eq(policy_tenant(fresh), tenant)) {
 		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the first tenant must stay %.*s", path, SPAN_FMT(tenant));
+		policy_close(&fresh);
+	} else if ((before = edition_steps_back_to(c->directory, fresh))) {
+		snprintf(j->result->refused, sizeof(j->result->refused), "%.300s: it is the text of version %llu, which others came after; right "
+			 "would be: pullcord control '{\"command\":\"setPolicy\",\"version\":%llu,\"rollback\":true}', or a comment in "
+			 "it that says why", path,
+			 (unsigned long long)before, (unsigned long long)before);
 		policy_close(&fresh);
 	} else {
 		keep(c, fresh);

@@ -107,7 +107,7 @@ enum err edition_put(struct directory *d, const char *dir, const struct edition 
 
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us)
 {
-	CLEANUP(edition_clear) struct edition newest = { 0 }, e = { 0 };
+	CLEANUP(edition_clear) struct edition newest = { 0 }, e = { 0 }, same = { 0 };
 	CLEANUP(batch_abort) struct batch *b = NULL;
 	uint64_t number;
 
@@ -115,9 +115,23 @@ enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_u
 	e.at_us = (uint64_t)now_us;
 	if (directory_edition(d, 0, &newest) == OK && memcmp(newest.hash, e.hash, sizeof(e.hash)) == 0)
 		return OK;
+	if (edition_find(d, e.hash, &same) == OK)
+		e.rollback_of = same.number;
 	TRY(directory_begin(d, &b));
 	TRY(batch_edition(b, &e, &number));
 	return batch_commit(&b);
+}
+
+uint64_t edition_steps_back_to(struct directory *d, const struct policy *p)
+{
+	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
+	uint8_t hash[32];
+
+	policy_hash(p, hash);
+	if (directory_edition(d, 0, &newest) != OK || memcmp(newest.hash, hash, sizeof(hash)) == 0 ||
+	    edition_find(d, hash, &same) != OK || same.files)
+		return 0;
+	return same.number;
 }
 
 /* ---- editions and policies --------------------------------------------------------------------------------------- */

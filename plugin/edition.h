@@ -15,6 +15,9 @@ enum err edition_of_version(struct directory *d, const uint8_t version[16], stru
 enum err edition_put(struct directory *d, const char *dir, const struct edition *e, uint64_t *number) MUST_USE;
 /* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us) MUST_USE;
+/* The edition that this policy was before the newest came; 0: it is new, or the newest, or of several files, which are put back
+ * by hand (setPolicy takes one). */
+uint64_t edition_steps_back_to(struct directory *d, const struct policy *p);
 /* What a policy is made of, as an edition has it: hash, text and files. */
 enum err edition_of_policy(const struct policy *p, struct edition *out) MUST_USE;
 /* The policy an edition was. ERR_NOT_FOUND: its text was not kept; ERR_CORRUPT: what is kept is another policy. */

@@ -519,6 +519,30 @@ static void a_reload_and_commands_are_done_in_the_order_they_were_asked_for(void
 	assert_int_equal(directory_edition(g->directory, 4, &newest), ERR_NOT_FOUND);   /* nothing new lies there */
 }
 
+/* An old file that lies there again is a mistake, or somebody's way round those who set policies. */
+static void an_older_text_is_not_taken_from_the_file(void **state)
+{
+	static const char first[] = "tenant mercy\nrole administrator\n  allow control policy.*\n",
+			  second[] = "tenant mercy\nrole administrator\n  allow control *\n";
+	uint8_t in_force[16];
+
+	(void)state;
+	write_file("pullcord.policy", first);
+	reload();
+	write_file("pullcord.policy", second);
+	reload();
+	memcpy(in_force, policy_version(g->policy), sizeof(in_force));
+	write_file("pullcord.policy", first);
+	reload();
+	assert_memory_equal(policy_version(g->policy), in_force, sizeof(in_force));
+	write_file("pullcord.policy", "tenant mercy\nrole administrator\n  allow control policy.*  # again, for the audit's sake\n");
+	reload();
+	assert_memory_not_equal(policy_version(g->policy), in_force, sizeof(in_force));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(POLICY), "not loaded; the one before stays in force").entries, 1);
+	guard_start();
+}
+
 /* Each is an entry or three and a flush or two. */
 static void commands_are_within_the_limits_of_roles(void **state)
 {
@@ -852,6 +876,7 @@ int main(void)
 		TEST(what_only_looks_is_not_announced_and_secrets_never),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
+		TEST(an_older_text_is_not_taken_from_the_file),
 		TEST(commands_are_within_the_limits_of_roles),
 		TEST(a_policy_on_trial_counts_and_changes_no_answer),
 		TEST(rights_on_trial_follow_the_directory),

@@ -416,7 +416,7 @@ static void no_retain_is_refused_and_no_will_is_not_sent(void **state)
 	assert_int_equal(says(0, mine, &empty, 1, true), GATE_ALLOW);
 	guard_logoff(g, &ctx[0], 7);
 	assert_int_equal(says(0, mine, &empty, 1, true), GATE_DENY);
-	limit_devices("");
+	limit_devices("  limit qos 1\n");
 	assert_int_equal(says(0, mine, &empty, 1, true), GATE_ALLOW);
 }
 
