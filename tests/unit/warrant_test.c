@@ -44,7 +44,7 @@ static void the_text_is_as_the_header_says(void **state)
 
 static void what_was_written_is_read_back(void **state)
 {
-	static const char *const details[] = { "", "on", "[throttle]\nburst = 5\n", "detail 3\nabc\n", "\n\n", "Stra\xc3\x9f" "e" };
+	static const char *const details[] = { "", "on", "[throttle]\nburst = 5\n", "detail 3\nabc\n", "\n\n", "gro\xc3\x9f" };
 	static const uint64_t counters[] = { 0, 1, UINT64_MAX };
 
 	(void)state;
