@@ -7,6 +7,7 @@
 #include "command.h"
 #include "directory.h"
 #include "history.h"
+#include "assent.h"
 #include "policy.h"
 #include "record.h"
 #include "shadow.h"
@@ -43,6 +44,7 @@ typedef bool admin_first(struct admin *a, struct admin_note *about);
 struct admin {
 	struct directory *directory;
 	const char *dir;            /* where the policy's file lies */
+	const char *officers;       /* who must sign a policy (assent.h); NULL: nobody */
 	const struct policy *policy;    /* in force */
 	const struct shadow *shadow;    /* on trial; NULL: none */
 	struct record *record;
@@ -57,6 +59,8 @@ struct admin {
 	/* out: */
 	struct admin_note *note, **last_note;
 	struct policy *fresh;       /* to be put in force; the caller's */
+	char signed_by[ASSENT_WHO_MAX];   /* it; "": nobody had to */
+	bool unsigned_policy;       /* it was refused for want of signatures */
 	bool shadow_changed;        /* in the directory */
 };
 

@@ -234,6 +234,12 @@ void anomaly_break_glass(struct anomaly *a, struct span user, int64_t now_us)
 	(void)count(a, ANOMALY_BREAK_GLASS, PULLCORD__V1__PARTY__PARTY_USER, user, 1, 1, now_us);
 }
 
+void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us)
+{
+	(void)count(a, ANOMALY_POLICY, user.n ? PULLCORD__V1__PARTY__PARTY_USER : PULLCORD__V1__PARTY__PARTY_BROKER,
+		    user.n ? user : SPAN_LIT("the policy's file"), 1, 1, now_us);
+}
+
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us)
 {
 	int64_t jump = offset_us - a->offset_us;
@@ -292,6 +298,10 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		break;
 	case ANOMALY_BREAK_GLASS:
 		snprintf(t, ANOMALY_TEXT, "user %s gave themselves rights (%llu time%s)", f->subject, n, times(n));
+		break;
+	case ANOMALY_POLICY:
+		snprintf(t, ANOMALY_TEXT, "a policy that two officers have not signed was refused: %s%s (%llu time%s)",
+			 f->party == PULLCORD__V1__PARTY__PARTY_USER ? "set by user " : "", f->subject, n, times(n));
 		break;
 	case ANOMALY_CLOCK:
 		snprintf(t, ANOMALY_TEXT, "the broker's clock was set by %+.1f s%s", (double)a->jump_us / 1e6, n > 1 ? ", and before" : "");

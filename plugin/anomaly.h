@@ -53,6 +53,8 @@ uint32_t anomaly_volume_limit(const struct anomaly *a, Pullcord__V1__Party party
 void anomaly_outside(struct anomaly *a, struct span user, int64_t now_us);
 /* Gave themselves rights. */
 void anomaly_break_glass(struct anomaly *a, struct span user, int64_t now_us);
+/* Wanted a policy that lacks officers' signatures; empty: it lies in the policy's file. */
+void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us);
 /* Wall clock minus monotonic clock, now and then. */
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us);
 /* Since the last cosignature; below 0: no witness is configured. */

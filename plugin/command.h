@@ -35,6 +35,7 @@ bool command_acts(enum command c);                /* it does more than look */
 	FIELD(TEXTNAME, "textname", TEXT)                                                                               \
 	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ADDRESS, "address", TEXT) FIELD(ACCESS, "access", TEXT)                        \
 	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
+	FIELD(SIGNED, "signed", LONG)                                                                                   \
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
 	FIELD(VERSION, "version", NUMBER) FIELD(COUNT, "count", NUMBER) FIELD(ROLLBACK, "rollback", BOOL)              \
 	FIELD(REQUEST, "request", NUMBER) FIELD(SEGMENTS, "segments", NUMBERS)                                          \
@@ -77,7 +78,7 @@ static inline bool order_has(const struct order *o, enum field f)
 }
 
 /* What it asks for, in checked words: "username=ana rolename=nurse". Of texts and secrets only that they were given; of a
- * policy the first half of its SHA-256. Cut, and said so, when it is too long. */
+ * policy, and its signatures, the first half of its SHA-256. Cut, and said so, when it is too long. */
 void order_write(const struct order *o, struct put *out);
 
 struct request {

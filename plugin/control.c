@@ -32,6 +32,7 @@ struct trial {
 struct control {
 	struct directory *directory;
 	char dir[512];
+	const char *officers;
 	const struct policy *policy;    /* the newest; the thread's, and the broker's to close */
 	struct trial trial;
 	const struct shadow *shadow;    /* the same of this one */
@@ -158,13 +159,16 @@ static void request(struct control *c, const struct job *j)
 {
 	struct control_result *r = j->result;
 	struct asking asking = { c, r };
-	struct admin a = { .directory = c->directory, .dir = c->dir, .policy = c->policy, .shadow = c->shadow,
+	struct admin a = { .directory = c->directory, .dir = c->dir, .officers = c->officers, .policy = c->policy, .shadow = c->shadow,
 			   .record = c->record, .history = c->history, .acts = &c->acts,
 			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us(),
 			   .first = on_record_first, .first_ctx = &asking };
 
 	r->response = admin_run(&a, span(j->payload, j->n));
 	r->note = a.note;
+	r->unsigned_policy = a.unsigned_policy;
+	if (a.fresh)
+		memcpy(r->signed_by, a.signed_by, sizeof(r->signed_by));
 	make_newest(c, a.fresh, r);
 	if (a.shadow_changed)
 		look_at_shadow(c, r);
@@ -175,7 +179,7 @@ static void reload(struct control *c, const struct job *j)
 	struct policy_error where = { 0 };
 	struct policy *fresh = NULL;
 	struct span tenant = policy_tenant(c->policy);
-	char path[600];
+	char path[600], why[400];
 	uint64_t before;
 
 	snprintf(path, sizeof(path), "%s/%s", c->dir, POLICY_FILE);
@@ -189,6 +193,10 @@ static void reload(struct control *c, const struct job *j)
 			 "would be: pullcord control '{\"command\":\"setPolicy\",\"version\":%llu,\"rollback\":true}', or a comment in "
 			 "it that says why", path,
 			 (unsigned long long)before, (unsigned long long)before);
+		policy_close(&fresh);
+	} else if (assent_check_file(c->officers, c->directory, fresh, path, j->result->signed_by, why, sizeof(why)) != OK) {
+		snprintf(j->result->refused, sizeof(j->result->refused), "%.200s: %s", path, why);
+		j->result->unsigned_policy = true;
 		policy_close(&fresh);
 	} else {
 		keep(c, fresh);
@@ -335,7 +343,8 @@ static enum err post(struct control *c, enum work work, const struct control_aut
 
 /* ---- opening and closing ----------------------------------------------------------------------------------------- */
 
-enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out)
+enum err control_open(struct directory *d, const char *dir, const struct policy *policy, const char *officers,
+		      struct control **out)
 {
 	CLEANUP(control_close) struct control *opened = NULL;
 	struct control *c = calloc(1, sizeof(*c));
@@ -348,6 +357,7 @@ enum err control_open(struct directory *d, const char *dir, const struct policy 
 	}
 	c->directory = d;
 	c->policy = policy;
+	c->officers = officers;
 	c->tail = &c->head;
 	c->done_tail = &c->done;
 	pthread_mutex_init(&c->lock, NULL);

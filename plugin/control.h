@@ -44,6 +44,8 @@ struct control_result {
 	unsigned noted;             /* the caller's: how many of the notes are on record, are all, and the last one's ticket */
 	bool done;
 	uint64_t ticket;
+	char signed_by[ASSENT_WHO_MAX];   /* fresh; "": nobody had to */
+	bool unsigned_policy;       /* one was refused for want of officers' signatures */
 	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */
 	struct control_result *next;
 };
@@ -53,8 +55,10 @@ struct control_result {
 void control_keep(struct control *c, struct record *r, struct history *h);
 
 /* `dir` is where the policy's file lies, `policy` what was read there and is in force: it becomes an edition if it is none.
+ * `officers`: the file of those two of whom must sign another (assent.h), borrowed; NULL: nobody must.
  * The directory must outlive it. */
-enum err control_open(struct directory *d, const char *dir, const struct policy *policy, struct control **out) MUST_USE;
+enum err control_open(struct directory *d, const char *dir, const struct policy *policy, const char *officers,
+		      struct control **out) MUST_USE;
 /* Waits until everything asked for is done, but for what waits for control_go(), which is not; nothing more is taken
  * (ERR_BUSY), but what came of it can still be fetched. */
 void control_stop(struct control *c);

@@ -6,6 +6,9 @@
 #include "crypt.h"
 #include "edition.h"
 #include "topic.h"
+#include "whole.h"
+
+#define SIGNED_MODE 0644
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
@@ -591,6 +594,27 @@ static char *text_to_set(struct work *w, const struct order *o)
 	return text;
 }
 
+/* The signatures lie beside the policy's file before that is there: whoever finds both finds them fitting, or an older
+ * policy that is in force and needs none. */
+static bool check_signed(struct work *w, const struct order *o, const struct policy *fresh)
+{
+	char why[sizeof(w->why)], path[600];
+	enum err e = assent_check(w->a->officers, w->a->directory, fresh, o->text[FIELD_SIGNED], w->a->signed_by, why, sizeof(why));
+
+	if (e != OK) {
+		w->a->unsigned_policy = true;
+		work_fail(w, "%s", why);
+		return false;
+	}
+	if (!w->a->signed_by[0])
+		return true;
+	snprintf(path, sizeof(path), "%s/" POLICY_FILE RATIFY_SUFFIX, w->a->dir);
+	e = whole_keep(path, o->text[FIELD_SIGNED], SIGNED_MODE);
+	if (e != OK)
+		work_fail_err(w, e, "keep its signatures");
+	return e == OK;
+}
+
 void deed_put_policy(struct work *w, const struct order *o, const char *text)
 {
 	CLEANUP(policy_close) struct policy *fresh = NULL;
@@ -599,7 +623,8 @@ void deed_put_policy(struct work *w, const struct order *o, const char *text)
 	enum err e;
 
 	edition = edition_of(w, text);
-	if (!edition.text || !deed_compile(w, text, &fresh) || !check_newer(w, o, &edition))
+	if (!edition.text || !deed_compile(w, text, &fresh) || !check_newer(w, o, &edition) ||
+	    !check_signed(w, o, fresh))
 		return;
 	(void)!directory_edition(w->a->directory, 0, &was);
 	e = edition_put(w->a->directory, w->a->dir, &edition, &number);
@@ -613,8 +638,8 @@ void deed_put_policy(struct work *w, const struct order *o, const char *text)
 	fresh = NULL;
 	reply_number(w->r, "version", number);
 	reply_hash(w->r, edition.hash);
-	work_tell(w, "policy: version %llu -> %llu%s", (unsigned long long)was.number, (unsigned long long)number,
-	     edition.rollback_of ? ", a step back" : "");
+	work_tell(w, "policy: version %llu -> %llu%s%s%s", (unsigned long long)was.number, (unsigned long long)number,
+	     edition.rollback_of ? ", a step back" : "", w->a->signed_by[0] ? ", signed by " : "", w->a->signed_by);
 }
 
 static void deed_set_policy(struct work *w, const struct order *o)

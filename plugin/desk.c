@@ -107,10 +107,16 @@ static void answer(struct guard *g, const struct control_result *r)
 
 static void put_in_force(struct guard *g, struct control_result *r)
 {
+	char detail[64 + ASSENT_WHO_MAX];
+
 	if (r->refused[0])
 		guard_refuse_policy(g, r->refused);
+	if (r->unsigned_policy)
+		anomaly_policy(g->anomaly, span_str(r->author.id), guard_mono_us());
+	snprintf(detail, sizeof(detail), "in force%s%s%s", r->author.party ? ", set by an administrator" : "",
+		 r->signed_by[0] ? ", signed by " : "", r->signed_by);
 	if (r->fresh)
-		guard_put_policy(g, r->fresh, r->author.party ? "in force, set by an administrator" : "in force");
+		guard_put_policy(g, r->fresh, detail);
 	r->fresh = NULL;
 	if (r->freshness)
 		guard_freshness(g, r->freshness);

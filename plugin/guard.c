@@ -114,6 +114,7 @@ struct opening {
 	uint8_t root[32];
 	char path[600];             /* what is being opened, for the error */
 	bool in_record, is_first;   /* is_first: there was no record yet */
+	char refused[640];          /* why the policy's file is not in force; "": it is */
 };
 
 static const char *in_dir(struct opening *o, const char *name)
@@ -125,10 +126,36 @@ static const char *in_dir(struct opening *o, const char *name)
 static enum err open_directory(struct opening *o)
 {
 	TRY(vault_root(in_dir(o, "keys/root.key"), o->root));
-	TRY(directory_open_room(in_dir(o, "directory.mdb"), o->root, o->spec->directory_mib << 20, &o->g->directory));
+	return directory_open_room(in_dir(o, "directory.mdb"), o->root, o->spec->directory_mib << 20, &o->g->directory);
+}
+
+static const char *officers_of(const struct guard *g) { return g->officers[0] ? g->officers : NULL; }
+
+/* What takes signatures and has none is not put in force: the newest edition stays, as at a reload. ERR_DENIED: there is none. */
+static enum err settle_policy(struct opening *o)
+{
+	CLEANUP(edition_clear) struct edition newest = { 0 };
+	CLEANUP(policy_close) struct policy *before = NULL;
+	struct guard *g = o->g;
+	struct policy_error where;
+	char who[ASSENT_WHO_MAX], why[400];
+
+	if (assent_check_file(officers_of(g), g->directory, g->policy, in_dir(o, POLICY_FILE), who, why, sizeof(why)) == OK)
+		return OK;
+	snprintf(o->refused, sizeof(o->refused), "%.200s: %s", o->path, why);
+	if (directory_edition(g->directory, 0, &newest) != OK || edition_policy(&newest, &before, &where) != OK)
+		return ERR_DENIED;
+	policy_close(&g->policy);
+	g->policy = before;
+	before = NULL;          /* given away */
+	return OK;
+}
+
+static enum err open_accounts(struct opening *o)
+{
 	TRY(owners_open(o->g->directory, &o->g->owners));
 	TRY(locks_open(o->g->directory, guard_real_us(), &o->g->locks));
-	return control_open(o->g->directory, o->spec->dir, o->g->policy, &o->g->control);
+	return control_open(o->g->directory, o->spec->dir, o->g->policy, officers_of(o->g), &o->g->control);
 }
 
 /* The verifier's key is public and names the tree; the seed must be its other half. */
@@ -214,13 +241,16 @@ static enum err open_all(struct opening *o)
 	struct guard *g = o->g;
 	uint64_t seed[2];
 
+	TRY(open_directory(o));
+	TRY(settle_policy(o));
+	must(span_text(policy_tenant(g->policy), g->tenant, sizeof(g->tenant)));
 	crypt_random(seed, sizeof(seed));
 	id_init(&g->ids, span_str(g->tenant), PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT(GUARD_SENDER), (uint16_t)seed[1]);
 	TRY(sessions_init(&g->sessions, seed[0]));
 	g->arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
 	if (!g->arena.p)
 		return ERR_FULL;
-	TRY(open_directory(o));
+	TRY(open_accounts(o));
 	TRY(open_record(o));
 	TRY(open_anomaly(o));
 	TRY(begin_journal(o));
@@ -250,6 +280,10 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		snprintf(what, cap, "the path of the metrics is longer than %zu bytes", sizeof(g->told.path) - 1);
 		return ERR_TOO_LARGE;
 	}
+	if (!span_text(span_str(spec->officers_path), g->officers, sizeof(g->officers))) {
+		snprintf(what, cap, "the path of the officers' keys is longer than %zu bytes", sizeof(g->officers) - 1);
+		return ERR_TOO_LARGE;
+	}
 	g->swept_us = guard_mono_us();
 	g->started_ms = g->swept_us / 1000;
 	g->until_us = INT64_MAX;
@@ -257,9 +291,12 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	g->host = spec->host;
 	TRY(crypt_init());
 	TRY(read_policy(g->dir, &g->policy, what, cap));
-	must(span_text(policy_tenant(g->policy), g->tenant, sizeof(g->tenant)));
 	e = open_all(&o);
 	crypt_wipe(o.root, sizeof(o.root));
+	if (e != OK && o.refused[0] && !g->control) {
+		snprintf(what, cap, "%s", o.refused);
+		return e;
+	}
 	if (e != OK) {
 		snprintf(what, cap, "%s: %s%s", o.path[0] ? o.path : spec->dir, err_text(e),
 			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
@@ -270,6 +307,10 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	}
 	say_line_key(g);
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
+	if (o.refused[0]) {
+		guard_refuse_policy(g, o.refused);
+		anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
+	}
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
 	*out = g;

@@ -108,6 +108,7 @@ struct guard {
 	int64_t swept_us;           /* how far the sweep of retained.h has come; monotonic */
 	struct control *control;
 	struct anomaly *anomaly;
+	char officers[512];             /* guard_spec.officers_path; "": none */
 	char operators[WORD_BYTES_MAX + 1];     /* unit that hears of anomalies */
 	struct freshness freshness;     /* of what the broker's TLS stands on */
 	struct control_result *unanswered;  /* done, but not yet on durable record */
@@ -145,6 +146,7 @@ struct guard_spec {
 	const struct anomaly_limits *anomaly;   /* NULL: anomaly_defaults() */
 	const char *operators;          /* unit that hears of them, a word; NULL: OPERATORS_UNIT */
 	const char *metrics_path;       /* file for Prometheus; NULL: none */
+	const char *officers_path;      /* of those two of whom must sign a policy (assent.h); NULL: nobody must */
 };
 
 /* On failure `what` says what was being read and what would be right. */

@@ -230,7 +230,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
 
 struct settings {
-	const char *dir, *tenant, *metrics, *operators, *broker_conf;
+	const char *dir, *tenant, *metrics, *operators, *broker_conf, *officers;
 	uint64_t record_mib, history_mib, directory_mib;
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class of events */
 	struct past_keep past;
@@ -252,6 +252,7 @@ static const struct option {
 	{ "metrics", OPTION_PATH, offsetof(struct settings, metrics), 0, 0, "a file for Prometheus" },
 	{ "operators", OPTION_WORD, offsetof(struct settings, operators), 0, 0, "a unit, one word of A-Z a-z 0-9 . _ : -" },
 	{ "broker_conf", OPTION_PATH, offsetof(struct settings, broker_conf), 0, 0, "the broker's own configuration file" },
+	{ "policy_officers", OPTION_PATH, offsetof(struct settings, officers), 0, 0, "a file of officers' verifier keys" },
 	{ "record_mib", OPTION_MIB, offsetof(struct settings, record_mib), 4, 1 << 20, NULL },
 	{ "history_mib", OPTION_MIB, offsetof(struct settings, history_mib), 4, 1 << 20, NULL },
 	{ "directory_mib", OPTION_MIB, offsetof(struct settings, directory_mib), 0, DIRECTORY_MIB_MAX, NULL },
@@ -342,6 +343,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.past = s.past;
 	spec.anomaly = &s.anomaly;
 	spec.operators = s.operators;
+	spec.officers_path = s.officers;
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
 		return MOSQ_ERR_INVAL;

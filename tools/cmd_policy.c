@@ -212,9 +212,13 @@ static int check(int argc, char **argv)
 	CLEANUP(policy_close) struct policy *p = NULL;
 	struct opt_list file = { 0 };
 	struct install_path path;
-	const char *dir = NULL;
+	const char *dir = NULL, *officers = NULL;
 	bool json = false;
-	const struct opt opt[] = { OPT_TEXT("dir", "DIR", &dir, INSTALL_DIR_TEXT), OPT_JSON(&json) };
+	const struct opt opt[] = {
+		OPT_TEXT("dir", "DIR", &dir, INSTALL_DIR_TEXT),
+		OPT_TEXT("officers", "FILE", &officers, "and whether two of these have signed it, into FILE.signed beside it"),
+		OPT_JSON(&json),
+	};
 	const struct opt_page page = {
 		.command = "policy check", .operands = "[FILE]", .most = 1,
 		.text = "Says whether a policy is well formed, and where not: file, line, column and what would be right. Warns of "
@@ -223,7 +227,8 @@ static int check(int argc, char **argv)
 			"and life-critical marks on topics nobody may publish. A comment that begins with \"meant:\" at the end of a "
 			"line, with the reason, keeps it from being warned of. With --dir also of roles nobody has, and of roles "
 			"somebody has that the policy does not know.\n"
-			"Without FILE, the policy of the installation. Exit code 0: well formed, also with warnings; 1: not.",
+			"Without FILE, the policy of the installation. Exit code 0: well formed, also with warnings; 1: not, or with "
+			"--officers not signed.",
 		.example = "pullcord policy check configs/hospital.policy\npullcord policy check --dir /etc/pullcord", .opt = opt, .opts = countof(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);
@@ -239,7 +244,7 @@ static int check(int argc, char **argv)
 	if (dir && check_held(&c, dir) != OK)
 		return CMD_NO;
 	say_good(&c, p);
-	return CMD_DONE;
+	return officers ? policy_say_signed(p, path.text, officers, dir) : CMD_DONE;
 }
 
 /* ---- the commands ------------------------------------------------------------------------------------------------- */
@@ -275,6 +280,7 @@ int cmd_policy(int argc, char **argv)
 		{ "test", policy_test, "does a policy decide as a file expects" },
 		{ "explain", policy_why, "why somebody may or may not, and what would have to change" },
 		{ "who-can", policy_who_can, "everybody who may, and by which rule" },
+		{ "sign", policy_sign, "sign a policy as one of two officers, before it is put in force" },
 		{ "diff", policy_diff, "who gains or loses what between two policies" },
 		{ "shadow", policy_shadow, "put a policy on trial beside the one in force, and see what it would change" },
 		{ "import", policy_import, "make a policy of an ACL file or of dynamic-security's" },

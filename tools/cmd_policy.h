@@ -40,5 +40,11 @@ int policy_import(int argc, char **argv);
 int policy_diff(int argc, char **argv);
 int policy_who_can(int argc, char **argv);
 int policy_shadow(int argc, char **argv);
+int policy_sign(int argc, char **argv);
+
+/* Says which roles gain or lose what. CMD_DONE when that could be told. */
+int policy_compare(const struct policy *old, const struct policy *new, const char *name);
+/* Do two of those officers' signatures lie beside it? With `dir` also: as the version it would be there. */
+int policy_say_signed(const struct policy *p, const char *path, const char *officers, const char *dir);
 
 #endif

@@ -494,15 +494,11 @@ static int say_done(const struct comparing *c, bool subjects)
 	return same ? CMD_DONE : CMD_NO;
 }
 
-static int run(struct comparing *c, const char *dir, const char *subjects)
+/* Roles, and what is everybody's. */
+static int compare(struct comparing *c, const struct policy *old, const struct policy *new)
 {
-	CLEANUP(policy_close) struct policy *old = NULL;
-	CLEANUP(policy_close) struct policy *new = NULL;
-	int code = CMD_DONE;
 	enum err e;
 
-	if (cmd_policy_load(c->file[0], NULL, &old) != OK || cmd_policy_load(c->file[1], NULL, &new) != OK)
-		return CMD_NO;
 	if (!span_eq(policy_tenant(old), policy_tenant(new))) {
 		report_error("the tenant of one is %.*s, of the other %.*s: they have nothing in common", SPAN_FMT(policy_tenant(old)),
 			     SPAN_FMT(policy_tenant(new)));
@@ -512,9 +508,29 @@ static int run(struct comparing *c, const char *dir, const char *subjects)
 	c->differ.from = c->from;
 	compare_marks(c);
 	e = compare_roles(c);
-	if (e != OK)
-		return report_fail(e, "compare the policies");
-	if (dir)
+	return e == OK ? CMD_DONE : report_fail(e, "compare the policies");
+}
+
+int policy_compare(const struct policy *old, const struct policy *new, const char *name)
+{
+	struct comparing c = { .file = { "in force", name } };
+	int code = compare(&c, old, new);
+
+	if (code == CMD_DONE)
+		(void)say_done(&c, false);
+	return code;
+}
+
+static int run(struct comparing *c, const char *dir, const char *subjects)
+{
+	CLEANUP(policy_close) struct policy *old = NULL;
+	CLEANUP(policy_close) struct policy *new = NULL;
+	int code;
+
+	if (cmd_policy_load(c->file[0], NULL, &old) != OK || cmd_policy_load(c->file[1], NULL, &new) != OK)
+		return CMD_NO;
+	code = compare(c, old, new);
+	if (code == CMD_DONE && dir)
 		code = compare_directory(c, dir);
 	if (code == CMD_DONE && subjects)
 		code = compare_file(c, subjects);

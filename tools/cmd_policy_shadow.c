@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "assent.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "edition.h"
@@ -10,9 +11,10 @@
 #include "report.h"
 #include "source.h"
 #include "value.h"
+#include "whole.h"
 
 struct trying {
-	const char *dir, *file, *promote;       /* promote: its hash */
+	const char *dir, *file, *promote, *notes;       /* promote: its hash */
 	bool clear, rollback;
 	struct live live;
 };
@@ -145,7 +147,7 @@ static void hear(void *ctx, const struct answer *a)
 	}
 }
 
-static char *request_of(const struct trying *t, struct span text)
+static char *request_of(const struct trying *t, struct span text, struct span note)
 {
 	CLEANUP(reply_close) struct reply *r = reply_open();
 
@@ -161,6 +163,8 @@ static char *request_of(const struct trying *t, struct span text)
 		reply_text(r, "hash", span_str(t->promote));
 	if (t->promote && t->rollback)
 		reply_bool(r, "rollback", true);
+	if (t->promote && note.n)
+		reply_text(r, "signed", note);
 	reply_end(r);
 	reply_end(r);
 	return reply_finish(r);
@@ -170,15 +174,18 @@ static int ask_broker(struct trying *t, const struct opt_page *page)
 {
 	CLEANUP(free_cleanup) char *text = NULL;
 	CLEANUP(free_cleanup) char *request = NULL;
+	CLEANUP(free_cleanup) char *note = NULL;
 	struct hearing h = { .report = !t->file && !t->clear && !t->promote, .code = CMD_NO,
 			     .done = t->file ? "on trial" : t->clear ? "no policy is on trial any more" : "in force" };
-	size_t n = 0;
+	size_t n = 0, noted = 0;
 	enum err e = t->file ? install_read(t->file, COMMAND_REQUEST_MAX, &text, &n) : OK;
 	int code;
 
 	if (e != OK)
 		return report_fail(e, "read the policy %s", t->file);
-	request = request_of(t, span(text, n));
+	if (t->notes && (e = install_read(t->notes, NOTE_BYTES_MAX, &note, &noted)) != OK)
+		return report_fail(e, "read the signatures %s", t->notes);
+	request = request_of(t, span(text, n), span(note, noted));
 	if (!request)
 		return report_fail(ERR_FULL, "write the request");
 	code = live_open(&t->live, page, t->dir);
@@ -260,6 +267,36 @@ static enum err put_in_force(const struct install *in, struct directory *d, cons
 	return err;
 }
 
+/* What the broker would ask for, whoever puts it there. */
+static enum err check_signed(const struct trying *t, const struct install *in, struct directory *d, const struct edition *e)
+{
+	CLEANUP(policy_close) struct policy *p = NULL;
+	CLEANUP(free_cleanup) char *note = NULL;
+	char who[ASSENT_WHO_MAX], why[400];
+	struct policy_error where;
+	size_t n = 0;
+	enum err err;
+
+	if (!in->officers[0])
+		return OK;
+	if (t->notes && (err = install_read(t->notes, NOTE_BYTES_MAX, &note, &n)) != OK) {
+		(void)report_fail(err, "read the signatures %s", t->notes);
+		return err;
+	}
+	err = edition_policy(e, &p, &where);
+	if (err != OK) {
+		(void)report_fail(err, "read the policy on trial");
+		return err;
+	}
+	err = assent_check(in->officers, d, p, span(note, n), who, why, sizeof(why));
+	if (err != OK) {
+		report_error("%s", why);
+		report_hint("then name them: --signed FILE");
+		return err;
+	}
+	return who[0] ? whole_keep(install_path(in, POLICY_FILE RATIFY_SUFFIX).text, span(note, n), 0644) : OK;
+}
+
 static int promote(const struct trying *t, const struct install *in, struct directory *d)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 }, same = { 0 };
@@ -282,6 +319,8 @@ static int promote(const struct trying *t, const struct install *in, struct dire
 		report_error("it is the text of version %llu: to go back to it, say --rollback", (unsigned long long)same.number);
 		return CMD_NO;
 	}
+	if (check_signed(t, in, d, &e) != OK)
+		return CMD_NO;
 	e.rollback_of = same.number;
 	e.at_us = (uint64_t)login_now_us();
 	e.by[0] = '\0';
@@ -485,6 +524,7 @@ int policy_shadow(int argc, char **argv)
 		OPT_FLAG("report", &wanted, "what would change, so far (also without this)"),
 		OPT_TEXT("promote", "HASH", &t.promote, "put the one with this hash, as the report ends with it, in force: it becomes the "
 			 "installation's policy, with the next number"),
+		OPT_TEXT("signed", "FILE", &t.notes, "with --promote: the signatures of two officers, as policy sign makes them"),
 		OPT_FLAG("rollback", &t.rollback, "with --promote: also one that was in force before"),
 		OPT_FLAG("clear", &t.clear, "end the trial"),
 		OPT_TEXT("dir", "DIR", &t.dir, INSTALL_DIR_TEXT),
@@ -514,6 +554,8 @@ int policy_shadow(int argc, char **argv)
 		return opt_wrong(&page, "FILE, --report, --promote and --clear are four things to do; give one of them");
 	if (t.rollback && !t.promote)
 		return opt_wrong(&page, "--rollback goes with --promote");
+	if (t.notes && !t.promote)
+		return opt_wrong(&page, "--signed goes with --promote");
 	if (t.promote && strspn(t.promote, "0123456789abcdef") != 64)
 		return opt_wrong(&page, "--promote takes the hash that the report ends with, 64 hexadecimal digits, not \"%s\"", t.promote);
 	report_json(json);

@@ -23,6 +23,7 @@ struct install {
 	char dir[INSTALL_PATH_MAX];
 	char tenant[65];
 	int device_port, app_port;      /* 0: not said */
+	char officers[512];             /* plugin_opt_policy_officers; "": not said */
 	uid_t uid;                      /* whose it is: the broker's user, when root made it */
 	gid_t gid;
 };

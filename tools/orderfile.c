@@ -64,12 +64,11 @@ enum err orderfile_sign(struct orderfile *f, struct span name, const uint8_t sec
 	return orderfile_parse(f);
 }
 
-enum orderfile_signature orderfile_check(const struct orderfile *f, size_t i, const struct officers *list)
+enum officer_signature orderfile_check(const struct orderfile *f, size_t i, const struct officers *list)
 {
-	for (size_t k = 0; k < list->n; k++)
-		if (span_eq(list->of[k].name, f->by[i].name))
-			return sign_check(list->of[k].pub, f->text, f->by[i].sig) == OK ? SIGNATURE_GOOD : SIGNATURE_BAD;
-	return SIGNATURE_STRANGER;
+	const struct cosigner *who;
+
+	return officers_check(list, f->by[i].name, f->text, f->by[i].sig, &who);
 }
 
 static ProtobufCBinaryData binary(struct span s) { return (ProtobufCBinaryData){ s.n, (uint8_t *)(uintptr_t)s.p }; }

@@ -23,8 +23,7 @@ enum err orderfile_load(const char *path, struct orderfile *out) MUST_USE;
 /* A signature more. ERR_EXISTS: that name has signed it; ERR_FULL. */
 enum err orderfile_sign(struct orderfile *f, struct span name, const uint8_t secret[SIGN_KEY_BYTES]) MUST_USE;
 
-enum orderfile_signature { SIGNATURE_GOOD, SIGNATURE_STRANGER, SIGNATURE_BAD };
-enum orderfile_signature orderfile_check(const struct orderfile *f, size_t i, const struct officers *list);
+enum officer_signature orderfile_check(const struct orderfile *f, size_t i, const struct officers *list);
 
 /* As it is sent; borrows from f. */
 struct orderfile_command {

@@ -40,14 +40,6 @@ static bool detail_ok(const struct warrant *w)
 
 /* ---- signatures ---- */
 
-static const struct cosigner *officer_named(const struct officers *o, const char *name)
-{
-	for (size_t i = 0; i < o->n; i++)
-		if (span_is(o->of[i].name, name))
-			return &o->of[i];
-	return NULL;
-}
-
 /* One that does not fit spoils the others: whoever put it there altered what they signed. */
 static enum order_verdict judge_signatures(const struct officers *officers, const Pullcord__V1__DeviceCommand *c,
 					   struct span text, unsigned needed)
@@ -61,13 +53,17 @@ static enum order_verdict judge_signatures(const struct officers *officers, cons
 	for (size_t i = 0; i < c->n_approval; i++) {
 		const Pullcord__V1__Approval *a = c->approval[i];
 
-		seen[i] = officer_named(officers, a->officer);
-		if (!seen[i])
+		enum officer_signature is;
+
+		if (a->signature.len != SIGN_BYTES)
+			return ORDER_SIGNATURE;
+		is = officers_check(officers, span_str(a->officer), text, a->signature.data, &seen[i]);
+		if (is == SIGNATURE_STRANGER)
 			return ORDER_STRANGER;
 		for (size_t k = 0; k < i; k++)
 			if (seen[k] == seen[i])
 				return ORDER_TWICE;
-		if (a->signature.len != SIGN_BYTES || sign_check(seen[i]->pub, text, a->signature.data) != OK)
+		if (is != SIGNATURE_GOOD)
 			return ORDER_SIGNATURE;
 	}
 	return c->n_approval < needed ? ORDER_TOO_FEW : ORDER_OBEY;

@@ -69,8 +69,7 @@ enum err warrant_write(const struct warrant *w, struct put *out)
 	return put_end(out);
 }
 
-/* What follows `name` and a blank on the next line; empty when that is not there. */
-static struct span line_of(struct span *text, const char *name)
+struct span warrant_line(struct span *text, const char *name)
 {
 	struct span value = span(NULL, 0), line = span_cut(*text, '\n', text);
 
@@ -82,15 +81,15 @@ static bool read_fields(struct span text, struct warrant *w, uint64_t *detail_n)
 	struct span nonce;
 	uint64_t expires;
 
-	w->tenant = line_of(&text, "tenant");
-	w->device = line_of(&text, "device");
-	w->kind = warrant_kind(line_of(&text, "command"));
-	if (!span_u64(line_of(&text, "counter"), UINT64_MAX, &w->counter))
+	w->tenant = warrant_line(&text, "tenant");
+	w->device = warrant_line(&text, "device");
+	w->kind = warrant_kind(warrant_line(&text, "command"));
+	if (!span_u64(warrant_line(&text, "counter"), UINT64_MAX, &w->counter))
 		return false;
-	nonce = line_of(&text, "nonce");
+	nonce = warrant_line(&text, "nonce");
 	if (nonce.n != 2 * WARRANT_NONCE || !hex_decode(nonce, w->nonce, sizeof(w->nonce)) ||
-	    !span_u64(line_of(&text, "expires"), INT64_MAX, &expires) ||
-	    !span_u64(line_of(&text, "detail"), WARRANT_DETAIL_MAX, detail_n))
+	    !span_u64(warrant_line(&text, "expires"), INT64_MAX, &expires) ||
+	    !span_u64(warrant_line(&text, "detail"), WARRANT_DETAIL_MAX, detail_n))
 		return false;
 	w->expires_us = (int64_t)expires;
 	w->detail = text;
@@ -173,4 +172,16 @@ enum err officers_read(struct span text, struct officers *out, unsigned *line)
 	*line = 0;
 	*out = o;
 	return OK;
+}
+
+enum officer_signature officers_check(const struct officers *list, struct span name, struct span text,
+				      const uint8_t sig[SIGN_BYTES], const struct cosigner **who)
+{
+	*who = NULL;
+	for (size_t i = 0; i < list->n && !*who; i++)
+		if (span_eq(list->of[i].name, name))
+			*who = &list->of[i];
+	if (!*who)
+		return SIGNATURE_STRANGER;
+	return sign_check((*who)->pub, text, sig) == OK ? SIGNATURE_GOOD : SIGNATURE_BAD;
 }

@@ -61,4 +61,12 @@ struct officers {
 };
 enum err officers_read(struct span text, struct officers *out, unsigned *line) MUST_USE;
 
+/* Is that a signature of the text by an officer of that name in the list? *who: that one; NULL: a stranger. */
+enum officer_signature { SIGNATURE_GOOD, SIGNATURE_STRANGER, SIGNATURE_BAD };
+enum officer_signature officers_check(const struct officers *list, struct span name, struct span text,
+				      const uint8_t sig[SIGN_BYTES], const struct cosigner **who);
+
+/* What follows `name` and a blank on the next line of a text; empty when that is not there. */
+struct span warrant_line(struct span *text, const char *name);
+
 #endif

@@ -43,6 +43,33 @@ def _(stage, device):
         file.write(f"\n[orders]\nofficers = {officers}\nfolder = {gateway.home}/orders\nstay_s = 1\n")
 
 
+@step("policy officers are {one} and {other}")
+def _(stage, one, other):
+    house = stage.made()
+    lines = [house.tool("order", "key", "--name", f"mercy/officer/{o}", "--out", key(stage, o)).stdout for o in (one, other)]
+    (house.dir / "policy-officers").write_text("".join(lines))
+    conf = house.conf.read_text()
+    expect("the plugin's folder in its options", True, "\nplugin_opt_dir" in conf)
+    house.conf.write_text(conf.replace("\nplugin_opt_dir", f"\nplugin_opt_policy_officers {house.dir}/policy-officers\nplugin_opt_dir", 1))
+
+
+@step("{officer} signs the policy -> {outcome...}")
+def _(stage, officer, outcome):
+    house = stage.house
+    done = house.tool("policy", "sign", house.dir / "pullcord.policy", "--key", key(stage, officer), "--dir", house.dir, check=False)
+    text = done.stdout + done.stderr
+    expect(f"{outcome!r} is said", True, outcome in text, text)
+
+
+@step("policy is signed -> {outcome...}")
+def _(stage, outcome):
+    house = stage.house
+    done = house.tool("policy", "check", "--officers", house.dir / "policy-officers", "--dir", house.dir, check=False)
+    text = done.stdout + done.stderr
+    expect(f"{outcome!r} is said", True, outcome in text, text)
+    expect("exit status", 0 if outcome.startswith("two") else 1, done.returncode, text)
+
+
 @step("{user} writes {name}: {what...}")
 def _(stage, user, name, what):
     path = order(stage, name)

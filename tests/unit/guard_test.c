@@ -2,6 +2,7 @@
 
 #include "guarded.h"
 #include "audited.h"
+#include "policy_file.h"
 #include "reader.h"
 
 /* ---- who are you ---- */
@@ -117,6 +118,94 @@ static void a_bad_policy_keeps_the_old_and_a_good_one_takes_over(void **state)
 	assert_memory_not_equal(policy_version(g->policy), before, 16);
 	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
 	assert_int_equal(asked.kicks, 1);
+}
+
+/* "n": a note of n officers beside the policy's file, as that version. */
+static void sign_policy(uint64_t version, uint8_t n)
+{
+	uint8_t text[RATIFY_TEXT_MAX], note[NOTE_BYTES_MAX];
+	struct put t = put(text, sizeof(text)), b = put(note, sizeof(note) - 1);
+	CLEANUP(policy_close) struct policy *p = NULL;
+	struct ratification r = { .tenant = SPAN_LIT("mercy"), .version = version };
+	struct policy_error where;
+
+	assert_int_equal(policy_file_load(in_dir("pullcord.policy"), &p, &where), OK);
+	policy_hash(p, r.policy);
+	assert_int_equal(ratify_write(&r, &t), OK);
+	put_bytes(&b, put_span(&t));
+	put_str(&b, "\n");
+	for (uint8_t i = 0; i < n; i++)
+		assert_int_equal(note_sign(put_span(&t), i ? SPAN_LIT("ben") : SPAN_LIT("ana"), (uint8_t[SIGN_KEY_BYTES]){ i }, &b), OK);
+	note[b.n] = '\0';
+	write_file("pullcord.policy.signed", (const char *)note);
+}
+
+static void list_officers(void)
+{
+	static char path[128];
+	uint8_t pub[SIGN_KEY_BYTES];
+	char text[300] = "", vkey[128];
+
+	for (uint8_t i = 0; i < 2; i++) {
+		assert_int_equal(sign_public((uint8_t[SIGN_KEY_BYTES]){ i }, pub), OK);
+		assert_int_equal(vkey_write(i ? SPAN_LIT("ben") : SPAN_LIT("ana"), pub, vkey, sizeof(vkey)), OK);
+		strcat(strcat(text, vkey), "\n");
+	}
+	write_file("policy-officers", text);
+	snprintf(path, sizeof(path), "%s", in_dir("policy-officers"));
+	officers_path = path;
+}
+
+/* At a reload, and at a start, where what was in force before takes its place; operators hear of it each time. */
+static void what_two_officers_have_not_signed_is_not_in_force(void **state)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+	uint8_t before[16];
+
+	(void)state;
+	memcpy(before, policy_version(g->policy), 16);
+	UNTIL(control_idle(g->control));
+	list_officers();
+	guard_close(&g);
+	guard_start();                  /* what is in force stays so, though nobody signed it */
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	assert_int_equal(TOPIC_BUILD(topic, TOPIC_ALERT, "mercy", "operators", "medium", GUARD_SENDER), OK);
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  deny both mercy/#\n");
+	sign_policy(2, 1);
+	reload();
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	UNTIL((guard_tick(g), times_published(topic, "") == 1));
+	guard_close(&g);
+	guard_start();
+	assert_memory_equal(policy_version(g->policy), before, 16);
+	UNTIL((guard_tick(g), times_published(topic, "") == 2));
+	sign_policy(2, 2);
+	reload();
+	assert_memory_not_equal(policy_version(g->policy), before, 16);
+	UNTIL(control_idle(g->control));
+	remove(in_dir("pullcord.policy.signed"));
+	write_file("pullcord.policy", policy_text);     /* an older one, no longer signed for this place in the row */
+	sign_policy(1, 2);
+	guard_close(&g);
+	guard_start();
+	assert_memory_not_equal(policy_version(g->policy), before, 16);
+}
+
+static void the_first_policy_of_all_takes_signatures_too(void **state)
+{
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(),
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+	char what[1024];
+
+	(void)state;
+	guard_close(&g);
+	remove(in_dir("directory.mdb"));
+	list_officers();
+	spec.officers_path = officers_path;
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_DENIED);
+	assert_non_null(strstr(what, "nobody has signed it"));
+	sign_policy(1, 2);
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
 }
 
 static void a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick(void **state)
@@ -848,6 +937,8 @@ int main(void)
 		TEST(a_change_that_takes_nothing_kicks_nobody),
 		TEST(the_idle_are_logged_off),
 		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
+		TEST(what_two_officers_have_not_signed_is_not_in_force),
+		TEST(the_first_policy_of_all_takes_signatures_too),
 		TEST(a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick),
 		TEST(many_sessions_are_bound_to_a_new_policy_a_few_at_a_time),
 		TEST(a_reload_asks_again_and_needs_no_password),

@@ -173,11 +173,13 @@ static void save(Pullcord__V1__Party party, const char *id, const char *role, co
 
 static void quiet(enum log_level level, const char *line) { (void)level, (void)line; }
 
+static const char *officers_path;   /* of those who must sign policies; NULL: nobody */
+
 static void guard_start(void)
 {
 	struct guard_spec spec = {
 		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL },
-		.past = past_keep_default(),
+		.past = past_keep_default(), .officers_path = officers_path,
 	};
 	char what[1024];
 
@@ -196,6 +198,7 @@ static int install(void **state)
 	memset(&sent_back, 0, sizeof(sent_back));
 	had_before = 0;
 	broker_refuses = false;
+	officers_path = NULL;
 	snprintf(dir, sizeof(dir), "/tmp/guard.XXXXXX");
 	assert_non_null(mkdtemp(dir));
 	assert_int_equal(mkdir(in_dir("keys"), 0700), 0);

@@ -1,0 +1,108 @@
+#include "assent.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static void file_cleanup(FILE **f)
+{
+	if (*f)
+		fclose(*f);
+}
+
+static enum err read_small(const char *path, uint8_t *out, size_t cap, size_t *n)
+{
+	CLEANUP(file_cleanup) FILE *f = fopen(path, "re");
+
+	if (!f)
+		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+	*n = fread(out, 1, cap, f);
+	if (ferror(f))
+		return ERR_IO;
+	return *n == cap ? ERR_TOO_LARGE : OK;
+}
+
+static bool is_newest(struct directory *d, const uint8_t hash[32], uint64_t *number)
+{
+	CLEANUP(edition_clear) struct edition newest = { 0 };
+
+	*number = directory_edition(d, 0, &newest) == OK ? newest.number : 0;
+	return *number && memcmp(newest.hash, hash, sizeof(newest.hash)) == 0;
+}
+
+struct ratification assent_wanted(struct directory *d, const struct policy *p)
+{
+	struct ratification r = { .tenant = policy_tenant(p) };
+
+	policy_hash(p, r.policy);
+	if (!is_newest(d, r.policy, &r.version))
+		r.version++;
+	return r;
+}
+
+static enum err read_list(const char *path, char text[OFFICERS_BYTES_MAX], struct officers *out, char *why, size_t cap)
+{
+	unsigned line = 0;
+	size_t n;
+	enum err e = read_small(path, (uint8_t *)text, OFFICERS_BYTES_MAX, &n);
+
+	if (e == OK)
+		e = officers_read(span(text, n), out, &line);
+	if (e == OK && out->n >= RATIFY_OFFICERS)
+		return OK;
+	snprintf(why, cap, "%.300s:%u: %s; right would be the verifier keys of at least two officers, a line each, as "
+		 "`pullcord order key` prints them", path, line, e == OK ? "too few officers" : err_text(e));
+	return ERR_DENIED;
+}
+
+static void say_who(const struct ratified *found, char who[ASSENT_WHO_MAX])
+{
+	struct put b = put(who, ASSENT_WHO_MAX - 1);
+
+	for (size_t i = 0; i < found->n; i++)
+		put_fmt(&b, "%s%.*s", i ? " and " : "", SPAN_FMT(found->by[i]));
+	who[b.n] = '\0';
+}
+
+enum err assent_check(const char *list, struct directory *d, const struct policy *p, struct span note,
+			char who[ASSENT_WHO_MAX], char *why, size_t cap)
+{
+	char text[OFFICERS_BYTES_MAX], number[64] = "";
+	struct ratification wanted;
+	struct officers officers;
+	struct ratified found;
+	enum ratify_verdict v;
+	uint64_t newest;
+
+	who[0] = '\0';
+	if (!list)
+		return OK;
+	wanted = assent_wanted(d, p);
+	if (is_newest(d, wanted.policy, &newest))
+		return OK;
+	TRY(read_list(list, text, &officers, why, cap));
+	v = ratify_judge(note, &officers, &wanted, &found);
+	if (v == RATIFY_GOOD) {
+		say_who(&found, who);
+		return OK;
+	}
+	if (v == RATIFY_NUMBER)
+		snprintf(number, sizeof(number), ", %llu; it would be %llu", (unsigned long long)found.r.version,
+			 (unsigned long long)wanted.version);
+	snprintf(why, cap, "a policy takes the signatures of two officers: %s%s; right would be `pullcord policy sign` by each",
+		 ratify_text(v), number);
+	return ERR_DENIED;
+}
+
+enum err assent_check_file(const char *list, struct directory *d, const struct policy *p, const char *path,
+			     char who[ASSENT_WHO_MAX], char *why, size_t cap)
+{
+	uint8_t note[NOTE_BYTES_MAX];
+	char beside[600];
+	int len = snprintf(beside, sizeof(beside), "%s" RATIFY_SUFFIX, path);
+	size_t n = 0;
+
+	/* One that is too long, or cannot be read, is no better than none. */
+	if (list && len > 0 && (size_t)len < sizeof(beside) && read_small(beside, note, sizeof(note), &n) != OK)
+		n = 0;
+	return assent_check(list, d, p, span(note, n), who, why, cap);
+}
