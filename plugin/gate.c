@@ -87,6 +87,12 @@ static enum access access_of(Pullcord__V1__AuditType type)
 	}
 }
 
+/* A message that went through. Near the end of its room the record has it in sums, as in a digest. */
+static bool is_movement(Pullcord__V1__AuditType type, const struct decision *d)
+{
+	return d->answer == GATE_ALLOW && access_of(type) & (ACCESS_PUBLISH | ACCESS_RECEIVE);
+}
+
 static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
 			    const struct publish *p, const struct decision *d)
 {
@@ -110,7 +116,11 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struc
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
 	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_DIGEST && digest_add(g->digest, &h))
 		return;
-	if (d->answer == GATE_ALLOW && access_of(type) & (ACCESS_PUBLISH | ACCESS_RECEIVE))
+	if (is_movement(type, d) && record_scarce(g->record) && digest_add(g->digest, &h)) {
+		guard_moved(g, s, h.mono_us);
+		return;
+	}
+	if (is_movement(type, d))
 		guard_moved(g, s, h.mono_us);
 	else if (d->answer == GATE_DENY && access_of(type) & (ACCESS_PUBLISH | ACCESS_SUBSCRIBE))
 		guard_refused(g, s, &d->topic, &d->verdict);

@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "disk.h"
 #include "keeping.h"
+#include "room.h"
 #include "thread.h"
 
 #define BATCH_BYTES_MIN (1 << 20)       /* of the ring, where an event takes more than in the store */
@@ -256,16 +257,13 @@ static size_t batch_bytes(size_t store_bytes)
 static void measure(struct record *r)
 {
 	struct store_room room;
-	size_t percent;
 
 	if (trail_room(r->trail, &room) != OK)
 		return;
-	percent = room.free * 100 / room.all;
 	atomic_store(&r->free_bytes, room.free * room.page_bytes);
 	atomic_store(&r->room_bytes, room.all * room.page_bytes);
 	r->batch_bytes = batch_bytes(room.all * room.page_bytes);
-	atomic_store(&r->disk, percent < 5 ? RECORD_DISK_OUT : percent < 10 ? RECORD_DISK_SCARCE
-			       : percent < 20 ? RECORD_DISK_LOW : RECORD_DISK_FINE);
+	atomic_store(&r->disk, (int)room_level(record_disk(r), room.free, room.all));
 }
 
 /* ---- the writer: the forward-secure line ---- */

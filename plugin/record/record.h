@@ -123,10 +123,12 @@ enum record_state {
 };
 enum record_state record_state(const struct record *r);
 bool record_stopped(const struct record *r);      /* the same as RECORD_STOPPED, without a look at the clock */
-/* Room on the disk set aside for the record, as of the last commit. SCARCE: what can be told together should be (so also
- * when the state is not FLOWING); OUT: RECORD_STOPPED, with the rest for what is life-critical. */
-enum record_disk { RECORD_DISK_FINE, RECORD_DISK_LOW /* 20 % */, RECORD_DISK_SCARCE /* 10 % */, RECORD_DISK_OUT /* 5 % */ };
+/* Room on the disk set aside for the record, as of the last commit; by which marks: room.h. OUT: RECORD_STOPPED, with the rest
+ * for what is life-critical. */
+enum record_disk { RECORD_DISK_FINE, RECORD_DISK_LOW, RECORD_DISK_SCARCE, RECORD_DISK_OUT };
 enum record_disk record_disk(const struct record *r);
+/* What can be told together is to be: that room is SCARCE, or the ring over 75 %. Without a look at the clock. */
+bool record_scarce(const struct record *r);
 enum err record_trouble(const struct record *r);  /* why it is RECORD_STOPPED: ERR_FULL, ERR_IO, ... */
 uint64_t record_lost(const struct record *r);     /* happenings that found no room, since it was opened */
 

@@ -11,15 +11,23 @@ bool record_stopped(const struct record *r)
 	       ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
 }
 
+static bool is_crowded(const struct record *r)
+{
+	return ring_used(r->ring) > ring_bytes(r->ring) / 4 * 3;
+}
+
+bool record_scarce(const struct record *r)
+{
+	return record_disk(r) >= RECORD_DISK_SCARCE || is_crowded(r);
+}
+
 enum record_state record_state(const struct record *r)
 {
-	size_t used = ring_used(r->ring);
-
 	if (record_stopped(r))
 		return RECORD_STOPPED;
-	if (used > ring_bytes(r->ring) / 4 * 3)
+	if (is_crowded(r))
 		return RECORD_BEHIND;
-	return used && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
+	return ring_used(r->ring) && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
 }
 
 enum record_disk record_disk(const struct record *r) { return (enum record_disk)atomic_load(&r->disk); }

@@ -362,6 +362,51 @@ static void what_was_counted_comes_before_the_session_ends(void **state)
 	assert_true(recorded(RECORDED(PUBLISH), "").index < recorded(RECORDED(LOGOFF), "").index);
 }
 
+static void fill_record_until(enum record_disk want)
+{
+	uint64_t step = 512;
+
+	while (record_disk(g->record) < want) {
+		struct happening h = guard_happening(g, RECORDED(LOGOFF), true, NULL);
+
+		h.client = SPAN_LIT("somebody");
+		for (uint64_t i = 0; i < step; i++)
+			assert_true(record_push(g->record, &h));
+		assert_true(UNTIL(record_settled(g->record, record_ticket(g->record))));
+		step = record_disk(g->record) < RECORD_DISK_LOW ? 512 : 32;
+	}
+	assert_int_equal(record_disk(g->record), want);
+}
+
+/* As before, but without a word of the policy; and the life-critical in full also then. */
+static void near_the_end_of_its_room_the_record_sums(void **state)
+{
+	static const char code[] = "mercy/unit/icu3/alert/code/nc-1";
+	struct recorded r;
+
+	(void)state;
+	log_in();
+	fill_record_until(RECORD_DISK_SCARCE);
+	for (uint8_t i = 0; i < 10; i++) {
+		struct message m = alert_from("nc-1", i, PULLCORD__V1__PHASE__PHASE_START);
+
+		assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+		assert_int_equal(gets(1, "ana.t1", ALERT, &m), GATE_ALLOW);
+	}
+	for (uint8_t i = 10; i < 12; i++) {
+		struct message m = alert_of("nc-1", i, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_CODE);
+
+		assert_int_equal(publishes(0, "nc-1", code, &m, false), GATE_ALLOW);
+	}
+	guard_close(&g);
+	r = recorded(RECORDED(PUBLISH), "");
+	assert_int_equal(r.entries, 3);
+	assert_int_equal(r.events, 12);
+	r = recorded(RECORDED(DELIVER), "");
+	assert_int_equal(r.entries, 1);
+	assert_int_equal(r.events, 10);
+}
+
 /* Whatever `record` says. */
 static void life_critical_is_recorded_in_full(void **state)
 {
@@ -514,6 +559,7 @@ int main(void)
 		SUMS(telemetry_is_summed),
 		SUMS(idle_moments_tell_no_sum_before_its_minute),
 		SUMS(what_was_counted_comes_before_the_session_ends),
+		TEST(near_the_end_of_its_room_the_record_sums),
 		SUMS(life_critical_is_recorded_in_full),
 		SUMS(denials_are_counted),
 		SUMS(who_is_refused_is_named_when_it_was_proved),
