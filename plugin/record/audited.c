@@ -4,7 +4,6 @@
 
 #include "cur.h"
 #include "pack.h"
-#include "vault.h"
 
 /* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
 
@@ -218,25 +217,6 @@ void audited_read(struct span raw, struct audited *out)
 	if (head.has_sum)
 		sum_read(cur_take(&c, sizeof(struct sum)), out);
 	must(cur_end(&c) == OK);
-}
-
-/* ---- patients ---- */
-
-void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES])
-{
-	struct vault v;
-
-	vault_init(&v, root, "record patients");
-	memcpy(p->key, v.key, sizeof(p->key));
-	vault_clear(&v);
-}
-
-void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES])
-{
-	uint8_t all[SHA256_BYTES];
-
-	HMAC256(all, span(p->key, sizeof(p->key)), cut(id, AUDITED_PATIENT_MAX));
-	memcpy(out, all, PATIENT_PSEUDONYM_BYTES);
 }
 
 /* ---- folding ---- */

@@ -6,6 +6,7 @@
 #ifndef PULLCORD_AUDITED_H
 #define PULLCORD_AUDITED_H
 
+#include "patients.h"
 #include "record.h"
 #include "ring.h"
 #include "spill.h"
@@ -15,7 +16,7 @@
 #define AUDITED_ADDRESS_MAX 64
 #define AUDITED_TOPIC_MAX 200
 #define AUDITED_DETAIL_MAX 200
-#define AUDITED_PATIENT_MAX 64
+#define AUDITED_PATIENT_MAX PATIENT_ID_MAX
 #define AUDITED_RECIPIENTS_MAX 256   /* of one event; more make another event */
 #define AUDITED_BYTES_MAX 49152      /* packed; 256 recipients of 146 bytes at most, and what is above */
 
@@ -49,15 +50,6 @@ struct audited {
 };
 /* What audited_push() wrote; spans borrow from the ring, and *out must stay where it is. */
 void audited_read(struct span raw, struct audited *out);
-
-/* What stands for a patient in the record: the first 16 bytes of an HMAC under a key derived from the root key. Without
- * that key nobody can tell who it is, not even by trying all ids there are; who has it finds a patient by the id. */
-#define PATIENT_PSEUDONYM_BYTES 16
-struct patients {
-	uint8_t key[SHA256_BYTES];
-};
-void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
-void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
 
 /* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
 struct span audited_cut(struct span text, size_t max);

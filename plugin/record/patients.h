@@ -1,0 +1,18 @@
+/* patients: what stands for a patient in the record. */
+#ifndef PULLCORD_PATIENTS_H
+#define PULLCORD_PATIENTS_H
+
+#include "crypt.h"
+
+#define PATIENT_ID_MAX 64           /* bytes of an id that count */
+
+/* The first 16 bytes of an HMAC under a key derived from the root key. Without that key nobody can tell who it is, not even
+ * by trying all ids there are; who has it finds a patient by the id. */
+#define PATIENT_PSEUDONYM_BYTES 16
+struct patients {
+	uint8_t key[SHA256_BYTES];
+};
+void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
+void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
+
+#endif
