@@ -63,6 +63,14 @@ void work_tell(struct work *w, const char *fmt, ...)
 	va_end(ap);
 }
 
+void work_changed(struct work *w)
+{
+	const struct span s = batch_delta(w->b);
+
+	w->change.n = s.n;
+	memcpy(w->change.text, s.p, s.n);
+}
+
 static void put_on_record(struct work *w, enum command c, Pullcord__V1__AuditOutcome outcome, const char *detail)
 {
 	struct admin_note *n = calloc(1, sizeof(*n));
@@ -73,6 +81,9 @@ static void put_on_record(struct work *w, enum command c, Pullcord__V1__AuditOut
 	n->self = w->self && outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED;
 	w->self = false;
 	snprintf(n->detail, sizeof(n->detail), "%s", detail);
+	if (outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED)
+		n->change = w->change;
+	w->change.n = 0;
 	*w->a->last_note = n;
 	w->a->last_note = &n->next;
 }
@@ -279,6 +290,7 @@ static void answer(struct work *w, const struct order *o)
 	const struct policy *policy = w->a->policy;   /* a command may put another in force */
 
 	w->why[0] = w->detail[0] = '\0';
+	w->change.n = 0;
 	w->refused = w->partly = w->self = false;
 	reply_object(w->r, NULL);
 	reply_text(w->r, "command", span(o->word.p, o->word.n < 64 ? o->word.n : 0));

@@ -35,6 +35,7 @@ struct admin_note {
 	uint32_t why, line;         /* of the verdict */
 	bool self;                  /* about what its author holds themselves */
 	char detail[ACCOUNT_TEXT_MAX + 1];
+	struct delta change;        /* what it did to an account, or a certificate */
 };
 
 /* Puts on durable record what is about to be done, as notes, which it takes, and waits for that. False: it cannot be, so

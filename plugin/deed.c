@@ -82,6 +82,8 @@ static bool store(struct work *w, bool create)
 		work_fail(w, "the name is taken: people and devices share one name space, and no device is called USER.ANYTHING");
 	else if (e != OK)
 		work_fail_err(w, e, "save the account");
+	else
+		work_changed(w);
 	return e == OK;
 }
 
@@ -278,6 +280,8 @@ static void deed_delete(struct work *w, const struct order *o)
 	e = batch_remove(w->b, order_party(o), order_id(o));
 	if (e != OK)
 		work_fail_err(w, e, "remove the account");
+	else
+		work_changed(w);
 	work_tell(w, "%s:%.*s: %s -> removed", party_noun(order_party(o)), SPAN_FMT(order_id(o)), account_state_name(w->account->state));
 }
 
@@ -499,6 +503,8 @@ static void deed_revoke_certificate(struct work *w, const struct order *o)
 		work_fail(w, "it is revoked already");
 	else if (e != OK)
 		work_fail_err(w, e, "revoke it");
+	else
+		work_changed(w);
 	work_tell(w, "certificate:%s: allowed -> revoked", hex);
 }
 
@@ -512,6 +518,8 @@ static void deed_allow_certificate(struct work *w, const struct order *o)
 		work_fail(w, "it is not revoked");
 	else if (e != OK)
 		work_fail_err(w, e, "allow it");
+	else
+		work_changed(w);
 	work_tell(w, "certificate:%s: revoked -> allowed", hex);
 }
 

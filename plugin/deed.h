@@ -24,6 +24,7 @@ struct work {
 	struct act act;             /* that is asked for, or confirmed */
 	char why[256];              /* it cannot be done; "": it was */
 	char detail[ACCOUNT_TEXT_MAX + 1];
+	struct delta change;        /* beside it */
 };
 
 void work_fail(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
@@ -32,6 +33,8 @@ void work_refuse(struct work *w, struct verdict v, const char *fmt, ...) PRINTF_
 void work_fail_err(struct work *w, enum err e, const char *what);       /* "cannot <what>: ..." */
 /* "user:ana role nurse: not held -> for good", in our own words: what the record keeps. */
 void work_tell(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Beside what is told: what the batch changed last, before and after. */
+void work_changed(struct work *w);
 /* Puts what was told on record, and forgets it. */
 void work_note(struct work *w, enum command c);
 

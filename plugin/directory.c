@@ -11,6 +11,7 @@
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
 
 #define DENIAL_BYTES_MAX 512
+#define DENIAL_TEXT 192
 
 #define LOCK_BYTES_MAX 256
 #define LOCK_SEEN_US (2 * 86400 * INT64_C(1000000))     /* who is about is seen once a day */
@@ -122,6 +123,7 @@ static enum err open_file(const char *path, const uint8_t root[32], size_t bytes
 	if (!d)
 		return ERR_FULL;
 	vault_init(&d->vault, root, "directory");
+	patients_init(&d->patients, root);
 	TRY(open_store(d, path, bytes, read_only));
 	TRY(read_only ? txn_begin_read(d->store, &t) : txn_begin_write(d->store, &t));
 	TRY(check_root(d, t, !read_only));
@@ -148,8 +150,14 @@ void directory_close(struct directory **d)
 	if (*d) {
 		store_close(&(*d)->store);
 		vault_clear(&(*d)->vault);
+		crypt_wipe(&(*d)->patients, sizeof((*d)->patients));
 	}
 	free_cleanup(d);
+}
+
+const struct patients *directory_patients(const struct directory *d)
+{
+	return &d->patients;
 }
 
 uint64_t directory_generation(const struct directory *d)
@@ -289,6 +297,22 @@ static enum err may_save(struct txn *t, const struct subject *s, bool create, bo
 	return tight ? ERR_FULL : OK;
 }
 
+/* `a` NULL: it is removed. What was there and cannot be read is no reason to keep it. */
+static enum err tell(struct batch *b, const struct key *key, const struct account *a)
+{
+	CLEANUP(account_free) struct account *was = NULL;
+	struct span sealed;
+	enum err e = txn_get(b->t, ACCOUNT, key_span(key), &sealed);
+
+	if (e == OK)
+		e = open_account(b->d, key_span(key), sealed, &was);
+	if (e == ERR_CORRUPT || e == ERR_VERSION) {
+		delta_line("what cannot be read", a ? "another" : "", &b->delta);
+		return OK;
+	}
+	return e == OK || e == ERR_NOT_FOUND ? delta_account(was, a, &b->d->patients, &b->delta) : e;
+}
+
 enum err batch_save(struct batch *b, const struct account *a, bool create)
 {
 	CLEANUP(free_cleanup) uint8_t *raw = NULL;
@@ -298,6 +322,7 @@ enum err batch_save(struct batch *b, const struct account *a, bool create)
 	TRY(account_write(a, &raw, &n));
 	must(key_of(a->subject.party, a->subject.id, &key));
 	TRY(may_save(b->t, &a->subject, create, b->tight));
+	TRY(tell(b, &key, a));
 	TRY(put_sealed(b->d, b->t, ACCOUNT, key_span(&key), span(raw, n)));
 	return journal_account(b, &key);
 }
@@ -308,8 +333,14 @@ enum err batch_remove(struct batch *b, Pullcord__V1__Party party, struct span id
 
 	if (!key_of(party, id, &key))
 		return ERR_NOT_FOUND;
+	TRY(tell(b, &key, NULL));
 	TRY(txn_del(b->t, ACCOUNT, key_span(&key)));
 	return journal_account(b, &key);
+}
+
+struct span batch_delta(const struct batch *b)
+{
+	return delta_span(&b->delta);
 }
 
 enum err batch_find(struct batch *b, Pullcord__V1__Party party, struct span id, struct account **out)
@@ -429,6 +460,32 @@ enum err directory_denials(struct directory *d, bool (*visit)(void *ctx, const s
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+static const char *denial_text(const struct denial *x, char out[DENIAL_TEXT])
+{
+	char mark[DELTA_MARK], hex[65];
+	struct put b = put(out, DENIAL_TEXT - 1);
+
+	out[0] = '\0';
+	if (!x)
+		return out;
+	hex_encode(fingerprint_span(x->fingerprint), hex);
+	put_fmt(&b, "revoked %s", hex);
+	if (x->reason[0])
+		put_fmt(&b, " reason %s", delta_mark(span_str(x->reason), mark));
+	if (x->by[0])
+		put_fmt(&b, " by %s", x->by);
+	must(put_end(&b) == OK);
+	out[b.n] = '\0';
+	return out;
+}
+
+static void tell_denial(struct batch *b, const struct denial *was, const struct denial *is)
+{
+	char before[DENIAL_TEXT], after[DENIAL_TEXT];
+
+	delta_line(denial_text(was, before), denial_text(is, after), &b->delta);
+}
+
 enum err batch_deny(struct batch *b, const struct denial *x)
 {
 	Pullcord__V1__Denial m = PULLCORD__V1__DENIAL__INIT;
@@ -446,12 +503,21 @@ enum err batch_deny(struct batch *b, const struct denial *x)
 	m.by = (char *)(uintptr_t)x->by;
 	m.at_us = x->at_us;
 	must(pullcord__v1__denial__get_packed_size(&m) <= sizeof(raw));
+	tell_denial(b, NULL, x);
 	TRY(put_sealed(b->d, b->t, DENIAL, key, span(raw, pullcord__v1__denial__pack(&m, raw))));
 	return journal_certificate(b, x->fingerprint);
 }
 
 enum err batch_allow(struct batch *b, const uint8_t fingerprint[32])
 {
+	struct denial was = { .at_us = 0 };
+	struct span sealed;
+
+	memcpy(was.fingerprint, fingerprint, sizeof(was.fingerprint));
+	TRY(txn_get(b->t, DENIAL, fingerprint_span(fingerprint), &sealed));
+	if (open_denial(b->d, fingerprint_span(fingerprint), sealed, &was) != OK)
+		was.reason[0] = was.by[0] = '\0';
+	tell_denial(b, &was, NULL);
 	TRY(txn_del(b->t, DENIAL, fingerprint_span(fingerprint)));
 	return journal_certificate(b, fingerprint);
 }

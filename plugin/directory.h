@@ -7,7 +7,7 @@
 #ifndef PULLCORD_DIRECTORY_H
 #define PULLCORD_DIRECTORY_H
 
-#include "account.h"
+#include "delta.h"
 #include "err.h"
 
 #define DIRECTORY_CLIENTS_MAX 1024      /* client ids of one person: nobody fills the store with names of terminals */
@@ -23,6 +23,9 @@ enum err directory_open(const char *path, const uint8_t root[32], bool read_only
  * of it. Not while another process has it open. */
 enum err directory_open_room(const char *path, const uint8_t root[32], size_t bytes, struct directory **out) MUST_USE;
 void directory_close(struct directory **d);
+
+/* What stands for patients in what is put on record. Borrows. */
+const struct patients *directory_patients(const struct directory *d);
 
 /* A copy the caller owns (account_free). ERR_NOT_FOUND. */
 enum err directory_find(struct directory *d, Pullcord__V1__Party party, struct span id, struct account **out) MUST_USE;
@@ -130,6 +133,8 @@ enum err batch_allow(struct batch *b, const uint8_t fingerprint[32]) MUST_USE;
 enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *number) MUST_USE;
 /* NULL takes it away: ERR_NOT_FOUND when there is none. ERR_TOO_LARGE: its text could not be kept. */
 enum err batch_shadow(struct batch *b, const struct edition *e) MUST_USE;
+/* What the last of these changed: what went and came; borrows until the next. */
+struct span batch_delta(const struct batch *b);
 enum err batch_commit(struct batch **b) MUST_USE;   /* durable when OK; *b is NULL after it in any case */
 void batch_abort(struct batch **b);
 

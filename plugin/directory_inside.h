@@ -2,6 +2,7 @@
 #ifndef PULLCORD_DIRECTORY_INSIDE_H
 #define PULLCORD_DIRECTORY_INSIDE_H
 
+#include "delta.h"
 #include "directory.h"
 #include "store.h"
 #include "topic.h"
@@ -14,6 +15,7 @@ enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, TABLES };
 struct directory {
 	struct store *store;
 	struct vault vault;
+	struct patients patients;
 	uint64_t seen;              /* the last commit directory_changes() told all of */
 	size_t tables;              /* fewer than TABLES: read-only, of before there were the others */
 };
@@ -22,6 +24,7 @@ struct batch {
 	struct directory *d;
 	struct txn *t;
 	bool tight;
+	struct delta delta;         /* of the last change */
 };
 
 /* Party and id of an account. */

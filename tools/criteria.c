@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "delta.h"
 #include "event.h"
 
 enum err criteria_time(const char *text, int64_t *us)
@@ -138,6 +139,20 @@ static bool is_at(const Pullcord__V1__AuditEvent *e, const char *client)
 	return false;
 }
 
+/* As they are, or among those whose access changed. */
+static bool is_about(const Pullcord__V1__AuditEvent *e, const uint8_t whom[PATIENT_PSEUDONYM_BYTES])
+{
+	struct span left = span_str(e->change), line;
+	uint8_t other[PATIENT_PSEUDONYM_BYTES];
+
+	if (span_eq(span(e->patient.data, e->patient.len), span(whom, PATIENT_PSEUDONYM_BYTES)))
+		return true;
+	while (delta_next(&left, &line))
+		if (delta_patient(line, other) && memcmp(other, whom, sizeof(other)) == 0)
+			return true;
+	return false;
+}
+
 void criteria_write(const struct criteria *c, struct put *out)
 {
 	const struct { const char *name, *value; } all[] = {
@@ -160,6 +175,6 @@ bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)
 	       (c->result < 0 || (int)e->outcome == c->result) &&
 	       (!c->user || is_by(e, c->user, PULLCORD__V1__PARTY__PARTY_USER)) &&
 	       (!c->device || is_by(e, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE)) && (!c->client || is_at(e, c->client)) &&
-	       (!c->patient || span_eq(span(e->patient.data, e->patient.len), span(c->pseudonym, sizeof(c->pseudonym)))) &&
+	       (!c->patient || is_about(e, c->pseudonym)) &&
 	       criteria_topic(c, span_str(e->topic));
 }

@@ -1,5 +1,6 @@
 #include "csv.h"
 
+#include "delta.h"
 #include "event.h"
 #include "mapped.h"
 
@@ -57,7 +58,7 @@ void csv_end(struct csv *c)
 
 static const char *const names[] = {
 	"index", "time", "until", "event", "outcome", "party", "actor", "client", "address", "topic", "message", "patient",
-	"policy", "line", "why", "qos", "retain", "life_critical", "count", "last", "digest", "detail", "recipients",
+	"policy", "line", "why", "qos", "retain", "life_critical", "count", "last", "digest", "detail", "change", "recipients",
 };
 
 void csv_event_head(struct put *out)
@@ -98,6 +99,18 @@ static void recipients_field(struct csv *c, const Pullcord__V1__AuditEvent *e)
 	csv_text(c, put_span(&list));
 }
 
+/* "-role nurse; +role clerk" */
+static void change_field(struct csv *c, const Pullcord__V1__AuditEvent *e)
+{
+	struct span left = span_str(e->change), line;
+	char buf[2 * DELTA_MAX];
+	struct put list = put(buf, sizeof(buf));
+
+	while (delta_next(&left, &line))
+		put_fmt(&list, "%s%.*s", list.n ? "; " : "", SPAN_FMT(line));
+	csv_text(c, put_span(&list));
+}
+
 void csv_event(struct put *out, uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
 	struct csv c = { .out = out };
@@ -124,6 +137,7 @@ void csv_event(struct put *out, uint64_t index, const Pullcord__V1__AuditEvent *
 	hex_field(&c, &e->last);
 	hex_field(&c, &e->digest);
 	csv_text(&c, span_str(e->detail));
+	change_field(&c, e);
 	recipients_field(&c, e);
 	csv_end(&c);
 }

@@ -2,10 +2,12 @@
 
 #include <stdlib.h>
 
+#include "delta.h"
 #include "policy.h"
 #include "report.h"
 
 #define RECIPIENTS_SHOWN 4
+#define CHANGES_MAX (DELTA_MAX / 3 + 1)   /* lines: a sign, a byte, an end */
 
 static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_NONE] = { "none", false },
@@ -165,6 +167,19 @@ static void say_shadow(const Pullcord__V1__AuditEvent *e)
 		report_say(TONE_DIM, " (line %u)", s->line);
 }
 
+/* "  -role nurse, +role clerk until 2026-11-23T07:00:00Z" */
+static void say_change(const Pullcord__V1__AuditEvent *e)
+{
+	struct span left = span_str(e->change), line;
+	const char *sep = "  ";
+
+	while (delta_next(&left, &line)) {
+		report_say(TONE_DIM, "%s", sep);
+		report_span(line.n && line.p[0] == '-' ? TONE_WARN : line.n && line.p[0] == '+' ? TONE_GOOD : TONE_DIM, line);
+		sep = ", ";
+	}
+}
+
 static void say_line(uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
 	char when[REPORT_TIME];
@@ -178,6 +193,7 @@ static void say_line(uint64_t index, const Pullcord__V1__AuditEvent *e)
 		report_say(TONE_PLAIN, " %s", e->topic);
 	say_recipients(e);
 	say_reason(e);
+	say_change(e);
 	say_shadow(e);
 	report_end();
 }
@@ -207,12 +223,41 @@ static size_t shadow_cells(const Pullcord__V1__AuditEvent *e, struct cell cell[5
 	return 5;
 }
 
+/* What went and came; what was cut off, only when something was. */
+struct changes {
+	struct span went[CHANGES_MAX], came[CHANGES_MAX], cut;
+	size_t wents, cames;
+};
+
+static size_t change_cells(const Pullcord__V1__AuditEvent *e, struct changes *c, struct cell cell[3])
+{
+	struct span left = span_str(e->change), line;
+
+	c->wents = c->cames = 0;
+	c->cut = span(NULL, 0);
+	while (delta_next(&left, &line)) {
+		const struct span rest = span(line.p + 1, line.n ? line.n - 1 : 0);
+
+		if (line.n && line.p[0] == '-' && c->wents < CHANGES_MAX)
+			c->went[c->wents++] = rest;
+		else if (line.n && line.p[0] == '+' && c->cames < CHANGES_MAX)
+			c->came[c->cames++] = rest;
+		else
+			c->cut = line;
+	}
+	cell[0] = CELL_WORDS("went", c->went, c->wents);
+	cell[1] = CELL_WORDS("came", c->came, c->cames);
+	cell[2] = CELL_SPAN("change_cut", c->cut);
+	return !*e->change ? 0 : c->cut.n ? 3 : 2;
+}
+
 /* `show` gets what is to be said. */
 static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const struct hash *leaf,
 		       void (*show)(const struct cell *cell, size_t n))
 {
 	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
 	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
+	struct changes changes;
 	const char *why = event_why(e);
 
 	must(client && actor);
@@ -235,10 +280,12 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
 		e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER ? CELL_STR("basis", EVENT_BASIS) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
+		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};
-	size_t n = countof(cell) - 6;
+	size_t n = countof(cell) - 9;
 
 	n += shadow_cells(e, cell + n);
+	n += change_cells(e, &changes, cell + n);
 	if (leaf)
 		cell[n++] = CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b)));
 	show(cell, n);

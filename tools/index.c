@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "delta.h"
 #include "posting.h"
 #include "report.h"
 #include "store.h"
@@ -12,7 +13,7 @@
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
-#define INDEX_VERSION 2
+#define INDEX_VERSION 3
 #define HEAD SPAN_LIT("head")
 
 #define TERM_BYTES 16
@@ -198,6 +199,19 @@ static enum err gather_hour(struct gather *g, uint64_t hour, uint64_t index)
 	return OK;
 }
 
+/* Whom it is about, and whom others may see from then on, or no more. */
+static enum err gather_patients(struct gather *g, uint64_t index, const Pullcord__V1__AuditEvent *e)
+{
+	struct span left = span_str(e->change), line;
+	uint8_t whom[PATIENT_PSEUDONYM_BYTES];
+
+	TRY(gather_add(g, KIND_PATIENT, span(e->patient.data, e->patient.len), index));
+	while (delta_next(&left, &line))
+		if (delta_patient(line, whom))
+			TRY(gather_add(g, KIND_PATIENT, span(whom, sizeof(whom)), index));
+	return OK;
+}
+
 static enum err gather_event(struct gather *g, uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
 	uint8_t type = (uint8_t)e->type, outcome = (uint8_t)e->outcome;
@@ -208,7 +222,7 @@ static enum err gather_event(struct gather *g, uint64_t index, const Pullcord__V
 	TRY(gather_add(g, KIND_ACTOR, span_str(e->actor), index));
 	TRY(gather_add(g, KIND_CLIENT, span_str(e->client), index));
 	TRY(gather_add(g, KIND_TOPIC, span_str(e->topic), index));
-	TRY(gather_add(g, KIND_PATIENT, span(e->patient.data, e->patient.len), index));
+	TRY(gather_patients(g, index, e));
 	for (size_t i = 0; i < e->n_recipient; i++) {
 		TRY(gather_add(g, KIND_ACTOR, span_str(e->recipient[i]->actor), index));
 		TRY(gather_add(g, KIND_CLIENT, span_str(e->recipient[i]->client), index));

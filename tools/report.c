@@ -298,12 +298,22 @@ static int put_hex(FILE *f, struct span s)
 	return (int)(2 * s.n);
 }
 
+/* "nurse clerk", but "role nurse, role clerk". */
+static const char *between(const struct cell *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (c->word[i].n && memchr(c->word[i].p, ' ', c->word[i].n))
+			return ", ";
+	return " ";
+}
+
 static int put_words(FILE *f, const struct cell *c)
 {
+	const char *sep = between(c);
 	int columns = 0;
 
 	for (size_t i = 0; i < c->n; i++) {
-		columns += i ? fprintf(f, " ") : 0;
+		columns += i ? fprintf(f, "%s", sep) : 0;
 		columns += put_escaped(f, c->word[i]);
 	}
 	return columns;

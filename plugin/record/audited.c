@@ -14,7 +14,7 @@ struct head {
 	struct id message;
 	uint8_t policy[16];
 	uint32_t why, line;
-	uint16_t type, topic_n, detail_n;
+	uint16_t type, topic_n, detail_n, change_n;
 	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, qos;
 	bool retain, life_critical, has_message, has_policy, has_sum, has_shadow;
 };
@@ -59,6 +59,7 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->topic_n = (uint16_t)text[3].n;
 	to->detail_n = (uint16_t)text[4].n;
 	to->patient_n = (uint8_t)text[5].n;
+	to->change_n = (uint16_t)text[6].n;
 }
 
 static void sum_fill(struct sum *to, const struct happening *h)
@@ -107,7 +108,7 @@ uint32_t audited_layout(void)
 	       (sizeof(struct head) + sizeof(struct sum) + sizeof(struct shadow_verdict) + sizeof(struct gap));
 }
 
-#define PIECES 9
+#define PIECES 10
 
 static void pieces(const struct happening *h, struct head *head, struct sum *sum, struct span piece[PIECES])
 {
@@ -118,8 +119,9 @@ static void pieces(const struct happening *h, struct head *head, struct sum *sum
 	piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
 	piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
 	piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
-	piece[7] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
-	piece[8] = span(sum, h->count ? sizeof(*sum) : 0);
+	piece[7] = cut(h->change, AUDITED_CHANGE_MAX);
+	piece[8] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
+	piece[9] = span(sum, h->count ? sizeof(*sum) : 0);
 	head_fill(head, h, piece + 1);
 	if (h->count)
 		sum_fill(sum, h);
@@ -208,6 +210,7 @@ void audited_read(struct span raw, struct audited *out)
 	out->h.topic = cur_take(&c, head.topic_n);
 	out->h.detail = cur_take(&c, head.detail_n);
 	out->h.patient = cur_take(&c, head.patient_n);
+	out->h.change = cur_take(&c, head.change_n);
 	if (head.has_shadow) {
 		s = cur_take(&c, sizeof(out->shadow));
 		must(s.n == sizeof(out->shadow));
@@ -221,7 +224,7 @@ void audited_read(struct span raw, struct audited *out)
 
 /* ---- folding ---- */
 
-#define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 1024)
+#define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 2048)
 
 struct fold {
 	Pullcord__V1__AuditEvent event;
@@ -324,6 +327,7 @@ static void begin(struct fold *f, const struct happening *h)
 	e.retain = h->retain;
 	e.life_critical = h->life_critical;
 	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
+	e.change = keep(f, h->change, AUDITED_CHANGE_MAX);
 	e.recipient = f->pointer;
 	f->whom_n = cut(h->patient, sizeof(f->whom)).n;
 	if (h->patient.n) {
@@ -427,7 +431,7 @@ bool fold_add(struct fold *f, const struct happening *h)
 /* What packing adds to the texts: a tag and a length each, and numbers of at most 10 bytes. That it fits is so by these
  * bounds: asking for the size first would cost as much as packing. */
 #define PACKED_RECIPIENT_MAX (3 + AUDITED_CLIENT_MAX + AUDITED_ACTOR_MAX + 2 * 2 + 2 * 6 + 3)
-#define PACKED_REST_MAX 2048
+#define PACKED_REST_MAX 3072
 _Static_assert(AUDITED_RECIPIENTS_MAX * PACKED_RECIPIENT_MAX + PACKED_REST_MAX <= AUDITED_BYTES_MAX, "an event has room");
 
 struct span fold_take(struct fold *f)

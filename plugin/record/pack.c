@@ -134,5 +134,6 @@ size_t pack_event(const Pullcord__V1__AuditEvent *e, uint8_t *out)
 		p = length(p, numbers(e->lost, e->n_lost, p + 1));
 	}
 	p = number(p, 51, e->aside);
+	p = text(p, 60, e->change);
 	return (size_t)(p - out);
 }

@@ -15,4 +15,10 @@ struct patients {
 void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
 void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
 
+/* The same as a word among our own, which no id can be: "~" and 32 hexadecimal digits. */
+#define PATIENT_WORD (1 + 2 * PATIENT_PSEUDONYM_BYTES + 1)
+const char *patient_word(const struct patients *p, struct span id, char out[PATIENT_WORD]);
+/* Back from what follows "patient=" in such a text; false: it is none. */
+bool patient_word_read(struct span text, uint8_t out[PATIENT_PSEUDONYM_BYTES]) MUST_USE;
+
 #endif

@@ -78,6 +78,7 @@ struct happening {
 	const struct id *last;       /* of a digest: the last message, where `message` is the first; NULL: it is none */
 	const uint8_t *digest;       /* 32 bytes over their ids (digest.h) */
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
+	struct span change;          /* what was held before and after (delta.h) */
 };
 
 enum record_class record_class(const struct happening *h);

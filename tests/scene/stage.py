@@ -32,11 +32,11 @@ def expect(what, want, got, details=""):
 
 
 def wanted(text):
-    """'priority=high bed=412-B count>3' -> a predicate on an object."""
+    """'priority=high bed=412-B count>3' -> a predicate on an object; a blank within a value is \\s."""
     tests = []
     for word in text.split():
         key, sign, value = re.fullmatch(r"(\w+)([=<>~])(.*)", word).groups()
-        tests.append((key, sign, value))
+        tests.append((key, sign, value.replace("\\s", " ")))
 
     def match(obj):
         for key, sign, value in tests:

@@ -152,6 +152,15 @@ static void assert_note(size_t at, Pullcord__V1__AuditOutcome outcome, const cha
 	assert_string_equal(n->detail, detail);
 }
 
+/* What went and came with what was done. */
+static void assert_change(const char *want)
+{
+	char text[DELTA_MAX + 1];
+
+	assert_true(notes && span_text(delta_span(&notes->change), text, sizeof(text)));
+	assert_string_equal(text, want);
+}
+
 #define ALLOWED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED
 #define DENIED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED
 #define FAILED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED
@@ -249,6 +258,7 @@ static void accounts_are_made_changed_shown_listed_and_removed(void **state)
 	assert_refused("root", ONE("'createUser','username':'cy','password':'short'"), "is to have 8 to 256 bytes");
 	assert_done("root", ONE("'modifyUser','username':'bo','roles':['clerk'],'attributes':{'unit':'icu3'}"));
 	assert_note(0, ALLOWED, "user:bo: 1 roles, 3 attributes -> 1 roles, 1 attributes");
+	assert_change("-channel=c1 by root\n+role clerk by root\n-role nurse by root\n-unit=med4 by root");
 	assert_done("root", ONE("'getUser','username':'bo'"));
 	assert_says("\"rolename\":\"clerk\"");
 	assert_says("\"password\":true");
@@ -256,7 +266,9 @@ static void accounts_are_made_changed_shown_listed_and_removed(void **state)
 	assert_done("root", ONE("'listUsers','count':2,'after':'ana'"));
 	assert_says("\"users\":[\"bo\",\"cora\"],\"more\":true");
 	assert_done("root", ONE("'deleteUser','username':'bo'"));
+	assert_change("-name #e52e1ceda3c73b49\n-password\n-role clerk by root\n-state active\n-tenant mercy\n-unit=icu3 by root");
 	assert_refused("root", ONE("'getUser','username':'bo'"), "there is no user bo");
+	assert_change("");
 }
 
 #define PHC "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" \
