@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ RESULT = re.compile(r"^(not )?ok\b\s*(\d+)?\s*-?\s*(.*)$")
 PLAN = re.compile(r"^1\.\.(\d+)")
 DETAIL_LINES = 60
 HANGS_S = 400       # no program needs that long, however slow the machine
+LONG_FIRST = ["soak", "audit", "health", "fault", "scene"]      # so that none of them is what all wait for at the end
+SLOW_S = 30         # said of a program that took longer
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
     "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",
@@ -37,6 +40,10 @@ class Job:
     argv: list
     env: dict = field(default_factory=dict)
 
+    @property
+    def kind(self):
+        return self.name.split("/")[0]
+
 
 @dataclass
 class Outcome:
@@ -45,6 +52,7 @@ class Outcome:
     failed: int = 0
     skipped: list = field(default_factory=list)
     details: str = ""
+    seconds: float = 0
 
 
 def kinds(build, env):
@@ -103,6 +111,7 @@ def run(job):
     env = dict(os.environ, **job.env)
     env.setdefault("SHARED_DATA", str(TOP.parent / "shared/data"))
     complaint = None
+    began = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as out:
         # Its own session: whatever a program leaves behind can be ended with it, and nothing else.
         child = subprocess.Popen([str(a) for a in job.argv], cwd=TOP, env=env, stdin=subprocess.DEVNULL, stdout=out,
@@ -113,6 +122,7 @@ def run(job):
             complaint = f"still running after {HANGS_S} s"
             os.killpg(child.pid, signal.SIGKILL)
             status = child.wait()
+        outcome.seconds = time.monotonic() - began
         out.seek(0)
         text = out.read()
     seen, planned = read_tap(text, outcome)
@@ -138,6 +148,8 @@ def say(outcome):
         counts += f", {outcome.failed} failed"
     if outcome.skipped:
         counts += f", {len(outcome.skipped)} skipped"
+    if outcome.seconds > SLOW_S:
+        counts += f", {outcome.seconds:.0f} s"
     print(f"  {'FAILED' if outcome.failed else 'ok':7} {outcome.job.name:58} {counts}", flush=True)
     for line in outcome.details.splitlines():
         print(f"            {line}", flush=True)
@@ -160,6 +172,7 @@ def main():
         jobs.append(Job("rules", [sys.executable, TESTS / "rules.py", args.what[0]]))
         jobs.append(Job("health/alerts", [sys.executable, TESTS / "health/alerts_test.py"]))
     jobs = [j for j in jobs if args.only in j.name]
+    jobs.sort(key=lambda j: LONG_FIRST.index(j.kind) if j.kind in LONG_FIRST else len(LONG_FIRST))
 
     outcomes = []
     with ThreadPoolExecutor(args.jobs) as pool:
