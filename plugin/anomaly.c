@@ -24,6 +24,14 @@ struct state {
 	bool ever;
 };
 
+/* One witness of several. */
+struct missed {
+	char name[WORD_BYTES_MAX + 1];  /* "": free */
+	struct state state;
+	int64_t named_us;
+	bool quiet;                     /* its beginning was for the record alone; so is its end */
+};
+
 /* How many of a kind were told since when. */
 struct told {
 	int64_t from_us;
@@ -37,6 +45,7 @@ struct anomaly {
 	uint32_t tag[ANOMALY_ROWS];     /* 0: free; apart, because they are looked through for each event */
 	struct row row[ANOMALY_ROWS];
 	struct state state[ANOMALIES];
+	struct missed missed[ANOMALY_WITNESSES];
 	struct told told[ANOMALIES];
 	bool has_offset;
 	int64_t offset_us, jump_us;
@@ -264,6 +273,32 @@ void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us)
 	set_state(&a->state[ANOMALY_WITNESS], age_us > a->limit.witness * SECOND_US, now_us);
 }
 
+static struct missed *missed_of(struct anomaly *a, struct span name)
+{
+	struct missed *free_one = NULL;
+
+	for (size_t i = 0; i < ANOMALY_WITNESSES; i++) {
+		if (a->missed[i].name[0] && span_is(name, a->missed[i].name))
+			return &a->missed[i];
+		if (!a->missed[i].name[0] && !free_one)
+			free_one = &a->missed[i];
+	}
+	return free_one;
+}
+
+void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, int64_t now_us)
+{
+	struct missed *m = missed_of(a, cut(name));
+
+	if (!m || !name.n)
+		return;
+	if (!m->name[0])
+		must(span_text(cut(name), m->name, sizeof(m->name)));
+	m->named_us = now_us;
+	if (!a->state[ANOMALY_WITNESS].now)     /* all of them are silent: that is told, not each */
+		set_state(&m->state, age_us > a->limit.witness * SECOND_US, now_us);
+}
+
 void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us)
 {
 	set_state(&a->state[ANOMALY_DISK], level, now_us);
@@ -307,8 +342,13 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		snprintf(t, ANOMALY_TEXT, "the broker's clock was set by %+.1f s%s", (double)a->jump_us / 1e6, n > 1 ? ", and before" : "");
 		break;
 	case ANOMALY_WITNESS:
-		snprintf(t, ANOMALY_TEXT, level ? "no witness has cosigned the record for %" PRIu32 " s" : "no witness is missed any more",
-			 a->limit.witness);
+		if (f->subject[0])
+			snprintf(t, ANOMALY_TEXT, f->phase == PULLCORD__V1__PHASE__PHASE_START
+				 ? "witness %s has not cosigned the record for %" PRIu32 " s" : "witness %s is not missed any more",
+				 f->subject, a->limit.witness);
+		else
+			snprintf(t, ANOMALY_TEXT, level ? "no witness has cosigned the record for %" PRIu32 " s"
+				 : "no witness is missed any more", a->limit.witness);
 		break;
 	case ANOMALY_DISK:
 		snprintf(t, ANOMALY_TEXT, "room for the record %s", room[level < countof(room) ? level : 3]);
@@ -383,29 +423,73 @@ static bool next_of_others(struct anomaly *a, int64_t now_us, struct anomaly_fin
 	return false;
 }
 
+/* Is there something to be told of it? Then it is: *over says which. */
+static bool state_step(const struct anomaly *a, struct state *s, int64_t now_us, bool *over)
+{
+	bool fresh = !s->ever || now_us - s->told_us >= again_us(a);
+
+	*over = s->told && !s->now;
+	if (!*over && (s->now <= s->told || (!fresh && s->now <= s->worst)))
+		return false;
+	s->told = s->now;
+	if (!*over) {
+		s->worst = fresh || s->now > s->worst ? s->now : s->worst;
+		s->told_us = fresh ? now_us : s->told_us;
+		s->ever = true;
+	}
+	return true;
+}
+
+static struct anomaly_finding finding_of(enum anomaly_kind k, const struct state *s, bool over)
+{
+	return (struct anomaly_finding){
+		.kind = k, .priority = kinds[k].priority,
+		.phase = over ? PULLCORD__V1__PHASE__PHASE_END : PULLCORD__V1__PHASE__PHASE_START,
+		.party = PULLCORD__V1__PARTY__PARTY_BROKER, .count = 1, .first_us = s->since_us, .code = kinds[k].code,
+	};
+}
+
 static bool next_of_states(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
 {
+	bool over;
+
 	for (size_t k = 0; k < ANOMALIES; k++) {
 		struct state *s = &a->state[k];
-		bool fresh = !s->ever || now_us - s->told_us >= again_us(a), over = s->told && !s->now;
 
-		if (!over && (s->now <= s->told || (!fresh && s->now <= s->worst)))
+		if (!state_step(a, s, now_us, &over))
 			continue;
-		*out = (struct anomaly_finding){
-			.kind = (enum anomaly_kind)k, .priority = kinds[k].priority,
-			.phase = over ? PULLCORD__V1__PHASE__PHASE_END : PULLCORD__V1__PHASE__PHASE_START,
-			.party = PULLCORD__V1__PARTY__PARTY_BROKER, .count = 1, .first_us = s->since_us, .code = kinds[k].code,
-		};
+		*out = finding_of((enum anomaly_kind)k, s, over);
 		if (k == ANOMALY_DISK && s->now > 1)
 			out->priority = s->now > 2 ? PULLCORD__V1__PRIORITY__PRIORITY_HIGH : PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM;
-		s->told = s->now;
-		if (!over) {
-			s->worst = fresh || s->now > s->worst ? s->now : s->worst;
-			s->told_us = fresh ? now_us : s->told_us;
-			s->ever = true;
-		}
 		write_text(a, out, now_us);
 		return true;
+	}
+	return false;
+}
+
+static bool next_of_missed(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
+{
+	for (size_t i = 0; i < ANOMALY_WITNESSES; i++) {
+		struct missed *m = &a->missed[i];
+		bool listed = now_us - m->named_us < ANOMALY_UNNAMED_US, over, told;
+
+		if (!m->name[0])
+			continue;
+		if (!listed)
+			m->state.now = 0;
+		told = state_step(a, &m->state, now_us, &over);
+		if (told) {
+			*out = finding_of(ANOMALY_WITNESS, &m->state, over);
+			memcpy(out->subject, m->name, sizeof(out->subject));
+			write_text(a, out, now_us);
+			if (!over)
+				m->quiet = !is_told(a, out, now_us);
+			out->quiet = m->quiet;
+		}
+		if (!listed)
+			*m = (struct missed){ 0 };
+		if (told)
+			return true;
 	}
 	return false;
 }
@@ -413,5 +497,5 @@ static bool next_of_states(struct anomaly *a, int64_t now_us, struct anomaly_fin
 bool anomaly_next(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
 {
 	/* Rows come as fast as attackers make them: they are not to hold up the few that do not. */
-	return next_of_states(a, now_us, out) || next_of_others(a, now_us, out) || next_of_rows(a, now_us, out);
+	return next_of_states(a, now_us, out) || next_of_missed(a, now_us, out) || next_of_others(a, now_us, out) || next_of_rows(a, now_us, out);
 }

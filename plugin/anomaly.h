@@ -4,7 +4,7 @@
  * A finding is folded: the same kind about the same subject is told once in `again`, and the next one says how many
  * events came since. Of one kind at most ANOMALY_TOLD are told in that time; what more is found is for the record alone
  * (`quiet`), and how many they were is told in one finding without a subject when the time is over. A state (disk,
- * witnesses) is told when it begins, when it gets worse, and when it is over.
+ * all witnesses, one of them) is told when it begins, when it gets worse, and when it is over.
  *
  * Counted in ANOMALY_ROWS rows; when all are in use, who has been seen least makes room, and never what is yet to be taken.
  * Counting begins with the first event and ends `within` later. Allocates nothing after opening. */
@@ -20,6 +20,8 @@
 #define ANOMALY_TOLD 5
 #define ANOMALY_MANY 20         /* times as many guesses are too many from anywhere, each for another name */
 #define ANOMALY_TEXT 160
+#define ANOMALY_WITNESSES 64
+#define ANOMALY_UNNAMED_US INT64_C(10000000)
 
 #define ANOMALY(name, priority, code, text) ANOMALY_##name,
 enum anomaly_kind {
@@ -59,6 +61,9 @@ void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us);
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us);
 /* Since the last cosignature; below 0: no witness is configured. */
 void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us);
+/* The same of one of several, after that of all of them, once a second or so: who is not named for ANOMALY_UNNAMED_US is no longer
+ * to be a witness. Told while others speak; ANOMALY_WITNESSES of them are watched. */
+void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, int64_t now_us);
 /* 0 fine, 1 below 20 %, 2 below 10 %, 3 below 5 %. */
 void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us);
 

@@ -108,9 +108,12 @@ static void look(struct guard *g)
 {
 	struct record_witnesses witnesses = record_witnesses(g->record);
 	int64_t mono_us = guard_mono_us();
+	struct record_witness one;
 
 	anomaly_clock(g->anomaly, guard_real_us() - mono_us, mono_us);
 	anomaly_witness(g->anomaly, witnesses.listed ? witnesses.silent_us : -1, mono_us);
+	for (unsigned i = 0; witnesses.listed > 1 && record_witness(g->record, i, &one); i++)
+		anomaly_witness_named(g->anomaly, span_str(one.name), one.silent_us, mono_us);
 	anomaly_disk(g->anomaly, (unsigned)record_disk(g->record), mono_us);
 }
 

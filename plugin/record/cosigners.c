@@ -30,10 +30,19 @@ struct given {
 	uint8_t note[NOTE_BYTES_MAX];
 };
 
+/* Who is listed, for others than the writer. */
+struct heard {
+	char name[ORIGIN_BYTES_MAX + 1];
+	uint8_t pub[SIGN_KEY_BYTES];
+	int64_t cosigned_us;            /* last, or since when it is listed */
+};
+
 struct cosigners {
 	char path[512];
 
-	pthread_mutex_t lock;           /* guards the two boxes; held for a copy only */
+	pthread_mutex_t lock;           /* guards the two boxes and who was heard; held for a copy only */
+	struct heard heard[WITNESSES_MAX];
+	unsigned heard_n;
 	struct word inbox[INBOX];
 	struct record_answer outbox[OUTBOX];
 	unsigned in_first, in_n, out_first;
@@ -73,6 +82,36 @@ static enum err read_text(const char *path, char *text, size_t cap, size_t *n)
 	return e;
 }
 
+static const struct heard *heard_of(const struct heard *in, unsigned n, const uint8_t pub[SIGN_KEY_BYTES])
+{
+	for (unsigned i = 0; i < n; i++)
+		if (memcmp(in[i].pub, pub, SIGN_KEY_BYTES) == 0)
+			return &in[i];
+	return NULL;
+}
+
+/* A witness that is listed still goes on being silent. */
+static enum err list_heard(struct cosigners *c)
+{
+	CLEANUP(free_cleanup) struct heard *fresh = calloc(WITNESSES_MAX, sizeof(*fresh));
+	int64_t now_us = clock_us(CLOCK_MONOTONIC);
+
+	if (!fresh)
+		return ERR_FULL;
+	pthread_mutex_lock(&c->lock);
+	for (size_t i = 0; i < c->list.n; i++) {
+		const struct heard *was = heard_of(c->heard, c->heard_n, c->list.of[i].pub);
+
+		must(span_text(c->list.of[i].name, fresh[i].name, sizeof(fresh[i].name)));
+		memcpy(fresh[i].pub, c->list.of[i].pub, sizeof(fresh[i].pub));
+		fresh[i].cosigned_us = was ? was->cosigned_us : now_us;
+	}
+	memcpy(c->heard, fresh, sizeof(c->heard));
+	c->heard_n = (unsigned)c->list.n;
+	pthread_mutex_unlock(&c->lock);
+	return OK;
+}
+
 /* A bad one changes nothing: the one before stays. */
 static void read_list(struct cosigners *c)
 {
@@ -88,6 +127,7 @@ static void read_list(struct cosigners *c)
 		memcpy(c->list_text, text, n);
 		must(witnesses_read(span(c->list_text, n), &c->list, &line) == OK);
 		atomic_store(&c->listed, (unsigned)c->list.n);
+		e = list_heard(c);
 	}
 	atomic_store(&c->line, line);
 	atomic_store(&c->trouble, (int)e);
@@ -181,6 +221,20 @@ struct record_witnesses cosigners_state(const struct cosigners *c)
 		.size = atomic_load(&c->cosigned_size), .trouble = (enum err)atomic_load(&c->trouble),
 		.line = atomic_load(&c->line),
 	};
+}
+
+bool cosigners_one(struct cosigners *c, unsigned i, struct record_witness *out)
+{
+	bool some;
+
+	pthread_mutex_lock(&c->lock);
+	some = i < c->heard_n;
+	if (some) {
+		memcpy(out->name, c->heard[i].name, sizeof(out->name));
+		out->silent_us = clock_us(CLOCK_MONOTONIC) - c->heard[i].cosigned_us;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return some;
 }
 
 /* ---- the writer: giving checkpoints out ---- */
@@ -320,6 +374,15 @@ static enum err append(struct trail *t, const struct given *g, struct span line,
 	return trail_cosign(t, g->size, put_span(&note), g->stays);
 }
 
+static void note_heard(struct cosigners *c, size_t i, int64_t now_us)
+{
+	pthread_mutex_lock(&c->lock);
+	if (i < c->heard_n)
+		c->heard[i].cosigned_us = now_us;
+	pthread_mutex_unlock(&c->lock);
+	atomic_store(&c->cosigned_us, now_us);
+}
+
 static enum err take_line(struct cosigners *c, struct trail *t, const struct word *w, int64_t now_us)
 {
 	struct span line = span(w->line, w->line_n);
@@ -333,7 +396,7 @@ static enum err take_line(struct cosigners *c, struct trail *t, const struct wor
 			if (!g->size || !is_cosigned(g, line, &c->list.of[i]))
 				continue;
 			TRY(append(t, g, line, &c->list.of[i]));
-			atomic_store(&c->cosigned_us, now_us);
+			note_heard(c, i, now_us);
 			if (g->size > atomic_load(&c->cosigned_size))
 				atomic_store(&c->cosigned_size, g->size);
 			return OK;

@@ -27,6 +27,7 @@ bool cosigners_answer(struct cosigners *c, struct record_answer *out);
 /* The list is read again by the writer. */
 void cosigners_reread(struct cosigners *c);
 struct record_witnesses cosigners_state(const struct cosigners *c);
+bool cosigners_one(struct cosigners *c, unsigned i, struct record_witness *out);
 
 /* ---- the writer, outside of a batch ---- */
 

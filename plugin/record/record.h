@@ -164,6 +164,14 @@ struct record_witnesses {
 };
 struct record_witnesses record_witnesses(const struct record *r);
 
+/* One of the listed, `i` from 0 in the list's order; false: there are no more. Its silence counts from its last good
+ * cosignature, or from when it was listed here first. Any thread. */
+struct record_witness {
+	char name[ORIGIN_BYTES_MAX + 1];
+	int64_t silent_us;
+};
+bool record_witness(struct record *r, unsigned i, struct record_witness *out);
+
 /* How it is, in numbers. Any thread; no lock. */
 struct record_health {
 	enum record_state state;

@@ -82,4 +82,5 @@ bool record_witness_says(struct record *r, struct span who, struct span line)
 }
 
 bool record_witness_answer(struct record *r, struct record_answer *out) { return cosigners_answer(r->cosigners, out); }
+bool record_witness(struct record *r, unsigned i, struct record_witness *out) { return cosigners_one(r->cosigners, i, out); }
 struct record_witnesses record_witnesses(const struct record *r) { return cosigners_state(r->cosigners); }

@@ -247,6 +247,63 @@ static void witnesses_are_missed_when_there_were_to_be_some(void **state)
 	assert_found(3603 * S, ANOMALY_WITNESS, "", 1, "no witness");
 }
 
+/* The others' silence is told for itself, and what is no witness any more is missed by nobody. */
+static void one_of_several_witnesses_is_missed_by_name(void **state)
+{
+	const struct span w1 = SPAN_LIT("mercy/device/nc-1"), w2 = SPAN_LIT("auditor");
+
+	(void)state;
+	anomaly_witness(a, 1 * S, S);
+	anomaly_witness_named(a, w1, 1 * S, S);
+	anomaly_witness_named(a, w2, 900 * S, S);
+	assert_none(S);
+	anomaly_witness_named(a, w2, 901 * S, 2 * S);
+	assert_found(2 * S, ANOMALY_WITNESS, "auditor", 1, "witness auditor has not cosigned the record for 900 s");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_START);
+	assert_false(f.quiet);
+	anomaly_witness_named(a, w2, 902 * S, 3 * S);
+	assert_none(3 * S);
+	anomaly_witness(a, 901 * S, 4 * S);             /* all of them: one finding, and not one each */
+	anomaly_witness_named(a, w1, 901 * S, 4 * S);
+	anomaly_witness_named(a, w2, 903 * S, 4 * S);
+	assert_found(4 * S, ANOMALY_WITNESS, "", 1, "no witness has cosigned");
+	anomaly_witness(a, 1 * S, 5 * S);
+	anomaly_witness_named(a, w1, 1 * S, 5 * S);
+	anomaly_witness_named(a, w2, 904 * S, 5 * S);
+	assert_found(5 * S, ANOMALY_WITNESS, "", 1, "no witness is missed any more");
+	anomaly_witness_named(a, w2, 1 * S, 6 * S);
+	assert_found(6 * S, ANOMALY_WITNESS, "auditor", 1, "witness auditor is not missed any more");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	anomaly_witness_named(a, w2, 901 * S, 4000 * S);
+	anomaly_witness_named(a, w1, 1 * S, 4000 * S);
+	assert_found(4000 * S, ANOMALY_WITNESS, "auditor", 1, "has not cosigned");
+	anomaly_witness_named(a, w1, 1 * S, 4011 * S);  /* the other has been taken off the list */
+	assert_found(4011 * S, ANOMALY_WITNESS, "auditor", 1, "is not missed any more");
+	assert_none(4012 * S);
+}
+
+/* A network that is down between them: five are told by name, and their ends, the others are counted. */
+static void of_many_that_are_missed_five_are_told(void **state)
+{
+	unsigned told = 0, quiet = 0;
+	char name[16];
+
+	(void)state;
+	anomaly_witness(a, 1 * S, S);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 70; i++) {
+			snprintf(name, sizeof(name), "w%d", i);
+			anomaly_witness_named(a, span_str(name), round ? S : 901 * S, (1 + round) * S);
+		}
+		while (anomaly_next(a, (1 + round) * S, &f)) {
+			told += !f.quiet;
+			quiet += f.quiet;
+		}
+	}
+	assert_int_equal(told, 2 * ANOMALY_TOLD);
+	assert_int_equal(quiet, 2 * (ANOMALY_WITNESSES - ANOMALY_TOLD));
+}
+
 static void a_disk_is_told_when_it_gets_worse_and_when_it_is_over(void **state)
 {
 	static const struct { unsigned level; int64_t at_s; int phase; int priority; const char *text; } row[] = {
@@ -476,6 +533,7 @@ int main(void)
 		T(slow_failures_are_not_told), T(what_is_set_to_0_is_not_looked_for), T(volume_is_measured_by_what_somebody_is),
 		T(asking_for_what_is_not_theirs_is_told), T(breaking_the_glass_is_told_at_once),
 		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
+		T(one_of_several_witnesses_is_missed_by_name), T(of_many_that_are_missed_five_are_told),
 		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(many_subjects_are_five_alerts_and_a_number),
 		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),

@@ -284,6 +284,35 @@ static void silence_ends_with_a_cosignature(void **state)
 	assert_true(silent_us <= mono_us() - opened_us - 50000);
 }
 
+static int64_t silence_of(const char *name)
+{
+	struct record_witness one;
+
+	for (unsigned i = 0; record_witness(g.record, i, &one); i++)
+		if (strcmp(one.name, name) == 0)
+			return one.silent_us;
+	return -1;
+}
+
+static void who_is_silent_is_known_by_name(void **state)
+{
+	int64_t opened_us;
+
+	(void)state;
+	open_with(10);
+	opened_us = mono_us();
+	usleep(50000);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	writer_is_done();
+	assert_true(silence_of(nc1.name) >= 0 && silence_of(nc1.name) <= mono_us() - opened_us - 50000);
+	assert_true(silence_of(nc2.name) >= 50000);
+	assert_true(silence_of("nobody") < 0);
+	record_turn(g.record);                  /* the same list again: who was silent is so still */
+	writer_is_done();
+	assert_true(silence_of(nc2.name) >= 50000);
+}
+
 static void a_note_has_one_line_of_each(void **state)
 {
 	CLEANUP(trail_close) struct trail *t = NULL;
@@ -464,7 +493,8 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, make, folder_drop)
 		CASE(who_asks_is_given_the_newest_and_its_proof), CASE(who_asks_within_a_minute_is_given_the_same),
 		CASE(who_has_seen_more_than_there_is_learns_it), CASE(what_listed_witnesses_say_comes_under_the_note),
-		CASE(verification_says_who_cosigned_how_much), CASE(silence_ends_with_a_cosignature), CASE(a_note_has_one_line_of_each),
+		CASE(verification_says_who_cosigned_how_much), CASE(silence_ends_with_a_cosignature),
+		CASE(who_is_silent_is_known_by_name), CASE(a_note_has_one_line_of_each),
 		CASE(what_is_no_line_of_theirs_is_dropped), CASE(the_list_is_read_again_and_a_bad_one_is_not_taken),
 		CASE(too_many_questions_are_turned_away), CASE(one_witness_takes_one_place),
 		CASE(who_says_and_says_is_heard_once_a_time), CASE(a_full_note_takes_no_more),

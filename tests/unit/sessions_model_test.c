@@ -22,6 +22,7 @@ void record_tick(struct record *r) { (void)r; }
 bool record_witness_asks(struct record *r, struct span who, uint64_t n) { (void)r, (void)who, (void)n; return true; }
 bool record_witness_says(struct record *r, struct span who, struct span line) { (void)r, (void)who, (void)line; return true; }
 bool record_witness_answer(struct record *r, struct record_answer *out) { (void)r, (void)out; return false; }
+bool record_witness(struct record *r, unsigned i, struct record_witness *out) { (void)r, (void)i, (void)out; return false; }
 struct record_witnesses record_witnesses(const struct record *r) { (void)r; return (struct record_witnesses){ 0 }; }
 enum record_state record_state(const struct record *r) { (void)r; return RECORD_FLOWING; }
 bool record_stopped(const struct record *r) { (void)r; return false; }
