@@ -36,6 +36,21 @@ void work_fail(struct work *w, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w->why, sizeof(w->why), fmt, ap);
 	va_end(ap);
+	w->noted[0] = '\0';
+}
+
+void work_conceal(struct work *w, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(w->noted, sizeof(w->noted), fmt, ap);
+	va_end(ap);
+}
+
+static const char *noted(const struct work *w)
+{
+	return w->noted[0] ? w->noted : w->why;
 }
 
 void work_refuse(struct work *w, struct verdict v, const char *fmt, ...)
@@ -45,6 +60,7 @@ void work_refuse(struct work *w, struct verdict v, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(w->why, sizeof(w->why), fmt, ap);
 	va_end(ap);
+	w->noted[0] = '\0';
 	w->verdict = v;
 	w->refused = true;
 }
@@ -81,6 +97,7 @@ static void put_on_record(struct work *w, enum command c, Pullcord__V1__AuditOut
 	n->self = w->self && outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED;
 	w->self = false;
 	snprintf(n->detail, sizeof(n->detail), "%s", detail);
+	(void)!span_text(w->patient, n->patient, sizeof(n->patient));
 	if (outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED)
 		n->change = w->change;
 	w->change.n = 0;
@@ -123,6 +140,7 @@ static bool is_house_matter(enum command c)
 /* Understood, and permitted; a refusal is on record. */
 static bool may(struct work *w, const struct order *o)
 {
+	w->patient = order_patient(o);
 	if (o->problem[0]) {
 		work_fail(w, "%s", o->problem);
 		return false;
@@ -189,7 +207,7 @@ static void run_one(struct work *w, const struct order *o)
 	}
 	if (!w->partly)
 		forget_since(w, before);
-	put_on_record(w, o->command, outcome_of(w), w->why);
+	put_on_record(w, o->command, outcome_of(w), noted(w));
 }
 
 static int64_t clock_us(clockid_t which)
@@ -238,7 +256,7 @@ static void run_batch(struct work *w, const struct order *o)
 {
 	struct admin_note **before = w->a->last_note;
 	enum command at = COMMAND_BATCH;
-	char why[sizeof(w->why)];
+	char why[sizeof(w->why)], kept[sizeof(w->noted)];
 
 	if (o->problem[0])
 		work_fail(w, "%s", o->problem);
@@ -247,6 +265,7 @@ static void run_batch(struct work *w, const struct order *o)
 	begin(w);
 	for (size_t i = 0; i < o->parts && !w->why[0]; i++) {
 		w->verdict = control_allowed(w->a->policy, w->holder, o->part[i].command);
+		w->patient = order_patient(&o->part[i]);
 		if (is_overworked(w))
 			work_fail(w, "%s", spent);
 		else
@@ -257,8 +276,9 @@ static void run_batch(struct work *w, const struct order *o)
 		}
 		at = o->part[i].command;
 		snprintf(why, sizeof(why), "%s", w->why);
-		work_fail(w, "nothing was done: command %zu of %zu (%s): %.150s", i + 1, o->parts,
-		     command_name(o->part[i].command), why);
+		snprintf(kept, sizeof(kept), "%s", noted(w));
+		work_fail(w, "nothing was done: command %zu of %zu (%s): %.150s", i + 1, o->parts, command_name(at), why);
+		work_conceal(w, "nothing was done: command %zu of %zu (%s): %.150s", i + 1, o->parts, command_name(at), kept);
 	}
 	if (!w->why[0])
 		(void)commit(w);
@@ -266,7 +286,7 @@ static void run_batch(struct work *w, const struct order *o)
 	if (!w->why[0])
 		return;
 	forget_since(w, before);
-	put_on_record(w, w->refused ? at : COMMAND_BATCH, outcome_of(w), w->why);
+	put_on_record(w, w->refused ? at : COMMAND_BATCH, outcome_of(w), noted(w));
 }
 
 /* Who asks, as the directory knows them now. */
@@ -289,7 +309,8 @@ static void answer(struct work *w, const struct order *o)
 {
 	const struct policy *policy = w->a->policy;   /* a command may put another in force */
 
-	w->why[0] = w->detail[0] = '\0';
+	w->why[0] = w->noted[0] = w->detail[0] = '\0';
+	w->patient = span(NULL, 0);
 	w->change.n = 0;
 	w->refused = w->partly = w->self = false;
 	reply_object(w->r, NULL);
@@ -337,7 +358,7 @@ static void hash_passwords(const struct work *w, struct order *o, size_t n, size
 
 /* ---- what is about to be done ------------------------------------------------------------------------------------ */
 
-static bool add_about(const struct order *o, struct admin_note ***last)
+static bool add_about(const struct order *o, const struct patients *p, struct admin_note ***last)
 {
 	struct admin_note *n;
 	struct put detail;
@@ -349,17 +370,18 @@ static bool add_about(const struct order *o, struct admin_note ***last)
 		return false;
 	n->command = o->command;
 	detail = put(n->detail, sizeof(n->detail) - 1);
-	order_write(o, &detail);
+	order_write(o, p, &detail);
+	(void)!span_text(order_patient(o), n->patient, sizeof(n->patient));
 	n->detail[detail.n] = '\0';
 	**last = n;
 	*last = &n->next;
 	return true;
 }
 
-static bool add_all(const struct order *o, size_t n, struct admin_note ***last)
+static bool add_all(const struct order *o, size_t n, const struct patients *p, struct admin_note ***last)
 {
 	for (size_t i = 0; i < n; i++)
-		if (!add_about(&o[i], last) || !add_all(o[i].part, o[i].parts, last))
+		if (!add_about(&o[i], p, last) || !add_all(o[i].part, o[i].parts, p, last))
 			return false;
 	return true;
 }
@@ -380,7 +402,7 @@ static bool tell_first(struct admin *a, const struct request *request)
 
 	if (!a->first)
 		return true;
-	if (!add_all(request->order, request->n, &last)) {
+	if (!add_all(request->order, request->n, directory_patients(a->directory), &last)) {
 		admin_notes_free(&about);
 		return false;
 	}

@@ -11,6 +11,7 @@
 #include "policy.h"
 #include "record.h"
 #include "shadow.h"
+#include "topic.h"
 
 #define ADMIN_PASSWORDS_MAX 64          /* in one request: each costs 25 ms */
 
@@ -35,6 +36,7 @@ struct admin_note {
 	uint32_t why, line;         /* of the verdict */
 	bool self;                  /* about what its author holds themselves */
 	char detail[ACCOUNT_TEXT_MAX + 1];
+	char patient[WORD_BYTES_MAX + 1];   /* whom it is about, by id; "": nobody, or several */
 	struct delta change;        /* what it did to an account, or a certificate */
 };
 

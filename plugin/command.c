@@ -426,14 +426,51 @@ static void put_hex(struct put *b, const uint8_t *p, size_t n)
 		put_fmt(b, "%02x", p[i]);
 }
 
-static void put_field(struct put *b, const struct order *o, enum field f)
+static bool is_patient(struct span name)
+{
+	return span_is(name, "patient");
+}
+
+struct span order_patient(const struct order *o)
+{
+	struct span one = span(NULL, 0);
+	size_t n = 0;
+
+	if (order_has(o, FIELD_PATIENT))
+		return o->text[FIELD_PATIENT];
+	if (is_patient(o->text[FIELD_NAME]))
+		return o->text[FIELD_VALUE];
+	for (size_t i = 0; i < o->attributes; i++)
+		if (is_patient(o->attribute[i].name) && n++ == 0)
+			one = o->attribute[i].value;
+	return n == 1 ? one : span(NULL, 0);
+}
+
+static void put_value(struct put *b, const struct patients *p, bool patient, struct span value)
+{
+	char word[PATIENT_WORD];
+
+	put_bytes(b, patient ? span_str(patient_word(p, value, word)) : value);
+}
+
+static void put_pairs(struct put *b, const struct order *o, const struct patients *p)
+{
+	for (size_t i = 0; i < o->attributes; i++) {
+		put_fmt(b, "%s%.*s:", i ? "," : "", SPAN_FMT(o->attribute[i].name));
+		put_value(b, p, is_patient(o->attribute[i].name), o->attribute[i].value);
+	}
+}
+
+static void put_field(struct put *b, const struct order *o, const struct patients *p, enum field f)
 {
 	uint8_t hash[SHA256_BYTES];
 	char time[COMMAND_TIME];
 
 	put_fmt(b, "%s=", fields[f].word);
 	switch (fields[f].kind) {
-	case KIND_WORD: case KIND_PLACE: put_bytes(b, o->text[f]); break;
+	case KIND_WORD: case KIND_PLACE:
+		put_value(b, p, f == FIELD_PATIENT || (f == FIELD_VALUE && is_patient(o->text[FIELD_NAME])), o->text[f]);
+		break;
 	case KIND_TEXT: case KIND_SECRET: case KIND_PHC: put_str(b, "..."); break;
 	case KIND_LONG:
 		SHA256(hash, o->text[f]);
@@ -455,16 +492,13 @@ static void put_field(struct put *b, const struct order *o, enum field f)
 		else
 			put_words(b, o->role, o->roles);
 		break;
-	case KIND_PAIRS:
-		for (size_t i = 0; i < o->attributes; i++)
-			put_fmt(b, "%s%.*s:%.*s", i ? "," : "", SPAN_FMT(o->attribute[i].name), SPAN_FMT(o->attribute[i].value));
-		break;
+	case KIND_PAIRS: put_pairs(b, o, p); break;
 	case KIND_ORDERS: put_fmt(b, "%zu", o->parts); break;
 	}
 }
 
 /* What does not fit is cut to the room there is. */
-void order_write(const struct order *o, struct put *out)
+void order_write(const struct order *o, const struct patients *p, struct put *out)
 {
 	static const char cut[] = " ...";
 	const char *sep = "";
@@ -476,7 +510,7 @@ void order_write(const struct order *o, struct put *out)
 			continue;
 		room.n = out->n;
 		put_str(&room, sep);
-		put_field(&room, o, f);
+		put_field(&room, o, p, f);
 		if (put_end(&room) != OK) {
 			put_str(out, cut);
 			return;

@@ -10,6 +10,7 @@
 
 #include "account.h"
 #include "cur.h"
+#include "patients.h"
 
 #define COMMAND_REQUEST_MAX (192 << 10) /* bytes; `init` sets message_size_limit 200000 */
 #define COMMAND_ORDERS_MAX 4096         /* in a request, those in batches too */
@@ -77,9 +78,12 @@ static inline bool order_has(const struct order *o, enum field f)
 	return (o->given & 1u << f) != 0;
 }
 
-/* What it asks for, in checked words: "username=ana rolename=nurse". Of texts and secrets only that they were given; of a
- * policy, and its signatures, the first half of its SHA-256. Cut, and said so, when it is too long. */
-void order_write(const struct order *o, struct put *out);
+/* The patient it is about, when that is one; empty. */
+struct span order_patient(const struct order *o);
+
+/* What it asks for, in checked words: "username=ana rolename=nurse", patients as pseudonyms. Of texts and secrets only that they
+ * were given; of a policy, and its signatures, the first half of its SHA-256. Cut, and said so, when it is too long. */
+void order_write(const struct order *o, const struct patients *p, struct put *out);
 
 struct request {
 	struct order *order;

@@ -102,6 +102,15 @@ static bool role_exists(struct work *w, struct span role)
 	return false;
 }
 
+/* The value as the record has it: of a patient what stands for them. */
+#define VALUE_WORD PATIENT_WORD
+static struct span value_of(const struct work *w, struct attribute a, char word[VALUE_WORD])
+{
+	if (!span_is(a.name, "patient") || !a.value.n)
+		return a.value;
+	return span_str(patient_word(directory_patients(w->a->directory), a.value, word));
+}
+
 /* ---- what may be handed out -------------------------------------------------------------------------------------------- */
 
 static bool may_role(struct work *w, struct span role)
@@ -115,11 +124,14 @@ static bool may_role(struct work *w, struct span role)
 
 static bool may_attribute(struct work *w, struct attribute a)
 {
+	static const char why[] = "not permitted: attribute/%.*s/%.*s is not yours to hand out or take back";
 	const struct verdict v = policy_grant_attribute(w->a->policy, w->holder, a);
+	char word[VALUE_WORD];
 
-	if (!v.allow)
-		work_refuse(w, v, "not permitted: attribute/%.*s/%.*s is not yours to hand out or take back", SPAN_FMT(a.name),
-			    SPAN_FMT(a.value));
+	if (!v.allow) {
+		work_refuse(w, v, why, SPAN_FMT(a.name), SPAN_FMT(a.value));
+		work_conceal(w, why, SPAN_FMT(a.name), SPAN_FMT(value_of(w, a, word)));
+	}
 	return v.allow;
 }
 
@@ -333,6 +345,7 @@ static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__P
 			  struct attribute a)
 {
 	const struct grant fresh = grant_of(w, o);
+	char word[VALUE_WORD];
 	struct held before;
 
 	if (!may_end_then(w, o) || !take(w, party, id) || !may_about(w, party, id) || !may_attribute(w, a))
@@ -344,15 +357,18 @@ static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__P
 	}
 	if (!store(w, false))
 		return false;
-	work_tell(w, "%s:%.*s %.*s=%.*s: %s -> %s", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), SPAN_FMT(a.value), before.text,
-	     held(&fresh, w->a->now_us).text);
+	work_tell(w, "%s:%.*s %.*s=%.*s: %s -> %s", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), SPAN_FMT(value_of(w, a, word)),
+		  before.text, held(&fresh, w->a->now_us).text);
 	return true;
 }
 
 /* Of one value, or without one of all. */
 static bool clear_attribute(struct work *w, Pullcord__V1__Party party, struct span id, struct attribute a)
 {
+	static const char none[] = "%.*s does not hold %.*s%s%.*s";
 	const struct subject *s = &w->draft.account.subject;
+	const char *is = a.value.n ? "=" : "";
+	char word[VALUE_WORD];
 	size_t dropped = 0;
 
 	if (!take(w, party, id) || !may_about(w, party, id))
@@ -365,13 +381,14 @@ static bool clear_attribute(struct work *w, Pullcord__V1__Party party, struct sp
 		dropped += draft_drop_attribute(&w->draft, s->attribute[i]);
 	}
 	if (!dropped) {
-		work_fail(w, "%.*s does not hold %.*s%s%.*s", SPAN_FMT(id), SPAN_FMT(a.name), a.value.n ? "=" : "", SPAN_FMT(a.value));
+		work_fail(w, none, SPAN_FMT(id), SPAN_FMT(a.name), is, SPAN_FMT(a.value));
+		work_conceal(w, none, SPAN_FMT(id), SPAN_FMT(a.name), is, SPAN_FMT(value_of(w, a, word)));
 		return false;
 	}
 	if (!store(w, false))
 		return false;
-	work_tell(w, "%s:%.*s %.*s%s%.*s: %zu held -> not held", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), a.value.n ? "=" : "",
-	     SPAN_FMT(a.value), dropped);
+	work_tell(w, "%s:%.*s %.*s%s%.*s: %zu held -> not held", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), is,
+		  SPAN_FMT(value_of(w, a, word)), dropped);
 	return true;
 }
 
@@ -660,27 +677,33 @@ static void deed_set_policy(struct work *w, const struct order *o)
 
 /* ---- what can be read back --------------------------------------------------------------------------------------------- */
 
-/* Of which place, in words of a topic. */
-static void put_place(const struct work *w, const struct order *o, struct put *out)
+/* Of which place, in words of a topic; as the record has it. */
+static void put_place(const struct work *w, const struct order *o, bool noted, struct put *out)
 {
 	static const struct { enum field field; const char *level; } rows[] = {
 		{ FIELD_CHANNEL, "channel" }, { FIELD_PATIENT, "patient" }, { FIELD_USER, "user" }, { FIELD_UNIT, "unit" },
 	};
+	struct attribute place;
+	char word[VALUE_WORD];
 	size_t i = 0;
 
 	while (!order_has(o, rows[i].field))    /* one was given */
 		i++;
-	put_fmt(out, "%s/%s/%.*s", w->tenant, rows[i].level, SPAN_FMT(o->text[rows[i].field]));
+	place = (struct attribute){ span_str(rows[i].level), o->text[rows[i].field] };
+	if (noted)
+		place.value = value_of(w, place, word);
+	put_fmt(out, "%s/%s/%.*s", w->tenant, rows[i].level, SPAN_FMT(place.value));
 }
 
 static void deed_erase_history(struct work *w, const struct order *o)
 {
-	uint8_t room[3 * (WORD_BYTES_MAX + 1)];
-	struct put place = put(room, sizeof(room));
+	uint8_t room[3 * (WORD_BYTES_MAX + 1)], told[sizeof(room)];
+	struct put place = put(room, sizeof(room)), as_noted = put(told, sizeof(told));
 	uint64_t keys;
 	enum err e;
 
-	put_place(w, o, &place);
+	put_place(w, o, false, &place);
+	put_place(w, o, true, &as_noted);
 	must(put_end(&place) == OK);
 	if (!o->text[FIELD_REASON].n) {
 		work_fail(w, "it needs a \"reason\"");
@@ -694,7 +717,7 @@ static void deed_erase_history(struct work *w, const struct order *o)
 	if (w->why[0])
 		return;
 	reply_number(w->r, "keys", keys);
-	work_tell(w, "history of %.*s: %llu keys destroyed: %.*s", SPAN_FMT(put_span(&place)), (unsigned long long)keys,
+	work_tell(w, "history of %.*s: %llu keys destroyed: %.*s", SPAN_FMT(put_span(&as_noted)), (unsigned long long)keys,
 		  SPAN_FMT(o->text[FIELD_REASON]));
 }
 

@@ -23,6 +23,8 @@ struct work {
 	bool partly;                /* some of it came to pass and stays: what was noted of that is kept */
 	struct act act;             /* that is asked for, or confirmed */
 	char why[256];              /* it cannot be done; "": it was */
+	char noted[256];            /* the same for the record, when that is not to have it so */
+	struct span patient;        /* whom the command under way is about; empty: nobody, or several */
 	char detail[ACCOUNT_TEXT_MAX + 1];
 	struct delta change;        /* beside it */
 };
@@ -30,6 +32,8 @@ struct work {
 void work_fail(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* They may not, though they may give the command: goes on record as denied, by that verdict. */
 void work_refuse(struct work *w, struct verdict v, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* After one of these: what the record is to have instead. */
+void work_conceal(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void work_fail_err(struct work *w, enum err e, const char *what);       /* "cannot <what>: ..." */
 /* "user:ana role nurse: not held -> for good", in our own words: what the record keeps. */
 void work_tell(struct work *w, const char *fmt, ...) PRINTF_LIKE(2, 3);

@@ -70,6 +70,7 @@ static bool record_note(struct guard *g, const struct control_result *r, const s
 	h.why = n->why;
 	h.line = n->line;
 	h.detail = span_str(n->detail);
+	h.patient = span_str(n->patient);
 	h.change = delta_span(&n->change);
 	return record_try(g->record, &h);
 }

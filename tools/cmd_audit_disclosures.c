@@ -247,6 +247,7 @@ int audit_disclosures(int argc, char **argv)
 		.command = "audit disclosures",
 		.text = "Accounts for what was disclosed about a patient (45 CFR 164.528): everyone to whom the broker handed a message that "
 			"names the patient, or is on the patient's topic, when, and by which rule.\n"
+			"Who was let see them, by a grant or a team, says pullcord audit search --patient ID --event admin.\n"
 			"The record holds patients as pseudonyms; only the root key finds one. Handed over means authorised and queued for "
 			"that recipient. Messages that are sealed end to end name nobody here, unless their topic does. Its last line says "
 			"what of that time found no room in the record, was erased, or is in a record that was put aside before this one, "

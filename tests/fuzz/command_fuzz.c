@@ -10,6 +10,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check(const struct order *o, bool within)
 {
+	static const struct patients patients;
 	char raw[200];
 	struct put words = put(raw, sizeof(raw));
 
@@ -26,7 +27,8 @@ static void check(const struct order *o, bool within)
 		must(word_ok(o->attribute[i].name) && word_ok(o->attribute[i].value));
 	for (size_t i = 0; i < o->segments; i++)
 		must(o->segment[i] > 0);
-	order_write(o, &words);
+	order_write(o, &patients, &words);
+	must(order_patient(o).n == 0 || word_ok(order_patient(o)));
 	must(put_end(&words) == OK && span_utf8(put_span(&words)));     /* as it goes on record */
 	for (size_t i = 0; i < o->parts; i++)
 		check(&o->part[i], true);

@@ -771,6 +771,13 @@ def _(stage, user):
         raise Trouble("the search made no index")
 
 
+@step("audit finds {count} {event} about {patient}")
+def _(stage, count, event, patient):
+    done = stage.house.tool("audit", "search", "--dir", stage.house.dir, "--patient", patient, "--event", event, "--json")
+    expect(f"entries of {event} about {patient}", int(count), len(done.stdout.splitlines()), done.stdout)
+    expect("is the id among them", False, patient in done.stdout, done.stdout)
+
+
 @step("record has a byte changed -> the entry is named")
 def _(stage):
     said = stage.house.damage_record()

@@ -503,6 +503,30 @@ static void teams_are_attributes_of_many(void **state)
 	assert_says("\"users\":[\"cora\"]");
 }
 
+/* Answers have the id, the record what stands for it. */
+static void of_patients_the_record_has_pseudonyms(void **state)
+{
+	char word[PATIENT_WORD], want[200];
+
+	(void)state;
+	patient_word(directory_patients(d), SPAN_LIT("p1"), word);
+	assert_done("root", ONE("'addTeamMember','usernames':['ana'],'patient':'p1'"));
+	snprintf(want, sizeof(want), "user:ana patient=%s: not held -> for good", word);
+	assert_note(0, ALLOWED, want);
+	assert_string_equal(notes->patient, "p1");
+	assert_done("root", ONE("'setAttribute','username':'ana','name':'patient','value':'p1'"));
+	assert_note(0, ALLOWED, (snprintf(want, sizeof(want), "user:ana patient=%s: for good -> for good", word), want));
+	assert_refused("root", ONE("'clearAttribute','username':'cora','name':'patient','value':'p1'"), "cora does not hold patient=p1");
+	assert_note(0, FAILED, (snprintf(want, sizeof(want), "cora does not hold patient=%s", word), want));
+	assert_string_equal(notes->patient, "p1");
+	assert_refused("root", "{'commands':[{'command':'batch','commands':[{'command':'removeTeamMember','usernames':['cora'],"
+		       "'patient':'p1'}]}]}", "(removeTeamMember): cora does not hold patient=p1");
+	snprintf(want, sizeof(want), "nothing was done: command 1 of 1 (removeTeamMember): cora does not hold patient=%s", word);
+	assert_note(0, FAILED, want);
+	assert_done("root", ONE("'getTeam','patient':'p1'"));
+	assert_string_equal(notes->patient, "p1");
+}
+
 static void teams_are_listed_and_counted(void **state)
 {
 	(void)state;
@@ -930,7 +954,7 @@ int main(void)
 		TEST(nobody_changes_what_they_hold_unless_the_policy_says_so), TEST(a_batch_with_one_grant_too_many_does_nothing),
 		TEST(an_administrator_is_asked_where_they_come_from),
 		TEST(teams_are_attributes_of_many),
-		TEST(teams_are_listed_and_counted),
+		TEST(teams_are_listed_and_counted), TEST(of_patients_the_record_has_pseudonyms),
 		TEST(grants_are_listed_with_their_ends_and_reasons),
 		TEST(states_change_only_as_they_may),
 		TEST(one_state_does_not_lift_the_other),
