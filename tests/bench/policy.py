@@ -31,7 +31,9 @@ SESSIONS = 500
 CHANGES = 15
 IDLE_S = 0.3
 HOLDERS = 200           # of dynamic-security's people, who have its role: the more, the longer it starts (20,000: 90 s)
+YES, YES_THREAD = "a plugin that always says yes", "the same with a thread that sleeps"
 NONE, ACL, PATTERN, DYNSEC = "no access control", "acl_file", "acl_file with patterns", "dynamic-security"
+PER_DELIVERY = "policy.instr_per_delivery", "policy.instr_per_further_delivery"
 DYNSEC_SO = "/usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
 
 
@@ -137,6 +139,10 @@ def none_site(rig):
     return peer_site(rig, "none", "allow_anonymous true")
 
 
+def yes_site(rig, *option):
+    return peer_site(rig, f"yes-{len(option)}", "allow_anonymous true", f"plugin {rig.build}/tests/bench/yes_plugin.so", *option)
+
+
 def acl_site(rig, name, lines):
     path = rig.folder / f"{name}.acl"
     write(path, lines)
@@ -229,6 +235,12 @@ def peers_at(rig, n):
     yield DYNSEC, lambda: dynsec_site(rig, n, READERS + 1)
 
 
+def floors(rig):
+    """What any plugin costs; and any that works beside the broker's thread."""
+    yield YES, "yes", lambda: yes_site(rig)
+    yield YES_THREAD, "yes_with_thread", lambda: yes_site(rig, "plugin_opt_thread true")
+
+
 def count(make, n, base=None, long=LONG):
     """Both figures as series, said against what no access control takes."""
     both = [Series([c]) for c in instructions(make(), n, long)]
@@ -242,8 +254,12 @@ def per_delivery(rig):
         f"of one more reader. QoS 0, all threads")
     base, text = count(lambda: none_site(rig), 10)
     say(f"  {NONE}: {text}")
+    for what, name, make in floors(rig):
+        both, text = count(make, 10, base)
+        say(f"  {what}: {text}")
+        yield from (Row(f"{r}.{name}", "instructions", NONE, o, b) for r, o, b in zip(PER_DELIVERY, both, base))
     for name, n in SIZES.items():
-        rows = [f"policy.instr_per_delivery.{name}", f"policy.instr_per_further_delivery.{name}"]
+        rows = [f"{r}.{name}" for r in PER_DELIVERY]
         both, text = count(lambda: ours.get(name) or our_site(rig, n, max(n, READERS + 1)), n, base)
         say(f"  {name} rules in everybody's role, and people: {text}")
         yield from (Row(r, "instructions", NONE, o, b) for r, o, b in zip(rows, both, base))
