@@ -16,7 +16,7 @@ QUICK := -O1 -g1 $(if $(findstring clang,$(CC)),,-Wno-format-truncation)   # to 
 CFLAGS ?= $(if $(SAN),$(QUICK),-O2 -g)
 HARDEN := -fstack-protector-strong -fno-common $(if $(SAN),,-D_FORTIFY_SOURCE=2)
 SANFLAGS := $(if $(SAN),-fsanitize=$(SAN) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-ALL_CFLAGS = -std=gnu17 -fPIC -fvisibility=hidden -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
+ALL_CFLAGS = -std=gnu17 -fPIC -fno-plt -fvisibility=hidden -D_GNU_SOURCE $(WARN) $(CFLAGS) $(HARDEN) $(SANFLAGS) -MMD -MP
 ALL_LDFLAGS = $(SANFLAGS) -Wl,-z,relro,-z,now -Wl,--as-needed $(LDFLAGS)
 
 # ---- floors ----------------------------------------------------------------------------------------------------------

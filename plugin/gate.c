@@ -476,6 +476,7 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 	else if (session_filter_add(s, filter, history_number(g->history)) != OK)
 		d.detail = "too many subscriptions";
 	s->subscribed = g->ticks;
+	session_ask_anew(s);
 	g->attend = true;   /* open alerts may be due to it */
 	d.answer = d.detail ? GATE_DENY : GATE_ALLOW;
 	return d;
@@ -564,6 +565,8 @@ bool guard_passes(struct guard *g, const void *context, const char *client, cons
 		if (record_stopped(g->record))
 			return false;
 		(void)record_delivery(g, s, topic, g->topics.last, p, v, false, NULL);
+	} else if (s->until_us == 0 || s->until_us == INT64_MAX) {
+		s->passes[g->topics.last->number % MEMO_VERDICTS] = g->topics.last->number;
 	}
 	g->count.receive[GATE_ALLOW]++;
 	return true;

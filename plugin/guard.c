@@ -559,6 +559,7 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 	policy_close(&g->policy);
 	g->policy = fresh;
 	g->attend = true;
+	memo_forget(&g->topics);
 	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), tend_sessions() */
 	hex_encode(span(policy_version(g->policy), 16), version);
 	log_say(EV_POLICY_LOADED, KV_STR("version", version));

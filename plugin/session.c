@@ -4,21 +4,29 @@
 
 #define BUCKETS_AT_START 256
 
+/* SplitMix64's finaliser. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
 static size_t client_bucket(const struct sessions *t, const char *client)
 {
 	uint64_t h = t->key;
 
 	for (; *client; client++)
-		h = session_mix(h ^ (uint8_t)*client);
+		h = mix(h ^ (uint8_t)*client);
 	return h & (t->buckets - 1);
 }
 
 static size_t account_bucket(const struct sessions *t, Pullcord__V1__Party party, struct span id)
 {
-	uint64_t h = session_mix(t->key ^ (uint64_t)party);
+	uint64_t h = mix(t->key ^ (uint64_t)party);
 
 	for (size_t i = 0; i < id.n; i++)
-		h = session_mix(h ^ id.p[i]);
+		h = mix(h ^ id.p[i]);
 	return h & (t->buckets - 1);
 }
 
@@ -70,6 +78,7 @@ static enum err resize(struct sessions *t, size_t buckets)
 	t->client = client;
 	t->account = account;
 	t->buckets = buckets;
+	t->shift = 64 - (unsigned)__builtin_ctzl(buckets);
 	for (struct session *s = t->all; s; s = s->all_next) {
 		link_in(t, s);
 		if (s->account_prev)
@@ -273,6 +282,12 @@ void session_hold(struct session *s, struct holder *h)
 	holder_close(&s->holder);
 	s->holder = h;
 	s->verdicts.holder++;
+	session_ask_anew(s);
+}
+
+void session_ask_anew(struct session *s)
+{
+	memset(s->passes, 0, sizeof(s->passes));
 }
 
 static struct session_filter *filter_of(struct session *s, struct span filter)

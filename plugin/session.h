@@ -41,6 +41,8 @@ struct session {
 	struct holder *shadow;      /* of the policy on trial; NULL: it is not asked */
 	uint64_t shadow_bound;      /* of which, as guard.shadows counts them; 0: it is still to be bound */
 	struct memo_verdicts verdicts;  /* of this holder */
+	uint64_t passes[MEMO_VERDICTS]; /* numbers of topics (memo.h) of which it may have what comes without a trace: see
+	                                 * guard_passes_unseen(). Of this holder, policy and time; 0: none */
 	uint64_t bound;             /* which of the policies that were in force it is of, see guard_refresh(): of an earlier one
 	                             * it is not to be asked */
 	struct session_filter *filter;
@@ -68,23 +70,18 @@ struct session {
 struct sessions {
 	struct session **context, **client, **account, *all;
 	size_t buckets, n;
+	unsigned shift;             /* buckets is 1 << (64 - shift) */
 	uint64_t key;               /* of the client id hash: names are chosen by clients */
 };
 
 enum err sessions_init(struct sessions *t, uint64_t hash_key) MUST_USE;
 void sessions_clear(struct sessions *t);
 
-/* SplitMix64's finaliser: spreads pointers, which differ only in their middle bits. */
-static inline uint64_t session_mix(uint64_t x)
-{
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
+/* Fibonacci hashing (Knuth, The Art of Computer Programming 3, 6.4): pointers, which nobody chooses, differ in their middle
+ * bits; these reach the upper ones. */
 static inline size_t session_bucket(const struct sessions *t, const void *context)
 {
-	return session_mix((uintptr_t)context) & (t->buckets - 1);
+	return ((uintptr_t)context * 0x9e3779b97f4a7c15u) >> t->shift;
 }
 
 /* NULL when unknown. Here, because each delivery asks. */
@@ -124,6 +121,8 @@ bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, in
 
 /* Takes the holder. */
 void session_hold(struct session *s, struct holder *h);
+/* What rests on how things are with it is asked anew: nothing passes unseen. */
+void session_ask_anew(struct session *s);
 /* Remembers a granted filter (once). ERR_FULL past SESSION_FILTERS_MAX. */
 /* An alert of that number was not delivered to it. */
 void session_missed(struct session *s, uint64_t number);

@@ -102,7 +102,8 @@ static int on_basic_auth(int event, void *event_data, void *data)
 	return verdict[answer];
 }
 
-static __attribute__((noinline)) int answer(struct guard *g, const struct mosquitto_evt_acl_check *ed, const struct publish *p)
+/* Kept apart, so that the others do not carry its weight. */
+static __attribute__((noinline)) int answer(struct guard *g, const struct mosquitto_evt_acl_check *ed)
 {
 	/* A delivery knows only yes and no: any other code loses it silently. */
 	static const int verdict[] = {
@@ -110,12 +111,16 @@ static __attribute__((noinline)) int answer(struct guard *g, const struct mosqui
 		[GATE_ALLOW] = MOSQ_ERR_SUCCESS,
 		[GATE_CLOSE] = MOSQ_ERR_UNKNOWN,
 	};
-	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
+	const struct publish p = { span(ed->payload, ed->payload ? ed->payloadlen : 0), ed->qos, ed->retain };
+	struct client c;
 
+	if (ed->access == MOSQ_ACL_READ && guard_passes(g, ed->client, mosquitto_client_id(ed->client), ed->topic, &p))
+		return MOSQ_ERR_SUCCESS;
+	c = client_of(ed->client, mosquitto_client_username(ed->client));
 	switch (ed->access) {
 	case MOSQ_ACL_READ:
-		return guard_receive(g, &c, ed->topic, p) == GATE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
-	case MOSQ_ACL_WRITE: return verdict[guard_publish(g, &c, ed->topic, p)];
+		return guard_receive(g, &c, ed->topic, &p) == GATE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
+	case MOSQ_ACL_WRITE: return verdict[guard_publish(g, &c, ed->topic, &p)];
 	case MOSQ_ACL_SUBSCRIBE: return verdict[guard_subscribe(g, &c, ed->topic, ed->qos)];
 	case MOSQ_ACL_UNSUBSCRIBE: return verdict[guard_unsubscribe(g, &c, ed->topic)];
 	default: return MOSQ_ERR_ACL_DENIED;
@@ -125,12 +130,11 @@ static __attribute__((noinline)) int answer(struct guard *g, const struct mosqui
 static int on_acl_check(int event, void *event_data, void *data)
 {
 	const struct mosquitto_evt_acl_check *ed = event_data;
-	const struct publish p = { span(ed->payload, ed->payload ? ed->payloadlen : 0), ed->qos, ed->retain };
 
 	(void)event;
-	if (ed->access == MOSQ_ACL_READ && guard_passes(data, ed->client, mosquitto_client_id(ed->client), ed->topic, &p))
-		return MOSQ_ERR_SUCCESS;        /* most questions by far, kept apart from the weight of the others */
-	return answer(data, ed, &p);
+	if (ed->access == MOSQ_ACL_READ && guard_passes_unseen(data, ed->client, mosquitto_client_id(ed->client), ed->topic))
+		return MOSQ_ERR_SUCCESS;        /* most questions by far */
+	return answer(data, ed);
 }
 
 /* Always 0: anything else ends the connection; what is wrong is said in the response. */

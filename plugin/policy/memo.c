@@ -33,6 +33,11 @@ const struct memo_topic *memo_topic(struct memo_topics *m, const struct policy *
 	return m->last;
 }
 
+void memo_forget(struct memo_topics *m)
+{
+	m->last = NULL;
+}
+
 struct verdict memo_decide(struct memo_verdicts *m, const struct policy *p, const struct holder *h, enum access a,
 			   const struct memo_topic *t)
 {

@@ -51,6 +51,9 @@ static inline bool memo_answers(const struct memo_verdict *s, uint32_t holder, e
 	return s->topic == topic && s->holder == holder && s->access == (uint32_t)a;
 }
 
+/* The policy is another: the topic that was looked at last is none of it. */
+void memo_forget(struct memo_topics *m);
+
 /* What memo_decide() said of the topic that was looked at last, if it is that and the holder is the same; NULL: ask anew.
  * Here, because each delivery asks. */
 static inline const struct verdict *memo_known(const struct memo_topics *m, struct memo_verdicts *v, enum access a,

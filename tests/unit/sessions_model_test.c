@@ -313,7 +313,22 @@ static void a_durable_session_runs_out(void)
 		broker[client].context = NULL;
 }
 
-/* Whom the policy lets have it, and nobody else: told apart by their units and names. */
+/* As the broker asks (shim.c); how often each way has answered. */
+static unsigned unseen, passed, asked_in_full;
+
+static enum gate delivered(const struct client *c, const char *topic)
+{
+	const struct publish p = { SPAN_LIT("x"), 1, false };
+
+	if (guard_passes_unseen(g, c->context, c->client, topic))
+		return ++unseen, GATE_ALLOW;
+	if (guard_passes(g, c->context, c->client, topic, &p))
+		return ++passed, GATE_ALLOW;
+	asked_in_full++;
+	return guard_receive(g, c, topic, &p);
+}
+
+/* Whom the policy lets have it, and nobody else: told apart by their units and names. Often the same comes again. */
 static void a_message_is_delivered(void)
 {
 	int client = (int)seed_below(countof(clients)), other = (int)seed_below(countof(people));
@@ -331,8 +346,8 @@ static void a_message_is_delivered(void)
 		snprintf(topic, sizeof(topic), "mercy/unit/%s/alert/high/nc-1", people[other].unit);
 	else
 		snprintf(topic, sizeof(topic), "mercy/device/%s/stored", people[other].id);
-	assert_int_equal(guard_receive(g, &c, topic, &(struct publish){ SPAN_LIT("x"), 1, false }),
-			 other == who && !suspended[who] ? GATE_ALLOW : GATE_DENY);
+	for (unsigned again = 0; again < 3; again++)
+		assert_int_equal(delivered(&c, topic), other == who && !suspended[who] ? GATE_ALLOW : GATE_DENY);
 }
 
 /* Of somebody the broker no longer has, shown by a struct on its stack; or of one who lies about the name. */
@@ -417,9 +432,14 @@ static void any_million_events_leave_the_same_sessions(void **state)
 		{ a_durable_session_runs_out, 60000 }, { a_minute_passes, 30000 }, { the_broker_reloads, 4000 },
 		{ an_account_changes, 3000 }, { the_broker_restarts, 400 },
 	};
+	static char text[sizeof(policy_text) + 100];
 	uint64_t all = 0;
 
+	(void)snprintf(text, sizeof(text), "%srecord off mercy/device/+/stored\nrecord off mercy/unit/icu3/alert/+/+\n", policy_text);
 	(void)state;
+	guard_close(&g);
+	write_file("pullcord.policy", text);
+	guard_start();
 	g->host.kick = broker_kicks;
 	for (size_t i = 0; i < countof(events); i++)
 		all += events[i].weight;
@@ -435,6 +455,7 @@ static void any_million_events_leave_the_same_sessions(void **state)
 		events[which].happens();
 		table_and_model_agree();
 	}
+	assert_true(unseen > EVENTS / 200 && passed > EVENTS / 200 && asked_in_full > EVENTS / 200);
 }
 
 int main(void)
