@@ -57,6 +57,18 @@ static void put_on_record(void *ctx, const struct happening *h)
 	record_push(g->record, h);
 }
 
+/* Before the end of a session what was counted of it. */
+static void put_arrival(void *ctx, const struct happening *h)
+{
+	struct guard *g = ctx;
+
+	if (h->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF) {
+		tally_end(g->tally, h->client);
+		digest_end(g->digest, h->client);
+	}
+	record_push(g->record, h);
+}
+
 /* ---- files ---- */
 
 static void path_in(const char *dir, const char *name, char *out, size_t cap)
@@ -254,7 +266,8 @@ static enum err open_all(struct opening *o)
 	TRY(open_record(o));
 	TRY(open_anomaly(o));
 	TRY(begin_journal(o));
-	TRY(tally_open(put_on_record, g, &g->tally));
+	TRY(tally_open(TALLY_DENIALS, put_on_record, g, &g->tally));
+	TRY(tally_open(TALLY_ARRIVALS, put_arrival, g, &g->arrivals));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
 	history_retain(g->history, &o->spec->past);
@@ -327,6 +340,7 @@ void guard_close(struct guard **gp)
 		return;
 	guard_control_end(g);
 	anomaly_close(&g->anomaly);
+	tally_close(&g->arrivals);      /* tells of the others */
 	digest_close(&g->digest);
 	tally_close(&g->tally);
 	if (g->record)
@@ -768,7 +782,7 @@ static void end_session(struct guard *g, struct session *s, const char *detail)
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_KICK, true, s);
 
 	h.detail = span_str(detail);
-	record_push(g->record, &h);
+	tally_add(g->arrivals, &h);
 	g->count.ended++;
 	s->kick = true;
 	g->host.kick(s->client);
@@ -913,6 +927,7 @@ void guard_tick(struct guard *g)
 		return;
 	guard_login_tick(g, guard_mono_us() / 1000);
 	tally_tick(g->tally, guard_mono_us());
+	tally_tick(g->arrivals, guard_mono_us());
 	digest_tick(g->digest, guard_mono_us());
 	history_expire(g->history, guard_real_us());
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);

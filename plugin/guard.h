@@ -76,6 +76,7 @@ struct guard {
 	struct directory *directory;
 	struct record *record;
 	struct tally *tally;            /* denials on their way to the record */
+	struct tally *arrivals;         /* the same of who comes and goes */
 	struct digest *digest;          /* telemetry on its way there */
 	struct history *history;
 	struct ask *ask[GUARD_ASKS_MAX];

@@ -280,7 +280,7 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 	h.detail = span_str(k->detail ? k->detail : faults[f].text);
 	if (faults[f].answer == GATE_CLOSE)
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
-	tally_add(g->tally, &h);
+	tally_add(f == LOGIN_GOOD && type == PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGIN ? g->arrivals : g->tally, &h);
 }
 
 void guard_login_tick(struct guard *g, int64_t now_ms)
@@ -390,11 +390,9 @@ void guard_logoff(struct guard *g, const void *context, int reason)
 
 	if (!s || s->state == SESSION_CLOSED)
 		return;   /* never proved who it was, or told us before */
-	tally_end(g->tally, span_str(s->client));
-	digest_end(g->digest, span_str(s->client));
 	h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF, true, s);
 	h.detail = span_str(end_text(s, reason));
-	record_push(g->record, &h);
+	tally_add(g->arrivals, &h);
 	s->state = SESSION_CLOSED;
 	s->active_ms = guard_mono_us() / 1000;
 }

@@ -5,6 +5,7 @@
 #include "audited.h"
 #include "crypt.h"
 #include "cur.h"
+#include "network.h"
 #include "words.h"
 
 enum { ACTOR, CLIENT, ADDRESS, TOPIC, DETAIL, PATIENT, TEXTS };
@@ -17,26 +18,45 @@ struct row {
 	int64_t first_us, first_mono_us, last_us;
 	uint64_t count;             /* 0: nothing followed so far */
 	size_t prefix;              /* of the topic, which all of them have in common */
-	bool one_topic, rest;       /* rest: whatever else one actor tried */
+	bool one_topic, rest;       /* rest: whatever else one actor tried, or many whom nobody knows */
+	bool crowd;                 /* the latter */
+	unsigned each;              /* that went on record by themselves */
 	uint8_t text[AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX + 1 +
 		     AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX];
+};
+
+/* How long is counted; how many go by themselves before; how many kinds an actor has; does it count what is allowed? */
+struct terms {
+	int64_t us;
+	unsigned each, kinds;
+	bool allowed;
+};
+
+static const struct terms terms_of[] = {
+	[TALLY_DENIALS] = { TALLY_US, 1, TALLY_KINDS, false },
+	[TALLY_ARRIVALS] = { TALLY_ARRIVALS_US, TALLY_ARRIVALS_EACH, TALLY_ARRIVALS_KINDS, true },
 };
 
 /* The tags stand apart, because they are looked through for each denial. */
 struct tally {
 	void (*out)(void *ctx, const struct happening *h);
 	void *ctx;
+	const struct terms *terms;
 	uint64_t key[2];
+	int64_t strangers_us;       /* since when they are counted */
+	unsigned strangers, strangers_before;   /* new kinds since then, and in the window before */
+	unsigned networks;          /* rows of theirs */
 	uint64_t tag[TALLY_ROWS];   /* of the kind; 0: free */
 	uint64_t who[TALLY_ROWS];   /* of the actor */
 	struct row row[TALLY_ROWS];
 };
 
-enum err tally_open(void (*out)(void *ctx, const struct happening *h), void *ctx, struct tally **t)
+enum err tally_open(enum tally_of what, void (*out)(void *ctx, const struct happening *h), void *ctx, struct tally **t)
 {
 	*t = calloc(1, sizeof(**t));
 	if (!*t)
 		return ERR_FULL;
+	(*t)->terms = &terms_of[what];
 	(*t)->out = out;
 	(*t)->ctx = ctx;
 	crypt_random((*t)->key, sizeof((*t)->key));
@@ -177,6 +197,8 @@ static void tell(struct tally *t, size_t i)
 static void drop(struct tally *t, size_t i)
 {
 	tell(t, i);
+	t->networks -= t->row[i].crowd;
+	t->row[i].crowd = false;
 	t->tag[i] = t->who[i] = 0;
 }
 
@@ -215,7 +237,8 @@ static void fill(struct row *r, const struct happening *h, const struct span tex
 	r->count = 0;
 	r->prefix = prefix_of(text[TOPIC]);
 	r->one_topic = true;
-	r->rest = false;
+	r->rest = r->crowd = false;
+	r->each = 1;
 }
 
 static void begin(struct tally *t, uint64_t tag, uint64_t who, const struct happening *h, const struct span text[TEXTS])
@@ -242,6 +265,70 @@ static size_t begin_rest(struct tally *t, uint64_t tag, const struct happening *
 	t->tag[i] = tag;
 	fill(&t->row[i], &rest, text);
 	t->row[i].rest = true;
+	t->row[i].each = t->terms->each;        /* others went by themselves */
+	return i;
+}
+
+/* ---- many whom nobody knows ------------------------------------------------------------------------------------- */
+
+/* One more kind of somebody unknown: are there too many by now? */
+static bool is_crowd(struct tally *t, int64_t mono_us)
+{
+	if (mono_us - t->strangers_us >= TALLY_US) {
+		t->strangers_before = mono_us - t->strangers_us < 2 * TALLY_US ? t->strangers : 0;
+		t->strangers = 0;
+		t->strangers_us = mono_us;
+	}
+	t->strangers++;
+	return t->strangers > (t->strangers_before > TALLY_STRANGERS ? TALLY_STRANGERS_MORE : TALLY_STRANGERS);
+}
+
+/* "10.1.0.0/16"; empty for what is no address. */
+static struct span network_of(struct span address, char out[NETWORK_TEXT_MAX])
+{
+	struct network n;
+	uint8_t keep;
+
+	if (!address_read(address, &n))
+		return span(NULL, 0);
+	keep = n.bytes == 4 ? 2 : 4;
+	memset(n.address + keep, 0, sizeof(n.address) - keep);
+	n.bits = (uint8_t)(8 * keep);
+	return span_str(network_write(&n, out));
+}
+
+static uint64_t crowd_tag(const struct tally *t, const struct happening *h, struct span network)
+{
+	struct tagging g;
+
+	g.put = put(g.b, sizeof(g.b));
+	put_bytes(&g.put, span(&h->type, sizeof(h->type)));
+	put_bytes(&g.put, span(&h->outcome, sizeof(h->outcome)));
+	put_bytes(&g.put, span(&h->why, sizeof(h->why)));
+	tag_text(&g, network);
+	return tag_end(t, &g);
+}
+
+/* By network, and when there are too many of these, all together. */
+static size_t crowd_row(struct tally *t, const struct happening *h, struct span text[TEXTS])
+{
+	char room[NETWORK_TEXT_MAX];
+	struct span network = network_of(text[ADDRESS], room);
+	uint64_t tag = crowd_tag(t, h, network);
+	size_t i = find(t->tag, tag);
+
+	if (i == TALLY_ROWS && network.n && t->networks >= TALLY_NETWORKS) {
+		network = span(NULL, 0);
+		tag = crowd_tag(t, h, network);
+		i = find(t->tag, tag);
+	}
+	if (i < TALLY_ROWS)
+		return i;
+	text[ADDRESS] = network;
+	i = begin_rest(t, tag, h, text);
+	t->row[i].h.why = h->why;
+	t->row[i].crowd = true;
+	t->networks++;
 	return i;
 }
 
@@ -258,7 +345,7 @@ static void count(struct tally *t, size_t i, const struct happening *h, struct s
 {
 	struct row *r = &t->row[i];
 
-	if (h->mono_us - r->from_us >= TALLY_US) {
+	if (h->mono_us - r->from_us >= t->terms->us) {
 		tell(t, i);
 		r->from_us = h->mono_us;
 	}
@@ -281,7 +368,7 @@ void tally_add(struct tally *t, const struct happening *h)
 	uint64_t who, tag;
 	size_t i;
 
-	if (h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED) {
+	if (h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED && !t->terms->allowed) {
 		t->out(t->ctx, h);
 		return;
 	}
@@ -290,9 +377,18 @@ void tally_add(struct tally *t, const struct happening *h)
 	who = who_of(t, h, text);
 	tag = kind_of(t, h, text, who);
 	i = find(t->tag, tag);
-	if (i == TALLY_ROWS && kinds_of(t, who) < TALLY_KINDS) {
+	if (i == TALLY_ROWS && kinds_of(t, who) < t->terms->kinds) {
+		if (!text[ACTOR].n && is_crowd(t, h->mono_us)) {
+			count(t, crowd_row(t, h, text), h, topic);
+			return;
+		}
 		t->out(t->ctx, h);
 		begin(t, tag, who, h, text);
+		return;
+	}
+	if (i < TALLY_ROWS && t->row[i].each < t->terms->each) {
+		t->out(t->ctx, h);
+		t->row[i].each++;
 		return;
 	}
 	if (i == TALLY_ROWS) {
@@ -305,7 +401,7 @@ void tally_add(struct tally *t, const struct happening *h)
 void tally_tick(struct tally *t, int64_t mono_us)
 {
 	for (size_t i = 0; i < TALLY_ROWS; i++) {
-		if (!t->tag[i] || mono_us - t->row[i].from_us < TALLY_US)
+		if (!t->tag[i] || mono_us - t->row[i].from_us < t->terms->us)
 			continue;
 		if (t->row[i].count == 0) {
 			drop(t, i);

@@ -362,6 +362,32 @@ static void what_was_counted_comes_before_the_session_ends(void **state)
 	assert_true(recorded(RECORDED(PUBLISH), "").index < recorded(RECORDED(LOGOFF), "").index);
 }
 
+/* It comes, is refused something, and goes, again and again. */
+static void a_login_loop_is_few_entries_and_all_counted(void **state)
+{
+	struct recorded in, out, refused;
+
+	(void)state;
+	for (int i = 0; i < 100; i++) {
+		struct message m = alert_from("nc-1", (uint8_t)i, PULLCORD__V1__PHASE__PHASE_START);
+
+		assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+		assert_int_equal(publishes(0, "nc-1", "mercy/unit/med4/alert/high/nc-1", &m, false), GATE_DENY);
+		guard_logoff(g, &ctx[0], 0);
+		guard_tick(g);
+	}
+	guard_close(&g);
+	in = recorded(RECORDED(LOGIN), "");
+	out = recorded(RECORDED(LOGOFF), "");
+	refused = recorded(RECORDED(PUBLISH), "");
+	assert_int_equal(in.events, 100);
+	assert_int_equal(in.entries, TALLY_ARRIVALS_EACH + 1);
+	assert_int_equal(out.events, 100);
+	assert_int_equal(out.entries, TALLY_ARRIVALS_EACH + 1);
+	assert_int_equal(refused.events, 100);
+	assert_in_range(refused.entries, 2, TALLY_ARRIVALS_EACH + 2);
+}
+
 static void fill_record_until(enum record_disk want)
 {
 	uint64_t step = 512;
@@ -741,6 +767,7 @@ int main(void)
 		SUMS(telemetry_is_summed),
 		SUMS(idle_moments_tell_no_sum_before_its_minute),
 		SUMS(what_was_counted_comes_before_the_session_ends),
+		TEST(a_login_loop_is_few_entries_and_all_counted),
 		TEST(near_the_end_of_its_room_the_record_sums),
 		SUMS(life_critical_is_recorded_in_full),
 		SUMS(denials_are_counted),

@@ -36,7 +36,7 @@ static int setup(void **state)
 	(void)state;
 	memset(&told, 0, sizeof(told));
 	assert_int_equal(crypt_init(), OK);
-	return tally_open(hear, NULL, &t);
+	return tally_open(TALLY_DENIALS, hear, NULL, &t);
 }
 
 static int teardown(void **state)
@@ -203,6 +203,141 @@ static void the_sum_is_the_number_of_denials(void **state)
 	assert_int_equal(told.events, n);
 }
 
+/* ---- a botnet ---- */
+
+static struct happening stranger(uint32_t address, int64_t at_us, char room[16])
+{
+	struct happening h = denial("", "", at_us);
+
+	snprintf(room, 16, "%u.%u.%u.%u", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255);
+	h.type = TYPE(LOGIN);
+	h.client = SPAN_LIT("bot");
+	h.address = span_str(room);
+	return h;
+}
+
+/* A hundred thousand addresses of two networks, for five minutes: all are counted, and few are entries. */
+static void a_crowd_is_counted_by_network(void **state)
+{
+	char room[16];
+
+	(void)state;
+	for (uint32_t i = 0; i < 100000; i++) {
+		int64_t at = (int64_t)i * 3000;
+		struct happening h = stranger((i & 1 ? 10u << 24 : 11u << 24) | (i >> 1), at, room);
+
+		tally_add(t, &h);
+		if (i % 333 == 0)
+			tally_tick(t, at);
+	}
+	tally_close(&t);
+	assert_int_equal(told.events, 100000);
+	assert_in_range(told.entries, TALLY_STRANGERS, TALLY_STRANGERS + 30 * (TALLY_STRANGERS_MORE + 4));
+}
+
+static void so_many_come_by_themselves_before(void **state)
+{
+	char room[16];
+
+	(void)state;
+	for (uint32_t i = 0; i < TALLY_STRANGERS + 3; i++) {
+		struct happening h = stranger(10u << 24 | i, (int64_t)i, room);
+
+		tally_add(t, &h);
+	}
+	assert_int_equal(told.entries, TALLY_STRANGERS);
+	tally_tick(t, 11 * S);
+	assert_int_equal(told.entries, TALLY_STRANGERS + 1);
+	assert_int_equal(told.last.count, 3);
+	assert_true(span_is(told.last.address, "10.0.0.0/16"));
+	assert_string_equal(told.client, "");
+	assert_int_equal(told.last.why, 0);
+}
+
+/* From everywhere: networks are told apart as far as there are rows for them, and no row of others is lost to it. */
+static void a_crowd_of_networks_leaves_others_their_rows(void **state)
+{
+	char room[16];
+	unsigned before;
+
+	(void)state;
+	denied("eve", "mercy/unit/a", 0);
+	for (uint32_t i = 0; i < 5000; i++) {
+		struct happening h = stranger(i << 16, (int64_t)i, room);
+
+		tally_add(t, &h);
+	}
+	before = told.entries;
+	denied("eve", "mercy/unit/a", 6000);
+	assert_int_equal(told.entries, before);         /* still counted */
+	assert_int_equal(before, 1 + TALLY_STRANGERS);
+	tally_tick(t, 11 * S);
+	assert_int_equal(told.entries, before + 1 + TALLY_NETWORKS + 1);
+	assert_int_equal(told.events, 5002);
+}
+
+/* ---- who comes and goes ---- */
+
+static int setup_arrivals(void **state)
+{
+	int e = setup(state);
+
+	tally_close(&t);
+	return e || tally_open(TALLY_ARRIVALS, hear, NULL, &t) != OK;
+}
+
+static void comes(const char *client, int64_t at_us)
+{
+	struct happening h = denial("icu3-nc1", "", at_us);
+
+	h.type = TYPE(LOGIN);
+	h.outcome = ALLOWED;
+	h.client = span_str(client);
+	tally_add(t, &h);
+}
+
+/* Ten times a second for ten minutes. */
+static void a_login_loop_is_an_entry_a_minute(void **state)
+{
+	(void)state;
+	for (int64_t at = 0; at < 600 * S; at += S / 10) {
+		comes("icu3-nc1", at);
+		if (at % S == 0)
+			tally_tick(t, at);
+	}
+	assert_in_range(told.entries, TALLY_ARRIVALS_EACH + 9, TALLY_ARRIVALS_EACH + 10);
+	assert_true(told.last.count >= 599 && told.last.count <= 601);
+	assert_string_equal(told.client, "icu3-nc1");
+	tally_close(&t);
+	assert_int_equal(told.events, 6000);
+}
+
+static void who_comes_now_and_then_is_an_entry_each(void **state)
+{
+	(void)state;
+	for (int64_t at = 0; at < 3600 * S; at += 7 * S) {
+		comes("icu3-nc1", at);
+		for (int64_t i = 0; i < 7; i++)
+			tally_tick(t, at + i * S);
+	}
+	assert_int_equal(told.entries, told.events);
+	assert_int_equal(told.entries, 515);
+}
+
+/* After a restart of the broker they come back at the same moment. */
+static void one_account_at_many_terminals_is_an_entry_each(void **state)
+{
+	char client[16];
+
+	(void)state;
+	for (int i = 0; i < TALLY_ARRIVALS_KINDS; i++) {
+		snprintf(client, sizeof(client), "ward.t%d", i);
+		comes(client, i);
+	}
+	assert_int_equal(told.entries, TALLY_ARRIVALS_KINDS);
+}
+
+#define ARRIVALS(f) cmocka_unit_test_setup_teardown(f, setup_arrivals, teardown)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -214,6 +349,12 @@ int main(void)
 		TEST(one_actor_has_so_many_kinds),
 		TEST(strangers_are_counted_by_address),
 		TEST(what_is_allowed_goes_straight_through),
+		TEST(a_crowd_is_counted_by_network),
+		TEST(so_many_come_by_themselves_before),
+		TEST(a_crowd_of_networks_leaves_others_their_rows),
+		ARRIVALS(a_login_loop_is_an_entry_a_minute),
+		ARRIVALS(who_comes_now_and_then_is_an_entry_each),
+		ARRIVALS(one_account_at_many_terminals_is_an_entry_each),
 		TEST(the_sum_is_the_number_of_denials),
 	};
 
