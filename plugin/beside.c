@@ -1,7 +1,7 @@
 #include "guard.h"
 #include "log.h"
 
-#define BIND_SESSIONS 128       /* in one tick */
+#define BIND_MAX 256            /* sessions and their subscriptions, in one tick */
 #define TELL_MAX 64             /* a second: at most so many entries */
 
 static void drop_holder(struct session *s)
@@ -62,6 +62,20 @@ void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, s
 		record_difference(g, s, &d);
 }
 
+/* A client subscribes once and stays for days: what it has been granted is asked about, too. */
+static void ask_standing(struct guard *g, const struct session *s)
+{
+	struct topic filter;
+	struct verdict v;
+
+	for (size_t i = 0; i < s->filters && s->shadow && s->state == SESSION_LIVE; i++) {
+		if (filter_parse(span_str(s->filter[i].text), &filter) != OK)
+			continue;
+		v = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &filter);
+		guard_shadow_ask(g, s, ACCESS_SUBSCRIBE, filter.text, &v);
+	}
+}
+
 /* ---- the broker's idle moments ------------------------------------------------------------------------------------- */
 
 void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused)
@@ -92,9 +106,11 @@ static void bind_one(struct guard *g, struct session *s)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 
+	guard_refresh(g, s);            /* what it holds is asked, too: of the policy that is in force */
 	(void)!directory_find(g->directory, s->party, span_str(s->id), &a);
 	guard_shadow_bind(g, s, a);
 	s->shadow_bound = g->shadows;   /* also of whom there is no account: they may do nothing */
+	ask_standing(g, s);
 }
 
 /* A tick follows every message: thousands are not walked through for nothing. */
@@ -102,13 +118,13 @@ static void bind_sessions(struct guard *g)
 {
 	unsigned n = 0;
 
-	for (struct session *s = g->sessions.all; s && n < BIND_SESSIONS; s = s->all_next) {
+	for (struct session *s = g->sessions.all; s && n < BIND_MAX; s = s->all_next) {
 		if (s->shadow_bound == g->shadows)
 			continue;
 		bind_one(g, s);
-		n++;
+		n += 1 + (unsigned)s->filters;
 	}
-	g->shadow_attend = n == BIND_SESSIONS;
+	g->shadow_attend = n >= BIND_MAX;
 }
 
 void guard_shadow_tick(struct guard *g, bool once_a_second)

@@ -223,6 +223,7 @@ static int check(int argc, char **argv)
 		.command = "policy check", .operands = "[FILE]", .most = 1,
 		.text = "Says whether a policy is well formed, and where not: file, line, column and what would be right. Warns of "
 			"roles that allow nothing; rules that repeat others, are denied entirely or deny what nobody may do; "
+			"denies that refuse whole subscriptions for a part of them; "
 			"subscriptions to other people's units, channels and patients; words that look like a person's number or name; "
 			"and life-critical marks on topics nobody may publish. A comment that begins with \"meant:\" at the end of a "
 			"line, with the reason, keeps it from being warned of. With --dir also of roles nobody has, and of roles "

@@ -20,6 +20,7 @@ struct comparing {
 	const char *noun;               /* who is at work, and whether it was said yet */
 	struct span name;
 	bool said;
+	const struct gain *whole;       /* what is said just now is about a subscription as a whole; else NULL */
 	struct span from;
 	size_t roles, subjects, marks;  /* that differ */
 	size_t shares;                  /* of the marks: what opens and closes channels to roles that stay the same */
@@ -37,21 +38,46 @@ static void say_whose(struct comparing *c)
 	c->said = true;
 }
 
+/* A whole subscription: single topics of it may be as they were. */
+static void say_whole(const struct gain *whole, const char *file, uint32_t line)
+{
+	const enum tone tone = whole->gain ? TONE_GOOD : TONE_BAD;
+
+	if (!whole->denied)
+		report_line(tone, "      the subscription as a whole");
+	else if (whole->gain)
+		report_line(tone, "      the subscription as a whole: %s:%u denied a part of it", file, line);
+	else
+		report_line(tone, "      the subscription as a whole: %s:%u denies a part of it, and a filter is granted whole or not at all; "
+			    "'deny receive' would hold back that part alone", file, line);
+}
+
 static void say_text(struct comparing *c, bool gain, const struct span *access, size_t n, const char *pattern,
 		     uint32_t line)
 {
 	char from[LISTING_NETWORKS_MAX] = "";
 	const struct span role = line && !c->differ.from.n ? policy_role_at(c->differ.policy[gain], line) : span(NULL, 0);
 	const struct install_path file = policy_path(c->differ.policy[gain], c->file[gain], &line);
-	struct cell cell[] = {
+	uint32_t denied = c->whole ? c->whole->denied : 0;
+	const struct install_path other = policy_path(c->differ.policy[!gain], c->file[!gain], &denied);
+	struct cell cell[10] = {
 		CELL_SPAN(c->noun, c->name), CELL_STR("change", gain ? "gained" : "lost"), CELL_WORDS("access", access, n),
 		CELL_STR("pattern", pattern), CELL_STR("file", file.text), CELL_NUM("line", line),
-		CELL_STR("from", role.n ? policy_role_networks(c->differ.policy[gain], role, from) : ""),
 	};
+	size_t cells = 6;
+
+	if (role.n && policy_role_networks(c->differ.policy[gain], role, from)[0])
+		cell[cells++] = CELL_STR("from", from);
+	if (c->whole)
+		cell[cells++] = CELL_BOOL("whole", true);
+	if (denied) {
+		cell[cells++] = CELL_STR("denied_file", other.text);
+		cell[cells++] = CELL_NUM("denied_line", denied);
+	}
 
 	say_whose(c);
 	if (report_is_json())
-		report_object(cell, countof(cell) - !from[0]);
+		report_object(cell, cells);
 	report_say(gain ? TONE_GOOD : TONE_BAD, gain ? "  +" : "  -");
 	for (size_t i = 0; i < n; i++)
 		report_say(gain ? TONE_GOOD : TONE_BAD, " %.*s", SPAN_FMT(access[i]));
@@ -61,10 +87,13 @@ static void say_text(struct comparing *c, bool gain, const struct span *access, 
 	if (line)
 		report_say(TONE_DIM, "  %s:%u", file.text, line);
 	report_end();
+	if (c->whole)
+		say_whole(c->whole, other.text, denied);
 }
 
 static void say_change(void *ctx, const struct gain *change)
 {
+	struct comparing *c = ctx;
 	static const enum access all[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
 	struct span word[countof(all)];
 	size_t n = 0;
@@ -72,7 +101,9 @@ static void say_change(void *ctx, const struct gain *change)
 	for (size_t i = 0; i < countof(all); i++)
 		if (change->accesses & (unsigned)all[i])
 			word[n++] = span_str(access_name(all[i]));
-	say_text(ctx, change->gain, word, n, change->pattern, change->line);
+	c->whole = change->whole ? change : NULL;
+	say_text(c, change->gain, word, n, change->pattern, change->line);
+	c->whole = NULL;
 }
 
 static void say_cut(struct comparing *c)
@@ -554,8 +585,8 @@ int policy_diff(int argc, char **argv)
 		.text = "Says which roles, and which accounts, gain or lose what between two policies. Both are asked, with the code "
 			"that decides in the broker, wherever a rule of either speaks: so it shows what changes, not how the text does. "
 			"Of a role alone, {name} in a pattern stands for any value of a holder; of an account, its own values are put "
-			"in. Networks, limits, idle times, commands, what may be handed out, life-critical topics, how topics are recorded, "
-			"lock-outs, and channels shared between tenants are compared too.\n"
+			"in. A subscription is granted as a whole: one that is refused because a narrow deny meets it is shown, too. "
+			"Networks, limits, idle times, commands, what may be handed out, life-critical topics, how topics are recorded, lock-outs, and channels shared between tenants are compared too.\n"
 			"Exit code 0: the same for everybody; 1: different.",
 		.example = "pullcord policy diff /etc/pullcord/pullcord.policy new.policy --dir /etc/pullcord", OPTS(opt),
 	};

@@ -534,7 +534,8 @@ int policy_shadow(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "policy shadow", .operands = "[FILE]", .most = 1,
 		.text = "Puts the policy FILE on trial beside the one in force: a running broker asks both, about whoever is logged in, "
-			"whenever somebody publishes, subscribes or receives, and obeys the one in force alone. Where they answer differently it "
+			"whenever somebody publishes, subscribes or receives, and at the start about the subscriptions they have, and obeys the "
+			"one in force alone. Where they answer differently it "
 			"goes on record: at first sight, then how often, once a minute. The trial outlasts restarts, and its counts begin "
 			"anew when another policy comes into force.\n"
 			"Without FILE: who would gain or lose what, how often, when first and last, and by which rules, from the record; "

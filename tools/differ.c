@@ -24,9 +24,9 @@ struct run {
 	struct gain *found;
 	size_t n;
 	/* what is looked at */
-	bool gain;
+	bool gain, whole;               /* whole: wildcards are asked as such */
 	enum access access;
-	uint32_t line;
+	uint32_t line, denied;          /* that allows; of the last answer, that denied */
 	size_t tried;
 };
 
@@ -120,14 +120,14 @@ static bool imagine(const struct run *r, const struct shape *s, const struct ins
 	return true;
 }
 
-static bool allows(const struct run *r, unsigned which, const struct subject *who, const struct topic *t)
+static struct verdict answer(const struct run *r, unsigned which, const struct subject *who, const struct topic *t)
 {
 	CLEANUP(holder_close) struct holder *h = NULL;
 	const struct policy *p = r->d->policy[which];
 
-	if (!who)
-		return policy_decide(p, r->h[which], r->access, t).allow;
-	return policy_bind(p, who, &h) == OK && policy_decide(p, h, r->access, t).allow;
+	if (who)
+		(void)!policy_bind(p, who, &h);         /* nobody, who is denied, when there is no memory */
+	return policy_decide(p, who ? h : r->h[which], r->access, t);
 }
 
 static char separator(const struct run *r)
@@ -161,23 +161,34 @@ static bool topic_of(const struct run *r, const struct shape *s, const struct in
 }
 
 /* Allowed by the one that would give, not by the other. */
-static bool differs(const struct run *r, const struct shape *s, const struct instance *in, uint32_t n, bool hash)
+static bool differs(struct run *r, const struct shape *s, const struct instance *in, uint32_t n, bool hash)
 {
 	struct attribute attribute[2 * TOPIC_LEVELS_MAX];
 	char text[DIFFER_TEXT_MAX * 2];
+	struct verdict other;
 	struct subject who;
 	struct topic t;
 
 	if (!topic_of(r, s, in, n, hash, text, &t) || (r->any && !imagine(r, s, in, &who, attribute)))
 		return false;
-	return allows(r, r->gain, r->any ? &who : NULL, &t) && !allows(r, !r->gain, r->any ? &who : NULL, &t);
+	if (!answer(r, r->gain, r->any ? &who : NULL, &t).allow)
+		return false;
+	other = answer(r, !r->gain, r->any ? &who : NULL, &t);
+	r->denied = other.why == WHY_DENIED ? other.line : 0;
+	return !other.allow;
 }
 
 /* ---- what was found ---------------------------------------------------------------------------------------------- */
 
-static void put_change(struct run *r, const struct shape *s, const struct instance *in, uint32_t n, bool hash)
+static bool same_change(const struct gain *a, const struct gain *b)
 {
-	struct gain c = { .gain = r->gain, .accesses = r->access, .line = r->line };
+	return a->gain == b->gain && a->whole == b->whole && !((a->accesses | b->accesses) & (ACCESS_CONTROL | ACCESS_GRANT)) &&
+	       strcmp(a->pattern, b->pattern) == 0;
+}
+
+static void put_change(struct run *r, const struct shape *s, const struct instance *in, uint32_t n, bool hash, bool whole)
+{
+	struct gain c = { .gain = r->gain, .accesses = r->access, .line = r->line, .whole = whole, .denied = whole ? r->denied : 0 };
 	const char sign = separator(r);
 	size_t at = 0;
 
@@ -192,7 +203,7 @@ static void put_change(struct run *r, const struct shape *s, const struct instan
 	else
 		snprintf(c.pattern + at, sizeof(c.pattern) - at, "%s", hash ? "/#" : "");
 	for (size_t i = 0; i < r->n; i++)
-		if (r->found[i].gain == c.gain && !((r->found[i].accesses | c.accesses) & (ACCESS_CONTROL | ACCESS_GRANT)) && strcmp(r->found[i].pattern, c.pattern) == 0) {
+		if (same_change(&r->found[i], &c)) {
 			r->found[i].accesses |= c.accesses;
 			return;
 		}
@@ -201,7 +212,7 @@ static void put_change(struct run *r, const struct shape *s, const struct instan
 		r->found[r->n++] = c;
 }
 
-/* A '#' at every depth: as a whole when all of it differs, else each depth by itself. */
+/* A '#' at every depth: at once when all of it differs, else each depth by itself, and the subscription to the whole. */
 static bool try_depths(struct run *r, const struct shape *s, const struct instance *in)
 {
 	bool sub = r->access == ACCESS_SUBSCRIBE, hash[TOPIC_LEVELS_MAX + 1] = { false }, at[TOPIC_LEVELS_MAX + 1] = { false };
@@ -209,18 +220,19 @@ static bool try_depths(struct run *r, const struct shape *s, const struct instan
 
 	for (uint32_t n = s->n; n <= TOPIC_LEVELS_MAX; n++) {
 		at[n] = differs(r, s, in, n, false);
-		hash[n] = sub && n < TOPIC_LEVELS_MAX && differs(r, s, in, n, true);
 		all &= at[n];
 	}
-	if (sub ? hash[s->n] : all) {
-		put_change(r, s, in, s->n, true);
+	for (uint32_t n = s->n; sub && n < TOPIC_LEVELS_MAX && !(hash[n] = differs(r, s, in, n, true)); n++)
+		;
+	if (sub ? hash[s->n] && all : all) {
+		put_change(r, s, in, s->n, true, false);
 		return true;
 	}
 	for (uint32_t n = s->n; n <= TOPIC_LEVELS_MAX; n++) {
 		if (at[n])
-			put_change(r, s, in, n, false);
+			put_change(r, s, in, n, false, false);
 		if (hash[n])
-			put_change(r, s, in, n, true);
+			put_change(r, s, in, n, true, true);
 	}
 	return false;
 }
@@ -232,11 +244,16 @@ static bool try_instance(struct run *r, const struct shape *s, const struct inst
 		r->d->cut = true;
 		return false;
 	}
+	if (r->whole) {
+		if (differs(r, s, in, s->n, s->tail))
+			put_change(r, s, in, s->n, s->tail, true);
+		return true;
+	}
 	if (s->tail)
 		return try_depths(r, s, in);
 	if (!differs(r, s, in, s->n, false))
 		return false;
-	put_change(r, s, in, s->n, false);
+	put_change(r, s, in, s->n, false, false);
 	return true;
 }
 
@@ -273,6 +290,8 @@ static void fill_any(const struct run *r, const struct shape *s, struct instance
 		show_any(p, in->shown[i], sizeof(in->shown[i]));
 		if (p->word.n || (own && id.n))
 			snprintf(in->word[i], sizeof(in->word[i]), "%.*s", SPAN_FMT(p->word.n ? p->word : id));
+		else if (r->whole && !p->attribute[0].n)
+			strcpy(in->word[i], "+");
 		else
 			snprintf(in->word[i], sizeof(in->word[i]), "%s%c", r->d->fresh, own ? 'z' : 'a' + (int)i);
 	}
@@ -311,6 +330,8 @@ static bool fill_values(struct run *r, const struct shape *s, struct instance *i
 	if (!p->attribute[0].n) {
 		show_any(p, in->shown[i], sizeof(in->shown[i]));
 		snprintf(in->word[i], sizeof(in->word[i]), "%s%c", r->d->fresh, 'a' + (int)i);
+		if (r->whole)
+			strcpy(in->word[i], "+");
 		if (p->word.n)
 			snprintf(in->word[i], sizeof(in->word[i]), "%.*s", SPAN_FMT(p->word));
 		return fill_values(r, s, in, i + 1);
@@ -359,6 +380,24 @@ static bool speaks(const struct run *r, const struct policy *p, const struct lis
 	return l->effect == effect && l->accesses & (unsigned)r->access && holds(p, r->s, l);
 }
 
+static void try_whole(struct run *r, const struct shape *s)
+{
+	r->whole = true;
+	try_shape(r, s);
+	r->whole = false;
+}
+
+/* All of what a rule says to those whose values the deny asks for. */
+static void try_whole_of(struct run *r, const struct shape *mine, const struct shape *both)
+{
+	struct shape s = *mine;
+
+	for (uint32_t i = 0; i < s.n; i++)
+		if (s.at[i].attribute[0].n)
+			s.at[i] = both->at[i];
+	try_whole(r, &s);
+}
+
 static void try_rule(struct run *r, const struct listed *allow)
 {
 	const struct policy *other = r->d->policy[!r->gain];
@@ -368,14 +407,19 @@ static void try_rule(struct run *r, const struct listed *allow)
 	shape_read(allow, &mine);
 	if (try_shape(r, &mine))
 		return;
+	if (r->access == ACCESS_SUBSCRIBE)
+		try_whole(r, &mine);
 	for (uint32_t i = 0; i < policy_listed(other); i++) {
 		const struct listed l = policy_list(other, i);
 
 		if (!speaks(r, other, &l, EFFECT_DENY))
 			continue;
 		shape_read(&l, &theirs);
-		if (shape_meet(&mine, &theirs, &both))
-			try_shape(r, &both);
+		if (!shape_meet(&mine, &theirs, &both))
+			continue;
+		if (r->access == ACCESS_SUBSCRIBE && r->any)    /* values of one subject are tried each */
+			try_whole_of(r, &mine, &both);
+		try_shape(r, &both);
 	}
 }
 

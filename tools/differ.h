@@ -4,7 +4,8 @@
  * at every depth a '#' reaches; and, against a deny of the other policy, where the two patterns meet. Whatever topic is
  * allowed by one policy only, one of these is, too: a word no rule speaks of is matched by fewer rules than any other.
  * Of a role alone, {name} is a value nobody else has; of a subject, each of its values. Commands and what
- * may be handed out are looked at in the same way. A role that is bound to networks is held, unless an address is given
+ * may be handed out are looked at in the same way. A subscription is granted as a whole, so each is asked as a whole, too: with
+ * the '+' and '#' of its rule. A role that is bound to networks is held, unless an address is given
  * that lies in none of them. */
 #ifndef PULLCORD_DIFFER_H
 #define PULLCORD_DIFFER_H
@@ -17,8 +18,10 @@
 
 struct gain {
 	bool gain;
+	bool whole;                     /* the subscription to all of the pattern; single topics of it may differ in nothing */
 	unsigned accesses;              /* enum access bits */
 	uint32_t line;                  /* of the rule that allows: of the new policy for a gain, else of the old */
+	uint32_t denied;                /* of a whole one: the rule of the other policy that denies a part of it; 0: none does */
 	char pattern[DIFFER_TEXT_MAX];
 };
 

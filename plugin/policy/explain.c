@@ -218,8 +218,10 @@ static void tell_rule(struct teller *t, const struct rule *rule)
 	put_rule(t, rule);
 	if (!speaks)
 		put_fmt(&t->b, "fits, but does not speak of %s", access_name(t->access));
+	else if (fits && rule->effect == EFFECT_DENY)
+		put_str(&t->b, f.kind == FIT_YES ? "denies it" : "denies a part of it");
 	else if (fits)
-		put_str(&t->b, rule->effect == EFFECT_DENY ? "denies it" : "allows it");
+		put_str(&t->b, "allows it");
 	else
 		put_misfit(t, rule, &f);
 	tell(t, rule->line);
@@ -244,6 +246,16 @@ static void tell_rules(struct teller *t)
 
 /* ---- the verdict ------------------------------------------------------------------------------------------------- */
 
+static bool denies_part(struct teller *t, uint32_t line)
+{
+	const struct rules *r = &t->p->rules;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->rule[i].line == line)
+			return fit_rule(t, &r->rule[i]).kind != FIT_YES;
+	return false;
+}
+
 static void tell_verdict(struct teller *t, const struct verdict *v)
 {
 	begin(t);
@@ -259,7 +271,8 @@ static void tell_verdict(struct teller *t, const struct verdict *v)
 			put_fmt(&t->b, ", by %s%s", place(t, v->line).text, v->life_critical ? "; it is life-critical" : "");
 		break;
 	case WHY_DENIED:
-		put_fmt(&t->b, ": %s denies it, and deny beats allow", place(t, v->line).text);
+		put_fmt(&t->b, denies_part(t, v->line) ? ": %s denies a part of it, and a filter is granted whole or not at all"
+						       : ": %s denies it, and deny beats allow", place(t, v->line).text);
 		break;
 	case WHY_NO_RULE:
 		put_fmt(&t->b, ": no role of ");
@@ -362,31 +375,56 @@ static void tell_parts(struct teller *t)
 	}
 }
 
-static void tell_deny(struct teller *t, uint32_t line)
+/* The rule that would allow it, were there no deny; NULL: none would. */
+static const struct rule *would_do(struct teller *t)
 {
 	const struct rules *r = &t->p->rules;
-	const struct rule *deny = NULL, *allow = NULL;
-	struct fit f;
+
+	for (uint32_t i = 0; i < r->n; i++)
+		if (r->rule[i].effect == EFFECT_ALLOW && r->rule[i].accesses & (unsigned)t->access && holds(t->h, r->rule[i].role) &&
+		    fit_rule(t, &r->rule[i]).kind == FIT_YES)
+			return &r->rule[i];
+	return NULL;
+}
+
+static void tell_one_deny(struct teller *t, const struct rule *deny, bool whole)
+{
+	begin(t);
+	put_str(&t->b, place(t, deny->line).text);
+	if (!whole)
+		put_fmt(&t->b, " would have to say deny %s, which holds back single messages and no subscription; or it",
+			accesses_name(deny->accesses & ~(unsigned)ACCESS_SUBSCRIBE));
+	put_str(&t->b, " would have to be narrowed or go, or ");
+	put_name(&t->b, t->s->id);
+	put_fmt(&t->b, " lose role %.*s", SPAN_FMT(t->p->rules.role[deny->role].name));
+	tell(t, 0);
+}
+
+/* Every deny that stands in the way: without all of them it would be allowed, or not even then. */
+static void tell_denies(struct teller *t)
+{
+	const struct rules *r = &t->p->rules;
+	const struct rule *allow = would_do(t);
+	uint32_t found = 0;
 
 	for (uint32_t i = 0; i < r->n; i++) {
-		if (r->rule[i].line == line)
-			deny = &r->rule[i];
-		if (r->rule[i].effect != EFFECT_ALLOW || !(r->rule[i].accesses & (unsigned)t->access) ||
-		    !holds(t->h, r->rule[i].role))
+		const struct rule *rule = &r->rule[i];
+		struct fit f;
+
+		if (rule->effect != EFFECT_DENY || !(rule->accesses & (unsigned)t->access) || !holds(t->h, rule->role))
 			continue;
-		f = fit_rule(t, &r->rule[i]);
-		if (f.kind == FIT_YES && !allow)
-			allow = &r->rule[i];
+		f = fit_rule(t, rule);
+		if (applies(t, rule, &f) && found++ < EXPLAIN_HINTS_MAX)
+			tell_one_deny(t, rule, f.kind == FIT_YES);
 	}
-	must(deny);
 	begin(t);
-	put_fmt(&t->b, "%s would have to be narrowed or go, or ", place(t, line).text);
-	put_name(&t->b, t->s->id);
-	put_fmt(&t->b, " lose role %.*s; ", SPAN_FMT(r->role[deny->role].name));
+	if (found > EXPLAIN_HINTS_MAX)
+		put_fmt(&t->b, "so would %u more; ", found - EXPLAIN_HINTS_MAX);
+	put_str(&t->b, found > 1 ? "without all of them " : "without it ");
 	if (allow)
-		put_fmt(&t->b, "without it %s would allow it", place(t, allow->line).text);
+		put_fmt(&t->b, "%s would allow it", place(t, allow->line).text);
 	else
-		put_str(&t->b, "and even then no rule allows it");
+		put_str(&t->b, "no rule would allow it");
 	tell(t, 0);
 }
 
@@ -459,7 +497,7 @@ static void tell_change(struct teller *t, const struct verdict *v)
 		tell_foreign(t);
 		break;
 	case WHY_DENIED:
-		tell_deny(t, v->line);
+		tell_denies(t);
 		break;
 	case WHY_GRAMMAR:
 		tell_grammar(t);

@@ -51,6 +51,8 @@ static bool is_allowed(const struct policy *p, const struct rule *rule, unsigned
 	struct step step[TOPIC_LEVELS_MAX];
 	uint32_t n = policy_steps(p, rule, step);
 
+	for (uint32_t i = 0; i < n; i++)
+		step[i].attributes = UINT64_MAX;        /* a word may be anybody's value */
 	for (uint32_t i = 1; i <= p->rules.roles; i++)
 		for (size_t k = 0; k < countof(accesses); k++)
 			if (bits & (unsigned)accesses[k] &&
@@ -78,6 +80,70 @@ static bool lint_sense(const struct policy *p, const struct rule *rule, char tex
 	if (rule->effect == EFFECT_ALLOW || is_allowed(p, rule, rule->accesses))
 		return false;
 	snprintf(text, LINT_TEXT_MAX, "deny %s %.*s denies nothing: no role allows any of it", what, SPAN_FMT(rule->pattern));
+	return true;
+}
+
+/* ---- denies that cut whole subscriptions --------------------------------------------------------------------------- */
+
+/* A role that includes the rule's role, or is it: does one of what it brings allow more than the rule denies? */
+static uint32_t cuts_in(const struct policy *p, const struct rule *rule, const struct step *step, uint32_t n, uint32_t role)
+{
+	uint32_t with[RULES_REACH_MAX], line = 0;
+	bool its_own = false;
+
+	for (size_t i = rules_closure(&p->rules, role, NULL, with); i; i--) {
+		its_own |= with[i - 1] == rule->role;
+		line = line_first(line, trie_beyond(&p->trie, p->rules.role[with[i - 1]].root[EFFECT_ALLOW], step, n, ACCESS_SUBSCRIBE));
+	}
+	return its_own ? line : 0;
+}
+
+/* The rule whose whole subscriptions this deny refuses: one of its holders', else one of somebody who holds both roles. */
+static uint32_t cuts(const struct policy *p, const struct rule *rule, bool *together)
+{
+	const struct rules *r = &p->rules;
+	struct step step[TOPIC_LEVELS_MAX];
+	uint32_t n = policy_steps(p, rule, step), line = 0;
+
+	for (uint32_t i = 1; i <= r->roles; i++)
+		if (r->role[i].tenant == r->role[rule->role].tenant)
+			line = line_first(line, cuts_in(p, rule, step, n, i));
+	*together = line;
+	for (uint32_t i = 1; i <= r->roles && !*together && !rules_is_quarantine(r, rule->role); i++)
+		if (r->role[i].tenant == r->role[rule->role].tenant && !rules_is_quarantine(r, i))
+			line = line_first(line, trie_beyond(&p->trie, r->role[i].root[EFFECT_ALLOW], step, n, ACCESS_SUBSCRIBE));
+	return line;
+}
+
+static const struct rule *rule_at(const struct rules *r, uint32_t line)
+{
+	uint32_t low = 0, high = r->n;
+
+	while (low + 1 < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		*(r->rule[middle].line <= line ? &low : &high) = middle;
+	}
+	return &r->rule[low];
+}
+
+static bool lint_cut(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	const struct rule *allow;
+	bool together;
+	uint32_t line;
+
+	if (rule->effect != EFFECT_DENY || !(rule->accesses & ACCESS_SUBSCRIBE))
+		return false;
+	line = cuts(p, rule, &together);
+	if (!line)
+		return false;
+	allow = rule_at(&p->rules, line);
+	snprintf(text, LINT_TEXT_MAX, "deny %s %.*s refuses whoever subscribes to all of %.*s, which %s allows%s%.*s: a filter is granted "
+		 "whole or not at all; 'deny %s' would hold back this part alone", accesses_name(rule->accesses), SPAN_FMT(rule->pattern),
+		 SPAN_FMT(allow->pattern), place(p, line).text, together ? "" : " those who also hold ",
+		 together ? 0 : (int)p->rules.role[allow->role].name.n, (const char *)p->rules.role[allow->role].name.p,
+		 accesses_name(rule->accesses & ~(unsigned)ACCESS_SUBSCRIBE));
 	return true;
 }
 
@@ -240,7 +306,8 @@ static bool lint_rule(const struct policy *p, const struct rule *rule, char text
 		return false;
 	if (rule->effect == EFFECT_MARK && lint_mark(p, rule, text))
 		return true;
-	if (rule->effect <= EFFECT_DENY && (lint_sense(p, rule, text) || lint_width(rule, text) || lint_grants(p, rule, text)))
+	if (rule->effect <= EFFECT_DENY && (lint_sense(p, rule, text) || lint_cut(p, rule, text) || lint_width(rule, text) ||
+					    lint_grants(p, rule, text)))
 		return true;
 	return !(rule->accesses & (ACCESS_CONTROL | ACCESS_GRANT)) && lint_words(rule, text);
 }

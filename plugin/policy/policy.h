@@ -87,7 +87,8 @@ void policy_each_role(const struct policy *p, const struct span *held, size_t n,
 bool policy_rule_text(const struct policy *p, uint32_t line, char *out, size_t cap);
 void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
 /* What is allowed to stand there but probably was not meant: roles without rules; rules that repeat another, can never
- * allow anything because of a deny, or deny what nobody is allowed; subscriptions to more than one's own units, channels
+ * allow anything because of a deny, or deny what nobody is allowed; denies that refuse whole subscriptions for a part of them;
+ * subscriptions to more than one's own units, channels
  * or patients; words that look like a patient's number or name; marks on topics nobody may publish. A line whose comment
  * begins with "meant:" is believed. In order of lines. */
 void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);

@@ -183,3 +183,52 @@ uint32_t trie_meets(const struct trie *t, uint32_t root, const struct step *step
 						   step + 1, n - 1, a, held));
 	return line;
 }
+
+static uint32_t beyond(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a, bool wide);
+
+/* A word may be the value of any attribute. */
+static uint32_t beyond_word(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a, bool wide)
+{
+	const struct trie_node *at = &t->node[root];
+	uint32_t line = beyond(t, at->plus, step + 1, n - 1, a, true);
+
+	line = line_first(line, beyond(t, child(t, root, step->number), step + 1, n - 1, a, wide));
+	for (uint64_t m = at->attributes; m; m &= m - 1)
+		line = line_first(line, beyond(t, child(t, root, LABEL_ATTRIBUTE | (uint32_t)__builtin_ctzll(m)),
+					       step + 1, n - 1, a, wide));
+	return line;
+}
+
+static uint32_t beyond_any(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a, bool wide)
+{
+	uint32_t line = 0, skip = step->kind == STEP_HASH ? 0 : 1;
+
+	for (uint32_t c = t->node[root].first; c; c = t->node[c].next) {
+		bool wider = t->node[c].label == LABEL_PLUS && step->kind == STEP_ATTRIBUTE;
+
+		line = line_first(line, beyond(t, c, step + skip, n - skip, a, wide || wider));
+	}
+	return line;
+}
+
+static uint32_t beyond(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a, bool wide)
+{
+	const struct trie_node *at = &t->node[root];
+	bool tail = n && step->kind == STEP_HASH;
+	uint32_t line = 0;
+
+	if (!(at->accesses & (unsigned)a))
+		return 0;
+	if (wide || !tail)
+		line = t->node[at->hash].line[access_index(a)];
+	if (wide && (n == 0 || tail))
+		line = line_first(line, at->line[access_index(a)]);
+	if (n == 0 || (tail && !wide))
+		return line;
+	return line_first(line, (step->kind == STEP_WORD ? beyond_word : beyond_any)(t, root, step, n, a, wide));
+}
+
+uint32_t trie_beyond(const struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, enum access a)
+{
+	return beyond(t, root, pattern, n, a, false);
+}

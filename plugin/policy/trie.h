@@ -55,6 +55,11 @@ uint32_t trie_covers(const struct trie *t, uint32_t root, const struct step *ste
 uint32_t trie_meets(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a,
 		    uint64_t held);
 
+/* The least line of a rule that meets the pattern and reaches beyond it where somebody asks for all that the rule says: by
+ * a '+' or a '#' where the pattern says less. What only {attributes} leave open is asked for value by value, so it is not
+ * beyond. 0: none. Looks at every rule below a wide pattern. */
+uint32_t trie_beyond(const struct trie *t, uint32_t root, const struct step *pattern, uint32_t n, enum access a);
+
 /* The accesses of the most specific pattern that matches the topic: level by level from the left a word goes before '+',
  * and '+' before '#'. 0: none matches. */
 unsigned trie_closest(const struct trie *t, uint32_t root, const struct step *step, uint32_t n);

@@ -116,6 +116,24 @@ static void a_channel_taken_back_is_lost_by_its_guests(void **state)
 	free(text);
 }
 
+static void a_narrow_deny_costs_whole_subscriptions(void **state)
+{
+	static const char old[] = "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n",
+			  new[] = "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n  deny subscribe mercy/unit/+/alert/info/+\n";
+	char *text = diff(CMD_NO, old, new, "{\"id\":\"ana\",\"roles\":[\"nurse\"],\"attributes\":{\"unit\":[\"icu3\"]}}\n");
+
+	(void)state;
+	assert_non_null(strstr(text, "{\"role\":\"nurse\",\"change\":\"lost\",\"access\":[\"subscribe\"],"
+				     "\"pattern\":\"mercy/unit/{unit}/alert/+/+\""));
+	assert_non_null(strstr(text, "{\"user\":\"ana\",\"change\":\"lost\",\"access\":[\"subscribe\"],"
+				     "\"pattern\":\"mercy/unit/icu3/alert/+/+\""));
+	assert_non_null(strstr(text, "\"line\":3,\"whole\":true,\"denied_file\":"));
+	assert_non_null(strstr(text, "new.policy\",\"denied_line\":4}"));
+	assert_non_null(strstr(text, "{\"user\":\"ana\",\"change\":\"lost\",\"access\":[\"subscribe\",\"receive\"],"
+				     "\"pattern\":\"mercy/unit/icu3/alert/info/+\""));
+	free(text);
+}
+
 static void every_tenants_quarantine_is_compared(void **state)
 {
 	char *text = diff(CMD_NO, TOWN("", "", "a"), TOWN("", "", "b"), NULL);
@@ -158,6 +176,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_policy_is_the_same_as_itself),
+		cmocka_unit_test(a_narrow_deny_costs_whole_subscriptions),
 		cmocka_unit_test(another_lock_out_is_a_difference),
 		cmocka_unit_test(a_channel_taken_back_is_lost_by_its_guests),
 		cmocka_unit_test(every_tenants_quarantine_is_compared),

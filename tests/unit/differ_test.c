@@ -23,9 +23,13 @@ static void hear(void *ctx, const struct gain *c)
 
 	*(c->gain ? &h->gains : &h->losses) += 1;
 	if (h->n < sizeof(h->text))
-		h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, "%c%s%s%s %s %u\n", c->gain ? '+' : '-',
+		h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, "%c%s%s%s %s %u", c->gain ? '+' : '-',
 					 c->accesses & PUB ? "p" : "", c->accesses & SUB ? "s" : "", c->accesses & GET ? "r" : "",
 					 c->pattern, c->line);
+	if (c->whole && h->n < sizeof(h->text))
+		h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, " whole %u", c->denied);
+	if (h->n < sizeof(h->text))
+		h->n += (size_t)snprintf(h->text + h->n, sizeof(h->text) - h->n, "\n");
 }
 
 /* ---- tables -------------------------------------------------------------------------------------------------------- */
@@ -41,7 +45,17 @@ static const struct { const char *old, *new, *said; } rows[] = {
 	{ "allow publish mercy/#", "allow publish mercy/+", "-p mercy 3\n-p mercy/+/+ 3\n-p mercy/+/+/+ 3\n-p mercy/+/+/+/+ 3\n"
 	  "-p mercy/+/+/+/+/+ 3\n-p mercy/+/+/+/+/+/+ 3\n-p mercy/+/+/+/+/+/+/+ 3\n-p mercy/+/+/+/+/+/+/+/+ 3\n"
 	  "-p mercy/+/+/+/+/+/+/+/+/+ 3\n-p mercy/+/+/+/+/+/+/+/+/+/+ 3\n-p mercy/+/+/+/+/+/+/+/+/+/+/+ 3\n" },
-	{ "allow subscribe mercy/#", "allow subscribe mercy\nallow subscribe mercy/+/#", "-s mercy/# 3\n" },
+	{ "allow subscribe mercy/#", "allow subscribe mercy\nallow subscribe mercy/+/#", "-s mercy/# 3 whole 0\n" },
+	{ "allow subscribe mercy/+/+", "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/+",
+	  "-s mercy/+/+ 3 whole 4\n-sr mercy/icu/+ 3\n" },
+	{ "allow subscribe mercy/+/+", "allow subscribe mercy/+/+\ndeny receive mercy/icu/+", "-r mercy/icu/+ 3\n" },
+	{ "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/+", "allow subscribe mercy/+/+\ndeny receive mercy/icu/+",
+	  "+s mercy/+/+ 3 whole 4\n+s mercy/icu/+ 3\n" },
+	{ "allow subscribe mercy/#", "allow subscribe mercy/#\ndeny subscribe mercy/icu/x",
+	  "-s mercy/# 3 whole 4\n-sr mercy/icu/x 3\n" },
+	{ "allow subscribe mercy/{unit}/+/#", "allow subscribe mercy/{unit}/+/#\ndeny subscribe mercy/icu/x",
+	  "-s mercy/{unit=icu}/+/# 3 whole 4\n-sr mercy/{unit=icu}/x 3\n" },
+	{ "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/+", "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/x", "+sr mercy/icu/+ 3\n" },
 	{ "allow publish mercy/a/#", "allow publish mercy/a/#\ndeny publish mercy/+/x", "-p mercy/a/x 3\n" },
 	{ "allow publish mercy/{unit}/+", "allow publish mercy/{unit}/+\ndeny publish mercy/icu3/#", "-p mercy/{unit=icu3}/+ 3\n" },
 	{ "allow publish mercy/{unit}", "allow publish mercy/{unit}\ndeny publish mercy/{closed}", "-p mercy/{unit,closed} 3\n" },

@@ -29,7 +29,30 @@ static void an_explanation_names_rules_verdict_and_remedy(void **state)
 		  "7 role nurse, deny publish mercy/unit/all/broadcast: denies it\n"
 		  "8 role nurse, allow both mercy/user/{user}/inbox: level 2 is 'unit', not 'user'\n"
 		  "0 denied: ana may not publish to mercy/unit/all/broadcast: line 7 denies it, and deny beats allow\n"
-		  "0 line 7 would have to be narrowed or go, or ana lose role nurse; and even then no rule allows it\n" },
+		  "0 line 7 would have to be narrowed or go, or ana lose role nurse\n"
+		  "0 without it no rule would allow it\n" },
+		{ 1, SUB, "mercy/unit/#",
+		  "4 role nurse, allow subscribe mercy/unit/{unit}/alert/+/+: level 3 is '#', wider than what the rule says\n"
+		  "6 role nurse, allow both mercy/channel/{channel}/#: level 2 is 'unit', not 'channel'\n"
+		  "7 role nurse, deny publish mercy/unit/all/broadcast: fits, but does not speak of subscribe\n"
+		  "8 role nurse, allow both mercy/user/{user}/inbox: level 2 is 'unit', not 'user'\n"
+		  "9 role nurse, deny receive mercy/unit/+/alert/info/+: fits, but does not speak of subscribe\n"
+		  "12 role boss, allow both mercy/unit/#: allows it\n"
+		  "13 role boss, deny subscribe mercy/unit/{closed}/#: denies a part of it\n"
+		  "0 denied: bo may not subscribe to mercy/unit/#: line 13 denies a part of it, and a filter is granted whole or not "
+		  "at all\n"
+		  "0 line 13 would have to say deny receive, which holds back single messages and no subscription; or it would have "
+		  "to be narrowed or go, or bo lose role boss\n"
+		  "0 without it line 12 would allow it\n" },
+		{ 1, SUB, "mercy/unit/lab/x",
+		  "4 role nurse, allow subscribe mercy/unit/{unit}/alert/+/+: level 4 is 'x', not 'alert'\n"
+		  "6 role nurse, allow both mercy/channel/{channel}/#: level 2 is 'unit', not 'channel'\n"
+		  "8 role nurse, allow both mercy/user/{user}/inbox: level 2 is 'unit', not 'user'\n"
+		  "12 role boss, allow both mercy/unit/#: allows it\n"
+		  "13 role boss, deny subscribe mercy/unit/{closed}/#: denies it\n"
+		  "0 denied: bo may not subscribe to mercy/unit/lab/x: line 13 denies it, and deny beats allow\n"
+		  "0 line 13 would have to be narrowed or go, or bo lose role boss\n"
+		  "0 without it line 12 would allow it\n" },
 		{ 2, PUB, "mercy/unit/icu3/alert/high/nc2",
 		  "16 role box, allow publish mercy/unit/{unit}/alert/+/{device}: level 6 is 'nc2', not {device} of nc1\n"
 		  "0 denied: nc1 may not publish to mercy/unit/icu3/alert/high/nc2: no role of nc1 allows publish there\n"

@@ -101,8 +101,65 @@ static void lint_knows_what_reaches_too_far(void **state)
 			    "6 allow subscribe m/# reaches topics of every kind\n"
 			    "8 allow subscribe m/user/+/presence adds nothing: line 6 says it already\n"
 			    "9 allow subscribe m/unit/{unit}/# adds nothing: line 6 says it already\n"
+			    "10 deny subscribe m/unit/+/vitals/+ refuses whoever subscribes to all of m/#, which line 6 allows: a "
+			    "filter is granted whole or not at all; 'deny receive' would hold back this part alone\n"
 			    "13 allow subscribe m/unit/+/alert/high/+ reaches every unit; {unit} in its place would reach the "
 			    "holder's own\n");
+}
+
+static void lint_knows_denies_that_cut_whole_subscriptions(void **state)
+{
+	static const struct { const char *rules, *says; } row[] = {
+		{ "role a\n allow subscribe m/alert/+/+\n deny subscribe m/alert/icu/+\n",
+		  "4 deny subscribe m/alert/icu/+ refuses whoever subscribes to all of m/alert/+/+, which line 3 allows: a filter is "
+		  "granted whole or not at all; 'deny receive' would hold back this part alone\n" },
+		{ "role a\n allow both m/{unit}/+\n deny both m/{unit}/x\n", "'deny publish, receive' would hold back" },
+		{ "role a\n allow subscribe m/a/#\n deny subscribe m/a/{closed}/#\n", "4 deny subscribe m/a/{closed}/# refuses" },
+		{ "role a\n allow subscribe m/a/#\n deny subscribe m/a/+\n", "4 deny subscribe m/a/+ refuses" },
+		{ "role a\n allow subscribe m/a/#\n deny subscribe m/a\n", "4 deny subscribe m/a refuses" },
+		{ "role a\n allow subscribe m/a/{u}/+\n deny subscribe m/a/icu/x\n", "4 deny subscribe m/a/icu/x refuses" },
+		{ "role a includes b\n deny subscribe m/b/x\nrole b\n allow subscribe m/b/+\n", "which line 5 allows: a filter" },
+		{ "role a\n allow subscribe m/b/+\nrole b\n deny subscribe m/b/x\n",
+		  "which line 3 allows those who also hold a: a filter" },
+		/* nothing is cut */
+		{ "role a\n allow subscribe m/alert/+/+\n deny receive m/alert/icu/+\n", "" },
+		{ "role a\n allow subscribe m/alert/+/+\n deny publish m/alert/icu/+\n allow publish m/#\n", "" },
+		{ "role a\n allow subscribe m/unit/{unit}/alert/x\n deny subscribe m/unit/icu/#\n", "" },
+		{ "role a\n allow subscribe m/unit/{unit}/alert/+\n deny subscribe m/unit/{closed}/alert/+\n", "" },
+		{ "role a\n allow subscribe m/unit/{unit}/+\n deny subscribe m/unit/icu/#\n", "" },
+		{ "role a\n allow subscribe m/a/c/{u}\n deny subscribe m/+/c/icu/#\n", "" },
+		{ "role a\n allow publish m/+/+\n allow subscribe m/a/b\n deny both m/a/b\n", NULL },
+		{ "role a\n allow subscribe m/alert/+/+\n deny subscribe m/alert/icu/+ # meant: each unit by itself\n", "" },
+		{ "share channel c with n\nrole a\n allow subscribe m/channel/c/+\ntenant n\njoin channel c of m\nrole b\n allow subscribe n/b/x/y\n allow subscribe m/channel/c/x\n"
+		  " deny subscribe m/channel/c/{u}\n", "" },
+		{ "role a\n allow subscribe m/b/+\nquarantine\n allow subscribe m/b/x\n deny subscribe m/b/{user}\n", "" },
+	};
+	char text[256];
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		CLEANUP(policy_close) struct policy *p = NULL;
+		struct page page = { 0 };
+
+		snprintf(text, sizeof(text), "tenant m\n%s", row[i].rules);
+		p = load(span_str(text));
+		policy_lint(p, write_down, &page);
+		if (row[i].says && (*row[i].says ? !strstr(page.text, row[i].says) : *page.text != '\0'))
+			fail_msg("row %zu: %s", i, page.text);
+		if (!row[i].says && strstr(page.text, "whole"))
+			fail_msg("row %zu: %s", i, page.text);
+	}
+}
+
+static void a_word_may_be_somebodys_value(void **state)
+{
+	CLEANUP(policy_close) struct policy *p = load(SPAN_LIT("tenant m\nlife-critical m/unit/icu/alert\nrole a\n"
+		"  allow publish m/unit/{unit}/alert\n  deny publish m/unit/lab/alert\n"));
+	struct page page = { 0 };
+
+	(void)state;
+	policy_lint(p, write_down, &page);
+	assert_string_equal(page.text, "");
 }
 
 static void lint_knows_denies_and_roles_of_included_roles(void **state)
@@ -202,6 +259,8 @@ int main(void)
 		cmocka_unit_test(lint_finds_what_was_probably_not_meant),
 		cmocka_unit_test(lint_knows_lock_outs_that_keep_out_nobody_or_everybody),
 		cmocka_unit_test(lint_knows_what_reaches_too_far),
+		cmocka_unit_test(lint_knows_denies_that_cut_whole_subscriptions),
+		cmocka_unit_test(a_word_may_be_somebodys_value),
 		cmocka_unit_test(lint_knows_denies_and_roles_of_included_roles),
 		cmocka_unit_test(lint_knows_who_can_hand_out_anything),
 		cmocka_unit_test(lint_sees_people_in_topics),
