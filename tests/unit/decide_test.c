@@ -501,7 +501,7 @@ static void hear(void *ctx, uint32_t line, const char *text)
 
 	if (line && !t->allows && strstr(text, ": allows it"))
 		t->allows = line;
-	if (line && !t->denies && strstr(text, ": denies it"))
+	if (line && !t->denies && (strstr(text, ": denies it") || strstr(text, ": denies a part of it")))
 		t->denies = line;
 	if (!line && (strstr(text, "would (") || strstr(text, "would if") || strstr(text, "would be allowed if")))
 		snprintf(t->hint[t->hints++], sizeof(t->hint[0]), "%s", text);
