@@ -234,20 +234,6 @@ static enum err open_anomaly(const struct opening *o)
 	return anomaly_open(&limits, &o->g->anomaly);
 }
 
-/* What was changed while no broker ran, or just before one crashed, is still to be recorded; so is all there is when the
- * record is new. Once too often rather than never. */
-static enum err begin_journal(const struct opening *o)
-{
-	struct guard *g = o->g;
-	enum err e = directory_recorded(g->directory, &g->journal);
-
-	g->journal_marked = e == OK ? g->journal : UINT64_MAX;
-	if (e == ERR_NOT_FOUND && !o->is_first)
-		TRY(directory_journal(g->directory, &g->journal));      /* of before lines were marked */
-	g->journal_told = g->journal;
-	return OK;
-}
-
 static enum err open_all(struct opening *o)
 {
 	struct guard *g = o->g;
@@ -265,7 +251,7 @@ static enum err open_all(struct opening *o)
 	TRY(open_accounts(o));
 	TRY(open_record(o));
 	TRY(open_anomaly(o));
-	TRY(begin_journal(o));
+	TRY(guard_follow_begin(g, o->is_first));
 	TRY(tally_open(TALLY_DENIALS, put_on_record, g, &g->tally));
 	TRY(tally_open(TALLY_ARRIVALS, put_arrival, g, &g->arrivals));
 	TRY(digest_open(put_on_record, g, &g->digest));
@@ -450,7 +436,7 @@ static bool lost_something(const struct guard *g, struct session *s, bool kept)
 	return false;
 }
 
-static void renew(struct guard *g, struct session *s)
+void guard_renew(struct guard *g, struct session *s)
 {
 	CLEANUP(holder_close) struct holder *before = s->holder;
 	bool same_policy = s->bound == g->policies, kept;
@@ -465,7 +451,7 @@ static void renew(struct guard *g, struct session *s)
 void guard_refresh(struct guard *g, struct session *s)
 {
 	if (s->bound != g->policies || (s->until_us && s->until_us < INT64_MAX && s->until_us <= guard_real_us()))
-		renew(g, s);
+		guard_renew(g, s);
 }
 
 /* Rights that end by themselves do so at the latest here; a session that asks before sees to it itself. */
@@ -478,84 +464,17 @@ static void end_rights(struct guard *g)
 	g->until_us = INT64_MAX;
 	for (struct session *s = g->sessions.all; s; s = s->all_next) {
 		if (s->until_us && s->until_us <= now)
-			renew(g, s);
+			guard_renew(g, s);
 		if (s->until_us && s->until_us < g->until_us)
 			g->until_us = s->until_us;
 	}
 }
 
-static void record_change(struct guard *g, const struct change *c)
-{
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY, true, NULL);
-
-	h.party = c->party;
-	h.actor = c->id;
-	h.detail = c->party ? SPAN_LIT("the account was changed") :
-		   c->shadow ? SPAN_LIT("the shadow policy was changed") :
-		   c->fingerprint.n ? SPAN_LIT("the list of revoked certificates was changed") :
-				      SPAN_LIT("more was changed than the journal tells: any account may be");
-	record_push(g->record, &h);
-}
-
-/* Only those it concerns are looked at, when it says whom. */
-static struct session *next_concerned(struct guard *g, const struct change *c, struct session *after)
-{
-	struct session *s;
-
-	if (c->party)
-		return session_account(&g->sessions, c->party, c->id, after);
-	s = after ? after->all_next : g->sessions.all;
-	while (c->fingerprint.n && s && !span_eq(c->fingerprint, span(s->fingerprint, sizeof(s->fingerprint))))
-		s = s->all_next;
-	return s;
-}
-
-static void directory_changed(void *ctx, const struct change *c)
-{
-	struct guard *g = ctx;
-	struct session *s = NULL;
-
-	record_change(g, c);
-	if (!c->party && !c->fingerprint.n && control_shadow(g->control) != OK)
-		log_say(EV_SHADOW_REFUSED, KV_STR("reason", err_text(ERR_FULL)));
-	if (c->shadow)
-		return;
-	while ((s = next_concerned(g, c, s)))
-		renew(g, s);
-	if (c->party)
-		retained_follow(g, c->party, c->id);
-}
-
-static void say_trouble(enum log_event ev, enum err now, enum err *was)
+void guard_say_trouble(enum log_event ev, enum err now, enum err *was)
 {
 	if (now != *was)
 		log_say(ev, KV_STR("state", err_name(now)));
 	*was = now;
-}
-
-/* Not to be read for a moment: tried again at the next tick, so that no change is missed. Damaged: any may have changed,
- * and directory_changes() said so. */
-static void follow_directory(struct guard *g)
-{
-	enum err e;
-
-	if (!directory_moved(g->directory))
-		return;
-	e = directory_changes(g->directory, &g->journal, directory_changed, g);
-	if (e == ERR_CORRUPT)
-		log_say(EV_JOURNAL_DAMAGED, KV_NUM("line", g->journal));
-	else
-		say_trouble(EV_DIRECTORY_FAILED, e, &g->directory_was);
-	if (g->journal_told != g->journal)
-		g->journal_ticket = record_ticket(g->record);
-	g->journal_told = g->journal;
-}
-
-static void mark_recorded(struct guard *g)
-{
-	if (g->journal_marked != g->journal_told && record_settled(g->record, g->journal_ticket) &&
-	    control_recorded(g->control, g->journal_told) == OK)
-		g->journal_marked = g->journal_told;
 }
 
 /* ---- reloading ---- */
@@ -805,7 +724,7 @@ static void tend_sessions(struct guard *g, bool idle_too)
 		if (s->state != SESSION_LIVE)
 			continue;
 		if (s->bound != g->policies && rebinding++ < REBIND_SESSIONS)
-			renew(g, s);
+			guard_renew(g, s);
 		if (s->kick) {
 			end_session(g, s, s->unread ? "its account cannot be read" :
 					  find_denial(g, s) == OK ? "its certificate is revoked" : "lost a right it was using");
@@ -895,11 +814,11 @@ static void watch_threads(struct guard *g)
 		log_say(EV_HISTORY_KEYS_REFUSED, KV_STR("file", "history.mdb-keys"),
 			KV_NUM("keys", history_keys_refused(g->history) - g->keys_refused_was));
 	g->keys_refused_was = history_keys_refused(g->history);
-	say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
-	say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
-	say_trouble(EV_LOCK_NOT_KEPT, locks_trouble(g->locks), &g->locks_was);
+	guard_say_trouble(EV_HISTORY_FAILED, history_trouble(g->history), &g->history_was);
+	guard_say_trouble(EV_OWNER_NOT_KEPT, owners_trouble(g->owners), &g->owners_was);
+	guard_say_trouble(EV_LOCK_NOT_KEPT, locks_trouble(g->locks), &g->locks_was);
 	watch_witnesses(g);
-	say_trouble(EV_EDITION_NOT_KEPT, control_trouble(g->control), &g->control_was);
+	guard_say_trouble(EV_EDITION_NOT_KEPT, control_trouble(g->control), &g->control_was);
 }
 
 void guard_tick(struct guard *g)
@@ -911,7 +830,7 @@ void guard_tick(struct guard *g)
 	g->ticks++;
 	g->reloading = false;
 	g->second = second;
-	follow_directory(g);    /* what is done is in force before it is answered */
+	guard_follow(g);    /* what is done is in force before it is answered */
 	guard_control_tick(g, done);
 	end_rights(g);
 	retained_tick(g);
@@ -932,7 +851,7 @@ void guard_tick(struct guard *g)
 	history_expire(g->history, guard_real_us());
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
 	publish_checkpoint(g);
-	mark_recorded(g);
+	guard_follow_mark(g);
 	watch_threads(g);
 	watch_files(g);
 	metrics_tick(g);

@@ -8,6 +8,7 @@
  *     asks.c    reading back what was kept      guard_ask()
  *     notice.c  what is odd about all that?     guard_notice_tick(): alerts for operators
  *     metrics.c how are we?                     counted there, told here
+ *     follow.c  what is changed in the directory
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
@@ -23,6 +24,7 @@
 #include "freshness.h"
 #include "history.h"
 #include "locks.h"
+#include "log.h"
 #include "owners.h"
 #include "password.h"
 #include "record.h"
@@ -222,6 +224,10 @@ enum err guard_bind(struct guard *g, const struct account *a, const char *addres
 		    int64_t *until_us) MUST_USE;
 /* To be called before a session's rights are asked for: some may have ended since, or be those of an earlier policy. */
 void guard_refresh(struct guard *g, struct session *s);
+/* What it holds has changed: rights it uses and lost end it. */
+void guard_renew(struct guard *g, struct session *s);
+/* In the log, when it is another than it was. */
+void guard_say_trouble(enum log_event ev, enum err now, enum err *was);
 /* Puts another policy in force; takes it. `detail` is for the record. Sessions are bound to it before they are asked
  * about next, and a few in each tick. */
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
@@ -241,6 +247,15 @@ bool guard_may_read(struct guard *g, struct session *s, const char *topic, struc
 
 /* Answers what was looked up meanwhile, a page or two at a time. */
 void guard_ask_tick(struct guard *g);
+
+/* ---- follow.c ---- */
+
+/* From which change on they are to be put on record. */
+enum err guard_follow_begin(struct guard *g, bool record_is_new) MUST_USE;
+/* What was changed since, by whomever, is in force and put on record. */
+void guard_follow(struct guard *g);
+/* Once a second: what is durable there is so marked in the directory. */
+void guard_follow_mark(struct guard *g);
 
 /* ---- notice.c ---- */
 
