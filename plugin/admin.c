@@ -168,12 +168,20 @@ static enum err commit(struct work *w)
 	return e;
 }
 
+const char *admin_name(const struct admin *a, char out[ADMIN_NAME])
+{
+	snprintf(out, ADMIN_NAME, "%s:%s", party_noun(a->party), a->id);
+	return out;
+}
+
 static void begin(struct work *w)
 {
 	enum err e = directory_begin(w->a->directory, &w->b);
 
 	if (e != OK)
 		work_fail_err(w, e, "write the directory");
+	else
+		batch_by(w->b, span_str(admin_name(w->a, w->name)));
 }
 
 /* What one command tells of itself is kept only when it came to pass. */

@@ -67,6 +67,9 @@ struct admin {
 	bool shadow_changed;        /* in the directory */
 };
 
+/* In whose name it changes the directory: "user:root". */
+#define ADMIN_NAME (WORD_BYTES_MAX + 8)
+const char *admin_name(const struct admin *a, char out[ADMIN_NAME]);
 /* The answer as JSON text, a block of its own; NULL: no memory. */
 char *admin_run(struct admin *a, struct span payload);
 void admin_notes_free(struct admin_note **n);

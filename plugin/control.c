@@ -10,6 +10,7 @@
 #include "crypt.h"
 #include "edition.h"
 #include "policy_file.h"
+#include "seen.h"
 #include "whole.h"
 
 enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE, WORK_RECORDED };
@@ -238,7 +239,8 @@ static void recorded(struct control *c, const struct job *j)
 	uint64_t line;
 
 	memcpy(&line, j->payload, sizeof(line));
-	(void)!directory_mark_recorded(c->directory, line);
+	if (directory_mark_recorded(c->directory, line) == OK)
+		(void)!seen_write(c->dir, c->directory, line);
 }
 
 static void (*const works[])(struct control *c, const struct job *j) = {

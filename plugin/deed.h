@@ -13,6 +13,7 @@ struct work {
 	struct holder *holder;      /* of who asks */
 	char tenant[WORD_BYTES_MAX + 1];    /* theirs: no other's accounts are seen */
 	struct batch *b;            /* of commands that change */
+	char name[ADMIN_NAME];      /* whose changes they are */
 	struct reply *r;
 	int64_t since_us, cpu_us;   /* when its commands began: a clock, and what the thread had used */
 	struct draft draft;

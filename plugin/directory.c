@@ -1,5 +1,6 @@
 #include "directory_inside.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "crypt.h"
@@ -12,6 +13,7 @@
 
 #define DENIAL_BYTES_MAX 512
 #define DENIAL_TEXT 192
+#define SHADOW_TEXT 64
 
 #define LOCK_BYTES_MAX 256
 #define LOCK_SEEN_US (2 * 86400 * INT64_C(1000000))     /* who is about is seen once a day */
@@ -153,6 +155,16 @@ void directory_close(struct directory **d)
 		crypt_wipe(&(*d)->patients, sizeof((*d)->patients));
 	}
 	free_cleanup(d);
+}
+
+void directory_by(struct directory *d, struct span by)
+{
+	must(span_text(span(by.p, by.n < DIRECTORY_BY_MAX ? by.n : DIRECTORY_BY_MAX), d->by, sizeof(d->by)));
+}
+
+void batch_by(struct batch *b, struct span by)
+{
+	b->by = by;
 }
 
 const struct patients *directory_patients(const struct directory *d)
@@ -356,6 +368,7 @@ enum err directory_begin(struct directory *d, struct batch **out)
 		return ERR_FULL;
 	b->d = d;
 	b->tight = store_tight(d->store);
+	b->by = span_str(d->by);
 	TRY(txn_begin_write(d->store, &b->t));
 	*out = b;
 	b = NULL;
@@ -598,12 +611,33 @@ enum err batch_edition(struct batch *b, const struct edition *e, uint64_t *numbe
 	return editions_trim(b->t);
 }
 
+static const char *shadow_text(const struct edition *e, char out[SHADOW_TEXT])
+{
+	char hex[33];
+
+	hex_encode(span(e->hash, 16), hex);
+	snprintf(out, SHADOW_TEXT, "shadow policy %s", hex);
+	return out;
+}
+
+static void tell_shadow(struct batch *b, const struct edition *e)
+{
+	CLEANUP(edition_clear) struct edition was = { 0 };
+	char before[SHADOW_TEXT] = "", after[SHADOW_TEXT] = "";
+	struct span sealed;
+
+	if (txn_get(b->t, CHECK, shadow_key, &sealed) == OK && open_edition(b->d, CHECK, shadow_key, sealed, &was) == OK)
+		(void)shadow_text(&was, before);
+	delta_line(before, e ? shadow_text(e, after) : "", &b->delta);
+}
+
 enum err batch_shadow(struct batch *b, const struct edition *e)
 {
 	if (e && !edition_fits(e))
 		return ERR_TOO_LARGE;
 	if (e && b->tight)
 		return ERR_FULL;
+	tell_shadow(b, e);
 	TRY(e ? put_edition(b, e, CHECK, shadow_key) : txn_del(b->t, CHECK, shadow_key));
 	return journal_shadow(b);
 }

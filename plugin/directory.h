@@ -11,6 +11,7 @@
 #include "err.h"
 
 #define DIRECTORY_CLIENTS_MAX 1024      /* client ids of one person: nobody fills the store with names of terminals */
+#define DIRECTORY_BY_MAX 140            /* bytes */
 #define DIRECTORY_JOURNAL_MAX 65536     /* lines */
 #define DIRECTORY_MAP_BYTES (64u << 20) /* about 100,000 accounts; reserved on disk when the file is made */
 #define DIRECTORY_MIB_MAX 65536         /* room that may be asked for */
@@ -24,6 +25,8 @@ enum err directory_open(const char *path, const uint8_t root[32], bool read_only
 enum err directory_open_room(const char *path, const uint8_t root[32], size_t bytes, struct directory **out) MUST_USE;
 void directory_close(struct directory **d);
 
+/* Who changes it from here on through this handle, for the journal: "os:ana as os:root". Copies, cut. */
+void directory_by(struct directory *d, struct span by);
 /* What stands for patients in what is put on record. Borrows. */
 const struct patients *directory_patients(const struct directory *d);
 
@@ -122,6 +125,8 @@ enum err directory_shadow(struct directory *d, struct edition *out) MUST_USE;
  * can only be aborted. */
 struct batch;
 enum err directory_begin(struct directory *d, struct batch **out) MUST_USE;
+/* In whose name the changes of this batch are, when not the handle's; borrows. */
+void batch_by(struct batch *b, struct span by);
 enum err batch_find(struct batch *b, Pullcord__V1__Party party, struct span id, struct account **out) MUST_USE;
 enum err batch_save(struct batch *b, const struct account *a, bool create) MUST_USE;
 enum err batch_remove(struct batch *b, Pullcord__V1__Party party, struct span id) MUST_USE;
@@ -145,12 +150,14 @@ uint64_t directory_generation(const struct directory *d);
 /* Was anything committed since the last directory_changes()? Memory only; of one thread, the one that calls that. */
 bool directory_moved(const struct directory *d);
 
-/* An account, or with a fingerprint a certificate, or the policy on trial. All empty: more than the journal remembers, so
- * it may be any. */
+/* An account, or with a fingerprint a certificate, or the policy on trial. None of these: more than the journal remembers, so
+ * it may be any; `replaced`: because the file is an older one, or another. */
 struct change {
 	Pullcord__V1__Party party;
 	struct span id, fingerprint;
-	bool shadow;
+	bool shadow, replaced;
+	struct span by, delta;      /* who, and what went and came (delta.h); empty: not told */
+	int64_t at_us;              /* when; 0: not told */
 };
 /* Changes after journal line *since (0: none read yet), which is moved to the last line; one may be named more than
  * once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines. Who is further behind, or ahead of it (the file was
@@ -158,6 +165,8 @@ struct change {
  * after all the others were told. After any other error nothing counts as seen: directory_moved() stays true. */
 enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(void *ctx, const struct change *c),
 			   void *ctx) MUST_USE;
+/* The SHA-256 of a line as it lies there, by which the file is told from another. ERR_NOT_FOUND: there is no such line. */
+enum err directory_line(struct directory *d, uint64_t line, uint8_t out[32]) MUST_USE;
 /* The last line there is; 0: none. What is up to it need not be readable. */
 enum err directory_journal(struct directory *d, uint64_t *last) MUST_USE;
 /* Up to which line the changes are on record, as it was marked last; ERR_NOT_FOUND: never. */

@@ -8,7 +8,8 @@
 #include "topic.h"
 #include "vault.h"
 
-#define SMALL_MAX 128           /* bytes of a binding or journal line, before it is sealed */
+#define SMALL_MAX 128           /* bytes of a binding, before it is sealed */
+#define JOURNAL_BYTES_MAX (SMALL_MAX + DIRECTORY_BY_MAX + DELTA_MAX)       /* the same of a line of the journal */
 
 enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, TABLES };
 
@@ -17,6 +18,7 @@ struct directory {
 	struct vault vault;
 	struct patients patients;
 	uint64_t seen;              /* the last commit directory_changes() told all of */
+	char by[DIRECTORY_BY_MAX + 1];
 	size_t tables;              /* fewer than TABLES: read-only, of before there were the others */
 };
 
@@ -25,6 +27,7 @@ struct batch {
 	struct txn *t;
 	bool tight;
 	struct delta delta;         /* of the last change */
+	struct span by;
 };
 
 /* Party and id of an account. */

@@ -1,29 +1,57 @@
+#include <poll.h>
+#include <stdio.h>
+
 #include "guard.h"
 #include "retained.h"
+#include "seen.h"
+
+#define MARK_AT_END_US (2 * INT64_C(1000000))
 
 /* What was changed while no broker ran, or just before one crashed, is still to be recorded; so is all there is when the
  * record is new. Once too often rather than never. */
 enum err guard_follow_begin(struct guard *g, bool record_is_new)
 {
 	enum err e = directory_recorded(g->directory, &g->journal);
+	uint64_t last;
 
-	g->journal_marked = e == OK ? g->journal : UINT64_MAX;
+	TRY(directory_journal(g->directory, &last));
+	g->directory_replaced = seen_is_another(g->dir, g->directory, last);
+	g->journal_marked = e == OK && !g->directory_replaced ? g->journal : UINT64_MAX;
 	if (e == ERR_NOT_FOUND && !record_is_new)
-		TRY(directory_journal(g->directory, &g->journal));      /* of before lines were marked */
+		g->journal = last;      /* of before lines were marked */
 	g->journal_told = g->journal;
 	return OK;
 }
 
+/* What was changed; who did it stands beside it. */
+static const char *what_changed(const struct change *c)
+{
+	if (c->party)
+		return "the account was changed";
+	if (c->shadow)
+		return "the shadow policy was changed";
+	if (c->fingerprint.n)
+		return "the list of revoked certificates was changed";
+	return c->replaced ? "the directory is an older one, or another, put in its place: any account may be changed"
+			   : "more was changed than the journal tells: any account may be";
+}
+
+/* By the clock of whoever changed it: the journal says when that was, not when it was found. */
 static void record_change(struct guard *g, const struct change *c)
 {
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY, true, NULL);
+	char detail[160];
 
+	if (c->at_us) {
+		h.at_us = c->at_us;
+		h.mono_us = 0;
+	}
+	snprintf(detail, sizeof(detail), "%s%s", what_changed(c), c->by.n ? "" : ", by whom is not known");
 	h.party = c->party;
 	h.actor = c->id;
-	h.detail = c->party ? SPAN_LIT("the account was changed") :
-		   c->shadow ? SPAN_LIT("the shadow policy was changed") :
-		   c->fingerprint.n ? SPAN_LIT("the list of revoked certificates was changed") :
-				      SPAN_LIT("more was changed than the journal tells: any account may be");
+	h.by = c->by;
+	h.change = c->delta;
+	h.detail = span_str(detail);
 	record_push(g->record, &h);
 }
 
@@ -62,6 +90,9 @@ void guard_follow(struct guard *g)
 {
 	enum err e;
 
+	if (g->directory_replaced)
+		record_change(g, &(struct change){ .replaced = true });
+	g->directory_replaced = false;
 	if (!directory_moved(g->directory))
 		return;
 	e = directory_changes(g->directory, &g->journal, directory_changed, g);
@@ -79,4 +110,16 @@ void guard_follow_mark(struct guard *g)
 	if (g->journal_marked != g->journal_told && record_settled(g->record, g->journal_ticket) &&
 	    control_recorded(g->control, g->journal_told) == OK)
 		g->journal_marked = g->journal_told;
+}
+
+void guard_follow_end(struct guard *g)
+{
+	const int64_t end_us = guard_mono_us() + MARK_AT_END_US;
+
+	if (!g->record || !g->directory || g->journal_marked == g->journal_told)
+		return;
+	while (!record_settled(g->record, g->journal_ticket) && !record_stopped(g->record) && guard_mono_us() < end_us)
+		poll(NULL, 0, 1);
+	if (record_settled(g->record, g->journal_ticket) && directory_mark_recorded(g->directory, g->journal_told) == OK)
+		(void)!seen_write(g->dir, g->directory, g->journal_told);
 }

@@ -331,6 +331,7 @@ void guard_close(struct guard **gp)
 	tally_close(&g->tally);
 	if (g->record)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
+	guard_follow_end(g);
 	password_close(&g->passwords);
 	history_close(&g->history);
 	record_close(&g->record);

@@ -117,6 +117,7 @@ struct guard {
 	struct control_result *unanswered;  /* done, but not yet on durable record */
 	uint64_t ticks;                 /* so far, from 1 */
 	uint64_t journal, checkpoint;
+	bool directory_replaced;        /* since the broker ran last; not yet on record */
 	uint64_t journal_told, journal_ticket;  /* the last line of the journal that was put on record, and its ticket there */
 	uint64_t journal_marked;        /* the last that the directory was told so of */
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
@@ -256,6 +257,8 @@ enum err guard_follow_begin(struct guard *g, bool record_is_new) MUST_USE;
 void guard_follow(struct guard *g);
 /* Once a second: what is durable there is so marked in the directory. */
 void guard_follow_mark(struct guard *g);
+/* The same before all is closed: waits for it, but not for long. */
+void guard_follow_end(struct guard *g);
 
 /* ---- notice.c ---- */
 

@@ -1,5 +1,6 @@
 #include "directory_inside.h"
 
+#include "clock.h"
 #include "directory.pb-c.h"
 
 #define JOURNAL_TIGHT 1024      /* lines kept when there is no room */
@@ -28,7 +29,8 @@ static uint64_t journal_keep(bool tight)
 
 static enum err journal_line(struct batch *b, Pullcord__V1__AccountChange *m)
 {
-	uint8_t raw[SMALL_MAX];
+	uint8_t raw[JOURNAL_BYTES_MAX];
+	char by[DIRECTORY_BY_MAX + 1], change[DELTA_MAX + 1];
 	struct span at, unused;
 	struct key64 line;
 	uint64_t last = 0;
@@ -39,6 +41,10 @@ static enum err journal_line(struct batch *b, Pullcord__V1__AccountChange *m)
 	else if (e != ERR_NOT_FOUND)
 		return e;
 	line = key64(last + 1);
+	must(span_text(b->by, by, sizeof(by)) && span_text(delta_span(&b->delta), change, sizeof(change)));
+	m->by = by;
+	m->change = change;
+	m->at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	must(pullcord__v1__account_change__get_packed_size(m) <= sizeof(raw));
 	TRY(put_sealed(b->d, b->t, JOURNAL, key64_span(&line), span(raw, pullcord__v1__account_change__pack(m, raw))));
 	return journal_trim(b->t, last + 1, journal_keep(b->tight));
@@ -80,7 +86,7 @@ static void change_free(Pullcord__V1__AccountChange **m)
 
 static enum err open_line(struct directory *d, struct span line, struct span sealed, Pullcord__V1__AccountChange **out)
 {
-	uint8_t raw[SMALL_MAX];
+	uint8_t raw[JOURNAL_BYTES_MAX];
 
 	if (sealed.n > sizeof(raw) + VAULT_EXTRA)
 		return ERR_CORRUPT;
@@ -112,6 +118,18 @@ enum err directory_journal(struct directory *d, uint64_t *last)
 
 	TRY(txn_begin_read(d->store, &t));
 	return journal_ends(t, &first, last);
+}
+
+enum err directory_line(struct directory *d, uint64_t line, uint8_t out[32])
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct key64 key = key64(line);
+	struct span sealed;
+
+	TRY(txn_begin_read(d->store, &t));
+	TRY(txn_get(t, JOURNAL, key64_span(&key), &sealed));
+	SHA256(out, sealed);
+	return OK;
 }
 
 enum err directory_recorded(struct directory *d, uint64_t *line)
@@ -151,8 +169,11 @@ static enum err tell_changes(struct directory *d, struct txn *t, uint64_t *since
 		CLEANUP(change_free) Pullcord__V1__AccountChange *m = NULL;
 
 		if (open_line(d, at, sealed, &m) == OK)
-			visit(ctx, &(struct change){ (Pullcord__V1__Party)m->party, span_str(m->id),
-						     span(m->fingerprint.data, m->fingerprint.len), m->shadow });
+			visit(ctx, &(struct change){
+				.party = (Pullcord__V1__Party)m->party, .id = span_str(m->id), .shadow = m->shadow,
+				.fingerprint = span(m->fingerprint.data, m->fingerprint.len),
+				.by = span_str(m->by), .delta = span_str(m->change), .at_us = (int64_t)m->at_us,
+			});
 		else
 			damage = ERR_CORRUPT;
 		*since = key64_value(at);
@@ -167,7 +188,7 @@ static enum err changes(struct directory *d, struct txn *t, uint64_t *since,
 
 	TRY(journal_ends(t, &first, &last));
 	if (*since > last || (last > 0 && *since + 1 < first)) {
-		visit(ctx, &(struct change){ 0 });
+		visit(ctx, &(struct change){ .replaced = *since > last });
 		*since = last;
 		return OK;
 	}

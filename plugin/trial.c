@@ -54,7 +54,10 @@ static bool keep(struct work *w, const struct edition *e)
 {
 	CLEANUP(batch_abort) struct batch *b = NULL;
 	enum err err = directory_begin(w->a->directory, &b);
+	char name[ADMIN_NAME];
 
+	if (err == OK)
+		batch_by(b, span_str(admin_name(w->a, name)));
 	if (err == OK)
 		err = batch_shadow(b, e);
 	if (err == OK)

@@ -121,8 +121,13 @@ bool criteria_topic(const struct criteria *c, struct span topic)
 /* Somebody did it, or got it. Of who got it the record does not say what they are. */
 static bool is_by(const Pullcord__V1__AuditEvent *e, const char *id, Pullcord__V1__Party party)
 {
+	struct span left = span_str(e->by), name;
+
 	if (strcmp(e->actor, id) == 0 && (e->party == party || e->party == PULLCORD__V1__PARTY__PARTY_NONE))
 		return true;
+	while (event_by_next(&left, &name))
+		if (party == PULLCORD__V1__PARTY__PARTY_USER && span_is(name, id))
+			return true;
 	for (size_t i = 0; i < e->n_recipient; i++)
 		if (strcmp(e->recipient[i]->actor, id) == 0)
 			return true;

@@ -74,6 +74,21 @@ const char *event_why(const Pullcord__V1__AuditEvent *e)
 	return by_policy && e->outcome && e->why < WHY_COUNT ? why_text((enum why)e->why) : NULL;
 }
 
+bool event_by_next(struct span *left, struct span *name)
+{
+	static const char as[] = " as ";
+	const size_t as_n = sizeof(as) - 1;
+	const uint8_t *at = left->n ? memmem(left->p, left->n, as, as_n) : NULL;
+
+	if (!left->n)
+		return false;
+	*name = span(left->p, at ? (size_t)(at - left->p) : left->n);
+	*left = at ? span(at + as_n, left->n - name->n - as_n) : span(NULL, 0);
+	if (name->n > 5 && memcmp(name->p, "user:", 5) == 0)
+		*name = span(name->p + 5, name->n - 5);
+	return true;
+}
+
 static void say_one(const char *actor, const char *client)
 {
 	report_say(TONE_STRONG, "%s", *actor ? actor : *client ? "-" : "");
@@ -173,6 +188,8 @@ static void say_change(const Pullcord__V1__AuditEvent *e)
 	struct span left = span_str(e->change), line;
 	const char *sep = "  ";
 
+	if (*e->by)
+		report_say(TONE_STRONG, " by %s", e->by);
 	while (delta_next(&left, &line)) {
 		report_say(TONE_DIM, "%s", sep);
 		report_span(line.n && line.p[0] == '-' ? TONE_WARN : line.n && line.p[0] == '+' ? TONE_GOOD : TONE_DIM, line);
@@ -229,7 +246,7 @@ struct changes {
 	size_t wents, cames;
 };
 
-static size_t change_cells(const Pullcord__V1__AuditEvent *e, struct changes *c, struct cell cell[3])
+static size_t change_cells(const Pullcord__V1__AuditEvent *e, struct changes *c, struct cell cell[4])
 {
 	struct span left = span_str(e->change), line;
 
@@ -247,8 +264,9 @@ static size_t change_cells(const Pullcord__V1__AuditEvent *e, struct changes *c,
 	}
 	cell[0] = CELL_WORDS("went", c->went, c->wents);
 	cell[1] = CELL_WORDS("came", c->came, c->cames);
-	cell[2] = CELL_SPAN("change_cut", c->cut);
-	return !*e->change ? 0 : c->cut.n ? 3 : 2;
+	cell[2] = *e->by ? CELL_STR("by", e->by) : CELL_NULL("by");
+	cell[3] = CELL_SPAN("change_cut", c->cut);
+	return c->cut.n ? 4 : *e->change || *e->by ? 3 : 0;
 }
 
 /* `show` gets what is to be said. */
@@ -280,9 +298,9 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
 		e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER ? CELL_STR("basis", EVENT_BASIS) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
-		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
+		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};
-	size_t n = countof(cell) - 9;
+	size_t n = countof(cell) - 10;
 
 	n += shadow_cells(e, cell + n);
 	n += change_cells(e, &changes, cell + n);

@@ -19,6 +19,10 @@ const char *event_why(const Pullcord__V1__AuditEvent *e);
 const char *event_type_word(int n);
 const char *event_outcome_word(int n);
 
+/* Those who changed what the entry is about, one after another: "root" of "user:root", "os:ana" and "os:root" of "os:ana as
+ * os:root". *left begins as event.by. */
+bool event_by_next(struct span *left, struct span *name);
+
 /* One line, or one JSON object. `e` is NULL for a control entry. */
 void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e);
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "delta.h"
+#include "event.h"
 #include "posting.h"
 #include "report.h"
 #include "store.h"
@@ -215,6 +216,7 @@ static enum err gather_patients(struct gather *g, uint64_t index, const Pullcord
 static enum err gather_event(struct gather *g, uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
 	uint8_t type = (uint8_t)e->type, outcome = (uint8_t)e->outcome;
+	struct span by = span_str(e->by), name;
 	uint64_t first = e->at_us / HOUR_US, last = (e->until_us > e->at_us ? e->until_us : e->at_us) / HOUR_US;
 
 	TRY(gather_add(g, KIND_EVENT, span(&type, 1), index));
@@ -223,6 +225,8 @@ static enum err gather_event(struct gather *g, uint64_t index, const Pullcord__V
 	TRY(gather_add(g, KIND_CLIENT, span_str(e->client), index));
 	TRY(gather_add(g, KIND_TOPIC, span_str(e->topic), index));
 	TRY(gather_patients(g, index, e));
+	while (event_by_next(&by, &name))
+		TRY(gather_add(g, KIND_ACTOR, name, index));
 	for (size_t i = 0; i < e->n_recipient; i++) {
 		TRY(gather_add(g, KIND_ACTOR, span_str(e->recipient[i]->actor), index));
 		TRY(gather_add(g, KIND_CLIENT, span_str(e->recipient[i]->client), index));

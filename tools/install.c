@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "reading.h"
 #include "report.h"
 #include "topic.h"
 #include "vault.h"
@@ -202,6 +203,7 @@ enum err install_root_key(const struct install *in, uint8_t root[AEAD_KEY_BYTES]
 enum err install_directory(const struct install *in, bool read_only, struct directory **out)
 {
 	uint8_t root[AEAD_KEY_BYTES];
+	char by[DIRECTORY_BY_MAX + 1];
 	enum err e;
 
 	TRY(install_root_key(in, root));
@@ -213,6 +215,8 @@ enum err install_directory(const struct install *in, bool read_only, struct dire
 		(void)report_fail(e, "open the directory %s/directory.mdb", in->dir);
 	if (e == ERR_KEY)
 		report_hint("it was sealed by another root key: put back the pair that belongs together");
+	if (e == OK)
+		directory_by(*out, span_str(reading_name(by)));
 	return e;
 }
 

@@ -1,6 +1,7 @@
 /* install: the layout of an installation folder, and how the tool opens what is in it.
  *
  *     mosquitto.conf  pullcord.policy  directory.mdb  record.mdb  record.vkey  ca.crt  ca.crl  server.crt
+ *     directory.seen  how far the broker has seen directory.mdb
  *     witnesses                                                        (whose cosignatures count; made by hand)
  *     officers                                      (whose orders devices enrolled from now on obey; made by hand)
  *     keys/           ca.key  server.key  root.key  record.seed  record.line    (0700; ca.key and root.key may live elsewhere)

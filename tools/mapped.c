@@ -142,6 +142,8 @@ static void add_agents(struct mapped *m, const Pullcord__V1__AuditEvent *e, cons
 		a->requestor = e->party != PULLCORD__V1__PARTY__PARTY_BROKER;
 		a->person = e->party == PULLCORD__V1__PARTY__PARTY_USER;
 	}
+	if (*e->by)
+		add_agent(m, e->by, "", "")->requestor = true;
 	for (size_t i = from; i < to && i < e->n_recipient; i++) {
 		a = add_agent(m, e->recipient[i]->actor, e->recipient[i]->client, "");
 		a->role = &destination;

@@ -39,6 +39,15 @@ struct reading_who reading_who(const char *login_uid, uid_t uid)
 	return w;
 }
 
+/* The real user: the effective one may be the broker's by now (install_enter). */
+const char *reading_name(char out[DIRECTORY_BY_MAX + 1])
+{
+	const struct reading_who w = reading_who(LOGIN_UID, getuid());
+
+	snprintf(out, DIRECTORY_BY_MAX + 1, "%s%s%s", w.who, *w.as ? " as " : "", w.as);
+	return out;
+}
+
 static int refused(enum err e, const char *record)
 {
 	(void)report_fail(e, "put on record that you read %s, so nothing is shown", record);
@@ -49,7 +58,6 @@ static int refused(enum err e, const char *record)
 	return CMD_NO;
 }
 
-/* The real user: the effective one may be the broker's by now (install_enter). */
 int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient)
 {
 	const struct reading_who w = reading_who(LOGIN_UID, getuid());

@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include "directory.h"
 #include "reads.h"
 
 #define READING_WHO_MAX (READS_WHO_MAX + 1)
@@ -15,6 +16,9 @@ struct reading_who {
 	char who[READING_WHO_MAX], as[READING_WHO_MAX];
 };
 struct reading_who reading_who(const char *login_uid, uid_t uid);
+
+/* Whoever runs the tool, in one: "os:ana as os:root". */
+const char *reading_name(char out[DIRECTORY_BY_MAX + 1]);
 
 /* `what` is the command with what was asked for, `patient` whom it is about (NULL: nobody in particular). CMD_DONE; why it
  * cannot be is said. */

@@ -15,7 +15,7 @@ struct head {
 	uint8_t policy[16];
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n, change_n;
-	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, qos;
+	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, qos;
 	bool retain, life_critical, has_message, has_policy, has_sum, has_shadow;
 };
 
@@ -60,6 +60,7 @@ static void head_fill(struct head *to, const struct happening *h, const struct s
 	to->detail_n = (uint16_t)text[4].n;
 	to->patient_n = (uint8_t)text[5].n;
 	to->change_n = (uint16_t)text[6].n;
+	to->by_n = (uint8_t)text[7].n;
 }
 
 static void sum_fill(struct sum *to, const struct happening *h)
@@ -108,7 +109,7 @@ uint32_t audited_layout(void)
 	       (sizeof(struct head) + sizeof(struct sum) + sizeof(struct shadow_verdict) + sizeof(struct gap));
 }
 
-#define PIECES 10
+#define PIECES 11
 
 static void pieces(const struct happening *h, struct head *head, struct sum *sum, struct span piece[PIECES])
 {
@@ -120,8 +121,9 @@ static void pieces(const struct happening *h, struct head *head, struct sum *sum
 	piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
 	piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
 	piece[7] = cut(h->change, AUDITED_CHANGE_MAX);
-	piece[8] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
-	piece[9] = span(sum, h->count ? sizeof(*sum) : 0);
+	piece[8] = cut(h->by, AUDITED_BY_MAX);
+	piece[9] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
+	piece[10] = span(sum, h->count ? sizeof(*sum) : 0);
 	head_fill(head, h, piece + 1);
 	if (h->count)
 		sum_fill(sum, h);
@@ -211,6 +213,7 @@ void audited_read(struct span raw, struct audited *out)
 	out->h.detail = cur_take(&c, head.detail_n);
 	out->h.patient = cur_take(&c, head.patient_n);
 	out->h.change = cur_take(&c, head.change_n);
+	out->h.by = cur_take(&c, head.by_n);
 	if (head.has_shadow) {
 		s = cur_take(&c, sizeof(out->shadow));
 		must(s.n == sizeof(out->shadow));
@@ -328,6 +331,7 @@ static void begin(struct fold *f, const struct happening *h)
 	e.life_critical = h->life_critical;
 	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
 	e.change = keep(f, h->change, AUDITED_CHANGE_MAX);
+	e.by = keep(f, h->by, AUDITED_BY_MAX);
 	e.recipient = f->pointer;
 	f->whom_n = cut(h->patient, sizeof(f->whom)).n;
 	if (h->patient.n) {

@@ -79,6 +79,7 @@ struct happening {
 	const uint8_t *digest;       /* 32 bytes over their ids (digest.h) */
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
 	struct span change;          /* what was held before and after (delta.h) */
+	struct span by;              /* who changed that, when it is not the actor */
 };
 
 enum record_class record_class(const struct happening *h);

@@ -785,6 +785,16 @@ def _(stage):
         raise Trouble(f"verification says {said}")
 
 
+@step("directory is put aside")
+def _(stage):
+    shutil.copy(stage.house.dir / "directory.mdb", stage.house.root / "aside.directory")
+
+
+@step("directory put aside is brought back")
+def _(stage):
+    shutil.copy(stage.house.root / "aside.directory", stage.house.dir / "directory.mdb")
+
+
 @step("record is put aside")
 def _(stage):
     shutil.copy(stage.house.dir / "record.mdb", stage.house.root / "aside.mdb")

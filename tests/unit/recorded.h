@@ -13,7 +13,8 @@ struct recorded {
 	uint64_t events;
 	uint64_t index;
 	size_t recipients;
-	char actor[65], address[65], detail[201];
+	char actor[65], address[65], detail[201], by[141], change[801];
+	int64_t at_us;
 	uint8_t digest[32];         /* zeros: it is none */
 };
 
@@ -44,6 +45,9 @@ static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail
 			memcpy(out.digest, e->digest.data, e->digest.len);
 		snprintf(out.actor, sizeof(out.actor), "%s", e->actor);
 		snprintf(out.address, sizeof(out.address), "%s", e->address);
+		snprintf(out.by, sizeof(out.by), "%s", e->by);
+		snprintf(out.change, sizeof(out.change), "%s", e->change);
+		out.at_us = (int64_t)e->at_us;
 		snprintf(out.detail, sizeof(out.detail), "%s", e->detail);
 	}
 	reader_close(&r);
