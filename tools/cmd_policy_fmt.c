@@ -71,7 +71,7 @@ int policy_fmt(int argc, char **argv)
 	const struct opt opt[] = {
 		OPT_FLAG("write", &write, "change the file"),
 		OPT_FLAG("check", &check, "only say whether it would change; exit code 1 if so"),
-		OPT_JSON(&json),
+		OPT_FLAG("json", &json, "with --write or --check: one JSON object"),
 	};
 	const struct opt_page page = {
 		.command = "policy fmt", .operands = "FILE", .least = 1, .most = 1,
@@ -86,6 +86,10 @@ int policy_fmt(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	if (write && check)
+		return opt_wrong(&page, "either --write, which changes the file, or --check, which does not");
+	if (json && !write && !check)
+		return opt_wrong(&page, "--json goes with --write or --check: without them the policy itself is written out");
 	report_json(json);
 	e = install_read(path, POLICY_BYTES_MAX, &text, &n);
 	if (e != OK)

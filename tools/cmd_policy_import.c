@@ -1,5 +1,6 @@
 /* policy import: access lists of others, as a policy and a list of who holds what, with a report of the rest. */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "cmd_policy.h"
@@ -138,9 +139,9 @@ static void say_done(const struct output *out)
 	if (report_is_json())
 		report_object(cell, countof(cell));
 	else if (out->o->out)
-		report_line(TONE_GOOD, "%s: %zu roles, %zu rules, %zu subjects; %zu notes: outside %zu, narrower %zu", out->o->out,
-			    im->roles, im->rules, im->subjects, im->notes[0] + im->notes[1] + im->notes[2],
-			    im->notes[LOSS_OUTSIDE], im->notes[LOSS_NARROWER]);
+		report_line(TONE_GOOD, "%s: %zu roles, %zu rules, %zu subjects; notes: same %zu, outside %zu, narrower %zu", out->o->out,
+			    im->roles, im->rules, im->subjects, im->notes[LOSS_NONE], im->notes[LOSS_OUTSIDE],
+			    im->notes[LOSS_NARROWER]);
 }
 
 static int refused(const struct output *out, enum err e, const struct policy_error *where)
@@ -192,9 +193,29 @@ static int run(const struct options *o)
 		return report_fail(e, "import %s", out.path);
 	if (check_policy(&out) != OK)
 		return CMD_NO;
-	if (put_file(o->out, &out, 0, 2, 0644) != OK || (o->subjects && put_file(o->subjects, &out, 2, 3, 0600) != OK))
+	if (put_file(o->out, &out, 0, 2, 0644) != OK)
 		return CMD_NO;
+	if (o->subjects && put_file(o->subjects, &out, 2, 3, 0600) != OK) {
+		if (o->out)
+			(void)unlink(o->out);   /* both or none */
+		return CMD_NO;
+	}
 	say_done(&out);
+	return CMD_DONE;
+}
+
+/* Before anything is made: one of two files alone is of no use. */
+static int check_free(const struct options *o)
+{
+	const char *const made[] = { o->out, o->subjects };
+
+	for (size_t i = 0; i < countof(made); i++) {
+		if (!made[i] || access(made[i], F_OK) != 0)
+			continue;
+		(void)report_fail(ERR_EXISTS, "write %s", made[i]);
+		report_hint("nothing is overwritten, and nothing was written: name another file");
+		return CMD_NO;
+	}
 	return CMD_DONE;
 }
 
@@ -235,5 +256,5 @@ int policy_import(int argc, char **argv)
 	if (o.json && !o.out)
 		return opt_wrong(&page, "--json wants --out FILE: policy and report cannot share one stream");
 	report_json(o.json);
-	return run(&o);
+	return check_free(&o) == CMD_DONE ? run(&o) : CMD_NO;
 }

@@ -1,4 +1,5 @@
-/* cmd_policy: what `policy diff` and `policy check` say of what is not a role's: lock-outs, tenants, shared channels. */
+/* cmd_policy: what `policy diff` and `policy check` say of what is not a role's: lock-outs, tenants, shared channels; what `policy
+ * fmt` and `policy import` write, and leave alone. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -6,6 +7,7 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "cmd.h"
 #include "crypt.h"
@@ -29,7 +31,7 @@ static int make(void **state)
 
 static int unmake(void **state)
 {
-	static const char *const file[] = { "old.policy", "new.policy", "who.json" };
+	static const char *const file[] = { "old.policy", "new.policy", "who.json", "acl", "out.policy" };
 
 	(void)state;
 	for (size_t i = 0; i < countof(file); i++)
@@ -172,6 +174,62 @@ static void explain_knows_what_may_be_handed_out(void **state)
 	free(not);
 }
 
+static bool holds(const char *path, const char *text)
+{
+	char got[256] = "";
+	FILE *f = fopen(path, "r");
+	size_t n = f ? fread(got, 1, sizeof(got) - 1, f) : 0;
+
+	if (f)
+		fclose(f);
+	return f && n == strlen(text) && strcmp(got, text) == 0;
+}
+
+static void what_only_checks_does_not_write(void **state)
+{
+	const char *loose = "tenant mercy\nrole nurse\nallow both mercy/channel/{channel}/#\n";
+	char *path = written("old.policy", loose), *text;
+
+	(void)state;
+	text = said(CMD_USAGE, (char *[]){ "policy", "fmt", "--write", "--check", path, NULL });
+	assert_non_null(strstr(text, "either --write"));
+	free(text);
+	text = said(CMD_NO, (char *[]){ "policy", "fmt", "--check", "--json", path, NULL });
+	assert_non_null(strstr(text, "\"changed\":true,\"written\":false"));
+	free(text);
+	text = said(CMD_USAGE, (char *[]){ "policy", "fmt", "--json", path, NULL });
+	assert_non_null(strstr(text, "--json goes with --write or --check"));
+	free(text);
+	assert_true(holds(path, loose));
+	free(path);
+}
+
+/* A policy without the list of who holds what would be taken for all there is. */
+static void an_import_writes_both_files_or_none(void **state)
+{
+	char *acl = written("acl", "user ana\ntopic read mercy/unit/icu3/broadcast\n"), *who = written("who.json", "mine"), *text;
+	char *out = strdup(scratch_path(&scratch, "out.policy"));
+
+	(void)state;
+	text = said(CMD_NO, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects", who, NULL });
+	assert_non_null(strstr(text, "it is there already"));
+	assert_non_null(strstr(text, "nothing was written"));
+	free(text);
+	assert_int_not_equal(access(out, F_OK), 0);
+	assert_true(holds(who, "mine"));
+	text = said(CMD_NO, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects", "/nowhere/x", NULL });
+	free(text);
+	assert_int_not_equal(access(out, F_OK), 0);
+	must(remove(who) == 0);
+	text = said(CMD_DONE, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects", who, NULL });
+	assert_non_null(strstr(text, "notes: same 0, outside 0, narrower 0"));
+	free(text);
+	assert_int_equal(access(out, F_OK) | access(who, F_OK), 0);
+	free(acl);
+	free(who);
+	free(out);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -182,6 +240,8 @@ int main(void)
 		cmocka_unit_test(every_tenants_quarantine_is_compared),
 		cmocka_unit_test(check_names_the_tenants),
 		cmocka_unit_test(explain_knows_what_may_be_handed_out),
+		cmocka_unit_test(what_only_checks_does_not_write),
+		cmocka_unit_test(an_import_writes_both_files_or_none),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
