@@ -85,7 +85,8 @@ static int answer(struct answer *a, const struct opt_page *page)
 	u.note = note;
 	code = login_send(&a->login, c, topic, &u.base, 0, &id);
 	if (code == CMD_DONE)
-		report_line(TONE_GOOD, "%s: %s %s", a->login.user, a->state, topic);
+		report_line(TONE_GOOD, "%s: %s %s%s", a->login.user, a->state, topic,
+			    client_reason(c) == 0x10 ? ", but nobody is there to see it, not the device either" : "");
 	return code;
 }
 

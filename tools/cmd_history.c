@@ -11,6 +11,7 @@
 
 #define ANSWER_MS 20000
 #define CELLS 16
+#define UNIT_TOPICS 3           /* alerts, answers, broadcasts */
 
 struct history {
 	struct login login;
@@ -94,14 +95,18 @@ static size_t cells_update(const struct envelope *e, struct cell *cell)
 
 static void say_chat(const struct envelope *e)
 {
-	report_say(TONE_STRONG, "         %s: ", e->head->sender);
+	report_say(TONE_PLAIN, " %-6s  ", priority_or(e->body.chat->priority, ""));
+	report_say(TONE_STRONG, "%s: ", e->head->sender);
 	report_say(TONE_PLAIN, "%s", e->body.chat->text);
 }
 
 static size_t cells_chat(const struct envelope *e, struct cell *cell)
 {
-	cell[0] = CELL_STR("text", e->body.chat->text);
-	return 1;
+	const Pullcord__V1__ChatMessage *c = e->body.chat;
+
+	cell[0] = c->priority ? CELL_STR("priority", priority_name((int)c->priority)) : CELL_NULL("priority");
+	cell[1] = CELL_STR("text", c->text);
+	return 2;
 }
 
 static void say_broadcast(const struct envelope *e)
@@ -246,8 +251,7 @@ static bool add_filter(struct history *h, const char *fmt, const char *name)
 	char text[4 * TOPIC_BYTES_MAX];
 	struct topic t;
 
-	if (h->want.filters == READBACK_FILTERS_MAX)
-		return false;
+	must(h->want.filters < READBACK_FILTERS_MAX);
 	snprintf(text, sizeof(text), fmt, h->login.install.tenant, name);
 	return filter_parse(span_str(text), &t) == OK &&
 	       span_text(span_str(text), h->want.filter[h->want.filters++], sizeof(h->want.filter[0]));
@@ -257,20 +261,19 @@ static bool add_filters(struct history *h, const struct opt_list *names, const c
 {
 	for (size_t i = 0; i < names->n; i++)
 		for (size_t k = 0; k < n; k++)
-			if ((k == 0 && !word_ok(span_str(names->text[i]))) || !add_filter(h, fmt[k], names->text[i]))
+			if (!add_filter(h, fmt[k], names->text[i]))
 				return false;
 	return true;
 }
 
 static bool read_filters(struct history *h)
 {
-	static const char *const units[] = { "%s/unit/%s/alert/+/+", "%s/unit/%s/ack/+", "%s/unit/%s/broadcast" };
+	static const char *const units[UNIT_TOPICS] = { "%s/unit/%s/alert/+/+", "%s/unit/%s/ack/+", "%s/unit/%s/broadcast" };
 	static const char *const channels[] = { "%s/channel/%s/msg" }, *const patients[] = { "%s/patient/%s/msg" };
 	struct topic t;
 
 	for (size_t i = 0; i < h->filter.n; i++) {
-		if (h->want.filters == READBACK_FILTERS_MAX || filter_parse(span_str(h->filter.text[i]), &t) != OK)
-			return false;
+		must(h->want.filters < READBACK_FILTERS_MAX && filter_parse(span_str(h->filter.text[i]), &t) == OK);
 		must(span_text(t.text, h->want.filter[h->want.filters++], sizeof(h->want.filter[0])));
 	}
 	return add_filters(h, &h->unit, units, countof(units)) && add_filters(h, &h->channel, channels, 1) &&
@@ -291,7 +294,37 @@ static int read_times(struct history *h, const struct opt_page *page)
 			return opt_wrong(page, "--%s is 2026-11-23T07:00:00Z, or a day, not \"%s\"", time[i].name, time[i].text);
 		*time[i].us = (uint64_t)us;
 	}
+	if (h->from && h->until && h->want.from_us >= h->want.until_us)
+		return opt_wrong(page, "--from %s is not before --until %s", h->from, h->until);
 	return CMD_DONE;
+}
+
+static int check_names(const struct opt_page *page, const char *option, const struct opt_list *names)
+{
+	for (size_t i = 0; i < names->n; i++)
+		if (!word_ok(span_str(names->text[i])))
+			return opt_wrong(page, "--%s takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", option, names->text[i]);
+	return CMD_DONE;
+}
+
+/* Whatever is wrong with them is said before a password is asked for. */
+static int check_topics(const struct history *h, const struct opt_page *page)
+{
+	size_t n = UNIT_TOPICS * h->unit.n + h->channel.n + h->patient.n + h->filter.n;
+	struct topic t;
+	int code = check_names(page, "unit", &h->unit);
+
+	if (code == CMD_DONE)
+		code = check_names(page, "channel", &h->channel);
+	if (code == CMD_DONE)
+		code = check_names(page, "patient", &h->patient);
+	for (size_t i = 0; code == CMD_DONE && i < h->filter.n; i++)
+		if (filter_parse(span_str(h->filter.text[i]), &t) != OK)
+			code = opt_wrong(page, "--filter takes levels of A-Z a-z 0-9 . _ : - parted by '/', '+' for a whole one and '#' "
+					 "as the last, not \"%s\"", h->filter.text[i]);
+	if (code == CMD_DONE && n > READBACK_FILTERS_MAX)
+		return opt_wrong(page, "at most %d topics at a time, and a unit is %d: this is %zu", READBACK_FILTERS_MAX, UNIT_TOPICS, n);
+	return code;
 }
 
 static int read_what(struct history *h, const struct opt_page *page)
@@ -302,7 +335,7 @@ static int read_what(struct history *h, const struct opt_page *page)
 		return opt_wrong(page, "--id is the 32 hex digits of a message's id, not \"%s\"", h->id);
 	if (!h->id && !h->unit.n && !h->channel.n && !h->patient.n && !h->filter.n)
 		return opt_wrong(page, "of what? give --unit, --channel, --patient, --filter, or the --id of one message");
-	return read_times(h, page);
+	return check_topics(h, page) == CMD_DONE ? read_times(h, page) : CMD_USAGE;
 }
 
 static void history_end(struct history *h)
@@ -352,6 +385,6 @@ int cmd_history(int argc, char **argv)
 	report_json(h.json);
 	code = login_open(&h.login, &page, "history", 0, &h.client);
 	if (code == CMD_DONE && !read_filters(&h))
-		return opt_wrong(&page, "names are words of A-Z a-z 0-9 . _ : -, and at most 8 topics fit in a request");
+		return report_fail(ERR_TOO_LARGE, "name the topics");
 	return code == CMD_DONE ? ask(&h) : code;
 }

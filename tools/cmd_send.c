@@ -79,9 +79,14 @@ static int check(struct message *m, const struct opt_page *page, const char *tex
 {
 	if (!to)
 		return opt_wrong(page, "--to is channel/NAME, user/NAME, patient/NAME or unit/NAME, not \"%s\"", m->to);
-	if (strlen(text) > to->text_max || !span_text(span_str(text), m->text, sizeof(m->text)) ||
-	    !span_utf8(span_str(text)))
-		return opt_wrong(page, "a message to a %s has at most %zu bytes of UTF-8", to->word, to->text_max);
+	if (!*text)
+		return opt_wrong(page, "TEXT is empty: what are they to read?");
+	if (strlen(text) > to->text_max || !span_text(span_str(text), m->text, sizeof(m->text)))
+		return opt_wrong(page, "a message to a %s has at most %zu bytes, not %zu", to->word, to->text_max, strlen(text));
+	if (!span_utf8(span_str(text)))
+		return opt_wrong(page, "TEXT is not UTF-8");
+	if (m->place && to->kind != TOPIC_BROADCAST)
+		return opt_wrong(page, "--place goes with unit/NAME: a message to a %s says in its text where to go", to->word);
 	m->value = m->priority ? (Pullcord__V1__Priority)priority_parse(span_str(m->priority)) : 0;
 	if (m->priority && !m->value)
 		return opt_wrong(page, "--priority is code, high, medium, low or info, not \"%s\"", m->priority);

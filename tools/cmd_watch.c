@@ -240,10 +240,16 @@ static void show_update(struct watch *w, const struct arrived *a)
 	(w->json ? print_update : say_update)(a, about);
 }
 
+static void say_priority(Pullcord__V1__Priority p)
+{
+	report_say(TONE_PLAIN, " ");
+	if (p)
+		report_say(priority[p].tone, "%-6s  ", priority[p].label);
+}
+
 static void show_broadcast(struct watch *w, const struct arrived *a)
 {
 	const Pullcord__V1__Broadcast *b = a->e->body.broadcast;
-	const enum tone tone = priority[b->priority].tone;
 
 	if (w->json) {
 		report_object((const struct cell[]){
@@ -259,7 +265,8 @@ static void show_broadcast(struct watch *w, const struct arrived *a)
 		return;
 	}
 	clock_and_gap(a);
-	report_say(tone, " %s to %.*s: ", a->e->head->sender, SPAN_FMT(topic_word(a->topic, "unit")));
+	say_priority(b->priority);
+	report_say(priority[b->priority].tone, "%s to %.*s: ", a->e->head->sender, SPAN_FMT(topic_word(a->topic, "unit")));
 	report_say(TONE_STRONG, "%s", b->text[0] ? b->text : b->code);
 	if (b->place[0])
 		report_say(TONE_STRONG, "  at %s", b->place);
@@ -278,12 +285,14 @@ static void show_chat(struct watch *w, const struct arrived *a)
 			CELL_HEX("id", span(a->e->id.b, ID_BYTES)),
 			CELL_STR("topic", a->m->topic),
 			CELL_STR("from", a->e->head->sender),
+			c->priority ? CELL_STR("priority", priority_name((int)c->priority)) : CELL_NULL("priority"),
 			CELL_STR("text", c->text),
-		}, 6);
+		}, 7);
 		return;
 	}
 	clock_and_gap(a);
-	report_say(TONE_STRONG, " %s%s%.*s: ", a->e->head->sender, to.n ? " in " : "", SPAN_FMT(to));
+	say_priority(c->priority);
+	report_say(TONE_STRONG, "%s%s%.*s: ", a->e->head->sender, to.n ? " in " : "", SPAN_FMT(to));
 	report_say(TONE_PLAIN, "%s", c->text);
 	report_end();
 }

@@ -340,6 +340,16 @@ def _(stage, user, state):
                house.password_file(user), "--state", state)
 
 
+@step("{user} writes {to} {priority} {text...} -> {outcome...}")
+def _(stage, user, to, priority, text, outcome):
+    """`to` and `priority` as `pullcord send` takes them."""
+    house = stage.house
+    done = house.tool("send", text, "--to", to, "--priority", priority, "--dir", house.dir, "--user", user, "--password-file",
+                      house.password_file(user), check=False)
+    if outcome not in done.stdout + done.stderr:
+        raise Trouble(f"pullcord send did not say {outcome!r}:\n{done.stdout}{done.stderr}")
+
+
 @step("{user} reads back {what...} -> {outcome...}")
 def _(stage, user, what, outcome):
     """Options of `pullcord history`; then "refused", or "nothing", or what each message shows (word=value word=value),
