@@ -230,12 +230,13 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 	struct verify_report report;
 	enum err e = verify_record(spec, &report);
 
-	if (e != OK && !report.part) {
-		(void)source_no_record(e, s->record);
-		if (e == ERR_NOT_FOUND && *spec->sizes_path)
-			report_hint("or its sizes file %s is missing: a record without it may have been set back", spec->sizes_path);
+	if (e == ERR_NOT_FOUND && *spec->sizes_path && access(spec->sizes_path, F_OK) != 0 && access(s->record, F_OK) == 0) {
+		(void)report_fail(e, "read the signed sizes %s", spec->sizes_path);
+		report_hint("record.sizes lies beside the record; a record that has lost it may have been set back");
 		return CMD_NO;
 	}
+	if (e != OK && !report.part)
+		return source_no_record(e, s->record);
 	if (report_is_json())
 		say_report_json(&report, spec->witnesses);
 	else if (report.part)

@@ -23,6 +23,7 @@ struct export {
 	struct mapped_source source;
 	struct mapped mapped;
 	uint64_t written;
+	bool lost;                      /* what was read could not be written down */
 	uint8_t text[MAPPED_BYTES_MAX];
 };
 
@@ -77,7 +78,8 @@ static const struct format *format_of(const char *name)
 static enum err write_out(struct export *x, const struct put *text)
 {
 	TRY(put_end(text));
-	return fwrite(text->p, 1, text->n, x->out) == text->n ? OK : ERR_IO;
+	x->lost = fwrite(text->p, 1, text->n, x->out) != text->n;
+	return x->lost ? ERR_IO : OK;
 }
 
 static enum err write_event(struct export *x, const struct format *f, uint64_t index, const Pullcord__V1__AuditEvent *e)
@@ -123,13 +125,14 @@ static enum err out_open(const char *path, FILE **out)
 	return OK;
 }
 
-static enum err out_close(FILE *f, enum err e)
+static enum err out_close(struct export *x, enum err e)
 {
-	if (fflush(f) != 0 || (f != stdout && fsync(fileno(f)) != 0))
-		e = e == OK ? ERR_IO : e;
-	if (f != stdout && fclose(f) != 0)
-		e = e == OK ? ERR_IO : e;
-	return e;
+	FILE *f = x->out;
+	bool whole = fflush(f) == 0 && (f == stdout || fsync(fileno(f)) == 0);
+
+	whole &= f == stdout || fclose(f) == 0;
+	x->lost |= e == OK && !whole;
+	return x->lost ? ERR_IO : e;
 }
 
 static enum err export_all(struct export *x, const struct format *f, struct audit_walk *walk)
@@ -168,11 +171,16 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 	e = out_open(path, &x->out);
 	if (e != OK)
 		return report_fail(e, "make the file %s", path);
-	e = out_close(x->out, export_all(x, f, &walk));
+	e = out_close(x, export_all(x, f, &walk));
 	if (e != OK && path)
 		(void)unlink(path);
 	if (e == ERR_IO && report_broken())
 		return CMD_NO;
+	if (x->lost) {
+		(void)report_fail(e, "write %s to its end", path ? path : "the output");
+		report_hint("is the disk full? The record is not at fault; what was begun of the file is taken away");
+		return CMD_NO;
+	}
 	if (e != OK) {
 		(void)report_fail(e, "export entry %llu", (unsigned long long)walk.at);
 		report_hint("pullcord audit verify says more");

@@ -5,6 +5,7 @@
 
 #include "delta.h"
 #include "event.h"
+#include "report.h"
 
 enum err criteria_time(const char *text, int64_t *us)
 {
@@ -72,6 +73,19 @@ static void keep(const char **text, size_t max, char *kept)
 	*text = kept;
 }
 
+/* Nobody is called so: nothing found would read as if nothing had been. */
+static int read_empty(const struct criteria *c, const struct opt_page *page)
+{
+	const struct { const char *name, *text; } all[] = {
+		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "patient", c->patient }, { "topic", c->topic },
+	};
+
+	for (size_t i = 0; i < countof(all); i++)
+		if (all[i].text && !*all[i].text)
+			return opt_wrong(page, "--%s is empty", all[i].name);
+	return OPT_RUN;
+}
+
 int criteria_read(struct criteria *c, const struct opt_page *page)
 {
 	int code;
@@ -89,10 +103,15 @@ int criteria_read(struct criteria *c, const struct opt_page *page)
 		return code;
 	if (c->from && c->to && c->from_us >= c->to_us)
 		return opt_wrong(page, "--from %s is not before --to %s", c->from, c->to);
+	code = read_empty(c, page);
+	if (code != OPT_RUN)
+		return code;
 	keep(&c->client, AUDITED_CLIENT_MAX, c->client_kept);
 	keep(&c->topic, AUDITED_TOPIC_MAX, c->topic_kept);
 	c->filter_text = span_str(c->topic);
 	c->has_filter = c->topic && filter_parse(c->filter_text, &c->filter) == OK;
+	if (c->topic && !c->has_filter && strpbrk(c->topic, "+#"))
+		report_hint("note: %s is no filter ('+' is a whole level, '#' the last): entries with that very text are meant", c->topic);
 	return OPT_RUN;
 }
 

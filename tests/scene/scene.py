@@ -539,6 +539,18 @@ def _(stage, what, outcome):
         raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")
 
 
+@step("folder on a disk with room for {count} bytes is told {what...} -> {outcome...}")
+def _(stage, count, what, outcome):
+    """Each file it writes may be so long. What it was to make is not there afterwards."""
+    house = stage.house
+    made = house.root / "made"
+    done = house.run(["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={count}", house.build / "pullcord", *shlex.split(what), "--dir",
+                      house.dir, "--out", made])
+    text = done.stdout + done.stderr
+    if done.returncode != 1 or outcome not in text or made.exists():
+        raise Trouble(f"pullcord {what} ended with {done.returncode}, {made.exists()}, and did not say {outcome!r}:\n{text}")
+
+
 @step("who-can {access} {topic} -> {who...}")
 def _(stage, access, topic, who):
     """Of the installation's folder."""

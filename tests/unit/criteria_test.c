@@ -6,8 +6,11 @@
 #include <cmocka.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
+#include "cmd.h"
 #include "criteria.h"
+#include "report.h"
 
 static void times_are_read(void **state)
 {
@@ -106,6 +109,35 @@ static void every_event_can_be_asked_for(void **state)
 	assert_int_not_equal(criteria_read(&(struct criteria){ .event = "none" }, &page), OPT_RUN);
 }
 
+/* Nothing found must not read as "nothing happened" when nothing was asked. */
+static void what_is_empty_is_a_mistake_and_no_filter_is_said(void **state)
+{
+	const struct opt_page page = { .command = "test" };
+	struct criteria mistake[] = { { .user = "" }, { .device = "" }, { .client = "" }, { .patient = "" }, { .topic = "" } };
+	struct criteria literal = { .topic = "mercy/#/x" }, filter = { .topic = "mercy/#" };
+	char *text = NULL;
+	size_t size;
+	FILE *out = open_memstream(&text, &size);
+
+	(void)state;
+	must(out);
+	report_to(out, out);
+	for (size_t i = 0; i < countof(mistake); i++)
+		assert_int_equal(criteria_read(&mistake[i], &page), CMD_USAGE);
+	fflush(out);
+	assert_non_null(strstr(text, "--patient is empty"));
+	rewind(out);
+	assert_int_equal(criteria_read(&filter, &page), OPT_RUN);
+	fflush(out);
+	assert_null(strstr(text, "very text"));
+	assert_int_equal(criteria_read(&literal, &page), OPT_RUN);
+	fflush(out);
+	assert_non_null(strstr(text, "mercy/#/x is no filter"));
+	report_to(NULL, NULL);
+	fclose(out);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -113,6 +145,7 @@ int main(void)
 		cmocka_unit_test(what_was_recorded_cut_is_found),
 		cmocka_unit_test(every_event_can_be_asked_for),
 		cmocka_unit_test(a_topic_is_met_by_filters_and_by_itself),
+		cmocka_unit_test(what_is_empty_is_a_mistake_and_no_filter_is_said),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
