@@ -333,6 +333,9 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical && !goes_on_without_record(d.topic.kind)) {
 		d.detail = "the record has stopped";
 		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
+	} else if (d.topic.kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {
+		d.detail = "the record is behind";
+		d.answer = GATE_CLOSE;   /* as an administrator's command: nothing is done that the record cannot keep up with */
 	} else if (!is_in_rate(s, voice, &d, &most)) {
 		d.detail = "limit rate: more messages than the roles allow";
 		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
@@ -399,6 +402,40 @@ static void follow_witness(struct guard *g, const struct session *s, const struc
 		(void)record_witness_asks(g->record, span_str(s->id), size);
 }
 
+static void record_order(struct guard *g, const struct session *s, const char *topic, Pullcord__V1__AuditType type, bool good,
+			 const char *text)
+{
+	struct happening h = guard_happening(g, type, true, s);
+
+	if (!good)
+		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
+	h.topic = span_str(topic);
+	h.detail = span_str(text);
+	record_push(g->record, &h);
+}
+
+/* An order is an act, and so on record beside its message; so is what the device says of it, when it says so first. */
+static void follow_order(struct guard *g, const struct session *s, const char *topic, const struct topic *t, struct span payload)
+{
+	char text[CARRIED_TEXT_MAX], device[WORD_BYTES_MAX + 1];
+	struct envelope e;
+	bool done;
+
+	if ((t->kind != TOPIC_CMD && t->kind != TOPIC_STATE) || !span_text(topic_word(t, "device"), device, sizeof(device)))
+		return;
+	g->arena.used = 0;
+	if (envelope_open(payload, t, 0, &g->arena, &e) != OK || !e.body.any)
+		return;         /* sealed end to end, say */
+	if (t->kind == TOPIC_CMD && carried_order(e.body.command, s->tenant, device, text))
+		record_order(g, s, topic, PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER, true, text);
+	if (t->kind != TOPIC_STATE)
+		return;
+	for (int i = 0; i < 2; i++)
+		if (carried_receipt(i ? e.body.state->last_refused : e.body.state->last_obeyed, text, &done) &&
+		    carried_is_new(g->receipts, span_str(device), text))
+			record_order(g, s, topic, PULLCORD__V1__AUDIT_TYPE__AUDIT_RECEIPT, done, text);
+}
+
 bool guard_may_look(struct guard *g, struct session *s, const char *filter)
 {
 	struct decision d = deny(NULL);
@@ -446,6 +483,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		if (e.head)
 			history_note(g->history, &d.topic, &e.id, guard_real_us(), p->payload);
 	}
+	if (live && d.answer == GATE_ALLOW)
+		follow_order(g, s, topic, &d.topic, p->payload);        /* last: e is no more after it */
 	if (live && d.answer == GATE_ALLOW && is_witness(d.topic.kind))
 		follow_witness(g, s, &d.topic, p);
 	return d.answer;

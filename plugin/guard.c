@@ -254,6 +254,10 @@ static enum err open_all(struct opening *o)
 	TRY(guard_follow_begin(g, o->is_first));
 	TRY(tally_open(TALLY_DENIALS, put_on_record, g, &g->tally));
 	TRY(tally_open(TALLY_ARRIVALS, put_arrival, g, &g->arrivals));
+	g->receipts = calloc(1, sizeof(*g->receipts));
+	if (!g->receipts)
+		return ERR_FULL;
+	crypt_random(g->receipts->key, sizeof(g->receipts->key));
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
 	history_retain(g->history, &o->spec->past);
@@ -344,6 +348,7 @@ void guard_close(struct guard **gp)
 	shadow_close(&g->shadow);
 	policy_close(&g->policy);
 	free(g->arena.p);
+	free(g->receipts);
 	free(g);
 }
 

@@ -18,6 +18,7 @@
 #define PULLCORD_GUARD_H
 
 #include "anomaly.h"
+#include "carried.h"
 #include "control.h"
 #include "digest.h"
 #include "envelope.h"
@@ -79,6 +80,7 @@ struct guard {
 	struct record *record;
 	struct tally *tally;            /* denials on their way to the record */
 	struct tally *arrivals;         /* the same of who comes and goes */
+	struct carried_seen *receipts;  /* what devices said became of orders, as far as it is on record */
 	struct digest *digest;          /* telemetry on its way there */
 	struct history *history;
 	struct ask *ask[GUARD_ASKS_MAX];

@@ -34,6 +34,8 @@ static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW] = { "shadow", true },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST] = { "request", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_READ] = { "read", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER] = { "order", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_RECEIPT] = { "receipt", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ANOMALY] = { "anomaly", false },
 };
 
