@@ -5,7 +5,9 @@
 #include "log.h"
 
 #define WAIT_US (5 * INT64_C(1000000))   /* for what is about to be done to be on durable record */
-#define NOTES_AT_END_MS 2000
+#define STILL_US (15 * INT64_C(1000000))  /* at the end: the record has taken nothing for so long */
+#define AT_END_US (60 * INT64_C(1000000)) /* however much it takes: systemd waits for 90 s */
+#define LOST_SAID 16
 
 /* ---- taking requests --------------------------------------------------------------------------------------------- */
 
@@ -53,13 +55,14 @@ static bool gives_rights(enum command c)
 	return c == COMMAND_GRANT_ROLE || c == COMMAND_SET_ATTRIBUTE || c == COMMAND_ADD_TEAM_MEMBER || c == COMMAND_MODIFY_USER;
 }
 
-static bool record_note(struct guard *g, const struct control_result *r, const struct admin_note *n)
+/* `topic` is room for its topic. */
+static struct happening noted(const struct guard *g, const struct control_result *r, const struct admin_note *n,
+			      char topic[TOPIC_BYTES_MAX + 1])
 {
 	struct happening h = guard_happening(g, r->asks ? PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST :
 					     PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, true, NULL);
-	char topic[TOPIC_BYTES_MAX + 1];
 
-	snprintf(topic, sizeof(topic), "%s/control/%s", r->author.tenant[0] ? r->author.tenant : g->tenant,
+	snprintf(topic, TOPIC_BYTES_MAX + 1, "%s/control/%s", r->author.tenant[0] ? r->author.tenant : g->tenant,
 		 command_permission(n->command));
 	h.outcome = n->outcome;
 	h.party = r->author.party;
@@ -72,6 +75,14 @@ static bool record_note(struct guard *g, const struct control_result *r, const s
 	h.detail = span_str(n->detail);
 	h.patient = span_str(n->patient);
 	h.change = delta_span(&n->change);
+	return h;
+}
+
+static bool record_note(struct guard *g, const struct control_result *r, const struct admin_note *n)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct happening h = noted(g, r, n, topic);
+
 	return record_try(g->record, &h);
 }
 
@@ -213,6 +224,56 @@ static void take_results(struct guard *g, struct control_result *first, bool tel
 	answer_settled(g, tell);
 }
 
+static unsigned notes_left(const struct guard *g)
+{
+	unsigned n = 0;
+
+	for (const struct control_result *r = g->unanswered; r; r = r->next)
+		for (const struct admin_note *a = r->done ? NULL : r->note; a; a = a->next)
+			n++;
+	return n;
+}
+
+/* A disk that is slow to flush makes room in the end. Nobody is left to be told, so nothing need be durable yet: that is what
+ * closing the record waits for. */
+static void wait_for_room(struct guard *g)
+{
+	int64_t began = guard_mono_us(), moved = began, now = began;
+	uint64_t was = record_durable(g->record), durable;
+
+	while (notes_left(g) && now - moved < STILL_US && now - began < AT_END_US) {
+		(void)poll(NULL, 0, 1);
+		take_results(g, NULL, false);
+		durable = record_durable(g->record);
+		now = guard_mono_us();
+		moved = durable != was ? now : moved;
+		was = durable;
+	}
+}
+
+/* Counted in the gap that the next start tells, and named in the log. */
+static void say_lost(struct guard *g)
+{
+	char topic[TOPIC_BYTES_MAX + 1];
+	struct happening h;
+	unsigned said = 0, i;
+
+	for (struct control_result *r = g->unanswered; r; r = r->next) {
+		i = 0;
+		for (const struct admin_note *n = r->done ? NULL : r->note; n; n = n->next) {
+			if (i++ < r->noted)
+				continue;
+			h = noted(g, r, n, topic);
+			record_push(g->record, &h);
+			if (said++ < LOST_SAID)
+				log_say(EV_NOTE_LOST, KV_STR("user", r->author.id), KV_STR("command", command_name(n->command)),
+					KV_STR("done", r->asks ? "no" : "yes"));
+		}
+	}
+	if (said > LOST_SAID)
+		log_say(EV_NOTE_LOST, KV_NUM("more", said - LOST_SAID));
+}
+
 void guard_control_end(struct guard *g)
 {
 	struct control_result *r;
@@ -224,10 +285,8 @@ void guard_control_end(struct guard *g)
 		}
 		control_stop(g->control);
 		take_results(g, control_results(g->control), false);
-		for (int i = 0; i < NOTES_AT_END_MS && g->unanswered && record_state(g->record) != RECORD_STOPPED; i++) {
-			take_results(g, NULL, false);
-			(void)poll(NULL, 0, 1);
-		}
+		wait_for_room(g);
+		say_lost(g);
 	}
 	while ((r = g->unanswered)) {
 		g->unanswered = r->next;

@@ -434,6 +434,32 @@ static void who_waits_behind_it_is_told_no(void **state)
 	assert_int_equal(person_login(1, "bea", "bea.t1", "battery staple"), GATE_ALLOW);
 }
 
+/* The ring is full, and the disk takes its time for a flush: what was done is on record all the same. */
+static void the_end_waits_for_a_slow_disk(void **state)
+{
+	struct guard_spec spec = { .dir = dir, .record_mib = 64, .history_mib = 4, .past = past_keep_default(),
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+	struct happening h;
+	char what[1024];
+
+	(void)state;
+	guard_close(&g);
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
+	ana_administers();
+	ana_gives_bea_icu3();
+	until_done();
+	atomic_store(&disk.slow_ms, 3000);
+	h = guard_happening(g, RECORDED(LOGOFF), true, NULL);
+	assert_true(record_push(g->record, &h));
+	assert_true(UNTIL(atomic_load(&disk.slow_now)));
+	h.topic = SPAN_LIT("mercy/unit/icu3/alert/high/nc-1/with/as/much/text/as/goes/into/it/so/that/the/ring/is/full/soon");
+	while (record_try(g->record, &h))
+		;
+	assert_true(atomic_load(&disk.slow_now));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ADMIN), "user:bea unit=icu3: not held -> for good").entries, 1);
+}
+
 /* However long the record takes nothing, and however often the policy is read again meanwhile. */
 static void what_nobody_waits_for_is_not_kept(void **state)
 {
@@ -872,6 +898,7 @@ int main(void)
 		TEST(what_is_about_to_be_done_is_on_record_first),
 		TEST(what_cannot_be_put_on_record_is_not_done),
 		TEST(who_waits_behind_it_is_told_no),
+		TEST(the_end_waits_for_a_slow_disk),
 		TEST(what_nobody_waits_for_is_not_kept),
 		TEST(what_only_looks_is_not_announced_and_secrets_never),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),

@@ -18,6 +18,8 @@ static struct {
 	_Atomic dev_t dev;              /* only of this file; 0: of any */
 	_Atomic ino_t ino;
 	atomic_uint refused;
+	atomic_int slow_ms;             /* the next flush alone takes so long */
+	atomic_bool slow_now;           /* it is under way */
 } disk;
 
 #define OURS __attribute__((visibility("default")))
@@ -34,6 +36,12 @@ OURS int fdatasync(int fd)
 		atomic_fetch_add(&disk.refused, 1);
 		errno = why;
 		return -1;
+	}
+	why = atomic_exchange(&disk.slow_ms, 0);
+	if (why) {
+		atomic_store(&disk.slow_now, true);
+		usleep((unsigned)why * 1000);
+		atomic_store(&disk.slow_now, false);
 	}
 	return (int)syscall(SYS_fdatasync, fd);
 }
