@@ -1,10 +1,12 @@
 #include "compiled.h"
 
 #include <stdio.h>
-#include <strings.h>
 
-#define LINT_TEXT_MAX 512
-#define NUMBER_DIGITS 6         /* a medical record number has at least so many */
+#include "phi.h"
+
+#define LINT_TEXT_MAX 768
+#define COVERS_MAX 3            /* rules named that say the same */
+#define COVERS_TEXT_MAX 360
 #define LOCKOUT_S (4 * 3600)    /* a longer one is a nurse's shift */
 
 static const enum access accesses[] = { ACCESS_PUBLISH, ACCESS_SUBSCRIBE, ACCESS_RECEIVE, ACCESS_CONTROL, ACCESS_GRANT };
@@ -14,35 +16,131 @@ static struct place_text place(const struct policy *p, uint32_t line)
 	return rules_place_text(&p->rules, line);
 }
 
+static const struct rule *rule_at(const struct rules *r, uint32_t line)
+{
+	uint32_t low = 0, high = r->n;
+
+	while (low + 1 < high) {
+		uint32_t middle = low + (high - low) / 2;
+
+		*(r->rule[middle].line <= line ? &low : &high) = middle;
+	}
+	return &r->rule[low];
+}
+
 /* ---- rules among each other -------------------------------------------------------------------------------------- */
 
-/* The least line by which one access was said, by the role or one it includes. */
-static uint32_t covered_access(const struct policy *p, const struct rule *rule, enum effect by, const struct step *step,
-			       uint32_t n, enum access a)
-{
-	uint32_t with[RULES_REACH_MAX], line = 0;
+/* The rules that say together what one says alone. */
+struct covers {
+	uint32_t line[COVERS_MAX];
+	uint32_t n, more;           /* distinct; and those that found no room */
+};
 
-	for (size_t i = rules_closure(&p->rules, rule->role, NULL, with); i; i--)
-		line = line_first(line, trie_covers(&p->trie, p->rules.role[with[i - 1]].root[by], step, n, a));
+static void covers_add(struct covers *c, uint32_t line)
+{
+	for (uint32_t i = 0; i < c->n; i++)
+		if (c->line[i] == line)
+			return;
+	if (c->n < COVERS_MAX)
+		c->line[c->n++] = line;
+	else
+		c->more++;
+}
+
+/* Is every topic of `b` one of `a`'s? */
+static bool is_within(const struct step *a, uint32_t an, const struct step *b, uint32_t bn)
+{
+	for (uint32_t i = 0; i < an; i++) {
+		if (a[i].kind == STEP_HASH)
+			return true;
+		if (i == bn || b[i].kind == STEP_HASH)
+			return false;
+		if (a[i].kind != STEP_PLUS && (a[i].kind != b[i].kind || a[i].number != b[i].number))
+			return false;
+	}
+	return an == bn;
+}
+
+/* What one access of a rule's pattern is looked at for: its role, and those it brings wherever its holder comes from. */
+struct covering {
+	const struct policy *p;
+	const struct rule *rule;
+	enum effect by;
+	enum access access;
+	uint32_t with[RULES_REACH_MAX];
+	size_t roles;
+};
+
+static uint32_t covered_by(const struct covering *c, const struct step *step, uint32_t n)
+{
+	uint32_t line = 0;
+
+	for (size_t i = 0; i < c->roles; i++)
+		line = line_first(line, trie_covers_besides(&c->p->trie, c->p->rules.role[c->with[i]].root[c->by], step, n, c->access,
+							    c->rule->line));
 	return line;
 }
 
-/* The line by which all accesses of a rule have been said; 0: one of them never is. A pattern is walked as if it were a
- * topic of somebody who holds exactly what it asks for: so {unit} is covered by {unit} and by '+'. */
-static uint32_t covered(const struct policy *p, const struct rule *rule, enum effect by)
+/* A '#' by several rules, each at its depth: topics, but not the subscription to all of them. Only by rules that say more
+ * somewhere: of two that cover each other one must stay. */
+static bool covered_by_depth(const struct covering *c, struct step step[TOPIC_LEVELS_MAX + 1], uint32_t n, struct covers *out)
 {
-	struct step step[TOPIC_LEVELS_MAX];
-	uint32_t n = policy_steps(p, rule, step), line = 0, one;
+	struct step own[TOPIC_LEVELS_MAX], other[TOPIC_LEVELS_MAX];
+	uint32_t line;
 
-	for (size_t i = 0; i < countof(accesses); i++) {
-		if (!(rule->accesses & (unsigned)accesses[i]))
-			continue;
-		one = covered_access(p, rule, by, step, n, accesses[i]);
-		if (!one)
-			return 0;
-		line = one > line ? one : line;
+	if (step[n - 1].kind != STEP_HASH || (c->access == ACCESS_SUBSCRIBE && c->by == EFFECT_ALLOW))
+		return false;
+	memcpy(own, step, sizeof(own));
+	for (uint32_t depth = n - 1; depth <= TOPIC_LEVELS_MAX; depth++) {
+		line = covered_by(c, step, depth);
+		if (!line)
+			return false;
+		if (c->by == c->rule->effect && is_within(own, n, other, policy_steps(c->p, rule_at(&c->p->rules, line), other)))
+			return false;
+		covers_add(out, line);
+		step[depth] = (struct step){ .kind = STEP_WORD };       /* one no rule speaks of */
 	}
-	return line;
+	return true;
+}
+
+static bool covered_access(const struct covering *c, struct covers *out)
+{
+	struct step step[TOPIC_LEVELS_MAX + 1];
+	uint32_t n = policy_steps(c->p, c->rule, step), line = covered_by(c, step, n);
+
+	if (!line)
+		return covered_by_depth(c, step, n, out);
+	covers_add(out, line);
+	return true;
+}
+
+/* Have others said all accesses of a rule? A pattern is walked as if it were a topic of somebody who holds exactly what it
+ * asks for: so {unit} is covered by {unit} and by '+'. */
+static bool covered(const struct policy *p, const struct rule *rule, enum effect by, struct covers *out)
+{
+	struct covering c = { .p = p, .rule = rule, .by = by };
+
+	*out = (struct covers){ .n = 0 };
+	c.roles = rules_closure_anywhere(&p->rules, rule->role, c.with);
+	for (size_t i = 0; i < countof(accesses); i++) {
+		c.access = accesses[i];
+		if (rule->accesses & (unsigned)accesses[i] && !covered_access(&c, out))
+			return false;
+	}
+	return true;
+}
+
+/* "line 3", "line 3 and line 9", "line 3, line 5, line 9 and 2 more" */
+static const char *covers_text(const struct policy *p, const struct covers *c, char out[COVERS_TEXT_MAX])
+{
+	struct put b = put(out, COVERS_TEXT_MAX - 1);
+
+	for (uint32_t i = 0; i < c->n; i++)
+		put_fmt(&b, "%s%s", !i ? "" : i + 1 < c->n || c->more ? ", " : " and ", place(p, c->line[i]).text);
+	if (c->more)
+		put_fmt(&b, " and %u more", c->more);
+	out[b.n] = '\0';
+	return out;
 }
 
 /* Does anybody's allow rule meet one of these accesses? */
@@ -61,20 +159,27 @@ static bool is_allowed(const struct policy *p, const struct rule *rule, unsigned
 	return false;
 }
 
+static bool lint_denied(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+{
+	char by[COVERS_TEXT_MAX];
+	struct covers c;
+
+	if (rule->effect != EFFECT_ALLOW || !covered(p, rule, EFFECT_DENY, &c))
+		return false;
+	snprintf(text, LINT_TEXT_MAX, "allow %s %.*s can never allow anything: %s %s all of it", accesses_name(rule->accesses),
+		 SPAN_FMT(rule->pattern), covers_text(p, &c, by), c.n > 1 ? "deny" : "denies");
+	return true;
+}
+
 static bool lint_sense(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
 {
 	const char *what = accesses_name(rule->accesses), *effect = effect_name(rule->effect);
-	uint32_t line = rule->effect == EFFECT_ALLOW ? covered(p, rule, EFFECT_DENY) : 0;
+	char by[COVERS_TEXT_MAX];
+	struct covers c;
 
-	if (line) {
-		snprintf(text, LINT_TEXT_MAX, "allow %s %.*s can never allow anything: %s denies all of it", what,
-			 SPAN_FMT(rule->pattern), place(p, line).text);
-		return true;
-	}
-	line = covered(p, rule, rule->effect);
-	if (line != rule->line) {
-		snprintf(text, LINT_TEXT_MAX, "%s %s %.*s adds nothing: %s says it already", effect, what,
-			 SPAN_FMT(rule->pattern), place(p, line).text);
+	if (covered(p, rule, rule->effect, &c)) {
+		snprintf(text, LINT_TEXT_MAX, "%s %s %.*s adds nothing: %s %s it %s", effect, what, SPAN_FMT(rule->pattern),
+			 covers_text(p, &c, by), c.n > 1 ? "say" : "says", c.line[0] < rule->line && c.n == 1 ? "already" : "too");
 		return true;
 	}
 	if (rule->effect == EFFECT_ALLOW || is_allowed(p, rule, rule->accesses))
@@ -113,18 +218,6 @@ static uint32_t cuts(const struct policy *p, const struct rule *rule, bool *toge
 		if (r->role[i].tenant == r->role[rule->role].tenant && !rules_is_quarantine(r, i))
 			line = line_first(line, trie_beyond(&p->trie, r->role[i].root[EFFECT_ALLOW], step, n, ACCESS_SUBSCRIBE));
 	return line;
-}
-
-static const struct rule *rule_at(const struct rules *r, uint32_t line)
-{
-	uint32_t low = 0, high = r->n;
-
-	while (low + 1 < high) {
-		uint32_t middle = low + (high - low) / 2;
-
-		*(r->rule[middle].line <= line ? &low : &high) = middle;
-	}
-	return &r->rule[low];
 }
 
 static bool lint_cut(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
@@ -181,64 +274,20 @@ static bool lint_width(const struct rule *rule, char text[LINT_TEXT_MAX])
 
 /* ---- words that should not be in a topic ------------------------------------------------------------------------- */
 
-static bool is_digit(uint8_t c) { return c >= '0' && c <= '9'; }
-static bool is_upper(uint8_t c) { return c >= 'A' && c <= 'Z'; }
-static bool is_lower(uint8_t c) { return c >= 'a' && c <= 'z'; }
-
-/* "MRN-4711", "ssn078": what it is stands before it, so few digits are enough. */
-static bool says_number(struct span word)
-{
-	static const char *const known[] = { "mrn", "ssn", "dob" };
-
-	for (size_t i = 0; i < countof(known) && word.n > 3; i++)
-		if (strncasecmp((const char *)word.p, known[i], 3) == 0 &&
-		    (is_digit(word.p[3]) || (word.n > 4 && is_digit(word.p[4]) && strchr("-_.:", word.p[3]))))
-			return true;
-	return false;
-}
-
-/* "MRN0048213", "19540712", "1954-07-12": digits, and at most the signs that part them in a date. */
-static bool has_number(struct span word)
-{
-	size_t digits = 0;
-
-	if (says_number(word))
-		return true;
-	for (size_t i = 0; i < word.n; i++) {
-		if (is_digit(word.p[i]))
-			digits++;
-		else if (word.p[i] != '-' && word.p[i] != '.')
-			digits = 0;
-		if (digits == NUMBER_DIGITS)
-			return true;
-	}
-	return false;
-}
-
-/* "Smith.John", "Mary_Jones": two words in capitals and small letters. */
-static bool has_name(struct span word)
-{
-	size_t names = 0;
-
-	for (size_t i = 0; i + 1 < word.n; i++) {
-		bool begins = i == 0 || !(is_upper(word.p[i - 1]) || is_lower(word.p[i - 1]) || is_digit(word.p[i - 1]));
-
-		names += begins && is_upper(word.p[i]) && is_lower(word.p[i + 1]);
-	}
-	return names > 1;
-}
-
 static bool lint_words(const struct rule *rule, char text[LINT_TEXT_MAX])
 {
 	const struct pattern p = rule_pattern(rule);
 
 	for (uint32_t i = 1; i < p.n; i++) {
-		struct span word = p.level[i].text;
+		const struct level *l = &p.level[i];
+		bool patient = i == 2 && p.level[1].kind == STEP_WORD && span_is(p.level[1].text, "patient");
+		enum phi looks = l->kind == STEP_WORD ? (patient ? phi_patient : phi_word)(l->text) : PHI_NONE;
 
-		if (p.level[i].kind != STEP_WORD || !(has_number(word) || has_name(word)))
+		if (looks == PHI_NONE)
 			continue;
-		snprintf(text, LINT_TEXT_MAX, "'%.*s' looks like a person's %s: topics are not encrypted and hold no names, record "
-			 "numbers or dates of birth", SPAN_FMT(word), has_number(word) ? "number or date" : "name");
+		snprintf(text, LINT_TEXT_MAX, "'%.*s' looks like a person's %s: topics are not encrypted and hold no names, record, phone or "
+			 "social security numbers, or dates of birth%s", SPAN_FMT(l->text), looks == PHI_NUMBER ? "number or date" : "name",
+			 patient ? "; {patient} in its place would stand for the holder's own" : "");
 		return true;
 	}
 	return false;
@@ -294,6 +343,14 @@ static bool lint_grants(const struct policy *p, const struct rule *rule, char te
 
 static bool lint_mark(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
 {
+	struct step step[TOPIC_LEVELS_MAX];
+	uint32_t n = policy_steps(p, rule, step), line = trie_covers_besides(&p->trie, p->marks, step, n, ACCESS_RECEIVE, rule->line);
+
+	if (line) {
+		snprintf(text, LINT_TEXT_MAX, "life-critical %.*s adds nothing: %s says it %s", SPAN_FMT(rule->pattern), place(p, line).text,
+			 line < rule->line ? "already" : "too");
+		return true;
+	}
 	if (is_allowed(p, rule, ACCESS_PUBLISH))
 		return false;
 	snprintf(text, LINT_TEXT_MAX, "life-critical %.*s: no role may publish there", SPAN_FMT(rule->pattern));
@@ -306,8 +363,8 @@ static bool lint_rule(const struct policy *p, const struct rule *rule, char text
 		return false;
 	if (rule->effect == EFFECT_MARK && lint_mark(p, rule, text))
 		return true;
-	if (rule->effect <= EFFECT_DENY && (lint_sense(p, rule, text) || lint_cut(p, rule, text) || lint_width(rule, text) ||
-					    lint_grants(p, rule, text)))
+	if (rule->effect <= EFFECT_DENY && (lint_denied(p, rule, text) || lint_width(rule, text) || lint_sense(p, rule, text) ||
+					    lint_cut(p, rule, text) || lint_grants(p, rule, text)))
 		return true;
 	return !(rule->accesses & (ACCESS_CONTROL | ACCESS_GRANT)) && lint_words(rule, text);
 }

@@ -86,11 +86,10 @@ void policy_each_role(const struct policy *p, const struct span *held, size_t n,
 /* That of a line of policy_each_rule(); false: no such rule stands there. */
 bool policy_rule_text(const struct policy *p, uint32_t line, char *out, size_t cap);
 void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
-/* What is allowed to stand there but probably was not meant: roles without rules; rules that repeat another, can never
- * allow anything because of a deny, or deny what nobody is allowed; denies that refuse whole subscriptions for a part of them;
- * subscriptions to more than one's own units, channels
- * or patients; words that look like a patient's number or name; marks on topics nobody may publish. A line whose comment
- * begins with "meant:" is believed. In order of lines. */
+/* What is allowed to stand there but probably was not meant: roles without rules; rules that others say, wherever they stand,
+ * can never allow anything because of denies, or deny what nobody is allowed; denies that refuse whole subscriptions for a part
+ * of them; subscriptions to more than one's own units, channels or patients; words that look like a person's number or name
+ * (phi.h); marks on topics nobody may publish. A line whose comment begins with "meant:" is believed. In order of lines. */
 void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, const char *text), void *ctx);
 
 /* The subject may go away after the call. After the policy's end the holder may be closed and nothing else. Roles that

@@ -108,12 +108,10 @@ static bool is_in(const uint32_t *list, size_t n, uint32_t role)
 	return false;
 }
 
-size_t rules_closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out)
+static size_t closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out)
 {
 	size_t n = 0;
 
-	if (address && !role_is_from(r, role, address))
-		return 0;
 	out[n++] = role;
 	for (size_t at = 0; at < n; at++)
 		for (uint32_t i = 0; i < r->role[out[at]].includes; i++) {
@@ -126,6 +124,18 @@ size_t rules_closure(const struct rules *r, uint32_t role, const struct network 
 			out[n++] = to;
 		}
 	return n;
+}
+
+size_t rules_closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out)
+{
+	return address && !role_is_from(r, role, address) ? 0 : closure(r, role, address, out);
+}
+
+size_t rules_closure_anywhere(const struct rules *r, uint32_t role, uint32_t *out)
+{
+	static const struct network nowhere;    /* in no network */
+
+	return closure(r, role, &nowhere, out);
 }
 
 enum err rules_link(struct rules *r, struct policy_error *where)

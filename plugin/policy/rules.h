@@ -120,6 +120,8 @@ uint32_t rules_attribute(const struct rules *r, struct span name);
 /* The role and those it includes, near ones first, into out[RULES_REACH_MAX]; how many. With an address: only those that
  * may come from there. More than fit: RULES_REACH_MAX + 1. */
 size_t rules_closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out);
+/* The role and those of them that its holder holds too, wherever it is held from: none bound to networks. */
+size_t rules_closure_anywhere(const struct rules *r, uint32_t role, uint32_t *out);
 bool role_is_from(const struct rules *r, uint32_t role, const struct network *address);
 /* A rule's pattern, which was read before. */
 struct pattern rule_pattern(const struct rule *rule);

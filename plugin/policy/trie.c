@@ -118,26 +118,39 @@ unsigned trie_closest(const struct trie *t, uint32_t root, const struct step *st
 	return found ? found : ends_here(&t->node[at->hash]);
 }
 
+static uint32_t line_besides(const struct trie *t, uint32_t node, enum access a, uint32_t besides)
+{
+	uint32_t line = t->node[node].line[access_index(a)];
+
+	return line == besides ? 0 : line;
+}
+
 /* Recursion is as deep as a topic has levels. */
-uint32_t trie_covers(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a)
+uint32_t trie_covers_besides(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a,
+			     uint32_t besides)
 {
 	const struct trie_node *at = &t->node[root];
 	uint32_t line;
 
 	if (!(at->accesses & (unsigned)a))
 		return 0;
-	line = t->node[at->hash].line[access_index(a)];
+	line = line_besides(t, at->hash, a, besides);
 	if (n == 0)
-		return line_first(line, at->line[access_index(a)]);
+		return line_first(line, line_besides(t, root, a, besides));
 	if (step->kind == STEP_HASH)
 		return line;
-	line = line_first(line, trie_covers(t, at->plus, step + 1, n - 1, a));
+	line = line_first(line, trie_covers_besides(t, at->plus, step + 1, n - 1, a, besides));
 	if (step->kind == STEP_WORD && step->number)
-		line = line_first(line, trie_covers(t, child(t, root, step->number), step + 1, n - 1, a));
+		line = line_first(line, trie_covers_besides(t, child(t, root, step->number), step + 1, n - 1, a, besides));
 	for (uint64_t m = at->attributes & step->attributes; m; m &= m - 1)
-		line = line_first(line, trie_covers(t, child(t, root, LABEL_ATTRIBUTE | (uint32_t)__builtin_ctzll(m)),
-						    step + 1, n - 1, a));
+		line = line_first(line, trie_covers_besides(t, child(t, root, LABEL_ATTRIBUTE | (uint32_t)__builtin_ctzll(m)),
+							    step + 1, n - 1, a, besides));
 	return line;
+}
+
+uint32_t trie_covers(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a)
+{
+	return trie_covers_besides(t, root, step, n, a, 0);
 }
 
 /* May the edge to this node be taken by a level that says only "anything"? */

@@ -50,6 +50,9 @@ uint32_t trie_add(struct trie *t, uint32_t root, const struct step *pattern, uin
 /* The least line of a rule that matches the topic, or contains the whole filter; 0: none. Visits no node twice, and of
  * a topic only those its words lead to. */
 uint32_t trie_covers(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a);
+/* The same without the rule of one line. */
+uint32_t trie_covers_besides(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a,
+			     uint32_t line);
 /* The least line of a rule that matches some topic the filter matches; 0: none. `held`: attributes whose set is not
  * empty. A wide filter costs a look at every rule below it. */
 uint32_t trie_meets(const struct trie *t, uint32_t root, const struct step *step, uint32_t n, enum access a,
