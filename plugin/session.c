@@ -288,6 +288,7 @@ void session_hold(struct session *s, struct holder *h)
 void session_ask_anew(struct session *s)
 {
 	memset(s->passes, 0, sizeof(s->passes));
+	s->sender.proved = false;
 }
 
 static struct session_filter *filter_of(struct session *s, struct span filter)

@@ -121,7 +121,7 @@ bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, in
 
 /* Takes the holder. */
 void session_hold(struct session *s, struct holder *h);
-/* What rests on how things are with it is asked anew: nothing passes unseen. */
+/* What rests on how things are with it is asked anew: nothing passes unseen, and whom its messages name is compared. */
 void session_ask_anew(struct session *s);
 /* Remembers a granted filter (once). ERR_FULL past SESSION_FILTERS_MAX. */
 /* An alert of that number was not delivered to it. */

@@ -87,23 +87,51 @@ static size_t utf8_len(const uint8_t *p, size_t n)
 	return 0;
 }
 
-/* Eight bytes of ASCII, no NUL among them: most text is. */
-static bool ascii8(const uint8_t *p)
+/* Has a bit for each byte that is no ASCII or a NUL, or lies above one: below 0x80, taking 1 borrows from a zero only. */
+static inline uint64_t odd_bytes(uint64_t x)
 {
-	const uint64_t low = 0x0101010101010101u, high = low << 7;
+	return (x | (x - 0x0101010101010101u)) & 0x8080808080808080u;
+}
+
+static inline uint64_t eight(const uint8_t *p)
+{
 	uint64_t x;
 
 	memcpy(&x, p, sizeof(x));
-	return !((x | (x - low)) & high);   /* below 0x80, taking 1 borrows from a zero only, or from beside one */
+	return x;
+}
+
+static inline uint32_t four(const uint8_t *p)
+{
+	uint32_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return x;
+}
+
+/* ASCII without NUL, as most text is: by words, the last of which may overlap the one before. */
+static inline bool is_ascii(struct span s)
+{
+	uint64_t odd = 0;
+
+	if (s.n >= 8) {
+		for (size_t i = 0; i + 8 < s.n; i += 8)
+			odd |= odd_bytes(eight(s.p + i));
+		return !(odd | odd_bytes(eight(s.p + s.n - 8)));
+	}
+	if (s.n >= 4)
+		return !odd_bytes((uint64_t)four(s.p) << 32 | four(s.p + s.n - 4));
+	for (size_t i = 0; i < s.n; i++)
+		odd |= s.p[i] - 1u >= 0x7f;
+	return !odd;
 }
 
 bool span_utf8(struct span s)
 {
+	if (is_ascii(s))
+		return true;
 	for (size_t i = 0, len; i < s.n; i += len) {
-		if (s.n - i >= 8 && ascii8(s.p + i))
-			len = 8;
-		else
-			len = s.p[i] - 1u < 0x7f ? 1 : utf8_len(s.p + i, s.n - i);
+		len = s.p[i] - 1u < 0x7f ? 1 : utf8_len(s.p + i, s.n - i);
 		if (len == 0)
 			return false;
 	}

@@ -1,9 +1,8 @@
 /* envelope: the one payload format. Reading checks everything the schema cannot say; writing is bounded.
  *
  * Reading is two steps. envelope_scan() walks the raw bytes against the schema before protobuf-c sees them: size,
- * depth <= 8, fields <= 4,096, wire types, minimal varints, no singular field twice, valid UTF-8, no unknown enum
- * (protobuf-c checks none of these). Then envelope_open() unpacks into the caller's arena and checks the content:
- * version, id, sender's tag, times, kind and the body's own rules (lengths and counts named in pullcord.proto).
+ * depth <= 8, fields <= 4,096, and all that scan.h says. Then envelope_open() unpacks into the caller's arena and checks the
+ * content: version, id, sender's tag, times, kind and the body's own rules (lengths and counts named in pullcord.proto).
  * Nothing is allocated outside the arena. Pure: the caller brings the time. */
 #ifndef PULLCORD_ENVELOPE_H
 #define PULLCORD_ENVELOPE_H
@@ -60,11 +59,15 @@ enum err envelope_open(struct span raw, const struct topic *topic, int64_t now_u
 
 /* The same for whoever only lets messages through: bodies without rules of their own, all but alerts and their updates,
  * are scanned and not unpacked (body.any == NULL). From a connection whose messages are mostly of one sender: who that
- * was is remembered in *sender (all zero: nobody yet), which spares a hash for the next. */
+ * was is remembered in *sender (all zero: nobody yet), which spares a hash for the next. Its names stand there, too, and
+ * head's borrow from them. */
 struct envelope_sender {
-	char tenant[WORD_BYTES_MAX + 1], id[WORD_BYTES_MAX + 1];
 	Pullcord__V1__Party party;
 	uint8_t tag[8];
+	bool proved;                /* the caller's: it is who the connection is; false again when it is somebody else */
+	uint8_t tenant_n, id_n, named_n;
+	char tenant[WORD_BYTES_MAX + 1], id[WORD_BYTES_MAX + 1];
+	uint8_t named[2 * WORD_BYTES_MAX + 6];  /* the same as the fields of an envelope */
 };
 enum err envelope_check(struct envelope_sender *sender, struct span raw, const struct topic *topic, int64_t now_us,
 			struct arena *arena, struct envelope *out) MUST_USE;

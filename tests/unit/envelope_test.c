@@ -41,7 +41,27 @@ static struct topic topic_of(const char *text)
 	return t;
 }
 
-/* Who only lets messages through hears the same. */
+static void assert_same_bytes(ProtobufCBinaryData a, ProtobufCBinaryData b)
+{
+	assert_int_equal(a.len, b.len);
+	assert_true(span_eq(span(a.data, a.len), span(b.data, b.len)));
+}
+
+static void assert_same_head(const Pullcord__V1__Envelope *a, const Pullcord__V1__Envelope *b)
+{
+	assert_int_equal(a->version, b->version);
+	assert_string_equal(a->tenant, b->tenant);
+	assert_int_equal(a->party, b->party);
+	assert_string_equal(a->sender, b->sender);
+	assert_true(a->sent_us == b->sent_us && a->expires_us == b->expires_us);
+	assert_int_equal(a->kind, b->kind);
+	assert_same_bytes(a->id, b->id);
+	assert_same_bytes(a->body, b->body);
+	assert_same_bytes(a->seal, b->seal);
+	assert_same_bytes(a->signature, b->signature);
+}
+
+/* Who only lets messages through, and remembers who sent the one before, hears the same. */
 static enum err opened_and_checked(struct span raw, const struct topic *t, struct envelope *e)
 {
 	static uint8_t bytes[ENVELOPE_ARENA];
@@ -53,6 +73,10 @@ static enum err opened_and_checked(struct span raw, const struct topic *t, struc
 	arena.used = 0;
 	err = envelope_open(raw, t, NOW_US, &arena, e);
 	assert_int_equal(envelope_check(&sender, raw, t, NOW_US, &other, &checked), err);
+	if (err == OK) {
+		assert_same_head(e->head, checked.head);
+		assert_memory_equal(e->id.b, checked.id.b, ID_BYTES);
+	}
 	return err;
 }
 
@@ -581,6 +605,62 @@ static void no_cut_passes_for_the_whole(void **state)
 	}
 }
 
+/* Bytes that were hit where the head is; now and then of somebody else. */
+static void who_sent_the_one_before_changes_no_answer(void **state)
+{
+	static uint8_t raw[4096];
+	unsigned passed = 0;
+
+	(void)state;
+	for (int round = 0; round < SEED_ROUNDS(100000); round++) {
+		size_t which = seed_below(countof(message)), at;
+		struct span text = written(message[which].body, raw, sizeof(raw));
+		struct envelope e;
+		uint8_t *exact;
+
+		if (seed_below(8) == 0)
+			raw[4 + ID_BYTES + 2 + seed_below(5)] ^= 1;     /* in the tenant's name */
+		if (seed_below(2))
+			raw[seed_below(80)] = (uint8_t)(seed_below(2) ? seed_next() : 1ULL << seed_below(8));
+		if (seed_below(8) == 0) {                       /* a field twice, or out of order */
+			at = seed_below(60);
+			memmove(raw + at, raw + at + 2, text.n - at - 2);
+			text.n -= 2;
+		}
+		exact = malloc(text.n);
+		memcpy(exact, raw, text.n);
+		passed += opened(span(exact, text.n), message[which].topic, &e) == OK;
+		free(exact);
+	}
+	assert_in_range(passed, SEED_ROUNDS(100000) / 10, SEED_ROUNDS(100000) * 9 / 10);
+}
+
+/* Of one connection's messages: the mark is of whom it was said. */
+static void what_was_proved_of_a_sender_ends_with_the_next(void **state)
+{
+	struct envelope_from from = from_device();
+	struct envelope_sender sender = { .tag = { 0 } };
+	uint8_t raw[2][4096];
+	struct put one = put(raw[0], sizeof(raw[0])), two = put(raw[1], sizeof(raw[1]));
+	struct envelope e;
+
+	(void)state;
+	assert_int_equal(envelope_write(&from, message[0].body, &one), OK);
+	from.sender = "nc-2";
+	id_tag(SPAN_LIT("mercy"), from.party, SPAN_LIT("nc-2"), from.id.b + 8);
+	assert_int_equal(envelope_write(&from, message[0].body, &two), OK);
+	for (int i = 0; i < 3; i++) {
+		arena.used = 0;
+		assert_int_equal(envelope_check(&sender, put_span(&one), NULL, NOW_US, &arena, &e), OK);
+		assert_int_equal(sender.proved, i > 0);
+		assert_string_equal(e.head->sender, SENDER);
+		sender.proved = true;
+	}
+	assert_int_equal(envelope_check(&sender, put_span(&two), NULL, NOW_US, &arena, &e), OK);
+	assert_false(sender.proved);
+	assert_string_equal(e.head->sender, "nc-2");
+}
+
 /* Whatever the scan lets pass, protobuf-c takes; whatever protobuf-c refuses, the scan has refused. */
 static void nothing_passes_that_protobuf_c_refuses(void **state)
 {
@@ -630,6 +710,8 @@ int main(void)
 		cmocka_unit_test(size_is_limited),
 		cmocka_unit_test(a_small_arena_is_full_and_never_overrun),
 		cmocka_unit_test(no_cut_passes_for_the_whole),
+		cmocka_unit_test(who_sent_the_one_before_changes_no_answer),
+		cmocka_unit_test(what_was_proved_of_a_sender_ends_with_the_next),
 		cmocka_unit_test(nothing_passes_that_protobuf_c_refuses),
 	};
 

@@ -32,6 +32,29 @@ static void what_an_envelope_claims_must_be_proved(void **state)
 	assert_int_equal(publishes(0, "nc-1", "mercy/device/nc-1/state", &good, true), GATE_DENY);
 	assert_int_equal(answers(1, "ana.t1", "bea", 1), GATE_DENY);
 	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &good, false), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &good, false), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &forged, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &forged, false), GATE_DENY);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &good, false), GATE_ALLOW);
+}
+
+/* Whose account is another tenant's from now on speaks no more for the one before. */
+static void what_was_proved_of_a_sender_is_asked_anew_with_its_account(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct session *s;
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	s = session_of(&g->sessions, &ctx[0]);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	assert_true(s->sender.proved);
+	save(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", "nursecall-device", "icu3", NULL);
+	guard_tick(g);
+	assert_false(s->sender.proved);
+	strcpy(s->tenant, "grace");
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_DENY);
 }
 
 /* No answer is better than "not authorised": a gateway would set the alert aside for good. */
@@ -753,6 +776,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_alert_goes_out_and_its_receipt_comes_back),
 		TEST(what_an_envelope_claims_must_be_proved),
+		TEST(what_was_proved_of_a_sender_is_asked_anew_with_its_account),
 		TEST(whose_account_cannot_be_read_is_not_called_forbidden),
 		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
 		TEST(a_nurse_sees_her_unit_and_no_other),
