@@ -112,6 +112,9 @@ static int64_t within_us(const struct anomaly *a, enum anomaly_kind k)
 	return k == ANOMALY_GUESSING || k == ANOMALY_OUTSIDE ? a->limit.within * SECOND_US : again_us(a);
 }
 
+/* Each use of emergency access is told, not the first in a while. */
+static bool is_each(enum anomaly_kind k) { return k == ANOMALY_BREAK_GLASS; }
+
 /* ---- rows ---- */
 
 /* FNV-1a; what collides is compared. */
@@ -126,7 +129,7 @@ static uint32_t tag_of(enum anomaly_kind k, Pullcord__V1__Party party, struct sp
 
 static bool in_force(const struct anomaly *a, const struct row *r, int64_t now_us)
 {
-	return r->told && now_us - r->told_us < again_us(a);
+	return r->told && !is_each(r->kind) && now_us - r->told_us < again_us(a);
 }
 
 /* Who is least missed: nothing counts any more, then few events, then long ago. */
@@ -332,7 +335,8 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 			 times(n), s);
 		break;
 	case ANOMALY_BREAK_GLASS:
-		snprintf(t, ANOMALY_TEXT, "user %s gave themselves rights (%llu time%s)", f->subject, n, times(n));
+		snprintf(t, ANOMALY_TEXT, "user %s took emergency access (%llu time%s): what, until when and why is on record", f->subject, n,
+			 times(n));
 		break;
 	case ANOMALY_POLICY:
 		snprintf(t, ANOMALY_TEXT, "a policy that two officers have not signed was refused: %s%s (%llu time%s)",
@@ -366,6 +370,8 @@ static bool is_told(struct anomaly *a, const struct anomaly_finding *f, int64_t 
 {
 	struct told *t = &a->told[f->kind];
 
+	if (is_each(f->kind))
+		return true;
 	if (t->n == 0 || (now_us - t->from_us >= again_us(a) && t->others == 0)) {
 		t->n = 0;
 		t->from_us = now_us;

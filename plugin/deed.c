@@ -5,6 +5,7 @@
 
 #include "crypt.h"
 #include "edition.h"
+#include "emergency.h"
 #include "topic.h"
 #include "whole.h"
 
@@ -151,6 +152,23 @@ static bool may_about(struct work *w, Pullcord__V1__Party party, struct span id)
 	return v.allow;
 }
 
+/* Who takes something for themselves says why, until when and where. */
+static bool may_take(struct work *w, const struct order *o, bool placed)
+{
+	const char *lacks = w->self ? emergency_lacks(o->text[FIELD_REASON], o->until_us, placed, w->a->now_us) : NULL;
+
+	if (lacks)
+		work_fail(w, "%s", lacks);
+	return !lacks;
+}
+
+/* Why they did, in their own words, beside what it changed. */
+static void tell_taken(struct work *w, const struct order *o)
+{
+	if (w->self)
+		work_tell(w, EMERGENCY_WORD "%.*s", SPAN_FMT(o->text[FIELD_REASON]));
+}
+
 /* Whoever could log in as somebody, or make them anew, would have all that they hold. */
 static bool may_all_of(struct work *w, const struct subject *s)
 {
@@ -178,7 +196,7 @@ static bool give_roles(struct work *w, const struct order *o)
 	for (size_t i = 0; i < o->roles; i++) {
 		if (draft_role(&w->draft, o->role[i]))
 			continue;
-		if (!role_exists(w, o->role[i]) || !may_role(w, o->role[i]))
+		if (!role_exists(w, o->role[i]) || !may_role(w, o->role[i]) || !may_take(w, o, false))
 			return false;
 		if (!draft_add_role(&w->draft, o->role[i], grant_of(w, o))) {
 			work_fail(w, "an account holds at most %d roles", ACCOUNT_ROLES_MAX);
@@ -193,7 +211,7 @@ static bool give_attributes(struct work *w, const struct order *o)
 	for (size_t i = 0; i < o->attributes; i++) {
 		if (draft_attribute(&w->draft, o->attribute[i]))
 			continue;
-		if (!may_attribute(w, o->attribute[i]))
+		if (!may_attribute(w, o->attribute[i]) || !may_take(w, o, true))
 			return false;
 		if (!draft_add_attribute(&w->draft, o->attribute[i], grant_of(w, o))) {
 			work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
@@ -310,21 +328,44 @@ static void deed_password(struct work *w, const struct order *o)
 
 /* ---- what accounts hold ------------------------------------------------------------------------------------------ */
 
+/* Where the role is to be used: held with it, on the same terms. */
+static bool give_places(struct work *w, const struct order *o)
+{
+	static const struct { enum field field; const char *name; } rows[] = { { FIELD_UNIT, "unit" }, { FIELD_PATIENT, "patient" } };
+
+	for (size_t i = 0; i < countof(rows); i++) {
+		const struct attribute a = { span_str(rows[i].name), o->text[rows[i].field] };
+
+		if (!order_has(o, rows[i].field))
+			continue;
+		if (!may_attribute(w, a))
+			return false;
+		if (!draft_add_attribute(&w->draft, a, grant_of(w, o))) {
+			work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
+			return false;
+		}
+	}
+	return true;
+}
+
 static void deed_grant_role(struct work *w, const struct order *o)
 {
 	const struct grant fresh = grant_of(w, o);
+	const bool placed = order_has(o, FIELD_UNIT) || order_has(o, FIELD_PATIENT);
 	struct span role = o->text[FIELD_ROLE];
 	struct held before;
 
 	if (!may_end_then(w, o) || !role_exists(w, role) || !take(w, order_party(o), order_id(o)) ||
-	    !may_about(w, order_party(o), order_id(o)) || !may_role(w, role))
+	    !may_about(w, order_party(o), order_id(o)) || !may_role(w, role) || !may_take(w, o, placed) || !give_places(w, o))
 		return;
 	before = held(draft_role(&w->draft, role), w->a->now_us);
 	if (!draft_add_role(&w->draft, role, fresh))
 		work_fail(w, "an account holds at most %d roles", ACCOUNT_ROLES_MAX);
 	else if (store(w, false))
 		work_tell(w, "%s:%.*s role %.*s: %s -> %s", party_noun(order_party(o)), SPAN_FMT(order_id(o)), SPAN_FMT(role), before.text,
-		     held(&fresh, w->a->now_us).text);
+			  held(&fresh, w->a->now_us).text);
+	if (!w->why[0])
+		tell_taken(w, o);
 }
 
 static void deed_revoke_role(struct work *w, const struct order *o)
@@ -348,7 +389,7 @@ static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__P
 	char word[VALUE_WORD];
 	struct held before;
 
-	if (!may_end_then(w, o) || !take(w, party, id) || !may_about(w, party, id) || !may_attribute(w, a))
+	if (!may_end_then(w, o) || !take(w, party, id) || !may_about(w, party, id) || !may_attribute(w, a) || !may_take(w, o, true))
 		return false;
 	before = held(draft_attribute(&w->draft, a), w->a->now_us);
 	if (!draft_add_attribute(&w->draft, a, fresh)) {
@@ -359,6 +400,7 @@ static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__P
 		return false;
 	work_tell(w, "%s:%.*s %.*s=%.*s: %s -> %s", party_noun(party), SPAN_FMT(id), SPAN_FMT(a.name), SPAN_FMT(value_of(w, a, word)),
 		  before.text, held(&fresh, w->a->now_us).text);
+	tell_taken(w, o);
 	return true;
 }
 

@@ -52,7 +52,7 @@ void guard_control(struct guard *g, const struct client *c, struct span payload)
 
 static bool gives_rights(enum command c)
 {
-	return c == COMMAND_GRANT_ROLE || c == COMMAND_SET_ATTRIBUTE || c == COMMAND_ADD_TEAM_MEMBER || c == COMMAND_MODIFY_USER;
+	return c == COMMAND_GRANT_ROLE || c == COMMAND_SET_ATTRIBUTE || c == COMMAND_ADD_TEAM_MEMBER;
 }
 
 /* `topic` is room for its topic. */

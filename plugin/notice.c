@@ -55,8 +55,9 @@ static void put_on_record(struct guard *g, const struct anomaly_finding *f, cons
 static void key_of(const struct anomaly_finding *f, uint8_t key[SHA256_BYTES])
 {
 	const uint8_t party = (uint8_t)f->party;
+	const int64_t when = f->kind == ANOMALY_BREAK_GLASS ? f->first_us : 0;  /* each of these is one of its own */
 
-	SHA256(key, span_str(f->code), span(&party, 1), span_str(f->subject));
+	SHA256(key, span_str(f->code), span(&party, 1), span_str(f->subject), span(&when, sizeof(when)));
 }
 
 /* Kept like any other alert until somebody answers it. */

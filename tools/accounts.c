@@ -649,7 +649,20 @@ static void order_begin(const struct work *w, struct reply *r, const char *comma
 		reply_text(r, "reason", span_str(w->reason));
 }
 
-static void ask_holding(const struct work *w, struct reply *r, bool give, const char *id)
+/* What somebody takes for themselves is for a place: the one that is given beside the role. */
+static void ask_place(const struct work *w, struct reply *r)
+{
+	for (size_t i = 0; i < held_attributes(w->holding); i++) {
+		struct attribute a = held_attribute(w->holding, i);
+
+		if (span_is(a.name, "unit") || span_is(a.name, "patient")) {
+			reply_text(r, span_is(a.name, "unit") ? "unit" : "patient", a.value);
+			return;
+		}
+	}
+}
+
+static void ask_holding(const struct work *w, struct reply *r, bool give, const char *id, bool self)
 {
 	reply_object(r, NULL);
 	reply_text(r, "command", SPAN_LIT("batch"));
@@ -657,6 +670,8 @@ static void ask_holding(const struct work *w, struct reply *r, bool give, const 
 	for (size_t i = 0; i < w->holding->role.n; i++) {
 		order_begin(w, r, give ? "grantRole" : "revokeRole", id);
 		reply_text(r, "rolename", span_str(w->holding->role.text[i]));
+		if (give && self)
+			ask_place(w, r);
 		reply_end(r);
 	}
 	for (size_t i = 0; i < held_attributes(w->holding); i++) {
@@ -715,7 +730,7 @@ static int on_broker(struct work *w, const struct deed *deed, struct live *live,
 		if (deed->command)
 			ask_plainly(w, r, deed->command, id);
 		else
-			ask_holding(w, r, deed == &deed_grant, id);
+			ask_holding(w, r, deed == &deed_grant, id, live->login.user && strcmp(live->login.user, id) == 0);
 		reply_end(r);
 		request = reply_finish(r);
 	}

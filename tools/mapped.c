@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "cur.h"
+#include "emergency.h"
 #include "event.h"
 #include "pullcord.pb-c.h"
 
@@ -30,6 +31,7 @@
 #define SOFTWARE_CONFIGURATION DCM("110131", "Software Configuration")
 #define RESTRICTED DCM("110132", "Use of Restricted Function")
 #define RECORDING_STOPPED DCM("110133", "Audit Recording Stopped")
+#define EMERGENCY DCM("110127", "Emergency Override Started")
 #define USER_ATTRIBUTES DCM("110137", "User Security Attributes Changed")
 
 static const struct mapped_code application = { "110150", "DCM", "Application" };
@@ -94,10 +96,17 @@ static const struct row refused = {
 	ALERT, RESTRICTED, OURS("acl-deny", "Denied"), 'E', FLOW_NONE, ABOUT_TOPIC, 4,
 };
 
+static const struct row emergency = {
+	ALERT, EMERGENCY, OURS("emergency", "Emergency access"), 'E', FLOW_NONE, ABOUT_PERMISSION, 0,
+};
+
 static const struct row *row_of(const Pullcord__V1__AuditEvent *e)
 {
 	size_t type = (size_t)e->type < countof(rows) && rows[e->type].event ? (size_t)e->type : 0;
 
+	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED &&
+	    strncmp(e->detail, EMERGENCY_WORD, sizeof(EMERGENCY_WORD) - 1) == 0)
+		return &emergency;
 	return e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED && rows[type].event->code[5] != '4' ? &refused :
 	       &rows[type];
 }

@@ -2,7 +2,8 @@
  * allocation); one writer thread seals, hashes into an RFC 6962 tree and commits in groups, entries and tree in one
  * transaction; then signs a checkpoint. Order: commit, flush, sign, publish. Design: one screen in README, "The record".
  *
- * What the record never holds: payloads, passwords, free text but the reason why segments are held or erased. */
+ * What the record never holds: payloads, passwords, free text but the reason of emergency access (emergency.h) and why segments
+ * are held or erased, or a history. */
 #ifndef PULLCORD_RECORD_H
 #define PULLCORD_RECORD_H
 

@@ -454,7 +454,7 @@ static void nobody_changes_what_they_hold_unless_the_policy_says_so(void **state
 		assert_says(i == 5 ? "attribute/channel/c1 is not yours" : "what you hold yourself is changed by somebody else");
 		assert_int_equal(notes->outcome, DENIED);
 	}
-	assert_done("root", ONE("'grantRole','username':'root','rolename':'nurse'"));
+	assert_done("root", ONE("'grantRole','username':'root','rolename':'nurse','unit':'icu3','expires':1000003600,'reason':'code'"));
 }
 
 static void a_batch_with_one_grant_too_many_does_nothing(void **state)

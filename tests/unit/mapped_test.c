@@ -124,6 +124,31 @@ static void whatever_strangers_wrote_is_well_formed_and_comes_back(void **state)
 	}
 }
 
+static const struct mapped *mapped_of(const Pullcord__V1__AuditEvent *e)
+{
+	mapped_make(&source, 1, &(struct hash){ { 1 } }, e, 0, &mapped);
+	return &mapped;
+}
+
+static void emergency_access_is_an_override_and_who_changed_an_account_an_agent(void **state)
+{
+	Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
+
+	(void)state;
+	e.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN;
+	e.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED;
+	e.detail = "emergency: code on icu3";
+	assert_string_equal(mapped_of(&e)->type->code, "110127");
+	e.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
+	assert_string_equal(mapped_of(&e)->type->code, "110129");
+	e.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_DIRECTORY;
+	e.actor = "ana";
+	assert_int_equal(mapped_of(&e)->agents, 1);
+	e.by = "os:opa";
+	assert_int_equal(mapped_of(&e)->agents, 2);
+	assert_true(mapped.agent[1].requestor && span_is(mapped.agent[1].id, "os:opa"));
+}
+
 static void times_are_utc_and_stay_in_their_years(void **state)
 {
 	char at[MAPPED_TIME];
@@ -172,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_strangers_wrote_is_well_formed_and_comes_back),
+		cmocka_unit_test(emergency_access_is_an_override_and_who_changed_an_account_an_agent),
 		cmocka_unit_test(times_are_utc_and_stay_in_their_years),
 		cmocka_unit_test(the_largest_event_fits),
 	};
