@@ -39,15 +39,17 @@ static size_t held_attributes(const struct holding *h)
 static int check_words(const struct opt_page *page, const struct holding *h)
 {
 	for (size_t i = 0; i < h->role.n; i++)
-		if (!word_ok(span_str(h->role.text[i])))
-			return opt_wrong(page, "--role takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"",
-					 h->role.text[i]);
+		if (opt_word(page, "--role", h->role.text[i]) != CMD_DONE)
+			return CMD_USAGE;
+	for (size_t i = 0; i < h->unit.n; i++)
+		if (opt_word(page, "--unit", h->unit.text[i]) != CMD_DONE)
+			return CMD_USAGE;
 	for (size_t i = 0; i < held_attributes(h); i++) {
 		struct attribute a = held_attribute(h, i);
 
 		if (!word_ok(a.name) || !word_ok(a.value))
-			return opt_wrong(page, "an attribute is NAME=VALUE of A-Z a-z 0-9 . _ : -, not \"%.*s=%.*s\"",
-					 SPAN_FMT(a.name), SPAN_FMT(a.value));
+			return opt_wrong(page, "--attr is NAME=VALUE, each one word of at most %d of A-Z a-z 0-9 . _ : -, not \"%s\"",
+					 WORD_BYTES_MAX, h->attr.text[i - h->unit.n]);
 	}
 	return CMD_DONE;
 }
@@ -106,6 +108,14 @@ static const char *tenants_text(const struct policy *p, char *out, size_t cap)
 
 #define TENANTS_TEXT_MAX (RULES_TENANTS_MAX * (WORD_BYTES_MAX + 2) + 1)
 
+static int say_no_tenant(const struct policy *p, struct span tenant)
+{
+	char all[TENANTS_TEXT_MAX];
+
+	report_error("the policy has no tenant %.*s; it has %s", SPAN_FMT(tenant), tenants_text(p, all, sizeof(all)));
+	return CMD_NO;
+}
+
 /* `tenant` in: as it was named; empty: not. */
 static int choose_tenant(const struct opt_page *page, const struct install_path *path, const struct policy *p,
 			 const struct holding *h, struct span *tenant)
@@ -113,10 +123,8 @@ static int choose_tenant(const struct opt_page *page, const struct install_path 
 	struct span by = span(NULL, 0);
 	char all[TENANTS_TEXT_MAX];
 
-	if (tenant->n && !policy_has_tenant(p, *tenant)) {
-		report_error("the policy has no tenant %.*s; it has %s", SPAN_FMT(*tenant), tenants_text(p, all, sizeof(all)));
-		return CMD_NO;
-	}
+	if (tenant->n && !policy_has_tenant(p, *tenant))
+		return say_no_tenant(p, *tenant);
 	for (size_t i = 0; i < h->role.n; i++) {
 		const struct span role = span_str(h->role.text[i]), whose = policy_role_tenant(p, role);
 
@@ -139,6 +147,15 @@ static int choose_tenant(const struct opt_page *page, const struct install_path 
 	return CMD_DONE;
 }
 
+/* Where nobody is of it, it is more likely misspelt. */
+static int check_tenant(const struct install *in, const char *tenant)
+{
+	const struct install_path path = install_path(in, "pullcord.policy");
+	CLEANUP(policy_close) struct policy *policy = tenant ? load_policy(&path) : NULL;
+
+	return !policy || policy_has_tenant(policy, span_str(tenant)) ? CMD_DONE : say_no_tenant(policy, span_str(tenant));
+}
+
 int accounts_tenant(const struct opt_page *page, struct install *in, const struct holding *h, const char *named)
 {
 	const struct install_path path = install_path(in, "pullcord.policy");
@@ -148,8 +165,8 @@ int accounts_tenant(const struct opt_page *page, struct install *in, const struc
 
 	if (code != CMD_DONE)
 		return code;
-	if (named && !word_ok(tenant))
-		return opt_wrong(page, "--tenant takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", named);
+	if (named && opt_word(page, "--tenant", named) != CMD_DONE)
+		return CMD_USAGE;
 	policy = load_policy(&path);
 	if (policy)
 		code = choose_tenant(page, &path, policy, h, &tenant);
@@ -224,17 +241,70 @@ static int draft_drop(struct draft *d, const struct opt_page *page, const struct
 
 /* ---- the directory ----------------------------------------------------------------------------------------------- */
 
-enum err accounts_find(const struct accounts *kind, struct directory *dir, const char *id, struct account **out)
+int accounts_find(const struct accounts *kind, struct directory *dir, const char *tenant, const char *id, struct account **out)
 {
 	enum err e = directory_find(dir, kind->party, span_str(id), out);
 
-	if (e == ERR_NOT_FOUND) {
-		report_error("there is no %s %s", kind->noun, id);
+	if (e != OK && e != ERR_NOT_FOUND)
+		return report_fail(e, "read the account %s", id);
+	if (e == OK && (!tenant || span_is((*out)->subject.tenant, tenant)))
+		return CMD_DONE;
+	report_error("there is no %s %s%s%s", kind->noun, id, tenant ? " of tenant " : "", tenant ? tenant : "");
+	if (e == OK)
+		report_hint("%s is of tenant %.*s", id, SPAN_FMT((*out)->subject.tenant));
+	else
 		report_hint("pullcord %s list shows those there are", kind->noun);
-	} else if (e != OK) {
-		(void)report_fail(e, "read the account %s", id);
+	account_free(out);
+	return CMD_GONE;
+}
+
+bool accounts_usable(const struct accounts *kind, const struct account *a)
+{
+	if (a->state != ACCOUNT_WIPED)
+		return true;
+	report_error("%.*s is wiped", SPAN_FMT(a->subject.id));
+	report_hint("for good: pullcord %s remove %.*s, and make a new one", kind->noun, SPAN_FMT(a->subject.id));
+	return false;
+}
+
+void accounts_note_unasked(const struct install *in, const struct account *a)
+{
+	const struct install_path path = install_path(in, "pullcord.policy");
+	CLEANUP(policy_close) struct policy *policy = NULL;
+	CLEANUP(holder_close) struct holder *holder = NULL;
+	struct policy_error where;
+
+	if (policy_file_load(path.text, &policy, &where) != OK || policy_bind(policy, &a->subject, &holder) != OK)
+		return;
+	for (size_t i = 0; i < a->subject.attributes; i++) {
+		const struct attribute *held = &a->subject.attribute[i];
+		bool said = false;
+
+		for (size_t k = 0; k < i; k++)
+			said |= span_eq(a->subject.attribute[k].name, held->name);
+		if (!said && !policy_holds(policy, holder, *held))
+			report_hint("note: no rule of %s asks for {%.*s}; is that its name?", path.text, SPAN_FMT(held->name));
 	}
-	return e;
+}
+
+/* Why no account may be called so: whose the name is. */
+static int say_taken(const struct accounts *kind, struct directory *dir, struct span id)
+{
+	bool device = kind->party == PULLCORD__V1__PARTY__PARTY_DEVICE;
+	const char *other = device ? "user" : "device";
+	CLEANUP(account_free) struct account *a = NULL;
+
+	if (directory_find(dir, kind->party, id, &a) == OK) {
+		report_error("there is a %s %.*s already", kind->noun, SPAN_FMT(id));
+		report_hint("pullcord %s show %.*s, or choose another name", kind->noun, SPAN_FMT(id));
+	} else if (directory_find(dir, device ? PULLCORD__V1__PARTY__PARTY_USER : PULLCORD__V1__PARTY__PARTY_DEVICE, id, &a) == OK) {
+		report_error("%.*s is a %s, and people and devices share one name space", SPAN_FMT(id), other);
+		report_hint("pullcord %s show %.*s, or choose another name", other, SPAN_FMT(id));
+	} else {
+		report_error("%.*s would be mistaken for a client of a person: those are called USER.ANYTHING", SPAN_FMT(id));
+		report_hint("choose another name");
+	}
+	return CMD_NO;
 }
 
 int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create)
@@ -246,13 +316,7 @@ int accounts_save(const struct accounts *kind, struct directory *dir, struct dra
 	e = directory_save(dir, &d->account, create);
 	if (e == OK)
 		return CMD_DONE;
-	if (e == ERR_EXISTS) {
-		report_error("%.*s is taken (people and devices share one name space; no device is called "
-			     "USER.ANYTHING)", SPAN_FMT(id));
-		report_hint("pullcord %s show %.*s, or choose another name", kind->noun, SPAN_FMT(id));
-		return CMD_NO;
-	}
-	return report_fail(e, "save the account %.*s", SPAN_FMT(id));
+	return e == ERR_EXISTS ? say_taken(kind, dir, id) : report_fail(e, "save the account %.*s", SPAN_FMT(id));
 }
 
 #define TERMS_MAX (ACCOUNT_ROLES_MAX + ACCOUNT_ATTRIBUTES_MAX)
@@ -278,11 +342,19 @@ static void add_terms(struct terms *t, const struct grant *g, struct span name, 
 		t->reason[t->reasons++] = (struct attribute){ span_str(text), g->reason };
 }
 
+#define TIME_TEXT (REPORT_TIME > COMMAND_TIME ? REPORT_TIME : COMMAND_TIME)
+
+/* A script cannot know whose time of day it is. */
+static const char *time_text(int64_t us, char out[TIME_TEXT])
+{
+	return report_is_json() ? command_time(us, out) : report_date(us, out);
+}
+
 void accounts_print(const struct account *a)
 {
 	const struct subject *s = &a->subject;
 	struct terms t = { .n = 0 };
-	char changed[REPORT_TIME];
+	char changed[TIME_TEXT];
 	struct cell cell[11] = {
 		CELL_SPAN("id", s->id),
 		CELL_SPAN("tenant", s->tenant),
@@ -291,7 +363,7 @@ void accounts_print(const struct account *a)
 		CELL_WORDS("roles", s->role, s->roles),
 		CELL_PAIRS("attributes", s->attribute, s->attributes),
 		CELL_BOOL("password", a->password[0] != '\0'),
-		CELL_STR("changed", report_date((int64_t)a->changed_us, changed)),
+		CELL_STR("changed", time_text((int64_t)a->changed_us, changed)),
 	};
 	size_t n = 8;
 
@@ -312,6 +384,7 @@ void accounts_print(const struct account *a)
 
 struct listing {
 	Pullcord__V1__Party party;
+	const char *tenant;         /* NULL: any */
 	uint64_t n;
 	struct lock *lock;
 	bool locks_known;           /* the folder tells; of the running broker `show` does, one by one */
@@ -351,17 +424,19 @@ static bool list_one(void *ctx, const struct account *a)
 {
 	struct listing *l = ctx;
 	int64_t until = locked_until(l, a);
-	char text[REPORT_TIME];
+	char text[TIME_TEXT];
 	struct cell row[] = {
 		CELL_SPAN("id", a->subject.id),
 		CELL_SPAN("tenant", a->subject.tenant),
 		CELL_STR("state", account_state_name(a->state)),
 		CELL_WORDS("roles", a->subject.role, a->subject.roles),
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
-		until ? CELL_STR("locked_out_until", report_date(until, text)) : CELL_NULL("locked_out_until"),
+		until ? CELL_STR("locked_out_until", time_text(until, text)) : CELL_NULL("locked_out_until"),
 	};
 	size_t n = l->locks_known ? countof(row) : countof(row) - 1;
 
+	if (l->tenant && !span_is(a->subject.tenant, l->tenant))
+		return true;
 	row[0].width = 20;
 	row[1].width = 10;
 	row[2].width = 11;
@@ -379,7 +454,7 @@ static int list_folder(const char *where, struct listing *listing)
 	struct install in;
 	enum err e;
 
-	if (install_open(where, &in) != OK || install_directory(&in, true, &dir) != OK)
+	if (install_open(where, &in) != OK || check_tenant(&in, listing->tenant) != CMD_DONE || install_directory(&in, true, &dir) != OK)
 		return CMD_NO;
 	listing->locks_known = listing->party == PULLCORD__V1__PARTY__PARTY_USER;
 	e = listing->locks_known ? directory_locks(dir, list_lock, listing) : OK;
@@ -426,11 +501,12 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
-	if (live_check(&live, &page) != CMD_DONE)
+	if (live_check(&live, &page) != CMD_DONE || (live.login.tenant && opt_word(&page, "--tenant", live.login.tenant) != CMD_DONE))
 		return CMD_USAGE;
+	listing.tenant = live.login.tenant;
 	code = live.on ? list_broker(kind, &live, &page, where, &listing) : list_folder(where, &listing);
 	if (code == CMD_DONE && listing.n == 0)
-		report_line(TONE_DIM, "There is no %s yet.", kind->noun);
+		report_line(TONE_DIM, "There is no %s yet%s%s.", kind->noun, listing.tenant ? " of " : "", listing.tenant ? listing.tenant : "");
 	return code;
 }
 
@@ -441,7 +517,7 @@ struct work {
 	const struct accounts *kind;
 	const struct opt_page *page;
 	const struct holding *holding;
-	const char *until, *reason;
+	const char *until, *reason, *tenant;
 	int64_t until_us;
 	struct install in;
 	struct directory *directory;
@@ -498,12 +574,18 @@ static void set_terms(struct work *w)
 
 static int do_grant(struct work *w)
 {
-	int code = draft_add(&w->draft, w->page, &w->in, w->holding);
+	int code;
 
+	if (!accounts_usable(w->kind, w->account))
+		return CMD_NO;
+	code = draft_add(&w->draft, w->page, &w->in, w->holding);
 	if (code != CMD_DONE)
 		return code;
 	set_terms(w);
-	return save(w, w->until ? "holds it from now on, until then" : "holds it from now on");
+	code = save(w, w->until ? "holds it from now on, until then" : "holds it from now on");
+	if (code == CMD_DONE)
+		accounts_note_unasked(&w->in, &w->draft.account);
+	return code;
 }
 
 static int do_revoke(struct work *w)
@@ -515,15 +597,17 @@ static int do_revoke(struct work *w)
 
 static bool may_move(const struct work *w, unsigned from)
 {
+	static const char *const ends[ACCOUNT_STATES] = { [ACCOUNT_SUSPENDED] = "resume", [ACCOUNT_QUARANTINED] = "release" };
 	struct span id = w->account->subject.id;
 
-	if (!(from & 1u << w->account->state)) {
-		report_error("%.*s is %s", SPAN_FMT(id), account_state_name(w->account->state));
-		if (w->account->state == ACCOUNT_WIPED)
-			report_hint("for good: pullcord %s remove %.*s, and make a new one", w->kind->noun, SPAN_FMT(id));
+	if (from & 1u << w->account->state)
+		return true;
+	if (!accounts_usable(w->kind, w->account))
 		return false;
-	}
-	return true;
+	report_error("%.*s is %s", SPAN_FMT(id), account_state_name(w->account->state));
+	if (ends[w->account->state])
+		report_hint("pullcord %s %s %.*s ends that", w->kind->noun, ends[w->account->state], SPAN_FMT(id));
+	return false;
 }
 
 static struct grant now_because(const struct work *w)
@@ -549,7 +633,7 @@ static int do_suspend(struct work *w)
 
 static int do_resume(struct work *w)
 {
-	if (!may_move(w, FROM(ACTIVE) | FROM(SUSPENDED)))
+	if (!may_move(w, FROM(SUSPENDED)))
 		return CMD_NO;
 	draft_resume(&w->draft, now_because(w));
 	return save(w, w->draft.account.state == ACCOUNT_QUARANTINED ? "is in quarantine, as before it was suspended" : "is active again");
@@ -628,10 +712,13 @@ static const struct deed deed_remove = {
 
 static int on_account(struct work *w, const struct deed *deed, const char *where, const char *id)
 {
+	int code;
+
 	if (install_open(where, &w->in) != OK || install_directory(&w->in, deed->show, &w->directory) != OK)
 		return CMD_NO;
-	if (accounts_find(w->kind, w->directory, id, &w->account) != OK)
-		return CMD_NO;
+	code = accounts_find(w->kind, w->directory, w->tenant, id, &w->account);
+	if (code != CMD_DONE)
+		return code;
 	draft_of(&w->draft, w->account);
 	return deed->run(w);
 }
@@ -738,7 +825,7 @@ static int on_broker(struct work *w, const struct deed *deed, struct live *live,
 		return report_fail(ERR_FULL, "write the request");
 	code = live_open(live, w->page, where);
 	if (code == CMD_DONE)
-		code = live_ask(live, request, NULL);
+		code = live_ask(live, request, NULL) == CMD_DONE ? CMD_DONE : live->gone ? CMD_GONE : CMD_NO;
 	live_close(live);
 	return code;
 }
@@ -793,6 +880,7 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	report_json(json);
 	w.page = &page;
 	w.holding = &holding;
+	w.tenant = live.login.tenant;
 	code = check_terms(&w, deed);
 	if (code != CMD_DONE || (code = live_check(&live, &page)) != CMD_DONE)
 		return code;

@@ -51,9 +51,12 @@ int draft_add(struct draft *d, const struct opt_page *page, const struct install
 int64_t accounts_now_us(void);
 /* Saves a new or changed account; says what went wrong. */
 int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create) MUST_USE;
-/* ERR_NOT_FOUND and others are said. */
-enum err accounts_find(const struct accounts *kind, struct directory *dir, const char *id,
-		       struct account **out) MUST_USE;
+/* Of that tenant, or (NULL) any. CMD_DONE; CMD_GONE, when there is none, or CMD_NO, which was said. */
+int accounts_find(const struct accounts *kind, struct directory *dir, const char *tenant, const char *id, struct account **out) MUST_USE;
+/* For good: false, and said, when it was wiped. */
+bool accounts_usable(const struct accounts *kind, const struct account *a) MUST_USE;
+/* What is held that no rule of the installation's policy asks for: most likely misspelt. A note on stderr. */
+void accounts_note_unasked(const struct install *in, const struct account *a);
 void accounts_print(const struct account *a);
 
 #endif

@@ -214,6 +214,8 @@ static void say_enrolled(const struct kit *k, const char *id)
 		report_line(TONE_DIM, "Next: add its inputs to gateway.ini. The folder works where it is; for another "
 			    "place enroll with --at.");
 	report_line(TONE_PLAIN, "  pullcord-gateway --config %s/gateway.ini --check", place_of(k));
+	if (k->holding.role.n == 0)
+		report_line(TONE_WARN, "It may do nothing yet: pullcord device grant %s --role ROLE", id);
 }
 
 /* What a refusal leaves is as before. Not empty: it stays, for there is something of somebody in it. */
@@ -301,8 +303,8 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 	struct draft d;
 	int code;
 
-	if (!word_ok(span_str(id)))
-		return opt_wrong(page, "a device is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
+	if (opt_word(page, "DEVICE", id) != CMD_DONE)
+		return CMD_USAGE;
 	if (!open_ca(k, &in))
 		return CMD_NO;
 	/* The certificate says whose it is; the broker makes the account its administrator's, so both are to be the same. */
@@ -312,42 +314,55 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 		return code;
 	draft_init(&d, &devices, in.tenant, id);
 	code = k->live.on ? enroll_live(k, page, &in, &d, id) : enroll_folder(k, page, &in, &d, id);
-	if (code == CMD_DONE)
-		say_enrolled(k, id);
+	if (code != CMD_DONE)
+		return code;
+	say_enrolled(k, id);
+	if (!k->live.on)
+		accounts_note_unasked(&in, &d.account);
 	return code;
 }
 
-/* Its certificate is to say whose it is. */
+/* A certificate is to say whose the device is; one that was wiped shall have none. */
+struct found {
+	struct install *in;
+	bool usable;
+};
+
 static bool take_tenant(void *ctx, const struct account *a)
 {
-	struct install *in = ctx;
+	struct found *f = ctx;
 
-	must(span_text(a->subject.tenant, in->tenant, sizeof(in->tenant)));
+	f->usable = accounts_usable(&devices, a);
+	must(span_text(a->subject.tenant, f->in->tenant, sizeof(f->in->tenant)));
 	return true;
 }
 
 static int find_live(struct kit *k, const struct opt_page *page, struct install *in, const char *id)
 {
 	const struct install_path ca = install_path(in, "ca.crt");
+	struct found f = { .in = in };
 	int code;
 
 	if (!k->live.login.cafile)
 		k->live.login.cafile = ca.text;
 	code = live_open(&k->live, page, k->dir);
 	if (code == CMD_DONE)
-		code = remote_find(&k->live, &devices, id, take_tenant, in);
+		code = remote_find(&k->live, &devices, id, take_tenant, &f);
 	live_close(&k->live);
-	return code;
+	return code == CMD_DONE && !f.usable ? CMD_NO : code;
 }
 
-static int find_folder(struct install *in, const char *id)
+static int find_folder(struct install *in, const char *tenant, const char *id)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
+	struct found f = { .in = in };
+	int code;
 
-	if (install_directory(in, true, &dir) != OK || accounts_find(&devices, dir, id, &a) != OK)
+	if (install_directory(in, true, &dir) != OK)
 		return CMD_NO;
-	return take_tenant(in, a) ? CMD_DONE : CMD_NO;
+	code = accounts_find(&devices, dir, tenant, id, &a);
+	return code != CMD_DONE ? code : take_tenant(&f, a) && f.usable ? CMD_DONE : CMD_NO;
 }
 
 /* The device has settings, which may have been changed there: it is given none. */
@@ -378,7 +393,7 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 
 	if (!open_ca(k, &in))
 		return CMD_NO;
-	code = k->live.on ? find_live(k, page, &in, id) : find_folder(&in, id);
+	code = k->live.on ? find_live(k, page, &in, id) : find_folder(&in, k->live.login.tenant, id);
 	if (code == CMD_DONE)
 		code = make_folder(k);
 	if (code == CMD_DONE)

@@ -302,8 +302,8 @@ static int read_times(struct history *h, const struct opt_page *page)
 static int check_names(const struct opt_page *page, const char *option, const struct opt_list *names)
 {
 	for (size_t i = 0; i < names->n; i++)
-		if (!word_ok(span_str(names->text[i])))
-			return opt_wrong(page, "--%s takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", option, names->text[i]);
+		if (opt_word(page, option, names->text[i]) != CMD_DONE)
+			return CMD_USAGE;
 	return CMD_DONE;
 }
 
@@ -312,12 +312,12 @@ static int check_topics(const struct history *h, const struct opt_page *page)
 {
 	size_t n = UNIT_TOPICS * h->unit.n + h->channel.n + h->patient.n + h->filter.n;
 	struct topic t;
-	int code = check_names(page, "unit", &h->unit);
+	int code = check_names(page, "--unit", &h->unit);
 
 	if (code == CMD_DONE)
-		code = check_names(page, "channel", &h->channel);
+		code = check_names(page, "--channel", &h->channel);
 	if (code == CMD_DONE)
-		code = check_names(page, "patient", &h->patient);
+		code = check_names(page, "--patient", &h->patient);
 	for (size_t i = 0; code == CMD_DONE && i < h->filter.n; i++)
 		if (filter_parse(span_str(h->filter.text[i]), &t) != OK)
 			code = opt_wrong(page, "--filter takes levels of A-Z a-z 0-9 . _ : - parted by '/', '+' for a whole one and '#' "

@@ -331,8 +331,8 @@ int cmd_init(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
-	if (!word_ok(span_str(m.base.tenant)))
-		return opt_wrong(&page, "--tenant takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", m.base.tenant);
+	if (opt_word(&page, "--tenant", m.base.tenant) != CMD_DONE)
+		return CMD_USAGE;
 	if (m.base.device_port == m.base.app_port)
 		return opt_wrong(&page, "--port and --app-port are both %ld; they must differ", m.base.app_port);
 	if (!m.base.plugin)

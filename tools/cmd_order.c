@@ -49,7 +49,7 @@ static int listen_to(struct listening *l, const struct opt_page *page, const cha
 		return code;
 	if (TOPIC_BUILD(l->topic, TOPIC_STATE, l->login.install.tenant, device) != OK ||
 	    topic_parse(span_str(l->topic), &l->parsed) != OK)
-		return opt_wrong(page, "a device is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", device);
+		return opt_word(page, "DEVICE", device) != CMD_DONE ? CMD_USAGE : report_fail(ERR_TOO_LARGE, "name the topic");
 	e = client_subscribe(l->client, l->topic, 1);
 	if (e == OK)
 		return CMD_DONE;

@@ -251,8 +251,8 @@ int policy_import(int argc, char **argv)
 		return code;
 	if (!o.acl_file == !o.dynsec)
 		return opt_wrong(&page, "of what? give --acl-file or --dynsec, one of them");
-	if (!word_ok(span_str(o.tenant)))
-		return opt_wrong(&page, "--tenant takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", o.tenant);
+	if (opt_word(&page, "--tenant", o.tenant) != CMD_DONE)
+		return CMD_USAGE;
 	if (o.json && !o.out)
 		return opt_wrong(&page, "--json wants --out FILE: policy and report cannot share one stream");
 	report_json(o.json);

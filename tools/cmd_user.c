@@ -73,7 +73,10 @@ static int add_folder(const struct new_user *u, const struct opt_page *page, str
 	code = draft_hold(d, page, &u->holding);
 	if (code != CMD_DONE || (code = set_password(d, u->password_file, false)) != CMD_DONE)
 		return code;
-	return install_directory(&in, false, &dir) == OK ? accounts_save(&people, dir, d, true) : CMD_NO;
+	code = install_directory(&in, false, &dir) == OK ? accounts_save(&people, dir, d, true) : CMD_NO;
+	if (code == CMD_DONE)
+		accounts_note_unasked(&in, &d->account);
+	return code;
 }
 
 static int add(struct new_user *u, const struct opt_page *page, const char *id)
@@ -83,8 +86,10 @@ static int add(struct new_user *u, const struct opt_page *page, const char *id)
 
 	if (live_check(&u->live, page) != CMD_DONE)
 		return CMD_USAGE;
-	if (!word_ok(span_str(id)))
-		return opt_wrong(page, "a user is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", id);
+	if (opt_word(page, "USER", id) != CMD_DONE)
+		return CMD_USAGE;
+	if (u->name && (strlen(u->name) > ACCOUNT_TEXT_MAX || !span_utf8(span_str(u->name))))
+		return opt_wrong(page, "--name has at most %d bytes of UTF-8", ACCOUNT_TEXT_MAX);
 	draft_init(&d, &people, "", id);
 	d.account.name = span_str(u->name);
 	code = u->live.on ? add_live(u, page, &d) : add_folder(u, page, &d);
@@ -117,7 +122,7 @@ static int user_add(int argc, char **argv)
 	return code == OPT_RUN ? add(&u, &page, id.text[0]) : code;
 }
 
-static int passwd_folder(const char *where, const char *password_file, const char *id)
+static int passwd_folder(const char *where, const char *tenant, const char *password_file, const char *id)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -125,9 +130,11 @@ static int passwd_folder(const char *where, const char *password_file, const cha
 	struct draft d;
 	int code;
 
-	if (install_open(where, &in) != OK || install_directory(&in, false, &dir) != OK ||
-	    accounts_find(&people, dir, id, &a) != OK)
+	if (install_open(where, &in) != OK || install_directory(&in, false, &dir) != OK)
 		return CMD_NO;
+	code = accounts_find(&people, dir, tenant, id, &a);
+	if (code != CMD_DONE)
+		return code;
 	draft_of(&d, a);
 	code = set_password(&d, password_file, false);
 	d.account.unlocked_us = accounts_now_us();   /* whoever forgot it was locked out by trying */
@@ -175,7 +182,7 @@ static int user_passwd(int argc, char **argv)
 		return code;
 	if (live_check(&live, &page) != CMD_DONE)
 		return CMD_USAGE;
-	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0]) : passwd_folder(dir, password_file, id.text[0]);
+	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0]) : passwd_folder(dir, live.login.tenant, password_file, id.text[0]);
 	if (code == CMD_DONE)
 		report_line(TONE_GOOD, "user %s has a new password", id.text[0]);
 	return code;

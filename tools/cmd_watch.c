@@ -525,9 +525,8 @@ static void take_account(struct watch *w)
 static int check_words(const struct opt_page *page, const char *name, const struct opt_list *list)
 {
 	for (size_t i = 0; i < list->n; i++)
-		if (!word_ok(span_str(list->text[i])))
-			return opt_wrong(page, "--%s takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", name,
-					 list->text[i]);
+		if (opt_word(page, name, list->text[i]) != CMD_DONE)
+			return CMD_USAGE;
 	return CMD_DONE;
 }
 

@@ -10,6 +10,7 @@ struct live {
 	struct login login;
 	struct client *client;
 	bool sent;                      /* the last request left us: without an answer, nobody knows what became of it */
+	bool gone;                      /* it was about an account that there is not */
 };
 
 /* For commands that work on the installation's folder when --live is not given. */

@@ -24,9 +24,10 @@ static int find_broker(struct login *l, const struct opt_page *page)
 {
 	if (!(l->cafile && l->tenant) && install_open(l->dir, &l->install) != OK)
 		return CMD_NO;
-	if (l->tenant && (!word_ok(span_str(l->tenant)) ||
-			  !span_text(span_str(l->tenant), l->install.tenant, sizeof(l->install.tenant))))
-		return opt_wrong(page, "--tenant takes one word of A-Z a-z 0-9 . _ : -, not \"%s\"", l->tenant);
+	if (l->tenant && opt_word(page, "--tenant", l->tenant) != CMD_DONE)
+		return CMD_USAGE;
+	if (l->tenant)
+		must(span_text(span_str(l->tenant), l->install.tenant, sizeof(l->install.tenant)));
 	if (!l->cafile) {
 		l->ca = install_path(&l->install, "ca.crt");
 		l->cafile = l->ca.text;

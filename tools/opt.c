@@ -8,6 +8,7 @@
 #include "page.h"
 #include "report.h"
 #include "span.h"
+#include "topic.h"
 
 /* Optimal string alignment: what a slip of two fingers does to a word. Longer words are not near anything. */
 size_t opt_distance(const char *a, const char *b)
@@ -71,6 +72,19 @@ int opt_wrong(const struct opt_page *page, const char *fmt, ...)
 	report_error("%s: %s", page->command, what ? what : "no memory");
 	free(what);
 	return see_help(page->command);
+}
+
+int opt_word(const struct opt_page *page, const char *what, const char *text)
+{
+	size_t n = strlen(text);
+
+	if (word_ok(span_str(text)))
+		return CMD_DONE;
+	if (n == 0)
+		return opt_wrong(page, "%s is empty", what);
+	if (n > WORD_BYTES_MAX)
+		return opt_wrong(page, "%s is one word of at most %d letters; \"%s\" has %zu", what, WORD_BYTES_MAX, text, n);
+	return opt_wrong(page, "%s is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", what, text);
 }
 
 static int unknown_option(const struct opt_page *page, const char *name)

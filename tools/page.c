@@ -133,7 +133,7 @@ static void man_page(const struct opt_page *page, enum page_shape shape)
 	man_example(page->example);
 	if (shape == PAGE_MAN)
 		printf(".SH EXIT STATUS\n"
-		       "0 done; 1 the answer is no, or it failed; 2 the command line was not understood.\n"
+		       "0 done; 1 the answer is no, or it failed; 2 the command line was not understood; 3 whom it asks about is not there.\n"
 		       ".SH SEE ALSO\n.BR pullcord (1)\n");
 }
 

@@ -128,6 +128,7 @@ int remote_password(struct live *live, const char *id, const char *phc)
 {
 	CLEANUP(reply_close) struct reply *r = reply_open();
 	CLEANUP(heard_clear) struct heard h = { 0 };
+	int code;
 
 	if (r) {
 		reply_array(r, "commands");
@@ -136,7 +137,8 @@ int remote_password(struct live *live, const char *id, const char *phc)
 		reply_text(r, "username", span_str(id));
 		reply_text(r, "passwordHash", span_str(phc));
 	}
-	return order_send(live, r, &h);
+	code = order_send(live, r, &h);
+	return live->gone ? CMD_GONE : code;
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
@@ -216,7 +218,7 @@ int remote_find(struct live *live, const struct accounts *kind, const char *id,
 		reply_text(r, key_of(kind), span_str(id));
 	code = order_send(live, r, &h);
 	if (code != CMD_DONE)
-		return code;
+		return live->gone ? CMD_GONE : code;
 	if (value_load(span_str(h.data), &v, &where) != OK ||
 	    remote_account(value_get(v, kind->noun), kind, span_str(live->login.install.tenant), &d) != OK)
 		return say_odd();

@@ -10,7 +10,7 @@
  * into the broker's memory, learns no password. CMD_DONE, or CMD_NO: it was not made, or nobody knows (*unsure). */
 int remote_create(struct live *live, const struct accounts *kind, const struct draft *d, bool *unsure) MUST_USE;
 int remote_password(struct live *live, const char *id, const char *phc) MUST_USE;
-/* The account, as directory_find() would bring it, for the call of `visit`. CMD_NO: there is none. */
+/* The account, as directory_find() would bring it, for the call of `visit`. CMD_GONE: there is none. */
 int remote_find(struct live *live, const struct accounts *kind, const char *id,
 		bool (*visit)(void *ctx, const struct account *a), void *ctx) MUST_USE;
 /* Everybody of a party in order of ids, until `visit` returns false. Asks as often as it takes. */

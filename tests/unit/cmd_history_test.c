@@ -21,8 +21,8 @@ static void a_time_that_ends_before_it_begins_is_no_empty_answer(void **state)
 static void a_name_is_told_from_a_number(void **state)
 {
 	(void)state;
-	assert_says(cmd_history, CMD_USAGE, "--unit takes one word of A-Z a-z 0-9 . _ : -, not \"icu 3\"", ASK, "--unit", "icu 3");
-	assert_says(cmd_history, CMD_USAGE, "--patient takes one word", ASK, "--unit", "icu3", "--patient", "");
+	assert_says(cmd_history, CMD_USAGE, "--unit is one word of A-Z a-z 0-9 . _ : -, not \"icu 3\"", ASK, "--unit", "icu 3");
+	assert_says(cmd_history, CMD_USAGE, "--patient is empty", ASK, "--unit", "icu3", "--patient", "");
 	assert_says(cmd_history, CMD_USAGE, "not \"##\"", ASK, "--filter", "##");
 	assert_says(cmd_history, CMD_USAGE, "at most 8 topics at a time, and a unit is 3: this is 9", ASK, "--unit", "a", "--unit", "b",
 		    "--unit", "c");

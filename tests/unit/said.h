@@ -12,9 +12,9 @@
 /* Free it. */
 static inline char *said(int (*command)(int, char **), int code, const char *const *argv)
 {
-	char *text = NULL;
+	FILE *out = tmpfile();
+	char *text;
 	size_t size;
-	FILE *out = open_memstream(&text, &size);
 	int argc = 0, got;
 
 	must(out);
@@ -24,6 +24,10 @@ static inline char *said(int (*command)(int, char **), int code, const char *con
 	got = command(argc, (char **)(uintptr_t)argv);
 	report_json(false);
 	report_to(NULL, NULL);
+	size = (size_t)ftell(out);
+	text = calloc(1, size + 1);
+	rewind(out);
+	must(text && fread(text, 1, size, out) == size);
 	fclose(out);
 	if (got != code)
 		fail_msg("%s ends with %d, not %d: %s", argv[0], got, code, text);
