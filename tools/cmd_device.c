@@ -206,6 +206,8 @@ static void say_certificate(const struct kit *k, const char *id, const char *wha
 
 static void say_enrolled(const struct kit *k, const char *id)
 {
+	char settings[PATH_MAX + 16], word[REPORT_WORD];
+
 	say_certificate(k, id, "is enrolled", "{device.crt,device.key,ca.crt,gateway.ini} and what these name");
 	if (k->at)
 		report_line(TONE_DIM, "Next: move the folder to %s on the device, add its inputs to gateway.ini, and there",
@@ -213,7 +215,8 @@ static void say_enrolled(const struct kit *k, const char *id)
 	else
 		report_line(TONE_DIM, "Next: add its inputs to gateway.ini. The folder works where it is; for another "
 			    "place enroll with --at.");
-	report_line(TONE_PLAIN, "  pullcord-gateway --config %s/gateway.ini --check", place_of(k));
+	snprintf(settings, sizeof(settings), "%s/gateway.ini", place_of(k));
+	report_line(TONE_PLAIN, "  pullcord-gateway --config %s --check", report_word(settings, word));
 	if (k->holding.role.n == 0)
 		report_line(TONE_WARN, "It may do nothing yet: pullcord device grant %s --role ROLE", id);
 }

@@ -16,6 +16,7 @@
 #include "note.h"
 #include "opt.h"
 #include "pki.h"
+#include "policy.h"
 #include "report.h"
 #include "topic.h"
 #include "vault.h"
@@ -109,9 +110,21 @@ static enum err make_text(const struct making *m, const char *path, unsigned mod
 	return install_write(path, put_span(&out), mode);
 }
 
+/* The tenant's name moves the columns. */
+static enum err write_policy(const struct baseline *b, struct put *out)
+{
+	CLEANUP(free_cleanup) char *text = malloc(BASELINE_BYTES_MAX);
+	struct put fitted = put(text, BASELINE_BYTES_MAX);
+
+	if (!text)
+		return ERR_FULL;
+	TRY(baseline_write_policy(b, &fitted));
+	return policy_format(put_span(&fitted), out);
+}
+
 static enum err make_policy(const struct making *m, const char *path)
 {
-	return make_text(m, path, 0644, baseline_write_policy);
+	return make_text(m, path, 0644, write_policy);
 }
 
 static enum err make_conf(const struct making *m, const char *path)
@@ -268,14 +281,30 @@ static const char *find_plugin(char out[PATH_MAX])
 	return "/usr/local/lib/pullcord/mosquitto_pullcord.so";
 }
 
+/* As the broker is to be told it, who is started elsewhere. */
+static int name_plugin(struct making *m, char out[PATH_MAX])
+{
+	if (!m->base.plugin) {
+		m->base.plugin = find_plugin(out);
+		return CMD_DONE;
+	}
+	if (!realpath(m->base.plugin, out) || access(out, R_OK) != 0) {
+		report_error("cannot read the plugin %s: %s", m->base.plugin, strerror(errno));
+		report_hint("--plugin names mosquitto_pullcord.so; without it the one beside this tool is taken");
+		return CMD_NO;
+	}
+	m->base.plugin = out;
+	return CMD_DONE;
+}
+
 static void say_next(const struct making *m)
 {
-	const char *dir = m->in.dir;
+	char dir[REPORT_WORD], conf[REPORT_WORD];
 
 	report_end();
 	report_line(TONE_STRONG, "Next:");
-	report_line(TONE_PLAIN, "  export PULLCORD_DIR=%s", dir);
-	report_line(TONE_PLAIN, "  mosquitto -c %s/mosquitto.conf", dir);
+	report_line(TONE_PLAIN, "  export PULLCORD_DIR=%s", report_word(m->in.dir, dir));
+	report_line(TONE_PLAIN, "  mosquitto -c %s", report_word(install_path(&m->in, "mosquitto.conf").text, conf));
 	report_line(TONE_PLAIN, "  pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1");
 	report_line(TONE_PLAIN, "  pullcord user add ana --unit icu3 --role nurse");
 	report_line(TONE_PLAIN, "  pullcord watch --user ana --unit icu3");
@@ -335,7 +364,11 @@ int cmd_init(int argc, char **argv)
 		return CMD_USAGE;
 	if (m.base.device_port == m.base.app_port)
 		return opt_wrong(&page, "--port and --app-port are both %ld; they must differ", m.base.app_port);
-	if (!m.base.plugin)
-		m.base.plugin = find_plugin(plugin);
-	return run(&m, dir.text[0]);
+	if (!pki_host_ok(m.host))
+		return opt_wrong(&page, "--host is a name or an address, of at most %d letters, as the certificate has it, not \"%s\"",
+				 PKI_HOST_MAX, m.host);
+	if (!getpwnam(m.base.user))
+		return opt_wrong(&page, "there is no user %s here: install the broker first, or name another by --broker-user", m.base.user);
+	code = name_plugin(&m, plugin);
+	return code == CMD_DONE ? run(&m, dir.text[0]) : code;
 }

@@ -243,12 +243,12 @@ static bool is_address(const char *host)
 	return ip != NULL;
 }
 
-/* Host names and addresses only: the text becomes part of an extension's description, where ',' would start another. */
-static bool host_ok(const char *host)
+/* The text becomes part of an extension's description, where ',' would start another. */
+bool pki_host_ok(const char *host)
 {
 	size_t n = strlen(host);
 
-	return n > 0 && n <= 64 &&
+	return n > 0 && n <= PKI_HOST_MAX &&
 	       strspn(host, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.:-") == n;
 }
 
@@ -261,7 +261,7 @@ enum err pki_make_server(const struct pki_files *ca, const struct pki_files *out
 	if (hosts == 0 || hosts > PKI_HOSTS_MAX)
 		return ERR_RANGE;
 	for (size_t i = 0; i < hosts; i++) {
-		if (!host_ok(host[i]))
+		if (!pki_host_ok(host[i]))
 			return ERR_SYNTAX;
 		put_fmt(&list, "%s%s:%s", i ? "," : "", is_address(host[i]) ? "IP" : "DNS", host[i]);
 	}

@@ -15,6 +15,7 @@
 #define PKI_SERVER_DAYS 825     /* the longest that Apple's systems accept of a private CA, too */
 #define PKI_DEVICE_DAYS 90
 #define PKI_HOSTS_MAX 8
+#define PKI_HOST_MAX 64         /* letters: ub-common-name of RFC 5280 */
 
 struct pki_files {
 	const char *cert, *key;
@@ -22,6 +23,8 @@ struct pki_files {
 
 /* CN "Pullcord CA of <tenant>"; may sign certificates and CRLs, no CAs (path length 0). */
 enum err pki_make_ca(const struct pki_files *out, const char *tenant, int64_t now_s) MUST_USE;
+/* A host's name or address, by its letters. */
+bool pki_host_ok(const char *host);
 /* Names and IP addresses (told apart by their form) go into the SAN, the first is the CN too; serverAuth. */
 enum err pki_make_server(const struct pki_files *ca, const struct pki_files *out, const char *const *host, size_t hosts,
 			 int64_t now_s) MUST_USE;

@@ -506,6 +506,22 @@ char *report_date(int64_t us, char text[REPORT_TIME])
 	return time_text(us, "%Y-%m-%d %H:%M:%S", text);
 }
 
+char *report_word(const char *text, char word[REPORT_WORD])
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./:@%+,=-", quote[] = "'\\''";
+	char *at = word;
+
+	if (*text && text[strspn(text, plain)] == '\0') {
+		snprintf(word, REPORT_WORD, "%s", text);
+		return word;
+	}
+	*at++ = '\'';
+	for (; *text && at < word + REPORT_WORD - sizeof(quote) - 1; text++)
+		at = *text == '\'' ? stpcpy(at, quote) : mempcpy(at, text, 1);
+	strcpy(at, "'");
+	return word;
+}
+
 enum err report_read(struct span json, const char *key, char *text, size_t cap)
 {
 	json_t *object = json_loadb((const char *)json.p, json.n, JSON_REJECT_DUPLICATES, NULL);

@@ -85,6 +85,10 @@ void report_progress(const char *what, uint64_t done, uint64_t total);
 char *report_clock(int64_t us, char out[REPORT_TIME]);
 char *report_date(int64_t us, char out[REPORT_TIME]);
 
+/* As one word of a command line that may be pasted into a shell; into `out`, which is returned. */
+#define REPORT_WORD 8192
+char *report_word(const char *text, char out[REPORT_WORD]);
+
 /* A text member of one JSON object, as report_object() writes it. ERR_SYNTAX: not such an object; ERR_NOT_FOUND: no
  * such member, or not a text; ERR_TOO_LARGE. */
 enum err report_read(struct span json, const char *key, char *out, size_t cap) MUST_USE;

@@ -224,6 +224,22 @@ static void what_could_not_be_written_is_said(void **state)
 
 #define HEARD(test) cmocka_unit_test_setup_teardown(test, listen_in, stop_listening)
 
+static void a_word_may_be_pasted(void **state)
+{
+	static const struct { const char *text, *word; } row[] = {
+		{ "/etc/pullcord", "/etc/pullcord" }, { "/srv/my house", "'/srv/my house'" }, { "it's", "'it'\\''s'" }, { "", "''" },
+		{ "$HOME", "'$HOME'" }, { "ütli", "'ütli'" },
+	};
+	char long_text[REPORT_WORD], word[REPORT_WORD];
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++)
+		assert_string_equal(report_word(row[i].text, word), row[i].word);
+	memset(long_text, '\'', sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
+	assert_true(strlen(report_word(long_text, word)) < REPORT_WORD);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +254,7 @@ int main(void)
 		HEARD(a_member_of_an_object_is_read_back),
 		HEARD(what_could_not_be_written_is_said),
 		cmocka_unit_test(times_are_local_and_nothing_is_a_dash),
+		cmocka_unit_test(a_word_may_be_pasted),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
