@@ -252,6 +252,11 @@ void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us)
 		    user.n ? user : SPAN_LIT("the policy's file"), 1, 1, now_us);
 }
 
+void anomaly_damaged(struct anomaly *a, struct span store, int64_t now_us)
+{
+	(void)count(a, ANOMALY_DAMAGED, PULLCORD__V1__PARTY__PARTY_BROKER, store, 1, 1, now_us);
+}
+
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us)
 {
 	int64_t jump = offset_us - a->offset_us;
@@ -341,6 +346,9 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 	case ANOMALY_POLICY:
 		snprintf(t, ANOMALY_TEXT, "a policy that two officers have not signed was refused: %s%s (%llu time%s)",
 			 f->party == PULLCORD__V1__PARTY__PARTY_USER ? "set by user " : "", f->subject, n, times(n));
+		break;
+	case ANOMALY_DAMAGED:
+		snprintf(t, ANOMALY_TEXT, "%s was damaged or set back: it was put aside, and another begun", f->subject);
 		break;
 	case ANOMALY_CLOCK:
 		snprintf(t, ANOMALY_TEXT, "the broker's clock was set by %+.1f s%s", (double)a->jump_us / 1e6, n > 1 ? ", and before" : "");

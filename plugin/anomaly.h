@@ -57,6 +57,8 @@ void anomaly_outside(struct anomaly *a, struct span user, int64_t now_us);
 void anomaly_break_glass(struct anomaly *a, struct span user, int64_t now_us);
 /* Wanted a policy that lacks officers' signatures; empty: it lies in the policy's file. */
 void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us);
+/* A store was damaged, or set back, and put aside for another. */
+void anomaly_damaged(struct anomaly *a, struct span store, int64_t now_us);
 /* Wall clock minus monotonic clock, now and then. */
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us);
 /* Since the last cosignature; below 0: no witness is configured. */

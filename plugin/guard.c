@@ -10,7 +10,7 @@
 #include "metrics.h"
 #include "policy_file.h"
 #include "retained.h"
-#include "spill.h"
+#include "stores.h"
 #include "vault.h"
 
 #define CATCH_UP_SESSIONS 16    /* in one tick */
@@ -78,33 +78,6 @@ static void path_in(const char *dir, const char *name, char *out, size_t cap)
 	must(n > 0 && (size_t)n < cap);
 }
 
-/* A whole file with a NUL after it. */
-static enum err read_file(const char *path, size_t max, char **out, size_t *n)
-{
-	FILE *f = fopen(path, "re");
-	char *text = f ? malloc(max + 1) : NULL;
-	enum err e = OK;
-
-	if (!f)
-		return access(path, F_OK) == 0 ? ERR_DENIED : ERR_NOT_FOUND;
-	if (!text) {
-		fclose(f);
-		return ERR_FULL;
-	}
-	*n = fread(text, 1, max, f);
-	if (ferror(f))
-		e = ERR_IO;
-	else if (fgetc(f) != EOF)
-		e = ERR_TOO_LARGE;
-	fclose(f);
-	text[*n] = '\0';
-	if (e == OK)
-		*out = text;
-	else
-		free(text);
-	return e;
-}
-
 static enum err read_policy(const char *dir, struct policy **out, char *what, size_t cap)
 {
 	struct policy_error where;
@@ -125,7 +98,7 @@ struct opening {
 	const struct guard_spec *spec;
 	uint8_t root[32];
 	char path[600];             /* what is being opened, for the error */
-	bool in_record, is_first;   /* is_first: there was no record yet */
+	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
 };
 
@@ -170,50 +143,6 @@ static enum err open_accounts(struct opening *o)
 	return control_open(o->g->directory, o->spec->dir, o->g->policy, officers_of(o->g), &o->g->control);
 }
 
-/* The verifier's key is public and names the tree; the seed must be its other half. */
-static enum err open_record(struct opening *o)
-{
-	CLEANUP(free_cleanup) char *vkey = NULL;
-	uint8_t seed[32], pub[32], want[32];
-	char origin[ORIGIN_BYTES_MAX + 1], sizes[600], spill[600], line[600], path[600], witnesses[600];
-	struct record_spec spec = { .path = path, .sizes_path = sizes, .origin = origin, .root = o->root, .sign_secret = seed };
-	struct span name;
-	size_t n;
-	enum err e;
-
-	TRY(read_file(in_dir(o, "record.vkey"), 1024, &vkey, &n));
-	while (n && vkey[n - 1] == '\n')
-		n--;
-	TRY(vkey_read(span(vkey, n), &name, want));
-	if (!span_text(name, origin, sizeof(origin)))
-		return ERR_TOO_LARGE;
-	TRY(vault_root(in_dir(o, "keys/record.seed"), seed));
-	e = sign_public(seed, pub);
-	if (e == OK && memcmp(pub, want, sizeof(pub)) != 0)
-		e = ERR_KEY;
-	path_in(o->spec->dir, "record.sizes", sizes, sizeof(sizes));
-	path_in(o->spec->dir, "record.spill", spill, sizeof(spill));
-	path_in(o->spec->dir, "keys/record.line", line, sizeof(line));
-	path_in(o->spec->dir, "witnesses", witnesses, sizeof(witnesses));
-	path_in(o->spec->dir, "record.mdb", path, sizeof(path));
-	if (e == OK) {
-		(void)in_dir(o, "record.mdb");
-		memcpy(spec.keep, o->spec->keep, sizeof(spec.keep));
-		spec.map_bytes = o->spec->record_mib << 20;
-		spec.line_path = line;
-		spec.witnesses_path = witnesses;
-		spec.spill_path = spill;
-		spec.spill_bytes = SPILL_BYTES;
-		spec.ring_bytes = 16u << 20;
-		o->in_record = true;
-		o->is_first = access(path, F_OK) != 0;
-		e = record_open(&spec, &o->g->record);
-		o->in_record = e != OK;
-	}
-	crypt_wipe(seed, sizeof(seed));
-	return e;
-}
-
 /* Who finds it here can make the line's marks anew, which is what they are to be safe from. */
 static void say_line_key(const struct guard *g)
 {
@@ -248,10 +177,13 @@ static enum err open_all(struct opening *o)
 	g->arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
 	if (!g->arena.p)
 		return ERR_FULL;
+	o->stores = (struct stores){ .spec = o->spec, .root = o->root };
+	stores_probe(&o->stores);
 	TRY(open_accounts(o));
-	TRY(open_record(o));
+	o->path[0] = '\0';              /* what follows names its own */
+	TRY(stores_record(&o->stores, &g->record));
 	TRY(open_anomaly(o));
-	TRY(guard_follow_begin(g, o->is_first));
+	TRY(guard_follow_begin(g, o->stores.is_first));
 	TRY(tally_open(TALLY_DENIALS, put_on_record, g, &g->tally));
 	TRY(tally_open(TALLY_ARRIVALS, put_arrival, g, &g->arrivals));
 	g->receipts = calloc(1, sizeof(*g->receipts));
@@ -259,7 +191,7 @@ static enum err open_all(struct opening *o)
 		return ERR_FULL;
 	crypt_random(g->receipts->key, sizeof(g->receipts->key));
 	TRY(digest_open(put_on_record, g, &g->digest));
-	TRY(history_open(in_dir(o, "history.mdb"), o->root, o->spec->history_mib << 20, guard_real_us(), &g->history));
+	TRY(stores_history(&o->stores, &g->history));
 	history_retain(g->history, &o->spec->past);
 	control_keep(g->control, g->record, g->history);
 	return password_open(&g->passwords);
@@ -269,6 +201,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 {
 	CLEANUP(guard_close) struct guard *g = calloc(1, sizeof(*g));
 	struct opening o = { .g = g, .spec = spec };
+	const char *path;
 	enum err e;
 
 	snprintf(what, cap, "%s: %s", spec->dir, err_text(ERR_FULL));
@@ -301,14 +234,16 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		return e;
 	}
 	if (e != OK) {
-		snprintf(what, cap, "%s: %s%s", o.path[0] ? o.path : spec->dir, err_text(e),
+		path = o.path[0] ? o.path : o.stores.path[0] ? o.stores.path : spec->dir;
+		snprintf(what, cap, "%s: %s%s", path, err_text(e),
 			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
-			 : o.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
-			 "`pullcord audit renew` begins another" : o.in_record && e == ERR_KEY ?
+			 : o.stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
+			 "`pullcord audit renew` begins another" : o.stores.in_record && e == ERR_KEY ?
 			 "; if keys/record.line is gone, `pullcord audit line` begins another line" : "");
 		return e;
 	}
 	say_line_key(g);
+	stores_tell(g, &o.stores);
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (o.refused[0]) {
 		guard_refuse_policy(g, o.refused);

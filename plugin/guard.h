@@ -127,6 +127,7 @@ struct guard {
 	enum record_state record_was;   /* what was last said of them in the log */
 	enum err history_was, owners_was, directory_was, control_was, locks_was, witnesses_was;
 	enum record_disk disk_was;
+	unsigned put_aside;             /* stores, at the start */
 	uint64_t evicted_was, unnoted_was, keys_refused_was;
 	bool record_out;                /* it had stopped at the last tick or publish */
 	bool attend;                    /* some session has something to be tended at the next tick */
@@ -152,6 +153,7 @@ struct guard_spec {
 	const struct anomaly_limits *anomaly;   /* NULL: anomaly_defaults() */
 	const char *operators;          /* unit that hears of them, a word; NULL: OPERATORS_UNIT */
 	const char *metrics_path;       /* file for Prometheus; NULL: none */
+	bool damaged_refused;           /* a damaged record or history keeps it from starting (stores.h) */
 	const char *officers_path;      /* of those two of whom must sign a policy (assent.h); NULL: nobody must */
 };
 

@@ -242,6 +242,9 @@ enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes
 	return OK;
 }
 
+enum err history_probe(const char *path, size_t map_bytes) { return shelf_probe(path, map_bytes); }
+enum err history_keep_aside(const char *path, char *kept, size_t cap) { return shelf_keep_aside(path, kept, cap); }
+
 void history_close(struct history **hp)
 {
 	struct history *h = *hp;

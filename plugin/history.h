@@ -41,6 +41,11 @@ struct kept {
 /* Opens or creates the file and takes up the alerts still open in it. */
 enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes, int64_t now_us,
 		      struct history **out) MUST_USE;
+/* Reads all of it in a process of its own, which a damaged file may end. ERR_CORRUPT; OK also when there is none. Before there are
+ * threads. */
+enum err history_probe(const char *path, size_t map_bytes) MUST_USE;
+/* One that cannot be opened is kept, with its keys, as PATH.unread-TIME. ERR_DENIED, ERR_IO, ERR_TOO_LARGE. */
+enum err history_keep_aside(const char *path, char *kept, size_t cap) MUST_USE;
 void history_close(struct history **h);           /* waits until everything is durable, or the disk refuses */
 
 /* Keeps an alert; `receipt` is its sender's topic for the StoredReceipt. `over`: it ends what is open under its key. The

@@ -21,6 +21,9 @@ struct shelf;
  * out and counted. ERR_KEY: none could be. */
 enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 		    bool (*visit)(void *ctx, uint64_t number, struct span value), void *ctx, struct shelf **out) MUST_USE;
+/* As those of the history. */
+enum err shelf_probe(const char *path, size_t map_bytes) MUST_USE;
+enum err shelf_keep_aside(const char *path, char *kept, size_t cap) MUST_USE;
 void shelf_close(struct shelf **s);                /* waits until all is durable, or the disk refuses */
 
 /* Numbers rise. Copies. `receipt`: the topic on which its sender hears of it. ERR_FULL: no memory. */

@@ -8,7 +8,7 @@
 #include "csv.h"
 #include "event.h"
 #include "mapped.h"
-#include "renew.h"
+#include "successor.h"
 #include "report.h"
 
 #define GROUND_MAX 320
@@ -148,7 +148,7 @@ static void look_before(struct accounting *a, const struct reader *r)
 	if (a->meant->from_us >= reader_since_us(r) || (!a->meant->from && !reader_renewed(r)))
 		return;
 	mapped_time(reader_since_us(r), a->since);
-	if (reader_renewed(r) && renew_origin(reader_origin(r), next, sizeof(next), &number) == OK)
+	if (reader_renewed(r) && successor_origin(reader_origin(r), next, sizeof(next), &number) == OK)
 		a->before = number - 1;
 }
 

@@ -6,7 +6,7 @@
 #include "cmd.h"
 #include "cur.h"
 #include "opt.h"
-#include "renew.h"
+#include "successor.h"
 #include "report.h"
 
 #define FILE_BYTES_MAX 4096
@@ -69,7 +69,7 @@ void initial_say(const char *path)
 
 static int run(const struct install *in, const char *out)
 {
-	enum err e = renew_free(in);
+	enum err e = successor_free(in->dir);
 
 	if (e == OK)
 		e = initial_make(in, out);

@@ -39,6 +39,7 @@ struct record {
 	struct sizes *sizes;                /* NULL: none is kept */
 	struct forward *line;               /* the same */
 	char path[512];
+	const char *found;                  /* at opening: why it is ERR_CORRUPT */
 	bool failed;                        /* the disk is: no file of ours is written any more */
 	struct ring *ring;
 	struct spill *spill;                /* NULL: none */

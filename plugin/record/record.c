@@ -1,8 +1,12 @@
 #include "inside.h"
 
+#include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "disk.h"
@@ -659,6 +663,12 @@ static enum err begin_line(struct record *r)
 	return e;
 }
 
+static enum err corrupt(struct record *r, const char *found)
+{
+	r->found = found;
+	return ERR_CORRUPT;
+}
+
 /* The key of the mark that is due: a crash may have left the one before it, and an older copy of its file still older
  * ones. One further on is of a record that was longer. A new record goes on with the line of the one before; else another
  * line begins with its first key. */
@@ -682,7 +692,8 @@ static enum err open_line(struct record *r, const struct record_spec *spec)
 	k = forward_now(r->line);
 	if (row == OK && memcmp(k->id, r->drawn.id, sizeof(k->id)) == 0) {
 		went = forward_go(r->line, r->drawn.next);
-		return went == ERR_RANGE ? ERR_CORRUPT : went;
+		return went != ERR_RANGE ? went
+					 : corrupt(r, "the key of its line is of a record that was longer: set back to an older copy");
 	}
 	if (!fresh && k->n)
 		return row == OK ? ERR_KEY : ERR_CORRUPT;
@@ -736,10 +747,10 @@ static enum err last_signed(struct record *r, const struct tree *in_store, struc
 
 	if (e == ERR_NOT_FOUND) {
 		*out = (struct checkpoint){ origin(r), in_store->size, tree_root(in_store) };
-		return r->sizes && in_store->size ? ERR_CORRUPT : OK;
+		return r->sizes && in_store->size ? corrupt(r, "record.sizes, which knew what was signed last, is gone") : OK;
 	}
 	TRY(e);
-	return out->size >= in_store->size ? OK : ERR_CORRUPT;
+	return out->size >= in_store->size ? OK : corrupt(r, "record.sizes was set back to an older copy");
 }
 
 /* Is what is stored a continuation of what was signed? From the signed frontier, whose root the signature vouches for,
@@ -756,10 +767,10 @@ static enum err check_tree(struct record *r, struct txn *view)
 	TRY(last_signed(r, &tree, &last));
 	r->listed_size = last.size;
 	if (last.size > head->size)
-		return ERR_CORRUPT;
+		return corrupt(r, "it is shorter than what was signed last: cut, or set back to an older copy");
 	for (;;) {
 		if (tree.size == last.size && !same_root(&tree, &last.root))
-			return ERR_CORRUPT;
+			return corrupt(r, "it is not what was signed last");
 		if (tree.size == head->size)
 			return same_root(&tree, &root) ? OK : ERR_CORRUPT;
 		TRY(view_hashes(view, 0, tree.size, 1, &leaf));
@@ -800,6 +811,52 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	if (trail_tree(r->trail)->size == 0)
 		TRY(write_genesis(r, span_str(vkey), spec));
 	return r->signed_size ? OK : sign(r);   /* nothing happens in a record of which nothing is signed */
+}
+
+static enum err read_in_child(const struct record_spec *spec)
+{
+	CLEANUP(trail_close) struct trail *t = NULL;
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct record *r = calloc(1, sizeof(*r));
+	char vkey[ORIGIN_BYTES_MAX + 64];
+
+	if (!r || !span_text(span_str(spec->origin), r->origin, sizeof(r->origin)))
+		return ERR_FULL;
+	memcpy(r->secret, spec->sign_secret, sizeof(r->secret));
+	vault_init(&r->vault, spec->root, "record");
+	seal_init(&r->seal, origin(r));
+	TRY(sign_public(r->secret, r->pub));
+	TRY(vkey_write(origin(r), r->pub, vkey, sizeof(vkey)));
+	TRY(trail_open(spec->path, spec->map_bytes, false, &t));
+	r->trail = t;
+	r->ink = (struct ink){ t, &r->vault, &r->seal, origin(r) };
+	TRY(trail_view(t, &view));
+	if (trail_tree(t)->size == 0)
+		return OK;
+	TRY(damaged(check_keys(r, view, span_str(vkey))));
+	return damaged(check_tree(r, view));
+}
+
+enum err record_probe(const struct record_spec *spec)
+{
+	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
+	int status;
+	pid_t pid;
+
+	if (access(spec->path, F_OK) != 0)
+		return OK;
+	pid = fork();
+	if (pid == 0) {
+		for (size_t i = 0; i < countof(deadly); i++)
+			signal(deadly[i], SIG_DFL);
+		_exit((int)read_in_child(spec));
+	}
+	if (pid < 0)
+		return ERR_FULL;
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return ERR_IO;
+	return WIFEXITED(status) ? (enum err)WEXITSTATUS(status) : ERR_CORRUPT;
 }
 
 static void record_free(struct record **r)
@@ -849,7 +906,10 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	TRY(ring_open(spec->ring_bytes, &r->ring));
 	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", &r->cosigners));
 	TRY(reads_open(spec->path, spec->root, &r->reads));
-	TRY(open_files(r, spec));
+	e = open_files(r, spec);
+	if (spec->found)
+		*spec->found = r->found ? r->found : "it is damaged";
+	TRY(e);
 	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
 	r->batch_bytes = BATCH_BYTES_MIN;
 	if (spec->spill_path)

@@ -45,6 +45,7 @@ struct record_spec {
 	size_t spill_bytes;          /* 64 MiB: SPILL_BYTES */
 	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
 	const char *reason;
+	const char **found;          /* what made it ERR_CORRUPT, in a few words; NULL: nobody asks */
 	uint16_t keep[RECORD_CLASSES];   /* retention (keep_read() of seal.h); 0: six years. Who shares one, shares segments */
 };
 
@@ -90,6 +91,10 @@ enum record_class record_class(const struct happening *h);
  * ERR_VERSION: of another layout. ERR_KEY: another root, signing key or origin wrote it, or the key of its line is gone or
  * of another line. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
+/* Would it be opened? In a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it. What
+ * opening reads is read, not all of it; nothing is written. ERR_CORRUPT also when that process ended so. Errors: the same, but for
+ * those of files beside the store. Before there are threads. */
+enum err record_probe(const struct record_spec *spec) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
 
 /* Broker's thread. False when there is no room: the gap is counted by class and becomes a GAP entry, the first when there is

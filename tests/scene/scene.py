@@ -113,9 +113,11 @@ def _(stage, text, period):
 
 @step("conf {line...}")
 def _(stage, line):
-    """Sets an option everywhere it stands, or adds it above the listeners."""
+    """Sets an option everywhere it stands, or adds it above the listeners; the plugin's where its others are."""
     conf, name = stage.made().conf, line.split()[0]
     text, count = re.subn(rf"^{re.escape(name)}( .*)?$", line, conf.read_text(), flags=re.M)
+    if not count and name.startswith("plugin_opt_"):
+        text, count = re.subn(r"^(plugin_opt_dir .*)$", rf"\1\n{line}", text, flags=re.M)
     conf.write_text(text if count else f"{line}\n{text}")
 
 

@@ -66,6 +66,25 @@ def _(stage):
     put_back(stage, FILES[:3])
 
 
+@step("thief puts the store back alone")
+def _(stage):
+    put_back(stage, FILES[:2])
+
+
+@step("{name} is damaged")
+def _(stage, name):
+    """Its pages are, so that whoever trusts them is ended."""
+    with open(stage.house.dir / name, "r+b") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(8192)
+        file.write(b"\xff" * (min(size, 1 << 20) - 8192))
+
+
+@step("{pattern} is kept")
+def _(stage, pattern):
+    expect(f"files {pattern}", True, any(stage.house.dir.glob(pattern)), sorted(p.name for p in stage.house.dir.iterdir()))
+
+
 @step("thief makes the key of now the one that is due")
 def _(stage):
     due = read_line((stage.house.root / "copy" / FILES[3]).read_bytes())[0]

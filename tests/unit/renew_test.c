@@ -18,6 +18,7 @@
 #include "scratch.h"
 #include "seed.h"
 #include "sizes.h"
+#include "successor.h"
 #include "vault.h"
 
 static struct scratch scratch;
@@ -69,11 +70,11 @@ static void an_origin_is_counted_on(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < countof(row); i++) {
-		assert_int_equal(renew_origin(span_str(row[i].old), out, sizeof(out), &number), OK);
+		assert_int_equal(successor_origin(span_str(row[i].old), out, sizeof(out), &number), OK);
 		assert_string_equal(out, row[i].new);
 		assert_int_equal(number, row[i].number);
 	}
-	assert_int_equal(renew_origin(SPAN_LIT("mercy/audit/main"), tight, sizeof(tight), &number), ERR_TOO_LARGE);
+	assert_int_equal(successor_origin(SPAN_LIT("mercy/audit/main"), tight, sizeof(tight), &number), ERR_TOO_LARGE);
 }
 
 static struct install_path in(const char *name)

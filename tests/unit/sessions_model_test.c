@@ -11,6 +11,7 @@
 
 static uint64_t records;
 
+enum err record_probe(const struct record_spec *spec) { (void)spec; return OK; }
 enum err record_open(const struct record_spec *spec, struct record **out) { (void)spec; *out = NULL; return OK; }
 void record_close(struct record **r) { (void)r; }
 bool record_push(struct record *r, const struct happening *h) { (void)r, (void)h; return ++records; }

@@ -1,0 +1,194 @@
+/* Damaged stores, and a record that was set back: the broker comes up, and what was there is kept. */
+#include "recorded.h"
+
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "stores.h"
+
+/* The process dies before the n-th change of a name; 0: it lives. */
+static unsigned dies_at;
+
+static void step(void)
+{
+	if (dies_at && --dies_at == 0)
+		_exit(99);
+}
+
+#define OURS __attribute__((visibility("default")))
+OURS int rename(const char *from, const char *to) { step(); return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); }
+OURS int link(const char *from, const char *to) { step(); return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); }
+OURS int unlink(const char *path) { step(); return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+
+static bool there(const char *name) { return access(in_dir(name), F_OK) == 0; }
+
+static void overwrite(const char *name, off_t from, size_t n)
+{
+	int fd = open(in_dir(name), O_WRONLY);
+	uint8_t bad[4096];
+
+	assert_true(fd >= 0);
+	memset(bad, 0xff, sizeof(bad));
+	for (size_t at = 0; at < n; at += sizeof(bad))
+		assert_int_equal(pwrite(fd, bad, sizeof(bad), from + (off_t)at), sizeof(bad));
+	close(fd);
+}
+
+static void copy(const char *from, const char *to)
+{
+	char command[600], target[200];
+
+	snprintf(target, sizeof(target), "%s", in_dir(to));
+	snprintf(command, sizeof(command), "cp '%s' '%s'", in_dir(from), target);
+	assert_int_equal(system(command), 0);
+}
+
+/* Its store is as it was before the last start; what knows of signed sizes is not. */
+static void set_record_back(void)
+{
+	guard_close(&g);
+	copy("record.mdb", "before.mdb");
+	copy("record.mdb-keys", "before.keys");
+	guard_start();
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	guard_close(&g);
+	copy("before.mdb", "record.mdb");
+	copy("before.keys", "record.mdb-keys");
+}
+
+static enum err start_strictly(char what[1024])
+{
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(), .damaged_refused = true,
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+
+	return guard_open(&spec, &g, what, 1024);
+}
+
+static void a_record_that_was_set_back_is_followed_by_another(void **state)
+{
+	struct message m;
+	char what[1024];
+
+	(void)state;
+	set_record_back();
+	assert_int_equal(start_strictly(what), ERR_CORRUPT);
+	assert_non_null(strstr(what, "audit renew"));
+	assert_false(there("record.mdb.1"));
+	guard_start();
+	assert_true(there("record.mdb.1") && there("record.mdb.1-keys") && there("record.sizes.1") && there("record.vkey.1"));
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	assert_true(UNTIL(times_published("mercy/unit/operators/alert/high/pullcord", "") == 1, guard_tick(g)));
+	assert_int_equal(g->put_aside, 1);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(CONFIGURATION), "shorter than what was signed").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "the record was damaged or set back").entries, 1);
+	guard_start();                          /* said once */
+	assert_int_equal(g->put_aside, 0);
+}
+
+/* Whoever trusts its pages is ended. */
+static void a_damaged_record_does_not_end_the_broker(void **state)
+{
+	(void)state;
+	guard_close(&g);
+	overwrite("record.mdb", 8192, 64 << 10);
+	guard_start();
+	assert_true(there("record.mdb.1"));
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+}
+
+static void a_line_whose_key_is_damaged_is_put_aside_too(void **state)
+{
+	(void)state;
+	guard_close(&g);
+	write_file("keys/record.line", "no key");
+	guard_start();
+	assert_true(there("keys/record.line.1") && !there("keys/record.line"));
+	assert_int_equal(g->put_aside, 2);
+}
+
+static void a_damaged_history_is_kept_and_another_begins(void **state)
+{
+	char what[1024];
+
+	(void)state;
+	guard_close(&g);
+	overwrite("history.mdb", 0, 64 << 10);
+	assert_int_equal(start_strictly(what), ERR_CORRUPT);
+	assert_non_null(strstr(what, "history.mdb"));
+	guard_start();
+	assert_int_equal(g->put_aside, 1);
+	assert_int_equal(history_count(g->history), 0);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(CONFIGURATION), "the history was put aside").entries, 1);
+}
+
+/* What fits no key is an operator's mistake: nothing is put aside for it. */
+static void a_wrong_key_still_refuses(void **state)
+{
+	char what[1024];
+	uint8_t other[32];
+
+	(void)state;
+	guard_close(&g);
+	remove(in_dir("keys/record.seed"));
+	assert_int_equal(vault_make_root(in_dir("keys/record.seed")), OK);
+	assert_int_equal(vault_root(in_dir("keys/record.seed"), other), OK);
+	{
+		struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(),
+					   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+
+		assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_KEY);
+	}
+	assert_false(there("record.mdb.1"));
+}
+
+/* The power fails at any step of it: the next start goes on. */
+static void an_interrupted_start_is_gone_on_with(void **state)
+{
+	unsigned n = 0;
+	int status = 0;
+
+	(void)state;
+	(void)uninstall(NULL);
+	do {
+		pid_t child;
+
+		install(NULL);
+		set_record_back();
+		child = fork();
+		if (child == 0) {
+			dies_at = ++n;
+			guard_start();
+			_exit(0);
+		}
+		n++;
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		guard_start();
+		assert_true(there("record.mdb.1") && there("record.vkey.1"));
+		assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+		(void)uninstall(NULL);
+	} while (WEXITSTATUS(status) == 99);
+	assert_true(n > 5);
+	install(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_record_that_was_set_back_is_followed_by_another),
+		TEST(a_damaged_record_does_not_end_the_broker),
+		TEST(a_line_whose_key_is_damaged_is_put_aside_too),
+		TEST(a_damaged_history_is_kept_and_another_begins),
+		TEST(a_wrong_key_still_refuses),
+		TEST(an_interrupted_start_is_gone_on_with),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
