@@ -23,6 +23,7 @@ static const struct {
 struct answer {
 	struct login login;
 	const char *state, *note;
+	bool json;
 	Pullcord__V1__AlertState value;
 	struct ref ref;
 };
@@ -85,8 +86,10 @@ static int answer(struct answer *a, const struct opt_page *page)
 	u.note = note;
 	code = login_send(&a->login, c, topic, &u.base, 0, &id);
 	if (code == CMD_DONE)
+		login_say_sent(c, topic, &id);
+	if (code == CMD_DONE)
 		report_line(TONE_GOOD, "%s: %s %s%s", a->login.user, a->state, topic,
-			    client_reason(c) == 0x10 ? ", but nobody is there to see it, not the device either" : "");
+			    login_unheard(c) ? ", but nobody is there to see it, not the device either" : "");
 	return code;
 }
 
@@ -97,6 +100,7 @@ int cmd_ack(int argc, char **argv)
 	const struct opt opt[] = {
 		OPT_TEXT("state", "STATE", &a.state, "accepted (default), on-the-way, resolved or declined"),
 		OPT_TEXT("note", "TEXT", &a.note, "at most 200 bytes"),
+		OPT_FLAG("json", &a.json, "as JSON: id, topic, and whether anybody is there to see it"),
 		LOGIN_OPTS(&a.login),
 	};
 	const struct opt_page page = {
@@ -111,6 +115,7 @@ int cmd_ack(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	report_json(a.json);
 	if (!find_state(&a))
 		return opt_wrong(&page, "--state is accepted, on-the-way, resolved or declined, not \"%s\"", a.state);
 	if (a.note && (strlen(a.note) > NOTE_TEXT_MAX || !span_utf8(span_str(a.note))))

@@ -27,7 +27,7 @@ struct kit {
 	long days;
 	struct holding holding;
 	struct live live;
-	bool made;                      /* the folder is new */
+	bool json, made;                /* made: the folder is new */
 	char folder[PATH_MAX];
 };
 
@@ -196,12 +196,16 @@ static int fill_folder(const struct kit *k, const struct install *in, const char
 static void say_certificate(const struct kit *k, const char *id, const char *what, const char *files)
 {
 	struct pki_facts facts;
-	char cert[PATH_MAX], date[REPORT_TIME];
+	char cert[PATH_MAX], date[REPORT_TIME], time[COMMAND_TIME];
 
 	path_in(k, "device.crt", cert);
 	report_line(TONE_GOOD, "device %s %s", id, what);
-	if (pki_read(cert, &facts) == OK)
-		report_line(TONE_PLAIN, "  %s/%s, valid until %s", k->folder, files, report_date(facts.not_after_s * 1000000, date));
+	if (pki_read(cert, &facts) != OK)
+		return;
+	report_line(TONE_PLAIN, "  %s/%s, valid until %s", k->folder, files, report_date(facts.not_after_s * 1000000, date));
+	if (report_is_json())
+		report_object((const struct cell[]){ CELL_STR("id", id), CELL_STR("folder", k->folder),
+						     CELL_STR("valid_until", command_time(facts.not_after_s * 1000000, time)) }, 3);
 }
 
 static void say_enrolled(const struct kit *k, const char *id)
@@ -241,6 +245,20 @@ static bool open_ca(const struct kit *k, struct install *in)
 	return false;
 }
 
+/* What fill_folder() made, when the device is not to be. Settings that were there before stay. */
+static void empty_folder(const struct kit *k)
+{
+	static const char *const made[] = { "ca.crt", "record.vkey", "officers", "gateway.ini" };
+	char path[PATH_MAX];
+
+	remove_certificate(k);
+	for (size_t i = 0; k->made && i < countof(made); i++) {
+		path_in(k, made[i], path);
+		unlink(path);
+	}
+	drop_folder(k);
+}
+
 static int enroll_folder(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -256,23 +274,11 @@ static int enroll_folder(struct kit *k, const struct opt_page *page, const struc
 		return code;
 	}
 	code = fill_folder(k, in, id);
+	if (code != CMD_DONE && k->made)
+		empty_folder(k);
 	if (code != CMD_DONE && directory_remove(dir, devices.party, span_str(id)) != OK)
 		report_hint("the account stayed: pullcord device remove %s", id);
 	return code;
-}
-
-/* What fill_folder() made, when the broker will not have the device. Settings that were there before stay. */
-static void empty_folder(const struct kit *k)
-{
-	static const char *const made[] = { "ca.crt", "record.vkey", "officers", "gateway.ini" };
-	char path[PATH_MAX];
-
-	remove_certificate(k);
-	for (size_t i = 0; k->made && i < countof(made); i++) {
-		path_in(k, made[i], path);
-		unlink(path);
-	}
-	drop_folder(k);
 }
 
 /* The key is made here and never leaves; the broker hears only of the account. It hears last: a certificate without an
@@ -290,8 +296,8 @@ static int enroll_live(struct kit *k, const struct opt_page *page, const struct 
 	code = live_open(&k->live, page, k->dir);
 	if (code == CMD_DONE)
 		code = make_folder(k);
-	if (code == CMD_DONE && (code = fill_folder(k, in, id)) != CMD_DONE)
-		drop_folder(k);
+	if (code == CMD_DONE && (code = fill_folder(k, in, id)) != CMD_DONE && k->made)
+		empty_folder(k);
 	else if (code == CMD_DONE && (code = remote_create(&k->live, &devices, d, &unsure)) != CMD_DONE && !unsure)
 		empty_folder(k);
 	if (unsure)
@@ -399,10 +405,13 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 	code = k->live.on ? find_live(k, page, &in, id) : find_folder(&in, k->live.login.tenant, id);
 	if (code == CMD_DONE)
 		code = make_folder(k);
-	if (code == CMD_DONE)
-		code = fill_renewed(k, &in, id);
+	if (code != CMD_DONE)
+		return code;
+	code = fill_renewed(k, &in, id);
 	if (code == CMD_DONE)
 		say_renewed(k, id);
+	else if (k->made)
+		empty_folder(k);
 	return code;
 }
 
@@ -411,6 +420,7 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 	OPT_NUMBER("days", "DAYS", &(k)->days, 1, PKI_SERVER_DAYS, "the certificate's life (default: 90)"),         \
 	OPT_TEXT("at", "PATH", &(k)->at, "where the folder will lie on the device, e.g. " GATEWAY_HOME                 \
 		 " (default: where it is made)"),                                                                      \
+	OPT_FLAG("json", &(k)->json, "as JSON"),                                                                       \
 	OPT_TEXT("dir", "DIR", &(k)->dir, "the folder of the CA: the installation's (default: $PULLCORD_DIR, else /etc/pullcord)"), \
 	LIVE_OPTS(&(k)->live)
 
@@ -434,6 +444,7 @@ static int device_enroll(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	report_json(k.json);
 	return live_check(&k.live, &page) == CMD_DONE ? enroll(&k, &page, id.text[0]) : CMD_USAGE;
 }
 
@@ -452,6 +463,7 @@ static int device_renew(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	report_json(k.json);
 	return live_check(&k.live, &page) == CMD_DONE ? renew(&k, &page, id.text[0]) : CMD_USAGE;
 }
 

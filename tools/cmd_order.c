@@ -173,6 +173,10 @@ static int make_key(const char *name, const char *out)
 		(void)report_fail(e, "make the key of %s in %s", name, out);
 		if (e == ERR_EXISTS)
 			report_hint("keys are never overwritten: name another file by --out");
+		if (e == ERR_SYNTAX)
+			report_hint("a name has neither blanks nor '+', as mercy/officer/ana");
+		if (e == ERR_NOT_FOUND)
+			report_hint("the folder it is to lie in is made before");
 		return CMD_NO;
 	}
 	if (report_is_json())
@@ -722,11 +726,16 @@ static int order_await(int argc, char **argv)
 	return code;
 }
 
+static struct cell cell_or_null(const char *key, const char *text)
+{
+	return *text ? CELL_STR(key, text) : CELL_NULL(key);
+}
+
 static int show_status(const struct listening *l, const char *device)
 {
 	const Pullcord__V1__DeviceState *s = l->state;
 	const Pullcord__V1__CommandReceipt *r = s->last_obeyed;
-	char nonce[2 * WARRANT_NONCE + 1] = "-", last[128] = "-", refused[128] = "-";
+	char nonce[2 * WARRANT_NONCE + 1] = "", last[128] = "", refused[128] = "";
 
 	if (s->nonce.len == WARRANT_NONCE)
 		hex_encode(span(s->nonce.data, s->nonce.len), nonce);
@@ -737,8 +746,8 @@ static int show_status(const struct listening *l, const char *device)
 		snprintf(refused, sizeof(refused), "%s: %s", kind_word(s->last_refused->command), s->last_refused->why);
 	report_card((const struct cell[]){
 		CELL_STR("device", device), CELL_BOOL("online", s->online), CELL_BOOL("obeys", s->nonce.len == WARRANT_NONCE),
-		CELL_NUM("obeyed", s->executed), CELL_STR("nonce", nonce), CELL_BOOL("quarantined", s->quarantined),
-		CELL_STR("last", last), CELL_STR("refused", refused) }, 8);
+		CELL_NUM("obeyed", s->executed), cell_or_null("nonce", nonce), CELL_BOOL("quarantined", s->quarantined),
+		cell_or_null("last", last), cell_or_null("refused", refused) }, 8);
 	return CMD_DONE;
 }
 

@@ -12,6 +12,7 @@ struct message {
 	struct login login;
 	const char *to, *priority, *place;
 	Pullcord__V1__Priority value;
+	bool json;
 	char text[CHAT_TEXT_MAX + 1], where[256], name[WORD_BYTES_MAX + 1];
 };
 
@@ -25,8 +26,9 @@ static int publish(struct message *m, struct client *c, enum topic_kind kind, co
 		return report_fail(ERR_TOO_LARGE, "name the topic");
 	code = login_send(&m->login, c, topic, body, 0, &id);
 	if (code == CMD_DONE)
-		report_line(TONE_GOOD, "sent to %s%s", m->to,
-			    client_reason(c) == 0x10 ? ", but nobody is there to see it" : "");
+		login_say_sent(c, topic, &id);
+	if (code == CMD_DONE)
+		report_line(TONE_GOOD, "sent to %s%s", m->to, login_unheard(c) ? ", but nobody is there to see it" : "");
 	return code;
 }
 
@@ -104,6 +106,7 @@ int cmd_send(int argc, char **argv)
 		OPT_NEED("to", "ADDRESS", &m.to, "channel/NAME, user/NAME, patient/NAME or unit/NAME"),
 		OPT_TEXT("priority", "PRIORITY", &m.priority, "code, high, medium, low or info (default: ordinary)"),
 		OPT_TEXT("place", "TEXT", &m.place, "to a unit: where to go"),
+		OPT_FLAG("json", &m.json, "as JSON: id, topic, and whether anybody is there to see it"),
 		LOGIN_OPTS(&m.login),
 	};
 	const struct opt_page page = {
@@ -119,6 +122,7 @@ int cmd_send(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	report_json(m.json);
 	to = find_address(&m);
 	code = check(&m, &page, text.text[0], to);
 	if (code == CMD_DONE)

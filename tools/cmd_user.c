@@ -30,12 +30,20 @@ static int set_password(struct draft *d, const char *file, bool live)
 
 struct new_user {
 	const char *dir, *password_file, *name;
+	bool json;
 	struct holding holding;
 	struct live live;
 };
 
+static void say_done(const char *id)
+{
+	if (report_is_json())
+		report_object((const struct cell[]){ CELL_STR("id", id), CELL_BOOL("done", true) }, 2);
+}
+
 static int say_added(const struct new_user *u, const char *id)
 {
+	say_done(id);
 	report_line(TONE_GOOD, "user %s may log in", id);
 	if (u->holding.role.n == 0)
 		report_line(TONE_WARN, "but may do nothing yet: pullcord user grant %s --role nurse --unit UNIT", id);
@@ -106,6 +114,7 @@ static int user_add(int argc, char **argv)
 		OPT_TEXT("name", "TEXT", &u.name, "for people to read"),
 		OPT_TEXT("password-file", "FILE", &u.password_file, SECRET_OPT_TEXT),
 		OPT_TEXT("dir", "DIR", &u.dir, INSTALL_DIR_TEXT),
+		OPT_FLAG("json", &u.json, "as JSON"),
 		LIVE_OPTS(&u.live),
 	};
 	const struct opt_page page = {
@@ -119,7 +128,10 @@ static int user_add(int argc, char **argv)
 	};
 	int code = opt_read(&page, argc, argv, &id);
 
-	return code == OPT_RUN ? add(&u, &page, id.text[0]) : code;
+	if (code != OPT_RUN)
+		return code;
+	report_json(u.json);
+	return add(&u, &page, id.text[0]);
 }
 
 static int passwd_folder(const char *where, const char *tenant, const char *password_file, const char *id)
@@ -166,9 +178,11 @@ static int user_passwd(int argc, char **argv)
 	const char *dir = NULL, *password_file = NULL;
 	struct opt_list id = { 0 };
 	struct live live = { 0 };
+	bool json = false;
 	const struct opt opt[] = {
 		OPT_TEXT("password-file", "FILE", &password_file, SECRET_OPT_TEXT),
 		OPT_TEXT("dir", "DIR", &dir, INSTALL_DIR_TEXT),
+		OPT_FLAG("json", &json, "as JSON"),
 		LIVE_OPTS(&live),
 	};
 	const struct opt_page page = {
@@ -180,11 +194,14 @@ static int user_passwd(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
+	report_json(json);
 	if (live_check(&live, &page) != CMD_DONE)
 		return CMD_USAGE;
 	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0]) : passwd_folder(dir, live.login.tenant, password_file, id.text[0]);
-	if (code == CMD_DONE)
-		report_line(TONE_GOOD, "user %s has a new password", id.text[0]);
+	if (code != CMD_DONE)
+		return code;
+	say_done(id.text[0]);
+	report_line(TONE_GOOD, "user %s has a new password", id.text[0]);
 	return code;
 }
 

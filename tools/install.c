@@ -23,7 +23,13 @@ static enum err errno_err(void)
 		return ERR_NOT_FOUND;
 	case EACCES:
 	case EPERM:
+	case EROFS:
 		return ERR_DENIED;
+	case ENOSPC:
+	case EDQUOT:
+		return ERR_FULL;
+	case EISDIR:
+		return ERR_KIND;
 	case EEXIST:
 		return ERR_EXISTS;
 	default:
@@ -230,7 +236,7 @@ static enum err read_all(int fd, char *text, size_t cap, size_t *n)
 	while ((got = read(fd, text + *n, cap - *n)) > 0)
 		*n += (size_t)got;
 	if (got < 0)
-		return ERR_IO;
+		return errno_err();
 	return *n == cap ? ERR_TOO_LARGE : OK;
 }
 
@@ -257,11 +263,11 @@ static enum err write_all(int fd, struct span text)
 		ssize_t n = write(fd, text.p, text.n);
 
 		if (n < 0 && errno != EINTR)
-			return ERR_IO;
+			return errno_err();
 		if (n > 0)
 			text = span(text.p + n, text.n - (size_t)n);
 	}
-	return fsync(fd) == 0 ? OK : ERR_IO;
+	return fsync(fd) == 0 ? OK : errno_err();
 }
 
 enum err install_write(const char *path, struct span text, unsigned mode)

@@ -9,6 +9,7 @@
 #include "report.h"
 
 #define APP_PORT 8884
+#define LOOKUP_FAILED "Lookup error"    /* in libmosquitto's words */
 #define CONNECT_MS 5000
 
 int64_t login_now_us(void)
@@ -52,6 +53,10 @@ static int client_id(struct login *l, const struct opt_page *page, char *out, si
 int login_failed(const struct login *l, enum err e, const struct client *c)
 {
 	report_error("cannot connect to %s:%ld as %s: %s", l->host, l->port, l->user, client_why(c));
+	if (l->port == l->install.device_port && e != ERR_DENIED) {
+		report_hint("port %ld is for devices; people use %d", l->port, l->install.app_port ? l->install.app_port : APP_PORT);
+		return CMD_NO;
+	}
 	switch (e) {
 	case ERR_DENIED:
 		report_hint("wrong user or password, or the account is suspended: pullcord user show %s", l->user);
@@ -60,8 +65,15 @@ int login_failed(const struct login *l, enum err e, const struct client *c)
 		report_hint("is %s the CA of that broker, and %s a name in its certificate?", l->cafile, l->host);
 		break;
 	case ERR_NOT_FOUND:
-		report_hint("is the broker running? mosquitto -c %s/mosquitto.conf",
-			    l->install.dir[0] ? l->install.dir : "DIR");
+		if (strncmp(client_why(c), LOOKUP_FAILED, strlen(LOOKUP_FAILED)) == 0)
+			report_hint("this machine knows no %s: is it spelt right?", l->host);
+		else if (l->install.dir[0] && strcmp(l->host, "localhost") == 0)
+			report_hint("is the broker running? mosquitto -c %s/mosquitto.conf", l->install.dir);
+		else
+			report_hint("is a broker running there, and does it listen to people on port %ld?", l->port);
+		break;
+	case ERR_IO:
+		report_hint("--cafile names the CA of the broker, ca.crt of its installation");
 		break;
 	case ERR_CLOSED:
 		report_hint("the broker may be starting or refusing new logins: look at its log");
@@ -140,4 +152,13 @@ int login_send(struct login *l, struct client *c, const char *topic, const Proto
 	if (e == ERR_DENIED)
 		return say_refused(l, c, topic);
 	return e == OK ? CMD_DONE : report_fail(e, "publish on %s (%s)", topic, client_why(c));
+}
+
+bool login_unheard(const struct client *c) { return client_reason(c) == 0x10; }
+
+void login_say_sent(const struct client *c, const char *topic, const struct id *id)
+{
+	if (report_is_json())
+		report_object((const struct cell[]){ CELL_HEX("id", span(id->b, ID_BYTES)), CELL_STR("topic", topic),
+						     CELL_BOOL("heard", !login_unheard(c)) }, 3);
 }

@@ -40,4 +40,9 @@ int login_send(struct login *l, struct client *c, const char *topic, const Proto
 
 int64_t login_now_us(void);
 
+/* What was sent last was stored, but nobody subscribes to it. */
+bool login_unheard(const struct client *c);
+/* With --json: what was sent. */
+void login_say_sent(const struct client *c, const char *topic, const struct id *id);
+
 #endif

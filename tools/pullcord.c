@@ -1,5 +1,6 @@
 /* pullcord: the operator's tool. Nothing is decided here: one table of commands, and what the tool says of itself. */
 #include <signal.h>
+#include <string.h>
 
 #include "cmd.h"
 #include "crypt.h"
@@ -53,9 +54,12 @@ int cmd_version(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	enum err e = crypt_init();
+	char version[] = "version";
 
 	signal(SIGPIPE, SIG_IGN);   /* a broker that goes away is an error code, not the end */
 	if (e != OK)
 		return report_fail(e, "use the crypto library (is OpenSSL 3 here with its default provider?)");
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		argv[1] = version;
 	return report_finish(opt_verb("", about, commands, countof(commands), argc, argv));
 }

@@ -141,6 +141,19 @@ static void times_for_scripts_have_a_zone(void **state)
 	free(text);
 }
 
+static void a_script_hears_what_was_made(void **state)
+{
+	char out[512], again[600];
+
+	(void)state;
+	snprintf(out, sizeof(out), "%s", scratch_path(&scratch, "nc2"));
+	snprintf(again, sizeof(again), "%s.new", out);
+	assert_says(cmd_user, CMD_DONE, "{\"id\":\"ben\",\"done\":true}\n", "user", "add", "ben", "--json", "--password-file", password, AT);
+	assert_says(cmd_user, CMD_DONE, "{\"id\":\"ben\",\"done\":true}\n", "user", "passwd", "ben", "--json", "--password-file", password, AT);
+	assert_says(cmd_device, CMD_DONE, "/nc2\",\"valid_until\":\"20", "device", "enroll", "nc2", "--json", "--out", out, AT);
+	assert_says(cmd_device, CMD_DONE, "/nc2.new\",\"valid_until\":\"20", "device", "renew", "nc2", "--json", "--out", again, AT);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -152,6 +165,7 @@ int main(void)
 		cmocka_unit_test(only_what_is_suspended_is_resumed),
 		cmocka_unit_test(a_wiped_device_gets_no_certificate),
 		cmocka_unit_test(times_for_scripts_have_a_zone),
+		cmocka_unit_test(a_script_hears_what_was_made),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -287,6 +287,30 @@ static void a_suspension_lifts_no_quarantine(void **state)
 	remove_kit("nc5");
 }
 
+/* Nothing of it stays, and nothing of another device's goes. */
+static void what_fails_leaves_all_as_it_was(void **state)
+{
+	char key[512], away[600], theirs[512];
+
+	(void)state;
+	snprintf(key, sizeof(key), "%s", scratch_path(&scratch, "house/keys/ca.key"));
+	snprintf(away, sizeof(away), "%s.away", key);
+	assert_int_equal(enroll("nc7", "nc7", NULL), CMD_DONE);
+	must(rename(key, away) == 0);
+	assert_int_equal(enroll("nc8", "nc8", NULL), CMD_NO);
+	assert_int_not_equal(access(scratch_path(&scratch, "nc8"), F_OK), 0);
+	assert_int_equal(run(cmd_device, (char *[]){ "device", "renew", "nc7", "--dir", (char *)scratch_path(&scratch, "house"), "--out",
+						     (char *)scratch_path(&scratch, "nc8"), NULL }), CMD_NO);
+	assert_int_not_equal(access(scratch_path(&scratch, "nc8"), F_OK), 0);
+	must(rename(away, key) == 0);
+	assert_int_equal(enroll("nc8", "nc7", NULL), CMD_NO);      /* keys of another are there */
+	snprintf(theirs, sizeof(theirs), "%s", scratch_path(&scratch, "nc7/device.key"));
+	assert_int_equal(access(theirs, F_OK), 0);
+	assert_int_equal(enroll("nc8", "nc8", NULL), CMD_DONE);    /* its name is free */
+	remove_kit("nc7");
+	remove_kit("nc8");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -298,6 +322,7 @@ int main(void)
 		cmocka_unit_test(a_refused_enrolment_leaves_no_folder),
 		cmocka_unit_test(a_certificate_says_whose_device_it_is),
 		cmocka_unit_test(a_suspension_lifts_no_quarantine),
+		cmocka_unit_test(what_fails_leaves_all_as_it_was),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
