@@ -358,7 +358,7 @@ int audit_feed(int argc, char **argv)
 
 struct seen {
 	uint8_t *parts;                 /* of each entry: a bit for each of its messages */
-	uint64_t size, twice;
+	uint64_t size, messages, twice;
 };
 
 static bool was_seen(const struct seen *s, uint64_t index, uint32_t parts)
@@ -401,6 +401,7 @@ static void see_line(struct seen *s, struct span line, struct span origin)
 	if (between(line, "type=\"part\" value=\"", "\"").n &&
 	    (!number_of(line, "type=\"part\" value=\"", PARTS_MAX, &part, &rest) || part == 0))
 		return;
+	s->messages++;
 	s->twice += s->parts[index] >> (part - 1) & 1;
 	s->parts[index] |= (uint8_t)(1u << (part - 1));
 }
@@ -502,6 +503,9 @@ static int reconcile_run(const struct source *s, struct criteria *c, const struc
 		report_line(rec.missing.missing ? TONE_BAD : TONE_GOOD, "%llu of %llu events are missing; %llu messages came twice",
 			    (unsigned long long)rec.missing.missing, (unsigned long long)rec.missing.events,
 			    (unsigned long long)rec.seen.twice);
+	if (!rec.seen.messages)
+		report_hint("no line of what was named is a message of %s: is it what the repository kept of this record's feed?",
+			    source.origin);
 	return rec.missing.missing ? CMD_NO : CMD_DONE;
 }
 

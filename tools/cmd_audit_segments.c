@@ -11,12 +11,13 @@
 
 static const char *const states[] = { [SEGMENT_OPEN] = "open", [SEGMENT_CLOSED] = "closed", [SEGMENT_ERASED] = "erased" };
 
-static void time_or_dash(int64_t us, char out[MAPPED_TIME])
+/* Some time, or none yet. */
+static struct cell cell_time(const char *key, int64_t us, char text[MAPPED_TIME])
 {
-	out[0] = '-';
-	out[1] = '\0';
-	if (us)
-		mapped_time(us, out);
+	if (!us)
+		return CELL_NULL(key);
+	mapped_time(us, text);
+	return CELL_STR(key, text);
 }
 
 /* Until when an open one is to be kept is not known yet. */
@@ -26,13 +27,11 @@ static void say_segment(uint32_t id, const struct segment *s, bool first)
 	bool known = s->state < (int)countof(states) && states[s->state];
 
 	keep_write(s->keep, keep);
-	time_or_dash(s->opened_us, opened);
-	time_or_dash(s->closed_us, closed);
-	time_or_dash(s->closed_us ? keep_until_us(s->keep, s->closed_us) : 0, until);
 	struct cell cell[] = {
 		CELL_NUM("segment", id), CELL_STR("state", known ? states[s->state] : "unknown"), CELL_BOOL("held", s->held),
 		CELL_STR("keep", keep), CELL_NUM("first", s->first), CELL_NUM("last", s->last), CELL_NUM("records", s->records),
-		CELL_STR("opened", opened), CELL_STR("closed", closed), CELL_STR("until", until),
+		cell_time("opened", s->opened_us, opened), cell_time("closed", s->closed_us, closed),
+		cell_time("until", s->closed_us ? keep_until_us(s->keep, s->closed_us) : 0, until),
 	};
 	static const int width[] = { 8, 7, 5, 6, 12, 12, 8, 28, 28, 0 };
 
@@ -43,10 +42,9 @@ static void say_segment(uint32_t id, const struct segment *s, bool first)
 	report_row(cell, countof(cell));
 }
 
-static enum err each_segment(struct trail *t, bool expired)
+static enum err each_segment(struct trail *t, bool expired, bool *any)
 {
 	const int64_t now_us = (int64_t)time(NULL) * 1000000;
-	bool first = true;
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct trail_ends ends;
 	struct segment s;
@@ -57,8 +55,8 @@ static enum err each_segment(struct trail *t, bool expired)
 		TRY(view_segment(view, id, &s));
 		if (expired && !keep_is_over(&s, now_us))
 			continue;
-		say_segment(id, &s, first);
-		first = false;
+		say_segment(id, &s, !*any);
+		*any = true;
 	}
 	return OK;
 }
@@ -66,11 +64,16 @@ static enum err each_segment(struct trail *t, bool expired)
 static int segments_run(const struct source *s, bool expired)
 {
 	CLEANUP(trail_close) struct trail *t = NULL;
+	bool any = false;
 	enum err e = trail_open(s->record, 1 << 20, true, &t);
 
 	if (e == OK)
-		e = each_segment(t, expired);
-	return e == OK ? CMD_DONE : source_no_record(e, s->record);
+		e = each_segment(t, expired, &any);
+	if (e != OK)
+		return source_no_record(e, s->record);
+	if (!any && expired)
+		report_line(TONE_DIM, "No segment has had its time, or what has is held.");
+	return CMD_DONE;
 }
 
 int audit_segments(int argc, char **argv)

@@ -192,7 +192,11 @@ static int find_place(const struct witness_options *o, struct span origin, struc
 
 static int no_broker(const struct witness_options *o, const struct client *c, enum err e, const char *what)
 {
-	(void)report_fail(e, "%s %s:%ld (%s)", what, o->host, o->port, client_why(c));
+	report_error("cannot %s %s:%ld: %s", what, o->host, o->port, *client_why(c) ? client_why(c) : err_text(e));
+	if (e == ERR_NOT_FOUND)
+		report_hint("is the broker there? --host and --port say where, the port being that for devices");
+	if (e == ERR_KEY)
+		report_hint("is --cafile the CA of that broker, %s a name in its certificate, and the device's own certificate good?", o->host);
 	if (e == ERR_DENIED)
 		report_hint("the device needs the role `witness`: pullcord device grant, and a policy that has it");
 	return CMD_NO;
