@@ -236,7 +236,8 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	if (e != OK) {
 		path = o.path[0] ? o.path : o.stores.path[0] ? o.stores.path : spec->dir;
 		snprintf(what, cap, "%s: %s%s", path, err_text(e),
-			 e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
+			 o.stores.sizes_unmoved ? "; move record.sizes there: it knows what was signed last"
+			 : e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
 			 : o.stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
 			 "`pullcord audit renew` begins another" : o.stores.in_record && e == ERR_KEY ?
 			 "; if keys/record.line is gone, `pullcord audit line` begins another line" : "");

@@ -153,6 +153,7 @@ struct guard_spec {
 	const struct anomaly_limits *anomaly;   /* NULL: anomaly_defaults() */
 	const char *operators;          /* unit that hears of them, a word; NULL: OPERATORS_UNIT */
 	const char *metrics_path;       /* file for Prometheus; NULL: none */
+	const char *sizes_path;         /* where record.sizes lies; NULL: in `dir` */
 	bool damaged_refused;           /* a damaged record or history keeps it from starting (stores.h) */
 	const char *officers_path;      /* of those two of whom must sign a policy (assent.h); NULL: nobody must */
 };

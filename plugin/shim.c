@@ -234,7 +234,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
 
 struct settings {
-	const char *dir, *tenant, *metrics, *operators, *broker_conf, *officers, *damaged;
+	const char *dir, *tenant, *metrics, *operators, *broker_conf, *officers, *damaged, *sizes;
 	uint64_t record_mib, history_mib, directory_mib;
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class of events */
 	struct past_keep past;
@@ -256,6 +256,7 @@ static const struct option {
 	{ "metrics", OPTION_PATH, offsetof(struct settings, metrics), 0, 0, "a file for Prometheus" },
 	{ "operators", OPTION_WORD, offsetof(struct settings, operators), 0, 0, "a unit, one word of A-Z a-z 0-9 . _ : -" },
 	{ "broker_conf", OPTION_PATH, offsetof(struct settings, broker_conf), 0, 0, "the broker's own configuration file" },
+	{ "record_sizes", OPTION_PATH, offsetof(struct settings, sizes), 0, 0, "a file on another disk than the record" },
 	{ "damaged", OPTION_WORD, offsetof(struct settings, damaged), 0, 0, "aside or refuse" },
 	{ "policy_officers", OPTION_PATH, offsetof(struct settings, officers), 0, 0, "a file of officers' verifier keys" },
 	{ "record_mib", OPTION_MIB, offsetof(struct settings, record_mib), 4, 1 << 20, NULL },
@@ -354,6 +355,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.anomaly = &s.anomaly;
 	spec.operators = s.operators;
 	spec.officers_path = s.officers;
+	spec.sizes_path = s.sizes;
 	spec.damaged_refused = s.damaged && strcmp(s.damaged, "refuse") == 0;
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));

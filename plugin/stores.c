@@ -53,6 +53,21 @@ static enum err read_vkey(const char *path, char origin[ORIGIN_BYTES_MAX + 1], u
 	return span_text(name, origin, ORIGIN_BYTES_MAX + 1) ? OK : ERR_TOO_LARGE;
 }
 
+/* A new place that has none yet would look like a record that lost what knew of its size. */
+static enum err find_sizes(struct stores *s, char out[600])
+{
+	const char *named = s->spec->sizes_path;
+
+	keep_path(s, "record.sizes", out);
+	if (!named)
+		return OK;
+	s->sizes_unmoved = access(named, F_OK) != 0 && access(out, F_OK) == 0;
+	if (!span_text(span_str(named), out, 600))
+		return ERR_TOO_LARGE;
+	strcpy(s->path, out);
+	return s->sizes_unmoved ? ERR_NOT_FOUND : OK;
+}
+
 /* The seed must be the other half of the verifier's key. */
 static enum err find_place(struct stores *s, struct place *p)
 {
@@ -64,7 +79,7 @@ static enum err find_place(struct stores *s, struct place *p)
 	TRY(sign_public(p->seed, pub));
 	if (memcmp(pub, want, sizeof(pub)) != 0)
 		return ERR_KEY;
-	keep_path(s, "record.sizes", p->sizes);
+	TRY(find_sizes(s, p->sizes));
 	keep_path(s, "record.spill", p->spill);
 	keep_path(s, "keys/record.line", p->line);
 	keep_path(s, "witnesses", p->witnesses);
@@ -107,14 +122,14 @@ static enum err open_once(struct stores *s, struct record **out, char found[STOR
 static bool is_to_be_followed(const struct stores *s, enum err e)
 {
 	return !s->spec->damaged_refused && s->in_record &&
-	       (e == ERR_CORRUPT || (e == ERR_KEY && successor_is_begun(s->spec->dir, NULL)));
+	       (e == ERR_CORRUPT || (e == ERR_KEY && successor_is_begun(s->spec->dir, s->spec->sizes_path)));
 }
 
 enum err stores_record(struct stores *s, struct record **out)
 {
 	char found[STORES_TEXT];
 	enum err e = open_once(s, out, found);
-	struct successor next = { .dir = s->spec->dir, .reason = found, .drop_line = true };
+	struct successor next = { .dir = s->spec->dir, .sizes = s->spec->sizes_path, .reason = found, .drop_line = true };
 
 	if (is_to_be_followed(s, e) && successor_begin(&next) == OK) {
 		s->record_bad = false;

@@ -17,6 +17,7 @@ struct stores {
 	char record_found[STORES_TEXT], history_found[STORES_TEXT];     /* why they were put aside; "": they were not */
 	char record_new[ORIGIN_BYTES_MAX + 1], history_kept[700];       /* the successor's origin; the path it has now */
 	bool line_dropped;
+	bool sizes_unmoved;             /* it failed because record.sizes lies where it lay before, and not where it should */
 };
 
 /* Looks at both in processes of their own, which a damaged store may end; so before there are threads. */

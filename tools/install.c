@@ -65,6 +65,8 @@ enum err install_read_conf(struct span text, struct install *out)
 			conf_listener(&in, value);
 		if (span_is(name, "plugin_opt_policy_officers") && !span_text(value, in.officers, sizeof(in.officers)))
 			return ERR_TOO_LARGE;
+		if (span_is(name, "plugin_opt_record_sizes") && !span_text(value, in.sizes, sizeof(in.sizes)))
+			return ERR_TOO_LARGE;
 		if (!span_is(name, "plugin_opt_tenant"))
 			continue;
 		if (!word_ok(value) || !span_text(value, in.tenant, sizeof(in.tenant)))
@@ -74,6 +76,7 @@ enum err install_read_conf(struct span text, struct install *out)
 		return ERR_NOT_FOUND;
 	memcpy(out->tenant, in.tenant, sizeof(in.tenant));
 	memcpy(out->officers, in.officers, sizeof(in.officers));
+	memcpy(out->sizes, in.sizes, sizeof(in.sizes));
 	out->device_port = in.device_port;
 	out->app_port = in.app_port;
 	return OK;

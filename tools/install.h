@@ -25,6 +25,7 @@ struct install {
 	char tenant[65];
 	int device_port, app_port;      /* 0: not said */
 	char officers[512];             /* plugin_opt_policy_officers; "": not said */
+	char sizes[512];                /* plugin_opt_record_sizes; "": not said */
 	uid_t uid;                      /* whose it is: the broker's user, when root made it */
 	gid_t gid;
 };

@@ -62,6 +62,7 @@ int audit_renew(int argc, char **argv)
 	if (install_open(dir, &in) != OK)
 		return CMD_NO;
 	r.dir = in.dir;
+	r.sizes = in.sizes[0] ? in.sizes : NULL;
 	install_enter(&in);
 	return renew(&r);
 }

@@ -31,6 +31,8 @@ enum err source_fill(struct source *s)
 	s->witnesses_path = install_path(&in, "witnesses");
 	s->record = s->record_path.text;
 	s->key = s->key ? s->key : s->key_path.text;
+	if (in.sizes[0])
+		(void)!span_text(span_str(in.sizes), s->sizes_path.text, sizeof(s->sizes_path.text));  /* it is shorter */
 	s->sizes = s->sizes ? s->sizes : s->sizes_path.text;
 	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
 	s->witnesses = s->witnesses ? s->witnesses : s->witnesses_path.text;

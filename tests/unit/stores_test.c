@@ -127,6 +127,44 @@ static void a_damaged_history_is_kept_and_another_begins(void **state)
 	assert_int_equal(recorded(RECORDED(CONFIGURATION), "the history was put aside").entries, 1);
 }
 
+static enum err start_with_sizes_at(const char *path, char what[1024])
+{
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(), .sizes_path = path,
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+
+	return guard_open(&spec, &g, what, 1024);
+}
+
+/* On another disk: moved there, it is gone on with, and set back with the record no more. */
+static void what_knows_of_sizes_may_lie_elsewhere(void **state)
+{
+	char elsewhere[200], what[1024];
+
+	(void)state;
+	snprintf(elsewhere, sizeof(elsewhere), "%s.sizes", dir);
+	guard_close(&g);
+	assert_int_equal(start_with_sizes_at(elsewhere, what), ERR_NOT_FOUND);
+	assert_non_null(strstr(what, "move record.sizes there"));
+	assert_false(there("record.mdb.1"));
+	copy("record.sizes", "copy.sizes");
+	assert_int_equal(rename(in_dir("record.sizes"), elsewhere), 0);
+	assert_int_equal(start_with_sizes_at(elsewhere, what), OK);
+	assert_int_equal(g->put_aside, 0);
+	guard_close(&g);
+	copy("record.mdb", "before.mdb");
+	copy("record.mdb-keys", "before.keys");
+	assert_int_equal(start_with_sizes_at(elsewhere, what), OK);
+	guard_close(&g);
+	copy("before.mdb", "record.mdb");
+	copy("before.keys", "record.mdb-keys");
+	assert_int_equal(start_with_sizes_at(elsewhere, what), OK);
+	assert_int_equal(g->put_aside, 1);
+	strcat(elsewhere, ".1");
+	assert_int_equal(unlink(elsewhere), 0);
+	elsewhere[strlen(elsewhere) - 2] = '\0';
+	assert_int_equal(unlink(elsewhere), 0);
+}
+
 /* What fits no key is an operator's mistake: nothing is put aside for it. */
 static void a_wrong_key_still_refuses(void **state)
 {
@@ -185,6 +223,7 @@ int main(void)
 		TEST(a_damaged_record_does_not_end_the_broker),
 		TEST(a_line_whose_key_is_damaged_is_put_aside_too),
 		TEST(a_damaged_history_is_kept_and_another_begins),
+		TEST(what_knows_of_sizes_may_lie_elsewhere),
 		TEST(a_wrong_key_still_refuses),
 		TEST(an_interrupted_start_is_gone_on_with),
 	};
