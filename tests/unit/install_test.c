@@ -207,7 +207,7 @@ static void what_cannot_be_read_says_which_way(void **state)
 	assert_int_equal(install_write(path, SPAN_LIT("123456"), 0644), OK);
 	assert_int_equal(install_read(path, 5, &text, &n), ERR_TOO_LARGE);
 	assert_int_equal(install_read(scratch_path(&scratch, "none"), 5, &text, &n), ERR_NOT_FOUND);
-	assert_int_equal(install_read(scratch.dir, 5, &text, &n), ERR_IO);
+	assert_int_equal(install_read(scratch.dir, 5, &text, &n), ERR_KIND);
 	assert_int_equal(install_write(scratch_path(&scratch, "no/where"), SPAN_LIT("x"), 0644), ERR_NOT_FOUND);
 	assert_null(text);
 }
