@@ -257,6 +257,11 @@ void anomaly_damaged(struct anomaly *a, struct span store, int64_t now_us)
 	(void)count(a, ANOMALY_DAMAGED, PULLCORD__V1__PARTY__PARTY_BROKER, store, 1, 1, now_us);
 }
 
+void anomaly_old_policy(struct anomaly *a, int64_t now_us)
+{
+	(void)count(a, ANOMALY_OLD_POLICY, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("the policy's file"), 1, 1, now_us);
+}
+
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us)
 {
 	int64_t jump = offset_us - a->offset_us;
@@ -349,6 +354,9 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		break;
 	case ANOMALY_DAMAGED:
 		snprintf(t, ANOMALY_TEXT, "%s was damaged or set back: it was put aside, and another begun", f->subject);
+		break;
+	case ANOMALY_OLD_POLICY:
+		snprintf(t, ANOMALY_TEXT, "an older policy was put back in the policy's file, and refused (%llu time%s)", n, times(n));
 		break;
 	case ANOMALY_CLOCK:
 		snprintf(t, ANOMALY_TEXT, "the broker's clock was set by %+.1f s%s", (double)a->jump_us / 1e6, n > 1 ? ", and before" : "");

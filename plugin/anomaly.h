@@ -59,6 +59,8 @@ void anomaly_break_glass(struct anomaly *a, struct span user, int64_t now_us);
 void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us);
 /* A store was damaged, or set back, and put aside for another. */
 void anomaly_damaged(struct anomaly *a, struct span store, int64_t now_us);
+/* Found an older policy in the file. */
+void anomaly_old_policy(struct anomaly *a, int64_t now_us);
 /* Wall clock minus monotonic clock, now and then. */
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us);
 /* Since the last cosignature; below 0: no witness is configured. */

@@ -190,10 +190,8 @@ static void reload(struct control *c, const struct job *j)
 		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the first tenant must stay %.*s", path, SPAN_FMT(tenant));
 		policy_close(&fresh);
 	} else if ((before = edition_steps_back_to(c->directory, fresh))) {
-		snprintf(j->result->refused, sizeof(j->result->refused), "%.300s: it is the text of version %llu, which others came after; right "
-			 "would be: pullcord control '{\"command\":\"setPolicy\",\"version\":%llu,\"rollback\":true}', or a comment in "
-			 "it that says why", path,
-			 (unsigned long long)before, (unsigned long long)before);
+		edition_say_back(before, c->dir, j->result->refused, sizeof(j->result->refused));
+		j->result->old_policy = true;
 		policy_close(&fresh);
 	} else if (assent_check_file(c->officers, c->directory, fresh, path, j->result->signed_by, why, sizeof(why)) != OK) {
 		snprintf(j->result->refused, sizeof(j->result->refused), "%.200s: %s", path, why);

@@ -45,6 +45,7 @@ struct control_result {
 	bool done;
 	uint64_t ticket;
 	char signed_by[ASSENT_WHO_MAX];   /* fresh; "": nobody had to */
+	bool old_policy;            /* one was refused, being the text of an earlier version */
 	bool unsigned_policy;       /* one was refused for want of officers' signatures */
 	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */
 	struct control_result *next;

@@ -6,6 +6,7 @@
 #include "crypt.h"
 #include "edition.h"
 #include "emergency.h"
+#include "policy_file.h"
 #include "topic.h"
 #include "whole.h"
 
@@ -648,10 +649,6 @@ static char *text_to_set(struct work *w, const struct order *o)
 		return NULL;
 	}
 	e = directory_edition(w->a->directory, o->version, &old);
-	if (e == OK && old.files) {
-		work_fail(w, "version %llu is made of several files: put them back and reload", (unsigned long long)o->version);
-		return NULL;
-	}
 	if (e != OK || !old.text) {
 		work_fail(w, "there is no text of version %llu", (unsigned long long)o->version);
 		return NULL;
@@ -682,37 +679,90 @@ static bool check_signed(struct work *w, const struct order *o, const struct pol
 	return e == OK;
 }
 
-void deed_put_policy(struct work *w, const struct order *o, const char *text)
+/* Takes the policy. */
+static void put_in_force(struct work *w, const struct edition *e, struct policy *fresh, bool files_lie_there)
 {
-	CLEANUP(policy_close) struct policy *fresh = NULL;
-	CLEANUP(edition_clear) struct edition edition = { 0 }, was = { 0 };
+	CLEANUP(edition_clear) struct edition was = { 0 };
 	uint64_t number;
-	enum err e;
+	enum err err;
 
-	edition = edition_of(w, text);
-	if (!edition.text || !deed_compile(w, text, &fresh) || !check_newer(w, o, &edition) ||
-	    !check_signed(w, o, fresh))
-		return;
 	(void)!directory_edition(w->a->directory, 0, &was);
-	e = edition_put(w->a->directory, w->a->dir, &edition, &number);
-	if (e != OK) {
-		work_fail_err(w, e, "keep the policy");
+	if (files_lie_there)
+		err = edition_add(w->a->directory, e, &number);
+	else
+		err = edition_put(w->a->directory, w->a->dir, e, &number);
+	if (err != OK) {
+		policy_close(&fresh);
+		work_fail_err(w, err, "keep the policy");
 		return;
 	}
 	policy_close(&w->a->fresh);
 	w->a->fresh = fresh;
 	w->a->policy = fresh;
-	fresh = NULL;
 	reply_number(w->r, "version", number);
-	reply_hash(w->r, edition.hash);
+	reply_hash(w->r, e->hash);
 	work_tell(w, "policy: version %llu -> %llu%s%s%s", (unsigned long long)was.number, (unsigned long long)number,
-	     edition.rollback_of ? ", a step back" : "", w->a->signed_by[0] ? ", signed by " : "", w->a->signed_by);
+	     e->rollback_of ? ", a step back" : "", w->a->signed_by[0] ? ", signed by " : "", w->a->signed_by);
+}
+
+void deed_put_policy(struct work *w, const struct order *o, const char *text)
+{
+	CLEANUP(policy_close) struct policy *fresh = NULL;
+	CLEANUP(edition_clear) struct edition edition = { 0 };
+
+	edition = edition_of(w, text);
+	if (!edition.text || !deed_compile(w, text, &fresh) || !check_newer(w, o, &edition) ||
+	    !check_signed(w, o, fresh))
+		return;
+	put_in_force(w, &edition, fresh, false);
+	fresh = NULL;           /* given away */
+}
+
+/* Several files cannot be written at once, so that a crash leaves the old ones or the new: a person puts them back, and this
+ * looks that they are what they are said to be. */
+static void step_back_to_files(struct work *w, const struct order *o, const struct edition *old)
+{
+	CLEANUP(policy_close) struct policy *fresh = NULL;
+	CLEANUP(edition_clear) struct edition edition = { 0 };
+	struct policy_error where;
+	uint8_t hash[32] = { 0 };
+	char path[600];
+
+	snprintf(path, sizeof(path), "%s/" POLICY_FILE, w->a->dir);
+	if (policy_file_load(path, &fresh, &where) == OK)
+		policy_hash(fresh, hash);
+	if (memcmp(hash, old->hash, sizeof(hash)) != 0) {
+		work_fail(w, "version %llu is made of several files: put them back in the folder first, and say this again; what lies there "
+			  "is not that version", (unsigned long long)old->number);
+		return;
+	}
+	if (!span_eq(policy_tenant(fresh), policy_tenant(w->a->policy))) {
+		work_fail(w, "the first tenant must stay %.*s", SPAN_FMT(policy_tenant(w->a->policy)));
+		return;
+	}
+	if (edition_of_policy(fresh, &edition) != OK) {
+		work_fail_err(w, ERR_FULL, "set the policy");
+		return;
+	}
+	edition.at_us = (uint64_t)w->a->now_us;
+	(void)!span_text(span_str(w->a->id), edition.by, sizeof(edition.by));
+	if (!check_newer(w, o, &edition) || !check_signed(w, o, fresh))
+		return;
+	put_in_force(w, &edition, fresh, true);
+	fresh = NULL;           /* given away */
 }
 
 static void deed_set_policy(struct work *w, const struct order *o)
 {
-	CLEANUP(free_cleanup) char *text = text_to_set(w, o);
+	CLEANUP(edition_clear) struct edition old = { 0 };
+	CLEANUP(free_cleanup) char *text = NULL;
 
+	if (!order_has(o, FIELD_POLICY) && o->rollback && o->version && directory_edition(w->a->directory, o->version, &old) == OK &&
+	    old.files) {
+		step_back_to_files(w, o, &old);
+		return;
+	}
+	text = text_to_set(w, o);
 	if (text)
 		deed_put_policy(w, o, text);
 }

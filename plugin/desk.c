@@ -123,7 +123,7 @@ static void put_in_force(struct guard *g, struct control_result *r)
 	char detail[64 + ASSENT_WHO_MAX];
 
 	if (r->refused[0])
-		guard_refuse_policy(g, r->refused);
+		guard_refuse_policy(g, r->refused, r->old_policy);
 	if (r->unsigned_policy)
 		anomaly_policy(g->anomaly, span_str(r->author.id), guard_mono_us());
 	snprintf(detail, sizeof(detail), "in force%s%s%s", r->author.party ? ", set by an administrator" : "",

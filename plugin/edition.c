@@ -92,23 +92,28 @@ static enum err move_in_place(const char *dir)
 enum err edition_put(struct directory *d, const char *dir, const struct edition *e, uint64_t *number)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
-	CLEANUP(batch_abort) struct batch *b = NULL;
 
 	TRY(write_beside(dir, span_str(e->text)));
 	if (directory_edition(d, 0, &newest) == OK && memcmp(newest.hash, e->hash, sizeof(e->hash)) == 0) {
 		*number = newest.number;        /* kept before, when the file could not be moved */
 		return move_in_place(dir);
 	}
+	TRY(edition_add(d, e, number));
+	return move_in_place(dir);
+}
+
+enum err edition_add(struct directory *d, const struct edition *e, uint64_t *number)
+{
+	CLEANUP(batch_abort) struct batch *b = NULL;
+
 	TRY(directory_begin(d, &b));
 	TRY(batch_edition(b, e, number));
-	TRY(batch_commit(&b));
-	return move_in_place(dir);
+	return batch_commit(&b);
 }
 
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 }, e = { 0 }, same = { 0 };
-	CLEANUP(batch_abort) struct batch *b = NULL;
 	uint64_t number;
 
 	TRY(edition_of_policy(p, &e));
@@ -117,9 +122,7 @@ enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_u
 		return OK;
 	if (edition_find(d, e.hash, &same) == OK)
 		e.rollback_of = same.number;
-	TRY(directory_begin(d, &b));
-	TRY(batch_edition(b, &e, &number));
-	return batch_commit(&b);
+	return edition_add(d, &e, &number);
 }
 
 uint64_t edition_steps_back_to(struct directory *d, const struct policy *p)
@@ -129,9 +132,17 @@ uint64_t edition_steps_back_to(struct directory *d, const struct policy *p)
 
 	policy_hash(p, hash);
 	if (directory_edition(d, 0, &newest) != OK || memcmp(newest.hash, hash, sizeof(hash)) == 0 ||
-	    edition_find(d, hash, &same) != OK || same.files)
+	    edition_find(d, hash, &same) != OK)
 		return 0;
 	return same.number;
+}
+
+void edition_say_back(uint64_t number, const char *dir, char *out, size_t cap)
+{
+	const unsigned long long n = (unsigned long long)number;
+
+	snprintf(out, cap, "%.200s/" POLICY_FILE ": it is the text of version %llu, which others came after; right would be: pullcord "
+		 "policy rollback %llu --dir %.200s, or a comment in it that says why", dir, n, n, dir);
 }
 
 /* ---- editions and policies --------------------------------------------------------------------------------------- */

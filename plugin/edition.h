@@ -13,11 +13,15 @@ enum err edition_find(struct directory *d, const uint8_t hash[32], struct editio
 enum err edition_of_version(struct directory *d, const uint8_t version[16], struct edition *out) MUST_USE;
 /* Makes it the newest edition and the policy's file. */
 enum err edition_put(struct directory *d, const char *dir, const struct edition *e, uint64_t *number) MUST_USE;
+/* Makes it the newest edition; its files lie in the folder already. */
+enum err edition_add(struct directory *d, const struct edition *e, uint64_t *number) MUST_USE;
 /* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us) MUST_USE;
-/* The edition that this policy was before the newest came; 0: it is new, or the newest, or of several files, which are put back
- * by hand (setPolicy takes one). */
+/* The edition that this policy, with all its files, was before the newest came; 0: it is new, or the newest. As far back as
+ * EDITIONS_MAX goes. */
 uint64_t edition_steps_back_to(struct directory *d, const struct policy *p);
+/* For people: that the policy's file in `dir` is that edition's text, and what would be right. */
+void edition_say_back(uint64_t number, const char *dir, char *out, size_t cap);
 /* What a policy is made of, as an edition has it: hash, text and files. */
 enum err edition_of_policy(const struct policy *p, struct edition *out) MUST_USE;
 /* The policy an edition was. ERR_NOT_FOUND: its text was not kept; ERR_CORRUPT: what is kept is another policy. */

@@ -100,6 +100,7 @@ struct opening {
 	char path[600];             /* what is being opened, for the error */
 	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
+	bool is_old;                /* for it is the text of an earlier version */
 };
 
 static const char *in_dir(struct opening *o, const char *name)
@@ -116,20 +117,43 @@ static enum err open_directory(struct opening *o)
 
 static const char *officers_of(const struct guard *g) { return g->officers[0] ? g->officers : NULL; }
 
-/* What takes signatures and has none is not put in force: the newest edition stays, as at a reload. ERR_DENIED: there is none. */
+/* Why the policy's file is not to be put in force: an older text was put back without a command to, or signatures that it takes
+ * are missing. False: it may be. */
+static bool is_refused(struct opening *o)
+{
+	struct guard *g = o->g;
+	uint64_t before = edition_steps_back_to(g->directory, g->policy);
+	char who[ASSENT_WHO_MAX], why[400];
+
+	o->is_old = before;
+	if (before) {
+		edition_say_back(before, o->spec->dir, o->refused, sizeof(o->refused));
+		return true;
+	}
+	if (assent_check_file(officers_of(g), g->directory, g->policy, in_dir(o, POLICY_FILE), who, why, sizeof(why)) == OK)
+		return false;
+	snprintf(o->refused, sizeof(o->refused), "%.200s: %s", o->path, why);
+	return true;
+}
+
+/* What is refused at a reload is refused at the start, too: the newest edition stays in force. ERR_DENIED: it is not there. */
 static enum err settle_policy(struct opening *o)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
 	CLEANUP(policy_close) struct policy *before = NULL;
 	struct guard *g = o->g;
 	struct policy_error where;
-	char who[ASSENT_WHO_MAX], why[400];
+	size_t n;
 
-	if (assent_check_file(officers_of(g), g->directory, g->policy, in_dir(o, POLICY_FILE), who, why, sizeof(why)) == OK)
+	if (!is_refused(o))
 		return OK;
-	snprintf(o->refused, sizeof(o->refused), "%.200s: %s", o->path, why);
-	if (directory_edition(g->directory, 0, &newest) != OK || edition_policy(&newest, &before, &where) != OK)
+	if (directory_edition(g->directory, 0, &newest) != OK || edition_policy(&newest, &before, &where) != OK) {
+		n = strlen(o->refused);
+		if (newest.number)
+			snprintf(o->refused + n, sizeof(o->refused) - n, "; of version %llu, which was in force, no text was kept that could "
+				 "be in its place", (unsigned long long)newest.number);
 		return ERR_DENIED;
+	}
 	policy_close(&g->policy);
 	g->policy = before;
 	before = NULL;          /* given away */
@@ -247,8 +271,9 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	stores_tell(g, &o.stores);
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (o.refused[0]) {
-		guard_refuse_policy(g, o.refused);
-		anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
+		guard_refuse_policy(g, o.refused, o.is_old);
+		if (!o.is_old)
+			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
 	}
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
@@ -441,10 +466,13 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
 }
 
-void guard_refuse_policy(struct guard *g, const char *why)
+void guard_refuse_policy(struct guard *g, const char *why, bool old)
 {
 	log_say(EV_POLICY_REFUSED, KV_STR("reason", why));
-	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, false, "not loaded; the one before stays in force");
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, false, old ? "an older text, not loaded; the newest stays in force"
+									   : "not loaded; the one before stays in force");
+	if (old)
+		anomaly_old_policy(g->anomaly, guard_mono_us());
 }
 
 void guard_reload(struct guard *g)
@@ -454,7 +482,7 @@ void guard_reload(struct guard *g)
 	g->reloading = true;
 	record_turn(g->record);
 	if (e != OK)
-		guard_refuse_policy(g, err_text(e));
+		guard_refuse_policy(g, err_text(e), false);
 }
 
 /* ---- the broker's files ---- */

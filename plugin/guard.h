@@ -238,7 +238,7 @@ void guard_say_trouble(enum log_event ev, enum err now, enum err *was);
  * about next, and a few in each tick. */
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
 /* The policy's file is no good: `why`, with file, line and remedy, is logged. */
-void guard_refuse_policy(struct guard *g, const char *why);
+void guard_refuse_policy(struct guard *g, const char *why, bool old);
 /* Wrong passwords whose clients did not come back are counted, and recorded in the end. */
 void guard_login_tick(struct guard *g, int64_t now_ms);
 

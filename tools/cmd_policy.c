@@ -284,6 +284,7 @@ int cmd_policy(int argc, char **argv)
 		{ "sign", policy_sign, "sign a policy as one of two officers, before it is put in force" },
 		{ "diff", policy_diff, "who gains or loses what between two policies" },
 		{ "shadow", policy_shadow, "put a policy on trial beside the one in force, and see what it would change" },
+		{ "rollback", policy_rollback, "put an earlier version back in force, on purpose and on record" },
 		{ "import", policy_import, "make a policy of an ACL file or of dynamic-security's" },
 	};
 

@@ -41,6 +41,7 @@ int policy_diff(int argc, char **argv);
 int policy_who_can(int argc, char **argv);
 int policy_shadow(int argc, char **argv);
 int policy_sign(int argc, char **argv);
+int policy_rollback(int argc, char **argv);
 
 /* Says which roles gain or lose what. CMD_DONE when that could be told. */
 int policy_compare(const struct policy *old, const struct policy *new, const char *name);

@@ -96,6 +96,8 @@ static void another_included_file_is_another_edition(void **state)
 	assert_int_equal(edition_keep(d, other, 2), OK);
 	assert_int_equal(directory_edition(d, 0, &e), OK);
 	assert_int_equal(e.number, 2);
+	assert_int_equal(edition_steps_back_to(d, p), 1);
+	assert_int_equal(edition_steps_back_to(d, other), 0);
 	assert_string_equal(e.file[2].text, "role beds\n  deny publish mercy/beds\n");
 }
 
