@@ -488,11 +488,19 @@ static const struct {
 	{ COMMAND_WIPE, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), ACCOUNT_WIPED },
 };
 
+/* Who gives an account back hands out all it holds. */
+static bool may_give_back(struct work *w, const struct order *o)
+{
+	if (o->command != COMMAND_RESUME && o->command != COMMAND_RELEASE)
+		return true;
+	return may_about(w, order_party(o), order_id(o)) && may_all_of(w, &w->account->subject);
+}
+
 static void deed_move(struct work *w, const struct order *o)
 {
 	size_t i = 0;
 
-	if (!take(w, order_party(o), order_id(o)))
+	if (!take(w, order_party(o), order_id(o)) || !may_give_back(w, o))
 		return;
 	while (moves[i].command != o->command)
 		i++;

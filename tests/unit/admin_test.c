@@ -341,6 +341,31 @@ static void limit_grants(void)
 	assert_done("root", ONE("'setAttribute','username':'cora','name':'unit','value':'icu3'"));
 }
 
+/* To stop somebody is not to hand out; to give an account back is. */
+static void who_may_not_grant_what_an_account_holds_does_not_give_it_back(void **state)
+{
+	static const char *const move[][2] = { { "suspend", "resume" }, { "quarantine", "release" } };
+	static const struct { const char *who, *refused; } row[] = {
+		{ "'username':'bo'", "role/admin is not yours" }, { "'device':'nc7'", "attribute/unit/med4 is not yours" },
+		{ "'username':'di'", NULL },
+	};
+	char down[128], up[128];
+
+	(void)state;
+	limit_grants();
+	assert_done("root", ONE("'createUser','username':'bo','roles':['admin']"));
+	assert_done("root", ONE("'createUser','username':'di','roles':['charge'],'attributes':{'unit':'icu3'}"));
+	assert_done("root", ONE("'createDevice','device':'nc7','roles':['nurse'],'attributes':{'unit':'med4'}"));
+	for (size_t i = 0; i < countof(move) * countof(row); i++) {
+		snprintf(down, sizeof(down), ONE("'%s',%s"), move[i % 2][0], row[i / 2].who);
+		snprintf(up, sizeof(up), ONE("'%s',%s"), move[i % 2][1], row[i / 2].who);
+		assert_done("cora", down);
+		if (row[i / 2].refused)
+			assert_refused("cora", up, row[i / 2].refused);
+		assert_done(row[i / 2].refused ? "root" : "cora", up);
+	}
+}
+
 /* Accounts of 512 attributes, listed as often as a request can ask: some 300 MB. */
 static void a_request_has_an_answer_of_a_few_megabytes(void **state)
 {
@@ -958,6 +983,7 @@ int main(void)
 		TEST(grants_are_listed_with_their_ends_and_reasons),
 		TEST(states_change_only_as_they_may),
 		TEST(one_state_does_not_lift_the_other),
+		TEST(who_may_not_grant_what_an_account_holds_does_not_give_it_back),
 		TEST(certificates_are_revoked_and_allowed),
 		TEST(a_policy_whose_file_could_not_be_put_in_place_is_set_again),
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
