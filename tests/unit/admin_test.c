@@ -345,10 +345,8 @@ static void limit_grants(void)
 static void who_may_not_grant_what_an_account_holds_does_not_give_it_back(void **state)
 {
 	static const char *const move[][2] = { { "suspend", "resume" }, { "quarantine", "release" } };
-	static const struct { const char *who, *refused; } row[] = {
-		{ "'username':'bo'", "role/admin is not yours" }, { "'device':'nc7'", "attribute/unit/med4 is not yours" },
-		{ "'username':'di'", NULL },
-	};
+	static const struct { const char *who, *refused; } row[] = { { "'username':'bo'", "role/admin is not yours" },
+		{ "'device':'nc7'", "attribute/unit/med4 is not yours" }, { "'username':'di'", NULL } };
 	char down[128], up[128];
 
 	(void)state;
@@ -982,8 +980,7 @@ int main(void)
 		TEST(teams_are_listed_and_counted), TEST(of_patients_the_record_has_pseudonyms),
 		TEST(grants_are_listed_with_their_ends_and_reasons),
 		TEST(states_change_only_as_they_may),
-		TEST(one_state_does_not_lift_the_other),
-		TEST(who_may_not_grant_what_an_account_holds_does_not_give_it_back),
+		TEST(one_state_does_not_lift_the_other), TEST(who_may_not_grant_what_an_account_holds_does_not_give_it_back),
 		TEST(certificates_are_revoked_and_allowed),
 		TEST(a_policy_whose_file_could_not_be_put_in_place_is_set_again),
 		TEST(a_policy_becomes_file_and_edition_only_when_it_is_newer),
