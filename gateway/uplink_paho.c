@@ -661,6 +661,7 @@ static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
 		return ERR_FULL;
 	init.do_openssl_init = 1;
 	MQTTAsync_global_init(&init);
+	MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);   /* or each line of a trace is formatted, which nobody reads */
 	if (pthread_create(&u->thread, NULL, worker, u) != 0)
 		return ERR_FULL;
 	u->running = true;
