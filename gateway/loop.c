@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -13,6 +14,7 @@
 
 #define READ_BYTES 65536
 #define WRITE_WAIT_MAX (1 << 20)
+#define GATHER_BYTES 4096
 #define LINGER_MS 5000
 #define BACKLOG 64
 #define KEEPALIVE_S 60
@@ -23,6 +25,7 @@ struct handle {
 		uv_handle_t any;
 		uv_timer_t timer;
 		uv_async_t async;
+		uv_prepare_t prepare;
 		uv_signal_t signal;
 		uv_stream_t stream;
 		uv_tcp_t tcp;
@@ -34,6 +37,8 @@ struct handle {
 struct loop {
 	uv_loop_t uv;
 	struct handle alive;       /* uv_run() would return when nothing else is open */
+	struct handle turn;        /* before it waits: what was written meanwhile goes out */
+	LIST_HEAD(, conn) full;    /* connections that have something gathered */
 	unsigned conns;
 	char buf[READ_BYTES];      /* shared: libuv reads and calls back before it asks for the next buffer */
 };
@@ -76,6 +81,9 @@ struct conn {
 	uv_shutdown_t end;
 	struct timer *linger;
 	char peer[64];
+	LIST_ENTRY(conn) full;
+	size_t gathered;
+	char gather[GATHER_BYTES];
 };
 
 struct write {
@@ -109,6 +117,10 @@ static enum err err_of(int uv)
 
 /* ---- the loop ---- */
 
+static void flush_all(struct loop *l);
+
+static void turn_ends(uv_prepare_t *uv) { flush_all(uv->loop->data); }
+
 enum err loop_open(struct loop **out)
 {
 	CLEANUP(free_cleanup) struct loop *l = calloc(1, sizeof(*l));
@@ -121,6 +133,9 @@ enum err loop_open(struct loop **out)
 		uv_loop_close(&l->uv);
 		return ERR_IO;
 	}
+	l->uv.data = l;
+	LIST_INIT(&l->full);
+	must(uv_prepare_init(&l->uv, &l->turn.uv.prepare) == 0 && uv_prepare_start(&l->turn.uv.prepare, turn_ends) == 0);
 	*out = l;
 	l = NULL;                   /* given away */
 	return OK;
@@ -129,6 +144,7 @@ enum err loop_open(struct loop **out)
 void loop_run(struct loop *l)
 {
 	uv_run(&l->uv, UV_RUN_DEFAULT);
+	flush_all(l);   /* of the turn in which it was stopped */
 }
 
 void loop_stop(struct loop *l)
@@ -159,6 +175,7 @@ void loop_close(struct loop **l)
 {
 	if (!*l)
 		return;
+	flush_all(*l);
 	do {
 		uv_walk(&(*l)->uv, close_socket, NULL);
 		uv_run(&(*l)->uv, UV_RUN_NOWAIT);
@@ -299,6 +316,8 @@ static void conn_gone(uv_handle_t *h)
 {
 	struct conn *c = (struct conn *)h;
 
+	if (c->gathered)
+		LIST_REMOVE(c, full);
 	c->from->loop->conns--;
 	c->from->conns--;
 	if (c->accepted)
@@ -307,8 +326,12 @@ static void conn_gone(uv_handle_t *h)
 	free(c);
 }
 
+static enum err flush(struct conn *c);
+
 static void conn_drop(struct conn *c)
 {
+	if (!uv_is_closing(&c->h.uv.any))
+		(void)!flush(c);
 	timer_close(&c->linger);
 	handle_close(&c->h);
 }
@@ -342,17 +365,12 @@ static void write_done(uv_write_t *req, int status)
 		conn_drop(c);
 }
 
-enum err conn_write(struct conn *c, struct span bytes)
+static enum err write_now(struct conn *c, struct span bytes)
 {
 	uv_buf_t buf = uv_buf_init((char *)bytes.p, (unsigned)bytes.n);
 	struct write *w;
-	int sent;
+	int sent = uv_try_write(&c->h.uv.stream, &buf, 1);
 
-	if (c->ending || uv_is_closing(&c->h.uv.any))
-		return ERR_CLOSED;
-	if (bytes.n > WRITE_WAIT_MAX - c->waiting)
-		return ERR_FULL;
-	sent = uv_try_write(&c->h.uv.stream, &buf, 1);
 	if (sent < 0 && sent != UV_EAGAIN)
 		return ERR_IO;
 	if (sent > 0)
@@ -370,6 +388,44 @@ enum err conn_write(struct conn *c, struct span bytes)
 		return ERR_IO;
 	}
 	c->waiting += w->n;
+	return OK;
+}
+
+static enum err flush(struct conn *c)
+{
+	size_t n = c->gathered;
+
+	if (!n)
+		return OK;
+	c->gathered = 0;
+	LIST_REMOVE(c, full);
+	return write_now(c, span(c->gather, n));
+}
+
+static void flush_all(struct loop *l)
+{
+	struct conn *c;
+
+	while ((c = LIST_FIRST(&l->full)))
+		if (flush(c) != OK)
+			conn_drop(c);
+}
+
+/* Many answers of one turn cost one call of the kernel. */
+enum err conn_write(struct conn *c, struct span bytes)
+{
+	if (c->ending || uv_is_closing(&c->h.uv.any))
+		return ERR_CLOSED;
+	if (bytes.n > WRITE_WAIT_MAX - c->waiting)
+		return ERR_FULL;
+	if (bytes.n > sizeof(c->gather) - c->gathered)
+		TRY(flush(c));
+	if (bytes.n > sizeof(c->gather))
+		return write_now(c, bytes);
+	if (bytes.n && !c->gathered)
+		LIST_INSERT_HEAD(&c->from->loop->full, c, full);
+	memcpy(c->gather + c->gathered, bytes.p, bytes.n);
+	c->gathered += bytes.n;
 	return OK;
 }
 
@@ -407,6 +463,10 @@ void conn_close(struct conn *c)
 {
 	if (c->ending || uv_is_closing(&c->h.uv.any))
 		return;
+	if (flush(c) != OK) {
+		conn_drop(c);
+		return;
+	}
 	c->ending = true;
 	conn_resume(c);
 	if (timer_open(c->from->loop, linger_over, c, &c->linger) != OK ||

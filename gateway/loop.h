@@ -60,7 +60,8 @@ enum err listener_check(const char *address) MUST_USE;
 unsigned listener_port(const struct listener *l);   /* the port taken, also when ":0" was asked for; 0: Unix socket */
 void listener_close(struct listener **l);
 
-/* Copies the bytes. ERR_FULL when more than 1 MiB would wait for the peer: the caller should close. */
+/* Copies the bytes; they go out when this turn of the loop ends. ERR_FULL when more than 1 MiB would wait for the peer:
+ * the caller should close. */
 enum err conn_write(struct conn *c, struct span bytes) MUST_USE;
 /* No `data` until resumed; the peer has to wait, and its end is not noticed. */
 void conn_pause(struct conn *c);

@@ -311,6 +311,43 @@ static void a_peer_that_does_not_read_is_noticed(void **state)
 	listener_close(&l);
 }
 
+static void read_all(int fd, uint8_t *to, size_t n)
+{
+	for (size_t at = 0; at < n;) {
+		ssize_t got = read(fd, to + at, n - at);
+
+		assert_true(got > 0);
+		at += (size_t)got;
+	}
+}
+
+/* Small pieces are gathered, large ones are not. */
+static void pieces_arrive_in_order_when_the_turn_ends(void **state)
+{
+	static uint8_t large[6000], back[6010];
+	struct listener *l = listen_at("127.0.0.1:0", 4);
+	int fd = dial(l);
+
+	(void)state;
+	memset(large, 'L', sizeof(large));
+	turn(10);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(conn_write(echo.conn, SPAN_LIT("a")), OK);
+	assert_int_equal(recv(fd, back, sizeof(back), MSG_DONTWAIT), -1);
+	assert_int_equal(conn_write(echo.conn, span(large, sizeof(large))), OK);
+	assert_int_equal(conn_write(echo.conn, SPAN_LIT("zzzzz")), OK);
+	turn(10);
+	read_all(fd, back, sizeof(back));
+	assert_memory_equal(back, "aaaaaL", 6);
+	assert_memory_equal(back + 6004, "Lzzzzz", 6);
+	assert_int_equal(conn_write(echo.conn, SPAN_LIT("last")), OK);
+	conn_close(echo.conn);
+	read_all(fd, back, 4);
+	assert_memory_equal(back, "last", 4);
+	close(fd);
+	listener_close(&l);
+}
+
 static void one_too_many_and_refused_ones_are_closed_at_once(void **state)
 {
 	struct listener *l = listen_at("127.0.0.1:0", 1);
@@ -455,6 +492,7 @@ int main(void)
 		TEST(what_was_written_arrives_before_the_end),
 		TEST(a_paused_connection_hears_nothing_until_resumed),
 		TEST(a_paused_connection_can_end),
+		TEST(pieces_arrive_in_order_when_the_turn_ends),
 		TEST(a_peer_that_does_not_read_is_noticed),
 		TEST(one_too_many_and_refused_ones_are_closed_at_once),
 		TEST(connections_outlive_their_listener_and_end_with_the_loop),
