@@ -415,31 +415,70 @@ static const char *const state_words[] = {
 	[PULLCORD__V1__ALERT_STATE__ALERT_STATE_ESCALATED] = "escalated",
 };
 
-enum err local_write(const struct answer *a, struct put *out)
+/* As jansson writes it with JSON_ENSURE_ASCII; `s` is UTF-8. */
+static void put_quoted(struct put *out, struct span s)
+{
+	put_u8(out, '"');
+	while (s.n) {
+		uint32_t c = s.p[0];
+		size_t n = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+
+		must(n <= s.n);
+		c = n == 1 ? c : c & (0x7fu >> n);
+		for (size_t i = 1; i < n; i++)
+			c = c << 6 | (s.p[i] & 0x3f);
+		s = span(s.p + n, s.n - n);
+		if (c == '"' || c == '\\')
+			put_fmt(out, "\\%c", (int)c);
+		else if (c >= ' ' && c < 0x7f)
+			put_u8(out, (uint8_t)c);
+		else if (c > 0xffff)
+			put_fmt(out, "\\u%04X\\u%04X", 0xd7c0 + (c >> 10), 0xdc00 + (c & 0x3ff));
+		else
+			put_fmt(out, "\\u%04X", c);
+	}
+	put_u8(out, '"');
+}
+
+static void put_field(struct put *out, const char *name, struct span value)
+{
+	put_str(out, ",\"");
+	put_str(out, name);
+	put_str(out, "\":");
+	put_quoted(out, value);
+}
+
+static void put_what_became(const struct answer *a, struct put *out)
 {
 	char alert[ID_TEXT];
-	json_t *doc;
 
+	id_text(&a->alert, alert);
+	put_field(out, "alert", span_str(alert));
+	if (a->folded)
+		put_str(out, ",\"folded\":true");
+	if (a->kind != ANSWER_UPDATE)
+		return;
+	must((size_t)a->state < countof(state_words));
+	put_field(out, "state", span_str(state_words[a->state]));
+	put_field(out, "by", a->by);
+}
+
+/* Two for each alert: without building a tree. */
+enum err local_write(const struct answer *a, struct put *out)
+{
 	if (!span_utf8(a->source_id) || !span_utf8(a->by))
 		return ERR_UTF8;
-	doc = json_pack("{s:s, s:s%}", "answer", answer_words[a->kind], "id", a->source_id.p, a->source_id.n);
-	if (!doc)
-		return ERR_FULL;
+	put_str(out, "{\"answer\":");
+	put_quoted(out, span_str(answer_words[a->kind]));
+	put_field(out, "id", a->source_id);
 	if (a->kind == ANSWER_REFUSED || a->kind == ANSWER_UNSENT) {
-		json_object_set_new(doc, "why", json_string(err_text(a->why)));
-		json_object_set_new(doc, "hint", json_string(hint_of(a)));
-		return put_json(doc, out);
+		put_field(out, "why", span_str(err_text(a->why)));
+		put_field(out, "hint", span_str(hint_of(a)));
+	} else {
+		put_what_became(a, out);
 	}
-	id_text(&a->alert, alert);
-	json_object_set_new(doc, "alert", json_string(alert));
-	if (a->folded)
-		json_object_set_new(doc, "folded", json_true());
-	if (a->kind == ANSWER_UPDATE) {
-		must((size_t)a->state < countof(state_words));
-		json_object_set_new(doc, "state", json_string(state_words[a->state]));
-		json_object_set_new(doc, "by", json_stringn(a->by.n ? (const char *)a->by.p : "", a->by.n));
-	}
-	return put_json(doc, out);
+	put_str(out, "}\n");
+	return put_end(out);
 }
 
 enum err local_write_no(const struct local_no *no, struct put *out)
