@@ -25,7 +25,7 @@ struct printing {
 
 static void print_text(FILE *to, const struct outbox_message *m)
 {
-	time_t at = (time_t)(id_ms(&m->id) / 1000);
+	time_t at = (time_t)outbox_made_s(m->order, &m->id);
 	char id[ID_TEXT], when[32] = "";
 	struct tm tm;
 
@@ -40,7 +40,7 @@ static void print_json(FILE *to, const struct outbox_message *m)
 {
 	static char room[LOCAL_LINE_MAX];
 	const struct local_kept k = {
-		m->id, id_ms(&m->id), m->reason, aside_reason(m->reason), m->topic, m->input, m->source, m->source_id,
+		m->id, id_order_ms(m->order ? m->order : id_order(&m->id)), m->reason, aside_reason(m->reason), m->topic, m->input, m->source, m->source_id,
 	};
 	struct put line = put((uint8_t *)room, sizeof(room));
 

@@ -10,7 +10,6 @@
 #include "message.h"
 #include "outbox.h"
 #include "pipeline.h"
-#include "unkept.h"
 
 #define GATEWAY_PROBE_MS 300000     /* that often a little of what is set aside is tried, and after a connection */
 
@@ -35,7 +34,6 @@ struct gateway {
 	struct flight *flight;
 	struct open *open;
 	struct leaving leaving;
-	struct unkept unkept;
 	struct uplink *uplink;
 	struct link link;
 	struct course course;       /* among the brokers the scout knows, and with its certificates */

@@ -540,6 +540,14 @@ enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span s
 	return kept > pending ? kept : pending;
 }
 
+void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME])
+{
+	uint8_t key[OUTFILE_SEEN_KEY];
+
+	outfile_seen_key(o->file, source, source_id, d, key);
+	outfile_name(o->file, key, name);
+}
+
 bool outbox_next(struct outbox *o, struct outbox_done *out)
 {
 	struct op *op;
@@ -623,7 +631,7 @@ void outbox_health(struct outbox *o, struct outbox_health *out)
 
 uint64_t outbox_aside_count(struct outbox *o) { return outfile_aside_count(o->file); }
 uint32_t outbox_most(const struct outbox *o) { return outfile_most(o->file); }
-struct id outbox_newest(const struct outbox *o) { return outfile_newest(o->file); }
+uint64_t outbox_newest(const struct outbox *o) { return outfile_newest(o->file); }
 uint32_t outbox_unreadable(const struct outbox *o) { return outfile_unreadable(o->file); }
 
 /* ---- life ---- */

@@ -7,7 +7,8 @@
  *
  * Messages stand in tiers (0 code, 1 high, ... 4 info, 5 observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
- * (source, source_id, digest) is taken once: outbox_seen() knows the last ones.
+ * (source, source_id, digest) is taken once: outbox_seen() knows the last ones. outbox_name() names it, so that one which
+ * went out and was not kept comes again under the same id, also after a restart.
  *
  * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
  * observations yield to observations; code and high never, unless they are set aside and the newcomer is no less
@@ -45,6 +46,7 @@ struct outbox_spec {
 
 struct outbox_message {
 	struct id id;
+	uint64_t order;                 /* among our messages; 0: the id has it */
 	unsigned tier;
 	int64_t expires_us;
 	bool opens;                     /* remember it as the open alert of `key` */
@@ -109,9 +111,13 @@ enum err outbox_untell(struct outbox *o, struct span code) MUST_USE;
 enum outbox_seen {
 	SEEN_NEVER,
 	SEEN_OTHER,                     /* the id, for something else */
+	SEEN_YIELDED,                   /* and then it yielded: it is taken anew, and must not have the name it had */
 	SEEN_SAME,
 };
 enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d);
+/* Of what outbox_seen() does not know: the same for the same until it would be forgotten; then what says the same is something
+ * new. A keyed hash. */
+void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME]);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);
 void outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk) */
@@ -137,8 +143,14 @@ struct outbox_health {
 };
 void outbox_health(struct outbox *o, struct outbox_health *out);
 uint32_t outbox_most(const struct outbox *o);   /* messages it will keep */
-struct id outbox_newest(const struct outbox *o);        /* of the ids it had taken when it was opened; zero: none */
+uint64_t outbox_newest(const struct outbox *o);         /* the last order it had taken when it was opened; 0: none */
 uint32_t outbox_unreadable(const struct outbox *o);     /* held then, and stays in the file: it cannot be read */
+
+/* When it was made, in seconds since 1970. */
+static inline uint32_t outbox_made_s(uint64_t order, const struct id *id)
+{
+	return (uint32_t)(id_order_ms(order ? order : id_order(id)) / 1000);
+}
 
 /* One record in clear, as sealed in the file; for tests. Spans borrow from it. */
 enum err outbox_record_read(struct span raw, struct outbox_message *out) MUST_USE;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -18,7 +19,8 @@ enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED
 static const char *const tables[] = { TABLES, "yielded", "told", NULL };
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
-#define RECORD_VERSION 2
+#define RECORD_VERSION 3
+#define SEEN_BYTES (ID_BYTES + 8)   /* id, order; before the latter was kept, the id alone */
 #define PLACE_BYTES 9               /* tier, sequence */
 
 struct counts {
@@ -33,11 +35,12 @@ struct outfile {
 	uint32_t most;
 	uint64_t next_seq;              /* as it was at opening */
 	uint32_t unreadable;            /* of what was held then */
-	struct id newest;               /* the same */
+	uint64_t newest;                /* the same */
 
 	/* whoever commits */
 	struct counts have, change;
 	uint64_t next_seen;
+	atomic_uint_fast64_t forgotten; /* how often all it knew as seen has been forgotten */
 	uint8_t value[KEYRING_VALUE_MAX], clear[OUTBOX_RECORD_MAX];
 };
 
@@ -53,6 +56,7 @@ static void put_short(struct put *b, struct span s)
 enum err outfile_record_write(const struct outbox_message *m, struct put *b)
 {
 	put_u8(b, RECORD_VERSION);
+	put_u64(b, m->order);
 	put_u8(b, (uint8_t)m->tier);
 	put_u64(b, (uint64_t)m->expires_us);
 	put_u8(b, m->opens);
@@ -72,8 +76,9 @@ enum err outbox_record_read(struct span raw, struct outbox_message *out)
 	struct outbox_message m = { 0 };
 	struct cur c = cur(raw);
 	struct span key;
-	unsigned version = cur_u8(&c), opens;   /* 1 had no reason */
+	unsigned version = cur_u8(&c), opens;   /* 1 had no reason, 2 no order */
 
+	m.order = version > 2 ? cur_u64(&c) : 0;
 	m.tier = cur_u8(&c);
 	m.expires_us = (int64_t)cur_u64(&c);
 	opens = cur_u8(&c);
@@ -126,12 +131,36 @@ bool outfile_answers(enum err e)
 	return e == OK || e == ERR_NOT_FOUND || e == ERR_EXISTS || e == ERR_KEY || e == ERR_CORRUPT;
 }
 
+static bool seen_id(struct span value, struct id *out)
+{
+	if (value.n != ID_BYTES && value.n != SEEN_BYTES)
+		return false;
+	memcpy(out->b, value.p, ID_BYTES);
+	return true;
+}
+
+static uint64_t seen_order(struct span value)
+{
+	struct cur c = cur(span(value.p + (value.n == SEEN_BYTES ? ID_BYTES : 0), 8));
+
+	return cur_u64(&c);
+}
+
+static struct span seen_value(const struct op *op, uint8_t b[SEEN_BYTES])
+{
+	struct put value = put(b, SEEN_BYTES);
+
+	put_bytes(&value, span(op->id.b, ID_BYTES));
+	put_u64(&value, op->m.order ? op->m.order : id_order(&op->id));
+	return put_span(&value);
+}
+
 /* Its message was dropped for want of room; whoever repeats it brings it anew. */
-static bool has_yielded(struct txn *t, struct span id)
+static bool has_yielded(struct txn *t, const struct id *id)
 {
 	struct span unused;
 
-	return txn_get(t, YIELDED, id, &unused) == OK;
+	return txn_get(t, YIELDED, span(id->b, ID_BYTES), &unused) == OK;
 }
 
 /* One message may stand for many that were folded into it: so it is not their rows in SEEN that say it, but one of its
@@ -161,13 +190,15 @@ static enum err yielded_forget(struct txn *t, uint64_t forgotten)
 static enum err seen_add(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct key64 no = key64(f->next_seen);
-	struct span key = span(op->seen, OUTFILE_SEEN_KEY), id = span(op->id.b, ID_BYTES), old, old_key;
+	uint8_t b[SEEN_BYTES];
+	struct span key = span(op->seen, OUTFILE_SEEN_KEY), value = seen_value(op, b), old, old_key;
 	enum err e = txn_get(t, SEEN, key, &old);
+	struct id was;
 
 	if (e == OK)
-		return has_yielded(t, old) ? txn_put(t, SEEN, key, id) : ERR_EXISTS;
+		return seen_id(old, &was) && has_yielded(t, &was) ? txn_put(t, SEEN, key, value) : ERR_EXISTS;
 	if (e == ERR_NOT_FOUND)
-		e = txn_add(t, SEEN, key, id);
+		e = txn_add(t, SEEN, key, value);
 	if (e != OK)
 		return e;
 	TRY(txn_append(t, SEEN_ORDER, key64_span(&no), key));
@@ -375,11 +406,10 @@ static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 	struct place at;
 
 	TRY(txn_get(t, SEEN, span(op->seen, OUTFILE_SEEN_KEY), &value));
-	if (value.n != ID_BYTES)
+	if (!seen_id(value, &op->id))
 		return ERR_CORRUPT;
-	if (has_yielded(t, value))
+	if (has_yielded(t, &op->id))
 		return ERR_NOT_FOUND;
-	memcpy(op->id.b, value.p, ID_BYTES);
 	op->queued = txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
 	if (where(t, &op->id, &at) != OK)
 		return OK;
@@ -443,6 +473,7 @@ enum err outfile_commit(struct outfile *f, struct op *first, const struct op *en
 	f->have.messages += f->change.messages;
 	f->have.seen += f->change.seen;
 	f->have.aside += f->change.aside;
+	atomic_store(&f->forgotten, f->next_seen / f->most);
 	return OK;
 }
 
@@ -504,18 +535,20 @@ static enum err find_next_seq(struct txn *t, uint64_t *out)
 	return seq_past(t, ASIDE, out);
 }
 
-/* Of all ids given away and not yet forgotten; they are no secret. */
-static enum err find_newest(struct txn *t, struct id *out)
+/* Of all messages that are not yet forgotten. */
+static enum err find_newest(struct txn *t, uint64_t *out)
 {
 	struct span key = span(NULL, 0), value;
 	uint8_t at[OUTFILE_SEEN_KEY];
 	enum err e;
 
 	while ((e = txn_after(t, SEEN, key, &key, &value)) == OK) {
-		if (key.n != sizeof(at) || value.n != ID_BYTES)
+		struct id unused;
+
+		if (key.n != sizeof(at) || !seen_id(value, &unused))
 			return ERR_CORRUPT;
-		if (memcmp(value.p, out->b, ID_BYTES) > 0)
-			memcpy(out->b, value.p, ID_BYTES);
+		if (seen_order(value) > *out)
+			*out = seen_order(value);
 		memcpy(at, key.p, sizeof(at));
 		key = span(at, sizeof(at));
 	}
@@ -558,6 +591,7 @@ static enum err counts_load(struct outfile *f, struct txn *t)
 	if (e != OK && e != ERR_NOT_FOUND)
 		return e;
 	f->next_seen = e == OK ? key64_value(key) + 1 : 1;
+	atomic_store(&f->forgotten, f->next_seen / f->most);
 	TRY(txn_count(t, QUEUE, &queue));
 	TRY(txn_count(t, SEEN, &seen));
 	TRY(txn_count(t, ASIDE, &aside));
@@ -612,8 +646,10 @@ static bool item_of(const struct outfile *f, enum table_no table, struct span ke
 		return false;
 	out->seq = key64_value(span(key.p + 1, 8));
 	out->tier = key.p[0];
-	if (keyring_open(&f->keys, table, key, value, &id, room, &clear) == OK && outbox_record_read(clear, &m) == OK)
-		out->of = flight_of(m.key);
+	if (keyring_open(&f->keys, table, key, value, &id, room, &clear) != OK || outbox_record_read(clear, &m) != OK)
+		return true;
+	out->of = flight_of(m.key);
+	out->made_s = outbox_made_s(m.order, &out->id);
 	return true;
 }
 
@@ -669,7 +705,7 @@ size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max)
 
 static bool open_alert_of(const struct outbox_message *m, const struct id *id, struct open_alert *out)
 {
-	*out = (struct open_alert){ .id = *id, .at_ms = id_ms(id) };
+	*out = (struct open_alert){ .id = *id };
 	memcpy(out->key, m->key, OPEN_KEY);
 	return span_text(m->input, out->input, sizeof(out->input)) &&
 	       span_text(m->source, out->source, sizeof(out->source)) &&
@@ -736,7 +772,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
-struct id outfile_newest(const struct outfile *f) { return f->newest; }
+uint64_t outfile_newest(const struct outfile *f) { return f->newest; }
 uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
@@ -750,6 +786,16 @@ void outfile_seen_key(const struct outfile *f, struct span source, struct span s
 	memcpy(out, hash, OUTFILE_SEEN_ID);
 	HMAC256(hash, key, span(out, OUTFILE_SEEN_ID), span(d->b, sizeof(d->b)));
 	memcpy(out + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
+}
+
+/* When as many came as it remembers, names change: they must not outlive what makes a message the same. */
+void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_t name[ID_NAME])
+{
+	const struct key64 times = key64(atomic_load(&f->forgotten));
+	uint8_t hash[SHA256_BYTES];
+
+	HMAC256(hash, span(f->seen_key.key, AEAD_KEY_BYTES), SPAN_LIT("name"), key64_span(&times), span(key, OUTFILE_SEEN_KEY));
+	memcpy(name, hash, ID_NAME);
 }
 
 bool outfile_tidies(enum outbox_work work) { return works[work].tidy; }
@@ -798,11 +844,12 @@ enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct span at, value;
+	struct id id;
 
 	if (txn_begin_read(f->store, &t) != OK)
 		return SEEN_NEVER;
 	if (txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK)
-		return has_yielded(t, value) ? SEEN_NEVER : SEEN_SAME;
+		return seen_id(value, &id) && has_yielded(t, &id) ? SEEN_YIELDED : SEEN_SAME;
 	if (txn_seek(t, SEEN, span(key, OUTFILE_SEEN_ID), &at, &value) == OK && at.n == OUTFILE_SEEN_KEY &&
 	    memcmp(at.p, key, OUTFILE_SEEN_ID) == 0)
 		return SEEN_OTHER;
@@ -811,7 +858,7 @@ enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_
 
 static struct store_spec spec_of(size_t map_bytes, bool read_only)
 {
-	return (struct store_spec){ .kind = "outbox", .version = 3, .map_bytes = map_bytes, .read_only = read_only,
+	return (struct store_spec){ .kind = "outbox", .version = 4, .map_bytes = map_bytes, .read_only = read_only,
 				    .table = read_only ? tables_to_read : tables };
 }
 

@@ -50,6 +50,7 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max);
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);
+void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_t name[ID_NAME]);
 enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
 
 enum err outfile_read(struct outfile *f, const struct flight_item *at, struct outbox_scratch *scratch,
@@ -64,7 +65,7 @@ uint64_t outfile_aside_count(struct outfile *f);
 size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max);
 uint32_t outfile_most(const struct outfile *f);
 uint64_t outfile_next_seq(const struct outfile *f);
-struct id outfile_newest(const struct outfile *f);
+uint64_t outfile_newest(const struct outfile *f);
 uint32_t outfile_unreadable(const struct outfile *f);
 
 enum err outfile_record_write(const struct outbox_message *m, struct put *b) MUST_USE;

@@ -113,7 +113,8 @@ static void send_some(struct gateway *g)
 
 static void fly(struct gateway *g, const struct id *id, const struct outbox_message *m, uint64_t seq)
 {
-	enum err e = flight_add(g->flight, &(struct flight_item){ *id, seq, m->tier, flight_of(m->key) });
+	enum err e = flight_add(g->flight, &(struct flight_item){ *id, seq, m->tier, flight_of(m->key),
+								  outbox_made_s(m->order, id) });
 
 	must(e == OK);   /* there is a place for all the outbox holds, and for all its queues of work bring and free */
 }
@@ -123,7 +124,7 @@ static void fly(struct gateway *g, const struct id *id, const struct outbox_mess
 static struct outbox_message kept(const struct port *p, const struct event *e, const struct message *m)
 {
 	return (struct outbox_message){
-		.id = m->id, .tier = m->tier, .expires_us = m->expires_us, .topic = span_str(m->topic),
+		.id = m->id, .order = m->order, .tier = m->tier, .expires_us = m->expires_us, .topic = span_str(m->topic),
 		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest,
 		.envelope = m->envelope,
 	};
@@ -163,22 +164,21 @@ static const char *unit_of(const struct gateway *g, const struct event *e)
 	return conf_unit_of(g->spec.conf, e->place);
 }
 
-static enum err push_vitals(struct port *p, const struct event *e)
+static enum err push_vitals(struct port *p, const struct event *e, const struct stamp *as)
 {
 	struct gateway *g = p->g;
 	struct put room = put(g->room, sizeof(g->room));
-	struct id id = new_id(g);
 	struct outbox_message kept_as;
 	struct message m;
 
-	TRY(message_vitals(&g->from, unit_of(g, e), &e->observations, &id, real_us(g),
+	TRY(message_vitals(&g->from, unit_of(g, e), &e->observations, as, real_us(g),
 			   g->spec.conf->gateway_vitals_expire_s * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
 	return keep(g, &kept_as, NULL);
 }
 
 static enum err keep_alert(struct port *p, const struct event *e, const uint8_t kind[THROTTLE_KEY],
-			   const struct throttle_verdict *v)
+			   const struct throttle_verdict *v, uint64_t order)
 {
 	struct gateway *g = p->g;
 	struct put room = put(g->room, sizeof(g->room));
@@ -188,7 +188,7 @@ static enum err keep_alert(struct port *p, const struct event *e, const uint8_t 
 
 	a.count = v->count;
 	a.first_us = (uint64_t)v->first_us;
-	TRY(message_alert(&g->from, unit_of(g, e), &a, &v->id, real_us(g),
+	TRY(message_alert(&g->from, unit_of(g, e), &a, &(struct stamp){ v->id, order }, real_us(g),
 			  g->spec.conf->gateway_expire_min * 60 * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
 	kept_as.opens = a.phase != PULLCORD__V1__PHASE__PHASE_END;
@@ -205,11 +205,9 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 		release(g, &v->id, kind);
 }
 
-static enum err push_alert(struct port *p, const struct event *said)
+static enum err push_alert(struct port *p, const struct event *said, const struct stamp *as)
 {
 	struct gateway *g = p->g;
-	struct id made = new_id(g);
-	struct id fresh = unkept_id(&g->unkept, said->source, said->source_id, &said->digest, &made, now_ms(g));
 	struct event e = *said;
 	uint8_t key[KEY_BYTES];
 	struct throttle_verdict v;
@@ -218,9 +216,9 @@ static enum err push_alert(struct port *p, const struct event *said)
 
 	message_scope(&g->from, said->alert.key, key);
 	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
-	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
+	message_throttle(hash_key(g), e.source, &e.alert, &as->id, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
-	err = keep_alert(p, &e, t.kind, &v);
+	err = keep_alert(p, &e, t.kind, &v, as->order);
 	if (err != OK)
 		not_kept(g, t.kind, &v);
 	return err;
@@ -233,10 +231,25 @@ static enum err repeated(struct port *p, const struct event *e)
 		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest });
 }
 
+/* Its source may have said it before, and it went out, when we were told no by the disk, or died: readers know it by its id. */
+static struct stamp stamp(struct gateway *g, const struct event *e, enum outbox_seen seen)
+{
+	struct stamp as = { .id = new_id(g) };
+	uint8_t name[ID_NAME];
+
+	as.order = id_order(&as.id);
+	if (seen == SEEN_YIELDED)
+		return as;
+	outbox_name(g->outbox, e->source, e->source_id, &e->digest, name);
+	as.id = id_named(&g->ids, name);
+	return as;
+}
+
 static enum err take_event(struct port *p, const struct event *e)
 {
 	struct gateway *g = p->g;
 	enum outbox_seen seen;
+	struct stamp as;
 
 	if (g->stopping)
 		return ERR_CLOSED;
@@ -249,7 +262,8 @@ static enum err take_event(struct port *p, const struct event *e)
 	if (seen == SEEN_OTHER)
 		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
 			KV_SPAN("id", e->source_id));
-	return e->kind == EVENT_ALERT ? push_alert(p, e) : push_vitals(p, e);
+	as = stamp(g, e, seen);
+	return e->kind == EVENT_ALERT ? push_alert(p, e, &as) : push_vitals(p, e, &as);
 }
 
 static void refused(struct gateway *g, enum err e, struct span input)
@@ -336,8 +350,6 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 		return;
 	}
 	refused(g, d->err, d->m.input);
-	if (d->m.early && is_alert(&d->m))
-		unkept_add(&g->unkept, d->m.source, d->m.source_id, &d->m.digest, &d->id, now_ms(g));
 	answer_done(g, d, ANSWER_REFUSED);
 }
 
@@ -699,13 +711,10 @@ static enum err open_outbox(struct gateway *g)
 		g->spec.wake, g->spec.ctx,
 	};
 
-	struct id newest;
-
 	TRY(open_or_replace(g, &spec));
 	if (outbox_unreadable(g->outbox))
 		unreadable(g, ERR_CORRUPT, outbox_unreadable(g->outbox));
-	newest = outbox_newest(g->outbox);
-	id_after(&g->ids, &newest);
+	id_after(&g->ids, outbox_newest(g->outbox));
 	TRY(flight_make(outbox_most(g->outbox) + 2 * OUTBOX_WORK_MAX + OUTBOX_ASIDE_MAX,
 			(unsigned)g->spec.conf->uplink_window, &g->flight));
 	TRY(alarms_restore(&g->alarms, g->outbox, now_ms(g), real_us(g)));

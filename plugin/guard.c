@@ -529,7 +529,7 @@ bool guard_send(struct guard *g, const char *client, const char *topic, struct s
 struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out)
 {
 	int64_t now = guard_real_us();
-	struct envelope_from from = { tenant, GUARD_SENDER, PULLCORD__V1__PARTY__PARTY_BROKER, { { 0 } }, now, 0 };
+	struct envelope_from from = { tenant, GUARD_SENDER, PULLCORD__V1__PARTY__PARTY_BROKER, { { 0 } }, now, 0, 0 };
 
 	id_tag(span_str(tenant), from.party, SPAN_LIT(GUARD_SENDER), g->ids.tag);
 	from.id = id_next(&g->ids, now / 1000);

@@ -18,7 +18,7 @@ struct history {
 	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
 	uint32_t of_sender[BUCKETS];    /* how many are kept, by hash: who shares a bucket shares a share */
 	struct rank { struct kept *first, *last; } rank[RANKS];
-	struct id closed[CLOSED_IDS];   /* seen to lately, by hash: a late duplicate does not open them again */
+	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: a late duplicate does not open them again */
 	uint64_t hash_key;              /* ids and keys are chosen by senders */
 	size_t kept;
 	uint64_t number, evicted;
@@ -117,7 +117,7 @@ static void link_out(struct history *h, struct kept *k)
 	h->kept--;
 }
 
-bool history_has(struct history *h, const struct id *id)
+static const struct kept *find(struct history *h, const struct id *id)
 {
 	const struct kept *k = *id_chain(h, id);
 
@@ -126,9 +126,26 @@ bool history_has(struct history *h, const struct id *id)
 	return k;
 }
 
-static bool seen(struct history *h, const struct id *id)
+bool history_has(struct history *h, const struct id *id) { return find(h, id); }
+
+/* Its order then: what its source says again, and not its sender, comes with another. */
+static bool seen(struct history *h, const struct id *id, uint64_t *order)
 {
-	return history_has(h, id) || memcmp(h->closed[hash16(h, id->b) % CLOSED_IDS].b, id->b, ID_BYTES) == 0;
+	size_t at = hash16(h, id->b) % CLOSED_IDS;
+	const struct kept *k = find(h, id);
+	bool closed = memcmp(h->closed[at].id.b, id->b, ID_BYTES) == 0;
+
+	if (k || closed)
+		*order = k ? k->order : h->closed[at].order;
+	return k || closed;
+}
+
+static void close_id(struct history *h, const struct id *id, uint64_t order)
+{
+	size_t at = hash16(h, id->b) % CLOSED_IDS;
+
+	h->closed[at].id = *id;
+	h->closed[at].order = order;
 }
 
 static void drop(struct history *h, struct kept *k)
@@ -140,7 +157,7 @@ static void drop(struct history *h, struct kept *k)
 
 static void forget(struct history *h, struct kept *k)
 {
-	h->closed[hash16(h, k->id.b) % CLOSED_IDS] = k->id;
+	close_id(h, &k->id, k->order);
 	drop(h, k);
 }
 
@@ -170,6 +187,7 @@ static struct kept *kept_new(uint64_t number, const struct alert *a)
 	if (!k)
 		return NULL;
 	*k = (struct kept){ .number = number, .id = a->id, .until_us = a->until_us, .over = a->over, .n = a->payload.n };
+	k->order = envelope_peek_order(a->payload);
 	memcpy(k->key, a->key, ID_BYTES);
 	memcpy(k->payload, a->payload.p, a->payload.n);
 	if (!span_text(a->topic->text, k->text, sizeof(k->text)) || topic_parse(span_str(k->text), &k->topic) != OK) {
@@ -268,43 +286,41 @@ static bool same_place(const struct topic *a, const struct topic *b)
 	       span_eq(topic_word(a, "device"), topic_word(b, "device"));
 }
 
-/* A sender's ids rise. */
-static bool is_older(const struct id *a, const struct id *b) { return memcmp(a->b, b->b, ID_BYTES) < 0; }
-
 /* Sent again after a restart that forgot the alert, as it was over, but still has its end. */
-static bool ended(struct history *h, const struct alert *a)
+static bool ended(struct history *h, const struct alert *a, uint64_t order)
 {
 	for (const struct kept *k = *key_chain(h, a->key); k; k = k->next_by_key)
-		if (k->over && memcmp(k->key, a->key, ID_BYTES) == 0 && is_older(&a->id, &k->id) &&
+		if (k->over && memcmp(k->key, a->key, ID_BYTES) == 0 && order < k->order &&
 		    same_place(&k->topic, a->topic))
 			return true;
 	return false;
 }
 
 /* What an end ends that is sent again: not what began anew since. */
-static void end_again(struct history *h, const struct alert *a)
+static void end_again(struct history *h, const struct alert *a, uint64_t order)
 {
 	struct kept *next;
 
 	for (struct kept *k = *key_chain(h, a->key); k; k = next) {
 		next = k->next_by_key;
-		if (memcmp(k->key, a->key, ID_BYTES) == 0 && is_older(&k->id, &a->id) && same_place(&k->topic, a->topic))
+		if (memcmp(k->key, a->key, ID_BYTES) == 0 && k->order < order && same_place(&k->topic, a->topic))
 			forget(h, k);
 	}
 }
 
 enum err history_put(struct history *h, const struct alert *a)
 {
+	uint64_t order = envelope_peek_order(a->payload);
 	struct kept *k;
 	enum err e;
 
-	if (seen(h, &a->id)) {
+	if (seen(h, &a->id, &order)) {
 		if (a->over)
-			end_again(h, a);
+			end_again(h, a, order);
 		return shelf_again(h->shelf, &a->id, a->receipt);
 	}
-	if (!a->over && ended(h, a)) {
-		h->closed[hash16(h, a->id.b) % CLOSED_IDS] = a->id;
+	if (!a->over && ended(h, a, order)) {
+		close_id(h, &a->id, order);
 		return shelf_again(h->shelf, &a->id, a->receipt);
 	}
 	if (a->over)

@@ -26,6 +26,7 @@ struct history;
 struct kept {
 	uint64_t number;
 	struct id id;
+	uint64_t order;                            /* among its sender's */
 	uint8_t key[ID_BYTES];                     /* Alert.key */
 	int64_t until_us;
 	bool over;                                 /* it is itself the end of an alert */

@@ -186,7 +186,7 @@ static void print_alert(const struct arrived *a, enum fold_seen seen)
 static void show_alert(struct watch *w, const struct arrived *a)
 {
 	const struct ref r = ref_of(a);
-	enum fold_seen seen = fold_see(w->fold, &r.id, r.device, a->e->body.alert);
+	enum fold_seen seen = fold_see(w->fold, &r.id, envelope_order(a->e), r.device, a->e->body.alert);
 
 	if (seen == FOLD_SAME)
 		return;

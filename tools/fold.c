@@ -34,16 +34,16 @@ static void keep_text(char *to, size_t cap, const char *text)
 	to[n] = '\0';
 }
 
-/* A device's ids rise: what is older than the end of its condition does not begin it anew, and an end does not end what is
+/* A device's messages rise: what is older than the end of its condition does not begin it anew, and an end does not end what is
  * younger. Either comes late when a device is not sure that it had arrived. */
-static bool is_late(const struct fold_alert *a, const struct id *id, const Pullcord__V1__Alert *alert)
+static bool is_late(const struct fold_alert *a, uint64_t order, const Pullcord__V1__Alert *alert)
 {
-	return (a->ended || alert->phase == PULLCORD__V1__PHASE__PHASE_END) && memcmp(id, &a->last, sizeof(*id)) < 0;
+	return (a->ended || alert->phase == PULLCORD__V1__PHASE__PHASE_END) && order < a->last;
 }
 
-static void keep(struct fold_alert *a, const struct id *id, const char *device, const Pullcord__V1__Alert *alert)
+static void keep(struct fold_alert *a, uint64_t order, const char *device, const Pullcord__V1__Alert *alert)
 {
-	struct id last = memcmp(id, &a->last, sizeof(*id)) > 0 ? *id : a->last;
+	uint64_t last = order > a->last ? order : a->last;
 	bool ended = alert->phase == PULLCORD__V1__PHASE__PHASE_END;
 
 	*a = (struct fold_alert){ .last = last, .ended = ended, .over = ended };
@@ -53,7 +53,7 @@ static void keep(struct fold_alert *a, const struct id *id, const char *device, 
 	keep_text(a->text, sizeof(a->text), alert->text[0] ? alert->text : alert->code);
 }
 
-enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device, const Pullcord__V1__Alert *alert)
+enum fold_seen fold_see(struct fold *f, const struct id *id, uint64_t order, const char *device, const Pullcord__V1__Alert *alert)
 {
 	struct fold_alert *a;
 	bool open;
@@ -61,7 +61,7 @@ enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device,
 	if (id_known(f, id))
 		return FOLD_SAME;
 	a = alert_find(f, device, alert->key.data);
-	if (a && is_late(a, id, alert))
+	if (a && is_late(a, order, alert))
 		return FOLD_AGAIN;
 	open = a && !a->over;
 	if (a && !open)
@@ -70,7 +70,7 @@ enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device,
 		a = &f->alert[f->alerts++ % FOLD_MAX];
 		*a = (struct fold_alert){ 0 };
 	}
-	keep(a, id, device, alert);
+	keep(a, order, device, alert);
 	return open ? FOLD_AGAIN : FOLD_NEW;
 }
 

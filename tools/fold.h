@@ -24,7 +24,7 @@ struct fold_alert {
 	uint8_t key[FOLD_KEY_BYTES];
 	bool over;                              /* its device said so, or a person resolved it */
 	bool ended;                             /* its device said so */
-	struct id last;                         /* the youngest message about it */
+	uint64_t last;                          /* order of the youngest message about it */
 	char bed[FOLD_BED_MAX + 1], text[FOLD_TEXT_MAX + 1];
 };
 
@@ -34,8 +34,8 @@ struct fold {
 	size_t ids, alerts;     /* ever remembered */
 };
 
-/* An alert has come from `device`; its key has FOLD_KEY_BYTES, as envelope_open() saw to. */
-enum fold_seen fold_see(struct fold *f, const struct id *id, const char *device, const Pullcord__V1__Alert *alert);
+/* An alert has come from `device`, with this envelope_order(); its key has FOLD_KEY_BYTES, as envelope_open() saw to. */
+enum fold_seen fold_see(struct fold *f, const struct id *id, uint64_t order, const char *device, const Pullcord__V1__Alert *alert);
 /* An update has come: what it is about, until the next call; NULL: not known here. */
 const struct fold_alert *fold_update(struct fold *f, const char *device, const Pullcord__V1__AlertUpdate *update);
 

@@ -10,6 +10,7 @@ struct slot {
 	uint64_t seq;
 	uint64_t order;             /* of being added */
 	uint32_t of, older, newer;  /* its condition; 1 + the neighbours in its bucket, in order of seq; 0: none */
+	uint32_t made_s;
 	int64_t due_ms;             /* READY: not before; HALF: to be sent again */
 	uint32_t before, after;     /* in its tier */
 	uint8_t tier, state, tries;
@@ -185,7 +186,7 @@ enum err flight_add(struct flight *f, const struct flight_item *item)
 	if (s == TABLE_NONE)
 		return ERR_FULL;
 	f->slot[s] = (struct slot){ .seq = item->seq, .order = f->added++, .before = t->last, .after = TABLE_NONE,
-				    .of = item->of, .tier = (uint8_t)item->tier };
+				    .of = item->of, .made_s = item->made_s, .tier = (uint8_t)item->tier };
 	condition_in(f, s);
 	*(t->last != TABLE_NONE ? &f->slot[t->last].after : &t->first) = s;
 	t->last = s;
@@ -389,11 +390,11 @@ struct flight_tier flight_look(const struct flight *f, unsigned tier, int64_t re
 {
 	const struct tier *t = &f->tier[tier];
 	struct flight_tier seen = { .n = t->n };
-	struct id id;
+	int64_t made_ms;
 
 	if (t->first == TABLE_NONE)
 		return seen;
-	memcpy(id.b, table_key(&f->ids, t->first), ID_BYTES);
-	seen.oldest_ms = real_ms > id_ms(&id) ? real_ms - id_ms(&id) : 0;
+	made_ms = f->slot[t->first].made_s * 1000LL;
+	seen.oldest_ms = real_ms > made_ms ? real_ms - made_ms : 0;
 	return seen;
 }

@@ -37,6 +37,7 @@ struct flight_item {
 	uint64_t seq;                   /* rises through all tiers together */
 	unsigned tier;
 	uint32_t of;                    /* flight_of() its condition; 0: none */
+	uint32_t made_s;                /* since 1970: when it was made */
 };
 
 enum err flight_make(uint32_t most, unsigned window, struct flight **out) MUST_USE;
@@ -63,7 +64,7 @@ void flight_lost(struct flight *f);
 /* When flight_take() next may have something because of time alone; -1: never. */
 int64_t flight_next_ms(const struct flight *f, int64_t now_ms);
 uint32_t flight_count(const struct flight *f);
-/* How many there are of a tier, and the age of the first in turn, by its id; 0 when there is none. */
+/* How many there are of a tier, and the age of the first in turn; 0 when there is none. */
 struct flight_tier {
 	uint32_t n;
 	int64_t oldest_ms;

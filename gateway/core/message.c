@@ -19,16 +19,17 @@ void message_scope(const struct message_from *from, ProtobufCBinaryData of, uint
 	key_of((const struct span[]){ span_str(from->tenant), span_str(from->device), span(of.data, of.len) }, 3, key);
 }
 
-static enum err write_envelope(const struct message_from *from, const ProtobufCMessage *body, const struct id *id,
+static enum err write_envelope(const struct message_from *from, const ProtobufCMessage *body, const struct stamp *as,
 			       int64_t now_us, int64_t expires_us, struct put *room, struct message *m)
 {
 	const struct envelope_from head = {
-		from->tenant, from->device, PULLCORD__V1__PARTY__PARTY_DEVICE, *id, now_us, expires_us,
+		from->tenant, from->device, PULLCORD__V1__PARTY__PARTY_DEVICE, as->id, now_us, expires_us, as->order,
 	};
 	size_t start = room->n;
 
 	TRY(envelope_write(&head, body, room));
-	m->id = *id;
+	m->id = as->id;
+	m->order = as->order;
 	m->expires_us = expires_us;
 	m->envelope = span(room->p + start, room->n - start);
 	return OK;
@@ -41,7 +42,7 @@ static int64_t expiry(int priority, int64_t now_us, int64_t lasts_us)
 }
 
 enum err message_alert(const struct message_from *from, const char *unit, const Pullcord__V1__Alert *a,
-		       const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room, struct message *out)
+		       const struct stamp *as, int64_t now_us, int64_t lasts_us, struct put *room, struct message *out)
 {
 	const char *priority = priority_name((int)a->priority);
 
@@ -49,15 +50,15 @@ enum err message_alert(const struct message_from *from, const char *unit, const 
 		return ERR_RANGE;
 	out->tier = flight_tier((int)a->priority);
 	TRY(TOPIC_BUILD(out->topic, TOPIC_ALERT, from->tenant, unit, priority, from->device));
-	return write_envelope(from, &a->base, id, now_us, expiry((int)a->priority, now_us, lasts_us), room, out);
+	return write_envelope(from, &a->base, as, now_us, expiry((int)a->priority, now_us, lasts_us), room, out);
 }
 
 enum err message_vitals(const struct message_from *from, const char *unit, const Pullcord__V1__Observations *o,
-			const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room, struct message *out)
+			const struct stamp *as, int64_t now_us, int64_t lasts_us, struct put *room, struct message *out)
 {
 	out->tier = FLIGHT_TIERS - 1;
 	TRY(TOPIC_BUILD(out->topic, TOPIC_VITALS, from->tenant, unit, from->device));
-	return write_envelope(from, &o->base, id, now_us, expiry(0, now_us, lasts_us), room, out);
+	return write_envelope(from, &o->base, as, now_us, expiry(0, now_us, lasts_us), room, out);
 }
 
 enum err message_state(const struct message_from *from, const Pullcord__V1__DeviceState *s, const struct id *id,
@@ -65,7 +66,7 @@ enum err message_state(const struct message_from *from, const Pullcord__V1__Devi
 {
 	out->tier = FLIGHT_TIERS - 1;
 	TRY(TOPIC_BUILD(out->topic, TOPIC_STATE, from->tenant, from->device));
-	return write_envelope(from, &s->base, id, now_us, 0, room, out);
+	return write_envelope(from, &s->base, &(struct stamp){ *id, 0 }, now_us, 0, room, out);
 }
 
 enum err message_trouble(const struct message_from *from, const char *unit, const struct trouble_told *told,
@@ -85,7 +86,7 @@ enum err message_trouble(const struct message_from *from, const char *unit, cons
 	a.source_id = (char *)(uintptr_t)told->code;
 	a.count = 1;
 	a.first_us = a.occurred_us = (uint64_t)told->at_us;
-	return message_alert(from, unit, &a, &told->id, told->at_us, 0, room, out);
+	return message_alert(from, unit, &a, &(struct stamp){ told->id, 0 }, told->at_us, 0, room, out);
 }
 
 static struct span binary(ProtobufCBinaryData b) { return span(b.data, b.len); }

@@ -11,9 +11,16 @@ struct message_from {
 	const char *tenant, *device;
 };
 
+/* Under which id, and where among our messages. */
+struct stamp {
+	struct id id;
+	uint64_t order;             /* 0: the id has it */
+};
+
 struct message {
 	char topic[TOPIC_BYTES_MAX + 1];
 	struct id id;
+	uint64_t order;
 	unsigned tier;
 	int64_t expires_us;
 	struct span envelope;       /* in the room it was written to */
@@ -26,10 +33,10 @@ void message_scope(const struct message_from *from, ProtobufCBinaryData of, uint
 
 /* Each writes one message into `room`. ERR_RANGE: a body no reader would take; ERR_TOO_LARGE. */
 enum err message_alert(const struct message_from *from, const char *unit, const Pullcord__V1__Alert *a,
-		       const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room,
+		       const struct stamp *as, int64_t now_us, int64_t lasts_us, struct put *room,
 		       struct message *out) MUST_USE;
 enum err message_vitals(const struct message_from *from, const char *unit, const Pullcord__V1__Observations *o,
-			const struct id *id, int64_t now_us, int64_t lasts_us, struct put *room,
+			const struct stamp *as, int64_t now_us, int64_t lasts_us, struct put *room,
 			struct message *out) MUST_USE;
 enum err message_state(const struct message_from *from, const Pullcord__V1__DeviceState *s, const struct id *id,
 		       int64_t now_us, struct put *room, struct message *out) MUST_USE;

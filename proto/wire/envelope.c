@@ -63,8 +63,17 @@ static uint64_t take_varint(struct cur *c)
 	return v.value;
 }
 
+static uint64_t read64(const uint8_t *p)
+{
+	uint64_t x;
+
+	memcpy(&x, p, sizeof(x));
+	return le64toh(x);
+}
+
 static bool next_field(struct cur *c, struct field *out)
 {
+	struct span fixed;
 	uint64_t tag;
 
 	if (c->left.n == 0)
@@ -73,7 +82,10 @@ static bool next_field(struct cur *c, struct field *out)
 	*out = (struct field){ .number = tag >> 3 };
 	switch (tag & 7) {
 	case WIRE_VARINT: out->value = take_varint(c); break;
-	case WIRE_64: (void)cur_take(c, 8); break;
+	case WIRE_64:
+		fixed = cur_take(c, 8);
+		out->value = fixed.n ? read64(fixed.p) : 0;
+		break;
 	case WIRE_32: (void)cur_take(c, 4); break;
 	case WIRE_BYTES: out->bytes = cur_take(c, (size_t)take_varint(c)); break;
 	default: c->bad = true;
@@ -107,17 +119,9 @@ static bool is_guest_kind(enum topic_kind kind)
 
 /* Fields of Envelope, by number. */
 enum head { HEAD_VERSION = 1, HEAD_ID, HEAD_TENANT, HEAD_PARTY, HEAD_SENDER, HEAD_SENT, HEAD_EXPIRES, HEAD_KIND, HEAD_BODY, HEAD_SEAL,
-	    HEAD_SIGNATURE };
+	    HEAD_SIGNATURE, HEAD_ORDER };
 
 #define TAG(field, wire) (HEAD_##field << 3 | WIRE_##wire)
-
-static uint64_t read64(const uint8_t *p)
-{
-	uint64_t x;
-
-	memcpy(&x, p, sizeof(x));
-	return le64toh(x);
-}
 
 /* What the scan would find, when it is of the sender that is known already and written as all of ours are: each field once, in
  * order, neither sealed nor signed. False: it is to be scanned. */
@@ -127,6 +131,7 @@ static bool read_usual(const struct envelope_sender *s, struct span raw, struct 
 	const uint8_t *id = raw.p + sizeof(begin), *end = raw.p + raw.n, *p = id + ID_BYTES;
 	uint64_t expires_us = 0;
 	struct varint n;
+	uint8_t kind;
 
 	if (!s->named_n || raw.n < sizeof(begin) + ID_BYTES + s->named_n + 9 + 9 + 4 || memcmp(raw.p, begin, sizeof(begin)) != 0 ||
 	    memcmp(p, s->named, s->named_n) != 0)
@@ -140,16 +145,24 @@ static bool read_usual(const struct envelope_sender *s, struct span raw, struct 
 		expires_us = read64(p + 1);
 		p += 9;
 	}
-	if (p[0] != TAG(KIND, VARINT) || p[1] >= countof(bodies) || p[2] != TAG(BODY, BYTES))
+	kind = p[1];
+	if (p[0] != TAG(KIND, VARINT) || kind >= countof(bodies) || p[2] != TAG(BODY, BYTES))
 		return false;
 	n = scan_varint(p + 3, end);
-	if (!n.next || n.value == 0 || n.value != (uint64_t)(end - n.next))
+	if (!n.next || n.value == 0 || n.value > (uint64_t)(end - n.next))
+		return false;
+	p = n.next + n.value;
+	if (end - p == 9 && p[0] == TAG(ORDER, 64))
+		f[HEAD_ORDER] = span(NULL, read64(p + 1));
+	else if (p == end)
+		f[HEAD_ORDER] = span(NULL, 0);
+	else
 		return false;
 	f[HEAD_VERSION] = span(NULL, 1);
 	f[HEAD_ID] = span(id, ID_BYTES);
 	f[HEAD_TENANT] = span(s->tenant, s->tenant_n);
 	f[HEAD_EXPIRES] = span(NULL, expires_us);
-	f[HEAD_KIND] = span(NULL, p[1]);
+	f[HEAD_KIND] = span(NULL, kind);
 	f[HEAD_BODY] = span(n.next, n.value);
 	f[HEAD_SEAL] = f[HEAD_SIGNATURE] = span(NULL, 0);
 	return true;
@@ -262,6 +275,7 @@ static void write_head(const struct span *f, struct envelope_sender *sender, Pul
 		.body = borrowed(f[HEAD_BODY]),
 		.seal = borrowed(f[HEAD_SEAL]),
 		.signature = borrowed(f[HEAD_SIGNATURE]),
+		.order = f[HEAD_ORDER].n,
 	};
 }
 
@@ -339,6 +353,18 @@ enum err envelope_peek_id(struct span raw, struct id *out)
 	return c.bad ? ERR_SHORT : ERR_NOT_FOUND;
 }
 
+uint64_t envelope_peek_order(struct span raw)
+{
+	struct cur c = cur(raw);
+	struct field f;
+	struct id id;
+
+	while (next_field(&c, &f))
+		if (f.number == 12 && f.value)
+			return f.value;
+	return envelope_peek_id(raw, &id) == OK ? id_order(&id) : 0;
+}
+
 /* Which field of the body names a patient; 0: none does. */
 static const uint64_t patient_field[] = {
 	[PULLCORD__V1__KIND__KIND_ALERT] = 8,
@@ -369,6 +395,8 @@ struct span envelope_peek_patient(struct span raw)
 	return span(NULL, 0);
 }
 
+uint64_t envelope_order(const struct envelope *e) { return e->head->order ? e->head->order : id_order(&e->id); }
+
 /* ---- writing ---- */
 
 enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage *body, struct put *out)
@@ -392,6 +420,7 @@ enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage
 	e.sender = (char *)from->sender;
 	e.sent_us = (uint64_t)from->sent_us;
 	e.expires_us = (uint64_t)from->expires_us;
+	e.order = from->order;
 	e.kind = (Pullcord__V1__Kind)kind;
 	e.body = (ProtobufCBinaryData){ n, packed };
 	n = pullcord__v1__envelope__get_packed_size(&e);

@@ -75,6 +75,9 @@ enum err envelope_check(struct envelope_sender *sender, struct span raw, const s
 /* Only the id of an envelope that was opened before: for delivery records, where the payload is not looked at again. */
 enum err envelope_peek_id(struct span raw, struct id *out) MUST_USE;
 
+/* Only where it stands among its sender's, as cheap; 0: it cannot be read. */
+uint64_t envelope_peek_order(struct span raw);
+
 /* Only the patient its body names, cut at 64 bytes; empty when there is none, or the body is sealed. As cheap. */
 struct span envelope_peek_patient(struct span raw);
 
@@ -84,7 +87,11 @@ struct envelope_from {
 	Pullcord__V1__Party party;
 	struct id id;
 	int64_t sent_us, expires_us;
+	uint64_t order;                       /* 0: its id has it */
 };
+
+/* Where it stands among its sender's. */
+uint64_t envelope_order(const struct envelope *e);
 
 /* Writes an envelope with `body`, whose kind follows from its type. ERR_TOO_LARGE when it does not fit. */
 enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage *body, struct put *out) MUST_USE;

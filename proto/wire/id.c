@@ -34,19 +34,28 @@ struct id id_next(struct id_maker *m, int64_t now_ms)
 	return id;
 }
 
-void id_after(struct id_maker *m, const struct id *id)
+void id_after(struct id_maker *m, uint64_t order)
 {
-	if (id_ms(id) >= m->last_ms)
-		m->last_ms = id_ms(id) + 1;
+	if (id_order_ms(order) >= m->last_ms)
+		m->last_ms = id_order_ms(order) + 1;
 }
 
-int64_t id_ms(const struct id *id)
+struct id id_named(const struct id_maker *m, const uint8_t name[ID_NAME])
 {
-	int64_t ms = 0;
+	struct id id;
 
-	for (int i = 0; i < 6; i++)
-		ms = ms << 8 | id->b[i];
-	return ms;
+	memcpy(id.b, name, ID_NAME);
+	memcpy(id.b + ID_NAME, m->tag, sizeof(m->tag));
+	return id;
+}
+
+uint64_t id_order(const struct id *id)
+{
+	uint64_t order = 0;
+
+	for (int i = 0; i < 8; i++)
+		order = order << 8 | id->b[i];
+	return order;
 }
 
 bool id_of(const struct id *id, const uint8_t tag[8])

@@ -93,7 +93,7 @@ struct span caller_next(struct caller *c, uint32_t n)
 	uint8_t key[ID_BYTES];
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
 	struct envelope_from from = { c->tenant, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE,
-				      id_next(&c->ids, now_us / 1000), now_us, 0 };
+				      id_next(&c->ids, now_us / 1000), now_us, 0, 0 };
 	struct put out = put(c->buffer, sizeof(c->buffer));
 
 	press_write(&press, text);

@@ -2,8 +2,8 @@
  * any moment, the connection breaks, receipts are lost or come twice, the broker says "quota". The gateway decides with the
  * real flight.c and link.c; its outbox, the wire, the broker and the screen are a few bits each.
  *
- * In every state that can be reached: what a source was promised is on one of the two disks, and the screen shows each
- * press once and those of one tier in order. From every such state, once nothing more goes wrong, all is seen and the
+ * In every state that can be reached: what a source was promised is on one of the two disks, and the screen knows each
+ * press by one id, so that it is shown once, and those of one tier in order. From every such state, once nothing more goes wrong, all is seen and the
  * outbox runs empty: no livelock. */
 #include <stdarg.h>
 #include <stddef.h>
@@ -20,7 +20,7 @@
 #include "link.h"
 
 #define PRESSES 2
-#define IDS 6                       /* messages made: a press that was lost before its commit makes another */
+#define IDS 6                       /* messages made */
 #define QUEUE 24
 #define STEPS_MAX 400               /* of a drain */
 #define TICK_MS FLIGHT_AGAIN_MAX_MS
@@ -41,6 +41,7 @@ static struct world {
 	struct link link;
 	uint8_t press[PRESSES];
 	uint8_t ids, of[IDS];           /* messages made so far, and of which press */
+	uint8_t shown_as[PRESSES];      /* 1 + the message the screen knows it by; 0: none yet */
 	uint8_t disk, taken;            /* the outbox: its messages; presses it knows */
 	uint8_t rows, rows_todo, shown; /* history: on its disk; not yet; in its memory */
 	uint8_t seen, pressed_seen;     /* by the screen: messages, presses */
@@ -139,9 +140,22 @@ static bool has(unsigned p)
 	return has;
 }
 
+/* As outbox_name(): what is said again has the id it had, whatever the gateway has forgotten meanwhile. */
+static uint8_t id_for(unsigned p)
+{
+	for (uint8_t i = 0; i < w.ids; i++)
+		if (w.of[i] == p)
+			return i;
+	must(w.ids < IDS);
+	w.of[w.ids] = (uint8_t)p;
+	return w.ids++;
+}
+
 /* A source says things in its order, and again those that were not answered. */
 static bool press(unsigned p)
 {
+	uint8_t id;
+
 	if (!w.gateway || w.press[p] == PROMISED || (p && !has(p - 1)))
 		return false;
 	if (has(p)) {   /* said again: the outbox has it, or is about to */
@@ -150,15 +164,13 @@ static bool press(unsigned p)
 		w.press[p] = PROMISED;
 		return true;
 	}
-	must(w.ids < IDS);
-	w.of[w.ids] = (uint8_t)p;
+	id = id_for(p);
 	w.press[p] = SAID;
-	push(&w.todo, PUT, w.ids);
+	push(&w.todo, PUT, id);
 	if (tier_of[p] < FLIGHT_TIER_CALM) {
-		fly(w.ids);
+		fly(id);
 		step(LINK_EV_URGENT);
 	}
-	w.ids++;
 	return true;
 }
 
@@ -293,6 +305,9 @@ static bool screen_shows(void)
 	id = w.screen.at[0].id;
 	p = w.of[id];
 	pop(&w.screen);
+	if (w.shown_as[p] && w.shown_as[p] != id + 1)
+		wrong("one press came under two ids");
+	w.shown_as[p] = (uint8_t)(id + 1);
 	w.seen |= (uint8_t)bit(id);
 	if (p == 1 && !(w.pressed_seen & 1) && tier_of[0] == tier_of[1] && !w.overtaken)
 		wrong("the second was shown before the first");

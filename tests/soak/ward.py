@@ -106,7 +106,7 @@ class Ward(threading.Thread):
 
 
 class Screen(threading.Thread):
-    """What a person saw: each press, and each end, once; and in order within a source and a priority. Only when the broker
+    """What a person saw: each press, and each end, once, under one id; and in order within a source and a priority. Only when the broker
     came back with the screen's session (`restored`), what was pressed before the screen came back is in two rows: what the
     broker had queued for it, and then what the history shows."""
 
@@ -135,8 +135,7 @@ class Screen(threading.Thread):
             return
         id = ("e" if obj["phase"] == "end" else "p") + obj["bed"][1:]
         if id in self.seen:
-            if not obj["again"] and id[0] == "p":
-                self.twice.append(id)       # shown as a new call; a second end makes nobody walk
+            self.twice.append(id)           # one that has the same id is not told here at all
             return
         self.seen[id] = obj
         with self.ward.lock:

@@ -53,7 +53,7 @@ static void assert_same_head(const Pullcord__V1__Envelope *a, const Pullcord__V1
 	assert_string_equal(a->tenant, b->tenant);
 	assert_int_equal(a->party, b->party);
 	assert_string_equal(a->sender, b->sender);
-	assert_true(a->sent_us == b->sent_us && a->expires_us == b->expires_us);
+	assert_true(a->sent_us == b->sent_us && a->expires_us == b->expires_us && a->order == b->order);
 	assert_int_equal(a->kind, b->kind);
 	assert_same_bytes(a->id, b->id);
 	assert_same_bytes(a->body, b->body);
@@ -211,7 +211,7 @@ static void the_bytes_of_an_alert_are_frozen(void **state)
 		"1b240a060040014a580a10303132333435363738396162636465661004180420012a0e63616c6c2e656d657267656e63"
 		"793209456d657267656e63793a053431322d424900401e18240a060050015900401e18240a0600620853544154494f4e"
 		"34";
-	struct envelope_from from = { "mercy", SENDER, PULLCORD__V1__PARTY__PARTY_DEVICE, { { 0 } }, NOW_US, NOW_US + 60000000 };
+	struct envelope_from from = { "mercy", SENDER, PULLCORD__V1__PARTY__PARTY_DEVICE, { { 0 } }, NOW_US, NOW_US + 60000000, 0 };
 	Pullcord__V1__Alert a = alert;
 	uint8_t raw[160], again[160];
 	struct put out = put(again, sizeof(again));
@@ -443,7 +443,7 @@ static void an_alert_says_what_it_is(void **state)
 
 static enum err update_by(Pullcord__V1__Party party, const char *sender, const Pullcord__V1__AlertUpdate *u)
 {
-	struct envelope_from from = { "mercy", sender, party, { { 0 } }, NOW_US, 0 };
+	struct envelope_from from = { "mercy", sender, party, { { 0 } }, NOW_US, 0, 0 };
 	uint8_t raw[512];
 	struct put out = put(raw, sizeof(raw));
 	struct id_maker m;
@@ -691,6 +691,32 @@ static void nothing_passes_that_protobuf_c_refuses(void **state)
 	assert_in_range(passed, 1000, 39000);
 }
 
+/* Whoever looks, and whether the sender is known already or not. */
+static void the_order_is_beside_the_id_or_in_it(void **state)
+{
+	static const uint64_t orders[] = { 0, 1, 0x018bcfe568000007, UINT64_MAX };
+	struct topic t = topic_of("mercy/unit/icu3/vitals/" SENDER);
+
+	(void)state;
+	for (size_t i = 0; i < 2 * countof(orders); i++) {
+		Pullcord__V1__Observations o = PULLCORD__V1__OBSERVATIONS__INIT;
+		struct envelope_from from = from_device();
+		uint64_t want = orders[i % countof(orders)];
+		uint8_t raw[512];
+		struct put b = put(raw, sizeof(raw));
+		struct envelope e;
+
+		from.order = want;
+		o.bed = "412-B";
+		assert_int_equal(envelope_write(&from, &o.base, &b), OK);
+		assert_int_equal(opened_and_checked(put_span(&b), &t, &e), OK);
+		want = want ? want : id_order(&from.id);
+		assert_true(envelope_order(&e) == want);
+		assert_true(envelope_peek_order(put_span(&b)) == want);
+	}
+	assert_true(envelope_peek_order(span(NULL, 0)) == 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -712,6 +738,7 @@ int main(void)
 		cmocka_unit_test(no_cut_passes_for_the_whole),
 		cmocka_unit_test(who_sent_the_one_before_changes_no_answer),
 		cmocka_unit_test(what_was_proved_of_a_sender_ends_with_the_next),
+		cmocka_unit_test(the_order_is_beside_the_id_or_in_it),
 		cmocka_unit_test(nothing_passes_that_protobuf_c_refuses),
 	};
 

@@ -84,7 +84,7 @@ static void important_ones_first_and_each_tier_in_order(void **state)
 
 static void add_of(uint32_t n, unsigned tier, uint32_t condition)
 {
-	struct flight_item i = { id_of_number(n), n, tier, condition };
+	struct flight_item i = { .id = id_of_number(n), .seq = n, .tier = tier, .of = condition };
 
 	assert_int_equal(flight_add(f, &i), OK);
 }
@@ -326,19 +326,17 @@ static void it_is_bounded_and_takes_an_id_once(void **state)
 
 static void each_tier_knows_how_many_wait_and_how_long(void **state)
 {
-	struct id_maker m;
 	struct flight_item i = { .tier = 3 };
 
 	(void)state;
-	id_init(&m, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 1);
 	assert_int_equal(flight_look(f, 3, 5000).n, 0);
 	assert_int_equal(flight_look(f, 3, 5000).oldest_ms, 0);
-	i.id = id_next(&m, 1000);
+	i.id = id_of_number(1), i.made_s = 1;
 	assert_int_equal(flight_add(f, &i), OK);
 	i.tier = 0;
-	i.id = id_next(&m, 3000);
+	i.id = id_of_number(2), i.made_s = 3;
 	assert_int_equal(flight_add(f, &i), OK);
-	i.id = id_next(&m, 4000);
+	i.id = id_of_number(3), i.made_s = 4;
 	assert_int_equal(flight_add(f, &i), OK);
 	assert_int_equal(flight_look(f, 3, 5000).n, 1);
 	assert_int_equal(flight_look(f, 3, 5000).oldest_ms, 4000);

@@ -35,7 +35,7 @@ static struct id numbered(uint64_t n)
 }
 
 /* Every message has an id of its own unless it is given one. */
-static enum fold_seen see_as(uint64_t id, const char *device, uint64_t key, Pullcord__V1__Phase phase, const char *text)
+static enum fold_seen see_in(uint64_t id, uint64_t order, const char *device, uint64_t key, Pullcord__V1__Phase phase, const char *text)
 {
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
 	struct id message = numbered(id), condition = numbered(key);
@@ -45,7 +45,12 @@ static enum fold_seen see_as(uint64_t id, const char *device, uint64_t key, Pull
 	a.bed = "412-B";
 	a.text = (char *)text;
 	a.code = "call.normal";
-	return fold_see(f, &message, device, &a);
+	return fold_see(f, &message, order, device, &a);
+}
+
+static enum fold_seen see_as(uint64_t id, const char *device, uint64_t key, Pullcord__V1__Phase phase, const char *text)
+{
+	return see_in(id, id, device, key, phase, text);
 }
 
 static enum fold_seen see(const char *device, uint64_t key, Pullcord__V1__Phase phase)
@@ -129,6 +134,16 @@ static void an_end_that_comes_late_ends_nothing_younger(void **state)
 	assert_int_equal(see_as(6, "nc1", 7, START, ""), FOLD_NEW);
 }
 
+/* An id may be a name, which says nothing of its time. */
+static void what_is_late_the_order_says(void **state)
+{
+	(void)state;
+	assert_int_equal(see_in(900, 2, "nc1", 7, END, ""), FOLD_NEW);
+	assert_int_equal(see_in(950, 1, "nc1", 7, START, ""), FOLD_AGAIN);
+	assert_int_equal(see_in(100, 3, "nc1", 7, START, ""), FOLD_NEW);
+	assert_int_equal(see_in(100, 4, "nc1", 7, START, ""), FOLD_SAME);
+}
+
 static void an_update_is_told_what_it_is_about(void **state)
 {
 	(void)state;
@@ -181,6 +196,7 @@ int main(void)
 		TEST(a_call_after_one_that_was_resolved_is_new),
 		TEST(a_beginning_that_comes_after_its_end_calls_nobody),
 		TEST(an_end_that_comes_late_ends_nothing_younger),
+		TEST(what_is_late_the_order_says),
 		TEST(an_update_is_told_what_it_is_about),
 		TEST(a_long_text_is_cut_at_a_character),
 		TEST(the_oldest_is_forgotten_first),

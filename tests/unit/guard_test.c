@@ -660,7 +660,7 @@ static struct message alert_about(const char *patient)
 	uint8_t key16[ID_BYTES] = { 1 };
 	int64_t now = guard_real_us();
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
-	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0 };
+	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0, 0 };
 
 	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
 	a.priority = PULLCORD__V1__PRIORITY__PRIORITY_HIGH;
@@ -840,7 +840,7 @@ static struct message spoken(const char *tenant, const char *sender, Pullcord__V
 	struct put b = put(m.raw, sizeof(m.raw));
 	struct id_maker maker;
 	int64_t now = guard_real_us();
-	struct envelope_from from = { tenant, sender, party, { { 0 } }, now, 0 };
+	struct envelope_from from = { tenant, sender, party, { { 0 } }, now, 0, 0 };
 
 	id_init(&maker, span_str(tenant), (int)party, span_str(sender), ++seed);
 	from.id = id_next(&maker, now / 1000);

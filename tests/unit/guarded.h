@@ -331,7 +331,7 @@ static struct message alert_of(const char *sender, uint8_t key_byte, Pullcord__V
 	int64_t now = guard_real_us() + sender_off_us;
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
 	struct envelope_from from = { "mercy", sender, PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now,
-				      sender_lasts_us ? now + sender_lasts_us : 0 };
+				      sender_lasts_us ? now + sender_lasts_us : 0, 0 };
 
 	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
 	a.priority = priority;
@@ -363,7 +363,7 @@ static enum gate answers(int at, const char *client, const char *by, uint8_t key
 	uint8_t key16[ID_BYTES] = { key_byte };
 	int64_t now = guard_real_us();
 	Pullcord__V1__AlertUpdate u = PULLCORD__V1__ALERT_UPDATE__INIT;
-	struct envelope_from from = { "mercy", "ana", PULLCORD__V1__PARTY__PARTY_USER, { { 0 } }, now, 0 };
+	struct envelope_from from = { "mercy", "ana", PULLCORD__V1__PARTY__PARTY_USER, { { 0 } }, now, 0, 0 };
 
 	id_init(&maker, SPAN_LIT("mercy"), PULLCORD__V1__PARTY__PARTY_USER, SPAN_LIT("ana"), 1);
 	from.id = id_next(&maker, now / 1000);

@@ -87,12 +87,12 @@ struct said {
 	struct id id;
 };
 
-static struct said alert_of(uint8_t key)
+static struct said alert_in(uint8_t key, struct id id, uint64_t order)
 {
 	struct said m;
 	uint8_t key16[ID_BYTES] = { key };
 	struct put b = put(m.raw, sizeof(m.raw));
-	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, 5), 5, 0 };
+	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id, 5, 0, order };
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
 
 	a.key = (ProtobufCBinaryData){ ID_BYTES, key16 };
@@ -104,6 +104,8 @@ static struct said alert_of(uint8_t key)
 	m.id = from.id;
 	return m;
 }
+
+static struct said alert_of(uint8_t key) { return alert_in(key, id_next(&ids, 5), 0); }
 
 /* Keeps an alert of that key and says its id. */
 static struct id keep_on(const char *topic, uint8_t key, int64_t until_us, bool over)
@@ -390,6 +392,34 @@ static void an_end_sent_again_leaves_what_began_since(void **state)
 }
 
 /* The end was known, but no longer kept, when the beginning came. */
+static struct id named(const char *name, uint64_t order, bool over)
+{
+	struct id_maker m = ids;
+	struct id id = id_named(&m, (const uint8_t *)name);
+	struct said s = alert_in(7, id, order);
+
+	assert_int_equal(put_as(&id, 7, HOUR_US, TOPIC, over, span(s.raw, s.n)), OK);
+	return id;
+}
+
+/* What its source says again has its id, which says nothing of time, and a later order. */
+static void an_end_its_source_repeats_leaves_what_began_since(void **state)
+{
+	struct id late, anew;
+
+	(void)state;
+	named("start-01", 10, false);
+	named("an-end-1", 11, true);
+	late = named("start-00", 9, false);
+	assert_false(history_has(h, &late));
+	anew = named("start-02", 12, false);
+	assert_true(history_has(h, &anew));
+	named("an-end-1", 13, true);
+	assert_true(history_has(h, &anew));
+	named("an-end-2", 14, true);
+	assert_false(history_has(h, &anew));
+}
+
 static void an_end_sent_again_ends_what_came_after_it_and_is_older(void **state)
 {
 	struct said call = alert_of(1), end = alert_of(1);
@@ -527,6 +557,7 @@ int main(void)
 		TEST(receipts_of_many_come_in_batches),
 		TEST(what_was_over_before_a_restart_is_not_opened_by_being_sent_again),
 		TEST(an_end_sent_again_leaves_what_began_since),
+		TEST(an_end_its_source_repeats_leaves_what_began_since),
 		TEST(an_end_sent_again_ends_what_came_after_it_and_is_older),
 		TEST(what_is_noted_is_read_back_though_it_is_over),
 		TEST(what_can_be_read_back_yields_when_the_file_is_full),

@@ -30,7 +30,7 @@ static void the_layout_is_time_sequence_tag(void **state)
 	id_text(&id, text);
 	/* printf 'pullcord id v1\0mercy/1/nc-1' | sha256sum */
 	assert_string_equal(text, "018bcfe568000007" "17346325c6f7763d");
-	assert_true(id_ms(&id) == 0x018bcfe56800);
+	assert_true(id_order_ms(id_order(&id)) == 0x018bcfe56800);
 }
 
 static void ids_rise_whatever_the_clock_does(void **state)
@@ -52,7 +52,7 @@ static void ids_rise_whatever_the_clock_does(void **state)
 			}
 			id = id_next(&m, now);
 			assert_true(memcmp(last.b, id.b, ID_BYTES) < 0);
-			assert_true(id_ms(&id) >= now);
+			assert_true(id_order_ms(id_order(&id)) >= now);
 			last = id;
 		}
 	}
@@ -71,7 +71,7 @@ static void more_than_a_sequence_fits_into_one_millisecond(void **state)
 		assert_true(memcmp(last.b, id.b, ID_BYTES) < 0);
 		last = id;
 	}
-	assert_true(id_ms(&last) - 1700000000000 <= 3);
+	assert_true(id_order_ms(id_order(&last)) - 1700000000000 <= 3);
 }
 
 static void the_tag_tells_senders_apart(void **state)
@@ -124,11 +124,25 @@ static void ids_go_on_rising_after_those_of_an_earlier_start(void **state)
 	id_init(&before, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 60000);
 	id_init(&now, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 5);
 	last = id_next(&before, 2000);
-	id_after(&now, &last);
+	id_after(&now, id_order(&last));
 	next = id_next(&now, 1000);
 	assert_true(memcmp(&next, &last, sizeof(next)) > 0);
 	next = id_next(&now, 3000);
-	assert_int_equal(id_ms(&next), 3000);
+	assert_int_equal(id_order_ms(id_order(&next)), 3000);
+}
+
+static void a_name_stands_in_front_of_the_same_tag(void **state)
+{
+	struct id_maker m;
+	struct id made, named;
+
+	(void)state;
+	id_init(&m, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 1);
+	made = id_next(&m, 1000);
+	named = id_named(&m, (const uint8_t *)"pullcord");
+	assert_memory_equal(named.b, "pullcord", ID_NAME);
+	assert_memory_equal(named.b + ID_NAME, made.b + 8, 8);
+	assert_true(id_of(&named, m.tag));
 }
 
 int main(void)
@@ -138,6 +152,7 @@ int main(void)
 		cmocka_unit_test(ids_rise_whatever_the_clock_does),
 		cmocka_unit_test(more_than_a_sequence_fits_into_one_millisecond),
 		cmocka_unit_test(ids_go_on_rising_after_those_of_an_earlier_start),
+		cmocka_unit_test(a_name_stands_in_front_of_the_same_tag),
 		cmocka_unit_test(the_tag_tells_senders_apart),
 		cmocka_unit_test(text_comes_back_and_nothing_else_is_an_id),
 	};

@@ -192,6 +192,40 @@ static void a_source_id_is_taken_once_also_after_a_restart(void **state)
 	assert_false(done(WORK_RECALL, OK).queued);
 }
 
+static struct id name(const char *source, const char *source_id, const char *bytes)
+{
+	const struct digest d = digest_of(span_str(bytes));
+	struct id id = { { 0 } };
+
+	outbox_name(o, span_str(source), span_str(source_id), &d, id.b);
+	return id;
+}
+
+/* Until it would be forgotten, also over a restart; and of nothing else. */
+static void what_is_the_same_has_the_same_name(void **state)
+{
+	const struct id want = name("s", "1", "water"), other[] = {
+		name("s", "1", "pain"), name("s", "2", "water"), name("s1", "", "water"), name("", "s1", "water"),
+	};
+	unsigned n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < countof(other); i++)
+		assert_memory_not_equal(&other[i], &want, sizeof(want));
+	put_one(1, n++);
+	done(WORK_PUT, OK);
+	reopen();
+	assert_memory_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
+	for (unsigned most = outbox_most(o); n <= most; n++) {
+		put_one(FLIGHT_TIERS - 1, n);
+		if (n % AT_ONCE == 0 || n == most)
+			for (struct outbox_done d; outbox_sync(o), outbox_next(o, &d);)
+				if (d.work == WORK_PUT)
+					assert_int_equal(outbox_delivered(o, &d.id), OK);
+	}
+	assert_memory_not_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
+}
+
 static void an_id_used_again_for_something_else_is_taken_and_told_apart(void **state)
 {
 	struct outbox_message m = message(1, 1), other = message(1, 1);
@@ -389,9 +423,9 @@ static void what_yielded_is_taken_anew_when_it_is_repeated(void **state)
 	assert_int_equal(seen(100000), SEEN_SAME);
 	crowd(&n);
 	assert_int_equal(seen(n - 1), SEEN_SAME);
-	assert_int_equal(seen(22), SEEN_NEVER);
-	assert_int_equal(seen(100000), SEEN_NEVER);
-	assert_int_equal(seen(100001), SEEN_NEVER);
+	assert_int_equal(seen(22), SEEN_YIELDED);
+	assert_int_equal(seen(100000), SEEN_YIELDED);
+	assert_int_equal(seen(100001), SEEN_YIELDED);
 	again = message(FLIGHT_TIERS - 1, 22);
 	assert_int_equal(outbox_recall(o, &again), OK);   /* asked before it had to yield, answered after */
 	done(WORK_RECALL, ERR_NOT_FOUND);
@@ -403,7 +437,7 @@ static void what_yielded_is_taken_anew_when_it_is_repeated(void **state)
 	assert_int_equal(d.err, OK);
 	reopen();
 	assert_int_equal(seen(22), SEEN_SAME);
-	assert_int_equal(seen(100001), SEEN_NEVER);
+	assert_int_equal(seen(100001), SEEN_YIELDED);
 	again = message(FLIGHT_TIERS - 1, 22);
 	assert_int_equal(outbox_recall(o, &again), OK);
 	d = done(WORK_RECALL, OK);
@@ -489,7 +523,7 @@ static void what_gives_way_among_what_is_set_aside_is_told(void **state)
 	assert_int_equal(d.m.tier, 2);
 	assert_true(span_is(d.m.input, "monitors"));
 	assert_int_equal(outbox_aside_count(o), OUTBOX_ASIDE_MAX);
-	assert_int_equal(seen(1000), SEEN_NEVER);
+	assert_int_equal(seen(1000), SEEN_YIELDED);
 	assert_int_equal(seen(1001), SEEN_SAME);
 }
 
@@ -579,6 +613,7 @@ int main(void)
 		WITH_OUTBOX(what_is_due_again_has_its_old_place),
 		WITH_OUTBOX(a_probe_is_of_conditions_oldest_first),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
+		WITH_OUTBOX(what_is_the_same_has_the_same_name),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
 		WITH_OUTBOX(put_takes_the_place_of_what_was_held),

@@ -149,7 +149,7 @@ static inline struct outbox_message hold_one(struct id id, unsigned n)
 static inline uint64_t rows(const char *name)
 {
 	const char *const tables[] = { name, NULL };
-	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables, .read_only = true };
+	const struct store_spec spec = { .kind = "outbox", .version = 4, .map_bytes = MAP, .table = tables, .read_only = true };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	uint64_t count;

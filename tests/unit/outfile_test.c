@@ -23,7 +23,7 @@ static void a_record_is_bound_to_its_place(void **state)
 	static const char *const tables[] = {
 		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL,
 	};
-	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables };
+	const struct store_spec spec = { .kind = "outbox", .version = 4, .map_bytes = MAP, .table = tables };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	struct key64 key[2];
@@ -49,7 +49,7 @@ static void a_record_is_bound_to_its_place(void **state)
 static void damage_held(const struct id *id)
 {
 	const char *const tables[] = { "held", NULL };
-	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables };
+	const struct store_spec spec = { .kind = "outbox", .version = 4, .map_bytes = MAP, .table = tables };
 	struct store *s = NULL;
 	struct txn *t = NULL;
 	struct span value;

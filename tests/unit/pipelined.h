@@ -292,7 +292,8 @@ static inline unsigned sent_count(const char *part)
 	return n;
 }
 
-static inline const Pullcord__V1__Alert *read_alert(const struct sent *s)
+/* Until the next is opened. */
+static inline struct envelope open_sent(const struct sent *s)
 {
 	struct envelope e;
 	struct topic t;
@@ -301,8 +302,10 @@ static inline const Pullcord__V1__Alert *read_alert(const struct sent *s)
 	assert_int_equal(topic_parse(span_str(s->topic), &t), OK);
 	assert_int_equal(envelope_open(span(s->payload, s->n), &t, 0, &arena, &e), OK);
 	assert_memory_equal(&e.id, &s->id, sizeof(e.id));
-	return e.body.alert;
+	return e;
 }
+
+static inline const Pullcord__V1__Alert *read_alert(const struct sent *s) { return open_sent(s).body.alert; }
 
 static inline void ack(const struct sent *s, int reason)
 {
@@ -318,7 +321,7 @@ static inline void from_broker(const char *topic, Pullcord__V1__Party party, con
 	static struct id_maker ids;
 	static char topics[256];
 	struct envelope_from from = {
-		"mercy", sender, party, { { 0 } }, from_broker_at ? from_broker_at : fake_real(NULL), 0,
+		"mercy", sender, party, { { 0 } }, from_broker_at ? from_broker_at : fake_real(NULL), 0, 0,
 	};
 	struct put room = put(b.down, sizeof(b.down));
 

@@ -21,7 +21,7 @@ static enum gate retains_presence(int at, const char *client, const char *user)
 	struct id_maker maker;
 	int64_t now = guard_real_us();
 	Pullcord__V1__Receipt r = PULLCORD__V1__RECEIPT__INIT;
-	struct envelope_from from = { "mercy", user, PULLCORD__V1__PARTY__PARTY_USER, { { 0 } }, now, 0 };
+	struct envelope_from from = { "mercy", user, PULLCORD__V1__PARTY__PARTY_USER, { { 0 } }, now, 0, 0 };
 	char topic[64];
 
 	snprintf(topic, sizeof(topic), "mercy/user/%s/presence", user);

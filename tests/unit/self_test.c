@@ -253,7 +253,7 @@ struct holder {
 static struct holder holder_start(void)
 {
 	static const char *const tables[] = { "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", NULL };
-	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = 2 << 20, .table = tables };
+	const struct store_spec spec = { .kind = "outbox", .version = 4, .map_bytes = 2 << 20, .table = tables };
 	struct store *store = NULL;
 	struct txn *t = NULL;
 	struct holder h;
