@@ -130,22 +130,30 @@ static struct outbox_message kept(const struct port *p, const struct event *e, c
 	};
 }
 
-/* Publish early: an urgent message is on its way while its commit is being flushed, and does not wait for the next try
- * to reach the broker. Only not before an earlier one of its condition. `kind`: NULL when it is no alert. */
+/* Not before an earlier one of its condition; what is calm, before none of its tier. */
+static bool may_fly(const struct gateway *g, unsigned tier, const uint8_t *kind)
+{
+	if (tier >= FLIGHT_TIER_EARLY || !kind)
+		return tier < FLIGHT_TIER_CALM;
+	return tier < FLIGHT_TIER_CALM ? !leaving_has(&g->leaving, kind) : !leaving_any(&g->leaving);
+}
+
+/* Publish early: a message is on its way while its commit is being flushed; an urgent one does not wait for the next try to
+ * reach the broker. `kind`: NULL when it is no alert. */
 static enum err keep(struct gateway *g, struct outbox_message *m, const uint8_t *kind)
 {
 	uint64_t seq;
 
-	m->early = m->tier < FLIGHT_TIER_CALM && !(kind && leaving_has(&g->leaving, kind));
+	m->early = may_fly(g, m->tier, kind);
 	TRY(outbox_put(g->outbox, m, &seq));
 	if (m->early)
 		fly(g, &m->id, m, seq);
 	else if (kind)
 		leaving_add(&g->leaving, &m->id, kind);
-	if (m->tier < FLIGHT_TIER_CALM) {
+	if (m->tier < FLIGHT_TIER_CALM)
 		connection_step(g, LINK_EV_URGENT);
+	if (m->tier < FLIGHT_TIER_EARLY)
 		send_some(g);
-	}
 	return OK;
 }
 

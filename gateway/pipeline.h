@@ -3,8 +3,8 @@
  * clocks and an uplink, calls pipeline_run() when woken and when its answer has passed.
  *
  * An event that was pushed is answered: DURABLE after the commit that keeps it, STORED when the broker has it for good,
- * or REFUSED; UNSENT when the broker will not have it, or it had to yield. `code` and `high` are on the wire while that
- * commit is being flushed. A source that repeats a message (event.h says what that is) is answered again and makes no
+ * or REFUSED; UNSENT when the broker will not have it, or it had to yield. `code`, `high` and `medium` are on the wire while
+ * that commit is being flushed. A source that repeats a message (event.h says what that is) is answered again and makes no
  * second one. */
 #ifndef PULLCORD_PIPELINE_H
 #define PULLCORD_PIPELINE_H

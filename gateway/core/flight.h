@@ -15,6 +15,7 @@
 
 #define FLIGHT_TIERS 6              /* code, high, medium, low, info; observations */
 #define FLIGHT_TIER_CALM 2          /* tiers below this number are urgent */
+#define FLIGHT_TIER_EARLY 3         /* tiers below this number are on their way while they are being kept */
 #define FLIGHT_TIER_SAFE 5          /* tiers below this number, all alerts, wait for a StoredReceipt */
 #define FLIGHT_RECEIPT_MS 5000
 #define FLIGHT_AGAIN_MAX_MS 60000

@@ -23,6 +23,8 @@ void leaving_drop(struct leaving *l, const struct id *id)
 	l->others--;
 }
 
+bool leaving_any(const struct leaving *l) { return l->n || l->others; }
+
 bool leaving_has(const struct leaving *l, const uint8_t kind[THROTTLE_KEY])
 {
 	for (unsigned i = 0; i < l->n; i++)

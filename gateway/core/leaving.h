@@ -19,6 +19,7 @@ struct leaving {
 void leaving_add(struct leaving *l, const struct id *id, const uint8_t kind[THROTTLE_KEY]);
 /* It has its place, or will never go. Once for each leaving_add(). */
 void leaving_drop(struct leaving *l, const struct id *id);
+bool leaving_any(const struct leaving *l);
 bool leaving_has(const struct leaving *l, const uint8_t kind[THROTTLE_KEY]);
 
 #endif

@@ -167,10 +167,10 @@ static bool press(unsigned p)
 	id = id_for(p);
 	w.press[p] = SAID;
 	push(&w.todo, PUT, id);
-	if (tier_of[p] < FLIGHT_TIER_CALM) {
+	if (tier_of[p] < FLIGHT_TIER_EARLY)
 		fly(id);
+	if (tier_of[p] < FLIGHT_TIER_CALM)
 		step(LINK_EV_URGENT);
-	}
 	return true;
 }
 
@@ -191,7 +191,7 @@ static bool commit(void)
 		w.disk |= (uint8_t)bit(id);
 		w.taken |= (uint8_t)bit(p);
 		w.press[p] = PROMISED;
-		if (tier_of[p] >= FLIGHT_TIER_CALM)
+		if (tier_of[p] >= FLIGHT_TIER_EARLY)
 			fly(id);
 	}
 	clear(&w.todo);

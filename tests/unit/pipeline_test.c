@@ -699,12 +699,35 @@ static void an_end_does_not_overtake_what_was_folded_before_it(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, NULL), 4);
 }
 
+static void push_low(const char *id, uint8_t key)
+{
+	assert_int_equal(push(alert(id, key, PRIORITY(LOW), PHASE(START))), OK);
+}
+
+/* Only when nothing else is about to take its place in front of it. */
+static void what_needs_somebody_soon_is_on_its_way_before_its_commit(void **state)
+{
+	(void)state;
+	come_up();
+	push_medium("a1", 1, PHASE(START));
+	assert_int_equal(sent_count("/alert/"), 1);
+	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 0);
+	push_low("a2", 2);
+	push_medium("a3", 3, PHASE(START));
+	assert_int_equal(sent_count("/alert/"), 1);
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "a3"), 1);
+	assert_int_equal(sent_count("/alert/"), 3);
+	push_medium("a4", 4, PHASE(START));
+	assert_int_equal(sent_count("/alert/"), 4);
+}
+
 /* The beginning is not urgent, so it waits for its commit; its end is. */
 static void an_urgent_end_does_not_overtake_a_calm_beginning(void **state)
 {
 	(void)state;
 	come_up();
-	push_medium("a1", 1, PHASE(START));
+	push_low("a1", 1);
 	assert_int_equal(push(alert("a2", 1, PRIORITY(HIGH), PHASE(END))), OK);
 	assert_int_equal(sent_count("/alert/"), 0);
 	run();
@@ -1005,6 +1028,7 @@ int main(void)
 		WITH_HOUSE(a_storm_becomes_few_messages_that_count_all),
 		WITH_HOUSE(what_was_folded_survives_a_restart),
 		WITH_HOUSE(an_end_does_not_overtake_what_was_folded_before_it),
+		WITH_HOUSE(what_needs_somebody_soon_is_on_its_way_before_its_commit),
 		WITH_HOUSE(an_urgent_end_does_not_overtake_a_calm_beginning),
 		WITH_HOUSE(after_an_outage_an_alert_begins_before_it_ends),
 		WITH_HOUSE(messages_rise_over_a_restart_with_a_clock_set_back),
