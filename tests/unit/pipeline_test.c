@@ -892,75 +892,6 @@ static void observations_go_on_their_own_topic(void **state)
 	assert_int_equal(answers(ANSWER_STORED, "v1"), 1);
 }
 
-/* ---- coming down ---- */
-
-static void what_a_nurse_does_reaches_the_source(void **state)
-{
-	(void)state;
-	come_up();
-	push_high("a1", 1);
-	run();
-	update(sent("/alert/", 0), NULL, STATE(ACCEPTED));
-	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
-	assert_string_equal(src.by[src.n - 1], "ana");
-	assert_int_equal(src.answer[src.n - 1].state, STATE(ACCEPTED));
-	update(sent("/alert/", 0), NULL, STATE(RESOLVED));
-	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 2);
-	update(sent("/alert/", 0), NULL, STATE(ACCEPTED));
-	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 2);   /* it is over */
-	update(sent("/alert/", 0), (const uint8_t[OPEN_KEY]){ 9 }, STATE(ACCEPTED));
-	assert_int_equal(answers(ANSWER_UPDATE, NULL), 2);   /* not ours */
-}
-
-static void also_after_a_restart_of_the_gateway(void **state)
-{
-	(void)state;
-	come_up();
-	push_high("a1", 1);
-	run();
-	pipeline_close(&g);
-	start();
-	port->push(port->ctx, (struct input *)&src, &(struct event){ 0 });   /* the input is there again */
-	come_up();
-	update(sent("/alert/", 0), NULL, STATE(ON_THE_WAY));
-	assert_int_equal(answers(ANSWER_UPDATE, "a1"), 1);
-}
-
-static void after_resolved_the_next_goes_out_at_once(void **state)
-{
-	(void)state;
-	come_up();
-	push_medium("a1", 1, PHASE(START));
-	run();
-	update(sent("/alert/", 0), NULL, STATE(RESOLVED));
-	push_medium("a2", 1, PHASE(START));
-	run();
-	assert_int_equal(sent_count("/alert/"), 2);
-}
-
-static void what_does_not_belong_is_ignored(void **state)
-{
-	static uint8_t junk[] = { 0xff, 0x00, 0x12 };
-	Pullcord__V1__StoredReceipt r = PULLCORD__V1__STORED_RECEIPT__INIT;
-	Pullcord__V1__AlertUpdate u = PULLCORD__V1__ALERT_UPDATE__INIT;
-	uint8_t k[OPEN_KEY] = { 0 };
-
-	(void)state;
-	come_up();
-	push_high("a1", 0);
-	run();
-	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT("mercy/unit/icu3/ack/nc-1"),
-					    .payload = span(junk, sizeof(junk)) });
-	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT("not a topic") });
-	run();
-	from_broker("mercy/unit/icu3/ack/nc-1", PULLCORD__V1__PARTY__PARTY_BROKER, "broker", &r.base);
-	u.alert = u.key = (ProtobufCBinaryData){ OPEN_KEY, k };
-	u.state = STATE(ACCEPTED);
-	from_broker("mercy/unit/icu3/ack/nc-2", PULLCORD__V1__PARTY__PARTY_USER, "ana", &u.base);
-	assert_int_equal(answers(ANSWER_UPDATE, NULL), 0);
-	assert_int_equal(pipeline_queued(g), 1);
-}
-
 static void it_says_goodbye(void **state)
 {
 	(void)state;
@@ -1038,10 +969,6 @@ int main(void)
 		WITH_HOUSE(a_place_names_the_unit),
 		WITH_HOUSE(each_gateway_has_keys_of_its_own),
 		WITH_HOUSE(observations_go_on_their_own_topic),
-		WITH_HOUSE(what_a_nurse_does_reaches_the_source),
-		WITH_HOUSE(also_after_a_restart_of_the_gateway),
-		WITH_HOUSE(after_resolved_the_next_goes_out_at_once),
-		WITH_HOUSE(what_does_not_belong_is_ignored),
 		WITH_HOUSE(it_says_goodbye),
 		WITH_HOUSE(without_a_broker_it_stops_at_once),
 		WITH_HOUSE(it_asks_to_be_run_when_something_is_due),
