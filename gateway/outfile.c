@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 #include "cur.h"
 #include "keyring.h"
 #include "store.h"
+#include "taken.h"
 #include "vault.h"
 
 #define TABLES "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys"
@@ -20,11 +20,10 @@ static const char *const tables[] = { TABLES, "yielded", "told", NULL };
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
 #define RECORD_VERSION 3
-#define SEEN_BYTES (ID_BYTES + 8)   /* id, order; before the latter was kept, the id alone */
 #define PLACE_BYTES 9               /* tier, sequence */
 
 struct counts {
-	int64_t messages, seen, aside;
+	int64_t messages, aside;
 };
 
 struct outfile {
@@ -35,13 +34,11 @@ struct outfile {
 	uint32_t most;
 	uint64_t next_seq;              /* as it was at opening */
 	uint32_t unreadable;            /* of what was held then */
-	uint64_t newest;                /* the same */
 
 	/* whoever commits */
 	struct counts have, change;
-	uint64_t next_seen;
-	atomic_uint_fast64_t forgotten; /* how often all it knew as seen has been forgotten */
 	uint8_t value[KEYRING_VALUE_MAX], clear[OUTBOX_RECORD_MAX];
+	struct taken taken;
 };
 
 /* ---- records ---- */
@@ -131,89 +128,6 @@ bool outfile_answers(enum err e)
 	return e == OK || e == ERR_NOT_FOUND || e == ERR_EXISTS || e == ERR_KEY || e == ERR_CORRUPT;
 }
 
-static bool seen_id(struct span value, struct id *out)
-{
-	if (value.n != ID_BYTES && value.n != SEEN_BYTES)
-		return false;
-	memcpy(out->b, value.p, ID_BYTES);
-	return true;
-}
-
-static uint64_t seen_order(struct span value)
-{
-	struct cur c = cur(span(value.p + (value.n == SEEN_BYTES ? ID_BYTES : 0), 8));
-
-	return cur_u64(&c);
-}
-
-static struct span seen_value(const struct op *op, uint8_t b[SEEN_BYTES])
-{
-	struct put value = put(b, SEEN_BYTES);
-
-	put_bytes(&value, span(op->id.b, ID_BYTES));
-	put_u64(&value, op->m.order ? op->m.order : id_order(&op->id));
-	return put_span(&value);
-}
-
-/* Its message was dropped for want of room; whoever repeats it brings it anew. */
-static bool has_yielded(struct txn *t, const struct id *id)
-{
-	struct span unused;
-
-	return txn_get(t, YIELDED, span(id->b, ID_BYTES), &unused) == OK;
-}
-
-/* One message may stand for many that were folded into it: so it is not their rows in SEEN that say it, but one of its
- * own, kept until all of theirs, which are older, are forgotten. */
-static enum err yielded_add(const struct outfile *f, struct txn *t, const struct id *id)
-{
-	const struct key64 no = key64(f->next_seen);
-
-	return txn_put(t, YIELDED, span(id->b, ID_BYTES), key64_span(&no));
-}
-
-static enum err yielded_forget(struct txn *t, uint64_t forgotten)
-{
-	struct span key, no;
-	struct id id;
-	enum err e;
-
-	while ((e = txn_seek(t, YIELDED, span(NULL, 0), &key, &no)) == OK && key64_value(no) <= forgotten + 1) {
-		if (key.n != ID_BYTES)
-			return ERR_CORRUPT;
-		memcpy(id.b, key.p, ID_BYTES);
-		TRY(txn_del(t, YIELDED, span(id.b, ID_BYTES)));
-	}
-	return e == ERR_NOT_FOUND ? OK : e;
-}
-
-static enum err seen_add(struct outfile *f, struct txn *t, struct op *op)
-{
-	struct key64 no = key64(f->next_seen);
-	uint8_t b[SEEN_BYTES];
-	struct span key = span(op->seen, OUTFILE_SEEN_KEY), value = seen_value(op, b), old, old_key;
-	enum err e = txn_get(t, SEEN, key, &old);
-	struct id was;
-
-	if (e == OK)
-		return seen_id(old, &was) && has_yielded(t, &was) ? txn_put(t, SEEN, key, value) : ERR_EXISTS;
-	if (e == ERR_NOT_FOUND)
-		e = txn_add(t, SEEN, key, value);
-	if (e != OK)
-		return e;
-	TRY(txn_append(t, SEEN_ORDER, key64_span(&no), key));
-	f->next_seen++;
-	f->change.seen++;
-	if (f->have.seen + f->change.seen <= f->most)
-		return OK;
-	TRY(txn_seek(t, SEEN_ORDER, span(NULL, 0), &old, &old_key));
-	memcpy(no.b, old.p, sizeof(no.b));
-	TRY(txn_del(t, SEEN, old_key));
-	f->change.seen--;
-	TRY(txn_del(t, SEEN_ORDER, key64_span(&no)));
-	return yielded_forget(t, key64_value(key64_span(&no)));
-}
-
 /* What the alert's answer needs to find its way back: the record without the envelope. */
 static enum err open_write(struct outfile *f, struct txn *t, const struct op *op)
 {
@@ -250,7 +164,7 @@ static enum err held_drop(struct outfile *f, struct txn *t, const struct id *id)
 
 static enum err do_put(struct outfile *f, struct txn *t, struct op *op)
 {
-	TRY(seen_add(f, t, op));
+	TRY(taken_add(&f->taken, t, op));
 	TRY(held_drop(f, t, &op->id));
 	TRY(queue_write(f, t, op, span(op->record, op->n)));
 	f->change.messages++;
@@ -261,7 +175,7 @@ static enum err do_hold(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct span key = span(op->id.b, ID_BYTES), value;
 
-	TRY(seen_add(f, t, op));
+	TRY(taken_add(&f->taken, t, op));
 	TRY(held_drop(f, t, &op->id));
 	TRY(value_seal(f, HELD, key, &op->id, span(op->record, op->n), &value));
 	TRY(txn_put(t, HELD, key, value));
@@ -372,7 +286,7 @@ static enum err do_evict(struct outfile *f, struct txn *t, struct op *op)
 		TRY(aside_evict(f, t, op, &at));
 	else
 		TRY(do_delivered(f, t, op));
-	return yielded_add(f, t, &op->id);
+	return taken_yield(&f->taken, t, op);
 }
 
 static enum err do_again(struct outfile *f, struct txn *t, struct op *op)
@@ -402,14 +316,10 @@ static bool is_probe(struct outfile *f, struct txn *t, const struct place *at)
 
 static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 {
-	struct span value, unused;
+	struct span unused;
 	struct place at;
 
-	TRY(txn_get(t, SEEN, span(op->seen, OUTFILE_SEEN_KEY), &value));
-	if (!seen_id(value, &op->id))
-		return ERR_CORRUPT;
-	if (has_yielded(t, &op->id))
-		return ERR_NOT_FOUND;
+	TRY(taken_id(&f->taken, t, op->seen, &op->id));
 	op->queued = txn_get(t, HELD, span(op->id.b, ID_BYTES), &unused) == OK;
 	if (where(t, &op->id, &at) != OK)
 		return OK;
@@ -456,7 +366,7 @@ static const struct {
 	[WORK_EVICT] = { do_evict, true, false },
 };
 
-enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end)
+static enum err commit(struct outfile *f, struct op *first, const struct op *end)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
 
@@ -469,11 +379,18 @@ enum err outfile_commit(struct outfile *f, struct op *first, const struct op *en
 		if (!outfile_answers(op->err))
 			return op->err;
 	}
-	TRY(txn_commit(&t));
+	return txn_commit(&t);
+}
+
+enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end)
+{
+	enum err e = commit(f, first, end);
+
+	taken_settle(&f->taken, first, end, e == OK);
+	if (e != OK)
+		return e;
 	f->have.messages += f->change.messages;
-	f->have.seen += f->change.seen;
 	f->have.aside += f->change.aside;
-	atomic_store(&f->forgotten, f->next_seen / f->most);
 	return OK;
 }
 
@@ -535,26 +452,6 @@ static enum err find_next_seq(struct txn *t, uint64_t *out)
 	return seq_past(t, ASIDE, out);
 }
 
-/* Of all messages that are not yet forgotten. */
-static enum err find_newest(struct txn *t, uint64_t *out)
-{
-	struct span key = span(NULL, 0), value;
-	uint8_t at[OUTFILE_SEEN_KEY];
-	enum err e;
-
-	while ((e = txn_after(t, SEEN, key, &key, &value)) == OK) {
-		struct id unused;
-
-		if (key.n != sizeof(at) || !seen_id(value, &unused))
-			return ERR_CORRUPT;
-		if (seen_order(value) > *out)
-			*out = seen_order(value);
-		memcpy(at, key.p, sizeof(at));
-		key = span(at, sizeof(at));
-	}
-	return e == ERR_NOT_FOUND ? OK : e;
-}
-
 /* What was held when the last run ended is due now. One that cannot be read stays where it is. */
 static enum err held_release(struct outfile *f, struct txn *t)
 {
@@ -584,18 +481,12 @@ static enum err held_release(struct outfile *f, struct txn *t)
 
 static enum err counts_load(struct outfile *f, struct txn *t)
 {
-	uint64_t queue, seen, aside;
-	struct span key, value;
-	enum err e = txn_last(t, SEEN_ORDER, &key, &value);
+	uint64_t queue, aside;
 
-	if (e != OK && e != ERR_NOT_FOUND)
-		return e;
-	f->next_seen = e == OK ? key64_value(key) + 1 : 1;
-	atomic_store(&f->forgotten, f->next_seen / f->most);
 	TRY(txn_count(t, QUEUE, &queue));
-	TRY(txn_count(t, SEEN, &seen));
 	TRY(txn_count(t, ASIDE, &aside));
-	f->have = (struct counts){ (int64_t)queue, (int64_t)seen, (int64_t)aside };
+	f->have.messages = (int64_t)queue;
+	f->have.aside = (int64_t)aside;
 	return OK;
 }
 
@@ -610,7 +501,7 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
-	TRY(find_newest(t, &f->newest));
+	TRY(taken_load(&f->taken, t));
 	TRY(held_release(f, t));
 	TRY(keys_prune(f, t));
 	TRY(counts_load(f, t));
@@ -772,7 +663,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
-uint64_t outfile_newest(const struct outfile *f) { return f->newest; }
+uint64_t outfile_newest(const struct outfile *f) { return f->taken.newest; }
 uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
@@ -791,7 +682,7 @@ void outfile_seen_key(const struct outfile *f, struct span source, struct span s
 /* When as many came as it remembers, names change: they must not outlive what makes a message the same. */
 void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_t name[ID_NAME])
 {
-	const struct key64 times = key64(atomic_load(&f->forgotten));
+	const struct key64 times = key64(atomic_load(&f->taken.kept) / f->most);
 	uint8_t hash[SHA256_BYTES];
 
 	HMAC256(hash, span(f->seen_key.key, AEAD_KEY_BYTES), SPAN_LIT("name"), key64_span(&times), span(key, OUTFILE_SEEN_KEY));
@@ -842,18 +733,7 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max)
 
 enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY])
 {
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct span at, value;
-	struct id id;
-
-	if (txn_begin_read(f->store, &t) != OK)
-		return SEEN_NEVER;
-	if (txn_get(t, SEEN, span(key, OUTFILE_SEEN_KEY), &value) == OK)
-		return seen_id(value, &id) && has_yielded(t, &id) ? SEEN_YIELDED : SEEN_SAME;
-	if (txn_seek(t, SEEN, span(key, OUTFILE_SEEN_ID), &at, &value) == OK && at.n == OUTFILE_SEEN_KEY &&
-	    memcmp(at.p, key, OUTFILE_SEEN_ID) == 0)
-		return SEEN_OTHER;
-	return SEEN_NEVER;
+	return taken_look(&f->taken, f->store, key);
 }
 
 static struct store_spec spec_of(size_t map_bytes, bool read_only)
@@ -877,8 +757,10 @@ static struct outfile *make(void)
 {
 	struct outfile *f = calloc(1, sizeof(*f));
 
-	if (f)
+	if (f) {
 		f->lock = -1;
+		f->taken = (struct taken){ .rows = SEEN_ORDER, .by_key = SEEN, .yielded = YIELDED };
+	}
 	return f;
 }
 
@@ -890,6 +772,7 @@ enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size
 	if (!f)
 		return ERR_FULL;
 	f->most = (uint32_t)(map_bytes / 1024);
+	TRY(taken_make(&f->taken, f->most));
 	TRY(store_check(path, &check));   /* before the lock, which its process would inherit and might hold after us */
 	TRY(lock(path, &f->lock));
 	TRY(store_open(path, &spec, &f->store));
@@ -964,6 +847,7 @@ void outfile_close(struct outfile **out)
 	crypt_wipe(f->clear, sizeof(f->clear));
 	store_close(&f->store);
 	fd_cleanup(&f->lock);
+	taken_drop(&f->taken);
 	free(f);
 	*out = NULL;
 }

@@ -70,7 +70,7 @@ static inline int drop(void **state)
 static inline struct outbox_message message(unsigned tier, unsigned n)
 {
 	static char text[2][32];
-	static uint8_t body[300];
+	static uint8_t body[600];
 
 	snprintf(text[0], sizeof(text[0]), "message %u", n);
 	snprintf(text[1], sizeof(text[1]), "id-%u", n);
