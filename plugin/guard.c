@@ -815,6 +815,7 @@ void guard_tick(struct guard *g)
 	if (!once_a_second)
 		return;
 	guard_login_tick(g, guard_mono_us() / 1000);
+	guard_bypass_tick(g, guard_mono_us());
 	tally_tick(g->tally, guard_mono_us());
 	tally_tick(g->arrivals, guard_mono_us());
 	digest_tick(g->digest, guard_mono_us());

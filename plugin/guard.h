@@ -92,6 +92,11 @@ struct guard {
 	struct id_maker ids;
 	struct memo_topics topics;
 	struct guard_counts count;
+	struct {                        /* who got past us, in the broker's log: the first at once, then once a minute how many */
+		uint64_t said;              /* of count.bypasses */
+		int64_t said_us;            /* monotonic; 0: never */
+		char client[WORD_BYTES_MAX + 1], address[64];   /* the last */
+	} bypass;
 	int64_t started_ms;             /* monotonic */
 	struct told {                   /* of metrics.h: what was said last, and where to */
 		char path[512];             /* "": no file */
@@ -192,6 +197,8 @@ void guard_ask(struct guard *g, const struct client *c, struct span payload, con
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
+/* Says who got past us, when it is time. */
+void guard_bypass_tick(struct guard *g, int64_t mono_us);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 
 /* Most deliveries are to a connection that logged in here, on a topic it was asked about before, and allowed: then this says

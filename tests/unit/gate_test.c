@@ -771,9 +771,61 @@ static void a_witness_speaks_for_itself_only(void **state)
 #define SUMS(f) cmocka_unit_test_setup_teardown(f, install_with_sums, uninstall)
 #define WITH_WITNESSES(f) cmocka_unit_test_setup_teardown(f, install_with_witnesses, uninstall)
 
+/* ---- who got past us ---- */
+
+static unsigned bypass_lines;
+static char bypass_last[256];
+
+static void count_bypasses(enum log_level level, const char *line)
+{
+	(void)level;
+	if (!strstr(line, "bypass"))
+		return;
+	bypass_lines++;
+	snprintf(bypass_last, sizeof(bypass_last), "%s", line);
+}
+
+static bool is_nobodys(const void *context)
+{
+	(void)context;
+	return true;
+}
+
+/* The log has a line a minute with their number, the record all of them. */
+static void who_gets_past_us_again_and_again_is_counted(void **state)
+{
+	struct client past = client_at(5, "nc-1", "nc-1");
+
+	(void)state;
+	g->host.is_certified = is_nobodys;
+	bypass_lines = 0;
+	log_to(count_bypasses);
+	for (unsigned i = 0; i < 1000; i++)
+		assert_int_equal(guard_receive(g, &past, "mercy/unit/icu3/ack/nc-1", &(struct publish){ 0 }), GATE_DENY);
+	g->second = 0;
+	guard_tick(g);
+	assert_int_equal(bypass_lines, 1);
+	assert_non_null(strstr(bypass_last, "client=nc-1"));
+	assert_non_null(strstr(bypass_last, "count=1"));
+	g->bypass.said_us -= 60000000;
+	g->second = 0;
+	guard_tick(g);
+	assert_int_equal(bypass_lines, 2);
+	assert_non_null(strstr(bypass_last, "count=999"));
+	g->bypass.said_us -= 60000000;
+	g->second = 0;
+	guard_tick(g);
+	assert_int_equal(bypass_lines, 2);
+	log_to(quiet);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(CONFIGURATION), "reached a topic without a login").events, 1000);
+	guard_start();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		TEST(who_gets_past_us_again_and_again_is_counted),
 		TEST(an_alert_goes_out_and_its_receipt_comes_back),
 		TEST(what_an_envelope_claims_must_be_proved),
 		TEST(what_was_proved_of_a_sender_is_asked_anew_with_its_account),
