@@ -3,6 +3,7 @@
  *
  *     login.c   who is this?                    guard_login(), guard_logoff()
  *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
+ *     extras.c  what travels beside a payload   guard_extras()
  *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed
  *     desk.c    administration                  guard_control()
  *     asks.c    reading back what was kept      guard_ask()
@@ -197,6 +198,18 @@ void guard_ask(struct guard *g, const struct client *c, struct span payload, con
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);
 enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char *filter);
+/* What a message carries beside its payload (MQTT 5 §3.3.2.3), when that is anything. */
+#define EXTRAS_USERS_MAX 32
+struct extras {
+	const char *response;       /* NULL: none */
+	size_t users;               /* user properties; counting may end beyond EXTRAS_USERS_MAX */
+	size_t bytes, payload;      /* of user properties, correlation data and content type; of the payload */
+};
+/* The response topic goes with the correlation data, which is of no use without it. */
+enum { EXTRA_RESPONSE = 1, EXTRA_USERS = 2, EXTRA_ALL = 4 };
+/* Asked after guard_publish() let the message through: it goes on, alerts above all, and what it may not carry is taken off it
+ * and on record. Answers what that is, or'ed; 0: nothing. */
+unsigned guard_extras(struct guard *g, const struct client *c, const char *topic, const struct extras *x);
 /* Says who got past us, when it is time. */
 void guard_bypass_tick(struct guard *g, int64_t mono_us);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);

@@ -137,6 +137,106 @@ static int on_acl_check(int event, void *event_data, void *data)
 	return answer(data, ed);
 }
 
+/* ---- what travels beside a payload ---- */
+
+/* `response`: the caller's to free. */
+static struct extras extras_of(const mosquitto_property *from, char **response)
+{
+	struct extras x = { .users = 0 };
+
+	for (const mosquitto_property *p = from; p && x.users <= EXTRAS_USERS_MAX; p = mosquitto_property_next(p)) {
+		int id = mosquitto_property_identifier(p);
+		char *name = NULL, *value = NULL;
+		void *data = NULL;
+		uint16_t n = 0;
+
+		if (id == MQTT_PROP_RESPONSE_TOPIC && !*response)
+			(void)mosquitto_property_read_string(p, id, response, false);
+		else if (id == MQTT_PROP_CONTENT_TYPE)
+			(void)mosquitto_property_read_string(p, id, &value, false);
+		else if (id == MQTT_PROP_CORRELATION_DATA)
+			(void)mosquitto_property_read_binary(p, id, &data, &n, false);
+		else if (id == MQTT_PROP_USER_PROPERTY)
+			(void)mosquitto_property_read_string_pair(p, id, &name, &value, false);
+		x.users += id == MQTT_PROP_USER_PROPERTY;
+		x.bytes += n + (name ? strlen(name) : 0) + (value ? strlen(value) : 0);
+		mosquitto_free(name);
+		mosquitto_free(value);
+		mosquitto_free(data);
+	}
+	x.response = *response;
+	return x;
+}
+
+/* One property more for a list; false: there is no memory. */
+static bool keep_property(mosquitto_property **to, const mosquitto_property *p)
+{
+	const int id = mosquitto_property_identifier(p);
+	char *name = NULL, *value = NULL;
+	void *data = NULL;
+	uint16_t n = 0;
+	uint8_t byte;
+	int rc = MOSQ_ERR_NOMEM;
+
+	if (id == MQTT_PROP_USER_PROPERTY && mosquitto_property_read_string_pair(p, id, &name, &value, false))
+		rc = mosquitto_property_add_string_pair(to, id, name, value);
+	else if (id == MQTT_PROP_CORRELATION_DATA && mosquitto_property_read_binary(p, id, &data, &n, false))
+		rc = mosquitto_property_add_binary(to, id, data, n);
+	else if (id == MQTT_PROP_PAYLOAD_FORMAT_INDICATOR && mosquitto_property_read_byte(p, id, &byte, false))
+		rc = mosquitto_property_add_byte(to, id, byte);
+	else if (mosquitto_property_read_string(p, id, &value, false))
+		rc = mosquitto_property_add_string(to, id, value);
+	mosquitto_free(name);
+	mosquitto_free(value);
+	mosquitto_free(data);
+	return rc == MOSQ_ERR_SUCCESS;
+}
+
+static bool goes_off(unsigned off, int id)
+{
+	return off & EXTRA_ALL || (off & EXTRA_USERS && id == MQTT_PROP_USER_PROPERTY) ||
+	       (off & EXTRA_RESPONSE && (id == MQTT_PROP_RESPONSE_TOPIC || id == MQTT_PROP_CORRELATION_DATA));
+}
+
+/* Without memory all of them go: the message is worth more. */
+static void take_off(mosquitto_property **from, unsigned off)
+{
+	mosquitto_property *kept = NULL;
+
+	for (const mosquitto_property *p = *from; p; p = mosquitto_property_next(p))
+		if (!goes_off(off, mosquitto_property_identifier(p)) && !keep_property(&kept, p)) {
+			mosquitto_property_free_all(&kept);
+			break;
+		}
+	mosquitto_property_free_all(from);
+	*from = kept;
+}
+
+static __attribute__((noinline)) void look_at_extras(struct guard *g, struct mosquitto_evt_message *ed)
+{
+	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
+	char *response = NULL;
+	struct extras x = extras_of(ed->properties, &response);
+	unsigned off;
+
+	x.payload = ed->payloadlen;
+	off = guard_extras(g, &c, ed->topic, &x);
+	if (off)
+		take_off(&ed->properties, off);
+	mosquitto_free(response);
+}
+
+/* The broker asks so of each message it is about to pass on, but for wills, and for those to $CONTROL. */
+static int on_message(int event, void *event_data, void *data)
+{
+	struct mosquitto_evt_message *ed = event_data;
+
+	(void)event;
+	if (ed->properties)
+		look_at_extras(data, ed);
+	return MOSQ_ERR_SUCCESS;
+}
+
 /* Always 0: anything else ends the connection; what is wrong is said in the response. */
 static int on_control(int event, void *event_data, void *data)
 {
@@ -223,6 +323,7 @@ static int on_reload(int event, void *event_data, void *data)
 static const struct { int event; MOSQ_FUNC_generic_callback call; const char *topic; bool optional; } callbacks[] = {
 	{ MOSQ_EVT_BASIC_AUTH, on_basic_auth, NULL, false },
 	{ MOSQ_EVT_ACL_CHECK, on_acl_check, NULL, false },
+	{ MOSQ_EVT_MESSAGE, on_message, NULL, false },
 	{ MOSQ_EVT_CONTROL, on_control, CONTROL_TOPIC, false },
 	{ MOSQ_EVT_CONTROL, on_ask, READBACK_TOPIC, false },
 	{ MOSQ_EVT_DISCONNECT, on_disconnect, NULL, false },

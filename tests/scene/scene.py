@@ -436,6 +436,24 @@ def _(stage, who, kind, party, sender, tenant, topic, outcome):
     expect(f"{who} publishes on {topic}", outcome, got, text)
 
 
+@step("{who} retains {kind} of {party} {sender} on {topic} with {count} properties for {response} -> {outcome}")
+def _(stage, who, kind, party, sender, topic, count, response, outcome):
+    """User properties, and a response topic with correlation data."""
+    more = ["-D", "PUBLISH", "response-topic", response, "-D", "PUBLISH", "correlation-data", "mark",
+            "-D", "PUBLISH", "content-type", "application/x-protobuf"]
+    for i in range(int(count)):
+        more += ["-D", "PUBLISH", "user-property", f"n{i}", "v"]
+    got, text = publish(stage, who, topic, forged(stage, kind, sender, party=party), "-r", *more)
+    expect(f"{who} publishes on {topic}", outcome, got, text)
+
+
+@step("{who} reads beside {filter}: {what...}")
+def _(stage, who, filter, what):
+    """Content type, response topic, correlation data and user properties of what is retained there."""
+    done = stock(stage, "mosquitto_sub", who, "-t", filter, "-q", "1", "-C", "1", "-W", str(int(patience(0))), "-F", "%C|%R|%D|%P")
+    expect(f"beside what is retained under {filter}", what, done.stdout.strip(), done.stderr)
+
+
 @step("{who} publishes text on {topic} -> {outcome}")
 def _(stage, who, topic, outcome):
     got, text = publish(stage, who, topic, b"this is no envelope")
