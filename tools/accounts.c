@@ -513,8 +513,10 @@ int accounts_list(const struct accounts *kind, int argc, char **argv)
 /* ---- commands on one account ------------------------------------------------------------------------------------- */
 
 /* Everything a command on one account works with. */
+struct deed;
 struct work {
 	const struct accounts *kind;
+	const struct deed *deed;
 	const struct opt_page *page;
 	const struct holding *holding;
 	const char *until, *reason, *tenant;
@@ -531,7 +533,14 @@ struct deed {
 	bool holding, show, terms;      /* takes --role, --unit, --attr; --json and writes nothing; --reason */
 	int (*run)(struct work *w);
 	const char *command;            /* of the running broker; NULL: it depends (ask_holding(), show_broker()) */
+	const char *done;               /* what is said then, after the account's name */
+	bool ends;                      /* nobody who did it to themselves could undo it */
 };
+
+static const char *done_text(const struct work *w)
+{
+	return w->until ? "holds it from now on, until then" : w->deed->done;
+}
 
 static void work_end(struct work *w)
 {
@@ -582,7 +591,7 @@ static int do_grant(struct work *w)
 	if (code != CMD_DONE)
 		return code;
 	set_terms(w);
-	code = save(w, w->until ? "holds it from now on, until then" : "holds it from now on");
+	code = save(w, done_text(w));
 	if (code == CMD_DONE)
 		accounts_note_unasked(&w->in, &w->draft.account);
 	return code;
@@ -592,7 +601,7 @@ static int do_revoke(struct work *w)
 {
 	int code = draft_drop(&w->draft, w->page, w->holding);
 
-	return code == CMD_DONE ? save(w, "does not hold it any more") : code;
+	return code == CMD_DONE ? save(w, w->deed->done) : code;
 }
 
 static bool may_move(const struct work *w, unsigned from)
@@ -628,7 +637,7 @@ static int move(struct work *w, enum account_state to, unsigned from, const char
 static int do_suspend(struct work *w)
 {
 	return move(w, ACCOUNT_SUSPENDED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED),
-		    "is suspended: it may do nothing, and is cut off");
+		    w->deed->done);
 }
 
 static int do_resume(struct work *w)
@@ -642,7 +651,7 @@ static int do_resume(struct work *w)
 static int do_unlock(struct work *w)
 {
 	w->draft.account.unlocked_us = accounts_now_us();
-	return save(w, "is not locked out any more");
+	return save(w, w->deed->done);
 }
 
 static int do_quarantine(struct work *w)
@@ -654,13 +663,13 @@ static int do_quarantine(struct work *w)
 
 static int do_release(struct work *w)
 {
-	return move(w, ACCOUNT_ACTIVE, FROM(QUARANTINED), "is active again");
+	return move(w, ACCOUNT_ACTIVE, FROM(QUARANTINED), w->deed->done);
 }
 
 static int do_wipe(struct work *w)
 {
 	memset(w->draft.account.password, 0, sizeof(w->draft.account.password));
-	return move(w, ACCOUNT_WIPED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), "is wiped, for good");
+	return move(w, ACCOUNT_WIPED, FROM(ACTIVE) | FROM(SUSPENDED) | FROM(QUARANTINED), w->deed->done);
 }
 
 static int do_remove(struct work *w)
@@ -670,44 +679,46 @@ static int do_remove(struct work *w)
 
 	if (e != OK)
 		return report_fail(e, "remove %.*s", SPAN_FMT(id));
-	return say_done(w, id, "is removed; what it did stays in the record");
+	return say_done(w, id, w->deed->done);
 }
 
 static const struct deed deed_show = {
-	"show", "Shows what an account holds.", "", false, true, false, do_show, NULL,
+	"show", "Shows what an account holds.", "", false, true, false, do_show, NULL, NULL, false,
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",
-	" --unit icu3", true, false, true, do_grant, NULL,
+	" --unit icu3", true, false, true, do_grant, NULL, "holds it from now on", false,
 };
 static const struct deed deed_revoke = {
 	"revoke", "Takes roles and attributes from an account. A running broker decides by what is left at once, also "
-	"for subscriptions that stand.", " --unit icu3", true, false, false, do_revoke, NULL,
+	"for subscriptions that stand.", " --unit icu3", true, false, false, do_revoke, NULL, "does not hold it any more", false,
 };
 static const struct deed deed_suspend = {
 	"suspend", "Suspends an account: it keeps what it holds but may do nothing, and its connections are cut.", "",
-	false, false, true, do_suspend, "suspend",
+	false, false, true, do_suspend, "suspend", "is suspended: it may do nothing, and is cut off", true,
 };
 static const struct deed deed_resume = {
-	"resume", "Ends a suspension: the account is active again, or in quarantine if it was so before.", "", false, false, true, do_resume, "resume",
+	"resume", "Ends a suspension: the account is active again, or in quarantine if it was so before.", "", false, false, true, do_resume,
+	"resume", "is active again, or in quarantine if it was so before", false,
 };
 static const struct deed deed_unlock = {
 	"unlock", "Forgives a person the wrong passwords tried in their name: they may log in again at once, from everywhere "
-	"but an address that is locked out itself.", "", false, false, true, do_unlock, "unlock",
+	"but an address that is locked out itself.", "", false, false, true, do_unlock, "unlock", "is not locked out any more", false,
 };
 static const struct deed deed_quarantine = {
 	"quarantine", "Puts an account in quarantine: until released it may do what the policy says under "
 	"`quarantine`, and nothing else. What is suspended stays so, and will be in quarantine once it is resumed.", "", false, false, true, do_quarantine, "quarantine",
+	"is in quarantine, or will be once it is resumed", true,
 };
 static const struct deed deed_release = {
-	"release", "Ends the quarantine of an account.", "", false, false, true, do_release, "release",
+	"release", "Ends the quarantine of an account.", "", false, false, true, do_release, "release", "is active again", false,
 };
 static const struct deed deed_wipe = {
-	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe",
+	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe", "is wiped, for good", true,
 };
 static const struct deed deed_remove = {
 	"remove", "Removes an account. Its client ids stay bound to its name for good.", "", false, false, false, do_remove,
-	"delete",
+	"delete", "is removed; what it did stays in the record", true,
 };
 
 static int on_account(struct work *w, const struct deed *deed, const char *where, const char *id)
@@ -802,16 +813,29 @@ static int show_broker(const struct work *w, struct live *live, const char *wher
 	return code;
 }
 
+static void hear_deed(void *ctx, const struct answer *a)
+{
+	bool *failed = ctx;
+
+	if (!a->error[0])
+		return;
+	*failed = true;
+	report_error("%s", a->error);
+}
+
 static int on_broker(struct work *w, const struct deed *deed, struct live *live, const char *where, const char *id)
 {
 	CLEANUP(reply_close) struct reply *r = reply_open();
 	CLEANUP(free_cleanup) char *request = NULL;
 	int code = deed->holding ? check_words(w->page, w->holding) : CMD_DONE;
+	bool failed = false;
 
 	if (code != CMD_DONE)
 		return code;
 	if (deed->show)
 		return show_broker(w, live, where, id);
+	if (deed->ends && live->login.user && strcmp(live->login.user, id) == 0)
+		return opt_wrong(w->page, "%s would shut themselves out: that is for another administrator, or for root, without --live", id);
 	if (r) {
 		reply_array(r, "commands");
 		if (deed->command)
@@ -825,7 +849,9 @@ static int on_broker(struct work *w, const struct deed *deed, struct live *live,
 		return report_fail(ERR_FULL, "write the request");
 	code = live_open(live, w->page, where);
 	if (code == CMD_DONE)
-		code = live_ask(live, request, NULL) == CMD_DONE ? CMD_DONE : live->gone ? CMD_GONE : CMD_NO;
+		code = live_send(live, request, hear_deed, &failed);
+	if (code == CMD_DONE)
+		code = !failed ? say_done(w, span_str(id), done_text(w)) : live->gone ? CMD_GONE : CMD_NO;
 	live_close(live);
 	return code;
 }
@@ -878,6 +904,7 @@ static int run_deed(const struct accounts *kind, const struct deed *deed, int ar
 	if (code != OPT_RUN)
 		return code;
 	report_json(json);
+	w.deed = deed;
 	w.page = &page;
 	w.holding = &holding;
 	w.tenant = live.login.tenant;
