@@ -681,6 +681,35 @@ static bool check_inputs(const struct daemon *d)
 	return good;
 }
 
+/* What it writes beside the outbox would fail under way, and orders be obeyed no more. Where the settings name no place, systemd
+ * makes it at the start. */
+static bool check_folders(const struct daemon *d)
+{
+	struct conf usual;
+	const struct { const char *setting, *path, *usual; bool used; } all[] = {
+		{ "[gateway] outbox", d->conf.gateway_outbox, usual.gateway_outbox, true },
+		{ "[health] status", d->conf.health_status, usual.health_status, d->conf.health_status[0] },
+		{ "[health] metrics", d->conf.health_metrics, usual.health_metrics, d->conf.health_metrics[0] },
+		{ "[witness] folder", d->conf.witness_folder, usual.witness_folder, d->conf.witness_vkey[0] },
+		{ "[orders] folder", d->conf.orders_folder, usual.orders_folder, d->conf.orders_officers[0] },
+	};
+	bool good = true;
+
+	conf_init(&usual);
+	for (size_t i = 0; i < countof(all); i++) {
+		const char *slash = strrchr(all[i].path, '/');
+		char above[CONF_TEXT];
+
+		snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - all[i].path) + 1 : 1, slash ? all[i].path : ".");
+		if (!all[i].used || strcmp(all[i].path, all[i].usual) == 0 || access(above, F_OK) == 0)
+			continue;
+		complain("%s: %s: cannot use %s: %s: its folder must be made first", d->conf_path, all[i].setting, all[i].path,
+			 strerror(errno));
+		good = false;
+	}
+	return good;
+}
+
 /* What the broker refused, for a person. */
 static int list_aside(struct daemon *d, bool json)
 {
@@ -727,7 +756,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) || !check_units(d))
+		if (!check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) || !check_units(d) || !check_folders(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

@@ -1,6 +1,7 @@
 """Steps of officers who order a device about, of whoever forges that, and of certificates put on a device."""
 import base64
 import json
+import re
 import time
 
 import wire
@@ -215,6 +216,17 @@ def _(stage, device):
     left = [str(p) for p in (gateway.home / "outbox.key", gateway.home / "outbox.mdb", stage.house.folder(device) / "device.key")
             if p.exists()]
     expect("what is left of them", [], left)
+
+
+@step("gateway {device} is checked with {setting} in {folder} -> {outcome...}")
+def _(stage, device, setting, folder, outcome):
+    """One that has run; each file or folder of its settings that ends in the setting's name is sought elsewhere."""
+    gateway = stage.gateways[device]
+    other = gateway.home / "other.ini"
+    other.write_text(re.sub(rf"^({setting} *=).*/", rf"\1 {folder}/", gateway.ini.read_text(), flags=re.M))
+    done = stage.house.run([stage.house.build / "pullcord-gateway", "--config", other, "--check"])
+    if outcome not in done.stdout + done.stderr:
+        raise Trouble(f"--check did not say {outcome!r}:\n{done.stdout}{done.stderr}")
 
 
 @step("gateway {device} start again -> wiped")
