@@ -34,6 +34,7 @@ int audit_replaced(const char *path);
 
 /* Where the index of a record lies: beside it, record.mdb gives record.idx; `given` NULL or what an option says. */
 struct install_path audit_index_path(const struct source *s, const char *given);
+#define AUDIT_INDEX_RULE OPT_NOT_WITH("index", "no-index")
 #define AUDIT_INDEX_OPTS(path, none)                                                                                   \
 	OPT_TEXT("index", "FILE", (path), "the index of the record (default: record.idx beside it)"),                 \
 	OPT_FLAG("no-index", (none), "read the whole record instead, which takes longer and misses nothing")

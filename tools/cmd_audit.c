@@ -93,6 +93,7 @@ static int audit_tail(int argc, char **argv)
 		OPT_FLAG("follow", &follow, "go on as events are recorded"),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit tail",
 		.text = "Shows the newest entries of the record: when, who, what, on which topic, what came of it and why.\n"
@@ -101,7 +102,7 @@ static int audit_tail(int argc, char **argv)
 			"it, and the first and last message). "
 			"A gap says how many events could not be written down, and when.",
 		.example = "pullcord audit tail --last 50\npullcord audit tail --follow --json",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 
@@ -296,6 +297,7 @@ static int audit_verify(int argc, char **argv)
 		OPT_TEXT("line", "KEYFILE", &line, "initial key of the forward-secure line, from where it is kept"),
 		OPT_FLAG("json", &json, "one JSON object"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit verify",
 		.text = "Recomputes the record from its first entry and compares it with everything that was signed. Names the "
@@ -310,7 +312,7 @@ static int audit_verify(int argc, char **argv)
 		.example = "pullcord audit verify\n"
 			   "pullcord audit verify --line /media/auditor/line.key\n"
 			   "pullcord audit verify --record copy.mdb --vkey record.vkey --sizes record.sizes",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 

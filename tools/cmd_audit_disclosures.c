@@ -243,6 +243,7 @@ int audit_disclosures(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, AUDIT_INDEX_RULE };
 	const struct opt_page page = {
 		.command = "audit disclosures",
 		.text = "Accounts for what was disclosed about a patient (45 CFR 164.528): everyone to whom the broker handed a message that "
@@ -255,7 +256,7 @@ int audit_disclosures(int argc, char **argv)
 			"accounting.",
 		.example = "pullcord audit disclosures --patient MRN-4711 --from 2026-01-01 --to 2027-01-01\n"
 			   "pullcord audit disclosures --patient MRN-4711 --csv > MRN-4711.csv",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 

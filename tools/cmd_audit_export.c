@@ -230,6 +230,7 @@ int audit_export(int argc, char **argv)
 		AUDIT_INDEX_OPTS(&index, &no_index),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, AUDIT_INDEX_RULE };
 	const struct opt_page page = {
 		.command = "audit export",
 		.text = "Writes events of the record in the form of another program, one a line.\n"
@@ -241,7 +242,7 @@ int audit_export(int argc, char **argv)
 			"What is exported is as secret as the record. It is a copy: the evidence is the record itself.",
 		.example = "pullcord audit export --format fhir --from 2026-11-01 --to 2026-12-01 --out november.ndjson\n"
 			   "pullcord audit export --format csv --user ana --outcome denied",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 

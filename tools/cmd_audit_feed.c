@@ -318,6 +318,7 @@ int audit_feed(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "one JSON object for each change of the connection"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit feed",
 		.text = "Sends the record to an audit repository (IHE ATNA) as it grows: DICOM audit messages over syslog and TLS "
@@ -327,7 +328,7 @@ int audit_feed(int argc, char **argv)
 			"(chain-seq), by which the repository folds what came twice, and pullcord audit reconcile finds what is missing.",
 		.example = "pullcord audit feed --to arr.mercy.example:6514 --cafile arr-ca.crt --cert feed.crt --cert-key feed.key "
 			   "--state /var/lib/pullcord/feed",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 
 	code = opt_read(&page, argc, argv, NULL);
@@ -521,6 +522,7 @@ int audit_reconcile(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "JSON: an object for each range that is missing, then the sums"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit reconcile",
 		.operands = "FILE...",
@@ -531,7 +533,7 @@ int audit_reconcile(int argc, char **argv)
 			"Only messages of this record are looked at, by the index they say (chain-seq); an event that is several "
 			"messages is missing as long as one of them is.",
 		.example = "pullcord audit reconcile /var/log/arr.raw --from 2026-11-01",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, &file);
 

@@ -71,6 +71,7 @@ int audit_prove(int argc, char **argv)
 		OPT_TEXT("out", "FILE", &out, "a new file (default: standard output)"),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit prove",
 		.operands = "INDEX",
@@ -79,7 +80,7 @@ int audit_prove(int argc, char **argv)
 		.text = "Writes a proof that an entry is in the record as it was signed: the entry as it is sealed, the hashes that "
 			"lead to the root, and the signed checkpoint. A C2SP tlog-proof; it says nothing of what the entry says.",
 		.example = "pullcord audit prove 4711 --out 4711.tlog-proof",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, &word);
 	uint64_t index;
@@ -132,6 +133,7 @@ int audit_disclose(int argc, char **argv)
 		OPT_NEED("out", "FILE", &out, "a new file, readable by its owner only"),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit disclose",
 		.operands = "INDEX",
@@ -141,7 +143,7 @@ int audit_disclose(int argc, char **argv)
 			"pullcord audit check-proof --open shows what it says, without the root key.\n"
 			"Whoever has the file can read the entry. Send it over a channel you trust.",
 		.example = "pullcord audit disclose 4711 --out 4711.disclosed",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, &word);
 	uint64_t index;

@@ -62,6 +62,7 @@ int audit_search(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, AUDIT_INDEX_RULE };
 	const struct opt_page page = {
 		.command = "audit search",
 		.text = "Shows the events of the record that are all of what is said: by whom, about whom, on which topic, when.\n"
@@ -71,7 +72,7 @@ int audit_search(int argc, char **argv)
 		.example = "pullcord audit search --user ana --from 2026-11-23\n"
 			   "pullcord audit search --patient MRN-4711 --event deliver --json\n"
 			   "pullcord audit search --outcome denied --topic 'mercy/unit/icu3/#' --count",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 
@@ -128,6 +129,7 @@ int audit_show(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key), OPT_WITNESSES(&s.witnesses),
 		OPT_FLAG("json", &json, "one JSON object an entry"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit show",
 		.operands = "INDEX...|checkpoint",
@@ -137,7 +139,7 @@ int audit_show(int argc, char **argv)
 			"checkpoint: the newest that was signed, and how far each witness has cosigned; needs no key, and believes the "
 			"record's own signature: audit verify checks it.",
 		.example = "pullcord audit show 4711\npullcord audit show checkpoint",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, &list);
 

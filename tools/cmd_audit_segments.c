@@ -85,13 +85,14 @@ int audit_segments(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
+	const struct opt_rule rule[] = { OPT_RECORD_RULE };
 	const struct opt_page page = {
 		.command = "audit segments",
 		.text = "Lists the segments of the record: what has one key, and is kept, held and erased together. Needs no root key.\n"
 			"first and last are entries; of several retentions the segments lie side by side. until says from when on a closed "
 			"one may be erased, unless it is held.",
 		.example = "pullcord audit segments --expired --json",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 

@@ -353,6 +353,10 @@ int audit_witness(int argc, char **argv)
 		OPT_FLAG("newest", &o.newest, "it is the newest there is: a smaller one than before shows that the record was set back"),
 		OPT_FLAG("json", &json, "one JSON object for each checkpoint"),
 	};
+	const struct opt_rule rule[] = {
+		OPT_WITH("host", "device"), OPT_WITH("port", "device"), OPT_WITH("cafile", "device"),
+		OPT_WITH("tenant", "device"), OPT_WITH("every", "device"), OPT_WITH("once", "device"),
+	};
 	const struct opt_page page = {
 		.command = "audit witness",
 		.text = "Vouches for the record from a machine that those who run the broker have no hand in: is the checkpoint signed, and is "
@@ -364,7 +368,7 @@ int audit_witness(int argc, char **argv)
 		.example = "pullcord audit witness --state w1 --vkey record.vkey --device auditor-w1 --host broker.mercy.example\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --name auditor.example/w1 --tiles exported\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --body - --json <request",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
 

@@ -335,6 +335,8 @@ static int read_what(struct history *h, const struct opt_page *page)
 		return opt_wrong(page, "--id is the 32 hex digits of a message's id, not \"%s\"", h->id);
 	if (!h->id && !h->unit.n && !h->channel.n && !h->patient.n && !h->filter.n)
 		return opt_wrong(page, "of what? give --unit, --channel, --patient, --filter, or the --id of one message");
+	if (h->id && !h->unit.n && !h->channel.n && !h->patient.n && !h->filter.n && (h->from || h->until || h->oldest))
+		return opt_wrong(page, "--id alone is one message: --from, --until and --oldest go with --unit and the like");
 	return check_topics(h, page) == CMD_DONE ? read_times(h, page) : CMD_USAGE;
 }
 

@@ -137,8 +137,8 @@ static int set_value(const struct opt_page *page, const struct opt *o, const cha
 	return OPT_RUN;
 }
 
-/* `arg` is what follows the two dashes; takes the next argument as value where one is wanted. */
-static int set_option(const struct opt_page *page, const char *arg, int argc, char **argv, int *i)
+/* `arg` is what follows the two dashes; takes the next argument as value where one is wanted. *given: a bit for each option. */
+static int set_option(const struct opt_page *page, const char *arg, int argc, char **argv, int *i, uint64_t *given)
 {
 	const char *equals = strchr(arg, '=');
 	struct span name = equals ? span(arg, (size_t)(equals - arg)) : span_str(arg);
@@ -150,6 +150,8 @@ static int set_option(const struct opt_page *page, const char *arg, int argc, ch
 		snprintf(word, sizeof(word), "%.*s", SPAN_FMT(name));
 		return unknown_option(page, word);
 	}
+	must(page->opts <= 64);
+	*given |= UINT64_C(1) << (o - page->opt);
 	if (o->flag) {
 		if (equals)
 			return opt_wrong(page, "--%s takes no value", o->name);
@@ -166,6 +168,26 @@ static int set_option(const struct opt_page *page, const char *arg, int argc, ch
 static bool was_given(const struct opt *o)
 {
 	return o->word ? *o->word != NULL : o->list ? o->list->n > 0 : true;
+}
+
+static bool is_given(const struct opt_page *page, const char *name, uint64_t given)
+{
+	const struct opt *o = find(page, span_str(name));
+
+	must(o);
+	return given >> (o - page->opt) & 1;
+}
+
+static int check_rules(const struct opt_page *page, uint64_t given)
+{
+	for (size_t i = 0; i < page->rules; i++) {
+		const struct opt_rule *r = &page->rule[i];
+
+		if (is_given(page, r->name, given) && is_given(page, r->other, given) == r->not_with)
+			return r->not_with ? opt_wrong(page, "--%s and --%s: one of them", r->name, r->other)
+					   : opt_wrong(page, "--%s goes with --%s", r->name, r->other);
+	}
+	return OPT_RUN;
 }
 
 static int check_complete(const struct opt_page *page, const struct opt_list *operand)
@@ -188,6 +210,7 @@ int opt_read(const struct opt_page *page, int argc, char **argv, struct opt_list
 	struct opt_list none = { 0 };
 	bool options = true;
 	enum page_shape shape;
+	uint64_t given = 0;
 
 	if (!operand)
 		operand = &none;
@@ -202,7 +225,7 @@ int opt_read(const struct opt_page *page, int argc, char **argv, struct opt_list
 		if (options && page_shape_of(arg, &shape))
 			return page_show(page, shape);
 		if (options && strncmp(arg, "--", 2) == 0)
-			code = set_option(page, arg + 2, argc, argv, &i);
+			code = set_option(page, arg + 2, argc, argv, &i, &given);
 		else if (options && arg[0] == '-' && arg[1] != '\0')
 			code = opt_wrong(page, "options have two dashes and a word, not \"%s\"", arg);
 		else
@@ -210,7 +233,7 @@ int opt_read(const struct opt_page *page, int argc, char **argv, struct opt_list
 		if (code != OPT_RUN)
 			return code;
 	}
-	return check_complete(page, operand);
+	return check_rules(page, given) == OPT_RUN ? check_complete(page, operand) : CMD_USAGE;
 }
 
 /* ---- commands of commands ---------------------------------------------------------------------------------------- */

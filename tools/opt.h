@@ -46,6 +46,14 @@ struct opt {
 #define OPT_NUMBER(n, v, out, lo, hi, t) \
 	{ .name = (n), .value = (v), .text = (t), .number = (out), .min = (lo), .max = (hi) }
 
+/* `name` is only heeded beside `other`, or (not_with) says what `other` says otherwise. */
+struct opt_rule {
+	const char *name, *other;
+	bool not_with;
+};
+#define OPT_WITH(n, o) { (n), (o), false }
+#define OPT_NOT_WITH(n, o) { (n), (o), true }
+
 struct opt_page {
 	const char *command;            /* "device enroll" */
 	const char *operands;           /* "ID", "[TOPIC...]"; NULL: none */
@@ -54,8 +62,11 @@ struct opt_page {
 	const char *example;            /* command lines, one a line */
 	const struct opt *opt;
 	size_t opts;
+	const struct opt_rule *rule;    /* what would go unheeded is refused */
+	size_t rules;
 };
 #define OPTS(array) .opt = (array), .opts = countof(array)
+#define OPT_RULES(array) .rule = (array), .rules = countof(array)
 
 /* Reads argv[1..]. OPT_RUN: go on. CMD_DONE: help was asked for and given. CMD_USAGE: the mistake was said. */
 int opt_read(const struct opt_page *page, int argc, char **argv, struct opt_list *operand) MUST_USE;

@@ -18,6 +18,13 @@ static void a_time_that_ends_before_it_begins_is_no_empty_answer(void **state)
 	assert_says(cmd_history, CMD_USAGE, "--from is 2026-11-23T07:00:00Z", ASK, "--unit", "icu3", "--from", "2026-02-30");
 }
 
+static void one_message_is_not_narrowed(void **state)
+{
+	(void)state;
+	assert_says(cmd_history, CMD_USAGE, "--id alone is one message", ASK, "--id", "00112233445566778899aabbccddeeff", "--from", "2026-11-30");
+	assert_says(cmd_history, CMD_USAGE, "--id alone is one message", ASK, "--id", "00112233445566778899aabbccddeeff", "--oldest");
+}
+
 static void a_name_is_told_from_a_number(void **state)
 {
 	(void)state;
@@ -32,6 +39,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_time_that_ends_before_it_begins_is_no_empty_answer),
+		cmocka_unit_test(one_message_is_not_narrowed),
 		cmocka_unit_test(a_name_is_told_from_a_number),
 	};
 

@@ -209,6 +209,48 @@ static void verbs_are_found_and_missed_by_name(void **state)
 	complained = NULL;
 }
 
+/* An option that nobody would heed is a mistake. */
+static void what_would_go_unheeded_is_refused(void **state)
+{
+	static const struct { const char *word[5]; int code; const char *said; } row[] = {
+		{ { "try" }, OPT_RUN, NULL },
+		{ { "try", "--host", "h" }, CMD_USAGE, "--host goes with --device" },
+		{ { "try", "--once" }, CMD_USAGE, "--once goes with --device" },
+		{ { "try", "--once", "--device", "d" }, OPT_RUN, NULL },
+		{ { "try", "--device", "d" }, OPT_RUN, NULL },
+		{ { "try", "--device", "d", "--file=f" }, CMD_USAGE, "--file and --device: one of them" },
+	};
+	const char *device, *host, *file;
+	bool once;
+	const struct opt opt[] = {
+		OPT_TEXT("device", "D", &device, "a device"), OPT_TEXT("host", "H", &host, "a host"), OPT_FLAG("once", &once, "once"),
+		OPT_TEXT("file", "F", &file, "a file"),
+	};
+	const struct opt_rule rule[] = { OPT_WITH("host", "device"), OPT_WITH("once", "device"), OPT_NOT_WITH("file", "device") };
+	const struct opt_page page = { .command = "try", .text = "Tries.", .example = "pullcord try", OPTS(opt), OPT_RULES(rule) };
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		char copy[5][64], *argv[6] = { NULL };
+		int argc = 0, code;
+		FILE *err;
+
+		for (; argc < 5 && row[i].word[argc]; argc++) {
+			snprintf(copy[argc], sizeof(copy[argc]), "%s", row[i].word[argc]);
+			argv[argc] = copy[argc];
+		}
+		free(complained);
+		complained = NULL;
+		err = open_memstream(&complained, &complained_n);
+		report_to(NULL, err);
+		code = opt_read(&page, argc, argv, NULL);
+		report_to(NULL, NULL);
+		fclose(err);
+		assert_int_equal(code, row[i].code);
+		assert_true(!row[i].said || strstr(complained, row[i].said));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +264,7 @@ int main(void)
 		cmocka_unit_test(a_distance_is_the_same_both_ways_and_nothing_only_to_oneself),
 		cmocka_unit_test(long_words_are_near_to_nothing),
 		cmocka_unit_test(verbs_are_found_and_missed_by_name),
+		cmocka_unit_test(what_would_go_unheeded_is_refused),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
