@@ -170,7 +170,7 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 	walk.index = books.index;
 	e = out_open(path, &x->out);
 	if (e != OK)
-		return report_fail(e, "make the file %s", path);
+		return source_no_file(e, path);
 	e = out_close(x, export_all(x, f, &walk));
 	if (e != OK && path)
 		(void)unlink(path);

@@ -49,7 +49,7 @@ static int write_proof(const struct proof *p, const char *path)
 		return fwrite(text.p, 1, text.n, stdout) == text.n && fflush(stdout) == 0 ? CMD_DONE : CMD_NO;
 	e = install_write(path, put_span(&text), p->has_key ? 0600 : 0644);
 	if (e != OK)
-		return report_fail(e, "make the file %s", path);
+		return source_no_file(e, path);
 	report_line(TONE_GOOD, "entry %llu%s, for pullcord audit check-proof, in %s", (unsigned long long)p->index,
 		    p->has_key ? ", open to whoever has the file" : "", path);
 	return CMD_DONE;

@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "install.h"
+#include "source.h"
 
 #define LIST_BYTES_MAX 32768
 
@@ -24,6 +25,7 @@ int cosigned_read(const char *path, bool must_be, struct cosigned_list *out)
 		(void)report_fail(e, "read the list of witnesses %s, line %u", path, line);
 	else
 		(void)report_fail(e, "read the list of witnesses %s", path);
+	source_say_rights(e);
 	report_hint("each line is a witness's verifier key, name+hash+key, as in the file vkey of its folder; no name twice");
 	return CMD_NO;
 }

@@ -39,4 +39,9 @@ int source_no_record(enum err e, const char *path);
  * said. */
 int source_vkey(const char *given, char **text, struct span *origin, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
 
+/* Why there is no new file. CMD_NO. */
+int source_no_file(enum err e, const char *path);
+/* Why root was refused a file of its own, if that is it. */
+void source_say_rights(enum err e);
+
 #endif
