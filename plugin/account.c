@@ -46,6 +46,12 @@ struct subject account_subject(const struct account *a, int64_t now_us, int64_t 
 	return s;
 }
 
+/* In its second it was removed and enrolled: what is of that second is of the new one. Some CAs date back what they issue. */
+bool account_knows(const struct account *a, const uint8_t fingerprint[32], int64_t not_before_s)
+{
+	return not_before_s >= a->removed_us / 1000000 || memcmp(a->certificate, fingerprint, sizeof(a->certificate)) == 0;
+}
+
 void account_free(struct account **a)
 {
 	if (*a)
@@ -197,7 +203,7 @@ static uint32_t version_of(const struct account *a)
 		ends |= a->role_grant[i].until_us != 0;
 	for (size_t i = 0; a->attribute_grant && i < a->subject.attributes; i++)
 		ends |= a->attribute_grant[i].until_us != 0;
-	return ends ? 2 : 1;
+	return a->removed_us ? 3 : ends ? 2 : 1;
 }
 
 static void message_fill_state(Pullcord__V1__Account *m, const struct account *a, struct block *b)
@@ -212,6 +218,7 @@ static void message_fill_state(Pullcord__V1__Account *m, const struct account *a
 
 static void message_fill(Pullcord__V1__Account *m, const struct account *a, struct block *b)
 {
+	static const uint8_t none[sizeof(a->certificate)];
 	const struct subject *s = &a->subject;
 
 	m->version = version_of(a);
@@ -222,6 +229,9 @@ static void message_fill(Pullcord__V1__Account *m, const struct account *a, stru
 	m->name = block_text(b, a->name);
 	m->changed_us = a->changed_us;
 	m->unlocked_us = (uint64_t)a->unlocked_us;
+	m->removed_us = (uint64_t)a->removed_us;
+	if (memcmp(a->certificate, none, sizeof(none)) != 0)
+		m->certificate = (ProtobufCBinaryData){ sizeof(a->certificate), (uint8_t *)(uintptr_t)a->certificate };
 	m->n_role = s->roles;
 	m->role = block_take(b, s->roles * sizeof(*m->role));
 	for (size_t i = 0; i < s->roles; i++)
@@ -369,6 +379,9 @@ static void account_fill(struct account *a, const Pullcord__V1__Account *m, stru
 	a->name = block_copy(b, m->name);
 	a->changed_us = m->changed_us;
 	a->unlocked_us = (int64_t)m->unlocked_us;
+	a->removed_us = (int64_t)m->removed_us;
+	if (m->certificate.len == sizeof(a->certificate))
+		memcpy(a->certificate, m->certificate.data, sizeof(a->certificate));
 }
 
 enum err account_read(struct span raw, struct account **out)
@@ -380,7 +393,7 @@ enum err account_read(struct span raw, struct account **out)
 	if (raw.n > ACCOUNT_BYTES_MAX)
 		return ERR_CORRUPT;
 	m = pullcord__v1__account__unpack(NULL, raw.n, raw.p);
-	if (!m || m->version < 1 || m->version > 2)
+	if (!m || m->version < 1 || m->version > 3)
 		return m ? ERR_VERSION : ERR_CORRUPT;
 	if (m->n_role_grant > m->n_role || m->n_attribute_grant > m->n_attribute)
 		return ERR_CORRUPT;

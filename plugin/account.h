@@ -40,11 +40,15 @@ struct account {
 	struct span name;           /* for people to read; no PHI */
 	uint64_t changed_us;
 	int64_t unlocked_us;        /* wrong passwords of before are forgiven; 0: never */
+	int64_t removed_us;         /* a device of this name was removed then; 0: none was */
+	uint8_t certificate[32];    /* fingerprint of the one it was enrolled with; zeros: not told */
 };
 
 /* The subject as it counts at now_us: without what has ended; in quarantine with that role only. *until_us is when that
  * changes next, INT64_MAX: never. Of an account that was read; borrows from it. */
 struct subject account_subject(const struct account *a, int64_t now_us, int64_t *until_us);
+/* Is a certificate, good from then on, this device's, and not of one of its name that was removed? */
+bool account_knows(const struct account *a, const uint8_t fingerprint[32], int64_t not_before_s);
 void account_free(struct account **a);
 
 /* ERR_RANGE: an id, role or attribute is not a word, or there are too many, or the password is no argon2id PHC string,

@@ -255,6 +255,7 @@ static void deed_create(struct work *w, const struct order *o)
 	draft_new(&w->draft, order_party(o), span_str(w->tenant), order_id(o));
 	w->draft.account.name = o->text[FIELD_TEXTNAME];
 	memcpy(w->draft.account.password, o->phc, sizeof(o->phc));
+	memcpy(w->draft.account.certificate, o->fingerprint, sizeof(o->fingerprint));
 	if (give_roles(w, o) && give_attributes(w, o) && store(w, true))
 		work_tell(w, "%s:%.*s: none -> %zu roles, %zu attributes%s", party_noun(order_party(o)), SPAN_FMT(order_id(o)), o->roles,
 		     o->attributes, o->phc[0] ? ", a password" : "");
@@ -296,6 +297,8 @@ static void deed_modify(struct work *w, const struct order *o)
 	attributes = s->attributes;
 	if (order_has(o, FIELD_TEXTNAME))
 		w->draft.account.name = o->text[FIELD_TEXTNAME];
+	if (order_has(o, FIELD_FINGERPRINT))
+		memcpy(w->draft.account.certificate, o->fingerprint, sizeof(o->fingerprint));
 	if (drop_others(w, o) && give_roles(w, o) && give_attributes(w, o) && store(w, false))
 		work_tell(w, "%s:%.*s: %zu roles, %zu attributes -> %zu roles, %zu attributes", party_noun(order_party(o)), SPAN_FMT(order_id(o)),
 		     roles, attributes, s->roles, s->attributes);

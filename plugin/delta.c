@@ -8,7 +8,7 @@
 #include "topic.h"
 
 #define LINE_MAX_BYTES 288      /* NAME=VALUE of 129, " until " and a time, " reason " and a mark, " by " and a word */
-#define OWN_LINES 5             /* tenant, name, password, unlocked, state */
+#define OWN_LINES 7             /* tenant, name, password, unlocked, removed, certificate, state */
 #define REST_MAX 64             /* "... 1154 more, 32 digits" */
 
 struct line {
@@ -74,8 +74,9 @@ static void put_terms(struct put *b, const struct grant *g)
 
 static void put_own(struct lines *l, const struct account *a)
 {
+	static const uint8_t none[sizeof(a->certificate)];
 	struct put b = begin(l);
-	char mark[DELTA_MARK];
+	char mark[DELTA_MARK], hex[2 * sizeof(none) + 1];
 
 	put_fmt(&b, "tenant %.*s", SPAN_FMT(a->subject.tenant));
 	end(l, &b);
@@ -87,6 +88,17 @@ static void put_own(struct lines *l, const struct account *a)
 	if (a->unlocked_us) {
 		b = begin(l);
 		put_time(&b, "unlocked ", a->unlocked_us);
+		end(l, &b);
+	}
+	if (a->removed_us) {
+		b = begin(l);
+		put_time(&b, "certificates from ", a->removed_us);
+		end(l, &b);
+	}
+	if (memcmp(a->certificate, none, sizeof(none)) != 0) {
+		b = begin(l);
+		hex_encode(span(a->certificate, sizeof(a->certificate)), hex);
+		put_fmt(&b, "certificate %s", hex);
 		end(l, &b);
 	}
 	b = begin(l);

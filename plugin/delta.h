@@ -6,9 +6,9 @@
  *     -state active
  *     +state suspended reason #60303ae22b998861 by root
  *
- * Lines: tenant, name, password, unlocked, state, role, NAME=VALUE. A patient is a pseudonym (patients.h). Free text (reasons,
- * names) is the first 8 bytes of its SHA-256: it proves what was written and repeats none of it. Of passwords only that
- * there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told in the last one:
+ * Lines: tenant, name, password, unlocked, certificate(s), state, role, NAME=VALUE. A patient is a pseudonym (patients.h).
+ * Free text (reasons, names) is the first 8 bytes of its SHA-256: it proves what was written and repeats none of it. Of
+ * passwords only that there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told in the last one:
  *
  *     ... 42 more, 9f86d081884c7d659a2feaa0c55ad015
  *

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "crypt.h"
 #include "cur.h"
 #include "directory.pb-c.h"
@@ -18,9 +19,9 @@
 #define LOCK_BYTES_MAX 256
 #define LOCK_SEEN_US (2 * 86400 * INT64_C(1000000))     /* who is about is seen once a day */
 
-static const char *const tables[TABLES + 1] = { "account", "owner", "journal", "check", "denial", "edition", "lock", NULL };
+static const char *const tables[TABLES + 1] = { "account", "owner", "journal", "check", "denial", "edition", "lock", "gone", NULL };
 /* How many of them there were, in stores nobody wrote to since. */
-static const size_t generations[] = { TABLES, LOCK, DENIAL };
+static const size_t generations[] = { TABLES, GONE, LOCK, DENIAL };
 static const struct span shadow_key = SPAN_LIT("shadow");   /* in CHECK, which every directory has */
 static const struct span check_key = SPAN_LIT("root"), check_text = SPAN_LIT("pullcord directory v1");
 
@@ -325,16 +326,46 @@ static enum err tell(struct batch *b, const struct key *key, const struct accoun
 	return e == OK || e == ERR_NOT_FOUND ? delta_account(was, a, &b->d->patients, &b->delta) : e;
 }
 
+/* ---- devices that were removed: when, last ---- */
+
+static enum err put_gone(struct batch *b, const struct key *key)
+{
+	struct key64 us = key64((uint64_t)clock_us(CLOCK_REALTIME));
+
+	return key->b[0] == DEVICE ? put_sealed(b->d, b->t, GONE, key_span(key), key64_span(&us)) : OK;
+}
+
+static enum err find_gone(struct batch *b, const struct key *key, int64_t *us)
+{
+	struct span sealed;
+	struct key64 raw;
+	enum err e = txn_get(b->t, GONE, key_span(key), &sealed);
+
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	TRY(e);
+	if (sealed.n != sizeof(raw) + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	TRY(open_sealed(b->d, GONE, key_span(key), sealed, raw.b));
+	*us = (int64_t)key64_value(key64_span(&raw));
+	return OK;
+}
+
+/* Who is new under a name that was somebody's is not known by that one's certificates. */
 enum err batch_save(struct batch *b, const struct account *a, bool create)
 {
 	CLEANUP(free_cleanup) uint8_t *raw = NULL;
+	struct account own = *a;
 	struct key key;
 	size_t n;
 
-	TRY(account_write(a, &raw, &n));
+	TRY(account_check(a));
 	must(key_of(a->subject.party, a->subject.id, &key));
 	TRY(may_save(b->t, &a->subject, create, b->tight));
-	TRY(tell(b, &key, a));
+	if (exists(b->t, a->subject.party, a->subject.id) == ERR_NOT_FOUND)
+		TRY(find_gone(b, &key, &own.removed_us));
+	TRY(account_write(&own, &raw, &n));
+	TRY(tell(b, &key, &own));
 	TRY(put_sealed(b->d, b->t, ACCOUNT, key_span(&key), span(raw, n)));
 	return journal_account(b, &key);
 }
@@ -347,6 +378,7 @@ enum err batch_remove(struct batch *b, Pullcord__V1__Party party, struct span id
 		return ERR_NOT_FOUND;
 	TRY(tell(b, &key, NULL));
 	TRY(txn_del(b->t, ACCOUNT, key_span(&key)));
+	TRY(put_gone(b, &key));
 	return journal_account(b, &key);
 }
 

@@ -11,7 +11,7 @@
 #define SMALL_MAX 128           /* bytes of a binding, before it is sealed */
 #define JOURNAL_BYTES_MAX (SMALL_MAX + DIRECTORY_BY_MAX + DELTA_MAX)       /* the same of a line of the journal */
 
-enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, TABLES };
+enum { ACCOUNT, OWNER, JOURNAL, CHECK, DENIAL, EDITION, LOCK, GONE, TABLES };
 
 struct directory {
 	struct store *store;

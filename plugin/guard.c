@@ -316,12 +316,18 @@ void guard_close(struct guard **gp)
 /* ---- sessions and their rights ---- */
 
 /* OK: its certificate was good once, and is revoked. */
+static bool is_certified(const struct session *s)
+{
+	static const uint8_t none[sizeof(s->fingerprint)];
+
+	return memcmp(s->fingerprint, none, sizeof(none)) != 0;
+}
+
 static enum err find_denial(const struct guard *g, const struct session *s)
 {
-	static const uint8_t none[32];
 	struct denial x;
 
-	return memcmp(s->fingerprint, none, sizeof(none)) ? directory_denial(g->directory, s->fingerprint, &x) : ERR_NOT_FOUND;
+	return is_certified(s) ? directory_denial(g->directory, s->fingerprint, &x) : ERR_NOT_FOUND;
 }
 
 /* ERR_NOT_FOUND also when what it came with counts no longer. */
@@ -329,9 +335,15 @@ static enum err find_account(const struct guard *g, const struct session *s, str
 {
 	enum err e = find_denial(g, s);
 
-	if (e == ERR_NOT_FOUND)
-		return directory_find(g->directory, s->party, span_str(s->id), out);
-	return e == OK ? ERR_NOT_FOUND : e;
+	if (e == OK)
+		return ERR_NOT_FOUND;
+	if (e != ERR_NOT_FOUND)
+		return e;
+	TRY(directory_find(g->directory, s->party, span_str(s->id), out));
+	if (!is_certified(s) || account_knows(*out, s->fingerprint, s->not_before_s))
+		return OK;
+	account_free(out);      /* of one that was removed */
+	return ERR_NOT_FOUND;
 }
 
 enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out, int64_t *until_us)

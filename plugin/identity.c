@@ -111,13 +111,11 @@ static bool read_time(const ASN1_TIME *t, int64_t *out_s)
 }
 
 /* RFC 5280 §4.1.2.5: both ends are inside. */
-static enum certificate_fault check_time(const X509 *x, int64_t now_s, int64_t *not_after_s)
+static enum certificate_fault check_time(const X509 *x, int64_t now_s, struct identity *id)
 {
-	int64_t not_before_s;
-
-	if (!read_time(X509_get0_notBefore(x), &not_before_s) || !read_time(X509_get0_notAfter(x), not_after_s))
+	if (!read_time(X509_get0_notBefore(x), &id->not_before_s) || !read_time(X509_get0_notAfter(x), &id->not_after_s))
 		return CERTIFICATE_TIME;
-	return not_before_s <= now_s && now_s <= *not_after_s ? CERTIFICATE_GOOD : CERTIFICATE_TIME;
+	return id->not_before_s <= now_s && now_s <= id->not_after_s ? CERTIFICATE_GOOD : CERTIFICATE_TIME;
 }
 
 static bool fingerprint(const X509 *x, uint8_t out[SHA256_BYTES])
@@ -144,7 +142,7 @@ static enum certificate_fault read_all(X509 *x, int64_t now_s, struct identity *
 	if (f == CERTIFICATE_GOOD)
 		f = check_usage(x);
 	if (f == CERTIFICATE_GOOD)
-		f = check_time(x, now_s, &id.not_after_s);
+		f = check_time(x, now_s, &id);
 	if (f != CERTIFICATE_GOOD)
 		return f;
 	if (!span_text(cn, id.id, sizeof(id.id)) || !fingerprint(x, id.fingerprint))

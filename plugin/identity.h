@@ -9,7 +9,7 @@
 struct identity {
 	char tenant[65], id[65];
 	uint8_t fingerprint[32];    /* SHA-256 of the certificate */
-	int64_t not_after_s;        /* seconds since 1970 */
+	int64_t not_before_s, not_after_s;  /* seconds since 1970 */
 };
 
 /* Why a certificate is not an identity of ours; texts for the record. */

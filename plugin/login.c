@@ -28,6 +28,7 @@ enum fault {
 	LOGIN_REVOKED,
 	LOGIN_WIPED,
 	LOGIN_LOCKED,
+	LOGIN_FORMER,
 };
 
 static const struct { const char *text; enum gate answer; } faults[] = {
@@ -50,6 +51,7 @@ static const struct { const char *text; enum gate answer; } faults[] = {
 	[LOGIN_REVOKED] = { "the certificate is revoked", GATE_DENY },
 	[LOGIN_WIPED] = { "wiped", GATE_DENY },
 	[LOGIN_LOCKED] = { "locked out", GATE_DENY },
+	[LOGIN_FORMER] = { "the certificate is of a device of this name that was removed", GATE_DENY },
 };
 
 /* Who a connection says it is, while that is being found out. */
@@ -59,6 +61,7 @@ struct claim {
 	struct account *account;
 	bool proved;                        /* it is who it says, let in or not */
 	uint8_t fingerprint[32];
+	int64_t not_before_s;
 	const char *detail;
 	char text[ACCOUNT_TEXT_MAX + 1];    /* where `detail` may stand */
 };
@@ -118,6 +121,7 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 	strcpy(k->id, who.id);
 	k->proved = true;
 	memcpy(k->fingerprint, who.fingerprint, sizeof(k->fingerprint));
+	k->not_before_s = who.not_before_s;
 	fault = check_certificate(g, k);
 	if (fault != LOGIN_GOOD)
 		return fault;
@@ -130,6 +134,8 @@ static enum fault claim_device(struct guard *g, const struct client *c, void *x5
 	fault = find_account(g, k);
 	if (fault == LOGIN_GOOD && !span_is(k->account->subject.tenant, who.tenant))
 		return LOGIN_TENANT;
+	if (fault == LOGIN_GOOD && !account_knows(k->account, k->fingerprint, k->not_before_s))
+		return LOGIN_FORMER;
 	return fault;
 }
 
@@ -329,6 +335,7 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	session_own(&g->sessions, s, k->party, k->id);
 	(void)!span_text(k->account->subject.tenant, s->tenant, sizeof(s->tenant));   /* a word */
 	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
+	s->not_before_s = k->not_before_s;
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));

@@ -74,7 +74,8 @@ static void reply_locks(struct work *w)
 
 static void reply_account(struct reply *r, const struct account *a)
 {
-	char time[COMMAND_TIME];
+	static const uint8_t none[sizeof(a->certificate)];
+	char time[COMMAND_TIME], hex[2 * sizeof(none) + 1];
 
 	reply_text(r, a->subject.party == DEVICE ? "device" : "username", a->subject.id);
 	reply_text(r, "tenant", a->subject.tenant);
@@ -84,6 +85,11 @@ static void reply_account(struct reply *r, const struct account *a)
 		reply_text(r, "suspendedFrom", span_str(account_state_name(a->suspended_from)));
 	reply_grant(r, &a->state_since);
 	reply_bool(r, "password", a->password[0] != '\0');
+	if (a->removed_us)
+		reply_text(r, "certificatesFrom", span_str(command_time(a->removed_us, time)));
+	hex_encode(span(a->certificate, sizeof(a->certificate)), hex);
+	if (memcmp(a->certificate, none, sizeof(none)) != 0)
+		reply_text(r, "fingerprint", span_str(hex));
 	reply_text(r, "changed", span_str(command_time((int64_t)a->changed_us, time)));
 	reply_held(r, a);
 }

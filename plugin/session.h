@@ -53,6 +53,7 @@ struct session {
 	int64_t full_ns;            /* when its allowance of messages will be whole again; past: it is */
 	struct envelope_sender sender;  /* of what it published last */
 	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */
+	int64_t not_before_s;       /* when that began to be good */
 	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */

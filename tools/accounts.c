@@ -307,6 +307,19 @@ static int say_taken(const struct accounts *kind, struct directory *dir, struct 
 	return CMD_NO;
 }
 
+int accounts_try(const struct accounts *kind, struct directory *dir, const struct draft *d)
+{
+	const struct span id = d->account.subject.id;
+	CLEANUP(batch_abort) struct batch *b = NULL;
+	enum err e = directory_begin(dir, &b);
+
+	if (e == OK)
+		e = batch_save(b, &d->account, true);
+	if (e == OK)
+		return CMD_DONE;
+	return e == ERR_EXISTS ? say_taken(kind, dir, id) : report_fail(e, "save the account %.*s", SPAN_FMT(id));
+}
+
 int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create)
 {
 	struct span id = d->account.subject.id;
@@ -717,7 +730,8 @@ static const struct deed deed_wipe = {
 	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe", "is wiped, for good", true,
 };
 static const struct deed deed_remove = {
-	"remove", "Removes an account. Its client ids stay bound to its name for good.", "", false, false, false, do_remove,
+	"remove", "Removes an account. Its client ids stay bound to its name for good. Of a device the certificates end with it: one "
+	"that is enrolled again under its name is let in by what was issued since.", "", false, false, false, do_remove,
 	"delete", "is removed; what it did stays in the record", true,
 };
 

@@ -49,6 +49,8 @@ int accounts_tenant(const struct opt_page *page, struct install *in, const struc
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;
 
 int64_t accounts_now_us(void);
+/* Could it be saved as a new one? Says why not; nothing is. */
+int accounts_try(const struct accounts *kind, struct directory *dir, const struct draft *d) MUST_USE;
 /* Saves a new or changed account; says what went wrong. */
 int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create) MUST_USE;
 /* Of that tenant, or (NULL) any. CMD_DONE; CMD_GONE, when there is none, or CMD_NO, which was said. */

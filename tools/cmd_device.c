@@ -28,6 +28,7 @@ struct kit {
 	struct holding holding;
 	struct live live;
 	bool json, made;                /* made: the folder is new */
+	int64_t from_s;                 /* certificates of its name from before then count no more */
 	char folder[PATH_MAX];
 };
 
@@ -63,8 +64,8 @@ static int make_certificate(const struct kit *k, const struct install *in, const
 
 	path_in(k, "device.crt", cert);
 	path_in(k, "device.key", key);
-	e = pki_make_device(&(struct pki_files){ ca.text, ca_key.text }, &(struct pki_files){ cert, key }, in->tenant,
-			    id, k->days, time(NULL));
+	e = pki_make_device_from(&(struct pki_files){ ca.text, ca_key.text }, &(struct pki_files){ cert, key }, in->tenant,
+				 id, k->days, time(NULL), k->from_s);
 	if (e == OK)
 		return CMD_DONE;
 	(void)report_fail(e, "make the certificate of %s in %s", id, k->folder);
@@ -225,6 +226,17 @@ static void say_enrolled(const struct kit *k, const char *id)
 		report_line(TONE_WARN, "It may do nothing yet: pullcord device grant %s --role ROLE", id);
 }
 
+/* Whatever it says of the time from which on it is good, that one is this device's. */
+static void pin_certificate(const struct kit *k, struct draft *d)
+{
+	struct pki_facts facts;
+	char cert[PATH_MAX];
+
+	path_in(k, "device.crt", cert);
+	if (pki_read(cert, &facts) == OK)
+		memcpy(d->account.certificate, facts.fingerprint, sizeof(d->account.certificate));
+}
+
 /* What a refusal leaves is as before. Not empty: it stays, for there is something of somebody in it. */
 static void drop_folder(const struct kit *k)
 {
@@ -259,6 +271,7 @@ static void empty_folder(const struct kit *k)
 	drop_folder(k);
 }
 
+/* The account comes last: a certificate without one is worth nothing. */
 static int enroll_folder(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -266,23 +279,21 @@ static int enroll_folder(struct kit *k, const struct opt_page *page, const struc
 
 	if (code != CMD_DONE)
 		return code;
-	if (install_directory(in, false, &dir) != OK || make_folder(k) != CMD_DONE)
+	if (install_directory(in, false, &dir) != OK || accounts_try(&devices, dir, d) != CMD_DONE || make_folder(k) != CMD_DONE)
 		return CMD_NO;
-	code = accounts_save(&devices, dir, d, true);
-	if (code != CMD_DONE) {
-		drop_folder(k);
-		return code;
-	}
 	code = fill_folder(k, in, id);
 	if (code != CMD_DONE && k->made)
 		empty_folder(k);
-	if (code != CMD_DONE && directory_remove(dir, devices.party, span_str(id)) != OK)
-		report_hint("the account stayed: pullcord device remove %s", id);
+	if (code != CMD_DONE)
+		return code;
+	pin_certificate(k, d);
+	code = accounts_save(&devices, dir, d, true);
+	if (code != CMD_DONE)
+		empty_folder(k);
 	return code;
 }
 
-/* The key is made here and never leaves; the broker hears only of the account. It hears last: a certificate without an
- * account is worth nothing. */
+/* The key is made here and never leaves; the broker hears of the account and of which certificate it is. */
 static int enroll_live(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	const struct install_path ca = install_path(in, "ca.crt");
@@ -298,7 +309,8 @@ static int enroll_live(struct kit *k, const struct opt_page *page, const struct 
 		code = make_folder(k);
 	if (code == CMD_DONE && (code = fill_folder(k, in, id)) != CMD_DONE && k->made)
 		empty_folder(k);
-	else if (code == CMD_DONE && (code = remote_create(&k->live, &devices, d, &unsure)) != CMD_DONE && !unsure)
+	pin_certificate(k, d);
+	if (code == CMD_DONE && (code = remote_create(&k->live, &devices, d, &unsure)) != CMD_DONE && !unsure)
 		empty_folder(k);
 	if (unsure)
 		report_hint("%s stays: pullcord device show %s --live says whether it is enrolled", k->folder, id);
@@ -331,17 +343,19 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 	return code;
 }
 
-/* A certificate is to say whose the device is; one that was wiped shall have none. */
+/* A certificate is to say whose the device is, and not to be taken for one of before; one that was wiped shall have none. */
 struct found {
 	struct install *in;
 	bool usable;
+	int64_t from_s;
 };
 
-static bool take_tenant(void *ctx, const struct account *a)
+static bool take_facts(void *ctx, const struct account *a)
 {
 	struct found *f = ctx;
 
 	f->usable = accounts_usable(&devices, a);
+	f->from_s = a->removed_us / 1000000;
 	must(span_text(a->subject.tenant, f->in->tenant, sizeof(f->in->tenant)));
 	return true;
 }
@@ -356,12 +370,13 @@ static int find_live(struct kit *k, const struct opt_page *page, struct install 
 		k->live.login.cafile = ca.text;
 	code = live_open(&k->live, page, k->dir);
 	if (code == CMD_DONE)
-		code = remote_find(&k->live, &devices, id, take_tenant, &f);
+		code = remote_find(&k->live, &devices, id, take_facts, &f);
 	live_close(&k->live);
+	k->from_s = f.from_s;
 	return code == CMD_DONE && !f.usable ? CMD_NO : code;
 }
 
-static int find_folder(struct install *in, const char *tenant, const char *id)
+static int find_folder(struct kit *k, struct install *in, const char *id)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -370,8 +385,11 @@ static int find_folder(struct install *in, const char *tenant, const char *id)
 
 	if (install_directory(in, true, &dir) != OK)
 		return CMD_NO;
-	code = accounts_find(&devices, dir, tenant, id, &a);
-	return code != CMD_DONE ? code : take_tenant(&f, a) && f.usable ? CMD_DONE : CMD_NO;
+	code = accounts_find(&devices, dir, k->live.login.tenant, id, &a);
+	if (code == CMD_DONE)
+		code = take_facts(&f, a) && f.usable ? CMD_DONE : CMD_NO;
+	k->from_s = f.from_s;
+	return code;
 }
 
 /* The device has settings, which may have been changed there: it is given none. */
@@ -402,7 +420,7 @@ static int renew(struct kit *k, const struct opt_page *page, const char *id)
 
 	if (!open_ca(k, &in))
 		return CMD_NO;
-	code = k->live.on ? find_live(k, page, &in, id) : find_folder(&in, k->live.login.tenant, id);
+	code = k->live.on ? find_live(k, page, &in, id) : find_folder(k, &in, id);
 	if (code == CMD_DONE)
 		code = make_folder(k);
 	if (code != CMD_DONE)

@@ -142,9 +142,11 @@ static enum err set_serial(X509 *cert)
 	return BN_to_ASN1_INTEGER(n, X509_get_serialNumber(cert)) ? OK : ERR_CRYPTO;
 }
 
-static enum err set_times(X509 *cert, int64_t now_s, long days)
+static enum err set_times(X509 *cert, int64_t now_s, int64_t from_s, long days)
 {
-	if (!ASN1_TIME_set(X509_getm_notBefore(cert), now_s - BACKDATE_S) ||
+	const int64_t back_s = now_s - BACKDATE_S;
+
+	if (!ASN1_TIME_set(X509_getm_notBefore(cert), back_s < from_s ? from_s : back_s) ||
 	    !ASN1_TIME_set(X509_getm_notAfter(cert), now_s + days * DAY_S))
 		return ERR_CRYPTO;
 	return OK;
@@ -187,7 +189,7 @@ struct wish {
 	const struct profile *profile;
 	const char *organisation, *common, *san;
 	long days;
-	int64_t now_s;
+	int64_t now_s, from_s;
 };
 
 static enum err fill(X509 *cert, EVP_PKEY *key, const struct ca *ca, const struct wish *w)
@@ -196,7 +198,7 @@ static enum err fill(X509 *cert, EVP_PKEY *key, const struct ca *ca, const struc
 
 	TRY_SSL(X509_set_version(cert, X509_VERSION_3));
 	TRY(set_serial(cert));
-	TRY(set_times(cert, w->now_s, w->days));
+	TRY(set_times(cert, w->now_s, w->from_s, w->days));
 	TRY(set_name(cert, w->organisation, w->common));
 	TRY_SSL(X509_set_issuer_name(cert, X509_get_subject_name(issuer)));
 	TRY_SSL(X509_set_pubkey(cert, key));
@@ -232,7 +234,7 @@ enum err pki_make_ca(const struct pki_files *out, const char *tenant, int64_t no
 	snprintf(common, sizeof(common), "Pullcord CA of %s", tenant);
 	if (strlen(common) > 64)
 		snprintf(common, sizeof(common), "Pullcord CA");
-	return make(NULL, out, &(struct wish){ &profile_ca, tenant, common, NULL, PKI_CA_DAYS, now_s });
+	return make(NULL, out, &(struct wish){ &profile_ca, tenant, common, NULL, PKI_CA_DAYS, now_s, 0 });
 }
 
 static bool is_address(const char *host)
@@ -267,11 +269,11 @@ enum err pki_make_server(const struct pki_files *ca, const struct pki_files *out
 	}
 	TRY(put_end(&list));
 	san[list.n] = '\0';
-	return make(ca, out, &(struct wish){ &profile_server, "Pullcord", host[0], san, PKI_SERVER_DAYS, now_s });
+	return make(ca, out, &(struct wish){ &profile_server, "Pullcord", host[0], san, PKI_SERVER_DAYS, now_s, 0 });
 }
 
-enum err pki_make_device(const struct pki_files *ca, const struct pki_files *out, const char *tenant, const char *id,
-			 long days, int64_t now_s)
+enum err pki_make_device_from(const struct pki_files *ca, const struct pki_files *out, const char *tenant, const char *id,
+			      long days, int64_t now_s, int64_t from_s)
 {
 	char san[200];
 
@@ -280,7 +282,13 @@ enum err pki_make_device(const struct pki_files *ca, const struct pki_files *out
 	if (days < 1 || days > PKI_SERVER_DAYS)
 		return ERR_RANGE;
 	snprintf(san, sizeof(san), "URI:urn:pullcord:%s:device:%s", tenant, id);
-	return make(ca, out, &(struct wish){ &profile_device, tenant, id, san, days, now_s });
+	return make(ca, out, &(struct wish){ &profile_device, tenant, id, san, days, now_s, from_s });
+}
+
+enum err pki_make_device(const struct pki_files *ca, const struct pki_files *out, const char *tenant, const char *id,
+			 long days, int64_t now_s)
+{
+	return pki_make_device_from(ca, out, tenant, id, days, now_s, 0);
 }
 
 /* ---- revocation list --------------------------------------------------------------------------------------------- */

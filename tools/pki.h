@@ -31,6 +31,10 @@ enum err pki_make_server(const struct pki_files *ca, const struct pki_files *out
 /* CN = id, SAN URI urn:pullcord:<tenant>:device:<id>; clientAuth. days: 1 to 825, and not beyond the CA's own end. */
 enum err pki_make_device(const struct pki_files *ca, const struct pki_files *out, const char *tenant, const char *id,
 			 long days, int64_t now_s) MUST_USE;
+/* The same, and it is good from from_s on at the earliest: not dated back to before then, as others are for clocks that are
+ * behind. */
+enum err pki_make_device_from(const struct pki_files *ca, const struct pki_files *out, const char *tenant, const char *id,
+			      long days, int64_t now_s, int64_t from_s) MUST_USE;
 /* A revocation list that revokes nobody yet. It ends with the CA, because a broker refuses every device once its list
  * is out of date; who is shut out at once is said by the directory. */
 enum err pki_make_crl(const struct pki_files *ca, const char *path, int64_t now_s) MUST_USE;

@@ -107,14 +107,19 @@ static void put_held(struct reply *r, const struct subject *s)
 
 int remote_create(struct live *live, const struct accounts *kind, const struct draft *d, bool *unsure)
 {
+	static const uint8_t none[sizeof(d->account.certificate)];
 	CLEANUP(reply_close) struct reply *r = order_open("create", kind, "");
 	CLEANUP(heard_clear) struct heard h = { 0 };
+	char hex[2 * sizeof(none) + 1];
 	int code;
 
 	if (r) {
 		reply_text(r, key_of(kind), d->account.subject.id);
 		if (d->account.name.n)
 			reply_text(r, "textname", d->account.name);
+		hex_encode(span(d->account.certificate, sizeof(d->account.certificate)), hex);
+		if (memcmp(d->account.certificate, none, sizeof(none)) != 0)
+			reply_text(r, "fingerprint", span_str(hex));
 		if (d->account.password[0])
 			reply_text(r, "passwordHash", span_str(d->account.password));
 		put_held(r, &d->account.subject);
@@ -194,6 +199,7 @@ enum err remote_account(const struct value *v, const struct accounts *kind, stru
 	out->account.state_since = read_grant(v);
 	if (command_time_read(value_text(v, "changed"), &changed))
 		out->account.changed_us = (uint64_t)changed;
+	(void)!command_time_read(value_text(v, "certificatesFrom"), &out->account.removed_us);
 	if (value_true(v, "password"))
 		strcpy(out->account.password, "set");   /* which one is never told */
 	return read_held(v, out);

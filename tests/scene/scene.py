@@ -553,7 +553,7 @@ def _(stage, who, what, outcome):
 @step("folder is told {what...} -> {outcome...}")
 def _(stage, what, outcome):
     house = stage.house
-    done = house.tool(*shlex.split(what), "--dir", house.dir, check=False)
+    done = house.tool(*(filled(house, word) for word in shlex.split(what)), "--dir", house.dir, check=False)
     text = done.stdout + done.stderr
     if outcome not in text:
         raise Trouble(f"pullcord {what} did not say {outcome!r}:\n{text}")

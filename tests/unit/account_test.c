@@ -197,6 +197,25 @@ static void a_reason_is_short_and_well_formed(void **state)
 	assert_null(raw);
 }
 
+/* Issued in the second in which the one before was removed, or later; or the very one it was enrolled with. */
+static void certificates_of_one_that_was_removed_are_not_known(void **state)
+{
+	const uint8_t own[32] = { 9 }, other[32] = { 8 }, none[32] = { 0 };
+	struct account a = account_of(DEVICE, "nc1"), *back;
+
+	(void)state;
+	assert_true(account_knows(&a, other, 0));       /* nobody had the name before */
+	a.removed_us = 1000 * INT64_C(1000000) + 7;
+	assert_false(account_knows(&a, other, 999));
+	assert_true(account_knows(&a, other, 1000));
+	assert_false(account_knows(&a, own, 999));
+	memcpy(a.certificate, own, sizeof(own));
+	back = there_and_back(&a);
+	assert_true(back->removed_us == a.removed_us && account_knows(back, own, 1) && !account_knows(back, other, 999));
+	assert_false(account_knows(back, none, 999));
+	account_free(&back);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -207,6 +226,7 @@ int main(void)
 		cmocka_unit_test(what_was_suspended_in_quarantine_stays_in_it),
 		cmocka_unit_test(what_an_older_reader_would_get_wrong_it_does_not_read),
 		cmocka_unit_test(a_reason_is_short_and_well_formed),
+		cmocka_unit_test(certificates_of_one_that_was_removed_are_not_known),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -692,7 +692,7 @@ static void a_stored_account_is_checked_when_read(void **state)
 		account_free(&back);
 	}
 	assert_int_equal(account_read(span(NULL, 0), &back), ERR_VERSION);
-	assert_int_equal(account_read(SPAN_LIT("\x08\x03"), &back), ERR_VERSION);
+	assert_int_equal(account_read(SPAN_LIT("\x08\x04"), &back), ERR_VERSION);
 	assert_int_equal(account_read(SPAN_LIT("\x08\x01"), &back), ERR_CORRUPT);
 	assert_int_equal(account_read(SPAN_LIT("\xff"), &back), ERR_CORRUPT);
 	assert_null(back);

@@ -20,7 +20,8 @@ static struct directory *open_folder(const char *by)
 static void change(struct directory *d, const char *id, const char *role)
 {
 	struct span roles[1] = { span_str(role) };
-	const struct account a = { .subject = { .party = USER, .tenant = SPAN_LIT("mercy"), .id = span_str(id), .role = roles, .roles = 1 } };
+	const struct account a = { .subject = { .party = USER, .tenant = SPAN_LIT("mercy"), .id = span_str(id), .role = roles,
+						.roles = 1 } };
 
 	assert_int_equal(directory_save(d, &a, false), OK);
 }
@@ -137,12 +138,33 @@ static void another_directory_put_in_place_is_told(void **state)
 	guard_start();
 }
 
+/* Both between two looks: what is connected came with a certificate of the one that was removed. */
+static void a_device_that_comes_back_between_two_looks_has_lost_its_connection(void **state)
+{
+	(void)state;
+	guard_tick(g);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	guard_tick(g);
+	save(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", "nursecall-device", "icu3", NULL);
+	guard_tick(g);
+	assert_int_equal(asked.kicks, 0);
+	assert_int_equal(directory_remove(g->directory, PULLCORD__V1__PARTY__PARTY_DEVICE, SPAN_LIT("nc-1")), OK);
+	save(PULLCORD__V1__PARTY__PARTY_DEVICE, "nc-1", "nursecall-device", "icu3", NULL);
+	guard_tick(g);
+	assert_true(asked.kicks == 1 && strcmp(asked.kicked[0], "nc-1") == 0);
+	assert_int_equal(device_login(1, "mercy", "nc-1", "nc-1", NULL), GATE_DENY);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(LOGIN), "of a device of this name that was removed").entries, 1);
+	guard_start();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_change_through_the_folder_has_who_what_and_when, install, uninstall),
 		cmocka_unit_test_setup_teardown(what_nobody_put_a_name_to_says_so, install, uninstall),
 		cmocka_unit_test_setup_teardown(an_older_directory_put_in_place_is_told, install, uninstall),
+		cmocka_unit_test_setup_teardown(a_device_that_comes_back_between_two_looks_has_lost_its_connection, install, uninstall),
 		cmocka_unit_test_setup_teardown(another_directory_put_in_place_is_told, install, uninstall),
 	};
 
