@@ -148,10 +148,20 @@ static const struct step {
 	{ "mosquitto.conf", "the broker's settings", make_conf },
 };
 
-/* What the broker's user gets: all but the CA's key. It makes record, history and its own database in the folder. */
-static const char *const for_broker[] = {
-	"ca.crt", "server.crt", "keys/server.key", "ca.crl", "keys/root.key", "keys/record.seed", "keys/record.line",
-	"record.vkey", "directory.mdb", "directory.mdb-lock", "pullcord.policy", "mosquitto.conf", "keys", ".",
+/* Whose what is, when root makes it for another user: the broker's are its stores and their keys, and the policy, which an
+ * administrator sets while it runs. Its settings, certificates and the key of its own it only reads: whoever takes the broker
+ * over shall not tell it to be root at the next start. It makes files of its own in both folders, where the sticky bit keeps
+ * it from taking away, or putting others in the place of, root's. */
+static const struct {
+	const char *name;
+	enum { ROOTS, READ, BROKERS } whose;    /* READ: root's, and for the broker's group to read */
+	unsigned mode;
+} held[] = {
+	{ "mosquitto.conf", READ, 0640 }, { "ca.crt", READ, 0644 }, { "server.crt", READ, 0644 }, { "ca.crl", READ, 0644 },
+	{ "keys/ca.key", ROOTS, 0600 }, { "line.key", ROOTS, 0600 }, { "keys/server.key", READ, 0640 },
+	{ "keys/root.key", BROKERS, 0600 }, { "keys/record.seed", BROKERS, 0600 }, { "keys/record.line", BROKERS, 0600 },
+	{ "record.vkey", BROKERS, 0644 }, { "directory.mdb", BROKERS, 0600 }, { "directory.mdb-lock", BROKERS, 0600 },
+	{ "pullcord.policy", BROKERS, 0644 }, { "keys", READ, 01770 }, { ".", READ, 01770 },
 };
 
 static int run_steps(const struct making *m)
@@ -212,11 +222,13 @@ static int make_folders(struct making *m, const char *dir)
 	return CMD_DONE;
 }
 
-static bool give(const struct making *m, const char *name)
+static bool give(const struct making *m, size_t i)
 {
-	const struct install_path path = install_path(&m->in, name);
+	const struct install_path path = install_path(&m->in, held[i].name);
+	const uid_t uid = held[i].whose == BROKERS ? m->broker->pw_uid : 0;
+	const gid_t gid = held[i].whose == ROOTS ? 0 : m->broker->pw_gid;
 
-	return lchown(path.text, m->broker->pw_uid, m->broker->pw_gid) == 0 || errno == ENOENT;
+	return (lchown(path.text, uid, gid) == 0 && chmod(path.text, held[i].mode) == 0) || errno == ENOENT;
 }
 
 static int give_to_broker(const struct making *m)
@@ -225,8 +237,8 @@ static int give_to_broker(const struct making *m)
 
 	if (!m->broker)
 		return CMD_DONE;
-	for (size_t i = 0; i < countof(for_broker) && good; i++)
-		good = give(m, for_broker[i]);
+	for (size_t i = 0; i < countof(held) && good; i++)
+		good = give(m, i);
 	if (good)
 		return CMD_DONE;
 	report_error("cannot give %s to the user %s: %s", m->in.dir, m->base.user, strerror(errno));
@@ -352,7 +364,8 @@ int cmd_init(int argc, char **argv)
 		.command = "init", .operands = "DIR", .least = 1, .most = 1,
 		.text = "Makes an installation in a new or empty folder: certificate authority, broker certificate, "
 			"keys, an empty directory of accounts, a policy to start from and the broker's settings.\n"
-			"As root, what the broker reads is given to its user. Private keys are for their owner only.",
+			"As root, the broker's stores, their keys and the policy are given to its user; its settings, certificates and their "
+			"keys stay root's, for it to read where it must. Private keys are for nobody else.",
 		.example = "pullcord init /etc/pullcord --tenant mercy --host broker.mercy.example",
 		OPTS(opt),
 	};

@@ -113,11 +113,12 @@ static void say_conf(const struct install *in, enum err e)
 	}
 }
 
+/* Whose stores they are; the folder itself may be root's. */
 static enum err find_owner(struct install *in)
 {
 	struct stat st;
 
-	if (stat(in->dir, &st) != 0)
+	if (stat(install_path(in, "directory.mdb").text, &st) != 0 && stat(in->dir, &st) != 0)
 		return errno_err();
 	in->uid = st.st_uid;
 	in->gid = st.st_gid;
@@ -188,9 +189,9 @@ static void say_denied(const struct install *in)
 		report_hint("%s is closed to %s, whose the installation is: chmod o+x %s, or move the installation",
 			    folder.text, owner ? owner->pw_name : "the user", folder.text);
 	else if (getuid() == 0)
-		report_hint("the key file is to belong to the owner of %s and to have mode 0600", in->dir);
+		report_hint("the key file is to belong to the owner of %s/directory.mdb and to have mode 0600", in->dir);
 	else
-		report_hint("run this as root or as the owner of %s; the key file is to have mode 0600", in->dir);
+		report_hint("run this as root or as the owner of %s/directory.mdb; the key file is to have mode 0600", in->dir);
 }
 
 enum err install_root_key(const struct install *in, uint8_t root[AEAD_KEY_BYTES])

@@ -26,7 +26,7 @@ struct install {
 	int device_port, app_port;      /* 0: not said */
 	char officers[512];             /* plugin_opt_policy_officers; "": not said */
 	char sizes[512];                /* plugin_opt_record_sizes; "": not said */
-	uid_t uid;                      /* whose it is: the broker's user, when root made it */
+	uid_t uid;                      /* whose its stores are: the broker's user, when root made it */
 	gid_t gid;
 };
 

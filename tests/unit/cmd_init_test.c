@@ -4,6 +4,12 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "crypt.h"
@@ -60,11 +66,87 @@ static void what_is_made_is_in_its_columns_and_may_be_pasted(void **state)
 	assert_says(cmd_policy, CMD_DONE, "0 warnings", "policy", "check", policy);
 }
 
+static const char *in_house(const char *name)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", scratch_path(&scratch, "given"), name);
+	return path;
+}
+
+static bool may(const char *name, int flags)
+{
+	int fd = open(in_house(name), flags, 0600);
+
+	if (fd >= 0)
+		close(fd);
+	return fd >= 0;
+}
+
+static bool may_remove(const char *name)
+{
+	char away[700];
+
+	snprintf(away, sizeof(away), "%s.away", in_house(name));
+	return rename(in_house(name), away) == 0;
+}
+
+static bool odd(bool is, const char *name)
+{
+	if (is)
+		print_error("%s: %s\n", name, strerror(errno));
+	return is;
+}
+
+/* As the broker's user, when it was taken over: what can it do to the installation? True: what it should not, or not what it
+ * must. */
+static bool tries(uid_t uid, gid_t gid)
+{
+	static const char *const roots[] = { "mosquitto.conf", "ca.crt", "server.crt", "ca.crl", "keys/ca.key", "keys/server.key",
+					     "line.key" };
+	static const char *const read[] = { "mosquitto.conf", "ca.crt", "server.crt", "ca.crl", "keys/server.key", "keys/root.key" };
+	static const char *const own[] = { "directory.mdb", "keys/record.line", "pullcord.policy" };
+	bool another = getuid() == 0, wrong = false;
+
+	if (another)
+		must(setegid(gid) == 0 && seteuid(uid) == 0);
+	for (size_t i = 0; i < countof(read); i++)
+		wrong |= odd(!may(read[i], O_RDONLY), read[i]);
+	for (size_t i = 0; i < countof(own); i++)
+		wrong |= odd(!may(own[i], O_RDWR), own[i]);
+	wrong |= odd(!may("directory.new", O_CREAT | O_RDWR) || !may("keys/record.new", O_CREAT | O_RDWR), "new files");
+	for (size_t i = 0; i < countof(roots) && another; i++)
+		wrong |= odd(may(roots[i], O_WRONLY) || may_remove(roots[i]), roots[i]);
+	return wrong || (another && odd(may("keys/ca.key", O_RDONLY) || may("line.key", O_RDONLY) || may_remove("keys"), "keys"));
+}
+
+/* Made by anybody else for themselves, all of it is theirs. */
+static void what_the_broker_need_not_write_stays_roots(void **state)
+{
+	const struct passwd *user = getuid() == 0 ? getpwnam("nobody") : getpwuid(getuid());
+	const uid_t uid = user ? user->pw_uid : 0;
+	const gid_t gid = user ? user->pw_gid : 0;
+	char name[64];
+	int status;
+	pid_t pid;
+
+	(void)state;
+	must(user && span_text(span_str(user->pw_name), name, sizeof(name)) && chmod(scratch.dir, 0711) == 0);
+	assert_says(cmd_init, CMD_DONE, "mosquitto.conf", "init", scratch_path(&scratch, "given"), "--tenant", "mercy", "--broker-user",
+		    name);
+	pid = fork();
+	if (pid == 0)
+		_exit(tries(uid, gid));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_begun_that_could_not_end),
 		cmocka_unit_test(what_is_made_is_in_its_columns_and_may_be_pasted),
+		cmocka_unit_test(what_the_broker_need_not_write_stays_roots),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
