@@ -9,7 +9,7 @@
 /* Everything that is said to a question, for the record. */
 struct decision {
 	struct verdict verdict;
-	struct topic topic;
+	const struct topic *topic;  /* NULL: it was none */
 	const struct id *message;
 	struct span patient;        /* whom the message is about */
 	const char *detail;         /* why not, when it was not the policy */
@@ -111,8 +111,15 @@ static bool is_movement(Pullcord__V1__AuditType type, const struct decision *d)
 	return d->answer == GATE_ALLOW && access_of(type) & (ACCESS_PUBLISH | ACCESS_RECEIVE);
 }
 
-static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
-			    const struct publish *p, const struct decision *d)
+/* Nothing but the answer comes of it. */
+static bool leaves_no_trace(const struct verdict *v)
+{
+	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical;
+}
+
+/* Kept apart, so that what leaves no record does not carry its weight. */
+static __attribute__((noinline)) void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s,
+						       struct span topic, const struct publish *p, const struct decision *d)
 {
 	struct happening h;
 
@@ -141,7 +148,7 @@ static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struc
 	if (is_movement(type, d))
 		guard_moved(g, s, h.mono_us);
 	else if (d->answer == GATE_DENY && access_of(type) & (ACCESS_PUBLISH | ACCESS_SUBSCRIBE))
-		guard_refused(g, s, &d->topic, &d->verdict);
+		guard_refused(g, s, d->topic, &d->verdict);
 	tally_add(g->tally, &h);
 }
 
@@ -226,8 +233,8 @@ static const char *check_payload(struct guard *g, struct session *s, const struc
 		return NULL;
 	g->arena.used = 0;
 	/* A machine whose clock was never set must not lose its alerts for it. */
-	err = envelope_check(&s->sender, p->payload, t, s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? 0 : guard_real_us(),
-			     &g->arena, e);
+	err = envelope_check(&s->sender, p->payload, t, s->party == PULLCORD__V1__PARTY__PARTY_DEVICE ? 0 : g->turn_us, &g->arena,
+			     e);
 	if (err != OK)
 		return envelope_faults[err] ? envelope_faults[err] : "the payload is not a valid envelope";
 	return check_sender(s, e);
@@ -329,32 +336,32 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		return decide_request(decide_ask(s), s, &most, voice, p);
 	if (!t)
 		return d;
-	d.topic = t->topic;
-	if (voice != VOICE_LIVE && !is_of_itself(&d.topic, s))
+	d.topic = &t->topic;
+	if (voice != VOICE_LIVE && !is_of_itself(d.topic, s))
 		d.detail = "a will is for one's own state or presence";
-	else if (d.topic.kind == TOPIC_OTHER)
+	else if (d.topic->kind == TOPIC_OTHER)
 		d.detail = "not one of our topics";   /* what is not known cannot be checked */
-	else if (is_ours_alone(d.topic.kind))
+	else if (is_ours_alone(d.topic->kind))
 		d.detail = "only the broker speaks on this topic";
 	if (d.detail)
 		return d;
-	if (d.topic.kind == TOPIC_CONTROL)
+	if (d.topic->kind == TOPIC_CONTROL)
 		return decide_request(decide_control(g, s), s, &most, voice, p);
 	d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_PUBLISH, t);
 	if (!d.verdict.allow)
 		return d;
 	d.detail = check_limits(&most, voice, p);
 	if (!d.detail)
-		d.detail = check_payload(g, s, &d.topic, p, e);
+		d.detail = check_payload(g, s, d.topic, p, e);
 	if (d.detail)
 		return d;
 	if (e->head)
 		d.message = &e->id;
 	d.answer = GATE_ALLOW;
-	if (record_state(g->record) == RECORD_STOPPED && !d.verdict.life_critical && !goes_on_without_record(d.topic.kind)) {
+	if (g->record_out && !d.verdict.life_critical && !goes_on_without_record(d.topic->kind)) {
 		d.detail = "the record has stopped";
 		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
-	} else if (d.topic.kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {
+	} else if (d.topic->kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {
 		d.detail = "the record is behind";
 		d.answer = GATE_CLOSE;   /* as an administrator's command: nothing is done that the record cannot keep up with */
 	} else if (!is_in_rate(s, voice, &d, &most)) {
@@ -362,7 +369,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
 	}
 	if (d.answer != GATE_ALLOW || d.verdict.record != POLICY_RECORD_OFF)
-		d.patient = patient_of(&d.topic, p->payload);
+		d.patient = patient_of(d.topic, p->payload);
 	return d;
 }
 
@@ -390,7 +397,7 @@ static const enum history_answer answers[] = {
 };
 
 /* Alerts are kept until they are seen to; answers and ends close them. */
-static void follow_alert(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
+static __attribute__((noinline)) void follow_alert(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
 			 const struct envelope *e)
 {
 	const Pullcord__V1__Alert *a = e->body.alert;
@@ -398,8 +405,6 @@ static void follow_alert(struct guard *g, const struct session *s, const struct 
 	char receipt[TOPIC_BYTES_MAX + 1];
 	struct alert kept = { .id = e->id, .topic = t, .payload = p->payload, .receipt = receipt };
 
-	if (!e->body.any)
-		return;
 	if (t->kind == TOPIC_ACK && (size_t)u->state < countof(answers))
 		history_answer(g->history, u->key.data, t, answers[u->state]);
 	if (t->kind != TOPIC_ALERT || TOPIC_BUILD(receipt, TOPIC_STORED, s->tenant, s->id) != OK)
@@ -435,14 +440,21 @@ static void record_order(struct guard *g, const struct session *s, const char *t
 	record_push(g->record, &h);
 }
 
+/* Orders, and what devices say of them. */
+static bool carries_order(enum topic_kind kind)
+{
+	return kind == TOPIC_CMD || kind == TOPIC_STATE;
+}
+
 /* An order is an act, and so on record beside its message; so is what the device says of it, when it says so first. */
-static void follow_order(struct guard *g, const struct session *s, const char *topic, const struct topic *t, struct span payload)
+static __attribute__((noinline)) void follow_order(struct guard *g, const struct session *s, const char *topic,
+						    const struct topic *t, struct span payload)
 {
 	char text[CARRIED_TEXT_MAX], device[WORD_BYTES_MAX + 1];
 	struct envelope e;
 	bool done;
 
-	if ((t->kind != TOPIC_CMD && t->kind != TOPIC_STATE) || !span_text(topic_word(t, "device"), device, sizeof(device)))
+	if (!span_text(topic_word(t, "device"), device, sizeof(device)))
 		return;
 	g->arena.used = 0;
 	if (envelope_open(payload, t, 0, &g->arena, &e) != OK || !e.body.any)
@@ -460,10 +472,13 @@ static void follow_order(struct guard *g, const struct session *s, const char *t
 bool guard_may_look(struct guard *g, struct session *s, const char *filter)
 {
 	struct decision d = deny(NULL);
+	struct topic looked;
 
 	d.verdict.why = WHY_GRAMMAR;
-	if (filter_parse(span_str(filter), &d.topic) == OK)
-		d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);
+	if (filter_parse(span_str(filter), &looked) == OK) {
+		d.topic = &looked;
+		d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, d.topic);
+	}
 	d.answer = d.verdict.allow ? GATE_ALLOW : GATE_DENY;
 	d.detail = "asked to read back";
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
@@ -490,30 +505,33 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		retained_ask_later(g, s);
 	if (known || d.answer != GATE_ALLOW) {   /* asking whether a retained message's source still may is no publish */
 		g->count.publish[d.answer]++;
-		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
-				span_str(topic), p, &d);
+		if (d.answer != GATE_ALLOW || !leaves_no_trace(&d.verdict) || g->shadow)
+			record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
+					span_str(topic), p, &d);
 	}
 	if (live)
-		s->active_ms = guard_mono_us() / 1000;
+		s->active_ms = g->turn_ms;
 	if (d.message && d.answer == GATE_ALLOW && d.verdict.record != POLICY_RECORD_OFF)
 		remember_patient(g, d.message, p->payload, d.patient);      /* its deliveries follow */
 	if (known && p->retain && d.answer == GATE_ALLOW)
 		retained_note(g, s, p->payload.n == 0);
 	if (live && d.answer == GATE_ALLOW) {
-		follow_alert(g, s, &d.topic, p, &e);
-		if (e.head)
-			history_note(g->history, &d.topic, &e.id, guard_real_us(), p->payload);
+		if (e.body.any)
+			follow_alert(g, s, d.topic, p, &e);
+		if (e.head && history_keeps(g->history, d.topic->kind))
+			history_note(g->history, d.topic, &e.id, guard_real_us(), p->payload);
+		if (d.topic && is_witness(d.topic->kind))
+			follow_witness(g, s, d.topic, p);
+		if (d.topic && carries_order(d.topic->kind))
+			follow_order(g, s, topic, d.topic, p->payload);         /* last: e is no more after it */
 	}
-	if (live && d.answer == GATE_ALLOW)
-		follow_order(g, s, topic, &d.topic, p->payload);        /* last: e is no more after it */
-	if (live && d.answer == GATE_ALLOW && is_witness(d.topic.kind))
-		follow_witness(g, s, &d.topic, p);
 	return d.answer;
 }
 
 /* ---- subscribe ---- */
 
-static struct decision decide_subscribe(struct guard *g, struct session *s, struct span filter)
+/* `parsed`: where the decision's topic is. */
+static struct decision decide_subscribe(struct guard *g, struct session *s, struct span filter, struct topic *parsed)
 {
 	struct decision d = deny(NULL);
 
@@ -526,9 +544,10 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 		d.answer = s->holder ? GATE_ALLOW : GATE_DENY;
 		return d;
 	}
-	if (filter_parse(filter, &d.topic) != OK)
+	if (filter_parse(filter, parsed) != OK)
 		return d;
-	d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &d.topic);
+	d.topic = parsed;
+	d.verdict = policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, parsed);
 	if (!d.verdict.allow)
 		return d;
 	if (record_state(g->record) != RECORD_FLOWING && s->party == PULLCORD__V1__PARTY__PARTY_USER)
@@ -544,13 +563,14 @@ static struct decision decide_subscribe(struct guard *g, struct session *s, stru
 
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos)
 {
+	struct topic parsed;
 	struct decision d;
 	bool known;
 	struct session *s = who(g, c, &known);
 
 	if (!known)
 		return turn_away(g, c, filter);
-	d = s->unread ? nobody_knows() : decide_subscribe(g, s, span_str(filter));
+	d = s->unread ? nobody_knows() : decide_subscribe(g, s, span_str(filter), &parsed);
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);
 	s->active_ms = guard_mono_us() / 1000;
@@ -601,12 +621,6 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, stru
 	}
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span_str(topic), p, &d);
 	return d.answer;
-}
-
-/* Nothing but the answer comes of it. */
-static bool leaves_no_trace(const struct verdict *v)
-{
-	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical;
 }
 
 bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)

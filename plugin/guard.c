@@ -245,7 +245,8 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		return ERR_TOO_LARGE;
 	}
 	g->swept_us = guard_mono_us();
-	g->started_ms = g->swept_us / 1000;
+	g->started_ms = g->turn_ms = g->swept_us / 1000;
+	g->turn_us = guard_real_us();
 	g->until_us = INT64_MAX;
 	g->ticks = 1;
 	g->host = spec->host;
@@ -436,7 +437,7 @@ void guard_refresh(struct guard *g, struct session *s)
 /* Rights that end by themselves do so at the latest here; a session that asks before sees to it itself. */
 static void end_rights(struct guard *g)
 {
-	int64_t now = guard_real_us();
+	int64_t now = g->turn_us;
 
 	if (now < g->until_us)
 		return;
@@ -805,17 +806,19 @@ static void watch_threads(struct guard *g)
 
 void guard_tick(struct guard *g)
 {
-	int64_t second = guard_mono_us() / 1000000;
+	int64_t mono_us = guard_mono_us(), second = mono_us / 1000000;
 	bool once_a_second = second != g->second;
 	struct control_result *done = control_results(g->control);
 
 	g->ticks++;
 	g->reloading = false;
 	g->second = second;
+	g->turn_ms = mono_us / 1000;
+	g->turn_us = guard_real_us();
 	guard_follow(g);    /* what is done is in force before it is answered */
 	guard_control_tick(g, done);
 	end_rights(g);
-	retained_tick(g);
+	retained_tick(g, mono_us);
 	record_tick(g->record);
 	g->record_out = record_stopped(g->record);
 	send_receipts(g);

@@ -129,6 +129,7 @@ struct guard {
 	uint64_t journal_told, journal_ticket;  /* the last line of the journal that was put on record, and its ticket there */
 	uint64_t journal_marked;        /* the last that the directory was told so of */
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
+	int64_t turn_us, turn_ms;       /* wall clock, and monotonic, at the last tick: of what needs no better one */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
 	enum record_state record_was;   /* what was last said of them in the log */
 	enum err history_was, owners_was, directory_was, control_was, locks_was, witnesses_was;
@@ -140,7 +141,8 @@ struct guard {
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
 };
 
-/* A client as the broker shows it at one moment. `username` is what CONNECT said, or what we mapped it to. */
+/* A client as the broker shows it at one moment. `username` is what CONNECT said, or what we mapped it to. What stands after
+ * it is asked for at a login only. */
 struct client {
 	const void *context;
 	const char *client, *address, *username;
@@ -291,7 +293,7 @@ void guard_follow_end(struct guard *g);
 struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out);
 /* One more message of that session went on record, at h->mono_us. */
 void guard_moved(struct guard *g, struct session *s, int64_t mono_us);
-/* Somebody was refused that topic or filter: is it outside what they hold? */
+/* Somebody was refused that topic or filter (NULL: it was none): is it outside what they hold? */
 void guard_refused(struct guard *g, const struct session *s, const struct topic *t, const struct verdict *v);
 void guard_notice_tick(struct guard *g, bool once_a_second);
 

@@ -396,12 +396,19 @@ void history_retain(struct history *h, const struct past_keep *keep)
 	shelf_past_keep(h->shelf, keep);
 }
 
+bool history_keeps(const struct history *h, enum topic_kind kind)
+{
+	enum past_class class = past_class_of(kind);
+
+	return class != PAST_CLASSES && h->keep.of[class];
+}
+
 void history_note(struct history *h, const struct topic *t, const struct id *id, int64_t now_us, struct span payload)
 {
 	enum past_class class = past_class_of(t->kind);
 	enum err e;
 
-	if (class == PAST_CLASSES || !h->keep.of[class])
+	if (!history_keeps(h, t->kind))
 		return;
 	e = shelf_past_put(h->shelf, class, id, (uint64_t)now_us, t->text, payload);
 	h->unnoted += e != OK && e != ERR_BUSY;     /* those the shelf counts */

@@ -84,6 +84,8 @@ size_t history_owed(struct history *h, char topic[TOPIC_BYTES_MAX + 1], struct i
 /* What can be read back, whoever has seen to it: all that is said on topics whose class is kept (past.h; at first none is).
  * Of a message too long, or more than the disk takes, nothing is kept but the count. */
 void history_retain(struct history *h, const struct past_keep *keep);
+/* Is anything kept of such topics? */
+bool history_keeps(const struct history *h, enum topic_kind kind);
 void history_note(struct history *h, const struct topic *t, const struct id *id, int64_t now_us, struct span payload);
 uint64_t history_unnoted(const struct history *h);
 /* shelf_keys_refused(); shelf_erase(), which other threads may call, and which leaves alerts that are open alone. */

@@ -24,7 +24,7 @@ void guard_refused(struct guard *g, const struct session *s, const struct topic 
 {
 	static const char *const owned[] = { "unit", "channel", "patient" };
 
-	if (s->party != PULLCORD__V1__PARTY__PARTY_USER || v->allow || t->n < 3 ||
+	if (s->party != PULLCORD__V1__PARTY__PARTY_USER || v->allow || !t || t->n < 3 ||
 	    (v->why != WHY_NO_RULE && v->why != WHY_NOT_HELD && v->why != WHY_FOREIGN))
 		return;
 	for (size_t i = 0; i < countof(owned); i++)

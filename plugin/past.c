@@ -35,11 +35,11 @@ struct past_keep past_keep_default(void)
 
 enum past_class past_class_of(enum topic_kind kind)
 {
-	unsigned i = 0;
+#define BY_KIND(name, word, kind, keep) [kind] = PAST_##name - PAST_CLASSES,
+	static const int8_t from_none[TOPIC_KINDS] = { PAST_LIST(BY_KIND) };
+#undef BY_KIND
 
-	while (i < PAST_CLASSES && classes[i].kind != kind)
-		i++;
-	return (enum past_class)i;
+	return (enum past_class)(PAST_CLASSES + from_none[kind]);
 }
 
 /* ---- rows: class u8, KEYED | id 16 | place 8, again u8: which key of its month | sealed. Its number and all before that is what

@@ -107,9 +107,9 @@ void retained_ask_later(struct guard *g, const struct session *s)
 	strcpy(g->stale[g->stales++].id, s->id);
 }
 
-static void sweep(struct guard *g)
+static void sweep(struct guard *g, int64_t now_us)
 {
-	int64_t now_us = guard_mono_us(), each_us = RETAINED_SWEEP_US / (int64_t)(owners_retaining(g->owners) + 1);
+	int64_t each_us = RETAINED_SWEEP_US / (int64_t)(owners_retaining(g->owners) + 1);
 
 	if (each_us > RETAINED_EACH_US)
 		each_us = RETAINED_EACH_US;
@@ -123,10 +123,10 @@ static void sweep(struct guard *g)
 	}
 }
 
-void retained_tick(struct guard *g)
+void retained_tick(struct guard *g, int64_t now_us)
 {
 	for (size_t i = 0; i < g->stales; i++)
 		retained_follow(g, g->stale[i].party, span_str(g->stale[i].id));
 	g->stales = 0;
-	sweep(g);
+	sweep(g, now_us);
 }

@@ -19,7 +19,7 @@
 void retained_note(struct guard *g, const struct session *s, bool cleared);
 /* From guard_tick() only. */
 void retained_follow(struct guard *g, Pullcord__V1__Party party, struct span id);
-void retained_tick(struct guard *g);
+void retained_tick(struct guard *g, int64_t now_us);
 /* From anywhere: a retained message's source may not say it any more. At the next tick; when too many wait, forgotten
  * until it is asked for again. */
 void retained_ask_later(struct guard *g, const struct session *s);

@@ -112,11 +112,12 @@ static __attribute__((noinline)) int answer(struct guard *g, const struct mosqui
 		[GATE_CLOSE] = MOSQ_ERR_UNKNOWN,
 	};
 	const struct publish p = { span(ed->payload, ed->payload ? ed->payloadlen : 0), ed->qos, ed->retain };
-	struct client c;
+	struct client c = { .context = ed->client, .client = mosquitto_client_id(ed->client) };
 
-	if (ed->access == MOSQ_ACL_READ && guard_passes(g, ed->client, mosquitto_client_id(ed->client), ed->topic, &p))
+	if (ed->access == MOSQ_ACL_READ && guard_passes(g, c.context, c.client, ed->topic, &p))
 		return MOSQ_ERR_SUCCESS;
-	c = client_of(ed->client, mosquitto_client_username(ed->client));
+	c.address = mosquitto_client_address(ed->client);
+	c.username = mosquitto_client_username(ed->client);
 	switch (ed->access) {
 	case MOSQ_ACL_READ:
 		return guard_receive(g, &c, ed->topic, &p) == GATE_ALLOW ? MOSQ_ERR_SUCCESS : MOSQ_ERR_ACL_DENIED;
