@@ -131,8 +131,6 @@ void guard_shadow_tick(struct guard *g, bool once_a_second)
 {
 	struct difference d;
 
-	if (!g->shadow)
-		return;
 	if (g->shadow_attend)
 		bind_sessions(g);
 	for (unsigned n = 0; once_a_second && n < TELL_MAX && shadow_due(g->shadow, guard_real_us(), &d); n++)

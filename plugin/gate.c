@@ -118,16 +118,11 @@ static bool leaves_no_trace(const struct verdict *v)
 }
 
 /* Kept apart, so that what leaves no record does not carry its weight. */
-static __attribute__((noinline)) void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s,
-						       struct span topic, const struct publish *p, const struct decision *d)
+static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s,
+						    struct span topic, const struct publish *p, const struct decision *d)
 {
-	struct happening h;
+	struct happening h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
 
-	if (g->shadow && access_of(type))
-		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
-	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_OFF && !d->verdict.life_critical)
-		return;
-	h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
 	h.topic = topic;
 	h.message = d->message;
 	h.patient = d->patient;
@@ -149,7 +144,19 @@ static __attribute__((noinline)) void record_decision(struct guard *g, Pullcord_
 		guard_moved(g, s, h.mono_us);
 	else if (d->answer == GATE_DENY && access_of(type) & (ACCESS_PUBLISH | ACCESS_SUBSCRIBE))
 		guard_refused(g, s, d->topic, &d->verdict);
-	tally_add(g->tally, &h);
+	if (d->answer == GATE_ALLOW)
+		record_push(g->record, &h);     /* of what is allowed nothing is counted together */
+	else
+		tally_add(g->tally, &h);
+}
+
+static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
+			    const struct publish *p, const struct decision *d)
+{
+	if (g->shadow && access_of(type))
+		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
+	if (d->answer != GATE_ALLOW || d->verdict.record != POLICY_RECORD_OFF || d->verdict.life_critical)
+		put_decision(g, type, s, topic, p, d);
 }
 
 /* ---- publish ---- */
@@ -274,13 +281,11 @@ static struct decision decide_control(const struct guard *g, const struct sessio
 	return d;
 }
 
-/* Whom it is about: what its payload says, else the topic. */
-static struct span patient_of(const struct topic *t, struct span payload)
+/* Whom it is about: whom its body names, else the topic. */
+static struct span patient_of(const struct topic *t, struct span named)
 {
-	struct span s = envelope_peek_patient(payload);
-
-	if (s.n || (t->kind != TOPIC_PATIENT_MSG && t->kind != TOPIC_PATIENT_RECEIPT))
-		return s;
+	if (named.n || (t->kind != TOPIC_PATIENT_MSG && t->kind != TOPIC_PATIENT_RECEIPT))
+		return named;
 	return topic_word(t, "patient");
 }
 
@@ -369,7 +374,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
 	}
 	if (d.answer != GATE_ALLOW || d.verdict.record != POLICY_RECORD_OFF)
-		d.patient = patient_of(d.topic, p->payload);
+		d.patient = patient_of(d.topic, e->patient);
 	return d;
 }
 
@@ -505,9 +510,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		retained_ask_later(g, s);
 	if (known || d.answer != GATE_ALLOW) {   /* asking whether a retained message's source still may is no publish */
 		g->count.publish[d.answer]++;
-		if (d.answer != GATE_ALLOW || !leaves_no_trace(&d.verdict) || g->shadow)
-			record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
-					span_str(topic), p, &d);
+		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
+				d.topic ? d.topic->text : span_str(topic), p, &d);
 	}
 	if (live)
 		s->active_ms = g->turn_ms;
@@ -599,7 +603,7 @@ static struct span delivered_patient(struct guard *g, const struct topic *t, con
 	const struct subject_seen *about = &g->about;
 
 	if (!about->known || about->payload != payload.p || memcmp(about->message.b, message->b, sizeof(message->b)) != 0)
-		remember_patient(g, message, payload, patient_of(t, payload));
+		remember_patient(g, message, payload, patient_of(t, envelope_peek_patient(payload)));
 	return span(about->text, about->n);
 }
 
@@ -619,7 +623,7 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, stru
 		d.message = &message;
 		d.patient = delivered_patient(g, t ? &t->topic : &none, &message, p->payload);
 	}
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span_str(topic), p, &d);
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 	return d.answer;
 }
 

@@ -35,9 +35,9 @@ struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType 
 
 	if (s) {
 		h.party = s->party;
-		h.actor = span_str(s->id);
-		h.client = span_str(s->client);
-		h.address = span_str(s->address);
+		h.actor = span(s->id, s->id_n);
+		h.client = span(s->client, s->client_n);
+		h.address = span(s->address, s->address_n);
 	}
 	return h;
 }
@@ -816,7 +816,8 @@ void guard_tick(struct guard *g)
 	g->turn_ms = mono_us / 1000;
 	g->turn_us = guard_real_us();
 	guard_follow(g);    /* what is done is in force before it is answered */
-	guard_control_tick(g, done);
+	if (done || g->unanswered)
+		guard_control_tick(g, done);
 	end_rights(g);
 	retained_tick(g, mono_us);
 	record_tick(g->record);
@@ -825,10 +826,11 @@ void guard_tick(struct guard *g)
 	answer_witnesses(g);
 	guard_ask_tick(g);
 	tend_sessions(g, once_a_second);
-	guard_shadow_tick(g, once_a_second);
-	guard_notice_tick(g, once_a_second);
+	if (g->shadow)
+		guard_shadow_tick(g, once_a_second);
 	if (!once_a_second)
-		return;
+		return;         /* a tick follows every message */
+	guard_notice_tick(g);
 	guard_login_tick(g, guard_mono_us() / 1000);
 	guard_bypass_tick(g, guard_mono_us());
 	tally_tick(g->tally, guard_mono_us());

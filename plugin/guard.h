@@ -295,7 +295,7 @@ struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMes
 void guard_moved(struct guard *g, struct session *s, int64_t mono_us);
 /* Somebody was refused that topic or filter (NULL: it was none): is it outside what they hold? */
 void guard_refused(struct guard *g, const struct session *s, const struct topic *t, const struct verdict *v);
-void guard_notice_tick(struct guard *g, bool once_a_second);
+void guard_notice_tick(struct guard *g);     /* once a second */
 
 /* ---- beside.c ---- */
 
@@ -307,7 +307,7 @@ void guard_shadow_bind(struct guard *g, struct session *s, const struct account 
 void guard_shadow_forget(struct guard *g, struct session *s);
 /* The policy in force said so; what would the other say? Only while there is one. */
 void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, struct span topic, const struct verdict *v);
-void guard_shadow_tick(struct guard *g, bool once_a_second);
+void guard_shadow_tick(struct guard *g, bool once_a_second);     /* while there is one */
 
 /* What was found about the broker's files. */
 void guard_freshness(struct guard *g, const struct freshness_report *r);

@@ -338,7 +338,7 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	s->not_before_s = k->not_before_s;
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
-		(void)!span_text(span_str(c->address), s->address, sizeof(s->address));
+		session_address(s, span_str(c->address));
 	guard_shadow_bind(g, s, k->account);
 	return LOGIN_GOOD;
 }

@@ -118,12 +118,10 @@ static void look(struct guard *g)
 	anomaly_disk(g->anomaly, (unsigned)record_disk(g->record), mono_us);
 }
 
-void guard_notice_tick(struct guard *g, bool once_a_second)
+void guard_notice_tick(struct guard *g)
 {
 	struct anomaly_finding f;
 
-	if (!once_a_second)
-		return;                 /* a tick follows every message */
 	look(g);
 	for (int i = 0; i < TOLD_AT_ONCE && anomaly_next(g->anomaly, guard_mono_us(), &f); i++)
 		tell(g, &f);

@@ -180,7 +180,8 @@ static struct session *session_new(const void *context, const char *client, enum
 		return NULL;
 	s->context = context;
 	s->state = state;
-	strcpy(s->client, client);
+	s->client_n = (uint8_t)strlen(client);
+	memcpy(s->client, client, s->client_n + 1u);
 	return s;
 }
 
@@ -237,11 +238,17 @@ void sessions_reap(struct sessions *t, int64_t now_ms)
 	}
 }
 
+void session_address(struct session *s, struct span address)
+{
+	s->address_n = span_text(address, s->address, sizeof(s->address)) ? (uint8_t)address.n : 0;
+}
+
 void session_own(struct sessions *t, struct session *s, Pullcord__V1__Party party, const char *id)
 {
 	must(!s->account_prev && strlen(id) <= WORD_BYTES_MAX);
 	s->party = party;
-	strcpy(s->id, id);
+	s->id_n = (uint8_t)strlen(id);
+	memcpy(s->id, id, s->id_n + 1u);
 	link_account(t, s);
 }
 

@@ -32,6 +32,7 @@ struct session_filter {
 struct session {
 	const void *context;
 	enum session_state state;
+	uint8_t client_n, address_n, id_n;  /* how long they are */
 	char client[WORD_BYTES_MAX + 1], address[64];
 	Pullcord__V1__Party party;
 	char tenant[WORD_BYTES_MAX + 1];
@@ -107,6 +108,9 @@ struct session *session_add_offline(struct sessions *t, const void *key, const c
 void session_drop(struct sessions *t, struct session *s);
 /* Drops entries not live that did nothing for SESSION_LINGER_MS. */
 void sessions_reap(struct sessions *t, int64_t now_ms);
+
+/* Where it comes from; too long to be an address: nowhere. */
+void session_address(struct session *s, struct span address);
 
 /* Says whose it is; once. */
 void session_own(struct sessions *t, struct session *s, Pullcord__V1__Party party, const char *id);

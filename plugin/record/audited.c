@@ -28,41 +28,6 @@ struct sum {
 	bool has_digest;
 };
 
-static struct span cut(struct span s, size_t max)
-{
-	return span(s.p, s.n < max ? s.n : max);
-}
-
-static void head_fill(struct head *to, const struct happening *h, const struct span *text)
-{
-	to->at_us = h->at_us;
-	to->mono_us = h->mono_us;
-	to->type = (uint16_t)h->type;
-	to->outcome = (uint8_t)h->outcome;
-	to->party = (uint8_t)h->party;
-	to->why = h->why;
-	to->line = h->line;
-	to->qos = h->qos;
-	to->retain = h->retain;
-	to->life_critical = h->life_critical;
-	to->has_message = h->message;
-	to->has_policy = h->policy;
-	to->has_shadow = h->shadow;
-	to->has_sum = h->count;
-	if (h->message)
-		to->message = *h->message;
-	if (h->policy)
-		memcpy(to->policy, h->policy, sizeof(to->policy));
-	to->actor_n = (uint8_t)text[0].n;
-	to->client_n = (uint8_t)text[1].n;
-	to->address_n = (uint8_t)text[2].n;
-	to->topic_n = (uint16_t)text[3].n;
-	to->detail_n = (uint16_t)text[4].n;
-	to->patient_n = (uint8_t)text[5].n;
-	to->change_n = (uint16_t)text[6].n;
-	to->by_n = (uint8_t)text[7].n;
-}
-
 static void sum_fill(struct sum *to, const struct happening *h)
 {
 	*to = (struct sum){ .count = h->count, .until_us = h->until_us, .has_digest = h->digest && h->last };
@@ -109,44 +74,72 @@ uint32_t audited_layout(void)
 	       (sizeof(struct head) + sizeof(struct sum) + sizeof(struct shadow_verdict) + sizeof(struct gap));
 }
 
-#define PIECES 11
+#define GATHERED_MAX (sizeof(struct head) + AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX +    \
+		      AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX + AUDITED_CHANGE_MAX + AUDITED_BY_MAX +                         \
+		      sizeof(struct shadow_verdict) + sizeof(struct sum))
 
-static void pieces(const struct happening *h, struct head *head, struct sum *sum, struct span piece[PIECES])
+static struct span cut(struct span s, size_t max)
 {
-	piece[0] = span(head, sizeof(*head));
-	piece[1] = cut(h->actor, AUDITED_ACTOR_MAX);
-	piece[2] = cut(h->client, AUDITED_CLIENT_MAX);
-	piece[3] = cut(h->address, AUDITED_ADDRESS_MAX);
-	piece[4] = cut(h->topic, AUDITED_TOPIC_MAX);
-	piece[5] = cut(h->detail, AUDITED_DETAIL_MAX);
-	piece[6] = cut(h->patient, AUDITED_PATIENT_MAX);
-	piece[7] = cut(h->change, AUDITED_CHANGE_MAX);
-	piece[8] = cut(h->by, AUDITED_BY_MAX);
-	piece[9] = span(h->shadow, h->shadow ? sizeof(*h->shadow) : 0);
-	piece[10] = span(sum, h->count ? sizeof(*sum) : 0);
-	head_fill(head, h, piece + 1);
-	if (h->count)
-		sum_fill(sum, h);
+	return span(s.p, s.n < max ? s.n : max);
+}
+
+/* Its length, when it was cut. */
+static size_t add(uint8_t **at, struct span s, size_t max)
+{
+	s = cut(s, max);
+	if (s.n)
+		memcpy(*at, s.p, s.n);
+	*at += s.n;
+	return s.n;
+}
+
+static struct span gather(const struct happening *h, uint8_t to[GATHERED_MAX])
+{
+	struct head head = {
+		.at_us = h->at_us, .mono_us = h->mono_us, .type = (uint16_t)h->type, .outcome = (uint8_t)h->outcome,
+		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .retain = h->retain,
+		.life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy, .has_shadow = h->shadow,
+		.has_sum = h->count,
+	};
+	uint8_t *at = to + sizeof(head);
+	struct sum sum;
+
+	if (h->message)
+		head.message = *h->message;
+	if (h->policy)
+		memcpy(head.policy, h->policy, sizeof(head.policy));
+	head.actor_n = (uint8_t)add(&at, h->actor, AUDITED_ACTOR_MAX);
+	head.client_n = (uint8_t)add(&at, h->client, AUDITED_CLIENT_MAX);
+	head.address_n = (uint8_t)add(&at, h->address, AUDITED_ADDRESS_MAX);
+	head.topic_n = (uint16_t)add(&at, h->topic, AUDITED_TOPIC_MAX);
+	head.detail_n = (uint16_t)add(&at, h->detail, AUDITED_DETAIL_MAX);
+	head.patient_n = (uint8_t)add(&at, h->patient, AUDITED_PATIENT_MAX);
+	head.change_n = (uint16_t)add(&at, h->change, AUDITED_CHANGE_MAX);
+	head.by_n = (uint8_t)add(&at, h->by, AUDITED_BY_MAX);
+	if (h->shadow)
+		(void)add(&at, span(h->shadow, sizeof(*h->shadow)), SIZE_MAX);
+	if (h->count) {
+		sum_fill(&sum, h);
+		(void)add(&at, span(&sum, sizeof(sum)), SIZE_MAX);
+	}
+	memcpy(to, &head, sizeof(head));
+	return span(to, (size_t)(at - to));
 }
 
 bool audited_push(struct ring *r, const struct happening *h)
 {
-	struct head head = { 0 };
-	struct span piece[PIECES];
-	struct sum sum;
+	uint8_t gathered[GATHERED_MAX];
+	struct span all = gather(h, gathered);
 
-	pieces(h, &head, &sum, piece);
-	return ring_push(r, piece, PIECES);
+	return ring_push(r, &all, 1);
 }
 
 bool audited_spill(struct spill *s, const struct happening *h)
 {
-	struct head head = { 0 };
-	struct span piece[PIECES];
-	struct sum sum;
+	uint8_t gathered[GATHERED_MAX];
+	struct span all = gather(h, gathered);
 
-	pieces(h, &head, &sum, piece);
-	return spill_push(s, piece, PIECES);
+	return spill_push(s, &all, 1);
 }
 
 static const struct head gap_head = { .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP };

@@ -285,6 +285,17 @@ static bool has_rules(Pullcord__V1__Kind kind)
 	return kind == PULLCORD__V1__KIND__KIND_ALERT || kind == PULLCORD__V1__KIND__KIND_ALERT_UPDATE;
 }
 
+/* Which field of the body names a patient; 0: none does. */
+static const uint32_t patient_field[KINDS] = {
+	[PULLCORD__V1__KIND__KIND_ALERT] = 8,
+	[PULLCORD__V1__KIND__KIND_OBSERVATIONS] = 2,
+};
+
+static struct span patient_cut(struct span s)
+{
+	return span(s.p, s.n < WORD_BYTES_MAX ? s.n : WORD_BYTES_MAX);
+}
+
 static enum err open_body(struct envelope *e, const struct topic *topic, struct arena *arena)
 {
 	ProtobufCAllocator alloc = arena_allocator(arena);
@@ -310,7 +321,8 @@ static enum err open_envelope(struct envelope_sender *sender, struct span raw, c
 	write_head(f, sender, head);
 	memcpy(e.id.b, f[HEAD_ID].p, ID_BYTES);
 	if (f[HEAD_SEAL].n == 0) {
-		TRY(scan(f[HEAD_BODY], scan_kind(head->kind)));
+		TRY(scan_for(f[HEAD_BODY], scan_kind(head->kind), patient_field[head->kind], &e.patient));
+		e.patient = patient_cut(e.patient);
 		if (all || has_rules(head->kind))
 			TRY(open_body(&e, topic, arena));
 	}
@@ -365,12 +377,6 @@ uint64_t envelope_peek_order(struct span raw)
 	return envelope_peek_id(raw, &id) == OK ? id_order(&id) : 0;
 }
 
-/* Which field of the body names a patient; 0: none does. */
-static const uint64_t patient_field[] = {
-	[PULLCORD__V1__KIND__KIND_ALERT] = 8,
-	[PULLCORD__V1__KIND__KIND_OBSERVATIONS] = 2,
-};
-
 struct span envelope_peek_patient(struct span raw)
 {
 	struct cur c = cur(raw);
@@ -386,12 +392,12 @@ struct span envelope_peek_patient(struct span raw)
 		if (f.number == 10 && f.bytes.n)
 			return span(NULL, 0);
 	}
-	if (kind >= countof(patient_field) || patient_field[kind] == 0)
+	if (kind >= KINDS || patient_field[kind] == 0)
 		return span(NULL, 0);
 	c = cur(body);
 	while (next_field(&c, &f))
 		if (f.number == patient_field[kind])
-			return span(f.bytes.p, f.bytes.n < WORD_BYTES_MAX ? f.bytes.n : WORD_BYTES_MAX);
+			return patient_cut(f.bytes);
 	return span(NULL, 0);
 }
 

@@ -43,6 +43,7 @@ struct envelope {
 		const Pullcord__V1__Receipt *receipt;
 		const Pullcord__V1__Broadcast *broadcast;
 	} body;                               /* any == NULL when sealed end to end */
+	struct span patient;                  /* whom the body names, as envelope_peek_patient() says */
 };
 
 /* `raw` against the schema of one message; envelope_open() calls it for the envelope and for its body. */

@@ -53,8 +53,6 @@ static const struct limit {
 	{ SCHEMA(history_page), 1, 0, ENVELOPE_BYTES_MAX, 64, false },
 };
 
-#define KINDS (PULLCORD__V1__KIND__KIND_BROADCAST + 1)
-
 /* What may come: by Kind, the envelope itself in the place of none; then what is no envelope. */
 static const ProtobufCMessageDescriptor *const schemas[] = {
 	[PULLCORD__V1__KIND__KIND_NONE] = SCHEMA(envelope),
@@ -231,7 +229,8 @@ struct depth {
 	unsigned depth, *fields;
 };
 
-static enum err scan_message(const uint8_t *p, const uint8_t *end, const struct shape *shape, struct depth at);
+static enum err scan_message(const uint8_t *p, const uint8_t *end, const struct shape *shape, struct depth at, uint32_t only,
+			     struct span *found);
 
 static inline enum err scan_content(const uint8_t *p, size_t n, const struct rule *r, struct depth at)
 {
@@ -239,12 +238,13 @@ static inline enum err scan_content(const uint8_t *p, size_t n, const struct rul
 		return ERR_RANGE;
 	if (r->content == CONTENT_TEXT)
 		return span_utf8(span(p, n)) ? OK : ERR_UTF8;
-	return r->content == CONTENT_MESSAGE ? scan_message(p, p + n, r->shape, (struct depth){ at.depth + 1, at.fields }) : OK;
+	return r->content == CONTENT_MESSAGE ? scan_message(p, p + n, r->shape, (struct depth){ at.depth + 1, at.fields }, 0, NULL)
+					      : OK;
 }
 
-/* `found` NULL: nobody asks. In place in both its callers, as it is most of the work. */
+/* Puts there one field, `only`, or `all` by number; 0 and NULL: none. In place in both its callers, as it is most of the work. */
 static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t *p, const uint8_t *end, const struct shape *shape,
-								   struct depth at, struct span *found)
+								   struct depth at, uint32_t only, struct span *one, struct span *all)
 {
 	uint16_t again[SCAN_NUMBERS] = { 0 };
 	uint32_t seen = 0;
@@ -308,16 +308,18 @@ static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t 
 		default:   /* groups are long gone from the format */
 			return ERR_SYNTAX;
 		}
-		if (found && r->times)
-			found[number] = value;
+		if (all && r->times)
+			all[number] = value;
+		if (!all && number == only)
+			*one = value;
 	}
 	return (seen & shape->required) == shape->required ? OK : ERR_SHORT;
 }
 
 static __attribute__((noinline)) enum err scan_message(const uint8_t *p, const uint8_t *end, const struct shape *shape,
-							struct depth at)
+							struct depth at, uint32_t only, struct span *found)
 {
-	return scan_fields(p, end, shape, at, NULL);
+	return scan_fields(p, end, shape, at, only, found, NULL);
 }
 
 /* Nothing may be added to NULL, not even nothing. */
@@ -327,7 +329,15 @@ enum err scan(struct span raw, const struct shape *shape)
 {
 	unsigned fields = 0;
 
-	return scan_message(raw.p, end_of(raw), shape, (struct depth){ 1, &fields });
+	return scan_message(raw.p, end_of(raw), shape, (struct depth){ 1, &fields }, 0, NULL);
+}
+
+enum err scan_for(struct span raw, const struct shape *shape, uint32_t number, struct span *found)
+{
+	unsigned fields = 0;
+
+	*found = span(NULL, 0);
+	return scan_message(raw.p, end_of(raw), shape, (struct depth){ 1, &fields }, number, found);
 }
 
 enum err scan_into(struct span raw, const struct shape *shape, struct span found[SCAN_NUMBERS])
@@ -336,5 +346,5 @@ enum err scan_into(struct span raw, const struct shape *shape, struct span found
 
 	for (uint32_t i = 0; i < shape->rules; i++)
 		found[i] = span(NULL, 0);
-	return scan_fields(raw.p, end_of(raw), shape, (struct depth){ 1, &fields }, found);
+	return scan_fields(raw.p, end_of(raw), shape, (struct depth){ 1, &fields }, 0, NULL, found);
 }

@@ -9,6 +9,7 @@
 #include "pullcord.pb-c.h"
 
 #define SCAN_NUMBERS 32     /* numbers of fields of our schemas are below */
+#define KINDS (PULLCORD__V1__KIND__KIND_BROADCAST + 1)
 
 enum wire { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
 
@@ -22,7 +23,10 @@ const struct shape *scan_kind(Pullcord__V1__Kind kind);
 /* ERR_SYNTAX, ERR_SHORT, ERR_RANGE, ERR_UTF8, ERR_TOO_DEEP; ERR_TOO_LARGE: too many fields. */
 enum err scan(struct span raw, const struct shape *shape) MUST_USE;
 
-/* The same, and what was found, by numbers of fields: bytes, or a number as n; zeros where there was nothing, and past the
+/* The same, and one field of what was found: `number`, from 1; empty when there is none. */
+enum err scan_for(struct span raw, const struct shape *shape, uint32_t number, struct span *found) MUST_USE;
+
+/* The same, and all that was found, by numbers of fields: bytes, or a number as n; zeros where there was nothing, and past the
  * schema's last number undefined. Of a field that may come often, the last. Borrows from `raw`. */
 enum err scan_into(struct span raw, const struct shape *shape, struct span found[SCAN_NUMBERS]) MUST_USE;
 
