@@ -504,6 +504,10 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	live = known && s->state == SESSION_LIVE;
 	d = s->unread ? nobody_knows() :
 			decide_publish(g, s, live ? VOICE_LIVE : known ? VOICE_WILL : VOICE_RETAINED, topic, p, &e);
+	if (live && d.answer == GATE_DENY && !session_count_refusal(s, guard_mono_us())) {
+		d.detail = "too many refused messages: its connection ends";
+		d.answer = GATE_CLOSE;  /* QoS 1: it has no answer yet, comes again, and is refused then */
+	}
 	if (!known && d.answer == GATE_CLOSE)
 		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
 	if (!known && d.answer == GATE_DENY)

@@ -198,6 +198,24 @@ static void insert(struct sessions *t, struct session *s)
 	link_in(t, s);
 }
 
+/* What a closed one used of its allowances is remembered still: under its own address, which is no context. */
+static void set_apart(struct sessions *t, struct session *s)
+{
+	struct session **c = &t->context[session_bucket(t, s->context)];
+
+	if (s->state != SESSION_CLOSED) {
+		session_drop(t, s);
+		return;
+	}
+	while (*c != s)
+		c = &(*c)->by_context;
+	*c = s->by_context;
+	s->context = s;
+	c = &t->context[session_bucket(t, s)];
+	s->by_context = *c;
+	*c = s;
+}
+
 struct session *session_add(struct sessions *t, const void *context, const char *client, bool resume)
 {
 	struct session *s = session_new(context, client, SESSION_LIVE), *old = session_of(t, context);
@@ -206,10 +224,11 @@ struct session *session_add(struct sessions *t, const void *context, const char 
 	if (!s)
 		return NULL;
 	s->full_ns = before ? before->full_ns : 0;
+	s->tries_full_ns = before ? before->tries_full_ns : 0;
 	s->moved = before ? before->moved : 0;
 	s->moved_us = before ? before->moved_us : 0;
 	if (old && strcmp(old->client, client) != 0)
-		session_drop(t, old);   /* the pointer is somebody else's by now */
+		set_apart(t, old);      /* the pointer is somebody else's by now */
 	supersede(t, client, resume ? s : NULL);
 	old = session_of(t, context);
 	if (old)
@@ -273,15 +292,25 @@ size_t sessions_beside(const struct sessions *t, Pullcord__V1__Party party, cons
 }
 
 /* A token bucket told by the one time at which it is full (GCRA, ITU-T I.371 annex A): each message moves it on. */
-bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, int64_t now_us)
+static bool take(int64_t *full_ns, uint32_t per_h, uint32_t burst, int64_t now_us)
 {
 	int64_t each_ns = INT64_C(3600000000000) / per_h, now_ns = now_us * 1000;
-	int64_t full_ns = s->full_ns > now_ns ? s->full_ns : now_ns;
+	int64_t from_ns = *full_ns > now_ns ? *full_ns : now_ns;
 
-	if (full_ns - now_ns > (int64_t)(burst - 1) * each_ns)
+	if (from_ns - now_ns > (int64_t)(burst - 1) * each_ns)
 		return false;
-	s->full_ns = full_ns + each_ns;
+	*full_ns = from_ns + each_ns;
 	return true;
+}
+
+bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, int64_t now_us)
+{
+	return take(&s->full_ns, per_h, burst, now_us);
+}
+
+bool session_count_refusal(struct session *s, int64_t now_us)
+{
+	return take(&s->tries_full_ns, 3600 * SESSION_REFUSALS_PER_S, SESSION_REFUSALS, now_us);
 }
 
 void session_hold(struct session *s, struct holder *h)

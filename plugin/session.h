@@ -52,6 +52,7 @@ struct session {
 	uint32_t moved;             /* messages on record since moved_us, within an hour */
 	int64_t moved_us;           /* monotonic */
 	int64_t full_ns;            /* when its allowance of messages will be whole again; past: it is */
+	int64_t tries_full_ns;      /* the same of what it may be refused, see session_count_refusal() */
 	struct envelope_sender sender;  /* of what it published last */
 	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */
 	int64_t not_before_s;       /* when that began to be good */
@@ -99,7 +100,8 @@ static inline struct session *session_of(const struct sessions *t, const void *c
 /* The live entry of a client id, else any other of it; NULL when there is none. */
 struct session *session_client(const struct sessions *t, const char *client);
 
-/* A new live entry; an older one of the same pointer goes, a live one of the same client id becomes SUPERSEDED, closed
+/* A new live entry; an older one of the same pointer goes, but for a closed one of another client, which is found by that
+ * alone from then on; a live one of the same client id becomes SUPERSEDED, closed
  * ones of it go. `resume`: the filters of the one before pass to it, as MQTT's session does. What it used of its allowance
  * passes in any case: connecting again gives nobody more. NULL: out of memory. */
 struct session *session_add(struct sessions *t, const void *context, const char *client, bool resume);
@@ -123,6 +125,12 @@ size_t sessions_beside(const struct sessions *t, Pullcord__V1__Party party, cons
 
 /* Counts one message, unless it is more than `per_h` (from 1) allows on average and `burst` (from 1) at once. */
 bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, int64_t now_us) MUST_USE;
+
+/* Counts one more message it was refused. False: it has had SESSION_REFUSALS of them, and since then more than so many a second.
+ * Each takes the broker's time from everybody. */
+#define SESSION_REFUSALS 500
+#define SESSION_REFUSALS_PER_S 100
+bool session_count_refusal(struct session *s, int64_t now_us) MUST_USE;
 
 /* Takes the holder. */
 void session_hold(struct session *s, struct holder *h);

@@ -481,17 +481,40 @@ static void denials_are_counted(void **state)
 
 	(void)state;
 	log_in();
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 400; i++)
 		assert_int_equal(publishes(0, "nc-1", "mercy/unit/med4/alert/high/nc-1", &m, false), GATE_DENY);
 	for (int i = 0; i < 1000; i++)
 		assert_int_equal(person_try(3, "bea", "nc-1", "battery staple"), GATE_DENY);   /* a monitor's client id */
 	guard_close(&g);
 	r = recorded(RECORDED(PUBLISH), "");
 	assert_int_equal(r.entries, 2);
-	assert_int_equal(r.events, 1000);
+	assert_int_equal(r.events, 400);
 	r = recorded(RECORDED(TAKEOVER), "");
 	assert_int_equal(r.entries, 2);
 	assert_int_equal(r.events, 1000);
+}
+
+/* And comes back to an allowance that grows slowly; what it may say, it may say all the same. */
+static void who_floods_what_they_may_not_is_ended(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	unsigned refused = 0, again = 0;
+
+	(void)state;
+	log_in();
+	while (publishes(0, "nc-1", "mercy/unit/med4/alert/high/nc-1", &m, false) == GATE_DENY)
+		refused++;
+	assert_in_range(refused, SESSION_REFUSALS, 2 * SESSION_REFUSALS);
+	guard_logoff(g, &ctx[0], 0);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	while (publishes(0, "nc-1", "mercy/unit/med4/alert/high/nc-1", &m, false) == GATE_DENY)
+		again++;
+	assert_true(again < SESSION_REFUSALS);
+	guard_logoff(g, &ctx[0], 0);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(PUBLISH), "too many refused messages").events, 2);
 }
 
 /* Whose attempts are looked for is found, as far as it is known who that was. */
@@ -847,6 +870,7 @@ int main(void)
 		TEST(near_the_end_of_its_room_the_record_sums),
 		SUMS(life_critical_is_recorded_in_full),
 		SUMS(denials_are_counted),
+		TEST(who_floods_what_they_may_not_is_ended),
 		SUMS(who_is_refused_is_named_when_it_was_proved),
 		WITH_SILENCE(what_passes_unseen_was_asked_about_before),
 		WITH_SILENCE(what_is_on_record_does_not_pass_unseen),
