@@ -125,6 +125,21 @@ static bool is_to_be_followed(const struct stores *s, enum err e)
 	       (e == ERR_CORRUPT || (e == ERR_KEY && successor_is_begun(s->spec->dir, s->spec->sizes_path)));
 }
 
+#define UNTOLD 2        /* genesis and the line's beginning: no broker has begun with it */
+
+/* A start that had begun it was interrupted before it could tell, or a person began it: told once too often rather than never. */
+static void find_untold(struct stores *s, const struct record *r)
+{
+	char number[600];
+	struct stores at = { .spec = s->spec };
+
+	keep_path(&at, "record.vkey.1", number);
+	if (s->record_found[0] || s->is_first || record_durable(r) > UNTOLD || access(number, F_OK) != 0)
+		return;
+	snprintf(s->record_found, sizeof(s->record_found), "its first entry says why");
+	snprintf(s->record_new, sizeof(s->record_new), "the one that begins here");
+}
+
 enum err stores_record(struct stores *s, struct record **out)
 {
 	char found[STORES_TEXT];
@@ -138,6 +153,8 @@ enum err stores_record(struct stores *s, struct record **out)
 		s->line_dropped = next.dropped;
 		e = open_once(s, out, found);
 	}
+	if (e == OK)
+		find_untold(s, *out);
 	s->in_record = e != OK && s->in_record;
 	return e;
 }

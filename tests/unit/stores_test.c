@@ -209,6 +209,7 @@ static void an_interrupted_start_is_gone_on_with(void **state)
 		assert_true(WIFEXITED(status));
 		guard_start();
 		assert_true(there("record.mdb.1") && there("record.vkey.1"));
+		assert_int_equal(g->put_aside, 1);      /* whoever did it, it is told */
 		assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
 		(void)uninstall(NULL);
 	} while (WEXITSTATUS(status) == 99);
