@@ -51,6 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(envelope_check(&sender, raw, NULL, 0, &arena_too, &checked) == opened || opened == ERR_FULL);
 	if (opened == OK) {
 		head_is_what_protobuf_c_reads(raw, e.head);
+		arena_too.used = 0;
+		must(envelope_check(&sender, raw, NULL, 0, &arena_too, &checked) == OK);
+		head_is_what_protobuf_c_reads(raw, checked.head);      /* of a sender that is known by now */
+		must(span_eq(e.patient, envelope_peek_patient(raw)) && span_eq(checked.patient, e.patient));
 		must(word_ok(span_str(e.head->sender)) && e.head->version == 1 && kind_name(e.head->kind));
 		must(e.head->seal.len || e.body.any);
 		must(envelope_peek_id(raw, &id) == OK && memcmp(&id, &e.id, sizeof(id)) == 0);

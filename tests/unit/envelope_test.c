@@ -76,6 +76,7 @@ static enum err opened_and_checked(struct span raw, const struct topic *t, struc
 	if (err == OK) {
 		assert_same_head(e->head, checked.head);
 		assert_memory_equal(e->id.b, checked.id.b, ID_BYTES);
+		assert_true(span_eq(checked.patient, envelope_peek_patient(raw)) && span_eq(e->patient, checked.patient));
 	}
 	return err;
 }
