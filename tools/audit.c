@@ -60,7 +60,7 @@ struct install_path audit_index_path(const struct source *s, const char *given)
 static int no_index_opens(enum err e, const char *path)
 {
 	(void)report_fail(e, "use the index %s", path);
-	source_say_rights(e);
+	install_say_denied(e, path);
 	if (e == ERR_DENIED || e == ERR_NOT_FOUND)
 		report_hint("--index names another file, --no-index does without one");
 	else if (e == ERR_KEY || e == ERR_CORRUPT)

@@ -424,6 +424,12 @@ static int show_file(const struct orderfile *f, const struct officers *list)
 		for (size_t i = 0; i < f->signatures; i++)
 			report_line(TONE_PLAIN, "  signed by %.*s: %s", SPAN_FMT(name[i]), signature_word(f, i, list));
 		report_line(TONE_PLAIN, "  %zu of %u signatures", f->signatures, needed);
+		if (f->w.expires_us <= login_now_us())
+			report_line(TONE_BAD, "  it has expired: no device obeys it");
+		if (list->n && good != f->signatures)
+			report_line(TONE_BAD, "  a device with that list refuses it for the signature that is not good: write another order");
+		else if (list->n && good < needed)
+			report_line(TONE_WARN, "  a device with that list refuses it until %u more of them has signed", needed - good);
 	}
 	return list->n && !enough ? CMD_NO : CMD_DONE;
 }

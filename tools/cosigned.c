@@ -4,7 +4,6 @@
 
 #include "cmd.h"
 #include "install.h"
-#include "source.h"
 
 #define LIST_BYTES_MAX 32768
 
@@ -25,7 +24,7 @@ int cosigned_read(const char *path, bool must_be, struct cosigned_list *out)
 		(void)report_fail(e, "read the list of witnesses %s, line %u", path, line);
 	else
 		(void)report_fail(e, "read the list of witnesses %s", path);
-	source_say_rights(e);
+	install_say_denied(e, path);
 	report_hint("each line is a witness's verifier key, name+hash+key, as in the file vkey of its folder; no name twice");
 	return CMD_NO;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "reading.h"
@@ -161,6 +162,21 @@ void install_enter(const struct install *in)
 		must(setegid(in->gid) == 0 && seteuid(in->uid) == 0);
 }
 
+void install_say_denied(enum err e, const char *path)
+{
+	char folder[INSTALL_PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	struct statvfs fs;
+
+	snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	if (e != ERR_DENIED)
+		return;
+	if (statvfs(folder, &fs) == 0 && fs.f_flag & ST_RDONLY)
+		report_hint("its file system is mounted read-only");
+	else if (geteuid() != getuid())
+		report_hint("an installation is worked on with the rights of the user it belongs to: that user must be able to read it");
+}
+
 void install_leave(const struct install *in)
 {
 	if (is_for_another(in))
@@ -223,6 +239,7 @@ enum err install_directory(const struct install *in, bool read_only, struct dire
 	crypt_wipe(root, sizeof(root));
 	if (e != OK)
 		(void)report_fail(e, "open the directory %s/directory.mdb", in->dir);
+	install_say_denied(e, install_path(in, "directory.mdb").text);
 	if (e == ERR_KEY)
 		report_hint("it was sealed by another root key: put back the pair that belongs together");
 	if (e == OK)

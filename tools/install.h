@@ -43,6 +43,8 @@ struct install_path install_path(const struct install *in, const char *name);
  * broker's, and keys are read only from one's own files. Nothing happens for anybody else. Be short between the two. */
 void install_enter(const struct install *in);
 void install_leave(const struct install *in);
+/* Why a file is closed, where the mode bits would not tell (ERR_DENIED): a read-only file system, or the above. */
+void install_say_denied(enum err e, const char *path);
 /* The first folder above the installation that whoever it belongs to may not pass; false: none. */
 bool install_closed(const struct install *in, struct install_path *out);
 

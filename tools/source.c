@@ -3,7 +3,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "cmd.h"
 #include "opt.h"
@@ -56,17 +55,10 @@ void source_leave(const struct source *s)
 		install_leave(&s->install);
 }
 
-/* Within an installation root has the rights of the broker's user: a file of root's own is closed to it then. */
-void source_say_rights(enum err e)
-{
-	if (e == ERR_DENIED && geteuid() != getuid())
-		report_hint("an installation is worked on with the rights of the user it belongs to: that user must be able to read it");
-}
-
 int source_no_key(enum err e, const char *path)
 {
 	(void)report_fail(e, "use the root key %s", path);
-	source_say_rights(e);
+	install_say_denied(e, path);
 	report_hint("it is 64 hex digits in a file that only its owner may read (mode 0600)");
 	return CMD_NO;
 }
@@ -137,7 +129,7 @@ int source_vkey(const char *given, char **text, struct span *origin, uint8_t pub
 	if (e == OK)
 		return CMD_DONE;
 	(void)report_fail(e, "use the verifier key %s", given);
-	source_say_rights(e);
+	install_say_denied(e, given);
 	report_hint("it is one line, name+hash+key, as in record.vkey of the installation");
 	return CMD_NO;
 }

@@ -41,7 +41,5 @@ int source_vkey(const char *given, char **text, struct span *origin, uint8_t pub
 
 /* Why there is no new file. CMD_NO. */
 int source_no_file(enum err e, const char *path);
-/* Why root was refused a file of its own, if that is it. */
-void source_say_rights(enum err e);
 
 #endif
