@@ -19,6 +19,7 @@
 static const struct accounts devices = { PULLCORD__V1__PARTY__PARTY_DEVICE, "device", "DEVICE", "icu3-nc1" };
 
 #define CA_BYTES_MAX 65536
+#define DEVICE_PORT 8883
 #define GATEWAY_HOME "/etc/pullcord"    /* where the gateway looks unless told otherwise: gateway/conf.def */
 
 /* A folder for one device, and where it will lie there. */
@@ -73,6 +74,8 @@ static int make_certificate(const struct kit *k, const struct install *in, const
 		report_hint("keys are never overwritten: name another folder by --out");
 	if (e == ERR_NOT_FOUND || e == ERR_DENIED)
 		report_hint("%s and %s are needed, and a folder that may be written", ca.text, ca_key.text);
+	if (e == ERR_KEY)
+		report_hint("%s is not the key of %s", ca_key.text, ca.text);
 	if (e == ERR_TIME)
 		report_hint("the certificate authority itself ends before that: fewer --days");
 	return CMD_NO;
@@ -141,7 +144,7 @@ static enum err write_settings(const struct kit *k, const struct install *in, bo
 		put_path(&out, "outbox", at, "outbox.mdb");
 		put_path(&out, "root_key", at, "outbox.key");
 	}
-	put_fmt(&out, "\n[uplink]\nhost = %s\nport = %d\n", broker.subject, in->device_port ? in->device_port : 8883);
+	put_fmt(&out, "\n[uplink]\nhost = %s\nport = %d\n", broker.subject, in->device_port ? in->device_port : DEVICE_PORT);
 	put_path(&out, "cafile", at, "ca.crt");
 	put_path(&out, "certfile", at, "device.crt");
 	put_path(&out, "keyfile", at, "device.key");
@@ -209,7 +212,18 @@ static void say_certificate(const struct kit *k, const char *id, const char *wha
 						     CELL_STR("valid_until", command_time(facts.not_after_s * 1000000, time)) }, 3);
 }
 
-static void say_enrolled(const struct kit *k, const char *id)
+/* Of an installation the CA's machine may have a part only. */
+static void say_guessed(const struct install *in)
+{
+	if (!in->device_port)
+		report_line(TONE_WARN, "No mosquitto.conf here says the broker's port for devices: gateway.ini has %d. Look at [uplink] in it.",
+			    DEVICE_PORT);
+	if (access(install_path(in, "record.vkey").text, R_OK) != 0)
+		report_line(TONE_WARN, "No record.vkey is here: the device will not witness the record. Put it and pullcord.policy beside "
+			    "ca.crt first.");
+}
+
+static void say_enrolled(const struct kit *k, const struct install *in, const char *id)
 {
 	char settings[PATH_MAX + 16], word[REPORT_WORD];
 
@@ -222,6 +236,7 @@ static void say_enrolled(const struct kit *k, const char *id)
 			    "place enroll with --at.");
 	snprintf(settings, sizeof(settings), "%s/gateway.ini", place_of(k));
 	report_line(TONE_PLAIN, "  pullcord-gateway --config %s --check", report_word(settings, word));
+	say_guessed(in);
 	if (k->holding.role.n == 0)
 		report_line(TONE_WARN, "It may do nothing yet: pullcord device grant %s --role ROLE", id);
 }
@@ -247,8 +262,13 @@ static void drop_folder(const struct kit *k)
 /* The folder the CA lies in: an installation, or with --live and --tenant, any that has ca.crt and keys/ca.key. */
 static bool open_ca(const struct kit *k, struct install *in)
 {
-	if (!k->live.on || !k->live.login.tenant || !k->dir)
-		return install_open(k->dir, in) == OK;
+	if (!k->live.on || !k->live.login.tenant || !k->dir) {
+		bool good = install_open(k->dir, in) == OK;
+
+		if (!good && k->live.on && k->dir)
+			report_hint("or, where there is no more than ca.crt and keys/ca.key, name the --tenant, too, and --port");
+		return good;
+	}
 	*in = (struct install){ 0 };
 	if (span_text(span_str(k->dir), in->dir, sizeof(in->dir) - 64) &&
 	    span_text(span_str(k->live.login.tenant), in->tenant, sizeof(in->tenant)) && word_ok(span_str(in->tenant)))
@@ -337,7 +357,7 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 	code = k->live.on ? enroll_live(k, page, &in, &d, id) : enroll_folder(k, page, &in, &d, id);
 	if (code != CMD_DONE)
 		return code;
-	say_enrolled(k, id);
+	say_enrolled(k, &in, id);
 	if (!k->live.on)
 		accounts_note_unasked(&in, &d.account);
 	return code;

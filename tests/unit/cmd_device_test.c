@@ -14,6 +14,7 @@
 #include "crypt.h"
 #include "install.h"
 #include "report.h"
+#include "said.h"
 #include "scratch.h"
 
 static struct scratch scratch;
@@ -311,6 +312,39 @@ static void what_fails_leaves_all_as_it_was(void **state)
 	remove_kit("nc8");
 }
 
+static char *enrolled(int code, const char *id)
+{
+	return said(cmd_device, code, (const char *const[]){ "device", "enroll", id, "--dir", scratch_path(&scratch, "house"), "--role",
+							     "nursecall-device", "--out", scratch_path(&scratch, id), NULL });
+}
+
+static void what_is_missing_beside_the_ca_is_said(void **state)
+{
+	char key[512], vkey[512], away[600];
+	char *text;
+
+	(void)state;
+	snprintf(vkey, sizeof(vkey), "%s", scratch_path(&scratch, "house/record.vkey"));
+	snprintf(key, sizeof(key), "%s", scratch_path(&scratch, "house/keys/ca.key"));
+	snprintf(away, sizeof(away), "%s.away", vkey);
+	text = enrolled(CMD_DONE, "nc10");
+	assert_null(strstr(text, "record.vkey is here"));
+	free(text);
+	must(rename(vkey, away) == 0);
+	text = enrolled(CMD_DONE, "nc11");
+	assert_non_null(strstr(text, "No record.vkey is here"));
+	free(text);
+	must(rename(away, vkey) == 0);
+	must(rename(key, away) == 0 && link(scratch_path(&scratch, "house/keys/server.key"), key) == 0);
+	text = enrolled(CMD_NO, "nc12");
+	assert_non_null(strstr(text, "is not the key of"));
+	free(text);
+	must(rename(away, key) == 0);
+	remove_kit("nc10");
+	remove_kit("nc11");
+	report_to(quiet, quiet);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +357,7 @@ int main(void)
 		cmocka_unit_test(a_certificate_says_whose_device_it_is),
 		cmocka_unit_test(a_suspension_lifts_no_quarantine),
 		cmocka_unit_test(what_fails_leaves_all_as_it_was),
+		cmocka_unit_test(what_is_missing_beside_the_ca_is_said),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
