@@ -287,14 +287,14 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 	}
 	struct cell cell[] = {
 		CELL_NUM("index", index), CELL_STR("type", event_type(e)), CELL_STR("outcome", event_outcome(e)),
-		CELL_NUM("at_us", e->at_us), CELL_NUM("mono_us", e->mono_us),
+		CELL_US("at_us", e->at_us), CELL_NUM("mono_us", e->mono_us),
 		CELL_STR("party", event_party(e)),
 		CELL_STR("actor", e->actor), CELL_STR("client", e->client), CELL_STR("address", e->address),
 		CELL_STR("topic", e->topic), hex_cell("message", &e->message), hex_cell("patient", &e->patient), hex_cell("policy", &e->policy),
 		why ? CELL_STR("why", why) : CELL_NULL("why"), CELL_NUM("line", e->line), CELL_NUM("qos", e->qos),
 		CELL_BOOL("retain", e->retain), CELL_BOOL("life_critical", e->life_critical), CELL_STR("detail", e->detail),
 		CELL_NUM("count", e->count ? e->count : 1),
-		e->until_us ? CELL_NUM("until_us", e->until_us) : CELL_NULL("until_us"),
+		e->until_us ? CELL_US("until_us", e->until_us) : CELL_NULL("until_us"),
 		hex_cell("last", &e->last), hex_cell("digest", &e->digest),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),

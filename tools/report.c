@@ -258,6 +258,7 @@ static json_t *json_cell(const struct cell *c)
 	case CELL_IS_TEXT:
 		return json_text(c->text);
 	case CELL_IS_NUMBER:
+	case CELL_IS_US:
 		return json_integer(c->number);
 	case CELL_IS_BOOL:
 		return json_boolean(c->number);
@@ -334,11 +335,15 @@ static int put_pairs(FILE *f, const struct cell *c)
 /* For people; returns the columns it took. */
 static int put_cell(FILE *f, const struct cell *c)
 {
+	char date[REPORT_TIME];
+
 	switch (c->kind) {
 	case CELL_IS_TEXT:
 		return c->text.n ? put_escaped(f, c->text) : fprintf(f, "-");
 	case CELL_IS_NUMBER:
 		return fprintf(f, "%lld", c->number);
+	case CELL_IS_US:
+		return fprintf(f, "%s.%06d", report_date(c->number, date), (int)(c->number % 1000000));
 	case CELL_IS_BOOL:
 		return fprintf(f, "%s", c->number ? "yes" : "no");
 	case CELL_IS_HEX:

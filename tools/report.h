@@ -39,14 +39,14 @@ void report_end(void);
 void report_line(enum tone tone, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Named values. */
-enum cell_kind { CELL_IS_TEXT, CELL_IS_NUMBER, CELL_IS_BOOL, CELL_IS_HEX, CELL_IS_WORDS, CELL_IS_PAIRS, CELL_IS_NULL };
+enum cell_kind { CELL_IS_TEXT, CELL_IS_NUMBER, CELL_IS_US, CELL_IS_BOOL, CELL_IS_HEX, CELL_IS_WORDS, CELL_IS_PAIRS, CELL_IS_NULL };
 
 struct cell {
 	const char *key;
 	enum cell_kind kind;
 	int width;                      /* of its column in a row, in characters; 0: as wide as it is */
 	struct span text;               /* TEXT, HEX */
-	long long number;               /* NUMBER, BOOL */
+	long long number;               /* NUMBER, BOOL; US: microseconds since 1970, a date for people */
 	const struct span *word;        /* WORDS: an array in JSON */
 	const struct attribute *pair;   /* PAIRS: an object of arrays in JSON */
 	size_t n;
@@ -55,6 +55,7 @@ struct cell {
 #define CELL_STR(k, s) ((struct cell){ .key = (k), .kind = CELL_IS_TEXT, .text = span_str(s) })
 #define CELL_SPAN(k, s) ((struct cell){ .key = (k), .kind = CELL_IS_TEXT, .text = (s) })
 #define CELL_NUM(k, v) ((struct cell){ .key = (k), .kind = CELL_IS_NUMBER, .number = (long long)(v) })
+#define CELL_US(k, v) ((struct cell){ .key = (k), .kind = CELL_IS_US, .number = (long long)(v) })
 #define CELL_BOOL(k, v) ((struct cell){ .key = (k), .kind = CELL_IS_BOOL, .number = (v) })
 #define CELL_HEX(k, s) ((struct cell){ .key = (k), .kind = CELL_IS_HEX, .text = (s) })
 #define CELL_WORDS(k, w, c) ((struct cell){ .key = (k), .kind = CELL_IS_WORDS, .word = (w), .n = (c) })

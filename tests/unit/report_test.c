@@ -196,6 +196,20 @@ static void times_are_local_and_nothing_is_a_dash(void **state)
 	assert_string_equal(report_clock(0, text), "-");
 }
 
+/* Microseconds since 1970 are for programs. */
+static void a_moment_is_a_date_for_people_and_a_number_for_programs(void **state)
+{
+	const struct cell cell[] = { CELL_US("at_us", 1767323001018999) };
+
+	(void)state;
+	setenv("TZ", "UTC", 1);
+	tzset();
+	report_card(cell, 1);
+	report_json(true);
+	report_card(cell, 1);
+	assert_string_equal(heard(), "at_us  2026-01-02 03:03:21.018999\n{\"at_us\":1767323001018999}\n");
+}
+
 /* An accounting that lacks its end is no answer; who reads `| head` has what they wanted. */
 static void what_could_not_be_written_is_said(void **state)
 {
@@ -254,6 +268,7 @@ int main(void)
 		HEARD(a_member_of_an_object_is_read_back),
 		HEARD(what_could_not_be_written_is_said),
 		cmocka_unit_test(times_are_local_and_nothing_is_a_dash),
+		HEARD(a_moment_is_a_date_for_people_and_a_number_for_programs),
 		cmocka_unit_test(a_word_may_be_pasted),
 	};
 
