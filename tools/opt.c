@@ -1,5 +1,6 @@
 #include "opt.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -112,6 +113,8 @@ static int set_number(const struct opt_page *page, const struct opt *o, const ch
 	char *end;
 	long n = strtol(value, &end, 10);
 
+	if ((*value == '\0' || *end != '\0' || n < o->min) && o->max == LONG_MAX)
+		return opt_wrong(page, "--%s takes a number from %ld up, not \"%s\"", o->name, o->min, value);
 	if (*value == '\0' || *end != '\0' || n < o->min || n > o->max)
 		return opt_wrong(page, "--%s takes a number from %ld to %ld, not \"%s\"", o->name, o->min, o->max,
 				 value);

@@ -110,6 +110,8 @@ static enum err from_terminal(const char *prompt, bool twice, struct secret *out
 		e = type_in(tty, "again", &again);
 	if (e == ERR_CLOSED)
 		report_error("interrupted; nothing was changed");
+	else if (e == ERR_SHORT)
+		report_error("no password was typed; nothing was changed");
 	else if (e == ERR_SYNTAX)
 		report_error("a password has no control characters (an arrow key was pressed, perhaps); nothing was changed");
 	else if (e != OK)

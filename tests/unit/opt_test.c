@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -214,6 +215,7 @@ static void what_would_go_unheeded_is_refused(void **state)
 {
 	static const struct { const char *word[5]; int code; const char *said; } row[] = {
 		{ { "try" }, OPT_RUN, NULL },
+		{ { "try", "--limit", "-1" }, CMD_USAGE, "--limit takes a number from 0 up, not \"-1\"" },
 		{ { "try", "--host", "h" }, CMD_USAGE, "--host goes with --device" },
 		{ { "try", "--once" }, CMD_USAGE, "--once goes with --device" },
 		{ { "try", "--once", "--device", "d" }, OPT_RUN, NULL },
@@ -222,7 +224,9 @@ static void what_would_go_unheeded_is_refused(void **state)
 	};
 	const char *device, *host, *file;
 	bool once;
+	long limit;
 	const struct opt opt[] = {
+		OPT_NUMBER("limit", "N", &limit, 0, LONG_MAX, "at most"),
 		OPT_TEXT("device", "D", &device, "a device"), OPT_TEXT("host", "H", &host, "a host"), OPT_FLAG("once", &once, "once"),
 		OPT_TEXT("file", "F", &file, "a file"),
 	};

@@ -30,13 +30,14 @@ static pid_t asker(bool twice, const char *want)
 	assert_int_equal(unlockpt(far_end), 0);
 	pid = fork();
 	if (pid == 0) {
-		FILE *nowhere = fopen("/dev/null", "w");
 		struct secret s;
+		FILE *tty;
 		enum err e;
 
-		report_to(nowhere, nowhere);
-		if (setsid() < 0 || open(ptsname(far_end), O_RDWR | O_CLOEXEC) < 0)     /* the first one is its own */
+		if (setsid() < 0 || !(tty = fopen(ptsname(far_end), "r+e")))     /* the first one is its own */
 			_exit(99);
+		setvbuf(tty, NULL, _IONBF, 0);
+		report_to(tty, tty);
 		e = secret_ask("password", twice, &s);
 		_exit(e != OK ? (int)e : ASKED + (strcmp(s.text, want) != 0));
 	}
@@ -98,6 +99,16 @@ static void an_interrupt_gives_up_and_is_no_part_of_it(void **state)
 	assert_int_equal(ends(pid), ERR_CLOSED);
 }
 
+static void who_types_nothing_is_told_so(void **state)
+{
+	pid_t pid = asker(false, "");
+
+	(void)state;
+	type("password: ", "\x04");
+	await_prompt("no password was typed; nothing was changed");
+	assert_int_equal(ends(pid), ERR_SHORT);
+}
+
 static void an_arrow_key_is_no_part_of_it(void **state)
 {
 	pid_t pid = asker(false, "");
@@ -112,6 +123,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_password_is_typed_twice),
 		cmocka_unit_test(an_interrupt_gives_up_and_is_no_part_of_it),
+		cmocka_unit_test(who_types_nothing_is_told_so),
 		cmocka_unit_test(an_arrow_key_is_no_part_of_it),
 	};
 
