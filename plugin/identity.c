@@ -164,6 +164,16 @@ enum certificate_fault identity_read(void *x509, int64_t now_s, struct identity 
 	return f;
 }
 
+bool identity_fingerprint(void *x509, uint8_t out[SHA256_BYTES])
+{
+	bool told;
+
+	ERR_set_mark();
+	told = x509 && fingerprint(x509, out);
+	ERR_pop_to_mark();
+	return told;
+}
+
 void identity_release(void *x509)
 {
 	X509_free(x509);

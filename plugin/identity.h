@@ -28,6 +28,8 @@ enum certificate_fault {
 /* `x509` is an X509 *, as mosquitto_client_certificate() gives it, or NULL; still the caller's. *out is written only
  * when the certificate is good. Needs crypt_init(). Pure but for OpenSSL, whose list of errors stays as it was. */
 enum certificate_fault identity_read(void *x509, int64_t now_s, struct identity *out);
+/* Of whatever certificate that is. False: it cannot be told. */
+bool identity_fingerprint(void *x509, uint8_t out[32]);
 void identity_release(void *x509);                        /* X509_free */
 /* For tools and tests. */
 enum certificate_fault identity_read_der(struct span der, int64_t now_s, struct identity *out);

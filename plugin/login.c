@@ -4,6 +4,7 @@
 #include "guard.h"
 #include "identity.h"
 #include "log.h"
+#include "patients.h"
 
 #define KEEPALIVE_MAX_S 120
 
@@ -271,13 +272,42 @@ static enum fault prove(struct guard *g, const struct client *c, void *x509, con
 	}
 }
 
+static bool is_somebody(struct guard *g, struct span name)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+
+	return directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_USER, name, &a) == OK ||
+	       directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_DEVICE, name, &a) == OK;
+}
+
+/* The name that was tried and is not proved. One that is nobody's, and that the client id does not say anyhow, may be a
+ * password in the wrong field, or anything: what stands for it tells the same from another. */
+static struct span claimed_name(struct guard *g, const struct client *c, const struct claim *k, char word[PATIENT_WORD])
+{
+	const struct span name = span_str(c->username ? c->username : k->proved ? "" : k->id);
+
+	if (!name.n || (k->proved && span_is(name, k->id)))
+		return span(NULL, 0);
+	if (word_ok(name) && c->client && strncmp(c->client, (const char *)name.p, name.n) == 0)
+		return name;
+	if (word_ok(name) && is_somebody(g, name))
+		return name;
+	return span_str(patient_word(directory_patients(g->directory), name, word));
+}
+
 static void record_login(struct guard *g, const struct client *c, const struct claim *k, enum fault f,
 			 Pullcord__V1__AuditType type)
 {
+	static const uint8_t none[sizeof(k->fingerprint)];
 	struct happening h = guard_happening(g, type, f == LOGIN_GOOD, NULL);
+	char word[PATIENT_WORD];
 
 	if (f == LOGIN_WAIT)
 		return;   /* not yet an answer */
+	if (f != LOGIN_GOOD)
+		h.claimed = claimed_name(g, c, k, word);
+	if (memcmp(k->fingerprint, none, sizeof(none)) != 0)
+		h.certificate = span(k->fingerprint, sizeof(k->fingerprint));
 	h.party = k->party;
 	h.actor = k->proved || f == LOGIN_GOOD ? span_str(k->id) : span(NULL, 0);
 	h.client = span_str(c->client);
@@ -347,9 +377,10 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
  * it. Who was let in is still known; whoever lost their account since has lost their holder as well. */
 static enum gate recognise(struct guard *g, const struct client *c, struct session *s)
 {
-	struct claim k = { .party = s->party };
+	struct claim k = { .party = s->party, .proved = true };
 
 	guard_refresh(g, s);
+	memcpy(k.fingerprint, s->fingerprint, sizeof(k.fingerprint));
 	strcpy(k.id, s->id);
 	record_login(g, c, &k, s->holder ? LOGIN_GOOD : LOGIN_UNKNOWN, PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH);
 	return s->holder ? GATE_ALLOW : GATE_DENY;
@@ -367,6 +398,7 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 		s = guard_restored(g, c);
 	if (g->reloading && s && c->client && strcmp(s->client, c->client) == 0)
 		return recognise(g, c, s);
+	(void)identity_fingerprint(x509, k.fingerprint);        /* also of one that is no identity of ours */
 	f = prove(g, c, x509, password, &k);
 	if (f == LOGIN_GOOD)
 		f = open_session(g, c, &k);

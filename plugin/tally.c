@@ -8,7 +8,7 @@
 #include "network.h"
 #include "words.h"
 
-enum { ACTOR, CLIENT, ADDRESS, TOPIC, DETAIL, PATIENT, TEXTS };
+enum { ACTOR, CLIENT, ADDRESS, TOPIC, DETAIL, PATIENT, CLAIMED, CERTIFICATE, TEXTS };
 
 /* A kind, as its first event told it. */
 struct row {
@@ -22,7 +22,7 @@ struct row {
 	bool crowd;                 /* the latter */
 	unsigned each;              /* that went on record by themselves */
 	uint8_t text[AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX + 1 +
-		     AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX];
+		     AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX + AUDITED_CLAIMED_MAX + AUDITED_CERTIFICATE_MAX];
 };
 
 /* How long is counted; how many go by themselves before; how many kinds an actor has; does it count what is allowed? */
@@ -79,6 +79,8 @@ static void texts_of(const struct happening *h, struct span text[TEXTS])
 	text[TOPIC] = cut(h->topic, AUDITED_TOPIC_MAX);
 	text[DETAIL] = cut(h->detail, AUDITED_DETAIL_MAX);
 	text[PATIENT] = cut(h->patient, AUDITED_PATIENT_MAX);
+	text[CLAIMED] = cut(h->claimed, AUDITED_CLAIMED_MAX);
+	text[CERTIFICATE] = cut(h->certificate, AUDITED_CERTIFICATE_MAX);
 }
 
 /* Up to its last level, with the '/'. */
@@ -152,6 +154,8 @@ static uint64_t kind_of(const struct tally *t, const struct happening *h, const 
 	tag_text(&g, cut(text[TOPIC], prefix_of(text[TOPIC])));
 	tag_text(&g, text[DETAIL]);
 	tag_text(&g, text[PATIENT]);
+	tag_text(&g, text[CLAIMED]);
+	tag_text(&g, text[CERTIFICATE]);
 	return tag_end(t, &g);
 }
 
@@ -218,7 +222,8 @@ static size_t make_room(struct tally *t)
 
 static void fill(struct row *r, const struct happening *h, const struct span text[TEXTS])
 {
-	struct span *const to[TEXTS] = { &r->h.actor, &r->h.client, &r->h.address, &r->h.topic, &r->h.detail, &r->h.patient };
+	struct span *const to[TEXTS] = { &r->h.actor, &r->h.client, &r->h.address, &r->h.topic, &r->h.detail, &r->h.patient,
+				  &r->h.claimed, &r->h.certificate };
 	size_t at = 0;
 
 	r->h = *h;
@@ -258,7 +263,7 @@ static size_t begin_rest(struct tally *t, uint64_t tag, const struct happening *
 
 	rest.why = rest.line = 0;
 	rest.life_critical = false;
-	text[TOPIC] = text[PATIENT] = span(NULL, 0);
+	text[TOPIC] = text[PATIENT] = text[CLAIMED] = text[CERTIFICATE] = span(NULL, 0);
 	if (!text[ACTOR].n)
 		text[CLIENT] = text[TOPIC];
 	text[DETAIL] = SPAN_LIT("and others");

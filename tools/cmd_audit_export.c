@@ -150,7 +150,7 @@ static enum err export_all(struct export *x, const struct format *f, struct audi
 
 static bool is_narrowed(const struct criteria *c)
 {
-	return c->user || c->device || c->client || c->patient || c->topic || c->event || c->outcome || c->from || c->to;
+	return c->user || c->device || c->client || c->claimed || c->patient || c->topic || c->event || c->outcome || c->from || c->to;
 }
 
 static int export_run(const struct source *s, struct criteria *c, const struct format *f, const char *path,

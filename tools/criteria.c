@@ -119,10 +119,11 @@ void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES])
 {
 	struct patients p;
 
-	if (!c->patient)
+	if (!c->patient && !c->claimed)
 		return;
 	patients_init(&p, root);
 	patient_pseudonym(&p, span_str(c->patient), c->pseudonym);
+	(void)patient_word(&p, span_str(c->claimed), c->claimed_word);
 	crypt_wipe(&p, sizeof(p));
 }
 
@@ -177,6 +178,11 @@ static bool is_about(const Pullcord__V1__AuditEvent *e, const uint8_t whom[PATIE
 	return false;
 }
 
+static bool is_claimed(const struct criteria *c, const char *name)
+{
+	return *name && (strcmp(name, c->claimed) == 0 || strcmp(name, c->claimed_word) == 0);
+}
+
 void criteria_write(const struct criteria *c, struct put *out)
 {
 	const struct { const char *name, *value; } all[] = {
@@ -186,6 +192,8 @@ void criteria_write(const struct criteria *c, struct put *out)
 
 	if (c->patient)
 		put_str(out, " --patient ...");
+	if (c->claimed)
+		put_str(out, " --claimed ...");
 	for (size_t i = 0; i < countof(all); i++)
 		if (all[i].value)
 			put_fmt(out, " --%s %s", all[i].name, all[i].value);
@@ -199,6 +207,6 @@ bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)
 	       (c->result < 0 || (int)e->outcome == c->result) &&
 	       (!c->user || is_by(e, c->user, PULLCORD__V1__PARTY__PARTY_USER)) &&
 	       (!c->device || is_by(e, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE)) && (!c->client || is_at(e, c->client)) &&
-	       (!c->patient || is_about(e, c->pseudonym)) &&
+	       (!c->patient || is_about(e, c->pseudonym)) && (!c->claimed || is_claimed(c, e->claimed)) &&
 	       criteria_topic(c, span_str(e->topic));
 }

@@ -8,7 +8,7 @@
 #include "topic.h"
 
 struct criteria {
-	const char *user, *device, *client, *patient, *topic, *event, *outcome, *from, *to;    /* options; NULL: any */
+	const char *user, *device, *client, *claimed, *patient, *topic, *event, *outcome, *from, *to;    /* options; NULL: any */
 
 	/* Filled in by criteria_read(). What the record keeps a part of only is asked for by that part: client and topic. */
 	char client_kept[AUDITED_CLIENT_MAX + 1], topic_kept[AUDITED_TOPIC_MAX + 1];
@@ -18,19 +18,21 @@ struct criteria {
 	int type, result;               /* -1: any */
 	int64_t from_us, to_us;         /* from <= t < to */
 	uint8_t pseudonym[PATIENT_PSEUDONYM_BYTES];
+	char claimed_word[PATIENT_WORD];        /* as the record has a name that is nobody's */
 };
 
 #define CRITERIA_OPTS(c)                                                                                               \
 	OPT_TEXT("user", "USER", &(c)->user, "what this person did, and what was delivered to them"),                  \
 	OPT_TEXT("device", "ID", &(c)->device, "the same for a device"),                                               \
 	OPT_TEXT("client", "ID", &(c)->client, "the same by MQTT client id"),                                          \
+	OPT_TEXT("claimed", "NAME", &(c)->claimed, "logins that tried this name and did not prove it"),                 \
 	OPT_TEXT("patient", "ID", &(c)->patient, "about this patient (the id as the source knows it)"),                \
 	OPT_TEXT("topic", "FILTER", &(c)->topic, "on topics that match, and filters that could meet it"),              \
 	OPT_TEXT("event", "TYPE", &(c)->event, "login, subscribe, publish, deliver, admin ..."),                       \
 	OPT_TEXT("outcome", "WORD", &(c)->outcome, "allowed, denied or failed"),                                       \
 	OPT_TEXT("from", "TIME", &(c)->from, "from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),     \
 	OPT_TEXT("to", "TIME", &(c)->to, "before then")
-#define CRITERIA_OPTS_COUNT 9
+#define CRITERIA_OPTS_COUNT 10
 
 /* Reads what the options say; *c stays where it is from then on. OPT_RUN, or the exit code after the mistake was said. */
 int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;

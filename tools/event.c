@@ -103,6 +103,8 @@ static void say_who(const Pullcord__V1__AuditEvent *e)
 	if (*e->actor || *e->client || *e->address) {
 		say_one(e->actor, e->client);
 		report_say(TONE_DIM, "%s%s", *e->address ? " " : "", e->address);
+		if (*e->claimed)
+			report_say(TONE_WARN, " as %s, unproven", e->claimed);
 		report_say(TONE_PLAIN, "  ");
 	}
 }
@@ -300,12 +302,16 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
 		e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER ? CELL_STR("basis", EVENT_BASIS) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
-		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
+		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};
-	size_t n = countof(cell) - 10;
+	size_t n = countof(cell) - 12;
 
 	n += shadow_cells(e, cell + n);
 	n += change_cells(e, &changes, cell + n);
+	if (*e->claimed)
+		cell[n++] = CELL_STR("claimed", e->claimed);
+	if (e->certificate.len)
+		cell[n++] = hex_cell("certificate", &e->certificate);
 	if (leaf)
 		cell[n++] = CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b)));
 	show(cell, n);

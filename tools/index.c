@@ -14,7 +14,7 @@
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
-#define INDEX_VERSION 3
+#define INDEX_VERSION 4
 #define HEAD SPAN_LIT("head")
 
 #define TERM_BYTES 16
@@ -27,7 +27,7 @@ static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
 #define HOURS_MAX 100000            /* that one entry may span in the table of hours */
 
 /* What terms are made of. */
-enum kind { KIND_ACTOR = 'a', KIND_CLIENT = 'c', KIND_PATIENT = 'p', KIND_TOPIC = 't', KIND_EVENT = 'e', KIND_OUTCOME = 'o',
+enum kind { KIND_ACTOR = 'a', KIND_CLIENT = 'c', KIND_PATIENT = 'p', KIND_CLAIMED = 'n', KIND_TOPIC = 't', KIND_EVENT = 'e', KIND_OUTCOME = 'o',
 	    KIND_LONG = 'l' /* spans more hours: of every period */ };
 
 struct index {
@@ -225,6 +225,7 @@ static enum err gather_event(struct gather *g, uint64_t index, const Pullcord__V
 	TRY(gather_add(g, KIND_CLIENT, span_str(e->client), index));
 	TRY(gather_add(g, KIND_TOPIC, span_str(e->topic), index));
 	TRY(gather_patients(g, index, e));
+	TRY(gather_add(g, KIND_CLAIMED, span_str(e->claimed), index));
 	while (event_by_next(&by, &name))
 		TRY(gather_add(g, KIND_ACTOR, name, index));
 	for (size_t i = 0; i < e->n_recipient; i++) {
@@ -690,6 +691,21 @@ static enum err want(const struct search *s, struct wanted *w, enum kind kind, s
 	return any_add(s, &w->any[w->n++], term);
 }
 
+/* As it is, or what stands for it. */
+static enum err want_claimed(const struct search *s, struct wanted *w, const struct criteria *c)
+{
+	const struct span text[] = { span_str(c->claimed), span_str(c->claimed_word) };
+	struct any *any = &w->any[w->n++];
+	uint8_t term[TERM_BYTES];
+
+	must(w->n <= WANTS_MAX);
+	for (size_t i = 0; i < countof(text); i++) {
+		term_of(s->x, KIND_CLAIMED, text[i], term);
+		TRY(any_add(s, any, term));
+	}
+	return OK;
+}
+
 static enum err want_topics(const struct search *s, struct wanted *w, const struct criteria *c)
 {
 	uint8_t raw[SEALED_MAX], term[TERM_BYTES];
@@ -753,6 +769,8 @@ static enum err want_all(const struct search *s, struct wanted *w, const struct 
 		TRY(want(s, w, KIND_CLIENT, span_str(c->client)));
 	if (c->patient)
 		TRY(want(s, w, KIND_PATIENT, span(c->pseudonym, sizeof(c->pseudonym))));
+	if (c->claimed)
+		TRY(want_claimed(s, w, c));
 	if (c->type >= 0)
 		TRY(want(s, w, KIND_EVENT, span(&type, 1)));
 	if (c->result >= 0)

@@ -287,6 +287,8 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 		detail_text(o, "basis", "%s", EVENT_BASIS);
 	if (e->life_critical)
 		detail_text(o, "life-critical", "true");
+	detail_bytes(o, "claimed", e->claimed, strlen(e->claimed));
+	detail_hex(o, "certificate", &e->certificate);
 	detail_bytes(o, "change", e->change, strlen(e->change));
 	add_count(o, e);
 	add_shadow(o, e->shadow);

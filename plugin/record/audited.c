@@ -15,7 +15,7 @@ struct head {
 	uint8_t policy[16];
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n, change_n;
-	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, qos;
+	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, claimed_n, certificate_n, qos;
 	bool retain, life_critical, has_message, has_policy, has_sum, has_shadow;
 };
 
@@ -75,8 +75,8 @@ uint32_t audited_layout(void)
 }
 
 #define GATHERED_MAX (sizeof(struct head) + AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX +    \
-		      AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX + AUDITED_CHANGE_MAX + AUDITED_BY_MAX +                         \
-		      sizeof(struct shadow_verdict) + sizeof(struct sum))
+		      AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX + AUDITED_CHANGE_MAX + AUDITED_BY_MAX + AUDITED_CLAIMED_MAX +   \
+		      AUDITED_CERTIFICATE_MAX + sizeof(struct shadow_verdict) + sizeof(struct sum))
 
 static struct span cut(struct span s, size_t max)
 {
@@ -116,6 +116,8 @@ static struct span gather(const struct happening *h, uint8_t to[GATHERED_MAX])
 	head.patient_n = (uint8_t)add(&at, h->patient, AUDITED_PATIENT_MAX);
 	head.change_n = (uint16_t)add(&at, h->change, AUDITED_CHANGE_MAX);
 	head.by_n = (uint8_t)add(&at, h->by, AUDITED_BY_MAX);
+	head.claimed_n = (uint8_t)add(&at, h->claimed, AUDITED_CLAIMED_MAX);
+	head.certificate_n = (uint8_t)add(&at, h->certificate, AUDITED_CERTIFICATE_MAX);
 	if (h->shadow)
 		(void)add(&at, span(h->shadow, sizeof(*h->shadow)), SIZE_MAX);
 	if (h->count) {
@@ -207,6 +209,8 @@ void audited_read(struct span raw, struct audited *out)
 	out->h.patient = cur_take(&c, head.patient_n);
 	out->h.change = cur_take(&c, head.change_n);
 	out->h.by = cur_take(&c, head.by_n);
+	out->h.claimed = cur_take(&c, head.claimed_n);
+	out->h.certificate = cur_take(&c, head.certificate_n);
 	if (head.has_shadow) {
 		s = cur_take(&c, sizeof(out->shadow));
 		must(s.n == sizeof(out->shadow));
@@ -230,7 +234,7 @@ struct fold {
 	size_t text_n;
 	struct id message, last;
 	uint8_t digest[32];
-	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16];
+	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16], certificate[AUDITED_CERTIFICATE_MAX];
 	uint8_t whom[AUDITED_PATIENT_MAX];      /* whose pseudonym that is */
 	size_t whom_n;
 	Pullcord__V1__Shadow shadow;
@@ -325,6 +329,9 @@ static void begin(struct fold *f, const struct happening *h)
 	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
 	e.change = keep(f, h->change, AUDITED_CHANGE_MAX);
 	e.by = keep(f, h->by, AUDITED_BY_MAX);
+	e.claimed = keep(f, h->claimed, AUDITED_CLAIMED_MAX);
+	e.certificate = bytes(f->certificate, h->certificate.n == sizeof(f->certificate) ? h->certificate.p : NULL,
+			      sizeof(f->certificate));
 	e.recipient = f->pointer;
 	f->whom_n = cut(h->patient, sizeof(f->whom)).n;
 	if (h->patient.n) {

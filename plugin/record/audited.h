@@ -18,6 +18,8 @@
 #define AUDITED_DETAIL_MAX 200
 #define AUDITED_CHANGE_MAX 800
 #define AUDITED_BY_MAX 140
+#define AUDITED_CLAIMED_MAX 64
+#define AUDITED_CERTIFICATE_MAX SHA256_BYTES
 #define AUDITED_PATIENT_MAX PATIENT_ID_MAX
 #define AUDITED_RECIPIENTS_MAX 256   /* of one event; more make another event */
 #define AUDITED_BYTES_MAX 49152      /* packed; 256 recipients of 146 bytes at most, and what is above */

@@ -136,5 +136,7 @@ size_t pack_event(const Pullcord__V1__AuditEvent *e, uint8_t *out)
 	p = number(p, 51, e->aside);
 	p = text(p, 60, e->change);
 	p = text(p, 61, e->by);
+	p = text(p, 62, e->claimed);
+	p = data(p, 63, e->certificate);
 	return (size_t)(p - out);
 }

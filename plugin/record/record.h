@@ -82,6 +82,8 @@ struct happening {
 	struct span detail;          /* a word or two in our own terms, at most 200 bytes; never what a client wrote */
 	struct span change;          /* what was held before and after (delta.h) */
 	struct span by;              /* who changed that, when it is not the actor */
+	struct span claimed;         /* the name somebody tried and did not prove */
+	struct span certificate;     /* SHA-256 of the one that was shown; empty: none was */
 };
 
 enum record_class record_class(const struct happening *h);

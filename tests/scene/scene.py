@@ -820,6 +820,14 @@ def _(stage, count, event, patient):
     expect("is the id among them", False, patient in done.stdout, done.stdout)
 
 
+@step("audit finds {proved} logins of {user} and {claimed} that claimed to be")
+def _(stage, proved, user, claimed):
+    def count(option):
+        done = stage.house.tool("audit", "search", "--dir", stage.house.dir, option, user, "--event", "login", "--json")
+        return len(done.stdout.splitlines())
+    expect(f"logins by and as {user}", (int(proved), int(claimed)), (count("--user"), count("--claimed")))
+
+
 @step("record has a byte changed -> the entry is named")
 def _(stage):
     said = stage.house.damage_record()

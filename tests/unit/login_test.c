@@ -1,57 +1,86 @@
-/* login: what is said when nobody can log in, by what went wrong. */
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+/* Who was refused is on record as whom they claimed to be, and with which certificate, and never as who they are. */
+#include "guarded.h"
+#include "identity.h"
+#include "patients.h"
+#include "recorded.h"
 
-#include "login.h"
-#include "said.h"
+#define LOGIN RECORDED(LOGIN)
+#define TAKEOVER RECORDED(TAKEOVER)
 
-static struct login at;
-static enum err fails;
-static const char *host;
+static const uint8_t none[32];
 
-static int give_up(int argc, char **argv)
+static struct recorded on_record(Pullcord__V1__AuditType type, const char *detail)
 {
-	const struct client_spec spec = { .host = host, .port = 1, .id = "ana.test", .cafile = "/nowhere/ca.crt" };
-	CLEANUP(client_close) struct client *c = NULL;
-	int code;
+	struct recorded r;
 
-	(void)argc, (void)argv;
-	at.host = host;
-	must(client_open(&spec, &c) == OK);
-	if (fails == ERR_NOT_FOUND)
-		must(client_connect(c, true, 100) != OK);
-	code = login_failed(&at, fails, c);
-	return code;
+	guard_close(&g);
+	r = recorded(type, detail);
+	guard_start();
+	return r;
 }
 
-static void says(enum err e, const char *where, long port, const char *dir, const char *what)
+static void a_name_that_was_not_proved_is_a_claim(void **state)
 {
-	at = (struct login){ .user = "ana", .port = port, .cafile = "/nowhere/ca.crt", .install = { .device_port = 8883, .app_port = 8884 } };
-	snprintf(at.install.dir, sizeof(at.install.dir), "%s", dir);
-	fails = e;
-	host = where;
-	assert_says(give_up, CMD_NO, what, "fail");
-}
+	struct recorded r;
 
-static void each_failure_has_its_next_step(void **state)
-{
 	(void)state;
-	says(ERR_KEY, "localhost", 8884, "/house", "is /nowhere/ca.crt the CA of that broker");
-	says(ERR_KEY, "localhost", 8883, "/house", "port 8883 is for devices; people use 8884");
-	says(ERR_NOT_FOUND, "localhost", 8883, "/house", "port 8883 is for devices");
-	says(ERR_NOT_FOUND, "localhost", 8884, "/house", "mosquitto -c /house/mosquitto.conf");
-	says(ERR_NOT_FOUND, "localhost", 8884, "", "is a broker running there");
-	says(ERR_NOT_FOUND, "127.0.0.1", 8884, "/house", "is a broker running there, and does it listen to people on port 8884?");
-	says(ERR_IO, "localhost", 8884, "/house", "--cafile names the CA");
-	says(ERR_DENIED, "localhost", 8883, "/house", "wrong user or password");
+	assert_int_equal(person_login(0, "ana", "ana.t1", "a wrong password"), GATE_DENY);
+	r = on_record(LOGIN, "wrong user or password");
+	assert_int_equal(r.entries, 1);
+	assert_string_equal(r.actor, "");
+	assert_string_equal(r.claimed, "ana");
+	assert_memory_equal(r.certificate, none, sizeof(none));
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	guard_logoff(g, &ctx[0], -1);
+	r = on_record(LOGIN, "");
+	assert_string_equal(r.actor, "ana");
+	assert_string_equal(r.claimed, "");
+}
+
+/* "bea" is somebody; what else was typed there may be a password. */
+static void what_is_nobodys_name_is_told_by_what_stands_for_it(void **state)
+{
+	char word[PATIENT_WORD];
+
+	(void)state;
+	assert_int_equal(person_try(0, "bea", "other.t1", "x"), GATE_DENY);
+	assert_string_equal(on_record(TAKEOVER, "").claimed, "bea");
+	patient_word(directory_patients(g->directory), SPAN_LIT("hunter2"), word);
+	assert_int_equal(person_try(0, "hunter2", "other.t1", "x"), GATE_DENY);
+	assert_string_equal(on_record(TAKEOVER, "").claimed, word);
+	assert_int_equal(person_try(0, "no word at all\n", "other.t1", "x"), GATE_DENY);
+	patient_word(directory_patients(g->directory), SPAN_LIT("no word at all\n"), word);
+	assert_string_equal(on_record(LOGIN, "wrong user or password").claimed, word);
+}
+
+static void the_certificate_that_was_shown_is_told_good_or_not(void **state)
+{
+	struct recorded r;
+
+	(void)state;
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	guard_logoff(g, &ctx[0], -1);
+	r = on_record(LOGIN, "");
+	assert_string_equal(r.actor, "nc-1");
+	assert_memory_not_equal(r.certificate, none, sizeof(none));
+	assert_int_equal(device_login(0, "mercy", "nc 1", "nc-1", NULL), GATE_DENY);     /* no identity of ours */
+	r = on_record(LOGIN, "its CN must be 1 to 64 of A-Z a-z 0-9 . _ : - as PrintableString or UTF8String");
+	assert_int_equal(r.entries, 1);
+	assert_string_equal(r.actor, "");
+	assert_memory_not_equal(r.certificate, none, sizeof(none));
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", "ana"), GATE_DENY);
+	r = on_record(LOGIN, "the username is not the certificate's");
+	assert_string_equal(r.actor, "nc-1");
+	assert_string_equal(r.claimed, "ana");
 }
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { cmocka_unit_test(each_failure_has_its_next_step) };
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(a_name_that_was_not_proved_is_a_claim, install, uninstall),
+		cmocka_unit_test_setup_teardown(what_is_nobodys_name_is_told_by_what_stands_for_it, install, uninstall),
+		cmocka_unit_test_setup_teardown(the_certificate_that_was_shown_is_told_good_or_not, install, uninstall),
+	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,9 +13,10 @@ struct recorded {
 	uint64_t events;
 	uint64_t index;
 	size_t recipients;
-	char actor[65], address[65], detail[201], by[141], change[801];
+	char actor[65], address[65], detail[201], by[141], change[801], claimed[65];
 	int64_t at_us;
 	uint8_t digest[32];         /* zeros: it is none */
+	uint8_t certificate[32];    /* the same */
 };
 
 static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail)
@@ -45,6 +46,10 @@ static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail
 			memcpy(out.digest, e->digest.data, e->digest.len);
 		snprintf(out.actor, sizeof(out.actor), "%s", e->actor);
 		snprintf(out.address, sizeof(out.address), "%s", e->address);
+		memset(out.certificate, 0, sizeof(out.certificate));
+		if (e->certificate.len == sizeof(out.certificate))
+			memcpy(out.certificate, e->certificate.data, e->certificate.len);
+		snprintf(out.claimed, sizeof(out.claimed), "%s", e->claimed);
 		snprintf(out.by, sizeof(out.by), "%s", e->by);
 		snprintf(out.change, sizeof(out.change), "%s", e->change);
 		out.at_us = (int64_t)e->at_us;
