@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -30,6 +31,7 @@ GATEWAY_WINDOW, PAHO_WINDOW = 64, 20
 # Press to app.
 PACE_ROUNDS, PACE_MESSAGES, PACE_PER_S = 4, 250, 50
 RECORD_ROUNDS = 3
+OWNERS, OWNERS_ROUNDS = 100000, 5
 
 GATEWAY_CONF = """
 [gateway]
@@ -219,25 +221,36 @@ def searching(rig):
         yield Row(name, unit, against, Series(ours), Series(peer))
 
 
-def record_cost(rig):
-    """The record's own program: it measures each figure and its floor by turns."""
-    say("\nWhat the record costs")
-    done = subprocess.run([rig.build / "tests/bench/record_bench", rig.folder, str(RECORD_ROUNDS)], capture_output=True,
-                          text=True)
+def measured(program, *argv):
+    """A program of our own that measures each figure and its floor by turns."""
+    done = subprocess.run([program, *map(str, argv)], capture_output=True, text=True)
     if done.returncode:
-        raise Unmeasured(f"record_bench ended with {done.returncode}: {done.stderr.strip()}")
+        raise Unmeasured(f"{program.name} ended with {done.returncode}: {done.stderr.strip()}")
     figures = {}
     for line in done.stdout.splitlines():
         name, unit, against, ours, floor = line.split("\t")
         figures.setdefault((name, unit, against), []).append((float(ours), float(floor)))
     for (name, unit, against), pairs in figures.items():
         yield Row(name, unit, against, Series([a for a, _ in pairs]), Series([b for _, b in pairs]))
+
+
+def record_cost(rig):
+    say("\nWhat the record costs")
+    yield from measured(rig.build / "tests/bench/record_bench", rig.folder, RECORD_ROUNDS)
     yield from recorded(rig)
+
+
+def owners(rig):
+    """In memory where there is such a folder: a flush for each of 100,000 is not what is measured."""
+    say("\nWhat it costs at the start to know whose each of 100,000 client ids is (CPU, s)")
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(prefix="pullcord-", dir=memory if os.access(memory, os.W_OK) else rig.folder) as folder:
+        yield from measured(rig.build / "tests/bench/owners_bench", folder, OWNERS, OWNERS_ROUNDS)
 
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
-PARTS = (broker_cost, policy, gateway, *outbox_parts(sys.modules[__name__]), searching, record_cost)
+PARTS = (broker_cost, policy, owners, gateway, *outbox_parts(sys.modules[__name__]), searching, record_cost)
 
 
 def first_line(*argv):
