@@ -7,7 +7,7 @@
 
 /* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
 
-#define LAYOUT 1                /* to be raised with every change to them that does not change their size */
+#define LAYOUT 2                /* to be raised with every change to them that does not change their size */
 
 struct head {
 	int64_t at_us, mono_us;
@@ -75,8 +75,9 @@ uint32_t audited_layout(void)
 }
 
 #define GATHERED_MAX (sizeof(struct head) + AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX +    \
-		      AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX + AUDITED_CHANGE_MAX + AUDITED_BY_MAX + AUDITED_CLAIMED_MAX +   \
-		      AUDITED_CERTIFICATE_MAX + sizeof(struct shadow_verdict) + sizeof(struct sum))
+		      AUDITED_DETAIL_MAX + AUDITED_PATIENT_MAX + AUDITED_CHANGE_MAX + AUDITED_BY_MAX +                         \
+		      AUDITED_CLAIMED_MAX + AUDITED_CERTIFICATE_MAX +                                                          \
+		      sizeof(struct shadow_verdict) + sizeof(struct sum))
 
 static struct span cut(struct span s, size_t max)
 {
