@@ -140,6 +140,7 @@ struct outbox_health {
 	struct latency flush;           /* of its commits, failed ones included */
 	int64_t busy_ms;                /* since it got what it has not finished yet; 0: nothing is to do */
 	enum err last;                  /* what came of its last commit */
+	uint64_t written;               /* bytes its commits had the kernel write, by whole pages */
 };
 void outbox_health(struct outbox *o, struct outbox_health *out);
 uint32_t outbox_most(const struct outbox *o);   /* messages it will keep */

@@ -91,6 +91,7 @@ static void add_outbox(struct outbox *o, struct health *h)
 	h->flush_p99_seconds = latency_recent(&seen.flush, 990);
 	h->writer_busy_seconds = seen.busy_ms;
 	h->commit_failed = seen.last != OK;
+	h->written_bytes_total = (int64_t)seen.written;
 	h->set_aside_messages = (int64_t)outbox_aside_count(o);
 	h->room_messages = outbox_most(o);
 }

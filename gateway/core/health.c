@@ -144,6 +144,7 @@ void health_state(const struct health *h, bool online, struct health_state *out)
 	s->delivered = (uint64_t)h->delivered_total;
 	s->room = u32(h->room_messages);
 	s->flush_p99_us = u32(h->flush_p99_seconds);
+	s->written = (uint64_t)h->written_bytes_total;
 	s->clock = (Pullcord__V1__ClockQuality)h->clock_quality;
 	s->clock_off_ms = h->clock_offset_seconds;
 }

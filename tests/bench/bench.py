@@ -201,7 +201,7 @@ def press_to_app(ward):
 
 def memory(ward):
     time.sleep(1)
-    for i, name in enumerate(("gateway.rss_mb", "gateway.rss_anon_mb")):
+    for i, name in enumerate(("gateway.rss_after_mb", "gateway.rss_anon_after_mb")):
         yield Row(name, "MB", "a Paho client with file persistence after the same work",
                   Series([resident_mb(ward.daemon.pid)[i]]), Series([resident_mb(ward.files.pid)[i]]))
 
@@ -294,8 +294,9 @@ def explain():
               nothing is folded or held back.
   reconnect   from the cut of a connection that had held to the app's callback for an alert pressed at once.
   policy      see tests/bench/policy.py: what is counted and against whom. A stall is the worst wait of one client's pings.
-  memory      rss with mapped files: libraries, and what was touched of the gateway's 16 MiB outbox; rss_anon without
-              them.""")
+  memory      rss_after with mapped files: libraries, and what was touched of the gateway's 16 MiB outbox; rss_anon_after
+              without them. rss: of a gateway whose outbox is full, without what is mapped of that; rss_own also without
+              libraries.""")
 
 
 def measure(rig, parts, rows):

@@ -16,7 +16,7 @@ from proxy import Proxy     # noqa: E402
 ROUNDS = 4
 RECONNECT_ROUNDS, STEADY_S = 5, 5.5
 GATEWAY_WINDOW, PAHO_WINDOW = 256, 20
-BRIDGE_MESSAGES, DRAIN_MESSAGES, FLASH_MESSAGES = 1000, 100000, 500
+BRIDGE_MESSAGES, DRAIN_MESSAGES, FLASH_MESSAGES, FULL_MESSAGES = 1000, 100000, 500, 14500
 PLAIN, FILES, BRIDGE = ("a Paho client without persistence", "a Paho client with file persistence (never synced)",
                         "a Mosquitto bridge that saves every change")
 AGAIN = "a Paho client that connects again by itself"
@@ -197,19 +197,63 @@ def reconnect(scene):
 
 
 def flash(scene):
-    """What the kernel was asked to write for one alert, at 50 a second."""
+    """What the kernel was asked to write for one alert, at 50 a second. Of the gateway what its writer asked for, in whole pages;
+    of the peer what the kernel counts, which on a file system with large folios is more than reaches the disk."""
     gateway, files = scene.gateway(), scene.paho(folder=True)
     took = {}
-    for who, sender, process in (("ours", gateway.press, gateway.daemon), (FILES, files, files)):
+    for who, sender, count in (("ours", gateway.press, lambda: asked(gateway.daemon.pid)), (FILES, files, lambda: written(files.pid))):
         scene.run(sender, "pace 50 50 high", 50)
-        before = written(process.pid)
+        before = count()
         scene.run(sender, f"pace {FLASH_MESSAGES} 50 high", FLASH_MESSAGES)
         time.sleep(0.5)
-        took[who] = (written(process.pid) - before) / FLASH_MESSAGES
+        took[who] = (count() - before) / FLASH_MESSAGES
     if took[FILES] and took["ours"]:
         yield scene.Row("gateway.flash_bytes_per_msg", "bytes", FILES, scene.Series([took["ours"]]),
                         scene.Series([took[FILES]]))
     scene.say(f"  bytes written for an alert: {took['ours']:.0f}, {FILES} {took[FILES]:.0f}")
+
+
+def asked(pid):
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        if (task / "comm").read_text().strip() == "outbox":
+            return int(re.search(r"^wchar: (\d+)", (task / "io").read_text(), re.M)[1])
+    raise Unmeasured("the gateway has no thread that writes")
+
+
+def resident(pid):
+    """MB: what is not shared with files, files such as libraries, and what was touched of the mapped outbox."""
+    own = files = outbox = 0
+    with open(f"/proc/{pid}/smaps") as f:
+        for line in f:
+            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+                name = line.split(maxsplit=5)[5:]
+            elif line.startswith("Rss:"):
+                rss = int(line.split()[1])
+            elif line.startswith("Anonymous:"):
+                anonymous = int(line.split()[1])
+                own += anonymous
+                if name and name[0].strip().endswith("outbox.mdb"):
+                    outbox += rss - anonymous
+                else:
+                    files += rss - anonymous
+    return [kb / 1024 for kb in (own, files, outbox)]
+
+
+def memory(scene):
+    """Full, with no way to the broker."""
+    proxy = Proxy(scene.broker.device_port)
+    rest = scene.gateway(port=proxy.port)
+    proxy.mode = "stall"
+    full = scene.gateway(port=proxy.port)
+    full.press.tell(f"rate {FULL_MESSAGES} {GATEWAY_WINDOW} high")
+    full.press.answer(300)
+    time.sleep(1)
+    ours, idle = resident(full.daemon.pid), resident(rest.daemon.pid)
+    proxy.close()
+    scene.say(f"  resident with {FULL_MESSAGES} alerts in 16 MiB: {ours[0]:.1f} MB of its own, {ours[1]:.1f} of files such as libraries, "
+              f"{ours[2]:.1f} of the mapped outbox; at rest {idle[0]:.1f}, {idle[1]:.1f}, {idle[2]:.1f}")
+    for name, n in (("gateway.rss_mb", slice(0, 2)), ("gateway.rss_own_mb", slice(0, 1)), ("gateway.rss_mapped_mb", slice(2, 3))):
+        yield scene.Row(name, "MB", "itself at rest", scene.Series([sum(ours[n])]), scene.Series([sum(idle[n])]))
 
 
 def written(pid):
@@ -244,5 +288,5 @@ def outbox_parts(tools):
     return [part("size", size), part("rate_128", lambda s: rate(s, "outbox.rate_128", False)),
             part("rate_1k", lambda s: rate(s, "outbox.rate_1k", True)),
             part("press_to_app_500", lambda s: press_to_app(s, 500)),
-            part("press_to_app_3000", lambda s: press_to_app(s, 3000)), part("flash", flash),
+            part("press_to_app_3000", lambda s: press_to_app(s, 3000)), part("flash", flash), part("memory", memory),
             part("reconnect", reconnect), part("drain", drain)]

@@ -21,7 +21,7 @@ static struct health well(void)
 		.real_us = 1700000000000000, .mono_ms = 5000, .online_us = 1699999999000000, .connected = 1,
 		.link_seconds = 600000, .uptime_seconds = 700000, .room_messages = 100, .accepted_total = 7,
 		.delivered_total = 5, .evicted_total = 3, .refused_total = 2, .folded_total = 1,
-		.flush_p99_seconds = 1234, .clock_quality = 1, .clock_offset_seconds = -250,
+		.flush_p99_seconds = 1234, .written_bytes_total = 81920, .clock_quality = 1, .clock_offset_seconds = -250,
 		.certificate_expiry_timestamp_seconds = 1700000000 + 90 * 86400,
 		.tier = { [1] = { 2, 1500 }, [5] = { 4, 61000 } },
 	};
@@ -130,6 +130,7 @@ static void the_broker_hears_it(void **state)
 	assert_int_equal(s.state.folded, 1);
 	assert_int_equal(s.state.room, 100);
 	assert_int_equal(s.state.flush_p99_us, 1234);
+	assert_int_equal(s.state.written, 81920);
 	assert_int_equal(s.state.certificate_days, 90);
 	assert_int_equal(s.state.clock, PULLCORD__V1__CLOCK_QUALITY__CLOCK_GOOD);
 	assert_int_equal(s.state.clock_off_ms, -250);
@@ -177,6 +178,7 @@ static void prometheus_reads_it(void **state)
 	assert_line("pullcord_gateway_uptime_seconds 700.000");
 	assert_line("pullcord_gateway_clock_offset_seconds -0.250");
 	assert_line("pullcord_gateway_flush_p99_seconds 0.001234");
+	assert_line("pullcord_gateway_written_bytes_total 81920");
 	assert_line("pullcord_gateway_queued_messages{tier=\"high\"} 2");
 	assert_line("pullcord_gateway_queued_messages{tier=\"code\"} 0");
 	assert_line("pullcord_gateway_oldest_message_seconds{tier=\"vitals\"} 61.000");
