@@ -26,7 +26,7 @@ struct outbox {
 	pthread_mutex_t lock;           /* over what follows */
 	pthread_cond_t more, idle;
 	struct list todo, doing, done;
-	unsigned pending;
+	unsigned pending;               /* that bring or ask something; what tidies up is never refused, and keeps nothing out */
 	unsigned riders;                /* of todo: what only deletes */
 	bool hurry;                     /* do not wait for more */
 	uint64_t next_seq;
@@ -280,10 +280,8 @@ static bool take_work(struct outbox *o)
 /* lock is held. Nobody asked for them. */
 static void hand_over_evicted(struct outbox *o, struct list *evicted)
 {
-	for (struct op *op; (op = list_pop(evicted));) {
-		o->pending++;
+	for (struct op *op; (op = list_pop(evicted));)
 		list_add(&o->done, op);
-	}
 }
 
 /* Hands results over, with what was evicted before and after; tidying that failed goes back in front of what is queued.
@@ -354,7 +352,7 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 	if (o->pending >= OUTBOX_WORK_MAX && !outfile_tidies(op->work)) {
 		e = ERR_BUSY;
 	} else {
-		o->pending++;
+		o->pending += !outfile_tidies(op->work);
 		op->seq = outfile_queues(op->work) ? o->next_seq++ : 0;
 		if (seq)
 			*seq = op->seq;
@@ -568,7 +566,7 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	pthread_mutex_lock(&o->lock);
 	op = list_pop(&o->done);
 	if (op)
-		o->pending--;
+		o->pending -= !outfile_tidies(op->work);
 	pthread_mutex_unlock(&o->lock);
 	if (!op)
 		return false;

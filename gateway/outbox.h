@@ -16,7 +16,7 @@
  * that only tidies up is tried again until it succeeds.
  *
  * Sealing: each start makes a data key, kept in the file wrapped by the root key; a record is bound to its place
- * (table, tier, sequence, id). Limits: OUTBOX_WORK_MAX pieces of work queued, OUTBOX_ENVELOPE_MAX bytes. */
+ * (table, tier, sequence, id). Limits: OUTBOX_WORK_MAX pieces of work queued that bring something, OUTBOX_ENVELOPE_MAX bytes. */
 #ifndef PULLCORD_OUTBOX_H
 #define PULLCORD_OUTBOX_H
 

@@ -554,6 +554,27 @@ static void what_is_set_aside_stays_when_it_is_in_nobodys_way(void **state)
 	assert_int_equal(outbox_aside_count(o), AT_ONCE);
 }
 
+/* Receipts come in bursts; what is new must not wait for their deletes. */
+static void what_tidies_up_keeps_nothing_out(void **state)
+{
+	struct outbox_message m = message(1, 1);
+
+	(void)state;
+	for (unsigned i = 0; i < 2 * OUTBOX_WORK_MAX; i++)
+		assert_int_equal(outbox_delivered(o, &(struct id){ { 1, (uint8_t)i, (uint8_t)(i >> 8) } }), OK);
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	outbox_sync(o);
+	for (unsigned n = 1;; n++) {
+		struct outbox_done d;
+
+		assert_true(outbox_next(o, &d));
+		if (d.work != WORK_PUT)
+			continue;
+		assert_int_equal(n, 2 * OUTBOX_WORK_MAX + 1);
+		break;
+	}
+}
+
 static void too_large_is_refused_at_once(void **state)
 {
 	static uint8_t big[OUTBOX_ENVELOPE_MAX + 1];
@@ -624,6 +645,7 @@ int main(void)
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(what_gives_way_among_what_is_set_aside_is_told),
 		WITH_OUTBOX(what_is_set_aside_stays_when_it_is_in_nobodys_way),
+		WITH_OUTBOX(what_tidies_up_keeps_nothing_out),
 		WITH_OUTBOX(too_large_is_refused_at_once),
 		WITH_OUTBOX(behaves_as_a_list_would),
 	};
