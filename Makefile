@@ -53,7 +53,7 @@ tools_libs := -lmosquitto -lssl $(plugin_libs)
 
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 
-.PHONY: all test demo bench soak interop rules fuzz deps install clean help tests
+.PHONY: all test demo bench soak valgrind interop rules fuzz deps install clean help tests
 all: $(products) ## the plugin, the gateway and the tool
 
 $(B)/mosquitto_pullcord.so: $(plugin_obj) $(proto_obj)
@@ -185,12 +185,17 @@ bench: deps-present all $(bench_programs) $(bench_objects) $(record_bench) $(B)/
 
 # ONLY=flood: audit flooding; ONLY=record: the record's writer alone is killed, KILLS times; anything else: faults of the soak.
 soak_flood = python3 tests/soak/flood.py --build $(B) --seconds $(S) $(if $(RATE),--rate $(RATE))
+soak_growth = python3 tests/soak/growth.py --build $(B) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(RECONNECTS),--reconnects $(RECONNECTS))
 soak_record = TEST_KILLS=$(or $(KILLS),1000) $(B)/tests/fault/record_crash_test
 soak_all = python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY)) --verbose
 
-soak: deps-present all $(if $(filter record,$(ONLY)),$(B)/tests/fault/record_crash_test) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, S=300 ONLY=flood
+soak: deps-present all $(if $(filter record,$(ONLY)),$(B)/tests/fault/record_crash_test) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, S=300 ONLY=flood, ONLY=growth MESSAGES=100000 RECONNECTS=100
 	$(Q)$(or $(soak_$(ONLY)),$(soak_all))
+
+valgrind: deps-present tests ## units of the gateway, and one at work, under valgrind: no errors
+	$(Q)dpkg-query -W valgrind >/dev/null 2>&1 || $(MAKE) deps packages=valgrind
+	$(Q)python3 tests/valgrind.py $(B)
 
 # Not a part of `test`: Go is larger than all else together that is installed.
 interop: deps-present all $(B)/tests/audit/maker ## Go's own note and tlog check a record's tiles, notes, proofs and cosignatures

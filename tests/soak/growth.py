@@ -1,0 +1,179 @@
+#!/usr/bin/env python3
+"""Nothing grows (TAP): a gateway takes and delivers messages for as long as asked, then loses its connection again and again.
+
+    tests/soak/growth.py [--build DIR] [--messages N] [--reconnects N] [--keep]
+
+What the gateway has of its own in memory (RssAnon), its open files and its threads are looked at once all that is bounded is
+full, half way, and at the end; the end may not be above the beginning by more than a little. The broker's are told. Of each
+reconnection one message is in flight, for which Paho 1.3.12 loses some 200 bytes: so much is allowed.
+"""
+import argparse
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
+from house import Gateway, House, Trouble, patience, tail, wait_for       # noqa: E402
+from proxy import Proxy                                                     # noqa: E402
+
+WINDOW, SOURCES = 200, 16
+FULL = 20000            # of all tables the largest, what an outbox of 16 MiB remembers, has 16,384 places
+SLACK_KIB, PAHO_BYTES = 1024, 400
+ENTRY_BYTES = 700       # of the record, for a message
+NOTICED_S = 0.25        # a cut: what is said later is a reason to dial at once
+
+
+def say(text):
+    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+class Source:
+    """Says each thing once, and waits for both answers."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(patience(60))
+        self.socket.connect(str(path))
+        self.said = self.durable = self.stored = 0
+        self.unread = b""
+
+    def say(self, n=1):
+        lines = []
+        for _ in range(n):
+            self.said += 1
+            lines.append(json.dumps({"type": "alert", "id": f"g{self.said}", "source": f"s{self.said % SOURCES}",
+                                     "kind": "call.normal", "priority": "high", "bed": f"b{self.said}", "text": "growth"}))
+        self.socket.sendall(("\n".join(lines) + "\n").encode())
+
+    def hear(self):
+        got = self.socket.recv(1 << 20)
+        if not got:
+            raise Trouble("the gateway hung up")
+        *whole, self.unread = (self.unread + got).split(b"\n")
+        for line in whole:
+            answer = json.loads(line)["answer"]
+            self.durable += answer == "durable"
+            self.stored += answer == "stored"
+            if answer == "refused":
+                raise Trouble(f"the gateway says {line.decode()}")
+
+    def settle(self):
+        try:
+            while self.stored < self.said:
+                self.hear()
+        except socket.timeout:
+            raise Trouble(f"{self.stored} of {self.said} were stored") from None
+
+    def run(self, n):
+        """No faster than the broker takes them: or the outbox would fill."""
+        end = self.said + n
+        while self.said < end:
+            while self.said - self.stored >= 10 * WINDOW or self.said - self.durable >= WINDOW:
+                self.hear()
+            self.say(min(WINDOW // 4, end - self.said))
+        self.settle()
+
+
+def look(pid):
+    status = Path(f"/proc/{pid}/status").read_text()
+    field = {line.split(":")[0]: line.split()[1] for line in status.splitlines() if len(line.split()) > 1}
+    return {"KiB": int(field["RssAnon"]), "files": len(os.listdir(f"/proc/{pid}/fd")), "threads": int(field["Threads"])}
+
+
+class Growth:
+    def __init__(self, args):
+        self.args = args
+        self.house = House(args.build)
+        self.house.init("--record-mib", 64 + (args.messages + FULL) * ENTRY_BYTES // (1 << 20))
+        self.house.enroll("nc1", "icu3", "nursecall-device")
+        self.proxy = Proxy(self.house.device_port)
+        self.gateway = Gateway(self.house, "nc1", "icu3")
+        ini = self.gateway.ini.read_text().replace(f"port = {self.house.device_port}", f"port = {self.proxy.port}")
+        self.gateway.ini.write_text(ini.replace("/local.sock", "/local.sock\nper_second = 10000"))
+
+    def open(self):
+        if not self.house.broker_start():
+            raise Trouble(f"the broker ended at once:\n{tail(self.house.broker.text())}")
+        self.gateway.start()
+        self.source = Source(self.gateway.home / "local.sock")
+        self.pids = {"gateway": self.gateway.process.child.pid, "broker": self.house.broker.child.pid}
+
+    def look(self, when):
+        time.sleep(1)
+        seen = {who: look(pid) for who, pid in self.pids.items()}
+        say(f"{when}: " + "; ".join(f"{who} " + ", ".join(f"{n} {what}" for what, n in s.items()) for who, s in seen.items()))
+        return seen
+
+    def halves(self, n, what, act):
+        """What was there before and after n times `act`."""
+        before = self.look(f"before {n} {what}")
+        act(n // 2)
+        self.look(f"after {n // 2}")
+        act(n - n // 2)
+        return before, self.look(f"after {n} {what}")
+
+    def cut(self, n):
+        for _ in range(n):
+            accepted = self.proxy.accepted
+            self.proxy.cut()
+            time.sleep(NOTICED_S)
+            self.source.say()       # urgent: it does not wait for the next try
+            self.source.settle()
+            wait_for("a new connection", patience(30), lambda: self.proxy.accepted > accepted, poll=0.01)
+
+    def verdicts(self, before, after, allowed_kib, what):
+        before, after = before["gateway"], after["gateway"]
+        grown = after["KiB"] - before["KiB"]
+        yield f"it does not grow by {what}", [f"{grown} KiB, {allowed_kib} allowed"] if grown > allowed_kib else []
+        more = [f"{after[x]} {x}, {before[x]} before" for x in ("files", "threads") if after[x] > before[x]]
+        yield f"nor have its files or threads become more by {what}", more
+
+    def run(self):
+        self.source.run(FULL)
+        before, after = self.halves(self.args.messages, "messages", self.source.run)
+        yield from self.verdicts(before, after, SLACK_KIB, f"{self.args.messages} messages")
+        self.cut(3)
+        before, after = self.halves(self.args.reconnects, "reconnections", self.cut)
+        yield from self.verdicts(before, after, SLACK_KIB + self.args.reconnects * PAHO_BYTES // 1024,
+                                 f"{self.args.reconnects} reconnections")
+
+    def close(self, keep):
+        self.proxy.close()
+        return self.house.close(keep)
+
+
+def main():
+    args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    args.add_argument("--build", default="build")
+    args.add_argument("--messages", type=int, default=1000000)
+    args.add_argument("--reconnects", type=int, default=1000)
+    args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
+    args = args.parse_args()
+    growth = Growth(args)
+    number, failed = 0, 0
+    try:
+        growth.open()
+        for name, wrong in growth.run():
+            number += 1
+            failed += bool(wrong)
+            print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
+            for w in wrong:
+                print(f"# {w}", flush=True)
+    except Trouble as trouble:
+        number, failed = number + 1, failed + 1
+        print(f"not ok {number} - it can go on\n# " + str(trouble).replace("\n", "\n# "))
+    finally:
+        wrong = growth.close(args.keep or failed)
+    number += 1
+    print(f"{'not ok' if wrong and not failed and not args.keep else 'ok'} {number} - all ended in good order")
+    for text in wrong:
+        print("# " + text.replace("\n", "\n# "))
+    print(f"1..{number}")
+    return 1 if failed or (wrong and not args.keep) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
