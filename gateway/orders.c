@@ -469,6 +469,8 @@ enum err orders_open(const struct orders_spec *spec, struct orders **out, const 
 	officers = load_officers(spec->conf, o->list, &o->officers, line);
 	standing = load_standing(o);
 	o->lost = standing != OK;
+	if (standing == ERR_CORRUPT || standing == ERR_VERSION)   /* whether it is in quarantine is not known: then it is */
+		o->now.quarantined = true;
 	if (standing == OK)
 		*what = spec->conf->orders_officers;
 	*out = o;
