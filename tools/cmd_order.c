@@ -250,7 +250,11 @@ static int take_detail(struct writing *w, const struct opt_page *page)
 	if (put_end(&b) != OK)
 		return opt_wrong(page, "an order takes at most %d bytes of detail", WARRANT_DETAIL_MAX);
 	w->w.detail = put_span(&b);
-	return CMD_DONE;
+	if (warrant_detail_ok(w->w.kind, w->w.detail))
+		return CMD_DONE;
+	if (!warrant_details(w->w.kind)[0])
+		return opt_wrong(page, "%s says nothing more: not \"%s\"", o->text[0], o->text[2]);
+	return opt_wrong(page, "%s is one of %s, not \"%.*s\"", o->text[0], warrant_details(w->w.kind), SPAN_FMT(w->w.detail));
 }
 
 /* What the device goes by: from itself, or as given. */

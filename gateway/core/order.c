@@ -14,30 +14,6 @@ bool order_is_forged(enum order_verdict v)
 	       v == ORDER_TWICE || v == ORDER_SIGNATURE || v == ORDER_TOO_FEW;
 }
 
-/* The words a detail may be, parted by '|'; ANY: any text. */
-#define ANY "*"
-static const char *const details[] = {
-#define KIND(name) [PULLCORD__V1__COMMAND_KIND__COMMAND_##name]
-	KIND(REPORT) = "", KIND(SETTINGS) = ANY, KIND(RENEW) = "", KIND(LOG_LEVEL) = "debug|info|warning|error|file",
-	KIND(QUARANTINE) = "on|off", KIND(WIPE) = "",
-#undef KIND
-};
-
-static bool kind_ok(Pullcord__V1__CommandKind k) { return (size_t)k < countof(details) && details[k]; }
-
-static bool detail_ok(const struct warrant *w)
-{
-	struct span rest = span_str(details[w->kind]);
-
-	if (span_is(rest, ANY))
-		return true;
-	do
-		if (span_eq(span_cut(rest, '|', &rest), w->detail))
-			return true;
-	while (rest.p);
-	return false;
-}
-
 /* ---- signatures ---- */
 
 /* One that does not fit spoils the others: whoever put it there altered what they signed. */
@@ -101,7 +77,7 @@ static enum order_verdict judge_signed(const struct order_self *self, const Pull
 	v = judge_times(&w, now_us);
 	if (v != ORDER_OBEY)
 		return v;
-	if (!detail_ok(&w))
+	if (!warrant_detail_ok(w.kind, w.detail))
 		return ORDER_DETAIL;
 	return judge_signatures(self->officers, c, put_span(&text), warrant_officers(w.kind));
 }
@@ -110,7 +86,7 @@ enum order_verdict order_judge(const struct order_self *self, const Pullcord__V1
 			       struct order *out)
 {
 	*out = (struct order){ .kind = c->command, .counter = c->counter, .detail = span(c->detail.data, c->detail.len) };
-	if (!kind_ok(c->command))
+	if (!warrant_details(c->command))
 		return ORDER_KIND;
 	return warrant_officers(c->command) ? judge_signed(self, c, now_us, out) : ORDER_OBEY;
 }

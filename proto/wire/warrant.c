@@ -31,6 +31,31 @@ Pullcord__V1__CommandKind warrant_kind(struct span word)
 	return PULLCORD__V1__COMMAND_KIND__COMMAND_NONE;
 }
 
+const char *warrant_details(Pullcord__V1__CommandKind kind)
+{
+	static const char *const details[] = {
+#define KIND(name) [PULLCORD__V1__COMMAND_KIND__COMMAND_##name]
+		KIND(REPORT) = "", KIND(SETTINGS) = "*", KIND(RENEW) = "", KIND(LOG_LEVEL) = "debug|info|warning|error|file",
+		KIND(QUARANTINE) = "on|off", KIND(WIPE) = "",
+#undef KIND
+	};
+
+	return (size_t)kind < countof(details) ? details[kind] : NULL;
+}
+
+bool warrant_detail_ok(Pullcord__V1__CommandKind kind, struct span detail)
+{
+	struct span rest = span_str(warrant_details(kind));
+
+	if (!warrant_details(kind) || span_is(rest, "*"))
+		return warrant_details(kind);
+	do
+		if (span_eq(span_cut(rest, '|', &rest), detail))
+			return true;
+	while (rest.p);
+	return false;
+}
+
 unsigned warrant_officers(Pullcord__V1__CommandKind kind)
 {
 	for (size_t i = 0; i < countof(kinds); i++)

@@ -39,6 +39,9 @@ const char *warrant_kind_name(Pullcord__V1__CommandKind kind);
 Pullcord__V1__CommandKind warrant_kind(struct span word);
 /* How many different officers such a command takes; 0: it is obeyed unsigned. */
 unsigned warrant_officers(Pullcord__V1__CommandKind kind);
+/* The words a detail may be, parted by '|'; "*": any text. NULL: no such kind. */
+const char *warrant_details(Pullcord__V1__CommandKind kind);
+bool warrant_detail_ok(Pullcord__V1__CommandKind kind, struct span detail);
 
 /* ERR_SYNTAX: a name is no word; ERR_KIND: no such command; ERR_RANGE: a time, or the detail; ERR_TOO_LARGE. */
 enum err warrant_write(const struct warrant *w, struct put *out) MUST_USE;

@@ -225,6 +225,26 @@ static void officers_are_listed_once_each(void **state)
 	assert_int_equal(o.n, 0);
 }
 
+static void a_detail_is_one_its_kind_knows(void **state)
+{
+	static const struct { Pullcord__V1__CommandKind kind; const char *detail; bool good; } row[] = {
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_QUARANTINE, "on", true },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_QUARANTINE, "yes", false },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_QUARANTINE, "", false },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_LOG_LEVEL, "file", true },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_LOG_LEVEL, "file|on", false },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE, "", true },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE, "now", false },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_SETTINGS, "[throttle]\nburst = 2\n", true },
+		{ PULLCORD__V1__COMMAND_KIND__COMMAND_NONE, "", false },
+		{ (Pullcord__V1__CommandKind)99, "", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++)
+		assert_int_equal(warrant_detail_ok(row[i].kind, span_str(row[i].detail)), row[i].good);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -236,6 +256,7 @@ int main(void)
 		cmocka_unit_test(a_note_carries_it_and_its_signatures),
 		cmocka_unit_test(receipts_differ_when_what_they_say_does),
 		cmocka_unit_test(officers_are_listed_once_each),
+		cmocka_unit_test(a_detail_is_one_its_kind_knows),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
