@@ -125,7 +125,7 @@ enum head { HEAD_VERSION = 1, HEAD_ID, HEAD_TENANT, HEAD_PARTY, HEAD_SENDER, HEA
 
 /* What the scan would find, when it is of the sender that is known already and written as all of ours are: each field once, in
  * order, neither sealed nor signed. False: it is to be scanned. */
-static bool read_usual(const struct envelope_sender *s, struct span raw, struct span *f)
+static bool read_usual(const struct envelope_sender *s, struct span raw, struct found *f)
 {
 	static const uint8_t begin[] = { TAG(VERSION, VARINT), 1, TAG(ID, BYTES), ID_BYTES };
 	const uint8_t *id = raw.p + sizeof(begin), *end = raw.p + raw.n, *p = id + ID_BYTES;
@@ -139,7 +139,7 @@ static bool read_usual(const struct envelope_sender *s, struct span raw, struct 
 	p += s->named_n;
 	if (p[0] != TAG(SENT, 64))
 		return false;
-	f[HEAD_SENT] = span(NULL, read64(p + 1));
+	f[HEAD_SENT].number = read64(p + 1);
 	p += 9;
 	if (p[0] == TAG(EXPIRES, 64)) {
 		expires_us = read64(p + 1);
@@ -153,75 +153,75 @@ static bool read_usual(const struct envelope_sender *s, struct span raw, struct 
 		return false;
 	p = n.next + n.value;
 	if (end - p == 9 && p[0] == TAG(ORDER, 64))
-		f[HEAD_ORDER] = span(NULL, read64(p + 1));
+		f[HEAD_ORDER].number = read64(p + 1);
 	else if (p == end)
-		f[HEAD_ORDER] = span(NULL, 0);
+		f[HEAD_ORDER].number = 0;
 	else
 		return false;
-	f[HEAD_VERSION] = span(NULL, 1);
-	f[HEAD_ID] = span(id, ID_BYTES);
-	f[HEAD_TENANT] = span(s->tenant, s->tenant_n);
-	f[HEAD_EXPIRES] = span(NULL, expires_us);
-	f[HEAD_KIND] = span(NULL, kind);
-	f[HEAD_BODY] = span(n.next, n.value);
-	f[HEAD_SEAL] = f[HEAD_SIGNATURE] = span(NULL, 0);
+	f[HEAD_VERSION].number = 1;
+	f[HEAD_ID].bytes = span(id, ID_BYTES);
+	f[HEAD_TENANT].bytes = span(s->tenant, s->tenant_n);
+	f[HEAD_EXPIRES].number = expires_us;
+	f[HEAD_KIND].number = kind;
+	f[HEAD_BODY].bytes = span(n.next, n.value);
+	f[HEAD_SEAL].bytes = f[HEAD_SIGNATURE].bytes = span(NULL, 0);
 	return true;
 }
 
 /* Of a sender not known yet. False: nobody of that name can be. */
-static bool know_sender(struct envelope_sender *s, const struct span *f)
+static bool know_sender(struct envelope_sender *s, const struct found *f)
 {
 	struct put named;
 
-	if (!word_ok(f[HEAD_TENANT]) || !word_ok(f[HEAD_SENDER]) || !f[HEAD_PARTY].n)
+	if (!word_ok(f[HEAD_TENANT].bytes) || !word_ok(f[HEAD_SENDER].bytes) || !f[HEAD_PARTY].number)
 		return false;
-	*s = (struct envelope_sender){ .party = (Pullcord__V1__Party)f[HEAD_PARTY].n, .tenant_n = (uint8_t)f[HEAD_TENANT].n,
-				       .id_n = (uint8_t)f[HEAD_SENDER].n };
-	memcpy(s->tenant, f[HEAD_TENANT].p, s->tenant_n);
-	memcpy(s->id, f[HEAD_SENDER].p, s->id_n);
+	*s = (struct envelope_sender){ .party = (Pullcord__V1__Party)f[HEAD_PARTY].number, .tenant_n = (uint8_t)f[HEAD_TENANT].bytes.n,
+				       .id_n = (uint8_t)f[HEAD_SENDER].bytes.n };
+	memcpy(s->tenant, f[HEAD_TENANT].bytes.p, s->tenant_n);
+	memcpy(s->id, f[HEAD_SENDER].bytes.p, s->id_n);
 	named = put(s->named, sizeof(s->named));
 	put_bytes(&named, span((const uint8_t[]){ TAG(TENANT, BYTES), s->tenant_n }, 2));
-	put_bytes(&named, f[HEAD_TENANT]);
+	put_bytes(&named, f[HEAD_TENANT].bytes);
 	put_bytes(&named, span((const uint8_t[]){ TAG(PARTY, VARINT), (uint8_t)s->party, TAG(SENDER, BYTES), s->id_n }, 4));
-	put_bytes(&named, f[HEAD_SENDER]);
+	put_bytes(&named, f[HEAD_SENDER].bytes);
 	must(!named.bad);
 	s->named_n = (uint8_t)named.n;
-	id_tag(f[HEAD_TENANT], (int)s->party, f[HEAD_SENDER], s->tag);
+	id_tag(f[HEAD_TENANT].bytes, (int)s->party, f[HEAD_SENDER].bytes, s->tag);
 	return true;
 }
 
-static bool is_known(const struct envelope_sender *s, const struct span *f)
+static bool is_known(const struct envelope_sender *s, const struct found *f)
 {
-	return s->party && f[HEAD_PARTY].n == (size_t)s->party && span_eq(f[HEAD_SENDER], span(s->id, s->id_n)) &&
-	       span_eq(f[HEAD_TENANT], span(s->tenant, s->tenant_n));
+	return s->party && f[HEAD_PARTY].number == (uint64_t)s->party && span_eq(f[HEAD_SENDER].bytes, span(s->id, s->id_n)) &&
+	       span_eq(f[HEAD_TENANT].bytes, span(s->tenant, s->tenant_n));
 }
 
 /* Its fields, and whose it is. */
-static enum err read_head(struct envelope_sender *sender, struct span raw, struct span f[SCAN_NUMBERS])
+static enum err read_head(struct envelope_sender *sender, struct span raw, struct found f[SCAN_NUMBERS])
 {
 	if (read_usual(sender, raw, f))
 		return OK;
 	TRY(scan_into(raw, scan_kind(PULLCORD__V1__KIND__KIND_NONE), f));
-	if (f[HEAD_VERSION].n != 1)
+	if (f[HEAD_VERSION].number != 1)
 		return ERR_VERSION;
 	return is_known(sender, f) || know_sender(sender, f) ? OK : ERR_SENDER;
 }
 
-static enum err check_head(const struct span *f, const struct envelope_sender *sender, const struct topic *topic, int64_t now_us)
+static enum err check_head(const struct found *f, const struct envelope_sender *sender, const struct topic *topic, int64_t now_us)
 {
-	uint64_t sent_us = f[HEAD_SENT].n, expires_us = f[HEAD_EXPIRES].n;
+	uint64_t sent_us = f[HEAD_SENT].number, expires_us = f[HEAD_EXPIRES].number;
 	struct id id;
 
-	memcpy(id.b, f[HEAD_ID].p, ID_BYTES);
+	memcpy(id.b, f[HEAD_ID].bytes.p, ID_BYTES);
 	if (!id_of(&id, sender->tag))
 		return ERR_SENDER;
 	if (now_us > 0 && sent_us > (uint64_t)(now_us + ENVELOPE_SKEW_US))
 		return ERR_TIME;
 	if (expires_us && expires_us <= sent_us)
 		return ERR_TIME;
-	if (!f[HEAD_KIND].n || (topic && !(topic_bodies(topic->kind) & 1u << f[HEAD_KIND].n)))
+	if (!f[HEAD_KIND].number || (topic && !(topic_bodies(topic->kind) & 1u << f[HEAD_KIND].number)))
 		return ERR_KIND;
-	if (topic && !is_guest_kind(topic->kind) && !span_eq(topic->level[0], f[HEAD_TENANT]))
+	if (topic && !is_guest_kind(topic->kind) && !span_eq(topic->level[0], f[HEAD_TENANT].bytes))
 		return ERR_SENDER;
 	return OK;
 }
@@ -260,22 +260,22 @@ static ProtobufCBinaryData borrowed(struct span s)
 }
 
 /* What the scan let through; as protobuf-c would, but for unknown fields, which nobody asks for. */
-static void write_head(const struct span *f, struct envelope_sender *sender, Pullcord__V1__Envelope *e)
+static void write_head(const struct found *f, struct envelope_sender *sender, Pullcord__V1__Envelope *e)
 {
 	*e = (Pullcord__V1__Envelope){
 		.base = { .descriptor = SCHEMA(envelope) },
-		.version = (uint32_t)f[HEAD_VERSION].n,
-		.id = borrowed(f[HEAD_ID]),
+		.version = (uint32_t)f[HEAD_VERSION].number,
+		.id = borrowed(f[HEAD_ID].bytes),
 		.tenant = sender->tenant,
 		.party = sender->party,
 		.sender = sender->id,
-		.sent_us = f[HEAD_SENT].n,
-		.expires_us = f[HEAD_EXPIRES].n,
-		.kind = (Pullcord__V1__Kind)f[HEAD_KIND].n,
-		.body = borrowed(f[HEAD_BODY]),
-		.seal = borrowed(f[HEAD_SEAL]),
-		.signature = borrowed(f[HEAD_SIGNATURE]),
-		.order = f[HEAD_ORDER].n,
+		.sent_us = f[HEAD_SENT].number,
+		.expires_us = f[HEAD_EXPIRES].number,
+		.kind = (Pullcord__V1__Kind)f[HEAD_KIND].number,
+		.body = borrowed(f[HEAD_BODY].bytes),
+		.seal = borrowed(f[HEAD_SEAL].bytes),
+		.signature = borrowed(f[HEAD_SIGNATURE].bytes),
+		.order = f[HEAD_ORDER].number,
 	};
 }
 
@@ -307,7 +307,7 @@ static enum err open_body(struct envelope *e, const struct topic *topic, struct 
 static enum err open_envelope(struct envelope_sender *sender, struct span raw, const struct topic *topic, int64_t now_us,
 			      struct arena *arena, bool all, struct envelope *out)
 {
-	struct span f[SCAN_NUMBERS];
+	struct found f[SCAN_NUMBERS];
 	Pullcord__V1__Envelope *head;
 	struct envelope e = { 0 };
 
@@ -319,9 +319,9 @@ static enum err open_envelope(struct envelope_sender *sender, struct span raw, c
 	if (!head)
 		return ERR_FULL;
 	write_head(f, sender, head);
-	memcpy(e.id.b, f[HEAD_ID].p, ID_BYTES);
-	if (f[HEAD_SEAL].n == 0) {
-		TRY(scan_for(f[HEAD_BODY], scan_kind(head->kind), patient_field[head->kind], &e.patient));
+	memcpy(e.id.b, f[HEAD_ID].bytes.p, ID_BYTES);
+	if (f[HEAD_SEAL].bytes.n == 0) {
+		TRY(scan_for(f[HEAD_BODY].bytes, scan_kind(head->kind), patient_field[head->kind], &e.patient));
 		e.patient = patient_cut(e.patient);
 		if (all || has_rules(head->kind))
 			TRY(open_body(&e, topic, arena));

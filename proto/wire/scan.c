@@ -244,7 +244,7 @@ static inline enum err scan_content(const uint8_t *p, size_t n, const struct rul
 
 /* Puts there one field, `only`, or `all` by number; 0 and NULL: none. In place in both its callers, as it is most of the work. */
 static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t *p, const uint8_t *end, const struct shape *shape,
-								   struct depth at, uint32_t only, struct span *one, struct span *all)
+								   struct depth at, uint32_t only, struct span *one, struct found *all)
 {
 	uint16_t again[SCAN_NUMBERS] = { 0 };
 	uint32_t seen = 0;
@@ -256,7 +256,7 @@ static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t 
 		struct varint v = scan_varint(p, end);
 		uint64_t number = v.value >> 3;
 		enum wire wire = (enum wire)(v.value & 7);
-		struct span value = { NULL, 0 };
+		struct found value = { .number = 0 };
 
 		if (!v.next || v.value > UINT32_MAX || number == 0)
 			return ERR_SYNTAX;
@@ -282,14 +282,14 @@ static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t 
 				return ERR_SHORT;
 			if (v.value > r->most)
 				return ERR_RANGE;
-			value.n = v.value;
+			value.number = v.value;
 			p = v.next;
 			break;
 		case WIRE_64:
 			if (end - p < 8)
 				return ERR_SHORT;
 			memcpy(&v.value, p, 8);
-			value.n = le64toh(v.value);
+			value.number = le64toh(v.value);
 			p += 8;
 			break;
 		case WIRE_32:
@@ -301,9 +301,9 @@ static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t 
 			v = scan_varint(p, end);
 			if (!v.next || v.value > (uint64_t)(end - v.next))
 				return ERR_SHORT;
-			value = span(v.next, v.value);
+			value.bytes = span(v.next, (size_t)v.value);
 			p = v.next + v.value;
-			TRY(scan_content(value.p, value.n, r, at));
+			TRY(scan_content(value.bytes.p, value.bytes.n, r, at));
 			break;
 		default:   /* groups are long gone from the format */
 			return ERR_SYNTAX;
@@ -311,7 +311,7 @@ static inline __attribute__((always_inline)) enum err scan_fields(const uint8_t 
 		if (all && r->times)
 			all[number] = value;
 		if (!all && number == only)
-			*one = value;
+			*one = value.bytes;
 	}
 	return (seen & shape->required) == shape->required ? OK : ERR_SHORT;
 }
@@ -340,11 +340,11 @@ enum err scan_for(struct span raw, const struct shape *shape, uint32_t number, s
 	return scan_message(raw.p, end_of(raw), shape, (struct depth){ 1, &fields }, number, found);
 }
 
-enum err scan_into(struct span raw, const struct shape *shape, struct span found[SCAN_NUMBERS])
+enum err scan_into(struct span raw, const struct shape *shape, struct found found[SCAN_NUMBERS])
 {
 	unsigned fields = 0;
 
 	for (uint32_t i = 0; i < shape->rules; i++)
-		found[i] = span(NULL, 0);
+		found[i] = (struct found){ .number = 0 };
 	return scan_fields(raw.p, end_of(raw), shape, (struct depth){ 1, &fields }, 0, NULL, found);
 }

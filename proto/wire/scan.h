@@ -26,9 +26,14 @@ enum err scan(struct span raw, const struct shape *shape) MUST_USE;
 /* The same, and one field of what was found: `number`, from 1; empty when there is none. */
 enum err scan_for(struct span raw, const struct shape *shape, uint32_t number, struct span *found) MUST_USE;
 
-/* The same, and all that was found, by numbers of fields: bytes, or a number as n; zeros where there was nothing, and past the
- * schema's last number undefined. Of a field that may come often, the last. Borrows from `raw`. */
-enum err scan_into(struct span raw, const struct shape *shape, struct span found[SCAN_NUMBERS]) MUST_USE;
+/* A field: one of the two, zeros where there was nothing. Numbers have 64 bits also where sizes have not. */
+struct found {
+	struct span bytes;
+	uint64_t number;
+};
+/* The same, and all that was found, by numbers of fields; past the schema's last undefined. Of a field that may come often, the
+ * last. Borrows from `raw`. */
+enum err scan_into(struct span raw, const struct shape *shape, struct found found[SCAN_NUMBERS]) MUST_USE;
 
 struct varint {
 	const uint8_t *next;        /* what follows; NULL: it is none */
