@@ -19,6 +19,7 @@ struct row {
 	uint64_t count;             /* 0: nothing followed so far */
 	size_t prefix;              /* of the topic, which all of them have in common */
 	bool one_topic, rest;       /* rest: whatever else one actor tried, or many whom nobody knows */
+	bool one_certificate;       /* all showed the one that is kept: whoever makes one for each try tries one thing */
 	bool crowd;                 /* the latter */
 	unsigned each;              /* that went on record by themselves */
 	uint8_t text[AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX + 1 +
@@ -155,7 +156,6 @@ static uint64_t kind_of(const struct tally *t, const struct happening *h, const 
 	tag_text(&g, text[DETAIL]);
 	tag_text(&g, text[PATIENT]);
 	tag_text(&g, text[CLAIMED]);
-	tag_text(&g, text[CERTIFICATE]);
 	return tag_end(t, &g);
 }
 
@@ -194,6 +194,8 @@ static void tell(struct tally *t, size_t i)
 		r->text[(size_t)(h.topic.p - r->text) + r->prefix] = '+';
 		h.topic.n = r->prefix + 1;
 	}
+	if (!r->one_certificate)
+		h.certificate = span(NULL, 0);
 	r->count = 0;
 	t->out(t->ctx, &h);
 }
@@ -354,6 +356,7 @@ static void count(struct tally *t, size_t i, const struct happening *h, struct s
 		tell(t, i);
 		r->from_us = h->mono_us;
 	}
+	r->one_certificate = (r->count == 0 || r->one_certificate) && span_eq(h->certificate, r->h.certificate);
 	if (r->count == 0)
 		set_topic(r, topic);
 	else

@@ -6,11 +6,12 @@
  *                 life-critical topics do not, or that is where the flood would be
  *     arrivals    who comes and goes: the first ten each, then an entry a minute
  *
- * One kind is one actor (or, where nobody proved who they are, one client id at one address), event, reason and topic up
- * to its last level. Of one actor only so many kinds are told apart at a time; what else they try is counted together,
- * without topic and, of nobody known, without client id. When more strangers come than TALLY_STRANGERS in TALLY_US, a botnet's
- * first tries would be an entry each: then they are counted by network (IPv4 /16, IPv6 /32), and beyond TALLY_NETWORKS of these by
- * reason alone. Nothing is dropped: what is counted always comes, earlier when the table is full.
+ * One kind is one actor (or, where nobody proved who they are, one client id at one address), event, reason and topic up to its
+ * last level; the certificate that was shown is told when all showed the same. Of one actor only so many kinds are told apart at
+ * a time; what else they try is counted together, without topic and, of nobody known, without client id. When more strangers come
+ * than TALLY_STRANGERS in TALLY_US, a botnet's first tries would be an entry each: then they are counted by network (IPv4 /16,
+ * IPv6 /32), and beyond TALLY_NETWORKS of these by reason alone. Nothing is dropped: what is counted always comes, earlier when
+ * the table is full.
  *
  * Broker's thread only. Takes a microsecond or two, allocates nothing after it is open: a megabyte each. */
 #ifndef PULLCORD_TALLY_H

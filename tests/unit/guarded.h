@@ -271,23 +271,15 @@ static X509 *certificate(const char *tenant, const char *id)
 	return x;
 }
 
-static enum gate device_login_by(int at, X509 *x, const char *id, const char *client, const char *username)
+static enum gate device_login(int at, const char *tenant, const char *id, const char *client, const char *username)
 {
 	struct client c = { &ctx[at], client, "127.0.0.1", username, 5, 60, true, false };
+	X509 *x = certificate(tenant, id);
 	const char *mapped;
 	enum gate answer = guard_login(g, &c, x, NULL, &mapped);
 
 	if (answer == GATE_ALLOW)
 		assert_string_equal(mapped, id);
-	return answer;
-}
-
-/* By a certificate issued just now. */
-static enum gate device_login(int at, const char *tenant, const char *id, const char *client, const char *username)
-{
-	X509 *x = certificate(tenant, id);
-	enum gate answer = device_login_by(at, x, id, client, username);
-
 	X509_free(x);
 	return answer;
 }

@@ -16,7 +16,12 @@
 #define ALLOWED PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED
 
 static struct tally *t;
-static struct { unsigned entries; uint64_t events; struct happening last; char topic[256], actor[65], client[65]; } told;
+static struct {
+	unsigned entries;
+	uint64_t events;
+	struct happening last;
+	char topic[256], actor[65], client[65], certificate[SHA256_BYTES + 1];
+} told;
 
 static void hear(void *ctx, const struct happening *h)
 {
@@ -27,6 +32,7 @@ static void hear(void *ctx, const struct happening *h)
 	assert_true(span_text(h->topic, told.topic, sizeof(told.topic)));
 	assert_true(span_text(h->actor, told.actor, sizeof(told.actor)));
 	assert_true(span_text(h->client, told.client, sizeof(told.client)));
+	assert_true(span_text(h->certificate, told.certificate, sizeof(told.certificate)));
 	if (h->count)
 		assert_true(h->at_us <= h->until_us);
 }
@@ -92,6 +98,36 @@ static void it_goes_on_with_one_entry_each_ten_seconds(void **state)
 			tally_tick(t, at);
 	}
 	assert_in_range(told.entries, 6, 7);
+}
+
+static void shows(const char certificate[SHA256_BYTES + 1], int64_t at_us)
+{
+	struct happening h = denial("eve", "", at_us);
+
+	h.certificate = span_str(certificate);
+	tally_add(t, &h);
+}
+
+/* Whoever makes a certificate for each try would else be as many kinds. */
+static void certificates_are_told_when_all_showed_the_same(void **state)
+{
+	static const char one[] = "one certificate's fingerprint ..", other[] = "another certificate's fingerprint";
+
+	(void)state;
+	shows(one, 0);
+	assert_string_equal(told.certificate, one);
+	shows(one, 1);
+	shows(one, 2);
+	tally_tick(t, 10 * S);
+	assert_int_equal(told.last.count, 2);
+	assert_string_equal(told.certificate, one);
+	shows(one, 11 * S);
+	for (int i = 0; i < 2 * TALLY_KINDS; i++)
+		shows(other + i % 2, 11 * S + i);
+	tally_tick(t, 21 * S);
+	assert_int_equal(told.entries, 3);
+	assert_int_equal(told.last.count, 1 + 2 * TALLY_KINDS);
+	assert_string_equal(told.certificate, "");
 }
 
 static void topics_that_differ_in_the_last_level_are_one_kind(void **state)
@@ -345,6 +381,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_first_goes_at_once_and_the_rest_together),
 		TEST(it_goes_on_with_one_entry_each_ten_seconds),
+		TEST(certificates_are_told_when_all_showed_the_same),
 		TEST(topics_that_differ_in_the_last_level_are_one_kind),
 		TEST(one_actor_has_so_many_kinds),
 		TEST(strangers_are_counted_by_address),
