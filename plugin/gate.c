@@ -433,6 +433,7 @@ static void follow_witness(struct guard *g, const struct session *s, const struc
 		(void)record_witness_asks(g->record, span_str(s->id), size);
 }
 
+/* Whoever gives orders may; a device says what it likes as often as it likes, which is counted like its comings and goings. */
 static void record_order(struct guard *g, const struct session *s, const char *topic, Pullcord__V1__AuditType type, bool good,
 			 const char *text)
 {
@@ -442,7 +443,10 @@ static void record_order(struct guard *g, const struct session *s, const char *t
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
 	h.topic = span_str(topic);
 	h.detail = span_str(text);
-	record_push(g->record, &h);
+	if (type == PULLCORD__V1__AUDIT_TYPE__AUDIT_RECEIPT)
+		tally_add(g->arrivals, &h);
+	else
+		record_push(g->record, &h);
 }
 
 /* Orders, and what devices say of them. */

@@ -385,6 +385,42 @@ static void what_was_counted_comes_before_the_session_ends(void **state)
 	assert_true(recorded(RECORDED(PUBLISH), "").index < recorded(RECORDED(LOGOFF), "").index);
 }
 
+/* A device that was taken over says something else of an order each time. */
+static enum gate says_of_order(uint64_t counter)
+{
+	Pullcord__V1__CommandReceipt r = PULLCORD__V1__COMMAND_RECEIPT__INIT;
+	Pullcord__V1__DeviceState state = PULLCORD__V1__DEVICE_STATE__INIT;
+	uint8_t order[SHA256_BYTES] = { 1 };
+	int64_t now = guard_real_us();
+	struct envelope_from from = { "mercy", "nc-1", PULLCORD__V1__PARTY__PARTY_DEVICE, id_next(&ids, now / 1000), now, 0, 0 };
+	struct message m;
+	struct put b = put(m.raw, sizeof(m.raw));
+
+	r.command = PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT;
+	r.counter = counter;
+	r.order = (ProtobufCBinaryData){ sizeof(order), order };
+	r.outcome = PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_DONE;
+	state.online = true;
+	state.last_obeyed = &r;
+	assert_int_equal(envelope_write(&from, &state.base, &b), OK);
+	m.n = b.n;
+	return publishes(0, "nc-1", "mercy/device/nc-1/state", &m, true);
+}
+
+static void what_a_device_says_of_orders_does_not_fill_the_record(void **state)
+{
+	struct recorded receipts;
+
+	(void)state;
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	for (uint64_t i = 1; i <= 300; i++)
+		assert_int_equal(says_of_order(i), GATE_ALLOW);
+	guard_close(&g);
+	receipts = recorded(RECORDED(RECEIPT), "");
+	assert_int_equal(receipts.events, 300);
+	assert_in_range(receipts.entries, TALLY_ARRIVALS_KINDS - 8, TALLY_ARRIVALS_KINDS + 2);
+}
+
 /* It comes, is refused something, and goes, again and again. */
 static void a_login_loop_is_few_entries_and_all_counted(void **state)
 {
@@ -866,6 +902,7 @@ int main(void)
 		SUMS(telemetry_is_summed),
 		SUMS(idle_moments_tell_no_sum_before_its_minute),
 		SUMS(what_was_counted_comes_before_the_session_ends),
+		TEST(what_a_device_says_of_orders_does_not_fill_the_record),
 		TEST(a_login_loop_is_few_entries_and_all_counted),
 		TEST(near_the_end_of_its_room_the_record_sums),
 		SUMS(life_critical_is_recorded_in_full),
