@@ -470,7 +470,24 @@ static int order_show(int argc, char **argv)
 
 /* ---- sign -------------------------------------------------------------------------------------------------------- */
 
-static int sign_with(struct orderfile *f, const char *path, const char *key)
+/* One that is no good spoils the others: whoever signs beside it signs for nothing. */
+static bool may_stand(const struct orderfile *f, const struct officers *list, const char *path)
+{
+	for (size_t i = 0; list->n && i < f->signatures; i++) {
+		enum officer_signature is = orderfile_check(f, i, list);
+
+		if (is == SIGNATURE_GOOD)
+			continue;
+		report_error("%s: %s: no device with that list obeys it", path,
+			     is == SIGNATURE_BAD ? "a signature does not fit" : "who signed it is not in the list");
+		report_hint("it is by %.*s; nothing was written. A file with one that is no good is of no use: pullcord order write "
+			    "makes another", SPAN_FMT(f->by[i].name));
+		return false;
+	}
+	return true;
+}
+
+static int sign_with(struct orderfile *f, const char *path, const char *key, const struct officers *list)
 {
 	CLEANUP(free_cleanup) char *text = NULL;
 	uint8_t secret[SIGN_KEY_BYTES];
@@ -487,6 +504,10 @@ static int sign_with(struct orderfile *f, const char *path, const char *key)
 	}
 	e = orderfile_sign(f, name, secret);
 	crypt_wipe(secret, sizeof(secret));
+	if (e == OK && !may_stand(f, list, path)) {
+		crypt_wipe(text, n);
+		return CMD_NO;
+	}
 	if (e == OK)
 		e = whole_write(path, span(f->bytes, f->n), 0644);
 	if (e == OK) {
@@ -502,15 +523,21 @@ static int sign_with(struct orderfile *f, const char *path, const char *key)
 
 static int order_sign(int argc, char **argv)
 {
-	const char *key = NULL;
+	CLEANUP(free_cleanup) char *text = NULL;
+	const char *key = NULL, *officers = NULL;
+	struct officers list;
 	struct opt_list file = { 0 };
 	struct orderfile f;
-	const struct opt opt[] = { OPT_NEED("key", "FILE", &key, "the officer's key, made by pullcord order key") };
+	const struct opt opt[] = {
+		OPT_NEED("key", "FILE", &key, "the officer's key, made by pullcord order key"),
+		OPT_TEXT("officers", "FILE", &officers, "the devices' list of officers: without it nobody looks whether who signed before, or "
+			 "signs now, is of it"),
+	};
 	const struct opt_page page = {
 		.command = "order sign", .operands = "FILE", .least = 1, .most = 1,
 		.text = "Shows an order and signs it as an officer. A wipe takes two of them: the file is handed from one to the other, who "
 			"signs it, too. Nothing in it can be changed after.",
-		.example = "pullcord order sign wipe.order --key ana.key", OPTS(opt),
+		.example = "pullcord order sign wipe.order --key ana.key --officers officers", OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);
 	enum err e;
@@ -520,8 +547,11 @@ static int order_sign(int argc, char **argv)
 	e = orderfile_load(file.text[0], &f);
 	if (e != OK)
 		return no_file(e, file.text[0]);
+	code = read_officers(officers, &text, &list);
+	if (code != CMD_DONE)
+		return code;
 	show_order(&f);
-	return sign_with(&f, file.text[0], key);
+	return sign_with(&f, file.text[0], key, &list);
 }
 
 /* ---- send, await, status ----------------------------------------------------------------------------------------- */
