@@ -416,7 +416,7 @@ enum err conn_write(struct conn *c, struct span bytes)
 {
 	if (c->ending || uv_is_closing(&c->h.uv.any))
 		return ERR_CLOSED;
-	if (bytes.n > WRITE_WAIT_MAX - c->waiting)
+	if (c->waiting + c->gathered + bytes.n > WRITE_WAIT_MAX)
 		return ERR_FULL;
 	if (bytes.n > sizeof(c->gather) - c->gathered)
 		TRY(flush(c));

@@ -311,6 +311,27 @@ static void a_peer_that_does_not_read_is_noticed(void **state)
 	listener_close(&l);
 }
 
+/* What is gathered waits, too. */
+static void small_pieces_count_like_large_ones(void **state)
+{
+	static uint8_t block[65536];
+	struct listener *l = listen_at("127.0.0.1:0", 4);
+	size_t pieces = 0;
+	int fd = dial(l);
+
+	(void)state;
+	turn(10);
+	while (conn_write(echo.conn, span(block, sizeof(block))) == OK)
+		;
+	while (conn_write(echo.conn, span(block, 90)) == OK)
+		assert_true(pieces++ < sizeof(block) / 90);
+	assert_int_equal(conn_write(echo.conn, span(block, 90)), ERR_FULL);
+	close(fd);
+	while (!echo.closed)
+		turn(5);
+	listener_close(&l);
+}
+
 static void read_all(int fd, uint8_t *to, size_t n)
 {
 	for (size_t at = 0; at < n;) {
@@ -494,6 +515,7 @@ int main(void)
 		TEST(a_paused_connection_can_end),
 		TEST(pieces_arrive_in_order_when_the_turn_ends),
 		TEST(a_peer_that_does_not_read_is_noticed),
+		TEST(small_pieces_count_like_large_ones),
 		TEST(one_too_many_and_refused_ones_are_closed_at_once),
 		TEST(connections_outlive_their_listener_and_end_with_the_loop),
 		TEST(addresses_are_checked),
