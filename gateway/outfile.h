@@ -22,7 +22,7 @@ struct op {
 	int reason;
 	bool refused;                   /* for want of room: passed over */
 	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];
-	uint64_t seen_as, yielded_as, forgot;   /* taken.h's: numbers of rows it adds and takes away; 0: none */
+	uint64_t seen_as, yielded_as, forgot, buried;   /* taken.h's: numbers of rows it adds and takes away; 0: none */
 	uint32_t forgot_print;
 	struct outbox_message m;        /* its spans point into `record` */
 	uint8_t *record;                /* malloc */

@@ -18,10 +18,14 @@ static uint32_t print_at(const uint8_t *p)
 
 static uint32_t print_of(const uint8_t key[OUTFILE_SEEN_KEY]) { return print_at(key + OUTFILE_SEEN_ID); }
 
+/* One there is no room for is not known: told twice is the lesser evil. */
 static void hint(struct taken *t, struct hints *h, uint32_t print, uint64_t no, bool there)
 {
 	pthread_mutex_lock(&t->lock);
-	(there ? hints_add : hints_del)(h, print, (uint32_t)no);
+	if (!there)
+		hints_del(h, print, (uint32_t)no);
+	else if (!hints_full(h))
+		hints_add(h, print, (uint32_t)no);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -105,6 +109,8 @@ enum err taken_yield(struct taken *t, struct txn *txn, struct op *op)
 	uint8_t b[GONE_BYTES];
 
 	sweep(t);
+	if (hints_full(&t->gone))
+		return ERR_FULL;   /* it stays: nobody may be told that it is safe when it went */
 	TRY(txn_put(txn, t->yielded, gone_key(t->next, &op->id, b), span(NULL, 0)));
 	op->yielded_as = t->next;
 	hint(t, &t->gone, gone_print(op->id.b), t->next, true);
@@ -181,9 +187,18 @@ enum err taken_id(struct taken *t, struct txn *txn, const uint8_t key[OUTFILE_SE
 	return has_yielded(t, txn, out) ? ERR_NOT_FOUND : OK;
 }
 
+/* A row of an earlier version has its value elsewhere, perhaps. */
+static enum err value_drop(struct taken *t, struct txn *txn, struct span row)
+{
+	enum err e = row.n == OUTFILE_SEEN_KEY ? txn_del(txn, t->by_key, row) : OK;
+
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
 static enum err forget_first(struct taken *t, struct txn *txn, struct op *op)
 {
 	struct span at, row;
+	uint8_t key[OUTFILE_SEEN_KEY];
 	struct key64 no;
 
 	TRY(txn_seek(txn, t->rows, span(NULL, 0), &at, &row));
@@ -192,32 +207,59 @@ static enum err forget_first(struct taken *t, struct txn *txn, struct op *op)
 	memcpy(no.b, at.p, sizeof(no.b));
 	op->forgot = key64_value(at);
 	op->forgot_print = print_of(row.p);
-	if (row.n == OUTFILE_SEEN_KEY)
-		TRY(txn_del(txn, t->by_key, row));
+	memcpy(key, row.p, sizeof(key));
+	row.p = key;
+	TRY(value_drop(t, txn, row));
 	t->change--;
 	TRY(txn_del(txn, t->rows, key64_span(&no)));
 	return yielded_forget(t, txn, op->forgot);
 }
 
-enum err taken_add(struct taken *t, struct txn *txn, struct op *op)
+static enum err append(struct taken *t, struct txn *txn, struct op *op)
 {
+	const struct key64 no = key64(t->next);
 	uint8_t b[ROW_BYTES];
-	struct span row = row_of(op, b);
-	uint64_t at = 0;
-	struct id was;
-	enum err e = find(t, txn, op->seen, &at, &was);
-	const struct key64 no = key64(e == OK ? at : t->next);
 
-	if (e != OK && e != ERR_NOT_FOUND)
-		return e;
-	if (e == OK)
-		return has_yielded(t, txn, &was) ? txn_put(txn, t->rows, key64_span(&no), row) : ERR_EXISTS;
-	TRY(txn_append(txn, t->rows, key64_span(&no), row));
+	TRY(txn_append(txn, t->rows, key64_span(&no), row_of(op, b)));
 	op->seen_as = t->next++;
 	hint(t, &t->seen, print_of(op->seen), op->seen_as, true);
 	use(t, op->seen);
 	t->change++;
 	return t->have + t->change <= t->most ? OK : forget_first(t, txn, op);
+}
+
+/* What yielded was taken anew: its old row counts on, as nobody's, so that what yielded goes with its time. */
+static enum err bury(struct taken *t, struct txn *txn, struct op *op, uint64_t at)
+{
+	static const uint8_t nobodys[ROW_BYTES];
+	const struct key64 no = key64(at);
+	uint8_t key[OUTFILE_SEEN_KEY];
+	struct span row;
+
+	TRY(txn_get(txn, t->rows, key64_span(&no), &row));
+	memcpy(key, row.p, sizeof(key));
+	row.p = key;
+	TRY(value_drop(t, txn, row));
+	op->buried = at;
+	return txn_put(txn, t->rows, key64_span(&no), span(nobodys, sizeof(nobodys)));
+}
+
+/* What fails half-way is not about one message. */
+static enum err whole(enum err e) { return e == OK || !outfile_answers(e) ? e : ERR_IO; }
+
+enum err taken_add(struct taken *t, struct txn *txn, struct op *op)
+{
+	uint64_t at = 0;
+	struct id was;
+	enum err e = find(t, txn, op->seen, &at, &was);
+
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	if (e == OK && !has_yielded(t, txn, &was))
+		return ERR_EXISTS;
+	if (e == OK)
+		TRY(whole(bury(t, txn, op, at)));
+	return whole(append(t, txn, op));
 }
 
 static void settle_one(struct taken *t, struct op *op, bool kept)
@@ -226,11 +268,13 @@ static void settle_one(struct taken *t, struct op *op, bool kept)
 		hint(t, &t->seen, print_of(op->seen), op->seen_as, false);
 	if (!kept && op->yielded_as)
 		hint(t, &t->gone, gone_print(op->id.b), op->yielded_as, false);
+	if (kept && op->buried)
+		hint(t, &t->seen, print_of(op->seen), op->buried, false);
 	if (kept && op->forgot) {
 		hint(t, &t->seen, op->forgot_print, op->forgot, false);
 		t->forgotten = op->forgot;
 	}
-	op->seen_as = op->yielded_as = op->forgot = 0;
+	op->seen_as = op->yielded_as = op->forgot = op->buried = 0;
 }
 
 void taken_settle(struct taken *t, struct op *first, const struct op *end, bool kept)
@@ -246,15 +290,20 @@ void taken_settle(struct taken *t, struct op *first, const struct op *end, bool 
 	t->change = 0;
 }
 
-/* Mostly there is no hint, and nothing is to be read. */
+/* Mostly there is no hint, and nothing is to be read. What cannot be read was seen: its source hears no, and asks again. */
 enum outbox_seen taken_look(struct taken *t, struct store *s, const uint8_t key[OUTFILE_SEEN_KEY])
 {
 	CLEANUP(txn_abort) struct txn *txn = NULL;
 	uint64_t no, alike[ALIKE];
+	enum err e = ERR_NOT_FOUND;
 	struct id id;
 
-	if (hinted(t, &t->seen, print_of(key), alike) && txn_begin_read(s, &txn) == OK && find(t, txn, key, &no, &id) == OK)
-		return has_yielded(t, txn, &id) ? SEEN_YIELDED : SEEN_SAME;
+	if (hinted(t, &t->seen, print_of(key), alike))
+		e = txn_begin_read(s, &txn);
+	if (txn)
+		e = find(t, txn, key, &no, &id);
+	if (e != ERR_NOT_FOUND)
+		return e == OK && has_yielded(t, txn, &id) ? SEEN_YIELDED : SEEN_SAME;
 	return is_used(t, key) ? SEEN_OTHER : SEEN_NEVER;
 }
 
@@ -291,7 +340,7 @@ static enum err load_yielded(struct taken *t, struct txn *txn)
 	enum err e;
 
 	while ((e = txn_after(txn, t->yielded, key, &key, &value)) == OK) {
-		if ((key.n != GONE_BYTES && key.n != ID_BYTES) || t->gone.n >= 2 * t->most + OUTBOX_WORK_MAX)
+		if (key.n != GONE_BYTES && key.n != ID_BYTES)
 			return ERR_CORRUPT;
 		memcpy(at, key.p, key.n);
 		if (key.n == GONE_BYTES)
@@ -299,6 +348,31 @@ static enum err load_yielded(struct taken *t, struct txn *txn)
 		key = span(at, key.n);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+/* The oldest go when there are more than it remembers now. What yielded goes only with all that may say so. */
+static enum err trim(struct taken *t, struct txn *txn)
+{
+	uint64_t rows, yielded;
+
+	TRY(txn_count(txn, t->rows, &rows));
+	TRY(txn_count(txn, t->yielded, &yielded));
+	while (rows && (rows > t->most || yielded > 2 * (uint64_t)t->most + OUTBOX_WORK_MAX)) {
+		struct op op = { 0 };
+
+		TRY(forget_first(t, txn, &op));
+		t->change = 0;
+		rows--;
+		TRY(txn_count(txn, t->yielded, &yielded));
+	}
+	return rows ? OK : yielded_forget(t, txn, UINT64_MAX - 1);
+}
+
+static bool is_nobodys(struct span row)
+{
+	static const uint8_t nobodys[OUTFILE_SEEN_KEY];
+
+	return memcmp(row.p, nobodys, sizeof(nobodys)) == 0;
 }
 
 static void load_order(struct taken *t, struct span value)
@@ -310,22 +384,33 @@ static void load_order(struct taken *t, struct span value)
 		t->newest = order;
 }
 
+static void load_row(struct taken *t, struct txn *txn, struct span row, uint64_t no)
+{
+	struct span value;
+
+	if (is_nobodys(row))
+		return;
+	hint(t, &t->seen, print_of(row.p), no, true);
+	use(t, row.p);
+	if (value_at(t, txn, row.p, no, &value) == OK)
+		load_order(t, value);
+}
+
 enum err taken_load(struct taken *t, struct txn *txn)
 {
-	struct span key = span(NULL, 0), row, value;
+	struct span key = span(NULL, 0), row;
 	struct key64 at;
 	enum err e;
 
+	TRY(trim(t, txn));
 	while ((e = txn_after(txn, t->rows, key, &key, &row)) == OK) {
-		if (key.n != sizeof(at.b) || row.n < OUTFILE_SEEN_KEY || t->have == t->most + OUTBOX_WORK_MAX)
+		if (key.n != sizeof(at.b) || row.n < OUTFILE_SEEN_KEY)
 			return ERR_CORRUPT;
 		memcpy(at.b, key.p, sizeof(at.b));
 		t->next = key64_value(key) + 1;
-		t->have++;
-		hint(t, &t->seen, print_of(row.p), key64_value(key), true);
-		use(t, row.p);
-		if (value_at(t, txn, row.p, key64_value(key), &value) == OK)
-			load_order(t, value);
+		if (!t->have++)
+			t->forgotten = key64_value(key) - 1;
+		load_row(t, txn, row, key64_value(key));
 		key = key64_span(&at);
 	}
 	t->kept = t->next;

@@ -2,7 +2,8 @@
  * yield since, so that that is taken anew.
  *
  * On disk in the order it came, so that a commit touches the last page of a table and the first: number → key, id, order; and
- * number, id → nothing for what yielded. Where a key or id stands in it is in memory. (Earlier versions kept id, or id and
+ * number, id → nothing for what yielded. What yielded and is taken anew gets a row of its own; the old one becomes nobody's. Where
+ * a key or id stands in it is in memory. (Earlier versions kept id, or id and
  * order, by key, and what yielded by id; that is read, and goes with its time.) One thread commits; taken_look() is any's. */
 #ifndef PULLCORD_TAKEN_H
 #define PULLCORD_TAKEN_H
@@ -30,7 +31,7 @@ struct taken {
 	uint64_t reused[TAKEN_REUSED];
 };
 
-/* ERR_FULL. `t` is zero but for its tables, and to be dropped in any case. */
+/* ERR_FULL. `t` is zero but for its tables, and to be dropped in any case. What is more than `most` is forgotten, oldest first. */
 enum err taken_make(struct taken *t, uint32_t most) MUST_USE;
 void taken_drop(struct taken *t);
 enum err taken_load(struct taken *t, struct txn *txn) MUST_USE;

@@ -454,6 +454,32 @@ static void what_yielded_is_not_remembered_for_ever(void **state)
 	assert_in_range(rows("yielded"), 100, outbox_most(o) + 2 * AT_ONCE);
 }
 
+/* It remembers less then, and loses nothing. */
+static void with_less_room_every_alert_is_still_there(void **state)
+{
+	struct outbox_spec large = spec_of(4 * MAP);
+	unsigned n = 0;
+
+	(void)state;
+	outbox_close(&o);
+	assert_int_equal(outbox_open(&large, &o), OK);
+	for (unsigned most = outbox_most(o); n < most; n++) {
+		put_one(n % 100 ? FLIGHT_TIERS - 1 : 1, n);
+		if (n % AT_ONCE && n != most - 1)
+			continue;
+		for (struct outbox_done d; outbox_sync(o), outbox_next(o, &d);)
+			if (d.work == WORK_PUT && d.m.tier > 1)
+				assert_int_equal(outbox_delivered(o, &d.id), OK);
+	}
+	reopen();
+	assert_int_equal(all()->n, (n + 99) / 100);
+	for (unsigned i = 0; i < all()->n; i++)
+		assert_int_equal(number_at(&all()->item[i]), 100 * i);
+	assert_int_equal(seen(n - 1), SEEN_SAME);
+	put_one(1, n);
+	done(WORK_PUT, OK);
+}
+
 /* What the broker will not have does not keep out what it may. */
 static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
 {
@@ -642,6 +668,7 @@ int main(void)
 		WITH_OUTBOX(the_least_important_yield_and_urgent_ones_never),
 		WITH_OUTBOX(what_yielded_is_taken_anew_when_it_is_repeated),
 		WITH_OUTBOX(what_yielded_is_not_remembered_for_ever),
+		WITH_OUTBOX(with_less_room_every_alert_is_still_there),
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(what_gives_way_among_what_is_set_aside_is_told),
 		WITH_OUTBOX(what_is_set_aside_stays_when_it_is_in_nobodys_way),
