@@ -293,6 +293,8 @@ static void deed_modify(struct work *w, const struct order *o)
 
 	if (!take(w, order_party(o), order_id(o)) || (holding && !may_about(w, order_party(o), order_id(o))))
 		return;
+	if (order_has(o, FIELD_FINGERPRINT) && !may_all_of(w, &w->account->subject))
+		return;
 	roles = s->roles;
 	attributes = s->attributes;
 	if (order_has(o, FIELD_TEXTNAME))
@@ -332,7 +334,19 @@ static void deed_password(struct work *w, const struct order *o)
 
 /* ---- what accounts hold ------------------------------------------------------------------------------------------ */
 
-/* Where the role is to be used: held with it, on the same terms. */
+/* Held for good, or for no shorter than until then; 0: for good. */
+static bool outlasts(const struct grant *h, int64_t until_us)
+{
+	return h && (!h->until_us || (until_us && h->until_us >= until_us));
+}
+
+/* On which terms from now on: what people take for themselves in an emergency never shortens what they hold. */
+static struct grant terms(const struct work *w, const struct order *o, bool self, const struct grant *h)
+{
+	return self && outlasts(h, o->until_us) ? *h : grant_of(w, o);
+}
+
+/* Where the role is to be used: held with it, on the same terms, if it was not for longer before. */
 static bool give_places(struct work *w, const struct order *o)
 {
 	static const struct { enum field field; const char *name; } rows[] = { { FIELD_UNIT, "unit" }, { FIELD_PATIENT, "patient" } };
@@ -344,6 +358,8 @@ static bool give_places(struct work *w, const struct order *o)
 			continue;
 		if (!may_attribute(w, a))
 			return false;
+		if (outlasts(draft_attribute(&w->draft, a), o->until_us))
+			continue;
 		if (!draft_add_attribute(&w->draft, a, grant_of(w, o))) {
 			work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
 			return false;
@@ -354,15 +370,18 @@ static bool give_places(struct work *w, const struct order *o)
 
 static void deed_grant_role(struct work *w, const struct order *o)
 {
-	const struct grant fresh = grant_of(w, o);
 	const bool placed = order_has(o, FIELD_UNIT) || order_has(o, FIELD_PATIENT);
 	struct span role = o->text[FIELD_ROLE];
+	const struct grant *h;
+	struct grant fresh;
 	struct held before;
 
 	if (!may_end_then(w, o) || !role_exists(w, role) || !take(w, order_party(o), order_id(o)) ||
 	    !may_about(w, order_party(o), order_id(o)) || !may_role(w, role) || !may_take(w, o, placed) || !give_places(w, o))
 		return;
-	before = held(draft_role(&w->draft, role), w->a->now_us);
+	h = draft_role(&w->draft, role);
+	before = held(h, w->a->now_us);
+	fresh = terms(w, o, is_self(w, order_party(o), order_id(o)), h);
 	if (!draft_add_role(&w->draft, role, fresh))
 		work_fail(w, "an account holds at most %d roles", ACCOUNT_ROLES_MAX);
 	else if (store(w, false))
@@ -389,13 +408,16 @@ static void deed_revoke_role(struct work *w, const struct order *o)
 static bool set_attribute(struct work *w, const struct order *o, Pullcord__V1__Party party, struct span id,
 			  struct attribute a)
 {
-	const struct grant fresh = grant_of(w, o);
+	const struct grant *h;
 	char word[VALUE_WORD];
+	struct grant fresh;
 	struct held before;
 
 	if (!may_end_then(w, o) || !take(w, party, id) || !may_about(w, party, id) || !may_attribute(w, a) || !may_take(w, o, true))
 		return false;
-	before = held(draft_attribute(&w->draft, a), w->a->now_us);
+	h = draft_attribute(&w->draft, a);
+	before = held(h, w->a->now_us);
+	fresh = terms(w, o, is_self(w, party, id), h);
 	if (!draft_add_attribute(&w->draft, a, fresh)) {
 		work_fail(w, "an account holds at most %d attributes", ACCOUNT_ATTRIBUTES_MAX);
 		return false;

@@ -1,0 +1,170 @@
+/* What deeds do to what an account holds, and who may have it. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "admin.h"
+#include "crypt.h"
+#include "draft.h"
+#include "scratch.h"
+
+#define USER PULLCORD__V1__PARTY__PARTY_USER
+#define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
+#define NOW_S 1000000000
+#define NOW NOW_S * INT64_C(1000000)
+#define IN_AN_HOUR "1000003600"
+#define IN_TWO_HOURS "1000007200"
+#define EMERGENCY(hours) "'expires':" hours ",'reason':'code blue'"
+
+static const char policy_text[] =
+	"tenant mercy\n"
+	"role nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n"
+	"role admin\n  allow control *\n  allow grant role/+\n  allow grant attribute/+/+\n  allow grant self\n"
+	"role porter\n  allow control device.modify\n  allow grant role/porter\n  deny grant role/nurse\n";
+
+static const uint8_t root[32] = { 1 };
+static struct scratch scratch;
+static struct directory *d;
+static struct policy *policy;
+
+static void save(Pullcord__V1__Party party, const char *id, const char *role, const char *unit, int64_t until_us)
+{
+	const struct grant g = { .until_us = until_us };
+	static struct draft draft;
+
+	draft_new(&draft, party, SPAN_LIT("mercy"), span_str(id));
+	assert_true(draft_add_role(&draft, span_str(role), g));
+	if (unit)
+		assert_true(draft_add_attribute(&draft, (struct attribute){ SPAN_LIT("unit"), span_str(unit) }, g));
+	assert_int_equal(directory_save(d, &draft.account, false), OK);
+}
+
+static int begin(void **state)
+{
+	struct policy_error where;
+
+	(void)state;
+	assert_int_equal(crypt_init(), OK);
+	scratch_make(&scratch);
+	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+	assert_int_equal(policy_load(SPAN_LIT(policy_text), &policy, &where), OK);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	policy_close(&policy);
+	directory_close(&d);
+	scratch_remove(&scratch);
+	return 0;
+}
+
+/* With ' for ". What it answers has to hold `want`; NULL: no error. */
+static void ask(const char *who, const char *command, const char *want)
+{
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = who, .now_us = NOW };
+	char text[600], *answer;
+
+	snprintf(text, sizeof(text), "{'commands':[{'command':%s}]}", command);
+	for (char *p = text; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	answer = admin_run(&a, span_str(text));
+	assert_non_null(answer);
+	if (want ? !strstr(answer, want) : !!strstr(answer, "\"error\""))
+		fail_msg("%s: %s", command, answer);
+	admin_notes_free(&a.note);
+	free(answer);
+}
+
+static void assert_ends(const char *id, int64_t role_us, int64_t unit_us)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+	static struct draft draft;
+	const struct grant *unit;
+
+	assert_int_equal(directory_find(d, USER, span_str(id), &a), OK);
+	draft_of(&draft, a);
+	assert_true(draft.role_grant[0].until_us == role_us);
+	unit = draft_attribute(&draft, (struct attribute){ SPAN_LIT("unit"), SPAN_LIT("icu3") });
+	assert_non_null(unit);
+	assert_true(unit->until_us == unit_us);
+}
+
+/* Who holds a unit for good would lose its alerts in an hour. */
+static void an_emergency_shortens_nothing(void **state)
+{
+	static const char *const take[] = {
+		"'grantRole','username':'ana','rolename':'admin','unit':'icu3'," EMERGENCY(IN_AN_HOUR),
+		"'grantRole','username':'ana','rolename':'nurse','unit':'icu3'," EMERGENCY(IN_AN_HOUR),
+		"'setAttribute','username':'ana','name':'unit','value':'icu3'," EMERGENCY(IN_AN_HOUR),
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(take); i++) {
+		save(USER, "ana", "admin", "icu3", 0);
+		ask("ana", take[i], NULL);
+		assert_ends("ana", 0, 0);
+	}
+	for (size_t i = 0; i < countof(take); i++) {
+		save(USER, "ana", "admin", "icu3", NOW + 5400 * INT64_C(1000000));
+		ask("ana", take[i], NULL);
+		assert_ends("ana", NOW + 5400 * INT64_C(1000000), NOW + 5400 * INT64_C(1000000));
+	}
+	ask("ana", "'addTeamMember','usernames':['ana'],'channel':'c1'," EMERGENCY(IN_TWO_HOURS), NULL);
+	ask("ana", "'addTeamMember','usernames':['ana'],'channel':'c1'," EMERGENCY(IN_AN_HOUR), NULL);
+	ask("ana", "'getUser','username':'ana'", "\"value\":\"c1\",\"expires\":\"2001-09-09T03:46:40Z\"");
+}
+
+static void an_emergency_prolongs_what_ends_before(void **state)
+{
+	(void)state;
+	save(USER, "ana", "admin", "icu3", NOW + 60 * INT64_C(1000000));
+	ask("ana", "'grantRole','username':'ana','rolename':'admin','unit':'icu3'," EMERGENCY(IN_AN_HOUR), NULL);
+	assert_ends("ana", NOW + 3600 * INT64_C(1000000), NOW + 3600 * INT64_C(1000000));
+}
+
+/* Others may shorten it, of a role's places too only by name. */
+static void an_administrator_may_shorten_what_others_hold(void **state)
+{
+	(void)state;
+	save(USER, "root", "admin", NULL, 0);
+	save(USER, "ana", "nurse", "icu3", 0);
+	ask("root", "'grantRole','username':'ana','rolename':'nurse','unit':'icu3','expires':" IN_AN_HOUR, NULL);
+	assert_ends("ana", NOW + 3600 * INT64_C(1000000), 0);
+	ask("root", "'setAttribute','username':'ana','name':'unit','value':'icu3','expires':" IN_AN_HOUR, NULL);
+	assert_ends("ana", NOW + 3600 * INT64_C(1000000), NOW + 3600 * INT64_C(1000000));
+}
+
+#define PRINT "'fingerprint':'00000000000000000000000000000000000000000000000000000000000000aa'"
+
+/* Whose certificate counts is who has all that the device holds. */
+static void a_certificate_is_set_by_who_may_hand_out_all_its_device_holds(void **state)
+{
+	(void)state;
+	save(USER, "peer", "porter", NULL, 0);
+	save(DEVICE, "nc-1", "nurse", NULL, 0);
+	save(DEVICE, "cart-1", "porter", NULL, 0);
+	ask("peer", "'modifyDevice','device':'nc-1'," PRINT, "role/nurse is not yours to hand out");
+	ask("peer", "'modifyDevice','device':'cart-1'," PRINT, NULL);
+	ask("peer", "'modifyDevice','device':'nc-1','textname':'call'", NULL);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(an_emergency_shortens_nothing),
+		TEST(an_emergency_prolongs_what_ends_before),
+		TEST(an_administrator_may_shorten_what_others_hold),
+		TEST(a_certificate_is_set_by_who_may_hand_out_all_its_device_holds),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
