@@ -29,7 +29,7 @@ static bool may_hear(struct guard *g, struct session *s, const char *response)
 static const char *too_much(const struct policy_limits *most, const struct extras *x)
 {
 	if (x->users > EXTRAS_USERS_MAX)
-		return "user properties: more than 32; they were taken off the message";
+		return "user properties: more than 32; all beside the payload was taken off the message";
 	if (x->payload + x->bytes > most->bytes)
 		return "limit size: the message is larger than the roles allow with its properties; they were taken off";
 	return NULL;
@@ -50,7 +50,7 @@ unsigned guard_extras(struct guard *g, const struct client *c, const char *topic
 	detail = too_much(&most, x);
 	if (detail) {
 		put_on_record(g, s, topic, &none, detail);
-		off = x->users > EXTRAS_USERS_MAX ? EXTRA_USERS : EXTRA_ALL;
+		off = EXTRA_ALL;        /* of too many, not all was looked at */
 	}
 	if (x->response && !may_hear(g, s, x->response))
 		off |= EXTRA_RESPONSE;

@@ -204,11 +204,11 @@ enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char 
 #define EXTRAS_USERS_MAX 32
 struct extras {
 	const char *response;       /* NULL: none */
-	size_t users;               /* user properties; counting may end beyond EXTRAS_USERS_MAX */
+	size_t users;               /* user properties; beyond EXTRAS_USERS_MAX what comes after them may not have been looked at */
 	size_t bytes, payload;      /* of user properties, correlation data and content type; of the payload */
 };
 /* The response topic goes with the correlation data, which is of no use without it. */
-enum { EXTRA_RESPONSE = 1, EXTRA_USERS = 2, EXTRA_ALL = 4 };
+enum { EXTRA_RESPONSE = 1, EXTRA_ALL = 2 };
 /* Asked after guard_publish() let the message through: it goes on, alerts above all, and what it may not carry is taken off it
  * and on record. Answers what that is, or'ed; 0: nothing. */
 unsigned guard_extras(struct guard *g, const struct client *c, const char *topic, const struct extras *x);

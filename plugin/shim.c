@@ -195,8 +195,7 @@ static bool keep_property(mosquitto_property **to, const mosquitto_property *p)
 
 static bool goes_off(unsigned off, int id)
 {
-	return off & EXTRA_ALL || (off & EXTRA_USERS && id == MQTT_PROP_USER_PROPERTY) ||
-	       (off & EXTRA_RESPONSE && (id == MQTT_PROP_RESPONSE_TOPIC || id == MQTT_PROP_CORRELATION_DATA));
+	return off & EXTRA_ALL || (off & EXTRA_RESPONSE && (id == MQTT_PROP_RESPONSE_TOPIC || id == MQTT_PROP_CORRELATION_DATA));
 }
 
 /* Without memory all of them go: the message is worth more. */

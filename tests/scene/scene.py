@@ -438,11 +438,12 @@ def _(stage, who, kind, party, sender, tenant, topic, outcome):
 
 @step("{who} retains {kind} of {party} {sender} on {topic} with {count} properties for {response} -> {outcome}")
 def _(stage, who, kind, party, sender, topic, count, response, outcome):
-    """User properties, and a response topic with correlation data."""
-    more = ["-D", "PUBLISH", "response-topic", response, "-D", "PUBLISH", "correlation-data", "mark",
-            "-D", "PUBLISH", "content-type", "application/x-protobuf"]
+    """User properties, and behind them a response topic with correlation data."""
+    more = []
     for i in range(int(count)):
         more += ["-D", "PUBLISH", "user-property", f"n{i}", "v"]
+    more += ["-D", "PUBLISH", "response-topic", response, "-D", "PUBLISH", "correlation-data", "mark",
+             "-D", "PUBLISH", "content-type", "application/x-protobuf"]
     got, text = publish(stage, who, topic, forged(stage, kind, sender, party=party), "-r", *more)
     expect(f"{who} publishes on {topic}", outcome, got, text)
 

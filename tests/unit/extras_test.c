@@ -34,9 +34,9 @@ static void user_properties_are_few(void **state)
 	(void)state;
 	device_login(0, "mercy", "nc-1", "nc-1", NULL);
 	assert_int_equal(beside(0, "nc-1", ALERT, (struct extras){ .users = EXTRAS_USERS_MAX }), 0);
-	assert_int_equal(beside(0, "nc-1", ALERT, (struct extras){ .users = EXTRAS_USERS_MAX + 1 }), EXTRA_USERS);
+	assert_int_equal(beside(0, "nc-1", ALERT, (struct extras){ .users = EXTRAS_USERS_MAX + 1 }), EXTRA_ALL);
 	assert_int_equal(beside(0, "nc-1", ALERT, (struct extras){ .users = EXTRAS_USERS_MAX + 1, .response = "x" }),
-			 EXTRA_USERS | EXTRA_RESPONSE);
+			 EXTRA_ALL | EXTRA_RESPONSE);
 	guard_close(&g);
 	assert_int_equal(recorded(RECORDED(PUBLISH), "user properties: more than 32").events, 2);
 	guard_start();
