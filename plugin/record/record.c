@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -839,7 +838,6 @@ static enum err read_in_child(const struct record_spec *spec)
 
 enum err record_probe(const struct record_spec *spec)
 {
-	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 	int status;
 	pid_t pid;
 
@@ -847,8 +845,7 @@ enum err record_probe(const struct record_spec *spec)
 		return OK;
 	pid = fork();
 	if (pid == 0) {
-		for (size_t i = 0; i < countof(deadly); i++)
-			signal(deadly[i], SIG_DFL);
+		store_probe_begin();
 		_exit((int)read_in_child(spec));
 	}
 	if (pid < 0)
@@ -856,7 +853,7 @@ enum err record_probe(const struct record_spec *spec)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return ERR_IO;
-	return WIFEXITED(status) ? (enum err)WEXITSTATUS(status) : ERR_CORRUPT;
+	return store_probed(status);
 }
 
 static void record_free(struct record **r)

@@ -345,15 +345,32 @@ static int walk_all(MDB_env *env, const char *const *table)
 	return rc;
 }
 
+/* Damage ends whoever trusts it by one of these. Any other signal is of somebody who wanted the memory, or the end. */
+static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
+
+void store_probe_begin(void)
+{
+	for (size_t i = 0; i < countof(deadly); i++)
+		signal(deadly[i], SIG_DFL);   /* whoever catches them elsewhere does not mean these */
+}
+
+enum err store_probed(int status)
+{
+	if (WIFEXITED(status))
+		return (enum err)WEXITSTATUS(status);
+	for (size_t i = 0; i < countof(deadly); i++)
+		if (WIFSIGNALED(status) && WTERMSIG(status) == deadly[i])
+			return ERR_CORRUPT;
+	return ERR_IO;
+}
+
 static _Noreturn void check_in_child(const char *path, const struct store_spec *spec, size_t bytes)
 {
-	static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 	const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY;
 	MDB_env *env;
 	int rc = mdb_env_create(&env);
 
-	for (size_t i = 0; i < countof(deadly); i++)
-		signal(deadly[i], SIG_DFL);   /* whoever catches them elsewhere does not mean these */
+	store_probe_begin();
 	if (rc == 0)
 		rc = mdb_env_set_mapsize(env, spec->map_bytes > bytes ? spec->map_bytes : bytes);
 	if (rc == 0)
@@ -383,9 +400,7 @@ enum err store_check(const char *path, const struct store_spec *spec)
 	while (waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return err_of(errno);
-	if (!WIFEXITED(status))
-		return ERR_CORRUPT;
-	return (enum err)WEXITSTATUS(status);
+	return store_probed(status);
 }
 
 uint64_t store_generation(const struct store *s)

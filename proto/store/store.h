@@ -35,6 +35,10 @@ void store_close(struct store **s);
 /* Reads all of a store in a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it.
  * OK also when there is none yet. Not for programs with other threads that hold locks of libraries. */
 enum err store_check(const char *path, const struct store_spec *read_only) MUST_USE;
+/* For others that do so: first in that process, which exits with an enum err; and what its end, of waitpid(2), says. ERR_CORRUPT
+ * also when damage ended it; ERR_IO: somebody else did, as when memory was short, and nothing is known. */
+void store_probe_begin(void);
+enum err store_probed(int status) MUST_USE;
 
 /* Free pages against all pages of the map: refuse or evict while free <= max(64, all / 32). */
 struct store_room {
