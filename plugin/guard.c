@@ -101,6 +101,7 @@ struct opening {
 	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
 	bool is_old;                /* for it is the text of an earlier version */
+	bool unsettled;             /* and there is none to be in its place */
 };
 
 static const char *in_dir(struct opening *o, const char *name)
@@ -152,6 +153,7 @@ static enum err settle_policy(struct opening *o)
 		if (newest.number)
 			snprintf(o->refused + n, sizeof(o->refused) - n, "; of version %llu, which was in force, no text was kept that could "
 				 "be in its place", (unsigned long long)newest.number);
+		o->unsettled = true;
 		return ERR_DENIED;
 	}
 	policy_close(&g->policy);
@@ -254,14 +256,15 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	TRY(read_policy(g->dir, &g->policy, what, cap));
 	e = open_all(&o);
 	crypt_wipe(o.root, sizeof(o.root));
-	if (e != OK && o.refused[0] && !g->control) {
+	if (e != OK && o.unsettled) {
 		snprintf(what, cap, "%s", o.refused);
 		return e;
 	}
 	if (e != OK) {
 		path = o.path[0] ? o.path : o.stores.path[0] ? o.stores.path : spec->dir;
 		snprintf(what, cap, "%s: %s%s", path, err_text(e),
-			 o.stores.sizes_unmoved ? "; move record.sizes there: it knows what was signed last"
+			 o.stores.sizes_unmoved ? "; move record.sizes there: it knows what was signed last" : o.stores.sizes_missing ?
+			 "; is its disk mounted? if it is lost, `pullcord audit renew` begins another record"
 			 : e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
 			 : o.stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
 			 "`pullcord audit renew` begins another" : o.stores.in_record && e == ERR_KEY ?

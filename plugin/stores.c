@@ -53,7 +53,8 @@ static enum err read_vkey(const char *path, char origin[ORIGIN_BYTES_MAX + 1], u
 	return span_text(name, origin, ORIGIN_BYTES_MAX + 1) ? OK : ERR_TOO_LARGE;
 }
 
-/* A new place that has none yet would look like a record that lost what knew of its size. */
+/* A new place that has none yet would look like a record that lost what knew of its size, as would a disk that is not mounted
+ * yet: whether it is lost for good, a person decides. */
 static enum err find_sizes(struct stores *s, char out[600])
 {
 	const char *named = s->spec->sizes_path;
@@ -62,10 +63,12 @@ static enum err find_sizes(struct stores *s, char out[600])
 	if (!named)
 		return OK;
 	s->sizes_unmoved = access(named, F_OK) != 0 && access(out, F_OK) == 0;
+	s->sizes_missing = access(named, F_OK) != 0 && access(in_dir(s, "record.mdb"), F_OK) == 0 &&
+		!successor_is_begun(s->spec->dir, named);
 	if (!span_text(span_str(named), out, 600))
 		return ERR_TOO_LARGE;
 	strcpy(s->path, out);
-	return s->sizes_unmoved ? ERR_NOT_FOUND : OK;
+	return s->sizes_unmoved || s->sizes_missing ? ERR_NOT_FOUND : OK;
 }
 
 /* The seed must be the other half of the verifier's key. */

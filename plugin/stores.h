@@ -18,6 +18,7 @@ struct stores {
 	char record_new[ORIGIN_BYTES_MAX + 1], history_kept[700];       /* the successor's origin; the path it has now */
 	bool line_dropped;
 	bool sizes_unmoved;             /* it failed because record.sizes lies where it lay before, and not where it should */
+	bool sizes_missing;             /* because it lies nowhere, and there is a record */
 };
 
 /* Looks at both in processes of their own, which a damaged store may end; so before there are threads. */

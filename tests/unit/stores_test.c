@@ -1,11 +1,14 @@
 /* Damaged stores, and a record that was set back: the broker comes up, and what was there is kept. */
 #include "recorded.h"
 
+#include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "stores.h"
+#include "successor.h"
 
 /* The process dies before the n-th change of a name; 0: it lives. */
 static unsigned dies_at;
@@ -20,6 +23,26 @@ static void step(void)
 OURS int rename(const char *from, const char *to) { step(); return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); }
 OURS int link(const char *from, const char *to) { step(); return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); }
 OURS int unlink(const char *path) { step(); return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+
+/* Whoever probes a store is killed, as when memory is short. */
+static bool killed;
+OURS _Noreturn void _exit(int status)
+{
+	if (killed)
+		kill(getpid(), SIGKILL);
+	for (;;)
+		syscall(SYS_exit_group, status);
+}
+
+static bool no_threads;
+OURS int pthread_create(pthread_t *t, const pthread_attr_t *a, void *(*run)(void *), void *with)
+{
+	static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+	if (!real)
+		*(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+	return no_threads ? EAGAIN : real(t, a, run, with);
+}
 
 static bool there(const char *name) { return access(in_dir(name), F_OK) == 0; }
 
@@ -127,6 +150,18 @@ static void a_damaged_history_is_kept_and_another_begins(void **state)
 	assert_int_equal(recorded(RECORDED(CONFIGURATION), "the history was put aside").entries, 1);
 }
 
+static void a_probe_that_is_killed_tells_of_no_damage(void **state)
+{
+	(void)state;
+	guard_close(&g);
+	killed = true;
+	guard_start();
+	killed = false;
+	assert_int_equal(g->put_aside, 0);
+	assert_false(there("record.mdb.1") || there("history.mdb.1"));
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+}
+
 static enum err start_with_sizes_at(const char *path, char what[1024])
 {
 	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(), .sizes_path = path,
@@ -162,6 +197,50 @@ static void what_knows_of_sizes_may_lie_elsewhere(void **state)
 	strcat(elsewhere, ".1");
 	assert_int_equal(unlink(elsewhere), 0);
 	elsewhere[strlen(elsewhere) - 2] = '\0';
+	assert_int_equal(unlink(elsewhere), 0);
+}
+
+/* What keeps it from starting is told, not the file that it starts without. */
+static void a_refused_policy_is_not_blamed_for_what_else_fails(void **state)
+{
+	char what[1024];
+
+	(void)state;
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  deny both mercy/#\n");
+	reload();
+	UNTIL(control_idle(g->control));
+	write_file("pullcord.policy", policy_text);
+	guard_close(&g);
+	no_threads = true;
+	assert_int_not_equal(start_strictly(what), OK);
+	no_threads = false;
+	assert_null(strstr(what, "pullcord.policy"));
+	assert_int_equal(start_strictly(what), OK);
+}
+
+/* It may come back; that it does not is a person's decision. */
+static void a_disk_that_is_not_mounted_begins_no_other_record(void **state)
+{
+	char elsewhere[200], away[200], what[1024];
+	struct successor next = { .dir = dir, .sizes = elsewhere, .reason = "its disk burned" };
+
+	(void)state;
+	snprintf(elsewhere, sizeof(elsewhere), "%s.sizes", dir);
+	snprintf(away, sizeof(away), "%s.away", dir);
+	guard_close(&g);
+	assert_int_equal(rename(in_dir("record.sizes"), away), 0);
+	assert_int_equal(start_with_sizes_at(elsewhere, what), ERR_NOT_FOUND);
+	assert_non_null(strstr(what, "is its disk mounted?"));
+	assert_false(there("record.mdb.1") || access(elsewhere, F_OK) == 0);
+	assert_int_equal(rename(away, elsewhere), 0);
+	assert_int_equal(start_with_sizes_at(elsewhere, what), OK);
+	assert_int_equal(g->put_aside, 0);
+	guard_close(&g);
+	assert_int_equal(unlink(elsewhere), 0);
+	assert_int_equal(start_with_sizes_at(elsewhere, what), ERR_NOT_FOUND);
+	assert_int_equal(successor_begin(&next), OK);
+	assert_int_equal(start_with_sizes_at(elsewhere, what), OK);
+	assert_true(there("record.mdb.1"));
 	assert_int_equal(unlink(elsewhere), 0);
 }
 
@@ -224,7 +303,10 @@ int main(void)
 		TEST(a_damaged_record_does_not_end_the_broker),
 		TEST(a_line_whose_key_is_damaged_is_put_aside_too),
 		TEST(a_damaged_history_is_kept_and_another_begins),
+		TEST(a_probe_that_is_killed_tells_of_no_damage),
 		TEST(what_knows_of_sizes_may_lie_elsewhere),
+		TEST(a_refused_policy_is_not_blamed_for_what_else_fails),
+		TEST(a_disk_that_is_not_mounted_begins_no_other_record),
 		TEST(a_wrong_key_still_refuses),
 		TEST(an_interrupted_start_is_gone_on_with),
 	};
