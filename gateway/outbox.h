@@ -90,7 +90,7 @@ enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *c
 			   void *ctx) MUST_USE;
 
 /* ERR_BUSY when too much is queued (not for what tidies up), ERR_TOO_LARGE. Messages are copied. *seq is the message's
- * place. */
+ * place. They come back with ERR_EXISTS when the message was taken before, or another that is due or set aside has its id. */
 enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *seq) MUST_USE;
 enum err outbox_hold(struct outbox *o, const struct outbox_message *m) MUST_USE;
 enum err outbox_release(struct outbox *o, const struct id *id) MUST_USE;

@@ -162,8 +162,18 @@ static enum err held_drop(struct outfile *f, struct txn *t, const struct id *id)
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* Another message may have the id, by which it is found: it must not be lost sight of. */
+static enum err id_free(struct txn *t, const struct id *id)
+{
+	struct span unused;
+	enum err e = txn_get(t, WHERE, span(id->b, ID_BYTES), &unused);
+
+	return e == ERR_NOT_FOUND ? OK : e == OK ? ERR_EXISTS : e;
+}
+
 static enum err do_put(struct outfile *f, struct txn *t, struct op *op)
 {
+	TRY(id_free(t, &op->id));
 	TRY(taken_add(&f->taken, t, op));
 	TRY(held_drop(f, t, &op->id));
 	TRY(queue_write(f, t, op, span(op->record, op->n)));
@@ -175,6 +185,7 @@ static enum err do_hold(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct span key = span(op->id.b, ID_BYTES), value;
 
+	TRY(id_free(t, &op->id));
 	TRY(taken_add(&f->taken, t, op));
 	TRY(held_drop(f, t, &op->id));
 	TRY(value_seal(f, HELD, key, &op->id, span(op->record, op->n), &value));
@@ -205,6 +216,7 @@ static enum err do_release(struct outfile *f, struct txn *t, struct op *op)
 	struct span key = span(op->id.b, ID_BYTES);
 
 	TRY(op_load(f, t, HELD, key, op));
+	TRY(id_free(t, &op->id));
 	TRY(txn_del(t, HELD, key));
 	return queue_write(f, t, op, span(op->record, op->n));
 }
@@ -469,7 +481,7 @@ static enum err held_release(struct outfile *f, struct txn *t)
 		key = span(at.b, ID_BYTES);
 		e = do_release(f, t, &op);
 		free(op.record);
-		if (e == ERR_KEY || e == ERR_CORRUPT)
+		if (e == ERR_KEY || e == ERR_CORRUPT || e == ERR_EXISTS)
 			f->unreadable++;
 		else if (e == OK)
 			f->next_seq++;

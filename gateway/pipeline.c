@@ -116,7 +116,8 @@ static void fly(struct gateway *g, const struct id *id, const struct outbox_mess
 	enum err e = flight_add(g->flight, &(struct flight_item){ *id, seq, m->tier, flight_of(m->key),
 								  outbox_made_s(m->order, id) });
 
-	must(e == OK);   /* there is a place for all the outbox holds, and for all its queues of work bring and free */
+	must(e != ERR_FULL);   /* there is a place for all the outbox holds, and for all its queues of work bring and free */
+	gateway_tidied(e);
 }
 
 /* ---- what a source says ---- */
@@ -144,7 +145,7 @@ static enum err keep(struct gateway *g, struct outbox_message *m, const uint8_t 
 {
 	uint64_t seq;
 
-	m->early = may_fly(g, m->tier, kind);
+	m->early = may_fly(g, m->tier, kind) && !flight_has(g->flight, &m->id);
 	TRY(outbox_put(g->outbox, m, &seq));
 	if (m->early)
 		fly(g, &m->id, m, seq);
@@ -172,14 +173,30 @@ static const char *unit_of(const struct gateway *g, const struct event *e)
 	return conf_unit_of(g->spec.conf, e->place);
 }
 
-static enum err push_vitals(struct port *p, const struct event *e, const struct stamp *as)
+/* Its source may have said it before, and it went out, when we were told no by the disk, or died: readers know it by its id.
+ * Unless that is another's by now. */
+static struct id named(struct gateway *g, const struct event *e, enum outbox_seen seen, const struct id *fresh)
+{
+	uint8_t name[ID_NAME];
+	struct id id;
+
+	if (seen == SEEN_YIELDED)
+		return *fresh;
+	outbox_name(g->outbox, e->source, e->source_id, &e->digest, name);
+	id = id_named(&g->ids, name);
+	return flight_has(g->flight, &id) ? *fresh : id;
+}
+
+static enum err push_vitals(struct port *p, const struct event *e, enum outbox_seen seen)
 {
 	struct gateway *g = p->g;
+	const struct id fresh = new_id(g);
+	const struct stamp as = { named(g, e, seen, &fresh), id_order(&fresh) };
 	struct put room = put(g->room, sizeof(g->room));
 	struct outbox_message kept_as;
 	struct message m;
 
-	TRY(message_vitals(&g->from, unit_of(g, e), &e->observations, as, real_us(g),
+	TRY(message_vitals(&g->from, unit_of(g, e), &e->observations, &as, real_us(g),
 			   g->spec.conf->gateway_vitals_expire_s * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
 	return keep(g, &kept_as, NULL);
@@ -213,9 +230,11 @@ static void not_kept(struct gateway *g, const uint8_t kind[THROTTLE_KEY], const 
 		release(g, &v->id, kind);
 }
 
-static enum err push_alert(struct port *p, const struct event *said, const struct stamp *as)
+/* What others are folded into is not the first one's: that may be refused, and come again. */
+static enum err push_alert(struct port *p, const struct event *said, enum outbox_seen seen)
 {
 	struct gateway *g = p->g;
+	const struct id fresh = new_id(g);
 	struct event e = *said;
 	uint8_t key[KEY_BYTES];
 	struct throttle_verdict v;
@@ -224,9 +243,11 @@ static enum err push_alert(struct port *p, const struct event *said, const struc
 
 	message_scope(&g->from, said->alert.key, key);
 	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
-	message_throttle(hash_key(g), e.source, &e.alert, &as->id, real_us(g), &t);
+	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
-	err = keep_alert(p, &e, t.kind, &v, as->order);
+	if (v.send && v.count == 1)
+		v.id = named(g, said, seen, &fresh);
+	err = keep_alert(p, &e, t.kind, &v, id_order(&fresh));
 	if (err != OK)
 		not_kept(g, t.kind, &v);
 	return err;
@@ -239,25 +260,10 @@ static enum err repeated(struct port *p, const struct event *e)
 		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest });
 }
 
-/* Its source may have said it before, and it went out, when we were told no by the disk, or died: readers know it by its id. */
-static struct stamp stamp(struct gateway *g, const struct event *e, enum outbox_seen seen)
-{
-	struct stamp as = { .id = new_id(g) };
-	uint8_t name[ID_NAME];
-
-	as.order = id_order(&as.id);
-	if (seen == SEEN_YIELDED)
-		return as;
-	outbox_name(g->outbox, e->source, e->source_id, &e->digest, name);
-	as.id = id_named(&g->ids, name);
-	return as;
-}
-
 static enum err take_event(struct port *p, const struct event *e)
 {
 	struct gateway *g = p->g;
 	enum outbox_seen seen;
-	struct stamp as;
 
 	if (g->stopping)
 		return ERR_CLOSED;
@@ -270,8 +276,7 @@ static enum err take_event(struct port *p, const struct event *e)
 	if (seen == SEEN_OTHER)
 		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
 			KV_SPAN("id", e->source_id));
-	as = stamp(g, e, seen);
-	return e->kind == EVENT_ALERT ? push_alert(p, e, &as) : push_vitals(p, e, &as);
+	return e->kind == EVENT_ALERT ? push_alert(p, e, seen) : push_vitals(p, e, seen);
 }
 
 static void refused(struct gateway *g, enum err e, struct span input)
@@ -351,7 +356,8 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 			fly(g, &d->id, &d->m, d->seq);
 		return;
 	}
-	flight_drop(g->flight, &d->id);
+	if (d->m.early)
+		flight_drop(g->flight, &d->id);
 	not_committed(g, d);
 	if (d->err == ERR_EXISTS) {
 		done_twice(g, d);

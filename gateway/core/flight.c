@@ -348,6 +348,7 @@ bool flight_drop(struct flight *f, const struct id *id)
 }
 
 uint32_t flight_count(const struct flight *f) { return f->ids.count; }
+bool flight_has(const struct flight *f, const struct id *id) { return find(f, id) != TABLE_NONE; }
 
 void flight_lost(struct flight *f)
 {

@@ -65,6 +65,7 @@ void flight_lost(struct flight *f);
 /* When flight_take() next may have something because of time alone; -1: never. */
 int64_t flight_next_ms(const struct flight *f, int64_t now_ms);
 uint32_t flight_count(const struct flight *f);
+bool flight_has(const struct flight *f, const struct id *id);
 /* How many there are of a tier, and the age of the first in turn; 0 when there is none. */
 struct flight_tier {
 	uint32_t n;

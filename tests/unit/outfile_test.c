@@ -282,6 +282,28 @@ static void what_is_set_aside_can_be_listed_beside_it(void **state)
 	close(told[1]);
 }
 
+/* It is found by its id, and another that has it by mistake must not make it vanish. */
+static void an_id_that_is_there_is_not_given_twice(void **state)
+{
+	struct id id = put_one(1, 1);
+	struct outbox_message m = message(1, 2);
+
+	(void)state;
+	done(WORK_PUT, OK);
+	m.id = id;
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, ERR_EXISTS);
+	m = message(1, 3);
+	m.id = id;
+	assert_int_equal(outbox_hold(o, &m), OK);
+	done(WORK_HOLD, ERR_EXISTS);
+	reopen();
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(number_at(&all()->item[0]), 1);
+	m = message(1, 2);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_NEVER);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +316,7 @@ int main(void)
 		WITH_OUTBOX(a_damaged_file_says_no_at_most),
 		WITH_OUTBOX(a_file_that_was_cut_says_no),
 		WITH_OUTBOX(what_is_set_aside_can_be_listed_beside_it),
+		WITH_OUTBOX(an_id_that_is_there_is_not_given_twice),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -930,6 +930,26 @@ static void it_asks_to_be_run_when_something_is_due(void **state)
 	assert_true(wait > 0 && wait <= 300);
 }
 
+static void what_was_refused_comes_again_under_an_id_of_its_own(void **state)
+{
+	(void)state;
+	push_medium("a", 1, PHASE(START));
+	run();
+	disk(false);
+	push_medium("b", 1, PHASE(CONTINUE));
+	pipeline_sync(g);
+	disk(true);
+	push_medium("c", 1, PHASE(CONTINUE));
+	run();
+	assert_int_equal(answers(ANSWER_REFUSED, "b"), 1);
+	now += conf.throttle_fold_window_ms;
+	run();
+	now += conf.throttle_fold_window_ms;
+	push_medium("b", 1, PHASE(CONTINUE));
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, "b"), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -972,6 +992,7 @@ int main(void)
 		WITH_HOUSE(it_says_goodbye),
 		WITH_HOUSE(without_a_broker_it_stops_at_once),
 		WITH_HOUSE(it_asks_to_be_run_when_something_is_due),
+		WITH_HOUSE(what_was_refused_comes_again_under_an_id_of_its_own),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
