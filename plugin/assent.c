@@ -21,22 +21,19 @@ static enum err read_small(const char *path, uint8_t *out, size_t cap, size_t *n
 	return *n == cap ? ERR_TOO_LARGE : OK;
 }
 
-static bool is_newest(struct directory *d, const uint8_t hash[32], uint64_t *number)
+enum err assent_wanted(struct directory *d, const struct policy *p, struct ratification *out, bool *is_newest)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
+	enum err e = directory_edition(d, 0, &newest);
 
-	*number = directory_edition(d, 0, &newest) == OK ? newest.number : 0;
-	return *number && memcmp(newest.hash, hash, sizeof(newest.hash)) == 0;
-}
-
-struct ratification assent_wanted(struct directory *d, const struct policy *p)
-{
-	struct ratification r = { .tenant = policy_tenant(p) };
-
-	policy_hash(p, r.policy);
-	if (!is_newest(d, r.policy, &r.version))
-		r.version++;
-	return r;
+	*out = (struct ratification){ .tenant = policy_tenant(p) };
+	*is_newest = false;
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	policy_hash(p, out->policy);
+	*is_newest = e == OK && memcmp(newest.hash, out->policy, sizeof(newest.hash)) == 0;
+	out->version = newest.number + !*is_newest;
+	return OK;
 }
 
 static enum err read_list(const char *path, char text[OFFICERS_BYTES_MAX], struct officers *out, char *why, size_t cap)
@@ -71,13 +68,19 @@ enum err assent_check(const char *list, struct directory *d, const struct policy
 	struct officers officers;
 	struct ratified found;
 	enum ratify_verdict v;
-	uint64_t newest;
+	bool is_newest;
+	enum err e;
 
 	who[0] = '\0';
 	if (!list)
 		return OK;
-	wanted = assent_wanted(d, p);
-	if (is_newest(d, wanted.policy, &newest))
+	e = assent_wanted(d, p, &wanted, &is_newest);
+	if (e != OK) {
+		snprintf(why, cap, "which version it would be cannot be told: the newest cannot be read: %s; right would be directory.mdb "
+			 "from a backup", err_text(e));
+		return ERR_DENIED;
+	}
+	if (is_newest)
 		return OK;
 	TRY(read_list(list, text, &officers, why, cap));
 	v = ratify_judge(note, &officers, &wanted, &found);

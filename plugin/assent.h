@@ -11,8 +11,9 @@
 
 #define ASSENT_WHO_MAX 160
 
-/* What it must say to be put in force next, or, when it is the newest edition, what it said. The tenant borrows. */
-struct ratification assent_wanted(struct directory *d, const struct policy *p);
+/* What it must say to be put in force next, or, when it is the newest edition, what it said. The tenant borrows.
+ * Any error: the newest cannot be read, so nothing is to be put in force. */
+enum err assent_wanted(struct directory *d, const struct policy *p, struct ratification *out, bool *is_newest) MUST_USE;
 
 /* `list`: the file of officers' keys; NULL: none are asked for, and all is well. `who`: who signed, "" when that was not asked.
  * ERR_DENIED: it may not be put in force, and `why` says why not and what would be right. */

@@ -182,6 +182,7 @@ static void reload(struct control *c, const struct job *j)
 	struct span tenant = policy_tenant(c->policy);
 	char path[600], why[400];
 	uint64_t before;
+	enum err e;
 
 	snprintf(path, sizeof(path), "%s/%s", c->dir, POLICY_FILE);
 	if (policy_file_load(path, &fresh, &where) != OK) {
@@ -189,7 +190,10 @@ static void reload(struct control *c, const struct job *j)
 	} else if (!span_eq(policy_tenant(fresh), tenant)) {
 		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the first tenant must stay %.*s", path, SPAN_FMT(tenant));
 		policy_close(&fresh);
-	} else if ((before = edition_steps_back_to(c->directory, fresh))) {
+	} else if ((e = edition_steps_back_to(c->directory, fresh, &before)) != OK) {
+		edition_say_unread(e, c->dir, j->result->refused, sizeof(j->result->refused));
+		policy_close(&fresh);
+	} else if (before) {
 		edition_say_back(before, c->dir, j->result->refused, sizeof(j->result->refused));
 		j->result->old_policy = true;
 		policy_close(&fresh);

@@ -646,9 +646,14 @@ static bool check_newer(struct work *w, const struct order *o, struct edition *e
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
 	uint8_t in_force[sizeof(e->hash)];
+	enum err err = directory_edition(w->a->directory, 0, &newest), found;
 
-	if (directory_edition(w->a->directory, 0, &newest) != OK)
+	if (err == ERR_NOT_FOUND)
 		return true;   /* the first */
+	if (err != OK) {
+		work_fail_err(w, err, "read the newest version");
+		return false;
+	}
 	policy_hash(w->a->policy, in_force);
 	if (memcmp(in_force, e->hash, sizeof(e->hash)) == 0)
 		work_fail(w, "it is in force already, as version %llu", (unsigned long long)newest.number);
@@ -657,9 +662,11 @@ static bool check_newer(struct work *w, const struct order *o, struct edition *e
 	else if (o->version && !o->rollback && o->version != newest.number + 1)
 		work_fail(w, "version %llu is not the next: %llu is in force", (unsigned long long)o->version,
 		     (unsigned long long)newest.number);
-	else if (edition_find(w->a->directory, e->hash, &same) == OK && !o->rollback)
+	else if ((found = edition_find(w->a->directory, e->hash, &same)) == OK && !o->rollback)
 		work_fail(w, "it is the text of version %llu: to go back to it, say \"rollback\": true",
 		     (unsigned long long)same.number);
+	else if (found != OK && found != ERR_NOT_FOUND && !o->rollback)
+		work_fail(w, "it may be the text of a version that cannot be read: to set it in any case, say \"rollback\": true");
 	e->rollback_of = same.number;
 	return !w->why[0];
 }

@@ -8,18 +8,23 @@
 #include <unistd.h>
 
 
+/* What cannot be read may be the one that is looked for: it is stepped over, but then not to find it says nothing. */
 static enum err find(struct directory *d, const uint8_t *hash, size_t n, struct edition *out)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
-	uint64_t number = 0;
+	enum err err, damage = ERR_NOT_FOUND;
 
-	do {
+	TRY(directory_edition(d, 0, &e));
+	for (uint64_t number = e.number; memcmp(e.hash, hash, n) != 0; ) {
+		if (--number == 0)
+			return damage;
 		edition_clear(&e);
-		TRY(directory_edition(d, number, &e));
-		number = e.number - 1;
-	} while (memcmp(e.hash, hash, n) != 0 && number > 0);
-	if (memcmp(e.hash, hash, n) != 0)
-		return ERR_NOT_FOUND;
+		err = directory_edition(d, number, &e);
+		if (err == ERR_NOT_FOUND)       /* older ones are kept no more */
+			return damage;
+		if (err != OK)
+			damage = err;
+	}
 	*out = e;
 	e = (struct edition){ 0 };
 	return OK;
@@ -120,21 +125,32 @@ enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_u
 	e.at_us = (uint64_t)now_us;
 	if (directory_edition(d, 0, &newest) == OK && memcmp(newest.hash, e.hash, sizeof(e.hash)) == 0)
 		return OK;
-	if (edition_find(d, e.hash, &same) == OK)
+	if (edition_find(d, e.hash, &same) == OK)       /* whether it may go back was asked before */
 		e.rollback_of = same.number;
 	return edition_add(d, &e, &number);
 }
 
-uint64_t edition_steps_back_to(struct directory *d, const struct policy *p)
+enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
 	uint8_t hash[32];
+	enum err e = directory_edition(d, 0, &newest);
 
+	*number = 0;
 	policy_hash(p, hash);
-	if (directory_edition(d, 0, &newest) != OK || memcmp(newest.hash, hash, sizeof(hash)) == 0 ||
-	    edition_find(d, hash, &same) != OK)
-		return 0;
-	return same.number;
+	if (e == OK && memcmp(newest.hash, hash, sizeof(hash)) == 0)
+		return OK;
+	if (e == OK)
+		e = edition_find(d, hash, &same);
+	if (e == OK)
+		*number = same.number;
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
+void edition_say_unread(enum err e, const char *dir, char *out, size_t cap)
+{
+	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text, or in force, cannot be told: a version that was in force "
+		 "cannot be read: %s; right would be %.200s/directory.mdb from a backup", dir, err_text(e), dir);
 }
 
 void edition_say_back(uint64_t number, const char *dir, char *out, size_t cap)

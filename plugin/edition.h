@@ -7,7 +7,7 @@
 
 #define POLICY_FILE "pullcord.policy"
 
-/* The newest edition with this text. ERR_NOT_FOUND. */
+/* The newest edition with this text. ERR_NOT_FOUND; ERR_CORRUPT: it may be one that cannot be read. */
 enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out) MUST_USE;
 /* The same by what the record calls it: policy_version(). */
 enum err edition_of_version(struct directory *d, const uint8_t version[16], struct edition *out) MUST_USE;
@@ -18,8 +18,10 @@ enum err edition_add(struct directory *d, const struct edition *e, uint64_t *num
 /* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us) MUST_USE;
 /* The edition that this policy, with all its files, was before the newest came; 0: it is new, or the newest. As far back as
- * EDITIONS_MAX goes. */
-uint64_t edition_steps_back_to(struct directory *d, const struct policy *p);
+ * EDITIONS_MAX goes. Any error: it cannot be told, so it is not to be put in force. */
+enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number) MUST_USE;
+/* For people: that error, and what would be right. */
+void edition_say_unread(enum err e, const char *dir, char *out, size_t cap);
 /* For people: that the policy's file in `dir` is that edition's text, and what would be right. */
 void edition_say_back(uint64_t number, const char *dir, char *out, size_t cap);
 /* What a policy is made of, as an edition has it: hash, text and files. */

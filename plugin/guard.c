@@ -101,6 +101,7 @@ struct opening {
 	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
 	bool is_old;                /* for it is the text of an earlier version */
+	bool is_unread;             /* or those cannot be read */
 	bool unsettled;             /* and there is none to be in its place */
 };
 
@@ -123,10 +124,16 @@ static const char *officers_of(const struct guard *g) { return g->officers[0] ? 
 static bool is_refused(struct opening *o)
 {
 	struct guard *g = o->g;
-	uint64_t before = edition_steps_back_to(g->directory, g->policy);
 	char who[ASSENT_WHO_MAX], why[400];
+	uint64_t before;
+	enum err e = edition_steps_back_to(g->directory, g->policy, &before);
 
 	o->is_old = before;
+	o->is_unread = e != OK;
+	if (e != OK) {
+		edition_say_unread(e, o->spec->dir, o->refused, sizeof(o->refused));
+		return true;
+	}
 	if (before) {
 		edition_say_back(before, o->spec->dir, o->refused, sizeof(o->refused));
 		return true;
@@ -276,7 +283,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (o.refused[0]) {
 		guard_refuse_policy(g, o.refused, o.is_old);
-		if (!o.is_old)
+		if (!o.is_old && !o.is_unread)
 			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
 	}
 	if (history_damaged(g->history))

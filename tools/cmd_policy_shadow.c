@@ -315,8 +315,13 @@ static int promote(const struct trying *t, const struct install *in, struct dire
 		report_error("it is made of several files: put them in place of those of %s and reload", in->dir);
 		return CMD_NO;
 	}
-	if (edition_find(d, e.hash, &same) == OK && !t->rollback) {
+	err = edition_find(d, e.hash, &same);
+	if (err == OK && !t->rollback) {
 		report_error("it is the text of version %llu: to go back to it, say --rollback", (unsigned long long)same.number);
+		return CMD_NO;
+	}
+	if (err != OK && err != ERR_NOT_FOUND && !t->rollback) {
+		report_error("it may be the text of a version that cannot be read: to set it in any case, say --rollback");
 		return CMD_NO;
 	}
 	if (check_signed(t, in, d, &e) != OK)

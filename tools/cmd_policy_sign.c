@@ -69,13 +69,16 @@ static int find_number(struct signing *s, const struct opt_page *page)
 {
 	CLEANUP(directory_close) struct directory *d = NULL;
 	uint64_t before;
-	bool begun = note_is_of(s, &before);
+	bool begun = note_is_of(s, &before), is_newest;
 	struct install in;
+	enum err e;
 
 	if (s->dir) {
 		if (install_open(s->dir, &in) != OK || install_directory(&in, true, &d) != OK)
 			return CMD_NO;
-		s->wanted = assent_wanted(d, s->policy);
+		e = assent_wanted(d, s->policy, &s->wanted, &is_newest);
+		if (e != OK)
+			return report_fail(e, "read the newest version");
 		if (show_change(s, d) != CMD_DONE)
 			return CMD_NO;
 	} else if (s->number) {
@@ -220,6 +223,7 @@ int policy_say_signed(const struct policy *p, const char *path, const char *offi
 	struct ratified found;
 	enum ratify_verdict v;
 	unsigned line = 0;
+	bool is_newest;
 	struct install in;
 	size_t n, noted;
 	enum err e = install_read(officers, OFFICERS_BYTES_MAX, &text, &n);
@@ -237,8 +241,8 @@ int policy_say_signed(const struct policy *p, const char *path, const char *offi
 	policy_hash(p, wanted.policy);
 	v = ratify_judge(span(note, noted), &list, &wanted, &found);
 	wanted.version = found.r.version;
-	if (d)
-		wanted = assent_wanted(d, p);
+	if (d && (e = assent_wanted(d, p, &wanted, &is_newest)) != OK)
+		return report_fail(e, "read the newest version");
 	v = ratify_judge(span(note, noted), &list, &wanted, &found);
 	if (report_is_json())
 		report_object((const struct cell[]){

@@ -12,6 +12,7 @@
 #include "draft.h"
 #include "edition.h"
 #include "scratch.h"
+#include "store.h"
 
 static const uint8_t root[32] = { 1 };
 static const char *const name[] = { "mercy/officer/ana", "mercy/officer/ben" };
@@ -125,6 +126,35 @@ static void what_is_in_force_needs_none(void **state)
 	assert_int_equal(check(first, note_of(first, 3, 2)), OK);
 }
 
+/* A version as nobody can read it. */
+static void damage(uint64_t number)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
+	struct key64 key = key64(number);
+	struct store *s = NULL;
+	struct txn *t = NULL;
+
+	directory_close(&d);
+	assert_int_equal(store_open(scratch_path(&scratch, "d.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_put(t, 5, key64_span(&key), SPAN_LIT("a row nobody can read, as it is no longer what was sealed")), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+}
+
+/* Signatures for version 1 fit the first policy only. */
+static void a_newest_that_cannot_be_read_is_not_none(void **state)
+{
+	(void)state;
+	assert_int_equal(edition_keep(d, first, 1), OK);
+	damage(1);
+	assert_int_equal(check(second, note_of(second, 1, 2)), ERR_DENIED);
+	assert_non_null(strstr(why, "the newest cannot be read"));
+	assert_int_equal(check(first, note_of(first, 1, 2)), ERR_DENIED);
+}
+
 static void a_list_that_is_none_lets_nothing_in(void **state)
 {
 	(void)state;
@@ -220,6 +250,7 @@ int main(void)
 		TEST(without_a_list_nobody_is_asked),
 		TEST(the_first_policy_is_version_1_and_the_next_one_more),
 		TEST(what_is_in_force_needs_none),
+		TEST(a_newest_that_cannot_be_read_is_not_none),
 		TEST(a_list_that_is_none_lets_nothing_in),
 		TEST(by_command_it_takes_them_too),
 		TEST(the_note_lies_beside_the_file),

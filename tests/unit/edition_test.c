@@ -12,6 +12,7 @@
 #include "edition.h"
 #include "policy_file.h"
 #include "scratch.h"
+#include "store.h"
 
 static const uint8_t root[32] = { 1 };
 static struct scratch scratch;
@@ -88,6 +89,7 @@ static void another_included_file_is_another_edition(void **state)
 	CLEANUP(policy_close) struct policy *p = read_policy();
 	CLEANUP(policy_close) struct policy *other = NULL;
 	CLEANUP(edition_clear) struct edition e = { 0 };
+	uint64_t number;
 
 	(void)state;
 	assert_int_equal(edition_keep(d, p, 1), OK);
@@ -96,9 +98,62 @@ static void another_included_file_is_another_edition(void **state)
 	assert_int_equal(edition_keep(d, other, 2), OK);
 	assert_int_equal(directory_edition(d, 0, &e), OK);
 	assert_int_equal(e.number, 2);
-	assert_int_equal(edition_steps_back_to(d, p), 1);
-	assert_int_equal(edition_steps_back_to(d, other), 0);
+	assert_int_equal(edition_steps_back_to(d, p, &number), OK);
+	assert_int_equal(number, 1);
+	assert_int_equal(edition_steps_back_to(d, other, &number), OK);
+	assert_int_equal(number, 0);
 	assert_string_equal(e.file[2].text, "role beds\n  deny publish mercy/beds\n");
+}
+
+/* A version as nobody can read it. */
+static void damage(uint64_t number)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
+	struct key64 key = key64(number);
+	struct store *s = NULL;
+	struct txn *t = NULL;
+
+	directory_close(&d);
+	assert_int_equal(store_open(scratch_path(&scratch, "d.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_put(t, 5, key64_span(&key), SPAN_LIT("a row nobody can read, as it is no longer what was sealed")), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+}
+
+static struct policy *policy_of(const char *beds)
+{
+	write_file("wards/beds", beds);
+	return read_policy();
+}
+
+/* It may have been that text: a policy that cannot be told from an older one is not taken for a new one. */
+static void a_version_that_cannot_be_read_hides_no_older_text(void **state)
+{
+	CLEANUP(policy_close) struct policy *first = policy_of("role beds\n  allow publish mercy/1\n");
+	CLEANUP(policy_close) struct policy *second = policy_of("role beds\n  allow publish mercy/2\n");
+	CLEANUP(policy_close) struct policy *third = policy_of("role beds\n  allow publish mercy/3\n");
+	CLEANUP(policy_close) struct policy *fresh = policy_of("role beds\n  allow publish mercy/4\n");
+	uint64_t number;
+
+	(void)state;
+	assert_int_equal(edition_steps_back_to(d, first, &number), OK);
+	assert_int_equal(edition_keep(d, first, 1), OK);
+	assert_int_equal(edition_keep(d, second, 2), OK);
+	assert_int_equal(edition_keep(d, third, 3), OK);
+	assert_int_equal(edition_steps_back_to(d, fresh, &number), OK);
+	damage(2);
+	assert_int_equal(edition_steps_back_to(d, first, &number), OK);
+	assert_int_equal(number, 1);
+	assert_int_equal(edition_steps_back_to(d, second, &number), ERR_CORRUPT);
+	assert_int_equal(edition_steps_back_to(d, fresh, &number), ERR_CORRUPT);
+	assert_int_equal(edition_steps_back_to(d, third, &number), OK);
+	assert_int_equal(number, 0);
+	damage(3);
+	assert_int_equal(edition_steps_back_to(d, first, &number), ERR_CORRUPT);
+	assert_int_equal(edition_steps_back_to(d, third, &number), ERR_CORRUPT);
 }
 
 static void what_was_not_kept_whole_is_no_policy(void **state)
@@ -138,6 +193,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_policy_of_several_files_is_that_policy_again),
 		TEST(another_included_file_is_another_edition),
+		TEST(a_version_that_cannot_be_read_hides_no_older_text),
 		TEST(what_was_not_kept_whole_is_no_policy),
 	};
 

@@ -7,6 +7,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "store.h"
 #include "stores.h"
 #include "successor.h"
 
@@ -218,6 +219,42 @@ static void a_refused_policy_is_not_blamed_for_what_else_fails(void **state)
 	assert_int_equal(start_strictly(what), OK);
 }
 
+/* Without what was in force before, an older text could not be told from a new one. */
+static void versions_that_cannot_be_read_let_no_file_in(void **state)
+{
+	static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
+	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	struct key64 at;
+	uint8_t newest[16];
+	char what[1024];
+
+	(void)state;
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  deny both mercy/#\n");
+	reload();
+	UNTIL(control_idle(g->control));
+	memcpy(newest, policy_version(g->policy), sizeof(newest));
+	for (uint64_t number = 1; number <= 2; number++) {
+		guard_close(&g);
+		at = key64(number);
+		assert_int_equal(store_open(in_dir("directory.mdb"), &spec, &s), OK);
+		assert_int_equal(txn_begin_write(s, &t), OK);
+		assert_int_equal(txn_put(t, 5, key64_span(&at), SPAN_LIT("a row nobody can read, as it is not what was sealed")), OK);
+		assert_int_equal(txn_commit(&t), OK);
+		store_close(&s);
+		write_file("pullcord.policy", policy_text);
+		if (number == 2)
+			break;
+		assert_int_equal(start_strictly(what), OK);
+		assert_memory_equal(policy_version(g->policy), newest, sizeof(newest));
+		reload();
+		assert_memory_equal(policy_version(g->policy), newest, sizeof(newest));
+	}
+	assert_int_equal(start_strictly(what), ERR_DENIED);
+	assert_non_null(strstr(what, "whether it is an older text"));
+}
+
 /* It may come back; that it does not is a person's decision. */
 static void a_disk_that_is_not_mounted_begins_no_other_record(void **state)
 {
@@ -306,6 +343,7 @@ int main(void)
 		TEST(a_probe_that_is_killed_tells_of_no_damage),
 		TEST(what_knows_of_sizes_may_lie_elsewhere),
 		TEST(a_refused_policy_is_not_blamed_for_what_else_fails),
+		TEST(versions_that_cannot_be_read_let_no_file_in),
 		TEST(a_disk_that_is_not_mounted_begins_no_other_record),
 		TEST(a_wrong_key_still_refuses),
 		TEST(an_interrupted_start_is_gone_on_with),
