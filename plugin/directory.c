@@ -540,7 +540,7 @@ enum err batch_deny(struct batch *b, const struct denial *x)
 
 	TRY(none(e));
 	if (b->tight)
-		return ERR_FULL;
+		TRY(journal_give_way(b));
 	if (!span_utf8(span_str(x->reason)) || (x->by[0] && !word_ok(span_str(x->by))))
 		return ERR_RANGE;
 	m.version = 1;

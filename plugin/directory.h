@@ -12,7 +12,7 @@
 
 #define DIRECTORY_CLIENTS_MAX 1024      /* client ids of one person: nobody fills the store with names of terminals */
 #define DIRECTORY_BY_MAX 140            /* bytes */
-#define DIRECTORY_JOURNAL_MAX 65536     /* lines */
+#define DIRECTORY_JOURNAL_MAX 8192      /* lines of up to 1,100 bytes: a seventh of DIRECTORY_MAP_BYTES */
 #define DIRECTORY_MAP_BYTES (64u << 20) /* about 100,000 accounts; reserved on disk when the file is made */
 #define DIRECTORY_MIB_MAX 65536         /* room that may be asked for */
 

@@ -111,6 +111,14 @@ static enum err journal_ends(struct txn *t, uint64_t *first, uint64_t *last)
 	return OK;
 }
 
+enum err journal_give_way(struct batch *b)
+{
+	uint64_t first, last;
+
+	TRY(journal_ends(b->t, &first, &last));
+	return last - first < JOURNAL_TIGHT ? ERR_FULL : journal_trim(b->t, last, JOURNAL_TIGHT);
+}
+
 enum err directory_journal(struct directory *d, uint64_t *last)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;

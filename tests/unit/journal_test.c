@@ -6,12 +6,14 @@
 #include <cmocka.h>
 #include <dlfcn.h>
 #include <errno.h>
+#include <stdio.h>
 
 #include "crypt.h"
 #include "cur.h"
 #include "directory.h"
 #include "scratch.h"
 #include "store.h"
+#include "topic.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 
@@ -129,6 +131,60 @@ static void what_could_not_be_read_for_a_moment_is_not_missed(void **state)
 	directory_close(&d);
 }
 
+/* Until there is no room for a new account. */
+static void fill(struct directory *d)
+{
+	static char value[128][WORD_BYTES_MAX + 1];
+	static struct attribute attribute[countof(value)];
+	struct account a = { .subject = { .party = USER, .tenant = SPAN_LIT("mercy"), .attribute = attribute,
+					  .attributes = countof(value) } };
+	struct batch *b = NULL;
+	enum err e = OK;
+	char id[16];
+
+	for (unsigned i = 0; i < countof(value); i++) {
+		snprintf(value[i], sizeof(value[i]), "%0*u", WORD_BYTES_MAX, i);
+		attribute[i] = (struct attribute){ SPAN_LIT("unit"), span_str(value[i]) };
+	}
+	for (unsigned n = 0; e == OK; n++) {
+		if (!b)
+			assert_int_equal(directory_begin(d, &b), OK);
+		snprintf(id, sizeof(id), "u%u", n);
+		a.subject.id = span_str(id);
+		e = batch_save(b, &a, true);
+		if (e == OK && n % 20 == 19)
+			assert_int_equal(batch_commit(&b), OK);
+	}
+	assert_int_equal(e, ERR_FULL);
+	batch_abort(&b);
+}
+
+static enum err deny(struct directory *d, uint8_t n)
+{
+	const struct denial x = { .fingerprint = { n }, .reason = "lost", .at_us = 1 };
+	struct batch *b = NULL;
+	enum err e;
+
+	assert_int_equal(directory_begin(d, &b), OK);
+	e = batch_deny(b, &x);
+	if (e == OK)
+		e = batch_commit(&b);
+	batch_abort(&b);
+	return e;
+}
+
+/* Old lines are worth less. */
+static void a_certificate_is_revoked_where_there_is_room_for_nothing_else(void **state)
+{
+	struct directory *d = opened();
+
+	(void)state;
+	fill(d);
+	for (uint8_t n = 0; n < 20; n++)
+		assert_int_equal(deny(d, n), OK);
+	directory_close(&d);
+}
+
 static int make(void **state)
 {
 	(void)state;
@@ -148,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_damaged_line_hides_no_other, make, unmake),
 		cmocka_unit_test_setup_teardown(what_could_not_be_read_for_a_moment_is_not_missed, make, unmake),
+		cmocka_unit_test_setup_teardown(a_certificate_is_revoked_where_there_is_room_for_nothing_else, make, unmake),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
