@@ -502,6 +502,18 @@ static enum err counts_load(struct outfile *f, struct txn *t)
 	return OK;
 }
 
+/* Names go by these numbers: a file that takes the place of another, or has more room than before, must not give old ones again.
+ * Whole times `most`, so that a file is not in between from the start. */
+static uint64_t first_number(uint32_t most)
+{
+	struct timespec t;
+	uint64_t no;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	no = ((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000) << 10;
+	return no - no % most + 1;
+}
+
 static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 {
 	CLEANUP(vault_clear) struct vault wrap = { 0 };
@@ -513,7 +525,7 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
-	TRY(taken_load(&f->taken, t));
+	TRY(taken_load(&f->taken, t, first_number(f->most)));
 	TRY(held_release(f, t));
 	TRY(keys_prune(f, t));
 	TRY(counts_load(f, t));

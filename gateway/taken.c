@@ -396,13 +396,15 @@ static void load_row(struct taken *t, struct txn *txn, struct span row, uint64_t
 		load_order(t, value);
 }
 
-enum err taken_load(struct taken *t, struct txn *txn)
+enum err taken_load(struct taken *t, struct txn *txn, uint64_t first)
 {
 	struct span key = span(NULL, 0), row;
 	struct key64 at;
 	enum err e;
 
 	TRY(trim(t, txn));
+	t->next = first;
+	t->forgotten = first - 1;
 	while ((e = txn_after(txn, t->rows, key, &key, &row)) == OK) {
 		if (key.n != sizeof(at.b) || row.n < OUTFILE_SEEN_KEY)
 			return ERR_CORRUPT;

@@ -34,7 +34,8 @@ struct taken {
 /* ERR_FULL. `t` is zero but for its tables, and to be dropped in any case. What is more than `most` is forgotten, oldest first. */
 enum err taken_make(struct taken *t, uint32_t most) MUST_USE;
 void taken_drop(struct taken *t);
-enum err taken_load(struct taken *t, struct txn *txn) MUST_USE;
+/* `first`: the number of the first row, if there is none yet; above 0. */
+enum err taken_load(struct taken *t, struct txn *txn, uint64_t first) MUST_USE;
 
 /* Of a commit. ERR_EXISTS: it was taken, and did not yield. */
 enum err taken_add(struct taken *t, struct txn *txn, struct op *op) MUST_USE;

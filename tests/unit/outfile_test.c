@@ -304,6 +304,21 @@ static void an_id_that_is_there_is_not_given_twice(void **state)
 	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_NEVER);
 }
 
+/* What has the name of an old one is taken for it. */
+static void a_file_in_place_of_another_gives_other_names(void **state)
+{
+	const struct digest d = { "bytes" };
+	uint8_t name[2][ID_NAME];
+
+	(void)state;
+	outbox_name(o, SPAN_LIT("s"), SPAN_LIT("1"), &d, name[0]);
+	outbox_close(&o);
+	assert_int_equal(unlink(scratch_path(&scratch, "outbox.mdb")), 0);
+	open_it();
+	outbox_name(o, SPAN_LIT("s"), SPAN_LIT("1"), &d, name[1]);
+	assert_memory_not_equal(name[0], name[1], ID_NAME);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +332,7 @@ int main(void)
 		WITH_OUTBOX(a_file_that_was_cut_says_no),
 		WITH_OUTBOX(what_is_set_aside_can_be_listed_beside_it),
 		WITH_OUTBOX(an_id_that_is_there_is_not_given_twice),
+		WITH_OUTBOX(a_file_in_place_of_another_gives_other_names),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -27,7 +27,7 @@ static enum err load(uint32_t most)
 	t = (struct taken){ .rows = ROWS, .by_key = BY_KEY, .yielded = YIELDED };
 	TRY(taken_make(&t, most));
 	TRY(txn_begin_write(s, &txn));
-	TRY(taken_load(&t, txn));
+	TRY(taken_load(&t, txn, 1));
 	return txn_commit(&txn);
 }
 
