@@ -4,20 +4,6 @@
 
 #include "scan.h"
 
-#define SCHEMA(name) (&pullcord__v1__##name##__descriptor)
-
-static const ProtobufCMessageDescriptor *const bodies[] = {
-	[PULLCORD__V1__KIND__KIND_ALERT] = SCHEMA(alert),
-	[PULLCORD__V1__KIND__KIND_ALERT_UPDATE] = SCHEMA(alert_update),
-	[PULLCORD__V1__KIND__KIND_OBSERVATIONS] = SCHEMA(observations),
-	[PULLCORD__V1__KIND__KIND_DEVICE_STATE] = SCHEMA(device_state),
-	[PULLCORD__V1__KIND__KIND_DEVICE_COMMAND] = SCHEMA(device_command),
-	[PULLCORD__V1__KIND__KIND_STORED_RECEIPT] = SCHEMA(stored_receipt),
-	[PULLCORD__V1__KIND__KIND_CHAT_MESSAGE] = SCHEMA(chat_message),
-	[PULLCORD__V1__KIND__KIND_RECEIPT] = SCHEMA(receipt),
-	[PULLCORD__V1__KIND__KIND_BROADCAST] = SCHEMA(broadcast),
-};
-
 static const char *const kind_names[] = {
 	[PULLCORD__V1__KIND__KIND_ALERT] = "alert",
 	[PULLCORD__V1__KIND__KIND_ALERT_UPDATE] = "alert-update",
@@ -118,8 +104,8 @@ static bool is_guest_kind(enum topic_kind kind)
 }
 
 /* Fields of Envelope, by number. */
-enum head { HEAD_VERSION = 1, HEAD_ID, HEAD_TENANT, HEAD_PARTY, HEAD_SENDER, HEAD_SENT, HEAD_EXPIRES, HEAD_KIND, HEAD_BODY, HEAD_SEAL,
-	    HEAD_SIGNATURE, HEAD_ORDER };
+enum head { HEAD_VERSION = 1, HEAD_ID, HEAD_TENANT, HEAD_PARTY, HEAD_SENDER, HEAD_SENT, HEAD_EXPIRES, HEAD_KIND, HEAD_BODY,
+	    HEAD_SEAL, HEAD_SIGNATURE, HEAD_ORDER };
 
 #define TAG(field, wire) (HEAD_##field << 3 | WIRE_##wire)
 
@@ -146,7 +132,7 @@ static bool read_usual(const struct envelope_sender *s, struct span raw, struct 
 		p += 9;
 	}
 	kind = p[1];
-	if (p[0] != TAG(KIND, VARINT) || kind >= countof(bodies) || p[2] != TAG(BODY, BYTES))
+	if (p[0] != TAG(KIND, VARINT) || kind >= KINDS || p[2] != TAG(BODY, BYTES))
 		return false;
 	n = scan_varint(p + 3, end);
 	if (!n.next || n.value == 0 || n.value > (uint64_t)(end - n.next))
@@ -263,7 +249,7 @@ static ProtobufCBinaryData borrowed(struct span s)
 static void write_head(const struct found *f, struct envelope_sender *sender, Pullcord__V1__Envelope *e)
 {
 	*e = (Pullcord__V1__Envelope){
-		.base = { .descriptor = SCHEMA(envelope) },
+		.base = { .descriptor = &pullcord__v1__envelope__descriptor },
 		.version = (uint32_t)f[HEAD_VERSION].number,
 		.id = borrowed(f[HEAD_ID].bytes),
 		.tenant = sender->tenant,
@@ -300,7 +286,7 @@ static enum err open_body(struct envelope *e, const struct topic *topic, struct 
 {
 	ProtobufCAllocator alloc = arena_allocator(arena);
 
-	e->body.any = protobuf_c_message_unpack(bodies[e->head->kind], &alloc, e->head->body.len, e->head->body.data);
+	e->body.any = protobuf_c_message_unpack(scan_schema(e->head->kind), &alloc, e->head->body.len, e->head->body.data);
 	return e->body.any ? check_body(e, topic) : ERR_FULL;
 }
 
@@ -409,12 +395,12 @@ enum err envelope_write(const struct envelope_from *from, const ProtobufCMessage
 {
 	Pullcord__V1__Envelope e = PULLCORD__V1__ENVELOPE__INIT;
 	uint8_t packed[ENVELOPE_BODY_MAX];
-	unsigned kind = 0;
+	unsigned kind = 1;
 	size_t n;
 
-	while (kind < countof(bodies) && bodies[kind] != body->descriptor)
+	while (kind < KINDS && scan_schema(kind) != body->descriptor)
 		kind++;
-	must(kind < countof(bodies));   /* not a message of its own */
+	must(kind < KINDS);   /* not a message of its own */
 	n = protobuf_c_message_get_packed_size(body);
 	if (n > sizeof(packed))
 		return ERR_TOO_LARGE;

@@ -201,6 +201,11 @@ __attribute__((constructor)) static void make_shapes(void)
 
 const struct shape *scan_shape(const ProtobufCMessageDescriptor *schema) { return shape_of(schema); }
 
+const ProtobufCMessageDescriptor *scan_schema(Pullcord__V1__Kind kind)
+{
+	return (unsigned)kind < KINDS ? schemas[kind] : NULL;
+}
+
 const struct shape *scan_kind(Pullcord__V1__Kind kind)
 {
 	return (unsigned)kind < KINDS ? &shapes[kind] : NULL;

@@ -17,6 +17,8 @@ struct shape;
 
 /* NULL: none of the schemas that may come. */
 const struct shape *scan_shape(const ProtobufCMessageDescriptor *schema);
+/* What the body of a kind is; of none, the envelope itself. NULL: no such kind. */
+const ProtobufCMessageDescriptor *scan_schema(Pullcord__V1__Kind kind);
 /* That of the body of a kind; of the envelope itself, for none. NULL: no such kind. */
 const struct shape *scan_kind(Pullcord__V1__Kind kind);
 
