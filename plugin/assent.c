@@ -1,25 +1,8 @@
 #include "assent.h"
 
-#include <errno.h>
 #include <stdio.h>
 
-static void file_cleanup(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
-static enum err read_small(const char *path, uint8_t *out, size_t cap, size_t *n)
-{
-	CLEANUP(file_cleanup) FILE *f = fopen(path, "re");
-
-	if (!f)
-		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
-	*n = fread(out, 1, cap, f);
-	if (ferror(f))
-		return ERR_IO;
-	return *n == cap ? ERR_TOO_LARGE : OK;
-}
+#include "whole.h"
 
 enum err assent_wanted(struct directory *d, const struct policy *p, struct ratification *out, bool *is_newest)
 {
@@ -40,7 +23,7 @@ static enum err read_list(const char *path, char text[OFFICERS_BYTES_MAX], struc
 {
 	unsigned line = 0;
 	size_t n;
-	enum err e = read_small(path, (uint8_t *)text, OFFICERS_BYTES_MAX, &n);
+	enum err e = whole_read(path, text, OFFICERS_BYTES_MAX, &n);
 
 	if (e == OK)
 		e = officers_read(span(text, n), out, &line);
@@ -105,7 +88,7 @@ enum err assent_check_file(const char *list, struct directory *d, const struct p
 	size_t n = 0;
 
 	/* One that is too long, or cannot be read, is no better than none. */
-	if (list && len > 0 && (size_t)len < sizeof(beside) && read_small(beside, note, sizeof(note), &n) != OK)
+	if (list && len > 0 && (size_t)len < sizeof(beside) && whole_read(beside, note, sizeof(note), &n) != OK)
 		n = 0;
 	return assent_check(list, d, p, span(note, n), who, why, cap);
 }

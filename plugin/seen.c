@@ -33,12 +33,9 @@ static bool read_seen(const char *dir, uint64_t *line, uint8_t hash[SHA256_BYTES
 	char path[WHOLE_PATH_MAX], text[SEEN_BYTES_MAX];
 	struct span digits, rest;
 	size_t n;
-	FILE *f;
 
-	if (!path_of(dir, path) || !(f = fopen(path, "re")))
+	if (!path_of(dir, path) || whole_read(path, text, sizeof(text), &n) != OK)
 		return false;
-	n = fread(text, 1, sizeof(text), f);
-	fclose(f);
 	digits = span_cut(span_cut(span(text, n), '\n', &rest), ' ', &rest);
 	return span_u64(digits, UINT64_MAX, line) && rest.n == 2 * SHA256_BYTES && hex_decode(rest, hash, SHA256_BYTES);
 }

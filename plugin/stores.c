@@ -9,6 +9,7 @@
 #include "spill.h"
 #include "successor.h"
 #include "vault.h"
+#include "whole.h"
 
 /* The paths of one record, and what of its spec borrows from here. */
 struct place {
@@ -30,25 +31,14 @@ static void keep_path(struct stores *s, const char *name, char out[600])
 	strcpy(out, in_dir(s, name));
 }
 
-static void file_cleanup(FILE **f)
-{
-	if (*f)
-		fclose(*f);
-}
-
 /* The verifier's key is public and names the tree. */
 static enum err read_vkey(const char *path, char origin[ORIGIN_BYTES_MAX + 1], uint8_t pub[32])
 {
-	CLEANUP(file_cleanup) FILE *f = fopen(path, "re");
 	struct span name, rest;
 	char text[1024];
 	size_t n;
 
-	if (!f)
-		return access(path, F_OK) == 0 ? ERR_DENIED : ERR_NOT_FOUND;
-	n = fread(text, 1, sizeof(text), f);
-	if (ferror(f) || n == sizeof(text))
-		return ferror(f) ? ERR_IO : ERR_TOO_LARGE;
+	TRY(whole_read(path, text, sizeof(text), &n));
 	TRY(vkey_read(span_cut(span(text, n), '\n', &rest), &name, pub));
 	return span_text(name, origin, ORIGIN_BYTES_MAX + 1) ? OK : ERR_TOO_LARGE;
 }

@@ -1,12 +1,11 @@
 #include "cosigners.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
+#include "whole.h"
 
 #define INBOX 64
 #define OUTBOX 16
@@ -65,23 +64,6 @@ struct cosigners {
 
 /* ---- the list ---- */
 
-static enum err read_text(const char *path, char *text, size_t cap, size_t *n)
-{
-	FILE *f = fopen(path, "re");
-	enum err e = OK;
-
-	*n = 0;
-	if (!f)
-		return errno == ENOENT ? OK : ERR_DENIED;
-	*n = fread(text, 1, cap, f);
-	if (ferror(f))
-		e = ERR_IO;
-	else if (*n == cap)
-		e = ERR_TOO_LARGE;
-	fclose(f);
-	return e;
-}
-
 static const struct heard *heard_of(const struct heard *in, unsigned n, const uint8_t pub[SIGN_KEY_BYTES])
 {
 	for (unsigned i = 0; i < n; i++)
@@ -119,8 +101,10 @@ static void read_list(struct cosigners *c)
 	CLEANUP(free_cleanup) char *text = malloc(LIST_BYTES_MAX);
 	unsigned line = 0;
 	size_t n = 0;
-	enum err e = fresh && text ? read_text(c->path, text, LIST_BYTES_MAX, &n) : ERR_FULL;
+	enum err e = fresh && text ? whole_read(c->path, text, LIST_BYTES_MAX, &n) : ERR_FULL;
 
+	if (e == ERR_NOT_FOUND)         /* an empty list, like an empty file */
+		e = OK;
 	if (e == OK)
 		e = witnesses_read(span(text, n), fresh, &line);
 	if (e == OK) {

@@ -89,19 +89,6 @@ static bool is_there(struct path path)
 	return access(path.text, F_OK) == 0;
 }
 
-static enum err read_small(const char *path, char *out, size_t cap)
-{
-	CLEANUP(fd_cleanup) int fd = -1;
-	ssize_t n;
-
-	TRY(disk_open_read(path, &fd));
-	n = read(fd, out, cap - 1);
-	if (n < 0)
-		return ERR_IO;
-	out[n] = '\0';
-	return (size_t)n == cap - 1 ? ERR_TOO_LARGE : OK;
-}
-
 static enum err check_line(struct renewal *r)
 {
 	struct path at = in_dir(r, LINE), aside;
@@ -122,12 +109,12 @@ static enum err check_line(struct renewal *r)
 static enum err read_keys(struct renewal *r)
 {
 	char vkey[1024];
-	struct span origin;
+	struct span origin, rest;
 	uint8_t want[SIGN_KEY_BYTES];
+	size_t n;
 
-	TRY(read_small(is_at(r, VKEY).text, vkey, sizeof(vkey)));
-	vkey[strcspn(vkey, "\r\n")] = '\0';
-	TRY(vkey_read(span_str(vkey), &origin, want));
+	TRY(whole_read(is_at(r, VKEY).text, vkey, sizeof(vkey), &n));
+	TRY(vkey_read(span_trim(span_cut(span(vkey, n), '\n', &rest)), &origin, want));
 	if (!span_text(origin, r->s->old, sizeof(r->s->old)))
 		return ERR_TOO_LARGE;
 	TRY(successor_origin(origin, r->s->new, sizeof(r->s->new), &r->s->number));

@@ -52,6 +52,23 @@ static enum err write_beside(const char *beside, struct span text, const struct 
 	return flush && fsync(fd) != 0 ? err_of_errno() : OK;
 }
 
+enum err whole_read(const char *path, void *out, size_t cap, size_t *n)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t got = 1;
+
+	*n = 0;
+	if (fd < 0)
+		return err_of_errno();
+	while (*n < cap && got != 0) {
+		got = read(fd, (uint8_t *)out + *n, cap - *n);
+		if (got < 0 && errno != EINTR)
+			return err_of_errno();
+		*n += got > 0 ? (size_t)got : 0;
+	}
+	return *n == cap ? ERR_TOO_LARGE : OK;
+}
+
 /* Names are kept in the folder. */
 enum err whole_flush(const char *path)
 {

@@ -179,6 +179,26 @@ static void no_reader_ever_finds_a_part(void **state)
 	assert_true(readings > 0);
 }
 
+static void all_of_it_is_read_or_why_not_is_said(void **state)
+{
+	const char *path = scratch_path(&scratch, "a");
+	char text[8];
+	size_t n;
+
+	(void)state;
+	assert_int_equal(whole_read(path, text, sizeof(text), &n), ERR_NOT_FOUND);
+	assert_int_equal(whole_write(path, SPAN_LIT(""), 0600), OK);
+	assert_int_equal(whole_read(path, text, sizeof(text), &n), OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(whole_write(path, SPAN_LIT("seven b"), 0600), OK);
+	assert_int_equal(whole_read(path, text, sizeof(text), &n), OK);
+	assert_int_equal(n, 7);
+	assert_memory_equal(text, "seven b", 7);
+	assert_int_equal(whole_write(path, SPAN_LIT("eight by"), 0600), OK);
+	assert_int_equal(whole_read(path, text, sizeof(text), &n), ERR_TOO_LARGE);
+	assert_int_equal(whole_read(scratch.dir, text, sizeof(text), &n), ERR_IO);
+}
+
 #define WITH(test) cmocka_unit_test_setup_teardown(test, make, drop)
 
 int main(void)
@@ -187,6 +207,7 @@ int main(void)
 		WITH(it_is_there_with_its_mode_whatever_the_umask), WITH(a_link_in_its_way_is_not_followed),
 		WITH(what_is_kept_is_whole_too), WITH(what_is_replaced_stays_whose_it_is),
 		WITH(what_fails_is_named_and_leaves_the_old), WITH(no_reader_ever_finds_a_part),
+		WITH(all_of_it_is_read_or_why_not_is_said),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
