@@ -4,6 +4,7 @@
 
 #include "cmd.h"
 #include "login.h"
+#include "officer.h"
 #include "orderfile.h"
 #include "report.h"
 #include "whole.h"
@@ -355,25 +356,6 @@ static int order_write(int argc, char **argv)
 
 /* ---- show -------------------------------------------------------------------------------------------------------- */
 
-static int read_officers(const char *path, char **text, struct officers *out)
-{
-	unsigned line = 0;
-	size_t n;
-	enum err e;
-
-	*out = (struct officers){ 0 };
-	if (!path)
-		return CMD_DONE;
-	e = install_read(path, OFFICERS_BYTES_MAX, text, &n);
-	if (e == OK)
-		e = officers_read(span(*text, n), out, &line);
-	if (e == OK)
-		return CMD_DONE;
-	if (line)
-		return report_fail(e, "use line %u of %s", line, path);
-	return report_fail(e, "read %s", path);
-}
-
 static const char *signature_word(const struct orderfile *f, size_t i, const struct officers *list)
 {
 	static const char *const words[] = {
@@ -464,7 +446,7 @@ static int order_show(int argc, char **argv)
 	e = orderfile_load(file.text[0], &f);
 	if (e != OK)
 		return no_file(e, file.text[0]);
-	code = read_officers(officers, &text, &list);
+	code = officers_open(officers, &text, &list);
 	return code == CMD_DONE ? show_file(&f, &list) : code;
 }
 
@@ -487,38 +469,34 @@ static bool may_stand(const struct orderfile *f, const struct officers *list, co
 	return true;
 }
 
-static int sign_with(struct orderfile *f, const char *path, const char *key, const struct officers *list)
+static int sign_by(struct orderfile *f, const char *path, const struct officer *by, const struct officers *list)
 {
-	CLEANUP(free_cleanup) char *text = NULL;
-	uint8_t secret[SIGN_KEY_BYTES];
-	struct span name, rest;
-	size_t n = 0;
-	enum err e = install_read(key, KEY_BYTES_MAX, &text, &n);
+	enum err e = orderfile_sign(f, by->name, by->secret);
 
-	if (e == OK)
-		e = skey_read(span_cut(span(text, n), '\n', &rest), &name, secret);
-	if (e != OK) {
-		(void)report_fail(e, "use the key %s", key);
-		report_hint("pullcord order key makes one");
+	if (e == OK && !may_stand(f, list, path))
 		return CMD_NO;
-	}
-	e = orderfile_sign(f, name, secret);
-	crypt_wipe(secret, sizeof(secret));
-	if (e == OK && !may_stand(f, list, path)) {
-		crypt_wipe(text, n);
-		return CMD_NO;
-	}
 	if (e == OK)
 		e = whole_write(path, span(f->bytes, f->n), 0644);
 	if (e == OK) {
-		report_line(TONE_GOOD, "signed by %.*s, %zu of %u", SPAN_FMT(name), f->signatures, warrant_officers(f->w.kind));
-	} else {
-		(void)report_fail(e, "sign %s", path);
-		if (e == ERR_EXISTS)
-			report_hint("%.*s has signed it already: another officer must", SPAN_FMT(name));
+		report_line(TONE_GOOD, "signed by %.*s, %zu of %u", SPAN_FMT(by->name), f->signatures, warrant_officers(f->w.kind));
+		return CMD_DONE;
 	}
-	crypt_wipe(text, n);
-	return e == OK ? CMD_DONE : CMD_NO;
+	(void)report_fail(e, "sign %s", path);
+	if (e == ERR_EXISTS)
+		report_hint("%.*s has signed it already: another officer must", SPAN_FMT(by->name));
+	return CMD_NO;
+}
+
+static int sign_with(struct orderfile *f, const char *path, const char *key, const struct officers *list)
+{
+	struct officer by;
+	int code = officer_open(key, &by);
+
+	if (code != CMD_DONE)
+		return code;
+	code = sign_by(f, path, &by, list);
+	officer_clear(&by);
+	return code;
 }
 
 static int order_sign(int argc, char **argv)
@@ -547,7 +525,7 @@ static int order_sign(int argc, char **argv)
 	e = orderfile_load(file.text[0], &f);
 	if (e != OK)
 		return no_file(e, file.text[0]);
-	code = read_officers(officers, &text, &list);
+	code = officers_open(officers, &text, &list);
 	if (code != CMD_DONE)
 		return code;
 	show_order(&f);

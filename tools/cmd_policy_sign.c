@@ -6,11 +6,11 @@
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "edition.h"
+#include "officer.h"
 #include "opt.h"
 #include "report.h"
 #include "whole.h"
 
-#define KEY_BYTES_MAX 512
 #define SIGNED_MODE 0644
 
 /* What the policy is to be signed as, and what lies beside it. */
@@ -128,29 +128,21 @@ static enum err add_signature(struct signing *s, struct span name, const uint8_t
 
 static int sign_with(struct signing *s)
 {
-	CLEANUP(free_cleanup) char *text = NULL;
-	uint8_t secret[SIGN_KEY_BYTES];
-	struct span name, rest;
-	size_t n = 0;
-	enum err e = install_read(s->key, KEY_BYTES_MAX, &text, &n);
+	struct officer by;
+	int code = officer_open(s->key, &by);
+	enum err e;
 
+	if (code != CMD_DONE)
+		return code;
+	e = add_signature(s, by.name, by.secret);
 	if (e == OK)
-		e = skey_read(span_cut(span(text, n), '\n', &rest), &name, secret);
-	if (e != OK) {
-		(void)report_fail(e, "use the key %s", s->key);
-		report_hint("pullcord order key makes one");
-		return CMD_NO;
-	}
-	e = add_signature(s, name, secret);
-	crypt_wipe(secret, sizeof(secret));
-	if (e == OK)
-		report_line(TONE_GOOD, "signed by %.*s as version %llu of %.*s: %s", SPAN_FMT(name), (unsigned long long)s->wanted.version,
-			    SPAN_FMT(s->wanted.tenant), s->path);
+		report_line(TONE_GOOD, "signed by %.*s as version %llu of %.*s: %s", SPAN_FMT(by.name),
+			    (unsigned long long)s->wanted.version, SPAN_FMT(s->wanted.tenant), s->path);
 	else
 		(void)report_fail(e, "sign %s", s->file);
 	if (e == ERR_EXISTS)
-		report_hint("%.*s has signed it already: another officer must", SPAN_FMT(name));
-	crypt_wipe(text, n);
+		report_hint("%.*s has signed it already: another officer must", SPAN_FMT(by.name));
+	officer_clear(&by);
 	return e == OK ? CMD_DONE : CMD_NO;
 }
 
@@ -222,16 +214,13 @@ int policy_say_signed(const struct policy *p, const char *path, const char *offi
 	struct officers list;
 	struct ratified found;
 	enum ratify_verdict v;
-	unsigned line = 0;
 	bool is_newest;
 	struct install in;
-	size_t n, noted;
-	enum err e = install_read(officers, OFFICERS_BYTES_MAX, &text, &n);
+	size_t noted;
+	enum err e;
 
-	if (e == OK)
-		e = officers_read(span(text, n), &list, &line);
-	if (e != OK)
-		return line ? report_fail(e, "use line %u of %s", line, officers) : report_fail(e, "read %s", officers);
+	if (officers_open(officers, &text, &list) != CMD_DONE)
+		return CMD_NO;
 	if (dir && (install_open(dir, &in) != OK || install_directory(&in, true, &d) != OK))
 		return CMD_NO;
 	snprintf(beside, sizeof(beside), "%s" RATIFY_SUFFIX, path);
