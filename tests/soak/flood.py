@@ -23,14 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
 import mqtt                                             # noqa: E402
 from house import House, Trouble, patience, tail, wait_for        # noqa: E402
 from stage import Stage, forged                         # noqa: E402
+from verdicts import say, tell                          # noqa: E402
 
 FLOODERS, TOPICS, BURST = 10, 64, 500
 CALLS_PER_S, IDLE_S, AGAIN_S = 20, 10, 1
 GROWTH_MAX = 10_000_000
-
-
-def say(text):
-    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 def packet(topic):
@@ -158,6 +155,10 @@ class Flood:
         before, self.sent = getattr(self, "sent", None), self.refused()
         return before == self.sent
 
+    def whole(self):
+        self.run()
+        yield from self.verdicts()
+
     def verdicts(self):
         status = self.house.broker.end(seconds=120)
         yield "the broker ended in good order", [] if status == 0 else [f"with {status}"]
@@ -185,23 +186,8 @@ def main():
     args.add_argument("--rate", type=int, default=20000, help="messages a second of each device")
     args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
     args = args.parse_args()
-    flood, number, failed = Flood(args), 0, 0
-    try:
-        flood.run()
-        for name, wrong in flood.verdicts():
-            number += 1
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-            for w in wrong:
-                print(f"# {w}")
-    except Trouble as trouble:
-        number, failed = number + 1, failed + 1
-        print(f"not ok {number} - it can go on\n# " + str(trouble).replace("\n", "\n# "))
-    finally:
-        for text in flood.house.close(args.keep or failed):
-            print("# " + text.replace("\n", "\n# "))
-    print(f"1..{number}")
-    return 1 if failed else 0
+    flood = Flood(args)
+    return tell(flood.whole, flood.house.close, args.keep)
 
 
 if __name__ == "__main__":

@@ -18,16 +18,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
 from house import Gateway, House, Trouble, patience, tail, wait_for       # noqa: E402
 from proxy import Proxy                                                     # noqa: E402
+from verdicts import say, tell                                              # noqa: E402
 
 WINDOW, SOURCES = 200, 16
 FULL = 20000            # of all tables the largest, what an outbox of 16 MiB remembers, has 16,384 places
 SLACK_KIB, PAHO_BYTES = 1024, 400
 ENTRY_BYTES = 700       # of the record, for a message
 NOTICED_S = 0.25        # a cut: what is said later is a reason to dial at once
-
-
-def say(text):
-    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 class Source:
@@ -132,6 +129,7 @@ class Growth:
         yield f"nor have its files or threads become more by {what}", more
 
     def run(self):
+        self.open()
         self.source.run(FULL)
         before, after = self.halves(self.args.messages, "messages", self.source.run)
         yield from self.verdicts(before, after, SLACK_KIB, f"{self.args.messages} messages")
@@ -153,26 +151,7 @@ def main():
     args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
     args = args.parse_args()
     growth = Growth(args)
-    number, failed = 0, 0
-    try:
-        growth.open()
-        for name, wrong in growth.run():
-            number += 1
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-            for w in wrong:
-                print(f"# {w}", flush=True)
-    except Trouble as trouble:
-        number, failed = number + 1, failed + 1
-        print(f"not ok {number} - it can go on\n# " + str(trouble).replace("\n", "\n# "))
-    finally:
-        wrong = growth.close(args.keep or failed)
-    number += 1
-    print(f"{'not ok' if wrong and not failed and not args.keep else 'ok'} {number} - all ended in good order")
-    for text in wrong:
-        print("# " + text.replace("\n", "\n# "))
-    print(f"1..{number}")
-    return 1 if failed or (wrong and not args.keep) else 0
+    return tell(growth.run, growth.close, args.keep)
 
 
 if __name__ == "__main__":

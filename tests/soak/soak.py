@@ -24,15 +24,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
 from house import Gateway, House, Trouble, patience, tail, wait_for       # noqa: E402
 from proxy import Proxy                                         # noqa: E402
+from verdicts import say, tell                                  # noqa: E402
 from ward import Screen, Ward                                   # noqa: E402
 
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 YEAR_S = 366 * 86400
 KILL_S = 3              # what a kill takes, until what follows is seen
-
-
-def say(text):
-    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
 class SmallDisk:
@@ -270,6 +267,13 @@ class Soak:
             pass
         self.ward.running = self.screen.running = False
 
+    def whole(self):
+        self.open()
+        self.kill_in_turn() if self.args.kills else self.run()
+        self.settle()
+        say(self.summary() + f"; alarms of its own: {len(self.screen.own)}")
+        yield from self.verdicts()
+
     def verdicts(self):
         lost = [id for id in self.ward.promised if id not in self.screen.seen]
         yield "everything called durable was seen", lost
@@ -317,29 +321,7 @@ def main():
     args = args.parse_args()
     say(f"replay with --seed {args.seed}")
     soak = Soak(args)
-    number, failed = 0, 0
-    try:
-        soak.open()
-        soak.kill_in_turn() if args.kills else soak.run()
-        soak.settle()
-        say(soak.summary() + f"; alarms of its own: {len(soak.screen.own)}")
-        for name, wrong in soak.verdicts():
-            number += 1
-            failed += bool(wrong)
-            print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
-            for w in wrong[:10]:
-                print(f"# {w}")
-    except Trouble as trouble:
-        number, failed = number + 1, failed + 1
-        print(f"not ok {number} - it can go on\n# " + str(trouble).replace("\n", "\n# "))
-    finally:
-        wrong = soak.close(args.keep or failed)
-    number += 1
-    print(f"{'not ok' if wrong and not failed and not args.keep else 'ok'} {number} - all ended in good order")
-    for text in wrong:
-        print("# " + text.replace("\n", "\n# "))
-    print(f"1..{number}")
-    return 1 if failed or (wrong and not args.keep) else 0
+    return tell(soak.whole, soak.close, args.keep)
 
 
 if __name__ == "__main__":

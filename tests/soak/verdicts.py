@@ -1,0 +1,39 @@
+"""What a long run comes to, in TAP: its verdicts, and whether all ended in good order."""
+import time
+
+from house import Trouble
+
+SHOWN = 10
+
+
+def say(text):
+    print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def judge(number, name, wrong):
+    print(f"{'not ok' if wrong else 'ok'} {number} - {name}")
+    for text in wrong[:SHOWN]:
+        print("# " + str(text).replace("\n", "\n# "), flush=True)
+
+
+def tell(run, close, keep=False):
+    """`run` yields (what is to be so, what speaks against it); `close(show)` ends all and answers what went wrong then, or, asked
+    to show, the logs. The exit status."""
+    number, failed = 0, 0
+    try:
+        for name, wrong in run():
+            number += 1
+            failed += bool(wrong)
+            judge(number, name, wrong)
+    except Trouble as trouble:
+        number, failed = number + 1, failed + 1
+        judge(number, "it can go on", [trouble])
+    finally:
+        wrong = close(keep or failed)
+    bad = wrong and not failed and not keep
+    number += 1
+    print(f"{'not ok' if bad else 'ok'} {number} - all ended in good order")
+    for text in wrong:
+        print("# " + text.replace("\n", "\n# "))
+    print(f"1..{number}")
+    return 1 if failed or bad else 0
