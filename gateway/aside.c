@@ -40,7 +40,8 @@ static void print_json(FILE *to, const struct outbox_message *m)
 {
 	static char room[LOCAL_LINE_MAX];
 	const struct local_kept k = {
-		m->id, id_order_ms(m->order ? m->order : id_order(&m->id)), m->reason, aside_reason(m->reason), m->topic, m->input, m->source, m->source_id,
+		m->id, id_order_ms(m->order ? m->order : id_order(&m->id)), m->reason, aside_reason(m->reason), m->topic, m->input,
+		m->source, m->source_id,
 	};
 	struct put line = put((uint8_t *)room, sizeof(room));
 

@@ -345,8 +345,8 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 			 times(n), s);
 		break;
 	case ANOMALY_BREAK_GLASS:
-		snprintf(t, ANOMALY_TEXT, "user %s took emergency access (%llu time%s): what, until when and why is on record", f->subject, n,
-			 times(n));
+		snprintf(t, ANOMALY_TEXT, "user %s took emergency access (%llu time%s): what, until when and why is on record", f->subject,
+			 n, times(n));
 		break;
 	case ANOMALY_POLICY:
 		snprintf(t, ANOMALY_TEXT, "a policy that two officers have not signed was refused: %s%s (%llu time%s)",
@@ -519,5 +519,6 @@ static bool next_of_missed(struct anomaly *a, int64_t now_us, struct anomaly_fin
 bool anomaly_next(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
 {
 	/* Rows come as fast as attackers make them: they are not to hold up the few that do not. */
-	return next_of_states(a, now_us, out) || next_of_missed(a, now_us, out) || next_of_others(a, now_us, out) || next_of_rows(a, now_us, out);
+	return next_of_states(a, now_us, out) || next_of_missed(a, now_us, out) || next_of_others(a, now_us, out) ||
+	       next_of_rows(a, now_us, out);
 }

@@ -74,7 +74,8 @@ enum err control_reload(struct control *c) MUST_USE;
 /* The policy on trial may be another: the same about it, `shadow`. */
 enum err control_shadow(struct control *c) MUST_USE;
 
-/* The changes up to this line of the directory's journal are on record: marked there and beside it (seen.h). ERR_BUSY: another waits; ERR_FULL. */
+/* The changes up to this line of the directory's journal are on record: marked there and beside it (seen.h). ERR_BUSY: another
+ * waits; ERR_FULL. */
 enum err control_recorded(struct control *c, uint64_t line) MUST_USE;
 
 /* The files are looked at: the same about it, `freshness`. Copies. ERR_BUSY: it waits already; ERR_FULL. */

@@ -402,8 +402,8 @@ static const enum history_answer answers[] = {
 };
 
 /* Alerts are kept until they are seen to; answers and ends close them. */
-static __attribute__((noinline)) void follow_alert(struct guard *g, const struct session *s, const struct topic *t, const struct publish *p,
-			 const struct envelope *e)
+static __attribute__((noinline)) void follow_alert(struct guard *g, const struct session *s, const struct topic *t,
+						   const struct publish *p, const struct envelope *e)
 {
 	const Pullcord__V1__Alert *a = e->body.alert;
 	const Pullcord__V1__AlertUpdate *u = e->body.update;

@@ -158,8 +158,8 @@ static enum err settle_policy(struct opening *o)
 	if (directory_edition(g->directory, 0, &newest) != OK || edition_policy(&newest, &before, &where) != OK) {
 		n = strlen(o->refused);
 		if (newest.number)
-			snprintf(o->refused + n, sizeof(o->refused) - n, "; of version %llu, which was in force, no text was kept that could "
-				 "be in its place", (unsigned long long)newest.number);
+			snprintf(o->refused + n, sizeof(o->refused) - n, "; of version %llu, which was in force, no text was kept that "
+				 "could be in its place", (unsigned long long)newest.number);
 		o->unsettled = true;
 		return ERR_DENIED;
 	}

@@ -18,7 +18,7 @@ struct history {
 	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
 	uint32_t of_sender[BUCKETS];    /* how many are kept, by hash: who shares a bucket shares a share */
 	struct rank { struct kept *first, *last; } rank[RANKS];
-	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: a late duplicate does not open them again */
+	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: no late duplicate opens them */
 	uint64_t hash_key;              /* ids and keys are chosen by senders */
 	size_t kept;
 	uint64_t number, evicted;

@@ -4,7 +4,7 @@
  *
  *     denials     the first one each, then an entry in 10 seconds; what is allowed goes straight through; denials on
  *                 life-critical topics do not, or that is where the flood would be
- *     arrivals    who comes and goes: the first ten each, then an entry a minute
+ *     arrivals    who comes and goes, and what devices say of orders: the first ten each, then an entry a minute
  *
  * One kind is one actor (or, where nobody proved who they are, one client id at one address), event, reason and topic up to its
  * last level; the certificate that was shown is told when all showed the same. Of one actor only so many kinds are told apart at

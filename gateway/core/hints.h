@@ -18,7 +18,7 @@ size_t hints_bytes(uint32_t most);
 void hints_init(struct hints *h, uint32_t most, void *room);
 
 static inline bool hints_full(const struct hints *h) { return h->n >= h->mask; }   /* then nothing may be added */
-/* `print`: any bits of a good hash. */
+/* `print`: any bits of a good hash. Never when it is full. */
 void hints_add(struct hints *h, uint32_t print, uint32_t number);
 void hints_del(struct hints *h, uint32_t print, uint32_t number);       /* does nothing when it is not there */
 /* Without those whose number lies `age` or more before `now`. */

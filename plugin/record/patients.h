@@ -1,4 +1,4 @@
-/* patients: what stands for a patient in the record. */
+/* patients: what stands for a patient in the record, and for a name that is nobody's. Pure. */
 #ifndef PULLCORD_PATIENTS_H
 #define PULLCORD_PATIENTS_H
 
@@ -12,7 +12,9 @@
 struct patients {
 	uint8_t key[SHA256_BYTES];
 };
+/* `root`: the installation's. Wipe it with crypt_wipe(). */
 void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
+/* Of the first PATIENT_ID_MAX bytes. */
 void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
 
 /* The same as a word among our own, which no id can be: "~" and 32 hexadecimal digits. */

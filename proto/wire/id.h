@@ -1,9 +1,10 @@
 /* id: message ids of 16 bytes that carry their sender.
  *
- *     order, 8 bytes BE: ms since 1970, 48 bit | sequence, 16 bit     | tag of the sender, 8 bytes
- *     name, 8 bytes: a hash of what the message repeats when it comes again     | tag
+ *     order, 8 bytes BE: ms since 1970, 48 bit, and sequence, 16 bit            | tag of the sender, 8 bytes
+ *     name, 8 bytes: a hash of what the message repeats when it comes again     | the same
  *
- * The first rise, and so does the order that goes beside the second in their envelope. The tag is SHA-256("pullcord id v1" 0 tenant "/" party "/" sender)[:8]. Pure: the caller brings time and randomness. */
+ * The first rise, and so does the order that goes beside the second in their envelope. The tag is
+ * SHA-256("pullcord id v1" 0 tenant "/" party "/" sender)[:8]. Pure: the caller brings time and randomness. */
 #ifndef PULLCORD_ID_H
 #define PULLCORD_ID_H
 
