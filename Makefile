@@ -103,7 +103,7 @@ fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
 fuzz_replays := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer fill)
 bench_objects := $(addprefix $(B)/tests/bench/,yes_plugin.so counted.so)
-record_bench := $(B)/tests/bench/record_bench $(B)/tests/bench/owners_bench
+own_benches := $(addprefix $(B)/tests/bench/,record_bench owners_bench outbox_bench)
 parts := $(B)/libtools.a $(B)/libgateway.a $(B)/libplugin.a $(B)/libproto.a
 part_libs := $(tools_libs) $(gateway_libs)
 
@@ -128,7 +128,7 @@ $(bench_programs): $(B)/%: $(B)/%.o $(B)/libbench.a $(B)/libplugin.a $(B)/libpro
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
 
-$(record_bench): $(B)/%: $(B)/%.o $(parts)
+$(own_benches): $(B)/%: $(B)/%.o $(parts)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
 
@@ -180,7 +180,7 @@ fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
 	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link build/fuzz/fuzzer/$(T)
 	$(Q)build/fuzz/fuzzer/$(T) -max_total_time=$(S) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(T)- build/fuzz/found/$(T) tests/fuzz/corpus/$(T)
 
-bench: deps-present all $(bench_programs) $(bench_objects) $(record_bench) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy, owners, gateway, searching or record_cost only
+bench: deps-present all $(bench_programs) $(bench_objects) $(own_benches) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy, owners, gateway, outbox, searching or record_cost only
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
 # ONLY=flood: audit flooding; ONLY=record: the record's writer alone is killed, KILLS times; anything else: faults of the soak.

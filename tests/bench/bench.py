@@ -31,6 +31,7 @@ GATEWAY_WINDOW, PAHO_WINDOW = 64, 20
 # Press to app.
 PACE_ROUNDS, PACE_MESSAGES, PACE_PER_S = 4, 250, 50
 RECORD_ROUNDS = 3
+OUTBOX_ROUNDS = 3
 OWNERS, OWNERS_ROUNDS = 100000, 5
 
 GATEWAY_CONF = """
@@ -213,6 +214,11 @@ def gateway(rig):
     yield from memory(ward)
 
 
+def outbox_alone(rig):
+    say("\nWhat the outbox takes by itself")
+    yield from measured(rig.build / "tests/bench/outbox_bench", rig.folder, OUTBOX_ROUNDS)
+
+
 # ---- the record ------------------------------------------------------------------------------------------------------
 
 def searching(rig):
@@ -250,7 +256,7 @@ def owners(rig):
 
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
-PARTS = (broker_cost, policy, owners, gateway, *outbox_parts(sys.modules[__name__]), searching, record_cost)
+PARTS = (broker_cost, policy, owners, gateway, outbox_alone, *outbox_parts(sys.modules[__name__]), searching, record_cost)
 
 
 def first_line(*argv):
@@ -288,7 +294,9 @@ def explain():
     say("""
   broker      CPU by the scheduler's count: cpu_per_delivery all threads, thread_cpu_… the one that serves clients. Same
               message stream, TLS and limits for all; in acl_file the rule that grants is each user's first.
-  rate        until the last alert is durable (Paho: acknowledged) and the last has reached the app.
+  rate        until the last alert is durable (Paho: acknowledged) and the last has reached the app. outbox.rate: of priority
+              high, which the gateway lets go on a StoredReceipt; the app on the broker's core, gateway and Paho on the other.
+              cpu_us.gateway is the Paho client's where there is no gateway. alone: the outbox's own, without a broker.
   press       from the line on the gateway's socket to the app's callback, at 50 a second, medium priority and high.
   throttle    of the gateway at its most generous; every press is a bed's first, from 16 stations and of 4 kinds:
               nothing is folded or held back.

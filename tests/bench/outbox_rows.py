@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-from rig import Process, Unmeasured, free_ports, wait_for_port
+from rig import BROKER_CORE, Process, Unmeasured, cpu_ns, free_ports, wait_for_port
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "soak"))
 from proxy import Proxy     # noqa: E402
@@ -19,6 +19,7 @@ GATEWAY_WINDOW, PAHO_WINDOW = 256, 20
 BRIDGE_MESSAGES, DRAIN_MESSAGES, FLASH_MESSAGES, FULL_MESSAGES = 1000, 100000, 500, 14500
 PLAIN, FILES, BRIDGE = ("a Paho client without persistence", "a Paho client with file persistence (never synced)",
                         "a Mosquitto bridge that saves every change")
+FLOOR = "a Paho client without persistence, and a broker without a plugin"
 AGAIN = "a Paho client that connects again by itself"
 
 GATEWAY_CONF = """
@@ -58,7 +59,20 @@ class Scene:
         self.devices = 0
         rig.add_user("bea", "med4")
         self.broker = rig.our_broker()
-        self.app = rig.program("app-outbox", "app", rig.dir / "ca.crt", self.broker.app_port, "bea", rig.TENANT, "med4")
+        self.app = self.reader(self.broker, "outbox")
+        self.bare_broker = self.bare_app = None
+
+    def reader(self, broker, name):
+        """Beside the broker, not beside the device."""
+        return self.rig.program(f"app-{name}", "app", self.rig.dir / "ca.crt", broker.app_port, "bea", self.rig.TENANT, "med4",
+                                core=BROKER_CORE)
+
+    def bare(self):
+        """A broker without a plugin, and its app."""
+        if not self.bare_broker:
+            self.bare_broker = self.rig.peer_broker("bare")
+            self.bare_app = self.reader(self.bare_broker, "bare")
+        return self.bare_broker, self.bare_app
 
     def device(self, kind):
         self.devices += 1
@@ -110,32 +124,57 @@ class Scene:
         time.sleep(1)
         return self.paho(port=port, name=name, certificate=(ca, cert, key), **env)
 
-    def run(self, sender, command, count, seconds=60):
+    def run(self, sender, command, count, seconds=60, app=None):
         """Seconds until the last was durable and at the app, and how long each took to get there."""
-        self.app.ask(f"expect {count}")
+        app = app or self.app
+        app.ask(f"expect {count}")
         sender.tell(command)
         start, end = (int(w) for w in sender.answer(seconds)[1:])
-        got, p50, p99, _, last = (int(w) for w in self.app.ask(f"result {seconds}")[1:])
+        got, p50, p99, _, last = (int(w) for w in app.ask(f"result {seconds}")[1:])
         if got < count:
             raise Unmeasured(f"{sender.name}: {got} of {count} alerts came to the app")
         return SimpleNamespace(seconds=(max(end, last) - start) / 1e9, p50=p50 / 1e6, p99=p99 / 1e6)
 
 
-def rate(scene, name, big):
+def rate_senders(scene, big):
+    """Who sends, how many at a time, to whose app, and which processes that takes, where it is compared."""
     env = {"BENCH_BIG": "1"} if big else {}
     count = 1500 if big else 3000
-    gateway = scene.gateway(**env)
-    senders = {"ours": (gateway.press, GATEWAY_WINDOW, count), FILES: (scene.paho(folder=True, **env), PAHO_WINDOW, count),
-               PLAIN: (scene.paho(**env), PAHO_WINDOW, count), BRIDGE: (scene.bridge(**env), PAHO_WINDOW, BRIDGE_MESSAGES)}
+    gateway, plain = scene.gateway(**env), scene.paho(**env)
+    bare_broker, bare_app = scene.bare()
+    bare = scene.paho(port=bare_broker.device_port, **env)
+
+    def sender(program, window=PAHO_WINDOW, n=count, reader=scene.app, **work):
+        return SimpleNamespace(program=program, window=window, count=n, app=reader, work=work)
+    broker = {"broker": scene.broker.process, "app": scene.app}
+    return {"ours": sender(gateway.press, GATEWAY_WINDOW, gateway=gateway.daemon, **broker),
+            FILES: sender(scene.paho(folder=True, **env)), PLAIN: sender(plain, gateway=plain, **broker),
+            BRIDGE: sender(scene.bridge(**env), n=BRIDGE_MESSAGES),
+            FLOOR: sender(bare, reader=bare_app, gateway=bare, broker=bare_broker.process, app=bare_app)}
+
+
+def rate(scene, name, big):
+    senders = rate_senders(scene, big)
     rates = {who: [] for who in senders}
+    cost = {who: {what: [] for what in (*s.work, "all")} for who, s in senders.items() if s.work}
     for turn in range(ROUNDS + 1):
-        for who, (sender, window, n) in senders.items():
-            done = scene.run(sender, f"rate {n} {window} high", n)
-            if turn:    # the first warms up
-                rates[who].append(n / done.seconds)
+        for who, s in senders.items():
+            before = {what: cpu_ns(p.pid)[0] for what, p in s.work.items()}
+            done = scene.run(s.program, f"rate {s.count} {s.window} high", s.count, app=s.app)
+            if not turn:    # the first warms up
+                continue
+            rates[who].append(s.count / done.seconds)
+            if before:
+                time.sleep(0.2)     # what their threads still have to write down belongs to it
+                took = {what: (cpu_ns(s.work[what].pid)[0] - ns) / 1000 / s.count for what, ns in before.items()}
+                for what, us in dict(took, all=sum(took.values())).items():
+                    cost[who][what].append(us)
     scene.say(f"  {name}: " + ", ".join(f"{who} {scene.Series(r).median:.0f}" for who, r in rates.items()))
-    for who in (FILES, PLAIN, BRIDGE):
+    for who in (FILES, PLAIN, BRIDGE, FLOOR):
         yield scene.Row(name, "alerts/s", who, scene.Series(rates["ours"]), scene.Series(rates[who]))
+    for what, ours in cost["ours"].items():
+        for who in (PLAIN, FLOOR):
+            yield scene.Row(f"{name}_cpu_us.{what}", "µs of CPU an alert", who, scene.Series(ours), scene.Series(cost[who][what]))
 
 
 def press_to_app(scene, per_s):

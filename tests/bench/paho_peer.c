@@ -17,6 +17,7 @@
 #include "load.h"
 
 #define INFLIGHT_MAX 1024
+#define BUFFERED_MAX 100000     /* what waits is late; at a pace the machine cannot keep up with it is not an error */
 #define PATIENCE_S 60
 
 static struct {
@@ -107,6 +108,7 @@ static void connect_to(char **argv)
 	char url[64];
 
 	create.sendWhileDisconnected = again;
+	create.maxBufferedMessages = BUFFERED_MAX;
 	snprintf(url, sizeof(url), "ssl://localhost:%s", argv[2]);
 	if (MQTTAsync_createWithOptions(&client, url, argv[7],
 					argv[8] ? MQTTCLIENT_PERSISTENCE_DEFAULT : MQTTCLIENT_PERSISTENCE_NONE, argv[8],

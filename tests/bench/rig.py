@@ -231,10 +231,10 @@ class Rig:
         self.running.append(p)
         return p
 
-    def program(self, name, *argv, **env):
+    def program(self, name, *argv, core=OTHERS_CORE, **env):
         """One of ours; it has said "ready" when this returns."""
-        p = self.start(Program, name, self.build / "tests/bench" / argv[0], *argv[1:], BENCH_PASSWORD=self.password,
-                       **env)
+        p = self.start(Program, name, self.build / "tests/bench" / argv[0], *argv[1:], core=core,
+                       BENCH_PASSWORD=self.password, **env)
         p.greeting = p.answer()
         return p
 
