@@ -47,29 +47,67 @@ static void reply_held(struct reply *r, const struct account *a)
 	reply_end(r);
 }
 
-static void reply_lock(void *ctx, const struct lock *x)
-{
-	const struct work *w = ctx;
-	char time[COMMAND_TIME];
+/* The lock-outs in force, read once for all who are looked at. */
+struct lockouts {
+	struct lock *lock;
+	size_t n, room;
+	int64_t now_us;
+	bool full;
+};
 
-	if (!lock_holds(x, w->account, w->a->now_us))
-		return;
-	reply_object(w->r, NULL);
-	if (x->kind == LOCK_PERSON)
-		reply_text(w->r, "address", span_str(x->address));
-	reply_text(w->r, "until", span_str(command_time(x->until_us, time)));
-	reply_end(w->r);
+static void lockouts_free(struct lockouts *l)
+{
+	free(l->lock);
 }
 
-static void reply_locks(struct work *w)
+static void collect_lock(void *ctx, const struct lock *x)
+{
+	struct lockouts *l = ctx;
+
+	if (x->until_us <= l->now_us || l->full)
+		return;
+	if (l->n == l->room) {
+		size_t room = l->room ? 2 * l->room : 64;
+		struct lock *more = reallocarray(l->lock, room, sizeof(*more));
+
+		l->full = !more;
+		if (!more)
+			return;
+		l->lock = more;
+		l->room = room;
+	}
+	l->lock[l->n++] = *x;
+}
+
+static void lockouts_read(struct work *w, struct lockouts *l)
 {
 	enum err e;
 
-	reply_array(w->r, "lockouts");
-	e = directory_locks(w->a->directory, reply_lock, w);
-	reply_end(w->r);
-	if (e != OK)
-		work_fail_err(w, e, "read the directory");
+	l->now_us = w->a->now_us;
+	e = directory_locks(w->a->directory, collect_lock, l);
+	if (e != OK || l->full)
+		work_fail_err(w, l->full ? ERR_FULL : e, "read who is locked out");
+}
+
+static void reply_lockouts(struct reply *r, const struct lockouts *l, const struct account *a)
+{
+	char time[COMMAND_TIME];
+
+	if (a->subject.party != USER)
+		return;
+	reply_array(r, "lockouts");
+	for (size_t i = 0; i < l->n; i++) {
+		const struct lock *x = &l->lock[i];
+
+		if (!lock_holds(x, a, l->now_us))
+			continue;
+		reply_object(r, NULL);
+		if (x->kind == LOCK_PERSON)
+			reply_text(r, "address", span_str(x->address));
+		reply_text(r, "until", span_str(command_time(x->until_us, time)));
+		reply_end(r);
+	}
+	reply_end(r);
 }
 
 static void reply_account(struct reply *r, const struct account *a)
@@ -96,6 +134,7 @@ static void reply_account(struct reply *r, const struct account *a)
 
 void deed_get(struct work *w, const struct order *o)
 {
+	CLEANUP(lockouts_free) struct lockouts locked = { 0 };
 	enum err e;
 
 	account_free(&w->account);
@@ -107,7 +146,8 @@ void deed_get(struct work *w, const struct order *o)
 	reply_object(w->r, party_noun(w->account->subject.party));
 	reply_account(w->r, w->account);
 	if (w->account->subject.party == USER)
-		reply_locks(w);
+		lockouts_read(w, &locked);
+	reply_lockouts(w->r, &locked, w->account);
 	reply_end(w->r);
 }
 
@@ -122,6 +162,7 @@ struct listing {
 	enum access access;
 	uint64_t most, n;
 	bool more;
+	struct lockouts locked;
 };
 
 static void name_one(const struct listing *l, const struct account *a)
@@ -131,6 +172,7 @@ static void name_one(const struct listing *l, const struct account *a)
 	if (l->o->verbose) {
 		reply_object(l->w->r, NULL);
 		reply_account(l->w->r, a);
+		reply_lockouts(l->w->r, &l->locked, a);
 		reply_end(l->w->r);
 		return;
 	}
@@ -179,11 +221,14 @@ static void list_ids(struct listing *l, const char *key)
 	enum err e;
 
 	l->most = most_of(l->o);
+	if (l->o->verbose && l->party == USER)
+		lockouts_read(l->w, &l->locked);
 	reply_array(l->w->r, key);
 	e = l->party ? directory_after(l->w->a->directory, l->party, l->o->text[FIELD_AFTER], list_one, l)
 		     : directory_each(l->w->a->directory, list_one, l);
 	reply_end(l->w->r);
 	reply_bool(l->w->r, "more", l->more);
+	lockouts_free(&l->locked);
 	if (e != OK)
 		work_fail_err(l->w, e, "read the directory");
 }

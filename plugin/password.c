@@ -31,7 +31,7 @@ static const char nobodys_phc[] = "$argon2id$v=19$m=19456,t=2,p=1$cHVsbGNvcmQgbm
 
 /* ---- hashing ----------------------------------------------------------------------------------------------------- */
 
-static bool length_ok(struct span password)
+bool password_length_ok(struct span password)
 {
 	return password.n >= PASSWORD_BYTES_MIN && password.n <= PASSWORD_BYTES_MAX;
 }
@@ -49,7 +49,7 @@ enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX])
 {
 	uint8_t salt[SALT_BYTES];
 
-	if (!length_ok(password))
+	if (!password_length_ok(password))
 		return ERR_RANGE;
 	crypt_random(salt, sizeof(salt));
 	return err_of(argon2id_hash_encoded(COST_PASSES, COST_KIB, COST_LANES, password.p, password.n, salt,
@@ -362,7 +362,7 @@ enum password_answer password_ask(struct password_desk *d, const struct password
 	struct answer *known;
 	struct ticket t;
 
-	if (!word_ok(who->user) || !length_ok(password))
+	if (!word_ok(who->user) || !password_length_ok(password))
 		return PASSWORD_AGAIN;
 	t = ticket_of(d, who->user, password, phc);
 	pthread_mutex_lock(&d->lock);

@@ -24,6 +24,7 @@
 #define PASSWORD_STRANGERS_MAX 48
 #define PASSWORD_SHARE_MAX 16
 
+bool password_length_ok(struct span password);
 /* "$argon2id$v=19$m=19456,t=2,p=1$..." (OWASP's minimum). ERR_RANGE: too short or too long. Slow. */
 enum err password_hash(struct span password, char phc[PASSWORD_PHC_MAX]) MUST_USE;
 /* OK or ERR_KEY; ERR_SYNTAX when phc is none or asks for more than 256 MiB or 10 passes. Slow. */

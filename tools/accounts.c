@@ -363,12 +363,13 @@ static const char *time_text(int64_t us, char out[TIME_TEXT])
 	return report_is_json() ? command_time(us, out) : report_date(us, out);
 }
 
-void accounts_print(const struct account *a)
+/* `locked_us`: until when they are locked out; 0: they are not. */
+static void print_account(const struct account *a, int64_t locked_us)
 {
 	const struct subject *s = &a->subject;
 	struct terms t = { .n = 0 };
-	char changed[TIME_TEXT];
-	struct cell cell[11] = {
+	char changed[TIME_TEXT], locked[TIME_TEXT];
+	struct cell cell[12] = {
 		CELL_SPAN("id", s->id),
 		CELL_SPAN("tenant", s->tenant),
 		CELL_SPAN("name", a->name),
@@ -390,6 +391,10 @@ void accounts_print(const struct account *a)
 		cell[n++] = CELL_PAIRS("reason", t.reason, t.reasons);
 	if (report_is_json() || a->state_since.reason.n)
 		cell[n++] = CELL_SPAN("state_reason", a->state_since.reason);
+	if (locked_us)
+		cell[n++] = CELL_STR("locked_out_until", time_text(locked_us, locked));
+	else if (report_is_json() && s->party == PULLCORD__V1__PARTY__PARTY_USER)
+		cell[n++] = CELL_NULL("locked_out_until");
 	report_card(cell, n);
 }
 
@@ -400,7 +405,6 @@ struct listing {
 	const char *tenant;         /* NULL: any */
 	uint64_t n;
 	struct lock *lock;
-	bool locks_known;           /* the folder tells; of the running broker `show` does, one by one */
 	size_t locks, room;
 	int64_t now_us;
 };
@@ -433,10 +437,10 @@ static int64_t locked_until(const struct listing *l, const struct account *a)
 	return until;
 }
 
-static bool list_one(void *ctx, const struct account *a)
+/* As remote_visit. */
+static bool list_found(void *ctx, const struct account *a, int64_t until)
 {
 	struct listing *l = ctx;
-	int64_t until = locked_until(l, a);
 	char text[TIME_TEXT];
 	struct cell row[] = {
 		CELL_SPAN("id", a->subject.id),
@@ -446,7 +450,7 @@ static bool list_one(void *ctx, const struct account *a)
 		CELL_PAIRS("attributes", a->subject.attribute, a->subject.attributes),
 		until ? CELL_STR("locked_out_until", time_text(until, text)) : CELL_NULL("locked_out_until"),
 	};
-	size_t n = l->locks_known ? countof(row) : countof(row) - 1;
+	size_t n = countof(row) - (l->party != PULLCORD__V1__PARTY__PARTY_USER);
 
 	if (l->tenant && !span_is(a->subject.tenant, l->tenant))
 		return true;
@@ -461,6 +465,11 @@ static bool list_one(void *ctx, const struct account *a)
 	return !report_broken();
 }
 
+static bool list_one(void *ctx, const struct account *a)
+{
+	return list_found(ctx, a, locked_until(ctx, a));
+}
+
 static int list_folder(const char *where, struct listing *listing)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
@@ -469,8 +478,7 @@ static int list_folder(const char *where, struct listing *listing)
 
 	if (install_open(where, &in) != OK || check_tenant(&in, listing->tenant) != CMD_DONE || install_directory(&in, true, &dir) != OK)
 		return CMD_NO;
-	listing->locks_known = listing->party == PULLCORD__V1__PARTY__PARTY_USER;
-	e = listing->locks_known ? directory_locks(dir, list_lock, listing) : OK;
+	e = listing->party == PULLCORD__V1__PARTY__PARTY_USER ? directory_locks(dir, list_lock, listing) : OK;
 	if (e == OK)
 		e = directory_after(dir, listing->party, span(NULL, 0), list_one, listing);
 	return e == OK ? CMD_DONE : report_fail(e, "read the directory");
@@ -482,7 +490,7 @@ static int list_broker(const struct accounts *kind, struct live *live, const str
 	int code = live_open(live, page, where);
 
 	if (code == CMD_DONE)
-		code = remote_each(live, kind, list_one, listing);
+		code = remote_each(live, kind, list_found, listing);
 	live_close(live);
 	return code;
 }
@@ -579,7 +587,12 @@ static int save(struct work *w, const char *done)
 
 static int do_show(struct work *w)
 {
-	accounts_print(w->account);
+	CLEANUP(listing_end) struct listing l = { .now_us = accounts_now_us() };
+	enum err e = directory_locks(w->directory, list_lock, &l);
+
+	if (e != OK)
+		return report_fail(e, "read the directory");
+	print_account(w->account, locked_until(&l, w->account));
 	return CMD_DONE;
 }
 
@@ -696,7 +709,7 @@ static int do_remove(struct work *w)
 }
 
 static const struct deed deed_show = {
-	"show", "Shows what an account holds.", "", false, true, false, do_show, NULL, NULL, false,
+	"show", "Shows what an account holds; of a person, also until when they are locked out somewhere for wrong passwords.", "", false, true, false, do_show, NULL, NULL, false,
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",
@@ -810,10 +823,10 @@ static void ask_plainly(const struct work *w, struct reply *r, const char *comma
 	reply_end(r);
 }
 
-static bool print_found(void *ctx, const struct account *a)
+static bool print_found(void *ctx, const struct account *a, int64_t locked_us)
 {
 	(void)ctx;
-	accounts_print(a);
+	print_account(a, locked_us);
 	return true;
 }
 

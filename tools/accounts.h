@@ -59,6 +59,5 @@ int accounts_find(const struct accounts *kind, struct directory *dir, const char
 bool accounts_usable(const struct accounts *kind, const struct account *a) MUST_USE;
 /* What is held that no rule of the installation's policy asks for: most likely misspelt. A note on stderr. */
 void accounts_note_unasked(const struct install *in, const struct account *a);
-void accounts_print(const struct account *a);
 
 #endif

@@ -370,10 +370,11 @@ struct found {
 	int64_t from_s;
 };
 
-static bool take_facts(void *ctx, const struct account *a)
+static bool take_facts(void *ctx, const struct account *a, int64_t locked_us)
 {
 	struct found *f = ctx;
 
+	(void)locked_us;
 	f->usable = accounts_usable(&devices, a);
 	f->from_s = a->removed_us / 1000000;
 	must(span_text(a->subject.tenant, f->in->tenant, sizeof(f->in->tenant)));
@@ -407,7 +408,7 @@ static int find_folder(struct kit *k, struct install *in, const char *id)
 		return CMD_NO;
 	code = accounts_find(&devices, dir, k->live.login.tenant, id, &a);
 	if (code == CMD_DONE)
-		code = take_facts(&f, a) && f.usable ? CMD_DONE : CMD_NO;
+		code = take_facts(&f, a, 0) && f.usable ? CMD_DONE : CMD_NO;
 	k->from_s = f.from_s;
 	return code;
 }

@@ -185,7 +185,7 @@ struct words {
 static void words_of(const struct value *v, struct words *w)
 {
 	static const char *const clock[] = { "not compared yet", "good", "wrong" };
-	double left = decimal(v, "certificate_expiry_timestamp_seconds") - (double)time(NULL);
+	int64_t left = (int64_t)decimal(v, "certificate_expiry_timestamp_seconds") - time(NULL);
 	int quality = value_int(v, "clock_quality", 0);
 	char since[32];
 
@@ -194,7 +194,7 @@ static void words_of(const struct value *v, struct words *w)
 		 value_int(v, "connected", 0) ? "connected" : "not connected", span_of_time(decimal(v, "link_seconds"), since));
 	snprintf(w->room, sizeof(w->room), "for %" PRId64 " messages", number(v, "room_messages"));
 	snprintf(w->flush, sizeof(w->flush), "%.1f ms", decimal(v, "flush_p99_seconds") * 1000);
-	snprintf(w->certificate, sizeof(w->certificate), left > 0 ? "good for %.0f days" : "ended", left / 86400);
+	snprintf(w->certificate, sizeof(w->certificate), left > 0 ? "good for %" PRId64 " days" : "ended", left / 86400);
 	snprintf(w->clock, sizeof(w->clock), "%s, %+.3f s off", clock[quality >= 0 && quality <= 2 ? quality : 0],
 		 decimal(v, "clock_offset_seconds"));
 }

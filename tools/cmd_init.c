@@ -258,9 +258,8 @@ static void warn_closed(const struct making *m)
 		*slash = '\0';
 		if (stat(path, &st) != 0 || (st.st_mode & 0001) || st.st_uid == m->broker->pw_uid)
 			continue;
-		report_end();
-		report_line(TONE_WARN, "The broker's user %s cannot pass %s (mode %04o): chmod o+x it, or install "
-			    "elsewhere.", m->base.user, path, (unsigned)(st.st_mode & 07777));
+		report_hint("warning: the broker's user %s cannot pass %s (mode %04o): chmod o+x it, or install elsewhere",
+			    m->base.user, path, (unsigned)(st.st_mode & 07777));
 		return;
 	}
 }
@@ -309,6 +308,21 @@ static int name_plugin(struct making *m, char out[PATH_MAX])
 	return CMD_DONE;
 }
 
+/* Where everything is that somebody, or a script, needs next. */
+static void say_made(const struct making *m)
+{
+	const struct install_path conf = install_path(&m->in, "mosquitto.conf"), ca = install_path(&m->in, "ca.crt");
+	const struct install_path vkey = install_path(&m->in, "record.vkey"), line = install_path(&m->in, "line.key");
+
+	if (report_is_json())
+		report_object((const struct cell[]){
+			CELL_STR("dir", m->in.dir), CELL_STR("tenant", m->base.tenant), CELL_STR("host", m->host),
+			CELL_NUM("port", m->base.device_port), CELL_NUM("app_port", m->base.app_port),
+			m->broker ? CELL_STR("broker_user", m->base.user) : CELL_NULL("broker_user"),
+			CELL_STR("conf", conf.text), CELL_STR("ca", ca.text), CELL_STR("vkey", vkey.text), CELL_STR("line_key", line.text),
+		}, 10);
+}
+
 static void say_next(const struct making *m)
 {
 	char dir[REPORT_WORD], conf[REPORT_WORD];
@@ -338,6 +352,7 @@ static int run(struct making *m, const char *dir)
 	if (code != CMD_DONE)
 		return code;
 	warn_closed(m);
+	say_made(m);
 	say_next(m);
 	return CMD_DONE;
 }
@@ -346,6 +361,7 @@ int cmd_init(int argc, char **argv)
 {
 	char plugin[PATH_MAX];
 	struct opt_list dir = { 0 };
+	bool json = false;
 	struct making m = {
 		.base = { .user = "mosquitto", .device_port = 8883, .app_port = 8884, .record_mib = 1024 },
 		.host = "localhost", .now_s = time(NULL),
@@ -359,6 +375,7 @@ int cmd_init(int argc, char **argv)
 		OPT_TEXT("plugin", "PATH", &m.base.plugin, "mosquitto_pullcord.so (default: the one beside this tool)"),
 		OPT_NUMBER("record-mib", "MIB", &m.base.record_mib, 4, 1 << 20,
 			   "disk set aside for the record (default: 1024)"),
+		OPT_FLAG("json", &json, "as JSON: where what was made lies, and the ports"),
 	};
 	const struct opt_page page = {
 		.command = "init", .operands = "DIR", .least = 1, .most = 1,
@@ -366,7 +383,8 @@ int cmd_init(int argc, char **argv)
 			"keys, an empty directory of accounts, a policy to start from and the broker's settings.\n"
 			"As root, the broker's stores, their keys and the policy are given to its user; its settings, certificates and their "
 			"keys stay root's, for it to read where it must. Private keys are for nobody else.",
-		.example = "pullcord init /etc/pullcord --tenant mercy --host broker.mercy.example",
+		.example = "pullcord init /etc/pullcord --tenant mercy --host broker.mercy.example\n"
+			   "pullcord init ./trial --tenant trial --broker-user $USER --json",
 		OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &dir);
@@ -382,6 +400,7 @@ int cmd_init(int argc, char **argv)
 				 PKI_HOST_MAX, m.host);
 	if (!getpwnam(m.base.user))
 		return opt_wrong(&page, "there is no user %s here: install the broker first, or name another by --broker-user", m.base.user);
+	report_json(json);
 	code = name_plugin(&m, plugin);
 	return code == CMD_DONE ? run(&m, dir.text[0]) : code;
 }

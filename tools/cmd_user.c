@@ -10,22 +10,26 @@
 
 static const struct accounts people = { PULLCORD__V1__PARTY__PARTY_USER, "user", "USER", "ana" };
 
+static bool fits(const struct secret *s)
+{
+	if (password_length_ok(span_str(s->text)))
+		return true;
+	(void)report_fail(ERR_RANGE, "use this password");
+	report_hint("it is to have %d to %d characters", PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX);
+	return false;
+}
+
 /* Asks for a new password and hashes it into the draft. With --live, $PULLCORD_PASSWORD_FILE holds the administrator's. */
 static int set_password(struct draft *d, const char *file, bool live)
 {
 	CLEANUP(secret_clear) struct secret password;
-	enum err e = live && !file ? secret_ask("new password", true, &password)
-				   : secret_get(file, "new password", true, &password);
+	enum err e = live && !file ? secret_ask("new password", fits, &password)
+				   : secret_get(file, "new password", fits, &password);
 
 	if (e != OK)
 		return CMD_NO;
 	e = password_hash(span_str(password.text), d->account.password);
-	if (e == OK)
-		return CMD_DONE;
-	(void)report_fail(e, "use this password");
-	if (e == ERR_RANGE)
-		report_hint("it is to have %d to %d characters", PASSWORD_BYTES_MIN, PASSWORD_BYTES_MAX);
-	return CMD_NO;
+	return e == OK ? CMD_DONE : report_fail(e, "use this password");
 }
 
 struct new_user {

@@ -92,7 +92,7 @@ static int connect_as(struct login *l, const char *id, uint32_t session_s, struc
 		.host = l->host, .port = (int)l->port, .id = id, .cafile = l->cafile,
 		.user = l->user, .password = password.text, .session_s = session_s,
 	};
-	enum err e = secret_get(l->password_file, "password", false, &password);
+	enum err e = secret_get(l->password_file, "password", NULL, &password);
 
 	if (e != OK)
 		return CMD_NO;

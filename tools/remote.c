@@ -205,17 +205,28 @@ enum err remote_account(const struct value *v, const struct accounts *kind, stru
 	return read_held(v, out);
 }
 
+int64_t remote_locked(const struct value *v)
+{
+	const struct value *all = value_of(v, "lockouts", VALUE_ARRAY);
+	int64_t until = 0, at;
+
+	for (const struct value *x = all ? all->child : NULL; x; x = x->next)
+		if (command_time_read(value_text(x, "until"), &at) && at > until)
+			until = at;
+	return until;
+}
+
 static int say_odd(void)
 {
 	return report_fail(ERR_SYNTAX, "understand the broker's answer: is it of another version than this tool?");
 }
 
-int remote_find(struct live *live, const struct accounts *kind, const char *id,
-		bool (*visit)(void *ctx, const struct account *a), void *ctx)
+int remote_find(struct live *live, const struct accounts *kind, const char *id, remote_visit *visit, void *ctx)
 {
 	CLEANUP(reply_close) struct reply *r = order_open("get", kind, "");
 	CLEANUP(heard_clear) struct heard h = { 0 };
 	CLEANUP(value_close) struct value *v = NULL;
+	const struct value *found;
 	struct policy_error where;
 	struct draft d;
 	int code;
@@ -225,16 +236,15 @@ int remote_find(struct live *live, const struct accounts *kind, const char *id,
 	code = order_send(live, r, &h);
 	if (code != CMD_DONE)
 		return live->gone ? CMD_GONE : code;
-	if (value_load(span_str(h.data), &v, &where) != OK ||
-	    remote_account(value_get(v, kind->noun), kind, span_str(live->login.install.tenant), &d) != OK)
+	found = value_load(span_str(h.data), &v, &where) == OK ? value_get(v, kind->noun) : NULL;
+	if (!found || remote_account(found, kind, span_str(live->login.install.tenant), &d) != OK)
 		return say_odd();
-	visit(ctx, &d.account);
+	visit(ctx, &d.account, remote_locked(found));
 	return CMD_DONE;
 }
 
 /* One answer's worth after `after`, which becomes the last id of it; "": there is no more. */
-static int each_page(struct live *live, const struct accounts *kind, char after[WORD_BYTES_MAX + 1],
-		     bool (*visit)(void *ctx, const struct account *a), void *ctx)
+static int each_page(struct live *live, const struct accounts *kind, char after[WORD_BYTES_MAX + 1], remote_visit *visit, void *ctx)
 {
 	CLEANUP(reply_close) struct reply *r = order_open("list", kind, "s");
 	CLEANUP(heard_clear) struct heard h = { 0 };
@@ -259,7 +269,7 @@ static int each_page(struct live *live, const struct accounts *kind, char after[
 	for (const struct value *x = list->child; x; x = x->next) {
 		if (remote_account(x, kind, span_str(live->login.install.tenant), &d) != OK)
 			return say_odd();
-		if (!visit(ctx, &d.account))
+		if (!visit(ctx, &d.account, remote_locked(x)))
 			return CMD_DONE;
 		if (!x->next && value_true(v, "more"))
 			must(span_text(d.account.subject.id, after, WORD_BYTES_MAX + 1));
@@ -267,7 +277,7 @@ static int each_page(struct live *live, const struct accounts *kind, char after[
 	return CMD_DONE;
 }
 
-int remote_each(struct live *live, const struct accounts *kind, bool (*visit)(void *ctx, const struct account *a), void *ctx)
+int remote_each(struct live *live, const struct accounts *kind, remote_visit *visit, void *ctx)
 {
 	char after[WORD_BYTES_MAX + 1] = "";
 	int code;

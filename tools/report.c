@@ -13,6 +13,7 @@ static struct {
 	FILE *out, *err;
 	bool json;
 	int64_t shown_ms;           /* when progress was last drawn */
+	bool drawn;                 /* it stands there still */
 	struct { const char *what; uint64_t from; int64_t began_ms; } work;    /* for its speed */
 } to;
 
@@ -50,12 +51,23 @@ static bool is_pipe(FILE *f)
 	return fstat(fileno(f), &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
 }
 
+/* What was drawn of progress gives way to what is said. */
+static void undraw(void)
+{
+	if (to.drawn)
+		fprintf(err(), "\r\033[K");
+	to.drawn = false;
+}
+
 int report_finish(int code)
 {
 	bool lost = fflush(out()) != 0 || ferror(out());
 
-	if (!lost || is_pipe(out()))
+	undraw();
+	if (!lost)
 		return code;
+	if (is_pipe(out()))
+		return REPORT_LEFT;
 	fprintf(err(), "pullcord: the output could not be written to its end\n  is the disk full?\n");
 	return CMD_NO;
 }
@@ -416,6 +428,7 @@ void report_error(const char *fmt, ...)
 {
 	va_list args;
 
+	undraw();
 	put_toned(err(), TONE_BAD, SPAN_LIT("pullcord:"));
 	fputc(' ', err());
 	va_start(args, fmt);
@@ -428,6 +441,7 @@ void report_hint(const char *fmt, ...)
 {
 	va_list args;
 
+	undraw();
 	fputs("  ", err());
 	va_start(args, fmt);
 	put_formatted(err(), TONE_PLAIN, fmt, args);
@@ -473,9 +487,10 @@ void report_progress(const char *what, uint64_t done, uint64_t total)
 		to.work.from = done;
 		to.work.began_ms = now;
 	}
-	fprintf(err(), "\r\033[K");
+	undraw();
 	if (last)
 		return;
+	to.drawn = true;
 	put_escaped(err(), span_str(what));
 	fprintf(err(), " %llu", (unsigned long long)done);
 	if (total)

@@ -7,6 +7,7 @@
 #ifndef PULLCORD_REPORT_H
 #define PULLCORD_REPORT_H
 
+#include <signal.h>
 #include <stdio.h>
 
 #include "err.h"
@@ -19,7 +20,8 @@ bool report_is_json(void);
 /* Whoever reads our output has gone: time to stop. */
 bool report_broken(void);
 /* The exit code at the end: `code`, or CMD_NO when what was to be shown could not be written to its end (said on stderr). Who
- * reads a pipe may go when they have seen enough. */
+ * reads a pipe may go when they have seen enough: then REPORT_LEFT without a word, what a shell makes of death by SIGPIPE. */
+#define REPORT_LEFT (128 + SIGPIPE)
 int report_finish(int code) MUST_USE;
 /* For tests: write there instead of stdout and stderr. */
 void report_to(FILE *out, FILE *err);

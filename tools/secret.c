@@ -94,7 +94,7 @@ static enum err type_in(int tty, const char *prompt, struct secret *out)
 	return e;
 }
 
-static enum err from_terminal(const char *prompt, bool twice, struct secret *out)
+static enum err from_terminal(const char *prompt, secret_fits *fits, struct secret *out)
 {
 	CLEANUP(fd_cleanup) int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	CLEANUP(secret_clear) struct secret again = { "" };
@@ -106,7 +106,9 @@ static enum err from_terminal(const char *prompt, bool twice, struct secret *out
 		return ERR_NOT_FOUND;
 	}
 	e = type_in(tty, prompt, out);
-	if (e == OK && twice)
+	if (e == OK && fits && !fits(out))
+		return ERR_RANGE;
+	if (e == OK && fits)
 		e = type_in(tty, "again", &again);
 	if (e == ERR_CLOSED)
 		report_error("interrupted; nothing was changed");
@@ -116,25 +118,28 @@ static enum err from_terminal(const char *prompt, bool twice, struct secret *out
 		report_error("a password has no control characters (an arrow key was pressed, perhaps); nothing was changed");
 	else if (e != OK)
 		(void)report_fail(e, "read the password");
-	else if (twice && strcmp(out->text, again.text) != 0) {
+	else if (fits && strcmp(out->text, again.text) != 0) {
 		report_error("the two passwords differ; nothing was changed");
 		e = ERR_KEY;
 	}
 	return e;
 }
 
-enum err secret_ask(const char *prompt, bool twice, struct secret *out)
+enum err secret_ask(const char *prompt, secret_fits *fits, struct secret *out)
 {
 	*out = (struct secret){ "" };
-	return from_terminal(prompt, twice, out);
+	return from_terminal(prompt, fits, out);
 }
 
-enum err secret_get(const char *file, const char *prompt, bool twice, struct secret *out)
+enum err secret_get(const char *file, const char *prompt, secret_fits *fits, struct secret *out)
 {
 	const char *named = getenv("PULLCORD_PASSWORD_FILE");
 
 	*out = (struct secret){ "" };
 	if (!file && named && *named)
 		file = named;
-	return file ? from_file(file, out) : from_terminal(prompt, twice, out);
+	if (!file)
+		return from_terminal(prompt, fits, out);
+	TRY(from_file(file, out));
+	return fits && !fits(out) ? ERR_RANGE : OK;
 }

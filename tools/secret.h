@@ -12,10 +12,14 @@ struct secret {
 	char text[SECRET_BYTES_MAX + 1];
 };
 
-/* `file` NULL: as above. `twice`: typed again at the terminal, for a new password. Failures are said. */
-enum err secret_get(const char *file, const char *prompt, bool twice, struct secret *out) MUST_USE;
+/* Of a new password: may it be one? Says why not. */
+typedef bool secret_fits(const struct secret *s);
+
+/* `file` NULL: as above. `fits`: it is a new one, typed again at the terminal when it may be one; NULL: it is not. ERR_RANGE:
+ * it may not. Failures are said. */
+enum err secret_get(const char *file, const char *prompt, secret_fits *fits, struct secret *out) MUST_USE;
 /* Always of the terminal: where $PULLCORD_PASSWORD_FILE is another's. */
-enum err secret_ask(const char *prompt, bool twice, struct secret *out) MUST_USE;
+enum err secret_ask(const char *prompt, secret_fits *fits, struct secret *out) MUST_USE;
 void secret_clear(struct secret *s);
 
 #endif

@@ -62,8 +62,27 @@ static void what_is_made_is_in_its_columns_and_may_be_pasted(void **state)
 	snprintf(policy, sizeof(policy), "%s/pullcord.policy", house);
 	snprintf(quoted, sizeof(quoted), "export PULLCORD_DIR='%s'", house);
 	assert_says(cmd_init, CMD_DONE, quoted, "init", house, "--tenant", "sankt-anna", "--broker-user", "root");
+	assert_says(cmd_init, CMD_NO, "is not empty", "init", house, "--tenant", "sankt-anna", "--broker-user", "root", "--json");
 	assert_says(cmd_policy, CMD_DONE, "is in its columns", "policy", "fmt", "--check", policy);
 	assert_says(cmd_policy, CMD_DONE, "0 warnings", "policy", "check", policy);
+}
+
+/* One object, and nothing beside it. */
+static void a_script_is_told_where_it_lies(void **state)
+{
+	const char *const argv[] = { "init", scratch_path(&scratch, "scripted"), "--tenant", "mercy", "--broker-user", "root", "--port", "18883",
+				     "--json", NULL };
+	char *text = said(cmd_init, CMD_DONE, argv), dir[600], conf[700], want[700];
+
+	(void)state;
+	assert_int_equal(report_read(span(text, strcspn(text, "\n")), "dir", dir, sizeof(dir)), OK);
+	assert_int_equal(report_read(span(text, strcspn(text, "\n")), "conf", conf, sizeof(conf)), OK);
+	snprintf(want, sizeof(want), "%s/mosquitto.conf", dir);
+	assert_string_equal(conf, want);
+	assert_int_equal(access(conf, F_OK), 0);
+	assert_non_null(strstr(text, "\"port\":18883"));
+	assert_string_equal(text + strcspn(text, "\n"), "\n");
+	free(text);
 }
 
 static const char *in_house(const char *name)
@@ -146,6 +165,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_is_begun_that_could_not_end),
 		cmocka_unit_test(what_is_made_is_in_its_columns_and_may_be_pasted),
+		cmocka_unit_test(a_script_is_told_where_it_lies),
 		cmocka_unit_test(what_the_broker_need_not_write_stays_roots),
 	};
 

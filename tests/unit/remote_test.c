@@ -38,6 +38,24 @@ static void an_account_is_read_with_its_terms(void **state)
 	assert_true(a->role_grant[1].until_us == 0 && span_is(a->subject.attribute[0].value, "icu3"));
 }
 
+static void until_when_somebody_is_locked_out_is_read(void **state)
+{
+	static const struct { const char *text; int64_t until; } row[] = {
+		{ "{}", 0 }, { "{\"lockouts\":7}", 0 }, { "{\"lockouts\":[7,{\"until\":\"soon\"}]}", 0 },
+		{ "{\"lockouts\":[{\"address\":\"10.0.0.9\",\"until\":\"2033-05-18T03:33:20Z\"},{\"until\":\"2026-11-23T07:00:00Z\"}]}",
+		  2000000000000000 },
+	};
+	struct policy_error where;
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		CLEANUP(value_close) struct value *v = NULL;
+
+		assert_int_equal(value_load(span_str(row[i].text), &v, &where), OK);
+		assert_int_equal(remote_locked(v), row[i].until);
+	}
+}
+
 static void an_account_says_whose_it_is(void **state)
 {
 	CLEANUP(value_close) struct value *v = NULL;
@@ -89,6 +107,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_account_is_read_with_its_terms),
+		cmocka_unit_test(until_when_somebody_is_locked_out_is_read),
 		cmocka_unit_test(an_account_says_whose_it_is),
 		cmocka_unit_test(what_is_no_account_is_refused),
 		cmocka_unit_test(more_than_an_account_holds_is_refused),

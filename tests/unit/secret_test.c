@@ -19,6 +19,11 @@
 
 static int far_end;
 
+static bool is_long(const struct secret *s)
+{
+	return strlen(s->text) >= 8;
+}
+
 /* The process that asks has the terminal for itself; it ends with ASKED when it heard `want`. */
 static pid_t asker(bool twice, const char *want)
 {
@@ -38,7 +43,7 @@ static pid_t asker(bool twice, const char *want)
 			_exit(99);
 		setvbuf(tty, NULL, _IONBF, 0);
 		report_to(tty, tty);
-		e = secret_ask("password", twice, &s);
+		e = secret_ask("password", twice ? is_long : NULL, &s);
 		_exit(e != OK ? (int)e : ASKED + (strcmp(s.text, want) != 0));
 	}
 	return pid;
@@ -86,6 +91,16 @@ static void a_password_is_typed_twice(void **state)
 	assert_int_equal(ends(pid), ERR_KEY);
 }
 
+/* Whoever would be refused types it once. */
+static void a_password_that_will_not_do_is_not_asked_for_again(void **state)
+{
+	pid_t pid = asker(true, "");
+
+	(void)state;
+	type("password: ", "short\n");
+	assert_int_equal(ends(pid), ERR_RANGE);
+}
+
 static void an_interrupt_gives_up_and_is_no_part_of_it(void **state)
 {
 	pid_t pid = asker(false, "");
@@ -122,6 +137,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_password_is_typed_twice),
+		cmocka_unit_test(a_password_that_will_not_do_is_not_asked_for_again),
 		cmocka_unit_test(an_interrupt_gives_up_and_is_no_part_of_it),
 		cmocka_unit_test(who_types_nothing_is_told_so),
 		cmocka_unit_test(an_arrow_key_is_no_part_of_it),
