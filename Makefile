@@ -71,7 +71,7 @@ $(B)/pullcord: $(tools_obj) $(B)/libplugin.a $(B)/libproto.a
 
 $(B)/libproto.a: $(proto_obj)
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(B)/libplugin.a: $(filter-out %/shim.o,$(plugin_obj))
+$(B)/libplugin.a: $(plugin_obj)
 	$(Q)rm -f $@ && ar rcs $@ $^
 $(B)/libgateway.a: $(filter-out %/main.o,$(gateway_obj))
 	$(Q)rm -f $@ && ar rcs $@ $^

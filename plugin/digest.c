@@ -72,7 +72,8 @@ static void texts_of(const struct happening *h, struct span text[TEXTS])
 /* Sender (the tag of the id), topic and what was decided; line and QoS are the recipient's. */
 static uint64_t group_of(const struct digest *d, const struct happening *h, const struct span text[TEXTS])
 {
-	const uint32_t head[] = { (uint32_t)h->type, (uint32_t)h->outcome, h->why, h->retain, (uint32_t)text[TOPIC].n };
+	const uint32_t head[] = { (uint32_t)h->type, (uint32_t)h->outcome, h->why, h->retain, (uint32_t)h->basis,
+				  (uint32_t)text[TOPIC].n };
 	uint8_t b[sizeof(head) + 8 + AUDITED_TOPIC_MAX + AUDITED_PATIENT_MAX];
 	struct put all = put(b, sizeof(b));
 

@@ -13,6 +13,7 @@ struct decision {
 	const struct id *message;
 	struct span patient;        /* whom the message is about */
 	const char *detail;         /* why not, when it was not the policy */
+	Pullcord__V1__AuditBasis basis;     /* of a delivery */
 	enum gate answer;
 };
 
@@ -131,18 +132,17 @@ static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1
 	h.qos = p->qos;
 	h.retain = p->retain;
 	h.life_critical = d->verdict.life_critical;
+	h.basis = d->basis;
 	h.detail = span_str(d->detail);
 	if (d->answer == GATE_CLOSE)
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
 	if (d->answer == GATE_ALLOW && d->verdict.record == POLICY_RECORD_DIGEST && digest_add(g->digest, &h))
 		return;
-	if (is_movement(type, d) && record_scarce(g->record) && digest_add(g->digest, &h)) {
+	if (is_movement(type, d) && d->basis != PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED)
 		guard_moved(g, s, h.mono_us);
+	if (is_movement(type, d) && record_scarce(g->record) && digest_add(g->digest, &h))
 		return;
-	}
-	if (is_movement(type, d))
-		guard_moved(g, s, h.mono_us);
-	else if (d->answer == GATE_DENY && access_of(type) & (ACCESS_PUBLISH | ACCESS_SUBSCRIBE))
+	if (d->answer == GATE_DENY && access_of(type) & (ACCESS_PUBLISH | ACCESS_SUBSCRIBE))
 		guard_refused(g, s, d->topic, &d->verdict);
 	if (d->answer == GATE_ALLOW)
 		record_push(g->record, &h);     /* of what is allowed nothing is counted together */
@@ -150,11 +150,17 @@ static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1
 		tally_add(g->tally, &h);
 }
 
-static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
-			    const struct publish *p, const struct decision *d)
+static void ask_shadow(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
+		       const struct decision *d)
 {
 	if (g->shadow && access_of(type))
 		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
+}
+
+static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
+			    const struct publish *p, const struct decision *d)
+{
+	ask_shadow(g, type, s, topic, d);
 	if (d->answer != GATE_ALLOW || d->verdict.record != POLICY_RECORD_OFF || d->verdict.life_critical)
 		put_decision(g, type, s, topic, p, d);
 }
@@ -615,22 +621,36 @@ static struct span delivered_patient(struct guard *g, const struct topic *t, con
 	return span(about->text, about->n);
 }
 
-/* Kept apart, so that deliveries that leave no record do not carry its weight. */
+static void name_message(struct guard *g, struct decision *d, struct id *message, const struct memo_topic *t, struct span payload)
+{
+	static const struct topic none;
+
+	if (envelope_peek_id(payload, message) != OK)
+		return;
+	d->message = message;
+	d->patient = delivered_patient(g, t ? &t->topic : &none, message, payload);
+}
+
+/* Kept apart, so that deliveries that leave no record do not carry its weight. What is read back is in an answer of ours, of
+ * which the broker does not say that it is sent. */
 static __attribute__((noinline)) enum gate record_delivery(struct guard *g, struct session *s, const char *topic,
 							    const struct memo_topic *t, const struct publish *p,
 							    const struct verdict *v, bool stopped, const char *detail)
 {
 	struct decision d = deny(stopped ? "the record has stopped" : detail);
-	static const struct topic none;
 	struct id message;
 
 	d.verdict = *v;
 	if (v->allow && !stopped)
 		d.answer = GATE_ALLOW;
-	if (envelope_peek_id(p->payload, &message) == OK) {
-		d.message = &message;
-		d.patient = delivered_patient(g, t ? &t->topic : &none, &message, p->payload);
+	if (g->told_of_sending && d.answer == GATE_ALLOW && !detail) {
+		if (s->state == SESSION_LIVE) {
+			ask_shadow(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t->topic.text, &d);
+			return GATE_ALLOW;      /* guard_sent() has it on record */
+		}
+		d.basis = PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED;
 	}
+	name_message(g, &d, &message, t, p->payload);
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 	return d.answer;
 }
@@ -716,4 +736,28 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 		return GATE_DENY;
 	}
 	return deliver(g, s, topic, p, NULL);
+}
+
+/* What was authorised earlier may be sent under rights that have changed: then it says so. Answers to requests are on record
+ * where they are made. */
+void guard_sent(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)
+{
+	struct session *s = session_for(g, context, client);
+	struct decision d = { .answer = GATE_ALLOW, .basis = PULLCORD__V1__AUDIT_BASIS__BASIS_SENT };
+	const struct memo_topic *t;
+	struct id message;
+
+	if (!s || topic[0] == '$')
+		return;
+	if (must_refresh(g, s))
+		guard_refresh(g, s);
+	t = memo_topic(&g->topics, g->policy, topic);
+	if (t)
+		d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
+	if (t && d.verdict.record == POLICY_RECORD_OFF && !d.verdict.life_critical)
+		return;
+	if (!d.verdict.allow)
+		d.detail = "allowed when it was queued, not any more";
+	name_message(g, &d, &message, t, p->payload);
+	put_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 }

@@ -469,6 +469,8 @@ void guard_say_trouble(enum log_event ev, enum err now, enum err *was)
 
 /* ---- reloading ---- */
 
+void guard_told_of_sending(struct guard *g) { g->told_of_sending = true; }
+
 void guard_misconfigured(struct guard *g)
 {
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, "the broker was told to use an option we forbid");
@@ -616,6 +618,7 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	h.line = v.line;
 	h.qos = 1;
 	h.life_critical = v.life_critical;
+	h.basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED : PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED;
 	h.detail = SPAN_LIT("open when subscribed");
 	record_push(g->record, &h);
 }

@@ -93,6 +93,7 @@ struct guard {
 	struct id_maker ids;
 	struct memo_topics topics;
 	struct guard_counts count;
+	bool told_of_sending;           /* the broker calls guard_sent(): that is what "delivered" rests on */
 	struct {                        /* who got past us, in the broker's log: the first at once, then once a minute how many */
 		uint64_t said;              /* of count.bypasses */
 		int64_t said_us;            /* monotonic; 0: never */
@@ -215,6 +216,12 @@ unsigned guard_extras(struct guard *g, const struct client *c, const char *topic
 /* Says who got past us, when it is time. */
 void guard_bypass_tick(struct guard *g, int64_t mono_us);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
+
+/* The broker is sending it down that connection, as 2.1 says and 2.0 does not. For the record alone: it was decided by
+ * guard_receive(), which then leaves an entry only of what must wait, for its recipient is away. Nothing is sent so before
+ * guard_told_of_sending() was called. */
+void guard_sent(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p);
+void guard_told_of_sending(struct guard *g);
 
 /* Most deliveries are to a connection that logged in here, on a topic it was asked about before, and allowed: then this says
  * so at once, and has put on record what is to be. False says nothing: guard_receive() is to be asked. */

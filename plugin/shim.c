@@ -237,6 +237,17 @@ static int on_message(int event, void *event_data, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* Always 0: anything else withholds a message that the broker holds to be on its way. */
+static int on_message_out(int event, void *event_data, void *data)
+{
+	const struct mosquitto_evt_message *ed = event_data;
+	const struct publish p = { span(ed->payload, ed->payload ? ed->payloadlen : 0), ed->qos, ed->retain };
+
+	(void)event;
+	guard_sent(data, ed->client, mosquitto_client_id(ed->client), ed->topic, &p);
+	return MOSQ_ERR_SUCCESS;
+}
+
 /* Always 0: anything else ends the connection; what is wrong is said in the response. */
 static int on_control(int event, void *event_data, void *data)
 {
@@ -317,7 +328,13 @@ static int on_reload(int event, void *event_data, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
-/* Mosquitto 2.1 says so of a durable session instead of DISCONNECT; its data begin alike. Earlier ones have no such. */
+/* What Mosquitto 2.1 says and its header of 2.0 has no name for; an earlier broker refuses to register it.
+ * https://github.com/eclipse-mosquitto/mosquitto/blob/v2.1.2/include/mosquitto/broker.h, enum mosquitto_plugin_event.
+ *     MESSAGE_OUT      before each PUBLISH is written to a connection, also when it is sent again; its data are those of MESSAGE
+ *     CLIENT_OFFLINE   of a durable session instead of DISCONNECT; its data begin alike
+ * PERSIST_CLIENT_MSG_DELETE (25) is no receipt: it comes as well when a message is dropped or expires, names it by a number of
+ * the broker's store alone, and that header calls the interface unstable. */
+#define EVT_MESSAGE_OUT 27
 #define EVT_CLIENT_OFFLINE 28
 
 static const struct { int event; MOSQ_FUNC_generic_callback call; const char *topic; bool optional; } callbacks[] = {
@@ -329,6 +346,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 	{ MOSQ_EVT_DISCONNECT, on_disconnect, NULL, false },
 	{ MOSQ_EVT_TICK, on_tick, NULL, false },
 	{ MOSQ_EVT_RELOAD, on_reload, NULL, false },
+	{ EVT_MESSAGE_OUT, on_message_out, NULL, true },
 	{ EVT_CLIENT_OFFLINE, on_disconnect, NULL, true },
 };
 
@@ -471,17 +489,21 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	plugin_id = id;
 	*data = g;
 	for (size_t i = 0; i < countof(callbacks); i++) {
-		if (mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, callbacks[i].topic, g) !=
-			    MOSQ_ERR_SUCCESS &&
-		    !callbacks[i].optional) {
+		bool taken = mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, callbacks[i].topic, g) ==
+			     MOSQ_ERR_SUCCESS;
+
+		if (!taken && !callbacks[i].optional) {
 			log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "the broker does not take a callback"),
 				KV_NUM("event", callbacks[i].event));
 			guard_close(&g);
 			return MOSQ_ERR_NOT_SUPPORTED;
 		}
+		if (taken && callbacks[i].event == EVT_MESSAGE_OUT)
+			guard_told_of_sending(g);
 	}
 	guard_watch(g, &broker_files);
-	log_say(EV_PLUGIN_START, KV_STR("version", PULLCORD_VERSION), KV_STR("tenant", g->tenant), KV_STR("dir", g->dir));
+	log_say(EV_PLUGIN_START, KV_STR("version", PULLCORD_VERSION), KV_STR("tenant", g->tenant), KV_STR("dir", g->dir),
+		KV_STR("delivered", g->told_of_sending ? "when the broker sends it" : "when it is queued"));
 	return MOSQ_ERR_SUCCESS;
 }
 

@@ -76,6 +76,24 @@ const char *event_why(const Pullcord__V1__AuditEvent *e)
 	return by_policy && e->outcome && e->why < WHY_COUNT ? why_text((enum why)e->why) : NULL;
 }
 
+const char *event_basis(const Pullcord__V1__AuditEvent *e)
+{
+	static const char *const words[] = {
+		[PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED] = "acl-read",
+		[PULLCORD__V1__AUDIT_BASIS__BASIS_SENT] = "message-out",
+		[PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED] = "authorised",
+	};
+
+	if (e->type != PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER)
+		return NULL;
+	return (size_t)e->basis < countof(words) ? words[e->basis] : "unknown";
+}
+
+bool event_is_pending(const Pullcord__V1__AuditEvent *e)
+{
+	return e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER && e->basis == PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED;
+}
+
 bool event_by_next(struct span *left, struct span *name)
 {
 	static const char as[] = " as ";
@@ -163,6 +181,8 @@ static void say_reason(const Pullcord__V1__AuditEvent *e)
 		report_say(TONE_DIM, ": %s", why);
 	if (line)
 		report_say(TONE_DIM, " (line %u)", line);
+	if (e->basis)
+		report_say(TONE_DIM, ", %s", event_is_pending(e) ? "not sent yet" : "sent");
 	say_count(e);
 	if (e->life_critical)
 		report_say(TONE_CODE, "  life-critical");
@@ -280,7 +300,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
 	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
 	struct changes changes;
-	const char *why = event_why(e);
+	const char *why = event_why(e), *basis = event_basis(e);
 
 	must(client && actor);
 	for (size_t i = 0; i < e->n_recipient; i++) {
@@ -300,7 +320,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		hex_cell("last", &e->last), hex_cell("digest", &e->digest),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
-		e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER ? CELL_STR("basis", EVENT_BASIS) : CELL_NULL("basis"),
+		basis ? CELL_STR("basis", basis) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 	};

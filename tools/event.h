@@ -5,15 +5,18 @@
 #include "record.pb-c.h"
 #include "seal.h"
 
-/* What "delivered" rests on: it was authorised and queued. The broker shows no more. */
-#define EVENT_BASIS "acl-read"
-
 /* "deliver", "denied", "user"; "unknown" for what a later program wrote. */
 const char *event_type(const Pullcord__V1__AuditEvent *e);
 const char *event_outcome(const Pullcord__V1__AuditEvent *e);
 const char *event_party(const Pullcord__V1__AuditEvent *e);
 /* Why the policy decided so; NULL where it did not decide. */
 const char *event_why(const Pullcord__V1__AuditEvent *e);
+
+/* What an entry of a delivery rests on, by the broker's call: "acl-read" (it was queued; nobody says whether it was sent),
+ * "message-out" (it was sent), "authorised" (to be sent; another entry says so then). NULL: it is of none. */
+const char *event_basis(const Pullcord__V1__AuditEvent *e);
+/* Authorised and no more: nobody was handed anything. */
+bool event_is_pending(const Pullcord__V1__AuditEvent *e);
 
 /* The words of type and outcome `n`; "" where there is none of that number, NULL past the last. */
 const char *event_type_word(int n);

@@ -100,6 +100,10 @@ static const struct row emergency = {
 	ALERT, EMERGENCY, OURS("emergency", "Emergency access"), 'E', FLOW_NONE, ABOUT_PERMISSION, 0,
 };
 
+static const struct row pending = {
+	ACTIVITY, NULL, OURS("mqtt-queue", "Queued for somebody who is away"), 'E', FLOW_OUT, ABOUT_TOPIC, 0,
+};
+
 static const struct row *row_of(const Pullcord__V1__AuditEvent *e)
 {
 	size_t type = (size_t)e->type < countof(rows) && rows[e->type].event ? (size_t)e->type : 0;
@@ -107,6 +111,8 @@ static const struct row *row_of(const Pullcord__V1__AuditEvent *e)
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED &&
 	    strncmp(e->detail, EMERGENCY_WORD, sizeof(EMERGENCY_WORD) - 1) == 0)
 		return &emergency;
+	if (event_is_pending(e) && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED)
+		return &pending;
 	return e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED && rows[type].event->code[5] != '4' ? &refused :
 	       &rows[type];
 }
@@ -283,8 +289,8 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 		detail_text(o, "policy-line", "%u", line);
 	if (event_why(e))
 		detail_text(o, "why", "%s", event_why(e));
-	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER)
-		detail_text(o, "basis", "%s", EVENT_BASIS);
+	if (event_basis(e))
+		detail_text(o, "basis", "%s", event_basis(e));
 	if (e->life_critical)
 		detail_text(o, "life-critical", "true");
 	detail_bytes(o, "claimed", e->claimed, strlen(e->claimed));

@@ -7,7 +7,7 @@
 
 /* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
 
-#define LAYOUT 2                /* to be raised with every change to them that does not change their size */
+#define LAYOUT 3                /* to be raised with every change to them that does not change their size */
 
 struct head {
 	int64_t at_us, mono_us;
@@ -15,7 +15,7 @@ struct head {
 	uint8_t policy[16];
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n, change_n;
-	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, claimed_n, certificate_n, qos;
+	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, claimed_n, certificate_n, qos, basis;
 	bool retain, life_critical, has_message, has_policy, has_sum, has_shadow;
 };
 
@@ -98,8 +98,8 @@ static struct span gather(const struct happening *h, uint8_t to[GATHERED_MAX])
 {
 	struct head head = {
 		.at_us = h->at_us, .mono_us = h->mono_us, .type = (uint16_t)h->type, .outcome = (uint8_t)h->outcome,
-		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .retain = h->retain,
-		.life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy, .has_shadow = h->shadow,
+		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .basis = (uint8_t)h->basis,
+		.retain = h->retain, .life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy, .has_shadow = h->shadow,
 		.has_sum = h->count,
 	};
 	uint8_t *at = to + sizeof(head);
@@ -198,7 +198,7 @@ void audited_read(struct span raw, struct audited *out)
 	out->h = (struct happening){
 		.type = head.type, .outcome = head.outcome, .at_us = head.at_us, .mono_us = head.mono_us,
 		.party = head.party, .why = head.why, .line = head.line, .qos = head.qos, .retain = head.retain,
-		.life_critical = head.life_critical,
+		.life_critical = head.life_critical, .basis = head.basis,
 		.message = head.has_message ? &out->message : NULL,
 		.policy = head.has_policy ? out->policy : NULL,
 	};
@@ -327,6 +327,7 @@ static void begin(struct fold *f, const struct happening *h)
 	e.why = h->why;
 	e.retain = h->retain;
 	e.life_critical = h->life_critical;
+	e.basis = h->basis;
 	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
 	e.change = keep(f, h->change, AUDITED_CHANGE_MAX);
 	e.by = keep(f, h->by, AUDITED_BY_MAX);
@@ -372,8 +373,8 @@ static bool same_sum(const Pullcord__V1__AuditEvent *e, const struct happening *
 	return e->count == h->count && span_eq(span(e->digest.data, e->digest.len), span(h->digest, 32));
 }
 
-/* One delivery is told by message, whom that is about, topic and verdict. Whom it was for, with which QoS and by which line
- * of the policy may differ. */
+/* One delivery is told by message, whom that is about, topic, verdict and what it rests on. Whom it was for, with which QoS
+ * and by which line of the policy may differ. */
 static bool same_delivery(const struct fold *f, const struct happening *h)
 {
 	const Pullcord__V1__AuditEvent *e = &f->event;
@@ -381,7 +382,7 @@ static bool same_delivery(const struct fold *f, const struct happening *h)
 	return e->type == h->type && span_eq(span(f->whom, f->whom_n), cut(h->patient, sizeof(f->whom))) &&
 	       h->message && e->message.len == sizeof(*h->message) &&
 	       memcmp(e->message.data, h->message, sizeof(*h->message)) == 0 && e->outcome == h->outcome &&
-	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical &&
+	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical && e->basis == h->basis &&
 	       span_eq(span(e->policy.data, e->policy.len), span(h->policy, h->policy ? 16 : 0)) &&
 	       span_is(h->topic, e->topic) && span_is(h->detail, e->detail) && same_sum(e, h);
 }

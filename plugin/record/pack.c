@@ -138,5 +138,6 @@ size_t pack_event(const Pullcord__V1__AuditEvent *e, uint8_t *out)
 	p = text(p, 61, e->by);
 	p = text(p, 62, e->claimed);
 	p = data(p, 63, e->certificate);
+	p = number(p, 64, (uint64_t)(int64_t)e->basis);
 	return (size_t)(p - out);
 }

@@ -74,6 +74,7 @@ struct happening {
 	uint32_t why, line;          /* enum why and rule line of the verdict; for logins the reason */
 	uint8_t qos;
 	bool retain, life_critical;
+	Pullcord__V1__AuditBasis basis;     /* of a delivery */
 	const struct shadow_verdict *shadow;    /* NULL: none */
 	uint64_t count;              /* events it stands for, from at_us to until_us; 0: one */
 	int64_t until_us;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """`pullcord audit disclosures`: everyone who received a patient's data, as the record itself tells it."""
+import base64
 import csv
 import io
 import json
@@ -109,6 +110,28 @@ def of_the_time_before_the_record_nothing_is_known():
         equal(f"in each form: {text}", True, f"begins at {last['since']}, and what was before is in record.mdb.1" in text)
 
 
+def each_says_what_it_rests_on_and_what_waits_is_none_yet():
+    words = ("disclosures", "--patient", "MRN-away")
+    told = [json.loads(line) for line in record.tool(*words, "--json").stdout.splitlines()]
+    wanted = [("n000", "message-out"), ("n002", "acl-read")]
+    equal("basis", wanted, [(r["recipient"], r["basis"]) for r in told])
+    table = list(csv.DictReader(io.StringIO(record.tool(*words, "--csv").stdout, newline="")))
+    equal("CSV", wanted, [(r["recipient"], r["basis"]) for r in table])
+    equal("sum", "2 disclosures", record.tool(*words).stdout.splitlines()[-1])
+    found = [json.loads(line) for line in record.tool("search", "--patient", "MRN-away", "--json").stdout.splitlines()]
+    equal("all three are on record", ["message-out", "authorised", "acl-read"], [e["basis"] for e in found])
+    lines = record.tool("search", "--patient", "MRN-away").stdout.splitlines()
+    equal(f"for people: {lines}", [", sent", ", not sent yet", ""],
+          [next((w for w in (", sent", ", not sent yet") if w in line), "") for line in lines[:3]])
+    for name, column in (("atna", "authorised"), ("fhir", "authorised"), ("csv", ",authorised,")):
+        done = record.tool("export", "--format", name, "--patient", "MRN-away")
+        equal(f"{name}: {done.stdout}", True, column in done.stdout or b64(column) in done.stdout)
+
+
+def b64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
 def nobody_knows_a_patient_who_was_not_there():
     equal("disclosures", "0 disclosures\n", record.tool("disclosures", "--patient", "MRN-nobody").stdout)
     equal("without a patient", 2, record.tool("disclosures", check=False).returncode)
@@ -117,4 +140,4 @@ def nobody_knows_a_patient_who_was_not_there():
 run([everyone_is_there_and_nobody_else, each_says_when_and_on_what_ground, the_period_bounds_them,
      of_one_person_only_what_they_received, people_and_spreadsheets_get_the_same,
      a_sum_counts_and_what_is_missing_is_said, of_the_time_before_the_record_nothing_is_known,
-     nobody_knows_a_patient_who_was_not_there])
+     each_says_what_it_rests_on_and_what_waits_is_none_yet, nobody_knows_a_patient_who_was_not_there])

@@ -12,7 +12,8 @@
  *
  * With RENEWED in the environment it is the second of that name, as if the first had been put aside.
  *
- * First one event of every type and some of strangers' odd texts; then what a ward does: an alert, kept durably, delivered
+ * First one event of every type, some of strangers' odd texts, and a message about MRN-away that n000 was sent, n001 is to be
+ * sent and n002 had queued; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,6 +59,25 @@ static struct happening happening(Pullcord__V1__AuditType type, Pullcord__V1__Pa
 
 /* ---- one of each ---- */
 
+static void on_each_basis(void)
+{
+	static const struct { const char *nurse, *client; Pullcord__V1__AuditBasis basis; } row[] = {
+		{ "n000", "n000.t1", PULLCORD__V1__AUDIT_BASIS__BASIS_SENT },
+		{ "n001", "n001.t1", PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED },
+		{ "n002", "n002.t1", PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED },
+	};
+	struct id id = { { 2 } };
+
+	for (size_t i = 0; i < countof(row); i++, made++) {
+		struct happening h = happening(TYPE(DELIVER), PARTY(USER), row[i].nurse, row[i].client, "mercy/unit/icu3/alert/high/nc-1");
+
+		h.message = &id;
+		h.patient = SPAN_LIT("MRN-away");
+		h.basis = row[i].basis;
+		push(h);
+	}
+}
+
 static void one_of_each(void)
 {
 	static const char *const odd[] = {
@@ -89,6 +109,7 @@ static void one_of_each(void)
 		push(h);
 	}
 	made++;
+	on_each_basis();
 }
 
 /* ---- a ward ---- */

@@ -1,0 +1,268 @@
+/* What the broker offers is asked for when the plugin starts, and what "delivered" rests on follows from it. The broker here is
+ * a table of the callbacks it takes, and offers MESSAGE_OUT or does not. */
+#include "recorded.h"
+
+#include <mosquitto.h>
+#include <mosquitto_broker.h>
+#include <mosquitto_plugin.h>
+
+#define MESSAGE_OUT 27          /* mosquitto/broker.h of 2.1 */
+#define EVENTS 64
+
+int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n);
+int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n);
+
+/* ---- the broker ---- */
+
+struct mosquitto { const char *id, *username; };
+
+static MOSQ_FUNC_generic_callback taken[EVENTS];
+static bool offers;             /* MESSAGE_OUT */
+static void *plugin;
+
+int mosquitto_callback_register(mosquitto_plugin_id_t *id, int event, MOSQ_FUNC_generic_callback call, const void *data, void *user)
+{
+	(void)id, (void)data, (void)user;
+	if (event >= EVENTS || (event > MOSQ_EVT_DISCONNECT && !(offers && event == MESSAGE_OUT)))
+		return MOSQ_ERR_NOT_SUPPORTED;
+	taken[event] = call;
+	return MOSQ_ERR_SUCCESS;
+}
+
+int mosquitto_callback_unregister(mosquitto_plugin_id_t *id, int event, MOSQ_FUNC_generic_callback call, const void *data)
+{
+	(void)id, (void)call, (void)data;
+	taken[event] = NULL;
+	return MOSQ_ERR_SUCCESS;
+}
+
+int mosquitto_broker_publish_copy(const char *client, const char *topic, int n, const void *payload, int qos, bool retain,
+				  mosquitto_property *props)
+{
+	(void)client, (void)topic, (void)n, (void)payload, (void)qos, (void)retain, (void)props;
+	return MOSQ_ERR_SUCCESS;
+}
+
+const char *mosquitto_client_id(const struct mosquitto *m) { return m->id; }
+const char *mosquitto_client_username(const struct mosquitto *m) { return m->username; }
+const char *mosquitto_client_address(const struct mosquitto *m) { (void)m; return "127.0.0.1"; }
+bool mosquitto_client_clean_session(const struct mosquitto *m) { (void)m; return false; }
+int mosquitto_client_keepalive(const struct mosquitto *m) { (void)m; return 60; }
+int mosquitto_client_protocol(const struct mosquitto *m) { (void)m; return mp_mqtt; }
+int mosquitto_client_protocol_version(const struct mosquitto *m) { (void)m; return 5; }
+int mosquitto_client_sub_count(const struct mosquitto *m) { (void)m; return 0; }
+int mosquitto_kick_client_by_clientid(const char *client, bool will) { (void)client, (void)will; return MOSQ_ERR_SUCCESS; }
+void mosquitto_free(void *p) { free(p); }
+void mosquitto_log_printf(int level, const char *fmt, ...) { (void)level, (void)fmt; }
+
+void *mosquitto_client_certificate(const struct mosquitto *m)
+{
+	return strncmp(m->id, "nc-", 3) == 0 ? certificate("mercy", m->id) : NULL;
+}
+
+int mosquitto_set_username(struct mosquitto *m, const char *username)
+{
+	m->username = username;
+	return MOSQ_ERR_SUCCESS;
+}
+
+static const char conf[] =
+	"per_listener_settings false\nallow_anonymous false\nallow_zero_length_clientid false\ncheck_retain_source true\n"
+	"max_packet_size 262144\nmessage_size_limit 200000\nmax_keepalive 120\npersistent_client_expiration 7d\n"
+	"connection_messages false\nlog_type error\nlog_type warning\nplugin /x/mosquitto_pullcord.so\nlistener 8883\ncafile ca.pem\n"
+	"certfile c.pem\nkeyfile k.pem\nrequire_certificate true\ntls_version tlsv1.3\n";
+
+static void broker_start(bool with_message_out)
+{
+	char path[128];
+	struct mosquitto_opt opt[] = {
+		{ "dir", dir }, { "record_mib", "8" }, { "history_mib", "4" }, { "broker_conf", path },
+	};
+
+	guard_close(&g);
+	write_file("mosquitto.conf", conf);
+	strcpy(path, in_dir("mosquitto.conf"));
+	offers = with_message_out;
+	assert_int_equal(mosquitto_plugin_init(NULL, &plugin, opt, countof(opt)), MOSQ_ERR_SUCCESS);
+	assert_int_equal(taken[MESSAGE_OUT] != NULL, offers);
+	assert_non_null(taken[MOSQ_EVT_ACL_CHECK]);
+}
+
+static void broker_stop(void)
+{
+	assert_int_equal(mosquitto_plugin_cleanup(plugin, NULL, 0), MOSQ_ERR_SUCCESS);
+}
+
+static int login(struct mosquitto *m, const char *password)
+{
+	struct mosquitto_evt_basic_auth ed = { .client = m, .username = (char *)m->username, .password = (char *)password };
+	int rc;
+
+	(void)UNTIL((rc = taken[MOSQ_EVT_BASIC_AUTH](MOSQ_EVT_BASIC_AUTH, &ed, plugin)) != MOSQ_ERR_UNKNOWN);
+	return rc;
+}
+
+static void logoff(struct mosquitto *m)
+{
+	taken[MOSQ_EVT_DISCONNECT](MOSQ_EVT_DISCONNECT, &(struct mosquitto_evt_disconnect){ .client = m }, plugin);
+}
+
+static int asks(struct mosquitto *m, int access, const char *topic, const struct message *msg)
+{
+	struct mosquitto_evt_acl_check ed = { .client = m, .topic = topic, .access = access, .qos = 1,
+					      .payload = msg ? msg->raw : NULL, .payloadlen = msg ? (uint32_t)msg->n : 0 };
+
+	return taken[MOSQ_EVT_ACL_CHECK](MOSQ_EVT_ACL_CHECK, &ed, plugin);
+}
+
+static void sends(struct mosquitto *m, const char *topic, struct message *msg)
+{
+	struct mosquitto_evt_message ed = { .client = m, .topic = (char *)topic, .payload = msg->raw, .payloadlen = (uint32_t)msg->n,
+					    .qos = 1 };
+
+	if (taken[MESSAGE_OUT])
+		assert_int_equal(taken[MESSAGE_OUT](MESSAGE_OUT, &ed, plugin), MOSQ_ERR_SUCCESS);
+}
+
+static void turn(void)
+{
+	taken[MOSQ_EVT_TICK](MOSQ_EVT_TICK, &(struct mosquitto_evt_tick){ .future = NULL }, plugin);
+}
+
+/* ---- what the record says ---- */
+
+/* Deliveries on that basis of which the detail is this. */
+static unsigned deliveries(Pullcord__V1__AuditBasis basis, const char *detail)
+{
+	const Pullcord__V1__AuditEvent *e;
+	struct reader *r = NULL;
+	struct entry entry;
+	uint8_t root[32];
+	unsigned n = 0;
+
+	assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
+	assert_int_equal(reader_open(in_dir("record.mdb"), root, &r), OK);
+	for (uint64_t i = 0; reader_get(r, i, &entry, &e) == OK; i++)
+		n += e && e->type == RECORDED(DELIVER) && e->basis == basis && strcmp(e->detail, detail) == 0;
+	reader_close(&r);
+	return n;
+}
+
+#define QUEUED PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED
+#define SENT PULLCORD__V1__AUDIT_BASIS__BASIS_SENT
+#define AUTHORISED PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED
+
+static struct mosquitto nc, ana;
+
+/* Two alerts that ana is there for, the second of which is let by the short way. */
+static void two_alerts(void)
+{
+	struct message m;
+
+	nc = (struct mosquitto){ "nc-1", NULL };
+	ana = (struct mosquitto){ "ana.t1", "ana" };
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/+/+", NULL), MOSQ_ERR_SUCCESS);
+	turn();
+	for (uint8_t i = 1; i <= 2; i++) {
+		m = alert_from("nc-1", i, PULLCORD__V1__PHASE__PHASE_START);
+		assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
+		assert_int_equal(asks(&ana, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);
+		sends(&ana, ALERT, &m);
+	}
+}
+
+static void a_broker_that_says_no_more_has_queued_it(void **state)
+{
+	(void)state;
+	broker_start(false);
+	two_alerts();
+	broker_stop();
+	assert_int_equal(deliveries(QUEUED, ""), 2);
+	assert_int_equal(deliveries(SENT, "") + deliveries(AUTHORISED, ""), 0);
+}
+
+static void a_broker_that_says_when_it_sends_has_sent_it_once(void **state)
+{
+	(void)state;
+	broker_start(true);
+	two_alerts();
+	broker_stop();
+	assert_int_equal(deliveries(SENT, ""), 2);
+	assert_int_equal(deliveries(QUEUED, "") + deliveries(AUTHORISED, ""), 0);
+}
+
+static void what_waits_for_somebody_is_authorised_until_it_is_sent(void **state)
+{
+	struct message m = alert_from("nc-1", 3, PULLCORD__V1__PHASE__PHASE_START);
+	struct mosquitto back = { "ana.t1", "ana" };
+
+	(void)state;
+	broker_start(true);
+	two_alerts();
+	logoff(&ana);
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&ana, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&back, "correct horse"), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks(&back, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);
+	sends(&back, ALERT, &m);
+	broker_stop();
+	assert_int_equal(deliveries(AUTHORISED, ""), 1);
+	assert_int_equal(deliveries(SENT, ""), 3);
+}
+
+/* Between the two her right may go; and what we send her ourselves is none of a topic's deliveries. */
+static void what_is_sent_under_other_rights_says_so(void **state)
+{
+	struct message m = alert_from("nc-1", 3, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	broker_start(true);
+	two_alerts();
+	g = plugin;
+	assert_int_equal(asks(&ana, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "med4", "correct horse");
+	turn();
+	sends(&ana, ALERT, &m);
+	sends(&ana, CONTROL_RESPONSE, &m);
+	sends(&(struct mosquitto){ "nobody", "nobody" }, ALERT, &m);
+	broker_stop();
+	g = NULL;
+	assert_int_equal(deliveries(SENT, "allowed when it was queued, not any more"), 1);
+	assert_int_equal(deliveries(SENT, ""), 2);
+}
+
+/* An alert that is open when somebody subscribes is on its way to them, and then sent. */
+static void an_open_alert_is_on_its_way_until_it_is_sent(void **state)
+{
+	struct message m = alert_from("nc-1", 3, PULLCORD__V1__PHASE__PHASE_START);
+	struct mosquitto second = { "ana.t2", "ana" };
+
+	(void)state;
+	broker_start(true);
+	two_alerts();
+	assert_int_equal(login(&second, "correct horse"), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&second, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/high/+", NULL), MOSQ_ERR_SUCCESS);
+	turn();
+	sends(&second, ALERT, &m);
+	broker_stop();
+	assert_int_equal(deliveries(AUTHORISED, "open when subscribed"), 2);
+	assert_int_equal(deliveries(QUEUED, "open when subscribed"), 0);
+	assert_int_equal(deliveries(SENT, ""), 3);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_broker_that_says_no_more_has_queued_it),
+		TEST(a_broker_that_says_when_it_sends_has_sent_it_once),
+		TEST(what_waits_for_somebody_is_authorised_until_it_is_sent),
+		TEST(what_is_sent_under_other_rights_says_so),
+		TEST(an_open_alert_is_on_its_way_until_it_is_sent),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
