@@ -28,10 +28,25 @@ static void cipher_drop(void *unused)
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
+/* Each call of the library takes locks and asks for the process's number, which costs more than the bytes of a nonce: small
+ * pieces are asked for many at a time. */
+#define SMALL_MAX 16
+static _Thread_local struct {
+	uint8_t b[32 * AEAD_NONCE_BYTES];
+	size_t left;
+} ahead;
+
+/* What the parent has in stock, a child of fork(2) must not use, too: it has only the thread that called. */
+static void ahead_drop(void)
+{
+	OPENSSL_cleanse(&ahead, sizeof(ahead));
+}
+
 static void fetch(void)
 {
 	gcm256 = EVP_CIPHER_fetch(NULL, "AES-256-GCM", NULL);
 	must(pthread_key_create(&at_thread_end, cipher_drop) == 0);
+	must(pthread_atfork(NULL, NULL, ahead_drop) == 0);
 }
 
 static void drop_all(void)
@@ -66,10 +81,22 @@ static EVP_CIPHER_CTX *cipher_ctx(void)
 	return cipher;
 }
 
-void crypt_random(void *out, size_t n)
+static void random_fresh(void *out, size_t n) { must(RAND_bytes(out, (int)n) == 1); }
+
+/* What was handed out is not left behind. */
+static void random_small(void *out, size_t n)
 {
-	must(RAND_bytes(out, (int)n) == 1);
+	if (ahead.left < n) {
+		must(pthread_once(&once, fetch) == 0);
+		random_fresh(ahead.b, sizeof(ahead.b));
+		ahead.left = sizeof(ahead.b);
+	}
+	ahead.left -= n;
+	memcpy(out, ahead.b + ahead.left, n);
+	memset(ahead.b + ahead.left, 0, n);
 }
+
+void crypt_random(void *out, size_t n) { (n <= SMALL_MAX ? random_small : random_fresh)(out, n); }
 
 void crypt_wipe(void *p, size_t n)
 {

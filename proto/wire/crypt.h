@@ -17,7 +17,7 @@
 
 enum err crypt_init(void) MUST_USE;
 
-/* Random bytes; aborts when the library has none to give. */
+/* Random bytes, in a child of fork(2) others than in its parent; aborts when the library has none to give. */
 void crypt_random(void *out, size_t n);
 /* Overwrites, and is not optimised away. */
 void crypt_wipe(void *p, size_t n);

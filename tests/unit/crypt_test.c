@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "crypt.h"
 #include "seed.h"
@@ -336,6 +338,43 @@ static void threads_do_not_disturb_each_other(void **state)
 	}
 }
 
+static int by_bytes(const void *a, const void *b) { return memcmp(a, b, AEAD_NONCE_BYTES); }
+
+static void no_nonce_comes_twice(void **state)
+{
+	static uint8_t nonce[10000][AEAD_NONCE_BYTES];
+
+	(void)state;
+	for (size_t i = 0; i < countof(nonce); i++)
+		crypt_random(nonce[i], AEAD_NONCE_BYTES);
+	qsort(nonce, countof(nonce), AEAD_NONCE_BYTES, by_bytes);
+	for (size_t i = 1; i < countof(nonce); i++)
+		assert_memory_not_equal(nonce[i - 1], nonce[i], AEAD_NONCE_BYTES);
+}
+
+static void a_fork_and_its_parent_get_others(void **state)
+{
+	uint8_t ours[AEAD_NONCE_BYTES], its[AEAD_NONCE_BYTES];
+	int to_us[2], status;
+	pid_t child;
+
+	(void)state;
+	crypt_random(ours, sizeof(ours));   /* so that some are in stock */
+	assert_int_equal(pipe(to_us), 0);
+	child = fork();
+	if (child == 0) {
+		crypt_random(its, sizeof(its));
+		_exit(write(to_us[1], its, sizeof(its)) != (ssize_t)sizeof(its));
+	}
+	crypt_random(ours, sizeof(ours));
+	assert_int_equal(read(to_us[0], its, sizeof(its)), sizeof(its));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_memory_not_equal(ours, its, sizeof(its));
+	close(to_us[0]);
+	close(to_us[1]);
+}
+
 static int set_up(void **state)
 {
 	(void)state;
@@ -359,6 +398,8 @@ int main(void)
 		cmocka_unit_test(base64_comes_back_as_it_went),
 		cmocka_unit_test(same_looks_at_every_byte),
 		cmocka_unit_test(threads_do_not_disturb_each_other),
+		cmocka_unit_test(no_nonce_comes_twice),
+		cmocka_unit_test(a_fork_and_its_parent_get_others),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
