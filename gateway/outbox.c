@@ -11,6 +11,7 @@
 #define TRY_AGAIN_S 1
 #define SYNC_MAX_S 5
 #define RIDERS_MAX 256              /* that wait for the next commit */
+#define BUCKETS 512
 
 struct list {
 	struct op *first, **last;
@@ -26,6 +27,7 @@ struct outbox {
 	pthread_mutex_t lock;           /* over what follows */
 	pthread_cond_t more, idle;
 	struct list todo, doing, done;
+	struct op *by_seen[BUCKETS], *by_id[BUCKETS];   /* what brings a message, in any of these lists */
 	unsigned pending;               /* that bring or ask something; what tidies up is never refused, and keeps nothing out */
 	unsigned riders;                /* of todo: what only deletes */
 	bool hurry;                     /* do not wait for more */
@@ -64,6 +66,70 @@ static struct op *list_pop(struct list *l)
 	l->first = op->next;
 	if (!l->first)
 		l->last = &l->first;
+	return op;
+}
+
+static bool brings(const struct op *op) { return op->work == WORK_PUT || op->work == WORK_HOLD; }
+
+/* ---- what is pending, by what it is looked for ---- */
+
+/* Keyed hashes, both, or made by us: nobody else chooses who shares a bucket. */
+static struct op **seen_bucket(struct outbox *o, const uint8_t seen[OUTFILE_SEEN_KEY])
+{
+	return &o->by_seen[(seen[0] | (unsigned)seen[1] << 8) % BUCKETS];
+}
+
+static struct op **id_bucket(struct outbox *o, const struct id *id)
+{
+	return &o->by_id[(id_order(id) * 0x9e3779b97f4a7c15u >> 32) % BUCKETS];
+}
+
+/* The lock is held, here and below. */
+static void pending_in(struct outbox *o, struct op *op)
+{
+	struct op **seen = seen_bucket(o, op->seen), **id = id_bucket(o, &op->id);
+
+	if (!brings(op))
+		return;
+	op->same_seen = *seen;
+	*seen = op;
+	op->same_id = *id;
+	*id = op;
+}
+
+static void pending_out(struct outbox *o, struct op *op)
+{
+	struct op **seen = seen_bucket(o, op->seen), **id = id_bucket(o, &op->id);
+
+	if (!brings(op))
+		return;
+	while (*seen != op)
+		seen = &(*seen)->same_seen;
+	*seen = op->same_seen;
+	while (*id != op)
+		id = &(*id)->same_id;
+	*id = op->same_id;
+}
+
+static enum outbox_seen pending_seen(struct outbox *o, const uint8_t seen[OUTFILE_SEEN_KEY])
+{
+	enum outbox_seen found = SEEN_NEVER;
+
+	for (const struct op *op = *seen_bucket(o, seen); op; op = op->same_seen) {
+		if (memcmp(op->seen, seen, OUTFILE_SEEN_KEY) == 0)
+			return SEEN_SAME;
+		if (memcmp(op->seen, seen, OUTFILE_SEEN_ID) == 0)
+			found = SEEN_OTHER;
+	}
+	return found;
+}
+
+static const struct op *pending_put(struct outbox *o, const struct id *id)
+{
+	const struct op *op = *id_bucket(o, id);
+
+	while (op && (op->work != WORK_PUT || memcmp(op->id.b, id->b, ID_BYTES) != 0))
+		op = op->same_id;
 	return op;
 }
 
@@ -159,8 +225,6 @@ static void find_evictable(struct outbox *o, unsigned least, unsigned aside, str
 		n = outfile_oldest(o->file, tier, true, id, countof(id));
 	add_evict(out, id, n);
 }
-
-static bool brings(const struct op *op) { return op->work == WORK_PUT || op->work == WORK_HOLD; }
 
 static unsigned best_of(const struct list *l)
 {
@@ -359,6 +423,7 @@ static enum err submit(struct outbox *o, struct op *op, uint64_t *seq)
 		if (!o->todo.first && !o->working)
 			o->since_us = mono_us();
 		list_add(&o->todo, op);
+		pending_in(o, op);
 		o->riders += rides(op);
 		o->hurry = o->hurry || !rides(op) || o->riders >= RIDERS_MAX;
 		if (o->hurry || o->riders == 1)
@@ -501,40 +566,6 @@ enum err outbox_untell(struct outbox *o, struct span code)
 
 /* ---- looking ---- */
 
-static const struct op *find_op(const struct list *l, bool (*is)(const struct op *op, const void *what),
-				const void *what)
-{
-	for (const struct op *op = l->first; op; op = op->next)
-		if (is(op, what))
-			return op;
-	return NULL;
-}
-
-static const struct op *find_pending(const struct outbox *o, bool (*is)(const struct op *op, const void *what),
-				     const void *what)
-{
-	const struct op *op = find_op(&o->todo, is, what);
-
-	if (!op)
-		op = find_op(&o->doing, is, what);
-	return op ? op : find_op(&o->done, is, what);
-}
-
-static bool brings_seen(const struct op *op, const void *seen)
-{
-	return brings(op) && memcmp(op->seen, seen, OUTFILE_SEEN_KEY) == 0;
-}
-
-static bool brings_seen_id(const struct op *op, const void *seen)
-{
-	return brings(op) && memcmp(op->seen, seen, OUTFILE_SEEN_ID) == 0;
-}
-
-static bool puts_id(const struct op *op, const void *id)
-{
-	return op->work == WORK_PUT && memcmp(op->id.b, id, ID_BYTES) == 0;
-}
-
 enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d)
 {
 	enum outbox_seen pending, kept;
@@ -542,9 +573,7 @@ enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span s
 
 	outfile_seen_key(o->file, source, source_id, d, key);
 	pthread_mutex_lock(&o->lock);
-	pending = find_pending(o, brings_seen, key)      ? SEEN_SAME
-		  : find_pending(o, brings_seen_id, key) ? SEEN_OTHER
-							 : SEEN_NEVER;
+	pending = pending_seen(o, key);
 	pthread_mutex_unlock(&o->lock);
 	kept = pending == SEEN_SAME ? SEEN_SAME : outfile_seen(o->file, key);
 	return kept > pending ? kept : pending;
@@ -565,8 +594,10 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	op_free(&o->handed);
 	pthread_mutex_lock(&o->lock);
 	op = list_pop(&o->done);
-	if (op)
+	if (op) {
 		o->pending -= !outfile_tidies(op->work);
+		pending_out(o, op);
+	}
 	pthread_mutex_unlock(&o->lock);
 	if (!op)
 		return false;
@@ -594,7 +625,7 @@ enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outb
 	size_t n = 0;
 
 	pthread_mutex_lock(&o->lock);
-	op = find_pending(o, puts_id, at->id.b);
+	op = pending_put(o, &at->id);
 	if (op) {
 		n = op->n;
 		memcpy(scratch->b, op->record, n);

@@ -30,7 +30,7 @@ struct outfile {
 	int lock;                       /* held as long as this is the file's writer */
 	struct store *store;
 	struct keyring keys;
-	struct vault seen_key;
+	struct hmac_key seen_key;       /* what a source says is remembered under */
 	uint32_t most;
 	uint64_t next_seq;              /* as it was at opening */
 	uint32_t unreadable;            /* of what was held then */
@@ -516,11 +516,12 @@ static uint64_t first_number(uint32_t most)
 
 static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 {
-	CLEANUP(vault_clear) struct vault wrap = { 0 };
+	CLEANUP(vault_clear) struct vault wrap = { 0 }, seen = { 0 };
 	CLEANUP(txn_abort) struct txn *t = NULL;
 
 	vault_init(&wrap, root, "outbox keys");
-	vault_init(&f->seen_key, root, "outbox seen");
+	vault_init(&seen, root, "outbox seen");
+	hmac_key_init(&f->seen_key, span(seen.key, sizeof(seen.key)));
 	TRY(txn_begin_write(f->store, &t));
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
@@ -693,13 +694,12 @@ uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY])
 {
-	const struct span key = span(f->seen_key.key, AEAD_KEY_BYTES);
 	const uint8_t n[2] = { (uint8_t)(source.n >> 8), (uint8_t)source.n };
 	uint8_t hash[SHA256_BYTES];
 
-	HMAC256(hash, key, span(n, sizeof(n)), source, source_id);
+	HMAC256_BY(hash, &f->seen_key, span(n, sizeof(n)), source, source_id);
 	memcpy(out, hash, OUTFILE_SEEN_ID);
-	HMAC256(hash, key, span(out, OUTFILE_SEEN_ID), span(d->b, sizeof(d->b)));
+	HMAC256_BY(hash, &f->seen_key, span(out, OUTFILE_SEEN_ID), span(d->b, sizeof(d->b)));
 	memcpy(out + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
 }
 
@@ -709,7 +709,7 @@ void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_
 	const struct key64 times = key64(atomic_load(&f->taken.kept) / f->most);
 	uint8_t hash[SHA256_BYTES];
 
-	HMAC256(hash, span(f->seen_key.key, AEAD_KEY_BYTES), SPAN_LIT("name"), key64_span(&times), span(key, OUTFILE_SEEN_KEY));
+	HMAC256_BY(hash, &f->seen_key, SPAN_LIT("name"), key64_span(&times), span(key, OUTFILE_SEEN_KEY));
 	memcpy(name, hash, ID_NAME);
 }
 
@@ -867,7 +867,7 @@ void outfile_close(struct outfile **out)
 	if (!f)
 		return;
 	keyring_clear(&f->keys);
-	vault_clear(&f->seen_key);
+	crypt_wipe(&f->seen_key, sizeof(f->seen_key));
 	crypt_wipe(f->clear, sizeof(f->clear));
 	store_close(&f->store);
 	fd_cleanup(&f->lock);

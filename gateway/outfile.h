@@ -13,7 +13,7 @@ struct outfile;
 
 /* One piece of work, and afterwards its result. */
 struct op {
-	struct op *next;
+	struct op *next, *same_seen, *same_id;  /* of its list; of its bucket, as long as its result was not fetched */
 	enum outbox_work work;
 	enum err err;
 	struct id id;
