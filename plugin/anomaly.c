@@ -20,7 +20,7 @@ struct row {
 struct state {
 	unsigned now, told;             /* level; the worst that was told and is not over */
 	unsigned worst;                 /* told since told_us */
-	int64_t told_us, since_us;
+	int64_t told_us, since_us, fine_us;
 	bool ever;
 };
 
@@ -49,6 +49,8 @@ struct anomaly {
 	struct told told[ANOMALIES];
 	bool has_offset;
 	int64_t offset_us, jump_us;
+	enum err why;                   /* the record could not be written last */
+	uint64_t gaps;                  /* of the record, as known */
 	unsigned due;                   /* rows */
 };
 
@@ -56,6 +58,8 @@ struct anomaly {
 static const struct { Pullcord__V1__Priority priority; const char *code; } kinds[] = {
 #include "anomaly.def"
 };
+
+const char *anomaly_code(enum anomaly_kind k) { return kinds[k].code; }
 
 /* ---- settings ---- */
 
@@ -112,8 +116,18 @@ static int64_t within_us(const struct anomaly *a, enum anomaly_kind k)
 	return k == ANOMALY_GUESSING || k == ANOMALY_OUTSIDE ? a->limit.within * SECOND_US : again_us(a);
 }
 
-/* Each use of emergency access is told, not the first in a while. */
-static bool is_each(enum anomaly_kind k) { return k == ANOMALY_BREAK_GLASS; }
+static bool holds_record(enum anomaly_kind k)
+{
+	return k == ANOMALY_RECORD_FAILED || k == ANOMALY_RECORD_STUCK || k == ANOMALY_RECORD_FULL;
+}
+
+bool anomaly_is_of_record(enum anomaly_kind k) { return k == ANOMALY_DISK || holds_record(k); }
+
+/* Each use of emergency access is told, not the first in a while; and each time the record stops. */
+static bool is_each(enum anomaly_kind k) { return k == ANOMALY_BREAK_GLASS || holds_record(k); }
+
+/* The record stops for want of room: that is told each time, too. */
+static bool is_grave(enum anomaly_kind k, unsigned level) { return k == ANOMALY_DISK && level > 2; }
 
 /* ---- rows ---- */
 
@@ -278,6 +292,8 @@ static void set_state(struct state *s, unsigned level, int64_t now_us)
 {
 	if (level && !s->now)
 		s->since_us = now_us;
+	if (!level && s->now)
+		s->fine_us = now_us;
 	s->now = level;
 }
 
@@ -315,6 +331,29 @@ void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, 
 void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us)
 {
 	set_state(&a->state[ANOMALY_DISK], level, now_us);
+}
+
+void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t now_us)
+{
+	bool failed = now->why != OK;
+
+	if (failed)
+		a->why = now->why;
+	set_state(&a->state[ANOMALY_RECORD_FAILED], failed, now_us);
+	set_state(&a->state[ANOMALY_RECORD_STUCK], !failed && now->stuck, now_us);
+	set_state(&a->state[ANOMALY_RECORD_FULL], !failed && now->full, now_us);
+	if (now->gaps > a->gaps)
+		(void)count(a, ANOMALY_GAP, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("record"), now->gaps - a->gaps, 1, now_us);
+	a->gaps = now->gaps;
+}
+
+void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us)
+{
+	struct state *s = &a->state[kind];
+
+	s->told = s->worst = 1;
+	s->since_us = s->fine_us = s->told_us = now_us;
+	s->ever = true;
 }
 
 /* ---- findings ---- */
@@ -372,6 +411,21 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		break;
 	case ANOMALY_DISK:
 		snprintf(t, ANOMALY_TEXT, "room for the record %s", room[level < countof(room) ? level : 3]);
+		break;
+	case ANOMALY_RECORD_FAILED:
+		snprintf(t, ANOMALY_TEXT, level ? "the record has stopped: %s%s" : "the record is written again", err_text(a->why),
+			 a->why == ERR_IO ? "; if its disk is failing it goes on only after a restart of the broker" : "");
+		break;
+	case ANOMALY_RECORD_STUCK:
+		snprintf(t, ANOMALY_TEXT, level ? "the record's writer does nothing: newcomers and commands wait" :
+			 "the record's writer goes on");
+		break;
+	case ANOMALY_RECORD_FULL:
+		snprintf(t, ANOMALY_TEXT, level ? "the record has stopped: too much waits for it; what saves lives goes on" :
+			 "what waited for the record is written");
+		break;
+	case ANOMALY_GAP:
+		snprintf(t, ANOMALY_TEXT, "%llu gap%s in the record: pullcord audit search --event gap says what and how much", n, times(n));
 		break;
 	case ANOMALIES:
 		break;
@@ -446,19 +500,20 @@ static bool next_of_others(struct anomaly *a, int64_t now_us, struct anomaly_fin
 }
 
 /* Is there something to be told of it? Then it is: *over says which. */
-static bool state_step(const struct anomaly *a, struct state *s, int64_t now_us, bool *over)
+static bool state_step(const struct anomaly *a, enum anomaly_kind k, struct state *s, int64_t now_us, bool *over)
 {
+	int64_t calm_us = holds_record(k) ? a->limit.calm * SECOND_US : 0;
 	bool fresh = !s->ever || now_us - s->told_us >= again_us(a);
 
-	*over = s->told && !s->now;
-	if (!*over && (s->now <= s->told || (!fresh && s->now <= s->worst)))
+	*over = s->told && !s->now && now_us - s->fine_us >= calm_us;
+	if (!*over && (s->now <= s->told || (!fresh && s->now <= s->worst && !is_grave(k, s->now))))
 		return false;
 	s->told = s->now;
 	if (!*over) {
 		s->worst = fresh || s->now > s->worst ? s->now : s->worst;
 		s->told_us = fresh ? now_us : s->told_us;
-		s->ever = true;
 	}
+	s->ever = !(*over && is_each(k));
 	return true;
 }
 
@@ -478,7 +533,7 @@ static bool next_of_states(struct anomaly *a, int64_t now_us, struct anomaly_fin
 	for (size_t k = 0; k < ANOMALIES; k++) {
 		struct state *s = &a->state[k];
 
-		if (!state_step(a, s, now_us, &over))
+		if (!state_step(a, (enum anomaly_kind)k, s, now_us, &over))
 			continue;
 		*out = finding_of((enum anomaly_kind)k, s, over);
 		if (k == ANOMALY_DISK && s->now > 1)
@@ -499,7 +554,7 @@ static bool next_of_missed(struct anomaly *a, int64_t now_us, struct anomaly_fin
 			continue;
 		if (!listed)
 			m->state.now = 0;
-		told = state_step(a, &m->state, now_us, &over);
+		told = state_step(a, ANOMALY_WITNESS, &m->state, now_us, &over);
 		if (told) {
 			*out = finding_of(ANOMALY_WITNESS, &m->state, over);
 			memcpy(out->subject, m->name, sizeof(out->subject));

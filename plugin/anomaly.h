@@ -4,7 +4,8 @@
  * A finding is folded: the same kind about the same subject is told once in `again`, and the next one says how many
  * events came since. Of one kind at most ANOMALY_TOLD are told in that time; what more is found is for the record alone
  * (`quiet`), and how many they were is told in one finding without a subject when the time is over. A state (disk,
- * all witnesses, one of them) is told when it begins, when it gets worse, and when it is over.
+ * all witnesses, one of them, what holds the record) is told when it begins, when it gets worse, and when it is over; what
+ * holds the record each time, and is over when that has not been so for `calm`.
  *
  * Counted in ANOMALY_ROWS rows; when all are in use, who has been seen least makes room, and never what is yet to be taken.
  * Counting begins with the first event and ends `within` later. Allocates nothing after opening. */
@@ -70,6 +71,19 @@ void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us);
 void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, int64_t now_us);
 /* 0 fine, 1 below 20 %, 2 below 10 %, 3 below 5 %. */
 void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us);
+
+/* What holds the record: `why` it cannot be written (OK: it can), or else whether its writer is stuck, and its queue full. */
+struct anomaly_record {
+	enum err why;
+	bool stuck, full;
+	uint64_t gaps;                  /* on record since it was opened */
+};
+void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t now_us);
+/* An alert of this state was raised before the broker started: if it is so no more, that is to be told. */
+void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us);
+/* Is it a state of the record itself: measured at any time, and told whether or not the record can keep it? */
+bool anomaly_is_of_record(enum anomaly_kind kind);
+const char *anomaly_code(enum anomaly_kind kind);
 
 /* ---- findings ---- */
 

@@ -705,6 +705,8 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
+	if (stopped && t && guard_is_own_alarm(g, &t->topic))
+		v.life_critical = true;         /* of the record's own trouble, say: recorded as such, it is set aside */
 	if (v.allow && !detail && comes_later(g, s, &t->topic, p->payload))
 		return GATE_DENY;       /* and counted when it is shown */
 	if (!leaves_no_trace(&v) || stopped)

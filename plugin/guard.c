@@ -226,6 +226,7 @@ static enum err open_all(struct opening *o)
 	TRY(digest_open(put_on_record, g, &g->digest));
 	TRY(stores_history(&o->stores, &g->history));
 	history_retain(g->history, &o->spec->past);
+	guard_notice_begin(g);
 	control_keep(g->control, g->record, g->history);
 	return password_open(&g->passwords);
 }
@@ -604,7 +605,9 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, true, s);
 	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic);
 
-	if (!v.allow || (!v.life_critical && record_state(g->record) == RECORD_STOPPED))
+	if (record_stopped(g->record))
+		v.life_critical = v.life_critical || guard_is_own_alarm(g, &k->topic);
+	if (!v.allow || (!v.life_critical && record_stopped(g->record)))
 		return;
 	if (!guard_send(g, s->client, k->text, span(k->payload, k->n), 1, false))
 		return;

@@ -48,6 +48,7 @@ static void put_on_record(struct guard *g, const struct anomaly_finding *f, cons
 		h.actor = span_str(f->subject);
 	h.topic = span_str(f->quiet ? "" : topic);
 	h.detail = span_str(f->text);
+	h.life_critical = anomaly_is_of_record(f->kind);    /* it is set aside while the record cannot take it, and follows */
 	record_push(g->record, &h);
 }
 
@@ -105,6 +106,40 @@ static void tell(struct guard *g, const struct anomaly_finding *f)
 	raise_alert(g, f, topic, first_us);
 }
 
+/* What an earlier run told of the record is kept still: nobody else would say that it is over. */
+void guard_notice_begin(struct guard *g)
+{
+	for (size_t kind = 0; kind < ANOMALIES; kind++) {
+		struct anomaly_finding f = { .kind = (enum anomaly_kind)kind, .party = PULLCORD__V1__PARTY__PARTY_BROKER,
+					     .code = anomaly_code((enum anomaly_kind)kind) };
+		uint8_t key[SHA256_BYTES];
+
+		if (!anomaly_is_of_record(f.kind))
+			continue;
+		key_of(&f, key);
+		for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
+			if (!k->over && guard_is_own_alarm(g, &k->topic) && memcmp(k->key, key, sizeof(k->key)) == 0)
+				anomaly_was_told(g->anomaly, f.kind, guard_mono_us());
+	}
+}
+
+/* The first tenant's operators, told by the broker. */
+bool guard_is_own_alarm(const struct guard *g, const struct topic *t)
+{
+	return t->kind == TOPIC_ALERT && span_is(t->level[0], g->tenant) && span_is(topic_word(t, "unit"), g->operators) &&
+	       span_is(topic_word(t, "device"), GUARD_SENDER);
+}
+
+static void look_at_record(struct guard *g, int64_t mono_us)
+{
+	struct record_health health;
+
+	record_health(g->record, &health);
+	anomaly_record(g->anomaly,
+		       &(struct anomaly_record){ record_trouble(g->record), health.stuck, health.full, health.gaps }, mono_us);
+	anomaly_disk(g->anomaly, (unsigned)record_disk(g->record), mono_us);
+}
+
 static void look(struct guard *g)
 {
 	struct record_witnesses witnesses = record_witnesses(g->record);
@@ -115,7 +150,7 @@ static void look(struct guard *g)
 	anomaly_witness(g->anomaly, witnesses.listed ? witnesses.silent_us : -1, mono_us);
 	for (unsigned i = 0; witnesses.listed > 1 && record_witness(g->record, i, &one); i++)
 		anomaly_witness_named(g->anomaly, span_str(one.name), one.silent_us, mono_us);
-	anomaly_disk(g->anomaly, (unsigned)record_disk(g->record), mono_us);
+	look_at_record(g, mono_us);
 }
 
 void guard_notice_tick(struct guard *g)

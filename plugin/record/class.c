@@ -20,6 +20,8 @@ enum record_class record_class(const struct happening *h)
 		return h->life_critical ? RECORD_CRITICAL : RECORD_MOVEMENT;
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REAUTH:
 		return h->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED ? RECORD_HOUSEKEEPING : RECORD_ACCESS;
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_ANOMALY:
+		return h->life_critical ? RECORD_CRITICAL : RECORD_ACCESS;
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW:
 		return RECORD_HOUSEKEEPING;     /* nobody was refused or let in by it */
 	default:

@@ -23,9 +23,9 @@ struct progress {
 };
 
 /* One act, and what came of it. */
-struct asked {
+struct segment_asked {
 	const struct segment_act *act;
-	enum { ACT_HOLD, ACT_RELEASE, ACT_ERASE } what;
+	enum { SEGMENT_HOLD, SEGMENT_RELEASE, SEGMENT_ERASE } what;
 	bool done;
 	enum err came;
 };
@@ -56,7 +56,7 @@ struct record {
 	uint16_t keep[RECORD_CLASSES];
 	struct fold *fold;
 	enum record_class folded;           /* of what is in it */
-	struct asked *erasing;              /* who waits until the segment is taken out; NULL: nobody */
+	struct segment_asked *erasing;              /* who waits until the segment is taken out; NULL: nobody */
 	bool stripping;                     /* something may be left to be taken out */
 	struct progress done;
 	size_t batch_bytes;                 /* of the ring to one batch */
@@ -69,7 +69,7 @@ struct record {
 	atomic_bool stop, turn, ended;
 	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
 	pthread_cond_t acted;
-	struct asked *asked;                /* NULL: nothing; its owner waits */
+	struct segment_asked *asked;                /* NULL: nothing; its owner waits */
 	_Atomic uint64_t durable, lost, gaps, signed_upto;
 	_Atomic int64_t signed_at_us;
 	_Atomic size_t free_bytes, room_bytes;

@@ -420,16 +420,16 @@ static void tell_trouble(struct record *r, enum err e)
 		atomic_store(&r->trouble, (int)e);
 }
 
-static enum err carry_out(struct record *r, const struct asked *a)
+static enum err carry_out(struct record *r, const struct segment_asked *a)
 {
-	enum err e = a->what == ACT_ERASE ? keeping_erase(r->trail, a->act)
-					  : keeping_hold(r->trail, &r->done.pens, a->act, a->what == ACT_HOLD);
+	enum err e = a->what == SEGMENT_ERASE ? keeping_erase(r->trail, a->act)
+					  : keeping_hold(r->trail, &r->done.pens, a->act, a->what == SEGMENT_HOLD);
 
 	atomic_store(&r->durable, trail_tree(r->trail)->size);
 	return e;
 }
 
-static void answer(struct record *r, struct asked *a, enum err came)
+static void answer(struct record *r, struct segment_asked *a, enum err came)
 {
 	pthread_mutex_lock(&r->act_lock);
 	a->came = came;
@@ -439,13 +439,13 @@ static void answer(struct record *r, struct asked *a, enum err came)
 }
 
 /* An erasing waits until the one before is over; a hold does not. */
-static struct asked *take_asked(struct record *r)
+static struct segment_asked *take_asked(struct record *r)
 {
-	struct asked *a;
+	struct segment_asked *a;
 
 	pthread_mutex_lock(&r->act_lock);
 	a = r->asked;
-	if (a && a->what == ACT_ERASE && r->stripping)
+	if (a && a->what == SEGMENT_ERASE && r->stripping)
 		a = NULL;
 	if (a)
 		r->asked = NULL;
@@ -456,7 +456,7 @@ static struct asked *take_asked(struct record *r)
 /* A step of it: the ring is not to wait for a large segment. */
 static void strip(struct record *r)
 {
-	struct asked *a = r->erasing;
+	struct segment_asked *a = r->erasing;
 	bool more;
 	enum err e = judge(r, keeping_step(r->trail, &more));
 
@@ -470,15 +470,15 @@ static void strip(struct record *r)
 
 static void serve(struct record *r)
 {
-	struct asked *a = atomic_load(&r->ended) ? NULL : take_asked(r);
+	struct segment_asked *a = atomic_load(&r->ended) ? NULL : take_asked(r);
 	enum err e;
 
 	if (a) {
 		e = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
 		if (e == OK)
 			(void)judge(r, sign(r));   /* tried again, and told, when it is due: the act is durable without */
-		r->stripping = r->stripping || a->what == ACT_ERASE;
-		if (e == OK && a->what == ACT_ERASE)
+		r->stripping = r->stripping || a->what == SEGMENT_ERASE;
+		if (e == OK && a->what == SEGMENT_ERASE)
 			r->erasing = a;
 		else
 			answer(r, a, e);
@@ -500,7 +500,7 @@ static void end_acts(struct record *r)
 }
 
 /* One at a time; the writer serves also when it has stopped, as long as its thread lives. */
-static enum err ask(struct record *r, struct asked *a)
+static enum err ask(struct record *r, struct segment_asked *a)
 {
 	bool over = false;
 
@@ -521,7 +521,7 @@ static enum err ask(struct record *r, struct asked *a)
 
 enum err segment_hold(struct record *r, const struct segment_act *act, bool held)
 {
-	return ask(r, &(struct asked){ .act = act, .what = held ? ACT_HOLD : ACT_RELEASE });
+	return ask(r, &(struct segment_asked){ .act = act, .what = held ? SEGMENT_HOLD : SEGMENT_RELEASE });
 }
 
 enum err segment_look(struct record *r, uint32_t id, struct segment *out)
@@ -534,7 +534,7 @@ enum err segment_look(struct record *r, uint32_t id, struct segment *out)
 
 enum err segment_erase(struct record *r, const struct segment_act *act)
 {
-	return ask(r, &(struct asked){ .act = act, .what = ACT_ERASE });
+	return ask(r, &(struct segment_asked){ .act = act, .what = SEGMENT_ERASE });
 }
 
 /* ---- the writer: its thread ---- */

@@ -185,6 +185,7 @@ bool record_witness(struct record *r, unsigned i, struct record_witness *out);
 /* How it is, in numbers. Any thread; no lock. */
 struct record_health {
 	enum record_state state;
+	bool stuck, full;            /* the writer is silent for 2 s with work waiting; the ring has room for the life-critical only */
 	uint64_t entries, signed_entries;   /* committed; under the newest checkpoint */
 	uint64_t gaps, lost;         /* GAP entries, and what they stand for, since it was opened */
 	size_t queue_bytes, queue_room;

@@ -5,10 +5,19 @@
 
 #define SILENT_US (2 * 1000000LL)       /* BEHIND after that */
 
+static bool is_full(const struct record *r)
+{
+	return ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
+}
+
+static bool is_stuck(const struct record *r)
+{
+	return ring_used(r->ring) && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US;
+}
+
 bool record_stopped(const struct record *r)
 {
-	return atomic_load(&r->trouble) || record_disk(r) == RECORD_DISK_OUT ||
-	       ring_used(r->ring) > ring_bytes(r->ring) / 16 * 15;
+	return atomic_load(&r->trouble) || record_disk(r) == RECORD_DISK_OUT || is_full(r);
 }
 
 static bool is_crowded(const struct record *r)
@@ -25,9 +34,7 @@ enum record_state record_state(const struct record *r)
 {
 	if (record_stopped(r))
 		return RECORD_STOPPED;
-	if (is_crowded(r))
-		return RECORD_BEHIND;
-	return ring_used(r->ring) && clock_us(CLOCK_MONOTONIC) - atomic_load(&r->alive_us) > SILENT_US ? RECORD_BEHIND : RECORD_FLOWING;
+	return is_crowded(r) || is_stuck(r) ? RECORD_BEHIND : RECORD_FLOWING;
 }
 
 enum record_disk record_disk(const struct record *r) { return (enum record_disk)atomic_load(&r->disk); }
@@ -41,6 +48,8 @@ void record_health(const struct record *r, struct record_health *out)
 	out->checkpoint_age_us = clock_us(CLOCK_MONOTONIC) - atomic_load(&r->signed_at_us);
 	out->signed_entries = atomic_load(&r->signed_upto);
 	out->state = record_state(r);
+	out->stuck = is_stuck(r);
+	out->full = is_full(r);
 	out->entries = atomic_load(&r->durable);
 	out->gaps = atomic_load(&r->gaps);
 	out->lost = atomic_load(&r->lost);

@@ -318,6 +318,9 @@ static void a_disk_is_told_when_it_gets_worse_and_when_it_is_over(void **state)
 		{ 0, 7, PULLCORD__V1__PHASE__PHASE_END, PULLCORD__V1__PRIORITY__PRIORITY_LOW, "enough again" },
 		{ 1, 8, 0, 0, NULL },
 		{ 0, 9, 0, 0, NULL },
+		{ 3, 10, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_HIGH, "below 5 %: it stops" },
+		{ 3, 11, 0, 0, NULL },
+		{ 0, 12, PULLCORD__V1__PHASE__PHASE_END, PULLCORD__V1__PRIORITY__PRIORITY_LOW, "enough again" },
 		{ 1, 3601, PULLCORD__V1__PHASE__PHASE_START, PULLCORD__V1__PRIORITY__PRIORITY_LOW, "below 20 %" },
 	};
 
@@ -332,6 +335,80 @@ static void a_disk_is_told_when_it_gets_worse_and_when_it_is_over(void **state)
 		assert_int_equal(f.phase, row[i].phase);
 		assert_int_equal(f.priority, row[i].priority);
 	}
+}
+
+static void record_is(enum err why, bool stuck, bool full, int64_t now)
+{
+	anomaly_record(a, &(struct anomaly_record){ why, stuck, full, 0 }, now);
+}
+
+/* Each time, once; what comes and goes within `calm` is one time; and one cause is one kind. */
+static void what_holds_the_record_is_told_each_time(void **state)
+{
+	static const struct { int64_t at_s; enum err why; bool stuck, full; enum anomaly_kind kind; int phase; const char *text; } row[] = {
+		{ 1, OK, false, false, 0, 0, NULL },
+		{ 2, OK, true, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_START, "writer does nothing" },
+		{ 3, OK, true, false, 0, 0, NULL },
+		{ 4, OK, true, true, ANOMALY_RECORD_FULL, PULLCORD__V1__PHASE__PHASE_START, "too much waits" },
+		{ 5, OK, false, true, 0, 0, NULL },
+		{ 6, OK, true, true, 0, 0, NULL },
+		{ 7, OK, false, true, 0, 0, NULL },
+		{ 16, OK, false, true, 0, 0, NULL },
+		{ 17, OK, false, true, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_END, "writer goes on" },
+		{ 18, OK, false, false, 0, 0, NULL },
+		{ 28, OK, false, false, ANOMALY_RECORD_FULL, PULLCORD__V1__PHASE__PHASE_END, "is written" },
+		{ 29, OK, true, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_START, "writer does nothing" },
+		{ 30, ERR_IO, true, true, ANOMALY_RECORD_FAILED, PULLCORD__V1__PHASE__PHASE_START, "reading or writing failed" },
+		{ 40, ERR_IO, true, true, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_END, "goes on" },
+		{ 41, OK, false, false, 0, 0, NULL },
+		{ 51, OK, false, false, ANOMALY_RECORD_FAILED, PULLCORD__V1__PHASE__PHASE_END, "is written again" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		record_is(row[i].why, row[i].stuck, row[i].full, row[i].at_s * S);
+		if (!row[i].text) {
+			assert_none(row[i].at_s * S);
+			continue;
+		}
+		assert_found(row[i].at_s * S, row[i].kind, "", 1, row[i].text);
+		assert_int_equal(f.phase, row[i].phase);
+		assert_int_equal(f.priority, PULLCORD__V1__PRIORITY__PRIORITY_HIGH);
+		assert_false(f.quiet);
+	}
+	for (int i = 0; i < 100; i++) {                 /* however often */
+		record_is(i % 2 ? OK : ERR_FULL, false, false, (100 + 20 * i) * S);
+		record_is(i % 2 ? OK : ERR_FULL, false, false, (119 + 20 * i) * S);
+		assert_found((119 + 20 * i) * S, ANOMALY_RECORD_FAILED, "", 1, i % 2 ? "again" : "no room left");
+		assert_false(f.quiet);
+	}
+}
+
+static void gaps_are_told_and_counted(void **state)
+{
+	(void)state;
+	anomaly_record(a, &(struct anomaly_record){ .gaps = 2 }, S);
+	assert_found(S, ANOMALY_GAP, "record", 2, "2 gaps in the record");
+	anomaly_record(a, &(struct anomaly_record){ .gaps = 2 }, 4000 * S);
+	assert_none(4000 * S);
+	anomaly_record(a, &(struct anomaly_record){ .gaps = 3 }, 4001 * S);
+	assert_found(4001 * S, ANOMALY_GAP, "record", 1, "1 gap in the record");
+}
+
+/* A broker that comes back ends what the one before it began, and tells what goes on no second time. */
+static void what_was_told_before_a_restart_is_ended(void **state)
+{
+	(void)state;
+	anomaly_was_told(a, ANOMALY_RECORD_FAILED, S);
+	anomaly_was_told(a, ANOMALY_RECORD_FULL, S);
+	record_is(ERR_FULL, false, false, 2 * S);
+	assert_none(10 * S);
+	assert_found(11 * S, ANOMALY_RECORD_FULL, "", 1, "is written");
+	record_is(OK, false, false, 12 * S);
+	assert_found(22 * S, ANOMALY_RECORD_FAILED, "", 1, "again");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	assert_int_equal(f.first_us, 2 * S);
+	assert_none(23 * S);
 }
 
 /* ---- one too many is ignored by whoever is tired ---- */
@@ -536,7 +613,8 @@ int main(void)
 		T(asking_for_what_is_not_theirs_is_told), T(breaking_the_glass_is_told_at_once),
 		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
 		T(one_of_several_witnesses_is_missed_by_name), T(of_many_that_are_missed_five_are_told),
-		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(many_subjects_are_five_alerts_and_a_number),
+		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(what_holds_the_record_is_told_each_time),
+		T(gaps_are_told_and_counted), T(what_was_told_before_a_restart_is_ended), T(many_subjects_are_five_alerts_and_a_number),
 		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(it_is_what_a_plain_model_says),

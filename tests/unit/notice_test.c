@@ -1,6 +1,10 @@
 /* What is odd at the gate reaches operators and nobody else, once, and stands in the record. */
 #include "recorded.h"
 
+#include "faulty_disk.h"
+#include "inside.h"
+
+#define URGENT "mercy/unit/operators/alert/high/pullcord"
 #define FOR_OPERATORS "mercy/unit/operators/alert/medium/pullcord"
 
 static const char with_operators[] =
@@ -266,12 +270,165 @@ static void a_unit_of_another_name_is_told(void **state)
 	assert_int_equal(times_published("mercy/unit/it-desk/alert/medium/pullcord", ""), 1);
 }
 
+/* ---- the record itself ---- */
+
+/* As the broker starts: an end is told at once. */
+static void start_again(size_t record_mib)
+{
+	struct anomaly_limits l = anomaly_defaults();
+	struct guard_spec spec = { .dir = dir, .record_mib = record_mib, .history_mib = 4, .anomaly = &l,
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+	char what[1024];
+
+	l.calm = 0;
+	guard_close(&g);
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
+}
+
+static void an_operator_watches(size_t record_mib)
+{
+	start();
+	start_again(record_mib);
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(2, "op", "op.t1", "an operator's password"), GATE_ALLOW);
+	assert_int_equal(subscribes(2, "op.t1", "mercy/unit/operators/alert/+/+"), GATE_ALLOW);
+	guard_tick(g);
+}
+
+static bool something_happens(void)
+{
+	struct happening h = guard_happening(g, RECORDED(LOGIN), false, NULL);
+	static char long_one[200];
+
+	memset(long_one, 'x', sizeof(long_one));
+	h.topic = h.detail = span(long_one, sizeof(long_one));  /* fewer fill it */
+	return record_push(g->record, &h);
+}
+
+#define BEGUN PULLCORD__V1__PHASE__PHASE_START
+#define OVER PULLCORD__V1__PHASE__PHASE_END
+#define SEEN PULLCORD__V1__PHASE__PHASE_TPOINT
+
+/* What is kept of that code is one alert, and of this phase. */
+static bool stands(const char *code, Pullcord__V1__Phase phase)
+{
+	static uint8_t room[ENVELOPE_ARENA];
+	struct arena arena = { room, sizeof(room), 0 };
+	struct envelope e;
+	bool is = false, found = false;
+
+	for (const struct kept *k = NULL; (k = history_next(g->history, k));) {
+		arena.used = 0;
+		assert_int_equal(envelope_open(span(k->payload, k->n), &k->topic, guard_real_us(), &arena, &e), OK);
+		if (strcmp(e.body.alert->code, code) != 0)
+			continue;
+		assert_false(found);
+		found = true;
+		is = e.body.alert->phase == phase;
+	}
+	return is;
+}
+
+static void a_record_whose_disk_failed_is_told_while_it_has_stopped(void **state)
+{
+	(void)state;
+	an_operator_watches(8);
+	assert_true(UNTIL(ring_used(g->record->ring) == 0));
+	disk_refuses(EIO, in_dir("record.mdb"));
+	something_happens();
+	assert_true(UNTIL(record_trouble(g->record)));
+	a_second_goes_by();
+	assert_int_equal(times_published(URGENT, ""), 1);
+	assert_true(stands("anomaly.record-failed", BEGUN));
+	assert_int_equal(receives(2, "op.t1", URGENT), GATE_ALLOW);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
+	a_second_goes_by();
+	assert_int_equal(alerts(), 1);
+	guard_close(&g);
+	disk_heals();
+	start_again(8);
+	a_second_goes_by();
+	assert_true(stands("anomaly.record-failed", OVER));
+	assert_true(UNTIL(stands("anomaly.gap", SEEN), a_second_goes_by()));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "the record has stopped: reading or writing failed").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "the record is written again").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "in the record: pullcord audit search --event gap").entries, 1);
+}
+
+static bool is_stuck(void)
+{
+	struct record_health h;
+
+	record_health(g->record, &h);
+	return h.stuck;
+}
+
+/* The writer waits for a lock that the test has. */
+static void a_writer_that_is_stuck_and_a_queue_that_is_full_are_told(void **state)
+{
+	(void)state;
+	an_operator_watches(64);
+	pthread_mutex_lock(&g->record->act_lock);
+	something_happens();
+	assert_true(UNTIL(is_stuck(), something_happens(),
+			  atomic_store(&g->record->alive_us, guard_mono_us() - 3000000)));
+	a_second_goes_by();
+	assert_true(stands("anomaly.record-stuck", BEGUN));
+	assert_int_equal(alerts(), 1);
+	while (something_happens())
+		;
+	a_second_goes_by();
+	a_second_goes_by();
+	assert_true(stands("anomaly.record-full", BEGUN));
+	assert_int_equal(alerts(), 2);
+	assert_int_equal(receives(2, "op.t1", URGENT), GATE_ALLOW);
+	pthread_mutex_unlock(&g->record->act_lock);
+	assert_true(UNTIL(record_state(g->record) == RECORD_FLOWING && stands("anomaly.record-stuck", OVER) &&
+			  stands("anomaly.record-full", OVER) && stands("anomaly.gap", SEEN), a_second_goes_by()));
+	assert_int_equal(alerts(), 5);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "writer does nothing").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "writer goes on").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "too much waits").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "what waited for the record is written").entries, 1);
+	assert_int_equal(recorded(RECORDED(DELIVER), "").entries, 1);
+}
+
+static void a_clock_that_is_set_and_room_that_runs_out_are_told(void **state)
+{
+	int64_t mono_us;
+
+	(void)state;
+	an_operator_watches(8);
+	mono_us = guard_mono_us();
+	anomaly_clock(g->anomaly, guard_real_us() - mono_us - 10000000, mono_us);      /* as it was a moment ago */
+	a_second_goes_by();
+	assert_true(stands("anomaly.clock", SEEN));
+	while (record_disk(g->record) != RECORD_DISK_OUT) {
+		for (int i = 0; i < 500; i++)
+			(void)something_happens();
+		assert_true(UNTIL(ring_used(g->record->ring) == 0 || record_disk(g->record) == RECORD_DISK_OUT));
+	}
+	a_second_goes_by();
+	assert_true(stands("anomaly.disk", BEGUN));
+	assert_int_equal(times_published(URGENT, ""), 1);
+	assert_int_equal(receives(2, "op.t1", URGENT), GATE_ALLOW);
+	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "clock was set by +").entries, 1);
+	assert_int_equal(recorded(RECORDED(ANOMALY), "below 5 %: it stops").entries, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(guessed_passwords_are_one_alert_and_one_entry), TEST(asking_for_other_units_is_told_and_a_stated_denial_is_not),
 		TEST(volume_of_a_connection_is_told), TEST(t25_who_gives_themselves_rights_is_told_of),
 		TEST(silence_of_witnesses_begins_and_ends), TEST(a_unit_of_another_name_is_told),
+		TEST(a_record_whose_disk_failed_is_told_while_it_has_stopped),
+		TEST(a_writer_that_is_stuck_and_a_queue_that_is_full_are_told),
+		TEST(a_clock_that_is_set_and_room_that_runs_out_are_told),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
