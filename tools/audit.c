@@ -10,7 +10,7 @@
 
 static int announce(const struct source *s, const struct criteria *c, const uint8_t root[AEAD_KEY_BYTES])
 {
-	char text[sizeof(s->what)];
+	char text[sizeof(s->what)], patient[AUDITED_PATIENT_MAX + 1];
 	struct put what = put(text, sizeof(text) - 1);
 
 	must(s->what[0]);
@@ -18,7 +18,7 @@ static int announce(const struct source *s, const struct criteria *c, const uint
 	if (c)
 		criteria_write(c, &what);
 	text[what.n] = '\0';
-	return reading_announce(s->record, root, text, c ? c->patient : NULL);
+	return reading_announce(s->record, root, text, c ? criteria_patient(c, patient) : NULL);
 }
 
 int audit_open(const struct source *s, struct criteria *c, struct reader **out)
@@ -31,8 +31,8 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 		return source_no_key(e, s->key);
 	e = reader_open(s->record, root, out);
 	code = e == OK ? announce(s, c, root) : source_no_record(e, s->record);
-	if (c)
-		criteria_bind(c, root);
+	if (c && e == OK)
+		criteria_bind(c, reader_patients(*out));
 	crypt_wipe(root, sizeof(root));
 	return code;
 }

@@ -2,6 +2,7 @@
  * today. */
 #include <stdio.h>
 
+#include "audited.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "edition.h"
@@ -17,8 +18,10 @@ struct decided {
 	enum access access;
 	struct span topic_text, actor, address, detail, version;
 	struct topic topic;
+	char named[AUDITED_TOPIC_SHOWN + WORD_BYTES_MAX];      /* its text, where the record has a pseudonym in it */
 	uint32_t line;
 	bool allow;
+	const struct patients *patients;
 };
 
 /* The same question under one policy, with what the subject holds today. */
@@ -214,6 +217,30 @@ static void say_opinion(const char *whose, const struct opinion *o, const struct
 	report_end();
 }
 
+/* Whom the record has by pseudonym is one of the subject's own patients, or somebody who is none: that is all a rule asks. */
+static void name_patient(struct decided *d, const struct subject *s)
+{
+	const struct span word = patient_in_topic(d->topic_text);
+	uint8_t whom[PATIENT_PSEUDONYM_BYTES], own[PATIENT_PSEUDONYM_BYTES];
+	struct put text = put(d->named, sizeof(d->named));
+	struct span id = SPAN_LIT("-");
+
+	if (word.n != PATIENT_WORD - 1 || !patient_word_read(word, whom))
+		return;
+	for (size_t i = 0; i < s->attributes; i++) {
+		patient_pseudonym(d->patients, s->attribute[i].value, own);
+		if (span_is(s->attribute[i].name, "patient") && memcmp(own, whom, sizeof(own)) == 0)
+			id = s->attribute[i].value;
+	}
+	put_bytes(&text, span(d->topic_text.p, (size_t)(word.p - d->topic_text.p)));
+	put_bytes(&text, id);
+	put_str(&text, (const char *)word.p + word.n);
+	if (put_end(&text) == OK)
+		d->topic = cmd_policy_topic(put_span(&text), d->access);
+	report_line(TONE_DIM, "The record has a pseudonym of the patient, who is %s of %.*s's today.",
+		    span_is(id, "-") ? "none" : "one", SPAN_FMT(d->actor));
+}
+
 static int say_today(const struct opinion *then, const struct opinion *now, const struct decided *d)
 {
 	bool same_policy = memcmp(policy_version(then->policy), policy_version(now->policy), 16) == 0;
@@ -233,7 +260,7 @@ static int say_today(const struct opinion *then, const struct opinion *now, cons
 	return same ? CMD_DONE : CMD_NO;
 }
 
-static int explain_today(const struct install *in, struct directory *dir, const struct decided *d, const char *from,
+static int explain_today(const struct install *in, struct directory *dir, struct decided *d, const char *from,
 			 const struct policy *then, const struct policy *now)
 {
 	CLEANUP(account_free) struct account *account = NULL;
@@ -250,6 +277,7 @@ static int explain_today(const struct install *in, struct directory *dir, const 
 		return report_fail(e, "find %.*s in the directory of %s", SPAN_FMT(d->actor), in->dir);
 	s = account_subject(account, login_now_us(), &until);
 	s.address = from ? span_str(from) : d->address;
+	name_patient(d, &s);
 	e = ask(&before, &s, d);
 	if (e == OK)
 		e = ask(&today, &s, d);
@@ -260,12 +288,12 @@ static int explain_today(const struct install *in, struct directory *dir, const 
 	return say_today(&before, &today, d);
 }
 
-static int explain_event(const struct install *in, struct directory *dir, const Pullcord__V1__AuditEvent *e, struct span who,
-			 const char *from, uint64_t index)
+static int explain_event(const struct install *in, struct directory *dir, const struct reader *r, const Pullcord__V1__AuditEvent *e,
+			 struct span who, const char *from, uint64_t index)
 {
 	CLEANUP(policy_close) struct policy *then = NULL;
 	CLEANUP(policy_close) struct policy *now = NULL;
-	struct decided d = { .index = index };
+	struct decided d = { .index = index, .patients = reader_patients(r) };
 
 	if (read_decided(e, who, &d) != CMD_DONE || policy_open(install_path(in, POLICY_FILE).text, &now) != OK)
 		return CMD_NO;
@@ -288,7 +316,7 @@ int policy_explain_entry(const char *dir, uint64_t index, struct span who, const
 	if (source_reader(&in, what, &r) != OK || read_entry(&in, r, index, &event) != CMD_DONE)
 		return CMD_NO;
 	if (event)
-		return explain_event(&in, d, event, who, from, index);
+		return explain_event(&in, d, r, event, who, from, index);
 	report_error("entry %llu is the record's own: nobody asked for anything", (unsigned long long)index);
 	return CMD_NO;
 }

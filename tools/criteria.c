@@ -109,33 +109,84 @@ int criteria_read(struct criteria *c, const struct opt_page *page)
 	keep(&c->client, AUDITED_CLIENT_MAX, c->client_kept);
 	keep(&c->topic, AUDITED_TOPIC_MAX, c->topic_kept);
 	c->filter_text = span_str(c->topic);
+	c->place = patient_in_topic(c->filter_text);
 	c->has_filter = c->topic && filter_parse(c->filter_text, &c->filter) == OK;
 	if (c->topic && !c->has_filter && strpbrk(c->topic, "+#"))
 		report_hint("note: %s is no filter ('+' is a whole level, '#' the last): entries with that very text are meant", c->topic);
 	return OPT_RUN;
 }
 
-void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES])
+void criteria_bind(struct criteria *c, const struct patients *p)
 {
-	struct patients p;
+	patient_pseudonym(p, span_str(c->patient), c->pseudonym);
+	patient_pseudonym(p, c->place, c->named);
+	for (uint32_t i = 0; c->has_filter && i < c->filter.n; i++)
+		patient_pseudonym(p, c->filter.level[i], c->level[i]);
+	(void)patient_word(p, span_str(c->claimed), c->claimed_word);
+	c->bound = true;
+}
 
-	if (!c->patient && !c->claimed)
-		return;
-	patients_init(&p, root);
-	patient_pseudonym(&p, span_str(c->patient), c->pseudonym);
-	(void)patient_word(&p, span_str(c->claimed), c->claimed_word);
-	crypt_wipe(&p, sizeof(p));
+/* ---- topics with pseudonyms in them ---- */
+
+static bool is_word_for(struct span level, const uint8_t whom[PATIENT_PSEUDONYM_BYTES])
+{
+	uint8_t other[PATIENT_PSEUDONYM_BYTES];
+
+	return level.n == PATIENT_WORD - 1 && patient_word_read(level, other) && memcmp(other, whom, sizeof(other)) == 0;
+}
+
+/* The topic with "-" for each pseudonym, which no filter could be parsed with. False: it is too long to be one of ours. */
+static bool without_words(struct span topic, struct put *out)
+{
+	uint8_t any[PATIENT_PSEUDONYM_BYTES];
+
+	for (struct span rest = topic, level; rest.p;) {
+		level = span_cut(rest, '/', &rest);
+		put_bytes(out, level.n == PATIENT_WORD - 1 && patient_word_read(level, any) ? SPAN_LIT("-") : level);
+		put_str(out, rest.p ? "/" : "");
+	}
+	return put_end(out) == OK;
+}
+
+/* A pseudonym is whom the filter names where it names them, and else nobody. */
+static bool meets(const struct criteria *c, struct span topic)
+{
+	char text[TOPIC_BYTES_MAX];
+	struct put plain = put(text, sizeof(text));
+	struct span rest = topic;
+	struct topic t;
+
+	if (!memchr(topic.p, '~', topic.n))
+		return filter_parse(topic, &t) == OK && filter_meets(&c->filter, &t);
+	if (!without_words(topic, &plain) || filter_parse(put_span(&plain), &t) != OK)
+		return false;
+	for (uint32_t i = 0; i < t.n; i++) {
+		struct span level = span_cut(rest, '/', &rest);
+
+		if (c->bound && i < c->filter.n && is_word_for(level, c->level[i]))
+			t.level[i] = c->filter.level[i];
+		else if (!span_eq(level, t.level[i]))
+			t.level[i] = level;
+	}
+	return filter_meets(&c->filter, &t);
+}
+
+/* Byte by byte, but for the patient in it. */
+static bool is_same(const struct criteria *c, struct span topic)
+{
+	struct span whom = patient_in_topic(topic);
+	size_t before = c->place.n ? (size_t)(c->place.p - c->filter_text.p) : 0, after = before + c->place.n;
+	size_t from = whom.n ? (size_t)(whom.p - topic.p) : 0, to = from + whom.n;
+
+	if (span_eq(topic, c->filter_text))
+		return true;
+	return c->bound && c->place.n && is_word_for(whom, c->named) && span_eq(span(topic.p, from), span(c->filter_text.p, before)) &&
+	       span_eq(span(topic.p + to, topic.n - to), span(c->filter_text.p + after, c->filter_text.n - after));
 }
 
 bool criteria_topic(const struct criteria *c, struct span topic)
 {
-	struct topic t;
-
-	if (!c->topic)
-		return true;
-	if (c->has_filter && filter_parse(topic, &t) == OK)
-		return filter_meets(&c->filter, &t);
-	return span_eq(topic, c->filter_text);
+	return !c->topic || (c->has_filter && topic.n && meets(c, topic)) || is_same(c, topic);
 }
 
 /* Somebody did it, or got it. Of who got it the record does not say what they are. */
@@ -186,17 +237,28 @@ static bool is_claimed(const struct criteria *c, const char *name)
 void criteria_write(const struct criteria *c, struct put *out)
 {
 	const struct { const char *name, *value; } all[] = {
-		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "topic", c->topic }, { "event", c->event },
-		{ "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
+		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "topic", c->place.n ? NULL : c->topic },
+		{ "event", c->event }, { "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
 	};
+	const size_t before = c->place.n ? (size_t)(c->place.p - c->filter_text.p) : 0, after = before + c->place.n;
 
 	if (c->patient)
 		put_str(out, " --patient ...");
 	if (c->claimed)
 		put_str(out, " --claimed ...");
+	if (c->place.n)
+		put_fmt(out, " --topic %.*s...%s", (int)before, c->topic, c->topic + after);
 	for (size_t i = 0; i < countof(all); i++)
 		if (all[i].value)
 			put_fmt(out, " --%s %s", all[i].name, all[i].value);
+}
+
+const char *criteria_patient(const struct criteria *c, char text[AUDITED_PATIENT_MAX + 1])
+{
+	if (c->patient || !c->place.n)
+		return c->patient;
+	return span_text(span(c->place.p, c->place.n < AUDITED_PATIENT_MAX ? c->place.n : AUDITED_PATIENT_MAX), text, AUDITED_PATIENT_MAX + 1)
+		? text : NULL;
 }
 
 bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)

@@ -15,9 +15,15 @@ struct criteria {
 	struct span filter_text;
 	struct topic filter;            /* kind does not matter */
 	bool has_filter;                /* false: `topic` is none of ours, and is compared as it is */
+	struct span place;              /* where the topic names a patient; empty: it does not */
 	int type, result;               /* -1: any */
 	int64_t from_us, to_us;         /* from <= t < to */
+
+	/* Filled in by criteria_bind(). */
+	bool bound;
 	uint8_t pseudonym[PATIENT_PSEUDONYM_BYTES];
+	uint8_t level[TOPIC_LEVELS_MAX][PATIENT_PSEUDONYM_BYTES];   /* of each level of the filter, were it a patient */
+	uint8_t named[PATIENT_PSEUDONYM_BYTES];     /* of `place` */
 	char claimed_word[PATIENT_WORD];        /* as the record has a name that is nobody's */
 };
 
@@ -27,7 +33,7 @@ struct criteria {
 	OPT_TEXT("client", "ID", &(c)->client, "the same by MQTT client id"),                                          \
 	OPT_TEXT("claimed", "NAME", &(c)->claimed, "logins that tried this name and did not prove it"),                 \
 	OPT_TEXT("patient", "ID", &(c)->patient, "about this patient (the id as the source knows it)"),                \
-	OPT_TEXT("topic", "FILTER", &(c)->topic, "on topics that match, and filters that could meet it"),              \
+	OPT_TEXT("topic", "FILTER", &(c)->topic, "on topics that match, and filters that could meet it; with a patient's id"),    \
 	OPT_TEXT("event", "TYPE", &(c)->event, "login, subscribe, publish, deliver, admin ..."),                       \
 	OPT_TEXT("outcome", "WORD", &(c)->outcome, "allowed, denied or failed"),                                       \
 	OPT_TEXT("from", "TIME", &(c)->from, "from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),     \
@@ -36,11 +42,13 @@ struct criteria {
 
 /* Reads what the options say; *c stays where it is from then on. OPT_RUN, or the exit code after the mistake was said. */
 int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;
-/* Only who has the root key can name a patient. */
-void criteria_bind(struct criteria *c, const uint8_t root[AEAD_KEY_BYTES]);
+/* Only who has the root key can name a patient. `p`: reader_patients(). */
+void criteria_bind(struct criteria *c, const struct patients *p);
 
-/* Appends " --user ana --from 2026-11-23" ...; but for the patient, whose id is nobody's business. */
+/* Appends " --user ana --from 2026-11-23" ...; but for the patient, whose id is nobody's business, in the topic either. */
 void criteria_write(const struct criteria *c, struct put *out);
+/* Whom they name, so or in the topic; NULL: nobody. In `text`, or what was given. */
+const char *criteria_patient(const struct criteria *c, char text[AUDITED_PATIENT_MAX + 1]);
 
 bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e);
 /* Is this topic (or filter) of an entry one that is meant? */

@@ -14,7 +14,7 @@
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
-#define INDEX_VERSION 4
+#define INDEX_VERSION 5         /* topics with pseudonyms in them */
 #define HEAD SPAN_LIT("head")
 
 #define TERM_BYTES 16

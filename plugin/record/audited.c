@@ -238,6 +238,8 @@ struct fold {
 	uint8_t policy[16], patient[PATIENT_PSEUDONYM_BYTES], shadow_policy[16], certificate[AUDITED_CERTIFICATE_MAX];
 	uint8_t whom[AUDITED_PATIENT_MAX];      /* whose pseudonym that is */
 	size_t whom_n;
+	uint8_t topic[AUDITED_TOPIC_MAX];       /* as it was asked about; of deliveries, which are compared by it */
+	size_t topic_n;
 	Pullcord__V1__Shadow shadow;
 	struct patients patients;
 	uint64_t lost[RECORD_CLASSES];
@@ -298,6 +300,21 @@ static char *keep(struct fold *f, struct span s, size_t max)
 	return text;
 }
 
+static char *keep_topic(struct fold *f, struct span topic)
+{
+	uint8_t text[AUDITED_TOPIC_SHOWN];
+	struct put out = put(text, sizeof(text));
+
+	f->topic_n = 0;
+	if (topic.n)
+		f->topic_n = cut(topic, sizeof(f->topic)).n;
+	if (f->topic_n)
+		memcpy(f->topic, topic.p, f->topic_n);
+	patient_conceal(&f->patients, audited_cut(span(f->topic, f->topic_n), sizeof(f->topic)), &out);
+	must(put_end(&out) == OK);
+	return keep(f, put_span(&out), sizeof(text));
+}
+
 static ProtobufCBinaryData bytes(void *to, const void *from, size_t n)
 {
 	if (!from)
@@ -317,7 +334,7 @@ static void begin(struct fold *f, const struct happening *h)
 	e.outcome = h->outcome;
 	e.at_us = (uint64_t)h->at_us;
 	e.mono_us = (uint64_t)h->mono_us;
-	e.topic = keep(f, h->topic, AUDITED_TOPIC_MAX);
+	e.topic = keep_topic(f, h->topic);
 	e.message = bytes(&f->message, h->message, sizeof(f->message));
 	e.policy = bytes(f->policy, h->policy, sizeof(f->policy));
 	e.count = h->count;
@@ -384,7 +401,7 @@ static bool same_delivery(const struct fold *f, const struct happening *h)
 	       memcmp(e->message.data, h->message, sizeof(*h->message)) == 0 && e->outcome == h->outcome &&
 	       e->why == h->why && e->retain == h->retain && e->life_critical == h->life_critical && e->basis == h->basis &&
 	       span_eq(span(e->policy.data, e->policy.len), span(h->policy, h->policy ? 16 : 0)) &&
-	       span_is(h->topic, e->topic) && span_is(h->detail, e->detail) && same_sum(e, h);
+	       span_eq(cut(h->topic, sizeof(f->topic)), span(f->topic, f->topic_n)) && span_is(h->detail, e->detail) && same_sum(e, h);
 }
 
 static bool add_delivery(struct fold *f, const struct happening *h)

@@ -2,7 +2,8 @@
  *
  * Broker's thread: audited_push() copies it into the ring, cut to its limits; nothing else. Writer's thread: audited_read(),
  * then a fold gathers deliveries of one message that follow one another into one event with its recipients (Mosquitto
- * asks once for each overlapping subscription, and again when an offline client returns). */
+ * asks once for each overlapping subscription, and again when an offline client returns). Here, and not before, a topic's
+ * patient becomes a pseudonym: it costs the broker's thread nothing. */
 #ifndef PULLCORD_AUDITED_H
 #define PULLCORD_AUDITED_H
 
@@ -15,6 +16,7 @@
 #define AUDITED_CLIENT_MAX 64
 #define AUDITED_ADDRESS_MAX 64
 #define AUDITED_TOPIC_MAX 200
+#define AUDITED_TOPIC_SHOWN (AUDITED_TOPIC_MAX + PATIENT_GAIN)  /* as the event has it */
 #define AUDITED_DETAIL_MAX 200
 #define AUDITED_CHANGE_MAX 800
 #define AUDITED_BY_MAX 140

@@ -1,8 +1,9 @@
-/* patients: what stands for a patient in the record, and for a name that is nobody's. Pure. */
+/* patients: what stands for a patient in the record, in its topics too, and for a name that is nobody's. Pure. */
 #ifndef PULLCORD_PATIENTS_H
 #define PULLCORD_PATIENTS_H
 
 #include "crypt.h"
+#include "cur.h"
 
 #define PATIENT_ID_MAX 64           /* bytes of an id that count */
 
@@ -22,5 +23,13 @@ void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PAT
 const char *patient_word(const struct patients *p, struct span id, char out[PATIENT_WORD]);
 /* Back from what follows "patient=" in such a text; false: it is none. */
 bool patient_word_read(struct span text, uint8_t out[PATIENT_PSEUDONYM_BYTES]) MUST_USE;
+
+/* The level of a topic or filter that names a patient: the one after TENANT/patient, also behind $share/GROUP. In a filter
+ * TENANT/+ may stand for that, where what follows is how a patient's topics go on. Empty: none does; '+' and '#' name nobody.
+ * Of any text, whether it is a topic of ours or not. Borrows. */
+struct span patient_in_topic(struct span topic);
+/* Appends the topic with the word for them in that place, unless there is one already; what it gains: at most PATIENT_GAIN. */
+#define PATIENT_GAIN (PATIENT_WORD - 2)
+void patient_conceal(const struct patients *p, struct span topic, struct put *out);
 
 #endif

@@ -12,6 +12,7 @@ struct reader {
 	struct stat file;               /* as it was opened */
 	struct trail *trail;
 	struct vault vault;
+	struct patients patients;
 	struct seal seal;
 	char origin[ORIGIN_BYTES_MAX + 1];
 	int64_t since_us;
@@ -61,6 +62,7 @@ enum err reader_open(const char *path, const uint8_t root[32], struct reader **o
 	if (!r)
 		return ERR_FULL;
 	vault_init(&r->vault, root, "record");
+	patients_init(&r->patients, root);
 	r->path = strdup(path);
 	if (!r->path)
 		return ERR_FULL;
@@ -126,6 +128,25 @@ static enum err learn_key(struct reader *r, uint32_t segment)
 	return OK;
 }
 
+/* What an earlier version wrote has the patient in the topic. */
+static enum err conceal_topic(const struct patients *p, Pullcord__V1__AuditEvent *e)
+{
+	char text[AUDITED_TOPIC_SHOWN + 1], *concealed;
+	struct put out = put(text, sizeof(text) - 1);
+
+	if (!patient_in_topic(span_str(e->topic)).n)
+		return OK;
+	patient_conceal(p, span_str(e->topic), &out);
+	TRY(put_end(&out));
+	text[out.n] = '\0';
+	concealed = strdup(text);
+	if (!concealed)
+		return ERR_FULL;
+	free(e->topic);
+	e->topic = concealed;
+	return OK;
+}
+
 enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const Pullcord__V1__AuditEvent **event)
 {
 	struct put text = put(r->text, sizeof(r->text));
@@ -145,6 +166,7 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const
 	TRY(e);
 	TRY(entry_open(&r->seal, &r->key, span(r->raw, r->raw_n), &text));
 	TRY(audited_unpack(put_span(&text), &r->event));
+	TRY(conceal_topic(&r->patients, r->event));
 	*event = r->event;
 	return OK;
 }
@@ -170,6 +192,7 @@ struct span reader_raw(const struct reader *r) { return span(r->raw, r->raw_n); 
 struct span reader_origin(const struct reader *r) { return span_str(r->origin); }
 int64_t reader_since_us(const struct reader *r) { return r->since_us; }
 bool reader_renewed(const struct reader *r) { return r->renewed; }
+const struct patients *reader_patients(const struct reader *r) { return &r->patients; }
 
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES])
 {

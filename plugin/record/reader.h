@@ -1,8 +1,10 @@
 /* reader: what the record says, entry by entry, for who holds the root key; while the broker may write.
- * Reads, and checks nothing but the seals: whether the record is whole is verify's business. */
+ * Reads, and checks nothing but the seals: whether the record is whole is verify's business. Topics have pseudonyms of
+ * patients in them, also where the record, written by an earlier version, has the id. */
 #ifndef PULLCORD_READER_H
 #define PULLCORD_READER_H
 
+#include "patients.h"
 #include "record.pb-c.h"
 #include "seal.h"
 
@@ -32,6 +34,8 @@ struct span reader_origin(const struct reader *r);
 /* When it begins, and does it go on from one that was put aside? */
 int64_t reader_since_us(const struct reader *r);
 bool reader_renewed(const struct reader *r);
+/* What makes the pseudonyms there are in it. Borrows. */
+const struct patients *reader_patients(const struct reader *r);
 /* The key that opens the entry last got and no other. ERR_KIND: it is not sealed; ERR_CLOSED: it was erased. */
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES]) MUST_USE;
 

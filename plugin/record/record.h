@@ -67,7 +67,7 @@ struct happening {
 	struct span actor;           /* authenticated id; empty: nobody proved who they are */
 	struct span client;          /* MQTT client id, as sent, cut at 64 bytes */
 	struct span address;         /* peer's IP address */
-	struct span topic;           /* or filter; cut at 200 bytes */
+	struct span topic;           /* or filter; cut at 200 bytes; a patient in it is kept as a pseudonym */
 	struct span patient;         /* id of whom it is about; kept as a pseudonym only; empty: not known */
 	const struct id *message;    /* NULL: none */
 	const uint8_t *policy;       /* 16 bytes, policy_version(); NULL: none */

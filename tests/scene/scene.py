@@ -821,6 +821,20 @@ def _(stage, count, event, patient):
     expect("is the id among them", False, patient in done.stdout, done.stdout)
 
 
+@step("audit finds {count} {event} on {topic}, and nowhere does it say {word}")
+def _(stage, count, event, topic, word):
+    house = stage.house
+
+    def found():
+        done = house.tool("audit", "search", "--dir", house.dir, "--topic", topic, "--event", event, "--json")
+        expect(f"is {word} in what is found", False, word in done.stdout, done.stdout)
+        return len(done.stdout.splitlines()) == int(count)
+    wait_for(f"{count} entries of {event} on {topic}", patience(5), found, poll=0.2)
+    for form in ("csv", "fhir", "atna"):
+        expect(f"is {word} in the export as {form}", False,
+               word in house.tool("audit", "export", "--dir", house.dir, "--format", form).stdout)
+
+
 @step("audit finds {proved} logins of {user} and {claimed} that claimed to be")
 def _(stage, proved, user, claimed):
     def count(option):

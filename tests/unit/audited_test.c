@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdio.h>
 
 #include "audited.h"
 #include "crypt.h"
@@ -51,6 +52,46 @@ static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **st
 	h.shadow = NULL;
 	e = event_of(f, r, &h);          /* and says nothing of the next */
 	assert_true(!e->shadow && e->count == 0);
+	audited_free(&e);
+	fold_close(&f);
+	ring_close(&r);
+}
+
+/* Of one message to several it is one event as before, for they are compared as they were asked about. */
+static void a_topic_has_what_stands_for_its_patient(void **state)
+{
+	static const struct patients patients = { .key = { 1 } };
+	const struct id message = { { 4 } };
+	char word[PATIENT_WORD], want[AUDITED_TOPIC_SHOWN + 1], topic[AUDITED_TOPIC_MAX + 1];
+	struct happening h = { .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, .at_us = 6, .message = &message,
+			       .actor = SPAN_LIT("ana"), .topic = SPAN_LIT("mercy/patient/p1/msg"), .patient = SPAN_LIT("p1") };
+	Pullcord__V1__AuditEvent *e = NULL;
+	struct ring *r = NULL;
+	struct fold *f = NULL;
+
+	(void)state;
+	assert_int_equal(crypt_init(), OK);
+	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
+	assert_int_equal(fold_open(&patients, &f), OK);
+	assert_true(fold_add(f, &h));
+	h.actor = SPAN_LIT("bea");
+	assert_true(fold_add(f, &h));
+	h.topic = SPAN_LIT("mercy/patient/p2/msg");
+	assert_false(fold_add(f, &h));
+	assert_int_equal(audited_unpack(fold_take(f), &e), OK);
+	snprintf(want, sizeof(want), "mercy/patient/%s/msg", patient_word(&patients, SPAN_LIT("p1"), word));
+	assert_string_equal(e->topic, want);
+	assert_int_equal(e->n_recipient, 2);
+	assert_true(patient_word_read(span_str(word), (uint8_t[PATIENT_PSEUDONYM_BYTES]){ 0 }) && e->patient.len);
+	audited_free(&e);
+	memset(topic, 'x', sizeof(topic));       /* one that is as long as they may be, and grows, and is cut in a character */
+	memcpy(topic, "m/patient/p/", strlen("m/patient/p/"));
+	memcpy(topic + AUDITED_TOPIC_MAX - 1, "\xc3\xa9", 2);
+	h = (struct happening){ .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH, .topic = span(topic, sizeof(topic)) };
+	e = event_of(f, r, &h);
+	assert_int_equal(strlen(e->topic), AUDITED_TOPIC_MAX - 1 + PATIENT_GAIN);
+	assert_non_null(strstr(e->topic, patient_word(&patients, SPAN_LIT("p"), word)));
+	assert_null(strchr(e->topic, '?'));
 	audited_free(&e);
 	fold_close(&f);
 	ring_close(&r);
@@ -107,6 +148,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_policy_on_trial_said_stands_beside_what_was_decided),
+		cmocka_unit_test(a_topic_has_what_stands_for_its_patient),
 		cmocka_unit_test(what_was_set_aside_is_all_there),
 	};
 

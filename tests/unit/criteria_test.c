@@ -62,6 +62,58 @@ static void a_topic_is_met_by_filters_and_by_itself(void **state)
 	}
 }
 
+/* What the record has instead of the id is found by the id, and by nobody else's. */
+static void a_patient_is_found_in_a_topic_by_their_id(void **state)
+{
+	static const struct { const char *asked, *before, *whom, *after; bool met; } row[] = {
+		{ "mercy/patient/p1/msg", "mercy/patient/", "p1", "/msg", true },
+		{ "mercy/patient/p1/#", "mercy/patient/", "p1", "/receipt", true },
+		{ "mercy/patient/p1/msg", "mercy/patient/", "p1", "/#", true },
+		{ "mercy/patient/+/msg", "mercy/patient/", "p1", "/msg", true },
+		{ "mercy/#", "mercy/patient/", "p1", "/msg", true },
+		{ "mercy/unit/icu3/#", "mercy/+/", "icu3", "/#", true },
+		{ "mercy/patient/p 1/msg", "mercy/patient/", "p 1", "/msg", true },
+		{ "$share/g/mercy/patient/p1/#", "$share/g/mercy/patient/", "p1", "/#", true },
+		{ "mercy/patient/p2/msg", "mercy/patient/", "p1", "/msg", false },
+		{ "mercy/patient/p1/msg", "lake/patient/", "p1", "/msg", false },
+		{ "mercy/patient/p1/msg", "mercy/patient/", "p1", "/receipt", false },
+		{ "mercy/patient/p 1/msg", "mercy/patient/", "p 1", "/msgs", false },
+		{ "mercy/patient/-/msg", "mercy/patient/", "p1", "/msg", false },
+	};
+	static const struct patients patients = { .key = { 6 } };
+	const struct opt_page page = { .command = "test" };
+	char topic[200], word[PATIENT_WORD];
+
+	(void)state;
+	assert_int_equal(crypt_init(), OK);
+	for (size_t i = 0; i < countof(row); i++) {
+		struct criteria c = { .topic = row[i].asked };
+
+		snprintf(topic, sizeof(topic), "%s%s%s", row[i].before, patient_word(&patients, span_str(row[i].whom), word), row[i].after);
+		assert_int_equal(criteria_read(&c, &page), OPT_RUN);
+		criteria_bind(&c, &patients);
+		if (criteria_topic(&c, span_str(topic)) != row[i].met)
+			fail_msg("%s and %s", row[i].asked, topic);
+	}
+}
+
+/* That somebody looked for them is on record, and whom they looked for is not in its text. */
+static void a_patient_is_not_written_down(void **state)
+{
+	const struct opt_page page = { .command = "test" };
+	struct criteria c = { .topic = "mercy/patient/p1/msg", .user = "ana" }, d = { .patient = "p1" };
+	char text[200], whom[AUDITED_PATIENT_MAX + 1];
+	struct put out = put(text, sizeof(text));
+
+	(void)state;
+	assert_int_equal(criteria_read(&c, &page), OPT_RUN);
+	criteria_write(&c, &out);
+	assert_true(span_is(put_span(&out), " --topic mercy/patient/.../msg --user ana"));
+	assert_string_equal(criteria_patient(&c, whom), "p1");
+	assert_int_equal(criteria_read(&d, &page), OPT_RUN);
+	assert_string_equal(criteria_patient(&d, whom), "p1");
+}
+
 /* The record keeps as much of them as it has room for. */
 static void what_was_recorded_cut_is_found(void **state)
 {
@@ -145,6 +197,8 @@ int main(void)
 		cmocka_unit_test(what_was_recorded_cut_is_found),
 		cmocka_unit_test(every_event_can_be_asked_for),
 		cmocka_unit_test(a_topic_is_met_by_filters_and_by_itself),
+		cmocka_unit_test(a_patient_is_found_in_a_topic_by_their_id),
+		cmocka_unit_test(a_patient_is_not_written_down),
 		cmocka_unit_test(what_is_empty_is_a_mistake_and_no_filter_is_said),
 	};
 
