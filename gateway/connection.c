@@ -1,7 +1,9 @@
 #include "connection.h"
 
+#include "lean.h"
 #include "log.h"
 
+#define LEAN_MS 1000
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
 #define SUBSCRIBE_AGAIN_MS 5000     /* what was refused may be granted meanwhile, and nobody tells us; */
@@ -103,7 +105,11 @@ static void bye(struct gateway *g)
 
 void connection_step(struct gateway *g, enum link_event e)
 {
-	switch (link_step(&g->link, e, now_ms(g), random32())) {
+	enum link_act act = link_step(&g->link, e, now_ms(g), random32());
+
+	if (act != LINK_NOTHING)
+		g->lean_ms = now_ms(g) + LEAN_MS;
+	switch (act) {
 	case LINK_DIAL:
 		dial(g);
 		break;
@@ -239,4 +245,8 @@ void connection_tick(struct gateway *g)
 		subscribe_or_leave(g);
 	tick_scout(g);
 	tick_silence(g);
+	if (g->lean_ms && now_ms(g) >= g->lean_ms) {
+		g->lean_ms = 0;
+		lean_down();
+	}
 }

@@ -40,28 +40,37 @@ static void hear_stored(struct gateway *g, const struct envelope *e)
 }
 
 /* Who has finished or declined an alert must hear of the next one at once. */
-static void hear_update(struct gateway *g, const struct envelope *e)
+static void tell_source(struct gateway *g, const struct open_alert *a, const Pullcord__V1__AlertUpdate *u, const char *by)
 {
-	const Pullcord__V1__AlertUpdate *u = e->body.update;
-	const struct open_alert *found = open_find(g->open, u->key.data);
-	struct open_alert a;
 	uint8_t kind[THROTTLE_KEY];
 
-	if (!found || !u->state)
-		return;   /* finished already, or longer ago than we remember */
-	a = *found;
-	g->counts.updates++;
-	gateway_answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a.source),
-				    .source_id = span_str(a.source_id), .alert = a.id, .state = u->state,
-				    .by = span_str(u->by[0] ? u->by : e->head->sender) }, span_str(a.input));
-	message_kind(hash_key(g), span_str(a.source), a.key, kind);
-	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED) {
-		open_drop(g->open, a.key);
-		gateway_tidied(outbox_forget(g->outbox, a.key));
-	}
+	gateway_answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a->source),
+				    .source_id = span_str(a->source_id), .alert = a->id, .state = u->state,
+				    .by = span_str(by) }, span_str(a->input));
+	message_kind(hash_key(g), span_str(a->source), a->key, kind);
 	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED ||
 	    u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED)
 		throttle_settle(g->throttle, kind);
+}
+
+static void hear_update(struct gateway *g, const struct envelope *e)
+{
+	const Pullcord__V1__AlertUpdate *u = e->body.update;
+	struct open_alert a;
+	enum err err;
+
+	if (!open_has(g->open, u->key.data) || !u->state)
+		return;   /* finished already, or longer ago than we remember */
+	g->counts.updates++;
+	err = outbox_open_alert(g->outbox, u->key.data, &a);
+	if (err == OK)
+		tell_source(g, &a, u, u->by[0] ? u->by : e->head->sender);
+	else
+		log_say(EV_ANSWER_LOST, KV_STR("why", err_text(err)));
+	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED) {
+		open_drop(g->open, u->key.data);
+		gateway_tidied(outbox_forget(g->outbox, u->key.data));
+	}
 }
 
 /* The log names who sent it, and the device's state says why not; of one that nobody sends by mistake the staff's IT hears. */

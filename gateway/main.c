@@ -785,10 +785,12 @@ int main(int argc, char **argv)
 		{ "aside", no_argument, NULL, OPT_ASIDE },      { "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
-	static struct daemon d = { .conf_path = CONF_DEFAULT, .vigil.notify.fd = -1 };
+	static struct daemon d;     /* zero: not in the file */
 	enum task task = TASK_SERVE;
 	bool json = false;
 
+	d.conf_path = CONF_DEFAULT;
+	d.vigil.notify.fd = -1;
 	prctl(PR_SET_DUMPABLE, 0);   /* keys and patients' names stay out of core files */
 	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
 		switch (o) {

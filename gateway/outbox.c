@@ -643,6 +643,11 @@ enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct
 	return outfile_each(o->file, visit, ctx);
 }
 
+enum err outbox_open_alert(struct outbox *o, const uint8_t key[OPEN_KEY], struct open_alert *out)
+{
+	return outfile_open_alert(o->file, key, out);
+}
+
 enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx)
 {
 	return outfile_each_open(o->file, visit, ctx);

@@ -129,8 +129,10 @@ struct outbox_scratch {
 enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outbox_scratch *scratch,
 		     struct outbox_message *out) MUST_USE;
 
-/* All due messages in order of tier and sequence; all open alerts. For the start; stops at the first failure. */
+/* All due messages in order of tier and sequence; one open alert, as of the last commit (ERR_NOT_FOUND); all of them that can be
+ * read. Those of all are for the start, and stop at the first failure. */
 enum err outbox_each(struct outbox *o, enum err (*visit)(void *ctx, const struct flight_item *at), void *ctx) MUST_USE;
+enum err outbox_open_alert(struct outbox *o, const uint8_t key[OPEN_KEY], struct open_alert *out) MUST_USE;
 enum err outbox_each_open(struct outbox *o, void (*visit)(void *ctx, const struct open_alert *a), void *ctx) MUST_USE;
 /* The alarms that were told: id, `source_id` their code, `expires_us` since when. */
 enum err outbox_each_told(struct outbox *o, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx) MUST_USE;

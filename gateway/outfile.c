@@ -21,6 +21,7 @@ static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an ear
 
 #define RECORD_VERSION 3
 #define PLACE_BYTES 9               /* tier, sequence */
+#define OPEN_RECORD_MAX 2048        /* sealed; without an envelope */
 
 struct counts {
 	int64_t messages, aside;
@@ -619,38 +620,55 @@ size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max)
 	return n;
 }
 
-static bool open_alert_of(const struct outbox_message *m, const struct id *id, struct open_alert *out)
+static enum err open_alert_of(const struct outfile *f, struct span key, struct span value, uint8_t *room, struct open_alert *out)
 {
-	*out = (struct open_alert){ .id = *id };
-	memcpy(out->key, m->key, OPEN_KEY);
-	return span_text(m->input, out->input, sizeof(out->input)) &&
-	       span_text(m->source, out->source, sizeof(out->source)) &&
-	       span_text(m->source_id, out->source_id, sizeof(out->source_id));
+	struct outbox_message m;
+	struct span clear;
+
+	*out = (struct open_alert){ 0 };
+	if (key.n != OPEN_KEY)
+		return ERR_CORRUPT;
+	memcpy(out->key, key.p, OPEN_KEY);
+	TRY(keyring_open(&f->keys, OPEN, key, value, &out->id, room, &clear));
+	if (outbox_record_read(clear, &m) != OK || !span_text(m.input, out->input, sizeof(out->input)) ||
+	    !span_text(m.source, out->source, sizeof(out->source)) ||
+	    !span_text(m.source_id, out->source_id, sizeof(out->source_id)))
+		return ERR_CORRUPT;
+	return OK;
+}
+
+enum err outfile_open_alert(struct outfile *f, const uint8_t key[OPEN_KEY], struct open_alert *out)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	uint8_t room[OPEN_RECORD_MAX];
+	struct span value;
+
+	TRY(txn_begin_read(f->store, &t));
+	TRY(txn_get(t, OPEN, span(key, OPEN_KEY), &value));
+	if (value.n > sizeof(room))
+		return ERR_CORRUPT;
+	return open_alert_of(f, span(key, OPEN_KEY), value, room, out);
 }
 
 /* One that cannot be read is left out: an alert's answer that goes astray must not keep the gateway from starting. */
 enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a), void *ctx)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	CLEANUP(free_cleanup) uint8_t *clear = malloc(OUTBOX_RECORD_MAX);
-	struct span key = span(NULL, 0), value, record;
-	uint8_t at[OPEN_KEY];
+	CLEANUP(free_cleanup) uint8_t *room = malloc(OUTBOX_RECORD_MAX);
+	struct span key = span(NULL, 0), value;
+	struct open_alert a;
 	enum err e;
 
-	if (!clear)
+	if (!room)
 		return ERR_FULL;
 	TRY(txn_begin_read(f->store, &t));
 	while ((e = txn_after(t, OPEN, key, &key, &value)) == OK) {
-		struct outbox_message m;
-		struct open_alert a;
-		struct id id;
+		bool good = open_alert_of(f, key, value, room, &a) == OK;
 
 		if (key.n != OPEN_KEY)
 			return ERR_CORRUPT;
-		memcpy(at, key.p, OPEN_KEY);
-		key = span(at, OPEN_KEY);
-		if (keyring_open(&f->keys, OPEN, key, value, &id, clear, &record) == OK &&
-		    outbox_record_read(record, &m) == OK && open_alert_of(&m, &id, &a))
+		key = span(a.key, OPEN_KEY);
+		if (good)
 			visit(ctx, &a);
 	}
 	return e == ERR_NOT_FOUND ? OK : e;

@@ -59,6 +59,7 @@ enum err outfile_read(struct outfile *f, const struct flight_item *at, struct ou
 		      struct outbox_message *out) MUST_USE;
 enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const struct flight_item *at),
 		      void *ctx) MUST_USE;
+enum err outfile_open_alert(struct outfile *f, const uint8_t key[OPEN_KEY], struct open_alert *out) MUST_USE;
 enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a),
 			   void *ctx) MUST_USE;
 enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx) MUST_USE;

@@ -303,15 +303,9 @@ static enum err push(void *ctx, struct input *from, const struct event *e)
 
 static void remember_open(struct gateway *g, const struct outbox_done *d)
 {
-	struct open_alert a = { .id = d->id, .at_ms = now_ms(g) };
 	uint8_t lost[OPEN_KEY];
 
-	if (!d->m.opens || !span_text(d->m.input, a.input, sizeof(a.input)) ||
-	    !span_text(d->m.source, a.source, sizeof(a.source)) ||
-	    !span_text(d->m.source_id, a.source_id, sizeof(a.source_id)))
-		return;
-	memcpy(a.key, d->m.key, OPEN_KEY);
-	if (open_put(g->open, &a, lost))
+	if (d->m.opens && open_put(g->open, d->m.key, now_ms(g), lost))
 		gateway_tidied(outbox_forget(g->outbox, lost));
 }
 
@@ -695,11 +689,9 @@ static enum err fly_again(void *ctx, const struct flight_item *at)
 static void open_again(void *ctx, const struct open_alert *a)
 {
 	struct gateway *g = ctx;
-	struct open_alert now = *a;
 	uint8_t lost[OPEN_KEY];
 
-	now.at_ms = now_ms(g);
-	if (open_put(g->open, &now, lost))
+	if (open_put(g->open, a->key, now_ms(g), lost))
 		gateway_tidied(outbox_forget(g->outbox, lost));
 }
 

@@ -6,18 +6,24 @@
 
 enum state { READY, SENT, HALF };
 
+#define SEQ_BITS 54
+#define TRIES_MAX 7
+#define LOST_MAX 3
+
+/* There are thousands of them: as small as can be. */
 struct slot {
-	uint64_t seq;
-	uint64_t order;             /* of being added */
+	uint64_t seq : SEQ_BITS, tier : 3, state : 2, tries : 3;
+	uint64_t lost : 2;          /* connections in a row that ended while it was unanswered */
+	uint32_t order;             /* of being added */
+	uint32_t due;               /* due_at(). READY: not before; HALF: to be sent again */
 	uint32_t of, older, newer;  /* its condition; 1 + the neighbours in its bucket, in order of seq; 0: none */
 	uint32_t made_s;
-	int64_t due_ms;             /* READY: not before; HALF: to be sent again */
 	uint32_t before, after;     /* in its tier */
-	uint8_t tier, state, tries;
-	uint8_t lost;               /* connections in a row that ended while it was unanswered */
 };
 
 #define NEVER INT64_MAX
+#define FAR_MS (2 * FLIGHT_AGAIN_MAX_MS)        /* nobody is told to wait as long */
+#define ORDER_FIRST (UINT32_MAX - 10)         /* so that it is no rare path on which they are counted anew */
 
 struct tier {
 	uint32_t first, last, n;
@@ -31,7 +37,7 @@ struct flight {
 	struct tier tier[FLIGHT_TIERS];
 	unsigned window, sent, only;
 	int64_t pause_ms;           /* nothing is sent before */
-	uint64_t added;
+	uint32_t added;
 	struct slot slot[];
 };
 
@@ -46,16 +52,17 @@ static const struct { int reason; enum flight_answer answer; bool pause; } refus
 
 enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 {
-	size_t slots = sizeof(struct flight) + most * sizeof(struct slot), buckets = 1;
+	size_t slots = sizeof(struct flight) + most * sizeof(struct slot), ids = table_bytes_unordered(most), buckets = 1;
 	struct flight *f;
 
-	while (buckets < most)
+	while (2 * buckets < most)
 		buckets *= 2;
-	f = calloc(1, slots + table_bytes(most) + buckets * sizeof(uint32_t));
+	f = calloc(1, slots + ids + buckets * sizeof(uint32_t));
 	if (!f)
 		return ERR_FULL;
-	table_init(&f->ids, most, (uint8_t *)f + slots);
-	f->newest = (uint32_t *)(void *)((uint8_t *)f + slots + table_bytes(most));
+	table_init_unordered(&f->ids, most, (uint8_t *)f + slots);
+	f->newest = (uint32_t *)(void *)((uint8_t *)f + slots + ids);
+	f->added = ORDER_FIRST;
 	f->mask = (uint32_t)buckets - 1;
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
 		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, 0, TABLE_NONE, NEVER };
@@ -81,6 +88,16 @@ void flight_free(struct flight **f)
 static uint32_t find(const struct flight *f, const struct id *id)
 {
 	return table_find(&f->ids, id->b);
+}
+
+/* Half of a time is enough: nobody waits for weeks. 0: at once. */
+static uint32_t due_at(int64_t ms) { return ms && !(uint32_t)ms ? 1 : (uint32_t)ms; }
+
+static uint32_t waits_ms(const struct slot *x, int64_t now_ms)
+{
+	uint32_t left = x->due - (uint32_t)now_ms;
+
+	return x->due && left <= FAR_MS ? left : 0;
 }
 
 /* Mostly it is the newest of its bucket. */
@@ -133,7 +150,7 @@ static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t n
 			break;
 		if (x->state == READY)
 			first = at - 1;
-		if (x->state == READY && x->due_ms > now_ms)
+		if (x->state == READY && waits_ms(x, now_ms))
 			break;
 	}
 	return first;
@@ -149,7 +166,7 @@ static void rehint(struct flight *f, uint32_t s)
 
 static void ready_now(struct flight *f, uint32_t s)
 {
-	f->slot[s].due_ms = 0;
+	f->slot[s].due = 0;
 	rehint(f, s);
 }
 
@@ -161,7 +178,7 @@ static void bring_forward(struct flight *f, uint32_t s)
 
 		if (x->of != f->slot[s].of || x->state == SENT)
 			continue;
-		if (x->state == HALF || !x->due_ms)
+		if (x->state == HALF || !x->due)
 			break;
 		ready_now(f, at - 1);
 	}
@@ -171,8 +188,16 @@ static void bring_forward(struct flight *f, uint32_t s)
 static void let_go(struct flight *f, uint32_t s)
 {
 	for (uint32_t at = f->slot[s].newer; at; at = f->slot[at - 1].newer)
-		if (f->slot[at - 1].of == f->slot[s].of && f->slot[at - 1].state == READY && f->slot[at - 1].due_ms)
+		if (f->slot[at - 1].of == f->slot[s].of && f->slot[at - 1].state == READY && f->slot[at - 1].due)
 			ready_now(f, at - 1);
+}
+
+static void count_anew(struct flight *f)
+{
+	f->added = 0;
+	for (unsigned i = 0; i < FLIGHT_TIERS; i++)
+		for (uint32_t s = f->tier[i].first; s != TABLE_NONE; s = f->slot[s].after)
+			f->slot[s].order = f->added++;
 }
 
 enum err flight_add(struct flight *f, const struct flight_item *item)
@@ -185,8 +210,11 @@ enum err flight_add(struct flight *f, const struct flight_item *item)
 	s = table_add(&f->ids, item->id.b);
 	if (s == TABLE_NONE)
 		return ERR_FULL;
-	f->slot[s] = (struct slot){ .seq = item->seq, .order = f->added++, .before = t->last, .after = TABLE_NONE,
-				    .of = item->of, .made_s = item->made_s, .tier = (uint8_t)item->tier };
+	if (f->added == UINT32_MAX)
+		count_anew(f);
+	must(item->seq >> SEQ_BITS == 0);
+	f->slot[s] = (struct slot){ .seq = item->seq & (((uint64_t)1 << SEQ_BITS) - 1), .order = f->added++, .before = t->last, .after = TABLE_NONE,
+				    .of = item->of, .made_s = item->made_s, .tier = item->tier & 7 };
 	condition_in(f, s);
 	*(t->last != TABLE_NONE ? &f->slot[t->last].after : &t->first) = s;
 	t->last = s;
@@ -208,7 +236,7 @@ static void forget(struct flight *f, uint32_t s)
 	*(x->before != TABLE_NONE ? &f->slot[x->before].after : &t->first) = x->after;
 	*(x->after != TABLE_NONE ? &f->slot[x->after].before : &t->last) = x->before;
 	t->n--;
-	if (x->of && x->state == READY && x->due_ms)
+	if (x->of && x->state == READY && x->due)
 		let_go(f, s);
 	condition_out(f, s);
 	if (x->state == SENT)
@@ -227,8 +255,8 @@ static void put_back(struct flight *f, uint32_t s, enum state state, int64_t due
 {
 	if (f->slot[s].state == SENT)
 		f->sent--;
-	f->slot[s].state = state;
-	f->slot[s].due_ms = due_ms;
+	f->slot[s].state = state & 3;
+	f->slot[s].due = due_at(due_ms);
 	if (due_ms)
 		wake_at(&f->tier[f->slot[s].tier], due_ms);
 	else
@@ -244,10 +272,10 @@ static uint32_t due_of(struct flight *f, struct tier *t, int64_t now_ms)
 	for (; t->hint != TABLE_NONE; t->hint = f->slot[t->hint].after) {
 		const struct slot *x = &f->slot[t->hint];
 
-		if (x->state != SENT && x->due_ms <= now_ms)
+		if (x->state != SENT && !waits_ms(x, now_ms))
 			break;
 		if (x->state != SENT)
-			wake_at(t, x->due_ms);
+			wake_at(t, now_ms + waits_ms(x, now_ms));
 	}
 	return t->hint;
 }
@@ -258,9 +286,9 @@ static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
 	for (uint32_t s = due_of(f, t, now_ms); s != TABLE_NONE; s = due_of(f, t, now_ms)) {
 		uint32_t first = first_of_condition(f, s, now_ms);
 
-		if (f->slot[first].due_ms <= now_ms)
+		if (!waits_ms(&f->slot[first], now_ms))
 			return first;
-		f->slot[s].due_ms = f->slot[first].due_ms;
+		f->slot[s].due = f->slot[first].due;
 	}
 	return TABLE_NONE;
 }
@@ -291,12 +319,12 @@ void flight_untake(struct flight *f, const struct id *id)
 		put_back(f, s, READY, 0);
 }
 
-static int64_t again_ms(uint8_t *tries)
+static int64_t again_ms(struct slot *x)
 {
-	int64_t ms = (int64_t)FLIGHT_RECEIPT_MS << (*tries < 4 ? *tries : 4);
+	int64_t ms = (int64_t)FLIGHT_RECEIPT_MS << (x->tries < 4 ? x->tries : 4);
 
-	if (*tries < UINT8_MAX)
-		++*tries;
+	if (x->tries < TRIES_MAX)
+		x->tries++;
 	return ms < FLIGHT_AGAIN_MAX_MS ? ms : FLIGHT_AGAIN_MAX_MS;
 }
 
@@ -315,7 +343,7 @@ static enum flight_answer refused(struct flight *f, uint32_t s, int reason, int6
 			return FLIGHT_ASIDE;
 		}
 	}
-	put_back(f, s, READY, now_ms + again_ms(&f->slot[s].tries));
+	put_back(f, s, READY, now_ms + again_ms(&f->slot[s]));
 	return FLIGHT_AGAIN;
 }
 
@@ -333,7 +361,7 @@ enum flight_answer flight_acked(struct flight *f, const struct id *id, int reaso
 		forget(f, s);
 		return FLIGHT_DELIVERED;
 	}
-	put_back(f, s, HALF, now_ms + again_ms(&x->tries));
+	put_back(f, s, HALF, now_ms + again_ms(x));
 	return FLIGHT_HALF;
 }
 
@@ -354,9 +382,12 @@ void flight_lost(struct flight *f)
 {
 	for (unsigned i = 0; i < FLIGHT_TIERS; i++) {
 		for (uint32_t s = f->tier[i].first; s != TABLE_NONE; s = f->slot[s].after) {
-			f->slot[s].lost = (uint8_t)(f->slot[s].lost + (f->slot[s].state == SENT && f->slot[s].lost < UINT8_MAX));
-			f->slot[s].state = READY;
-			f->slot[s].due_ms = 0;
+			struct slot *x = &f->slot[s];
+
+			if (x->state == SENT && x->lost < LOST_MAX)
+				x->lost++;
+			x->state = READY;
+			x->due = 0;
 		}
 		f->tier[i].hint = f->tier[i].first;
 		f->tier[i].wake_ms = NEVER;
@@ -376,7 +407,7 @@ int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
 			next = wake;
 		for (uint32_t s = f->tier[i].hint; s != TABLE_NONE; s = f->slot[s].after) {
 			const struct slot *x = &f->slot[s];
-			int64_t at = x->due_ms > f->pause_ms ? x->due_ms : f->pause_ms;
+			int64_t due = now_ms + waits_ms(x, now_ms), at = due > f->pause_ms ? due : f->pause_ms;
 
 			if (x->state != SENT && (next < 0 || at < next))
 				next = at;

@@ -6,7 +6,7 @@
 
 struct open {
 	struct table keys;
-	struct open_alert alert[OPEN_MAX];
+	int64_t at_ms[OPEN_MAX];
 };
 
 enum err open_make(struct open **out)
@@ -26,9 +26,9 @@ void open_free(struct open **o)
 	*o = NULL;
 }
 
-bool open_put(struct open *o, const struct open_alert *a, uint8_t lost[OPEN_KEY])
+bool open_put(struct open *o, const uint8_t key[OPEN_KEY], int64_t at_ms, uint8_t lost[OPEN_KEY])
 {
-	uint32_t s = table_find(&o->keys, a->key);
+	uint32_t s = table_find(&o->keys, key);
 	bool full = s == TABLE_NONE && o->keys.count == OPEN_MAX;
 
 	if (full) {
@@ -36,19 +36,14 @@ bool open_put(struct open *o, const struct open_alert *a, uint8_t lost[OPEN_KEY]
 		table_del(&o->keys, o->keys.oldest);
 	}
 	if (s == TABLE_NONE)
-		s = table_add(&o->keys, a->key);
+		s = table_add(&o->keys, key);
 	else
 		table_touch(&o->keys, s);
-	o->alert[s] = *a;
+	o->at_ms[s] = at_ms;
 	return full;
 }
 
-const struct open_alert *open_find(const struct open *o, const uint8_t key[OPEN_KEY])
-{
-	uint32_t s = table_find(&o->keys, key);
-
-	return s == TABLE_NONE ? NULL : &o->alert[s];
-}
+bool open_has(const struct open *o, const uint8_t key[OPEN_KEY]) { return table_find(&o->keys, key) != TABLE_NONE; }
 
 bool open_drop(struct open *o, const uint8_t key[OPEN_KEY])
 {
@@ -64,7 +59,7 @@ bool open_expire(struct open *o, int64_t now_ms, uint8_t key[OPEN_KEY])
 {
 	uint32_t s = o->keys.oldest;
 
-	if (s == TABLE_NONE || now_ms - o->alert[s].at_ms < OPEN_AGE_MS)
+	if (s == TABLE_NONE || now_ms - o->at_ms[s] < OPEN_AGE_MS)
 		return false;
 	memcpy(key, table_key(&o->keys, s), OPEN_KEY);
 	table_del(&o->keys, s);

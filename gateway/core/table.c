@@ -1,28 +1,41 @@
 #include "table.h"
 
-/* Twice as many buckets as keys, a power of two. */
+/* At least as many buckets as keys, a power of two. */
 static uint32_t buckets(uint32_t cap)
 {
 	uint32_t n = 2;
 
-	while (n < 2 * cap)
+	while (n < cap)
 		n *= 2;
 	return n;
 }
 
-size_t table_bytes(uint32_t cap)
+size_t table_bytes_unordered(uint32_t cap)
 {
 	size_t n = cap * sizeof(struct table_node) + buckets(cap) * sizeof(uint32_t);
 
 	return (n + 15) & ~(size_t)15;
 }
 
-void table_init(struct table *t, uint32_t cap, void *memory)
+size_t table_bytes(uint32_t cap)
+{
+	size_t n = cap * sizeof(struct table_turn);
+
+	return table_bytes_unordered(cap) + ((n + 15) & ~(size_t)15);
+}
+
+void table_init_unordered(struct table *t, uint32_t cap, void *memory)
 {
 	must(cap > 0 && cap < UINT32_MAX / 4);
 	*t = (struct table){ .node = memory, .cap = cap, .mask = buckets(cap) - 1 };
 	t->bucket = (uint32_t *)(void *)(t->node + cap);
 	t->oldest = t->newest = TABLE_NONE;
+}
+
+void table_init(struct table *t, uint32_t cap, void *memory)
+{
+	table_init_unordered(t, cap, memory);
+	t->turn = (struct table_turn *)(void *)((uint8_t *)memory + table_bytes_unordered(cap));
 }
 
 static uint32_t *bucket_of(const struct table *t, const uint8_t key[TABLE_KEY])
@@ -46,10 +59,11 @@ uint32_t table_find(const struct table *t, const uint8_t key[TABLE_KEY])
 
 static void link_newest(struct table *t, uint32_t s)
 {
-	t->node[s].older = t->newest;
-	t->node[s].newer = TABLE_NONE;
+	if (!t->turn)
+		return;
+	t->turn[s] = (struct table_turn){ t->newest, TABLE_NONE };
 	if (t->newest != TABLE_NONE)
-		t->node[t->newest].newer = s;
+		t->turn[t->newest].newer = s;
 	else
 		t->oldest = s;
 	t->newest = s;
@@ -57,10 +71,13 @@ static void link_newest(struct table *t, uint32_t s)
 
 static void unlink_order(struct table *t, uint32_t s)
 {
-	struct table_node *n = &t->node[s];
+	struct table_turn n;
 
-	*(n->older != TABLE_NONE ? &t->node[n->older].newer : &t->oldest) = n->newer;
-	*(n->newer != TABLE_NONE ? &t->node[n->newer].older : &t->newest) = n->older;
+	if (!t->turn)
+		return;
+	n = t->turn[s];
+	*(n.older != TABLE_NONE ? &t->turn[n.older].newer : &t->oldest) = n.newer;
+	*(n.newer != TABLE_NONE ? &t->turn[n.newer].older : &t->newest) = n.older;
 }
 
 static uint32_t take_slot(struct table *t)

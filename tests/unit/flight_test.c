@@ -64,6 +64,38 @@ static bool dropped(uint32_t n)
 	return flight_drop(f, &id);
 }
 
+/* Their places are counted anew now and then. */
+static void what_comes_back_is_next_however_many_came_since(void **state)
+{
+	struct id first = id_of_number(1);
+
+	(void)state;
+	add(1, 5);
+	assert_int_equal(take(0), 1);
+	for (int n = 2; n < 40; n++) {
+		add((uint32_t)n, 5);
+		assert_int_equal(take(0), n);
+		assert_int_equal(acked((uint32_t)n, 0, 0), FLIGHT_DELIVERED);
+	}
+	add(40, 5);
+	flight_untake(f, &first);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(take(0), 40);
+}
+
+/* Not for ever: a clock of 32 bits of milliseconds goes round. */
+static void what_waits_is_due_for_good(void **state)
+{
+	const int64_t round_ms = (int64_t)UINT32_MAX + 1;
+
+	(void)state;
+	add(1, 0);
+	assert_int_equal(take(round_ms - FLIGHT_RECEIPT_MS), 1);
+	assert_int_equal(acked(1, 0, round_ms - FLIGHT_RECEIPT_MS), FLIGHT_HALF);
+	assert_int_equal(take(round_ms - 1), -1);
+	assert_int_equal(take(round_ms + round_ms / 2), 1);
+}
+
 static void important_ones_first_and_each_tier_in_order(void **state)
 {
 	static const int want[] = { 5, 3, 6, 1, 2, 4 };
@@ -405,6 +437,8 @@ static void nothing_is_forgotten_that_is_not_safe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_FLIGHT(what_comes_back_is_next_however_many_came_since),
+		WITH_FLIGHT(what_waits_is_due_for_good),
 		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),
 		WITH_FLIGHT(what_is_said_of_a_condition_stays_in_order),
 		WITH_FLIGHT(only_urgent_ones_and_what_goes_before_them),

@@ -300,6 +300,7 @@ static void count_open(void *ctx, const struct open_alert *a)
 static void open_alerts_survive_until_forgotten(void **state)
 {
 	struct outbox_message m = message(1, 1);
+	struct open_alert one;
 
 	(void)state;
 	m.opens = true;
@@ -313,8 +314,12 @@ static void open_alerts_survive_until_forgotten(void **state)
 	assert_string_equal(last_open.source_id, "id-1");
 	assert_string_equal(last_open.input, "monitors");
 	assert_memory_equal(&last_open.id, &m.id, sizeof(m.id));
+	assert_int_equal(outbox_open_alert(o, m.key, &one), OK);
+	assert_string_equal(one.source_id, "id-1");
+	assert_memory_equal(&one.id, &m.id, sizeof(m.id));
 	assert_int_equal(outbox_forget(o, m.key), OK);
 	done(WORK_FORGET, OK);
+	assert_int_equal(outbox_open_alert(o, m.key, &one), ERR_NOT_FOUND);
 	opened = 0;
 	assert_int_equal(outbox_each_open(o, count_open, NULL), OK);
 	assert_int_equal(opened, 0);
