@@ -106,6 +106,8 @@ bench_objects := $(addprefix $(B)/tests/bench/,yes_plugin.so counted.so)
 own_benches := $(addprefix $(B)/tests/bench/,record_bench owners_bench outbox_bench)
 parts := $(B)/libtools.a $(B)/libgateway.a $(B)/libplugin.a $(B)/libproto.a
 part_libs := $(tools_libs) $(gateway_libs)
+# Three hundred programs, for each of which the usual linker takes four times as long. (Of clang's sanitizers gold complains.)
+test_ldflags = $(ALL_LDFLAGS) $(if $(findstring clang,$(CC)),,-fuse-ld=gold)
 
 # Generated structs want char *; tests put literals there. A test is run as often as it is compiled.
 $(B)/tests/%.o: WARN += -Wno-write-strings
@@ -113,11 +115,11 @@ $(B)/tests/unit/%.o $(B)/tests/fault/%.o $(B)/tests/fuzz/%.o: CFLAGS := $(QUICK)
 
 $(unit_tests) $(fault_tests): $(B)/%: $(B)/%.o $(parts)
 	$(Q)echo "  link    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ -lcmocka $(part_libs)
+	$(Q)$(CC) $(test_ldflags) -o $@ $^ -lcmocka $(part_libs)
 
 $(fuzz_replays): $(B)/%: $(B)/%.o $(B)/tests/fuzz/replay.o $(parts)
 	$(Q)echo "  link    $@"
-	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(part_libs)
+	$(Q)$(CC) $(test_ldflags) -o $@ $^ $(part_libs)
 
 # Writes records for the tests and figures of the audit commands.
 $(B)/tests/audit/maker: $(B)/tests/audit/maker.o $(B)/libplugin.a $(B)/libproto.a

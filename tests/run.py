@@ -110,6 +110,8 @@ def run(job):
     outcome = Outcome(job)
     env = dict(os.environ, **job.env)
     env.setdefault("SHARED_DATA", str(TOP.parent / "shared/data"))
+    env["PYTHONPYCACHEPREFIX"] = str(TOP / "build/pycache")     # compiled once, not by each of hundreds
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
     complaint = None
     began = time.monotonic()
     with tempfile.TemporaryFile("w+", errors="replace") as out:
@@ -158,7 +160,7 @@ def say(outcome):
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--only", default="", metavar="WORD", help="only programs whose name contains this")
-    args.add_argument("--jobs", type=int, default=4, help="programs at a time (4: half of their time they wait)")
+    args.add_argument("--jobs", type=int, default=6, help="programs at a time (6: most of their time they wait)")
     args.add_argument("what", nargs="+", type=Path, help="build folders or programs")
     args = args.parse_args()
 
