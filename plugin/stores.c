@@ -12,6 +12,9 @@
 #include "whole.h"
 
 /* The paths of one record, and what of its spec borrows from here. */
+#define RING (16u << 20)
+#define RING_SMALL (4u << 20)   /* all of it is touched at the start: no more than a small record could take anyway */
+
 struct place {
 	char origin[ORIGIN_BYTES_MAX + 1];
 	char store[600], sizes[600], spill[600], line[600], witnesses[600];
@@ -79,8 +82,9 @@ static enum err find_place(struct stores *s, struct place *p)
 	keep_path(s, "record.mdb", p->store);
 	p->spec = (struct record_spec){
 		.path = p->store, .sizes_path = p->sizes, .origin = p->origin, .root = s->root, .sign_secret = p->seed,
-		.map_bytes = s->spec->record_mib << 20, .ring_bytes = 16u << 20, .line_path = p->line,
-		.witnesses_path = p->witnesses, .spill_path = p->spill, .spill_bytes = SPILL_BYTES, .found = &p->found,
+		.map_bytes = s->spec->record_mib << 20, .ring_bytes = s->spec->record_mib < 64 ? RING_SMALL : RING, .line_path = p->line,
+		.witnesses_path = p->witnesses, .spill_path = p->spill, .spill_bytes = spill_bytes(p->spill, s->spec->record_mib << 20),
+		.found = &p->found,
 	};
 	memcpy(p->spec.keep, s->spec->keep, sizeof(p->spec.keep));
 	return OK;

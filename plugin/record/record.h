@@ -42,7 +42,7 @@ struct record_spec {
 	int64_t line_every_us;       /* between marks, when something came; 0: LINE_EVERY_US */
 	const char *witnesses_path;  /* whose cosignatures count (witnesses_read() of witness.h); NULL: nobody's */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
-	size_t spill_bytes;          /* 64 MiB: SPILL_BYTES */
+	size_t spill_bytes;          /* as spill_bytes() says (spill.h) */
 	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
 	const char *reason;
 	const char **found;          /* what made it ERR_CORRUPT, in a few words; NULL: nobody asks */

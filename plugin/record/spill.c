@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cur.h"
@@ -72,6 +73,23 @@ static void resume(struct spill *s, uint32_t layout)
 	s->taken_n = atomic_load(&s->h->given);
 }
 
+static bool is_size(size_t bytes)
+{
+	return bytes >= SPILL_BYTES_MIN && (bytes & (bytes - 1)) == 0;
+}
+
+size_t spill_bytes(const char *path, size_t store_bytes)
+{
+	size_t bytes = SPILL_BYTES_MIN;
+	struct stat st;
+
+	if (stat(path, &st) == 0 && st.st_size <= PAGE + (off_t)SPILL_BYTES_MAX && is_size((size_t)st.st_size - PAGE))
+		return (size_t)st.st_size - PAGE;
+	while (bytes < SPILL_BYTES_MAX && bytes * 2 <= store_bytes / 4)
+		bytes *= 2;
+	return bytes;
+}
+
 enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint32_t layout, struct spill **out)
 {
 	CLEANUP(spill_close) struct spill *s = calloc(1, sizeof(*s));
@@ -80,7 +98,7 @@ enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint
 	if (!s)
 		return ERR_FULL;
 	s->fd = -1;
-	if (bytes < (64u << 10) || (bytes & (bytes - 1)))
+	if (!is_size(bytes))
 		return ERR_RANGE;
 	s->bytes = bytes;
 	TRY(disk_open(path, (off_t)(PAGE + bytes), &s->fd));

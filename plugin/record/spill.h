@@ -11,12 +11,17 @@
 #include "err.h"
 #include "span.h"
 
-#define SPILL_BYTES (64u << 20)
+#define SPILL_BYTES_MIN (64u << 10)
+#define SPILL_BYTES_MAX (64u << 20)
 #define SPILL_RECORD_MAX 2048
 
 struct spill;
 
-/* `bytes` of records, a power of two from 64 KiB on. `layout` numbers the form of the records: what an earlier program left
+/* How many bytes of records it is to have beside a store of `store_bytes`: a quarter, within the limits; of a file that is there
+ * already what it has, for in one of another size what waits would be lost. */
+size_t spill_bytes(const char *path, size_t store_bytes);
+
+/* `bytes` of records, a power of two from SPILL_BYTES_MIN on. `layout` numbers the form of the records: what an earlier program left
  * in another form, or in a file of another size, cannot be read, and counts as lost. ERR_BUSY: another process has it.
  * ERR_RANGE, ERR_DENIED, ERR_FULL, ERR_IO. */
 enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint32_t layout, struct spill **out) MUST_USE;

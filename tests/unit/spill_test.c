@@ -318,6 +318,21 @@ static void a_count_that_is_behind_catches_up(void **state)
 	assert_int_equal(spill_damaged(spill), 3);
 }
 
+static void its_size_goes_by_the_store_and_stays(void **state)
+{
+	const char *none = scratch_path(&scratch, "none");
+
+	(void)state;
+	assert_int_equal(spill_bytes(none, (size_t)1 << 40), 64 << 20);
+	assert_int_equal(spill_bytes(none, 256 << 20), 64 << 20);
+	assert_int_equal(spill_bytes(none, 255 << 20), 32 << 20);
+	assert_int_equal(spill_bytes(none, 16 << 20), 4 << 20);
+	assert_int_equal(spill_bytes(none, 1), 64 << 10);
+	assert_int_equal(spill_bytes(scratch_path(&scratch, "t.spill"), 256 << 20), BYTES);
+	assert_int_equal(truncate(scratch_path(&scratch, "t.spill"), 4096 + 3 * BYTES), 0);
+	assert_int_equal(spill_bytes(scratch_path(&scratch, "t.spill"), 256 << 20), 64 << 20);
+}
+
 static void another_layout_is_counted_and_gone(void **state)
 {
 	struct span s;
@@ -371,6 +386,7 @@ int main(void)
 		T(counters_that_cannot_be_are_begun_anew_and_told),
 		T(of_another_size_it_is_counted_and_gone),
 		T(a_count_that_is_behind_catches_up),
+		T(its_size_goes_by_the_store_and_stays),
 		T(another_layout_is_counted_and_gone),
 		T(a_file_that_is_none_of_ours_is_begun_anew),
 	};
