@@ -11,10 +11,10 @@
 #include "vault.h"
 #include "whole.h"
 
-/* The paths of one record, and what of its spec borrows from here. */
 #define RING (16u << 20)
 #define RING_SMALL (4u << 20)   /* all of it is touched at the start: no more than a small record could take anyway */
 
+/* The paths of one record, and what of its spec borrows from here. */
 struct place {
 	char origin[ORIGIN_BYTES_MAX + 1];
 	char store[600], sizes[600], spill[600], line[600], witnesses[600];

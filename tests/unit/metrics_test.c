@@ -148,7 +148,7 @@ static void the_record_shows_its_numbers(void **state)
 	assert_true(m.record_entries_total >= 2);        /* genesis and the start */
 	assert_int_equal(m.record_unsigned_entries, 0);
 	assert_int_equal(m.record_queue_bytes, 0);
-	assert_int_equal(m.record_queue_room_bytes, 16 << 20);
+	assert_int_equal(m.record_queue_room_bytes, 4 << 20);
 	assert_int_equal(m.record_room_bytes, 8 << 20);
 	assert_in_range(m.record_free_bytes, 1, m.record_room_bytes - 1);
 	assert_int_equal(m.record_state, RECORD_FLOWING);
