@@ -319,13 +319,20 @@ static void say_orders_failed(enum err e, const char *file, unsigned line)
 		KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
 }
 
+/* Whatever the settings are like by now: a wrong one must not keep an officer in force who was struck off. */
 static void reread_officers(struct daemon *d)
 {
 	unsigned line = 0;
-	enum err e = d->orders ? orders_reread(d->orders, &line) : OK;
+	enum err e;
 
-	if (e != OK)
-		say_orders_failed(e, d->conf.orders_officers, line);
+	if (!d->orders || !d->conf.orders_officers[0])
+		return;
+	e = orders_reread(d->orders, &line);
+	if (e == OK)
+		log_say(EV_OFFICERS_LOADED, KV_STR("file", d->conf.orders_officers));
+	else
+		log_say(EV_OFFICERS_STAY, KV_STR("file", d->conf.orders_officers), KV_NUM("line", line), KV_STR("why", err_text(e)),
+			KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
 }
 
 static void on_reload(void *ctx, int signum)
@@ -333,10 +340,9 @@ static void on_reload(void *ctx, int signum)
 	struct daemon *d = ctx;
 
 	(void)signum;
-	if (!reload(d))
-		return;
 	reread_officers(d);
-	pipeline_try_again(d->gateway);
+	if (reload(d))
+		pipeline_try_again(d->gateway);
 }
 
 /* A wipe begins with the end of everything else. */

@@ -2,6 +2,7 @@
 import base64
 import json
 import re
+import signal
 import time
 
 import wire
@@ -42,6 +43,34 @@ def _(stage, device):
     house.tool("order", "key", "--name", "mercy/officer/ben", "--out", key(stage, "eve"))
     with open(gateway.ini, "a") as file:
         file.write(f"\n[orders]\nofficers = {officers}\nfolder = {gateway.home}/orders\nstay_s = 1\n")
+
+
+def reload_gateway(gateway, *words):
+    said = len(gateway.process.text())
+    gateway.process.child.send_signal(signal.SIGHUP)
+    wait_for(f"{words} in its log", patience(10), lambda: all(word in gateway.process.text()[said:] for word in words))
+
+
+@step("gateway {device} is reloaded without officer {officer}, beside a wrong setting")
+def _(stage, device, officer):
+    gateway = stage.gateways[device]
+    officers = gateway.home / "officers"
+    lines = officers.read_text().splitlines(keepends=True)
+    officers.write_text("".join(line for line in lines if f"/{officer}+" not in line))
+    stage.last["struck off", device] = "".join(lines), gateway.ini.read_text()
+    with open(gateway.ini, "a") as file:
+        file.write("\n[throttle]\nburst = many\n")
+    reload_gateway(gateway, "settings_refused", "officers_loaded")
+
+
+@step("gateway {device} is reloaded with officer {officer}")
+def _(stage, device, officer):
+    gateway = stage.gateways[device]
+    lines, ini = stage.last["struck off", device]
+    expect(f"{officer} was there", True, f"/{officer}+" in lines, lines)
+    (gateway.home / "officers").write_text(lines)
+    gateway.ini.write_text(ini)
+    reload_gateway(gateway, "settings_loaded", "officers_loaded")
 
 
 @step("policy officers are {one} and {other}")
