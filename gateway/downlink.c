@@ -25,7 +25,8 @@ static void hear_stored(struct gateway *g, const struct envelope *e)
 	const Pullcord__V1__StoredReceipt *r = e->body.stored;
 
 	if (e->head->party != PULLCORD__V1__PARTY__PARTY_BROKER) {
-		log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "stored"), KV_STR("why", "not from the broker itself"));
+		if (hush_say(&g->ignored, now_ms(g)))
+			log_say(EV_DOWNLINK_IGNORED, KV_STR("kind", "stored"), KV_STR("why", "not from the broker itself"));
 		return;
 	}
 	alarms_clock(&g->alarms, (int64_t)e->head->sent_us, g->spec.real_us(g->spec.ctx), now_ms(g));
@@ -84,11 +85,26 @@ static void hear_command(struct gateway *g, const struct envelope *e)
 		g->self.due_ms = now_ms(g);
 	if (v == ORDER_OBEY)
 		return;
-	log_say(EV_ORDER_REFUSED, KV_STR("kind", kind ? kind : "none"), KV_NUM("counter", c->counter), KV_STR("why", order_word(v)),
-		KV_STR("sender", e->head->sender));
+	if (hush_say(&g->refused_order[v], now_ms(g)))
+		log_say(EV_ORDER_REFUSED, KV_STR("kind", kind ? kind : "none"), KV_NUM("counter", c->counter), KV_STR("why", order_word(v)),
+			KV_STR("sender", e->head->sender));
 	if (order_is_forged(v))
 		trouble_seen(&g->alarms.trouble, TROUBLE_ORDER, now_ms(g));
 	self_changed(&g->self, now_ms(g));
+}
+
+static void say_left_out(struct gateway *g)
+{
+	uint32_t n = hush_left_out(&g->ignored, now_ms(g));
+
+	if (n)
+		log_say(EV_LINES_LEFT_OUT, KV_NUM("lines", n), KV_STR("event", log_name(EV_DOWNLINK_IGNORED)));
+	for (size_t i = 0; i < countof(g->refused_order); i++) {
+		n = hush_left_out(&g->refused_order[i], now_ms(g));
+		if (n)
+			log_say(EV_LINES_LEFT_OUT, KV_NUM("lines", n), KV_STR("event", log_name(EV_ORDER_REFUSED)),
+				KV_STR("why", order_word((enum order_verdict)i)));
+	}
 }
 
 void gateway_obey(struct gateway *g)
@@ -108,6 +124,7 @@ void gateway_obey(struct gateway *g)
 		trouble_seen(&g->alarms.trouble, TROUBLE_ORDERS_UNREADABLE, now_ms(g));
 	if (orders_news(o))
 		self_changed(&g->self, now_ms(g));
+	say_left_out(g);
 }
 
 void gateway_hear(struct gateway *g, const struct uplink_event *m)
@@ -132,6 +149,6 @@ void gateway_hear(struct gateway *g, const struct uplink_event *m)
 		err = ERR_KIND;   /* sealed end to end: not for a gateway */
 	if (err == OK)
 		on[t.kind](g, &e);
-	else
+	else if (hush_say(&g->ignored, now_ms(g)))
 		log_say(EV_DOWNLINK_IGNORED, KV_SPAN("topic", m->topic), KV_STR("why", err_text(err)));
 }

@@ -5,6 +5,7 @@
 #include "alarms.h"
 #include "course.h"
 #include "filters.h"
+#include "hush.h"
 #include "leaving.h"
 #include "link.h"
 #include "message.h"
@@ -45,6 +46,7 @@ struct gateway {
 	int64_t probe_ms;           /* a little of what is set aside is tried then */
 	int64_t greet_probe_ms;     /* not sooner because of a connection: one that flaps is no reason */
 	int64_t all_aside_ms;       /* all of it not before */
+	struct hush ignored, refused_order[ORDER_VERDICT_COUNT];    /* lines that whoever may publish to us makes us write */
 	struct filters *filters;
 	bool deaf;                  /* receipts are not for us, says the broker */
 	bool refused[FILTERS_MAX];  /* what it does not let us hear, */

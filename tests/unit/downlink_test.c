@@ -1,4 +1,5 @@
 /* downlink: what people do about an alert comes back to its source, and nothing else does. */
+#include "hush.h"
 #include "pipelined.h"
 
 static void what_a_nurse_does_reaches_the_source(void **state)
@@ -68,6 +69,36 @@ static void what_does_not_belong_is_ignored(void **state)
 	assert_int_equal(pipeline_queued(g), 1);
 }
 
+static unsigned refusals, left_out;
+
+static void count_lines(enum log_level level, const char *line)
+{
+	(void)level;
+	refusals += strstr(line, "order_refused") != NULL;
+	if (strstr(line, "lines_left_out"))
+		left_out += (unsigned)strtoul(strstr(line, "lines=") + 6, NULL, 10);
+}
+
+static void a_flood_of_forged_orders_does_not_fill_the_log(void **state)
+{
+	Pullcord__V1__DeviceCommand c = PULLCORD__V1__DEVICE_COMMAND__INIT;
+
+	(void)state;
+	come_up();
+	log_to(count_lines);
+	c.command = PULLCORD__V1__COMMAND_KIND__COMMAND_WIPE;
+	c.expires_us = (uint64_t)real + 3600000000;
+	for (int i = 0; i < 100; i++) {
+		from_broker("mercy/device/nc-1/cmd", PULLCORD__V1__PARTY__PARTY_USER, "eve", &c.base);
+		now++;
+	}
+	assert_int_equal(refusals, HUSH_MOST);
+	assert_int_equal(left_out, 0);
+	now += HUSH_MS;
+	run();
+	assert_int_equal(refusals + left_out, 100);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -75,6 +106,7 @@ int main(void)
 		WITH_HOUSE(also_after_a_restart_of_the_gateway),
 		WITH_HOUSE(after_resolved_the_next_goes_out_at_once),
 		WITH_HOUSE(what_does_not_belong_is_ignored),
+		WITH_HOUSE(a_flood_of_forged_orders_does_not_fill_the_log),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
