@@ -95,7 +95,8 @@ static void put_on_record(struct work *w, enum command c, Pullcord__V1__AuditOut
 		return;
 	*n = (struct admin_note){ .command = c, .outcome = outcome, .why = w->verdict.why, .line = w->verdict.line };
 	n->self = w->self && outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED;
-	w->self = false;
+	n->taken_us = n->self && w->taken ? w->a->now_us : 0;
+	w->self = w->taken = false;
 	snprintf(n->detail, sizeof(n->detail), "%s", detail);
 	(void)!span_text(w->patient, n->patient, sizeof(n->patient));
 	if (outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED)
@@ -320,7 +321,7 @@ static void answer(struct work *w, const struct order *o)
 	w->why[0] = w->noted[0] = w->detail[0] = '\0';
 	w->patient = span(NULL, 0);
 	w->change.n = 0;
-	w->refused = w->partly = w->self = false;
+	w->refused = w->partly = w->self = w->taken = false;
 	reply_object(w->r, NULL);
 	reply_text(w->r, "command", span(o->word.p, o->word.n < 64 ? o->word.n : 0));
 	if (o->correlation.n)

@@ -35,6 +35,7 @@ struct admin_note {
 	Pullcord__V1__AuditOutcome outcome;
 	uint32_t why, line;         /* of the verdict */
 	bool self;                  /* about what its author holds themselves */
+	int64_t taken_us;           /* they took some of that in an emergency: when; 0: they did not */
 	char detail[ACCOUNT_TEXT_MAX + 1];
 	char patient[WORD_BYTES_MAX + 1];   /* whom it is about, by id; "": nobody, or several */
 	struct delta change;        /* what it did to an account, or a certificate */

@@ -9,11 +9,12 @@
 
 #include "crypt.h"
 #include "edition.h"
+#include "emergency_row.h"
 #include "policy_file.h"
 #include "seen.h"
 #include "whole.h"
 
-enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE, WORK_RECORDED };
+enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE, WORK_RECORDED, WORK_OVER };
 
 /* `result` is made with it, so that what was done can always be told. */
 struct job {
@@ -245,9 +246,24 @@ static void recorded(struct control *c, const struct job *j)
 		(void)!seen_write(c->dir, c->directory, line);
 }
 
+struct over {
+	int64_t at_us;
+	char id[WORD_BYTES_MAX + 1];
+};
+
+/* The same: its end is told once more. */
+static void emergency_over(struct control *c, const struct job *j)
+{
+	struct over o;
+
+	memcpy(&o, j->payload, sizeof(o));
+	(void)!directory_emergency_over(c->directory, span_str(o.id), o.at_us);
+}
+
 static void (*const works[])(struct control *c, const struct job *j) = {
 	[WORK_REQUEST] = request, [WORK_RELOAD] = reload, [WORK_SHADOW] = shadow, [WORK_FIRST] = first,
 	[WORK_FRESHNESS] = freshness, [WORK_WRITE] = write_whole, [WORK_RECORDED] = recorded,
+	[WORK_OVER] = emergency_over,
 };
 
 /* The payload may hold passwords. */
@@ -315,7 +331,7 @@ static bool has_place(const struct control *c, enum work work, const struct cont
 	*e = c->stop || (work == WORK_REQUEST && (c->waiting == CONTROL_WAITING_MAX || !has_share(c, who))) ? ERR_BUSY : OK;
 	while (j && j->work != work)
 		j = j->next;
-	if (j && (work == WORK_FRESHNESS || work == WORK_WRITE || work == WORK_RECORDED))
+	if (j && (work == WORK_FRESHNESS || work == WORK_WRITE || work == WORK_RECORDED || work == WORK_OVER))
 		*e = ERR_BUSY;
 	return *e == OK && (work == WORK_REQUEST || !j);
 }
@@ -452,6 +468,13 @@ enum err control_shadow(struct control *c)
 enum err control_recorded(struct control *c, uint64_t line)
 {
 	return post(c, WORK_RECORDED, NULL, span(&line, sizeof(line)));
+}
+
+enum err control_emergency_over(struct control *c, struct span id, int64_t at_us)
+{
+	struct over o = { .at_us = at_us };
+
+	return span_text(id, o.id, sizeof(o.id)) ? post(c, WORK_OVER, NULL, span(&o, sizeof(o))) : ERR_RANGE;
 }
 
 enum err control_freshness(struct control *c, const struct freshness_order *o)

@@ -78,6 +78,9 @@ enum err control_shadow(struct control *c) MUST_USE;
  * waits; ERR_FULL. */
 enum err control_recorded(struct control *c, uint64_t line) MUST_USE;
 
+/* The end of emergency access is on record (emergency_row.h). ERR_BUSY: another waits; ERR_FULL. */
+enum err control_emergency_over(struct control *c, struct span id, int64_t at_us) MUST_USE;
+
 /* The files are looked at: the same about it, `freshness`. Copies. ERR_BUSY: it waits already; ERR_FULL. */
 enum err control_freshness(struct control *c, const struct freshness_order *o) MUST_USE;
 

@@ -160,13 +160,14 @@ static bool may_take(struct work *w, const struct order *o, bool placed)
 
 	if (lacks)
 		work_fail(w, "%s", lacks);
+	w->taken = w->taken || (w->self && !lacks);
 	return !lacks;
 }
 
 /* Why they did, in their own words, beside what it changed. */
 static void tell_taken(struct work *w, const struct order *o)
 {
-	if (w->self)
+	if (w->taken)
 		work_tell(w, EMERGENCY_WORD "%.*s", SPAN_FMT(o->text[FIELD_REASON]));
 }
 
@@ -304,6 +305,8 @@ static void deed_modify(struct work *w, const struct order *o)
 	if (drop_others(w, o) && give_roles(w, o) && give_attributes(w, o) && store(w, false))
 		work_tell(w, "%s:%.*s: %zu roles, %zu attributes -> %zu roles, %zu attributes", party_noun(order_party(o)), SPAN_FMT(order_id(o)),
 		     roles, attributes, s->roles, s->attributes);
+	if (!w->why[0])
+		tell_taken(w, o);
 }
 
 static void deed_delete(struct work *w, const struct order *o)

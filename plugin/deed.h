@@ -20,6 +20,7 @@ struct work {
 	struct account *account;    /* as it was */
 	struct verdict verdict;     /* that permits the command under way */
 	bool self;                  /* the command under way is about what they hold themselves */
+	bool taken;                 /* and takes some of it in an emergency */
 	bool refused;               /* because they may not, as the verdict says */
 	bool partly;                /* some of it came to pass and stays: what was noted of that is kept */
 	struct act act;             /* that is asked for, or confirmed */

@@ -50,11 +50,6 @@ void guard_control(struct guard *g, const struct client *c, struct span payload)
 
 /* ---- giving answers ---------------------------------------------------------------------------------------------- */
 
-static bool gives_rights(enum command c)
-{
-	return c == COMMAND_GRANT_ROLE || c == COMMAND_SET_ATTRIBUTE || c == COMMAND_ADD_TEAM_MEMBER;
-}
-
 /* `topic` is room for its topic. */
 static struct happening noted(const struct guard *g, const struct control_result *r, const struct admin_note *n,
 			      char topic[TOPIC_BYTES_MAX + 1])
@@ -75,6 +70,7 @@ static struct happening noted(const struct guard *g, const struct control_result
 	h.detail = span_str(n->detail);
 	h.patient = span_str(n->patient);
 	h.change = delta_span(&n->change);
+	h.emergency_us = n->taken_us;
 	return h;
 }
 
@@ -95,7 +91,7 @@ static bool record_notes(struct guard *g, struct control_result *r)
 		if (i++ == r->noted) {
 			if (!record_note(g, r, n))
 				return false;
-			if (n->self && gives_rights(n->command))
+			if (n->taken_us)
 				anomaly_break_glass(g->anomaly, span_str(r->author.id), guard_mono_us());
 			r->noted++;
 		}

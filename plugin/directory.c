@@ -8,6 +8,7 @@
 #include "cur.h"
 #include "directory.pb-c.h"
 #include "edition_row.h"
+#include "emergency_row.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
@@ -367,6 +368,7 @@ enum err batch_save(struct batch *b, const struct account *a, bool create)
 	TRY(account_write(&own, &raw, &n));
 	TRY(tell(b, &key, &own));
 	TRY(put_sealed(b->d, b->t, ACCOUNT, key_span(&key), span(raw, n)));
+	TRY(emergency_note(b, a, (int64_t)a->changed_us));
 	return journal_account(b, &key);
 }
 

@@ -1,4 +1,4 @@
-/* directory_inside: what a directory is inside. Only for directory.c and journal.c. */
+/* directory_inside: what a directory is inside. Only for directory.c, journal.c and emergency_row.c. */
 #ifndef PULLCORD_DIRECTORY_INSIDE_H
 #define PULLCORD_DIRECTORY_INSIDE_H
 

@@ -95,6 +95,7 @@ void guard_follow(struct guard *g)
 	g->directory_replaced = false;
 	if (!directory_moved(g->directory))
 		return;
+	g->emergencies.look = true;
 	e = directory_changes(g->directory, &g->journal, directory_changed, g);
 	if (e == ERR_CORRUPT)
 		log_say(EV_JOURNAL_DAMAGED, KV_NUM("line", g->journal));

@@ -133,6 +133,8 @@ static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1
 	h.retain = p->retain;
 	h.life_critical = d->verdict.life_critical;
 	h.basis = d->basis;
+	if (s->taken && d->answer == GATE_ALLOW && d->verdict.allow && access_of(type))
+		h.emergency_us = guard_emergency(g, s, access_of(type), topic);
 	h.detail = span_str(d->detail);
 	if (d->answer == GATE_CLOSE)
 		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;

@@ -258,6 +258,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	g->started_ms = g->turn_ms = g->swept_us / 1000;
 	g->turn_us = guard_real_us();
 	g->until_us = INT64_MAX;
+	g->emergencies.look = true;
 	g->ticks = 1;
 	g->host = spec->host;
 	TRY(crypt_init());
@@ -309,6 +310,7 @@ void guard_close(struct guard **gp)
 	if (g->record)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STOP, true, "");
 	guard_follow_end(g);
+	guard_emergency_end(g);
 	password_close(&g->passwords);
 	history_close(&g->history);
 	record_close(&g->record);
@@ -373,6 +375,7 @@ void guard_rebind(struct guard *g, struct session *s)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	struct holder *h = NULL;
+	struct emergency_held *taken = NULL;
 	enum err e = find_account(g, s, &a);
 	bool unread;
 
@@ -382,6 +385,8 @@ void guard_rebind(struct guard *g, struct session *s)
 		e = ERR_RANGE;
 	if (e == OK)
 		e = guard_bind(g, a, s->address, &h, &s->until_us);
+	if (e == OK && (e = guard_emergency_bind(g, a, s->address, &taken)) != OK)
+		holder_close(&h);
 	unread = e != OK && e != ERR_NOT_FOUND;
 	if (unread && !s->unread)
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
@@ -389,6 +394,7 @@ void guard_rebind(struct guard *g, struct session *s)
 		g->until_us = s->until_us;
 	s->unread = unread;
 	session_hold(s, h);
+	s->taken = taken;
 	guard_shadow_forget(g, s);
 }
 
@@ -619,6 +625,7 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	h.patient = envelope_peek_patient(span(k->payload, k->n));
 	h.why = v.why;
 	h.line = v.line;
+	h.emergency_us = guard_emergency(g, s, ACCESS_RECEIVE, h.topic);
 	h.qos = 1;
 	h.life_critical = v.life_critical;
 	h.basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED : PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED;
@@ -847,6 +854,7 @@ void guard_tick(struct guard *g)
 	if (!once_a_second)
 		return;         /* a tick follows every message */
 	guard_notice_tick(g);
+	guard_emergency_tick(g);
 	guard_login_tick(g, guard_mono_us() / 1000);
 	guard_bypass_tick(g, guard_mono_us());
 	tally_tick(g->tally, guard_mono_us());

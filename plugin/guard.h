@@ -10,6 +10,7 @@
  *     notice.c  what is odd about all that?     guard_notice_tick(): alerts for operators
  *     metrics.c how are we?                     counted there, told here
  *     follow.c  what is changed in the directory
+ *     emergencies.c  what rests on emergency access, and when that ended
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
@@ -129,6 +130,13 @@ struct guard {
 	bool directory_replaced;        /* since the broker ran last; not yet on record */
 	uint64_t journal_told, journal_ticket;  /* the last line of the journal that was put on record, and its ticket there */
 	uint64_t journal_marked;        /* the last that the directory was told so of */
+	struct {                        /* emergency access that has begun */
+		struct emergency_open *open;
+		size_t n;
+		int64_t due_us;         /* wall clock: when the first ends */
+		bool look;              /* the directory has changed, or something is still to be told */
+		enum err was;
+	} emergencies;
 	int64_t until_us;               /* wall clock: when the first session's rights change by themselves */
 	int64_t turn_us, turn_ms;       /* wall clock, and monotonic, at the last tick: of what needs no better one */
 	int64_t second;                 /* of the last once-a-second work, monotonic */
@@ -293,6 +301,17 @@ void guard_follow(struct guard *g);
 void guard_follow_mark(struct guard *g);
 /* The same before all is closed: waits for it, but not for long. */
 void guard_follow_end(struct guard *g);
+
+/* ---- emergencies.c ---- */
+
+/* What somebody would be without what they took themselves; *out NULL: they took nothing. */
+enum err guard_emergency_bind(struct guard *g, const struct account *a, const char *address, struct emergency_held **out) MUST_USE;
+/* They may, as it was decided. When they took the emergency access without which they might not; 0: they might all the same. */
+int64_t guard_emergency(const struct guard *g, const struct session *s, enum access a, struct span topic);
+/* Once a second: ends go on record. */
+void guard_emergency_tick(struct guard *g);
+/* Before all is closed. */
+void guard_emergency_end(struct guard *g);
 
 /* ---- notice.c ---- */
 

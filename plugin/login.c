@@ -340,6 +340,7 @@ void guard_login_tick(struct guard *g, int64_t now_ms)
 /* Binds first: a session that cannot be had must not supersede one that is. */
 static enum fault open_session(struct guard *g, const struct client *c, const struct claim *k)
 {
+	CLEANUP(emergency_held_free) struct emergency_held *taken = NULL;
 	struct holder *h;
 	struct session *s;
 	uint32_t most;
@@ -347,6 +348,10 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 
 	if (guard_bind(g, k->account, c->address, &h, &until) != OK)
 		return LOGIN_MEMORY;
+	if (guard_emergency_bind(g, k->account, c->address, &taken) != OK) {
+		holder_close(&h);
+		return LOGIN_MEMORY;
+	}
 	most = policy_limits(g->policy, h).sessions;
 	if (most != POLICY_NO_LIMIT && sessions_beside(&g->sessions, k->party, k->id, c->client) >= most) {
 		holder_close(&h);
@@ -358,6 +363,8 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 		return LOGIN_MEMORY;
 	}
 	session_hold(s, h);
+	s->taken = taken;
+	taken = NULL;           /* given away */
 	s->bound = g->policies;
 	s->fresh = true;
 	g->attend = true;

@@ -134,6 +134,7 @@ void session_drop(struct sessions *t, struct session *s)
 	t->n--;
 	holder_close(&s->holder);
 	holder_close(&s->shadow);
+	emergency_held_free(&s->taken);
 	free(s->filter);
 	free(s);
 }
@@ -313,9 +314,20 @@ bool session_count_refusal(struct session *s, int64_t now_us)
 	return take(&s->tries_full_ns, 3600 * SESSION_REFUSALS_PER_S, SESSION_REFUSALS, now_us);
 }
 
+void emergency_held_free(struct emergency_held **t)
+{
+	if (*t) {
+		holder_close(&(*t)->plain);
+		while ((*t)->n)
+			holder_close(&(*t)->one[--(*t)->n].without);
+	}
+	free_cleanup(t);
+}
+
 void session_hold(struct session *s, struct holder *h)
 {
 	holder_close(&s->holder);
+	emergency_held_free(&s->taken);
 	s->holder = h;
 	s->verdicts.holder++;
 	session_ask_anew(s);

@@ -9,6 +9,7 @@
 #define PULLCORD_SESSION_H
 
 #include "directory.h"
+#include "emergency.h"
 #include "envelope.h"
 #include "memo.h"
 #include "policy.h"
@@ -44,6 +45,7 @@ struct session {
 	struct memo_verdicts verdicts;  /* of this holder */
 	uint64_t passes[MEMO_VERDICTS]; /* numbers of topics (memo.h) of which it may have what comes without a trace: see
 	                                 * guard_passes_unseen(). Of this holder, policy and time; 0: none */
+	struct emergency_held *taken;   /* what they took in an emergency; NULL: nothing */
 	uint64_t bound;             /* which of the policies that were in force it is of, see guard_refresh(): of an earlier one
 	                             * it is not to be asked */
 	struct session_filter *filter;
@@ -132,7 +134,15 @@ bool session_count_message(struct session *s, uint32_t per_h, uint32_t burst, in
 #define SESSION_REFUSALS_PER_S 100
 bool session_count_refusal(struct session *s, int64_t now_us) MUST_USE;
 
-/* Takes the holder. */
+/* Of whom something is held that they took themselves: what they would be without it. */
+struct emergency_held {
+	struct holder *plain;       /* without any */
+	size_t n;
+	struct { int64_t at_us; struct holder *without; } one[EMERGENCIES_MAX];     /* of the last, the newest first */
+};
+void emergency_held_free(struct emergency_held **t);
+
+/* Takes the holder; what was taken in an emergency goes with the one before. */
 void session_hold(struct session *s, struct holder *h);
 /* What rests on how things are with it is asked anew: nothing passes unseen, and whom its messages name is compared. */
 void session_ask_anew(struct session *s);

@@ -6,12 +6,13 @@
 #include "audit.h"
 #include "cmd.h"
 #include "csv.h"
+#include "emergency.h"
 #include "event.h"
 #include "mapped.h"
 #include "successor.h"
 #include "report.h"
 
-#define GROUND_MAX 320
+#define GROUND_MAX 560
 #define MISSING_MAX 512
 #define ROW_MAX 4096
 
@@ -22,14 +23,36 @@ struct accounting {
 	uint64_t lost, erased;          /* what the record does not have any more, or never had, of that time */
 	char since[MAPPED_TIME];        /* when it begins, if that time began before; "": it did not */
 	unsigned before;                /* number of the record that was put aside for this one; 0: none was */
+	struct reason *reason;          /* of emergency access, as it was taken */
+	size_t reasons;
 };
 
-/* "rule at line 7 of policy 706f6c69: a rule allows it" */
-static void ground_of(const Pullcord__V1__AuditEvent *e, uint32_t line, char out[GROUND_MAX])
-{
-	char policy[2 * SHA256_BYTES + 1] = "";
-	struct put text = put(out, GROUND_MAX - 1);
+struct reason {
+	char who[AUDITED_ACTOR_MAX + 1];
+	uint64_t at_us;
+	char text[EMERGENCY_REASON_MAX + 1];
+};
 
+static const char *reason_of(const struct accounting *a, const Pullcord__V1__Recipient *r)
+{
+	for (size_t i = 0; i < a->reasons; i++)
+		if (a->reason[i].at_us == r->emergency_us && strcmp(a->reason[i].who, r->actor) == 0)
+			return a->reason[i].text;
+	return "why is not in this record";
+}
+
+/* "emergency access taken at 2026-11-23T06:58:10Z: code 412; rule at line 7 of policy 706f6c69: a rule allows it" */
+static void ground_of(const struct accounting *a, const Pullcord__V1__AuditEvent *e, const Pullcord__V1__Recipient *r,
+		      char out[GROUND_MAX])
+{
+	char policy[2 * SHA256_BYTES + 1] = "", taken[MAPPED_TIME];
+	struct put text = put(out, GROUND_MAX - 1);
+	const uint32_t line = r->line;
+
+	if (r->emergency_us) {
+		mapped_time((int64_t)r->emergency_us, taken);
+		put_fmt(&text, "emergency access taken at %s: %s; ", taken, reason_of(a, r));
+	}
 	if (e->policy.len >= 4 && e->policy.len <= SHA256_BYTES)
 		hex_encode(span(e->policy.data, 4), policy);
 	if (line)
@@ -37,7 +60,7 @@ static void ground_of(const Pullcord__V1__AuditEvent *e, uint32_t line, char out
 	if (line && *policy)
 		put_fmt(&text, " of policy %s", policy);
 	if (event_why(e))
-		put_fmt(&text, "%s%s", text.n ? ": " : "", event_why(e));
+		put_fmt(&text, "%s%s", line ? ": " : "", event_why(e));
 	if (*e->detail)
 		put_fmt(&text, "%s%s", text.n ? "; " : "", e->detail);
 	if (text.n == 0)
@@ -99,11 +122,32 @@ static void say_row(const struct row *r)
 	report_end();
 }
 
+/* Emergency access is taken before anything rests on it. */
+static enum err add_reason(struct accounting *a, const Pullcord__V1__AuditEvent *e)
+{
+	const size_t word = sizeof(EMERGENCY_WORD) - 1;
+	struct reason *r;
+
+	if (!e->emergency_us || strncmp(e->detail, EMERGENCY_WORD, word) != 0)
+		return OK;
+	r = realloc(a->reason, (a->reasons + 1) * sizeof(*r));
+	if (!r)
+		return ERR_FULL;
+	a->reason = r;
+	r += a->reasons++;
+	r->at_us = e->emergency_us;
+	snprintf(r->who, sizeof(r->who), "%s", e->actor);
+	snprintf(r->text, sizeof(r->text), "%s", e->detail + word);
+	return OK;
+}
+
 /* Whose they were is not known any more. */
 static void add_lost(struct accounting *a, const Pullcord__V1__AuditEvent *gap)
 {
 	static const enum record_class meant[] = { RECORD_MOVEMENT, RECORD_CRITICAL };
 
+	if ((int64_t)(gap->until_us > gap->at_us ? gap->until_us : gap->at_us) < a->meant->from_us)
+		return;         /* of the time before, in which emergency access is looked for */
 	for (size_t i = 0; i < countof(meant); i++)
 		a->lost += meant[i] < gap->n_lost ? gap->lost[meant[i]] : 0;
 }
@@ -118,6 +162,8 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 	(void)entry;
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
 		add_lost(a, e);
+	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN)
+		TRY(add_reason(a, e));
 	if (!criteria_match(a->meant, e) || event_is_pending(e))
 		return OK;
 	mapped_time((int64_t)e->at_us, row.time);
@@ -131,7 +177,7 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 		a->n++;
 		row.recipient = e->recipient[i]->actor;
 		row.terminal = e->recipient[i]->client;
-		ground_of(e, e->recipient[i]->line, row.ground);
+		ground_of(a, e, e->recipient[i], row.ground);
 		if (a->out)
 			TRY(csv_row(a, &row));
 		else
@@ -186,18 +232,31 @@ static enum err say_incomplete(const struct accounting *a)
 	return OK;
 }
 
-/* Gaps name nobody: with the index they are looked for on their own, without it nothing is passed over. */
+/* The index is asked for what is of one type, and for what is about the patient. */
+static enum err account_indexed(struct reader *r, struct audit_walk *walk, const struct criteria *mine, struct accounting *a)
+{
+	struct criteria others = *mine;
+
+	others.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN;
+	walk->criteria = &others;
+	TRY(audit_walk(r, walk, on_event, a));
+	walk->criteria = a->meant;
+	TRY(audit_walk(r, walk, on_event, a));
+	others.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP;
+	walk->criteria = &others;
+	return audit_walk(r, walk, on_event, a);
+}
+
+/* Gaps name nobody, nor does who took emergency access, up to a shift before: with the index they are looked for on their own,
+ * without it nothing is passed over. */
 static enum err account(struct audit_books *books, struct audit_walk *walk, struct accounting *a)
 {
-	struct criteria others = { .from_us = a->meant->from_us, .to_us = a->meant->to_us, .type = -1, .result = -1 };
+	struct criteria all = { .from_us = a->meant->from_us, .to_us = a->meant->to_us, .type = -1, .result = -1 };
 
-	TRY(reader_erased(books->reader, others.from_us, others.to_us, &a->erased));
-	if (walk->index) {
-		TRY(audit_walk(books->reader, walk, on_event, a));
-		others.type = PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP;
-	}
-	walk->criteria = &others;
-	return audit_walk(books->reader, walk, on_event, a);
+	TRY(reader_erased(books->reader, all.from_us, all.to_us, &a->erased));
+	all.from_us -= all.from_us > INT64_MIN + EMERGENCY_US_MAX ? EMERGENCY_US_MAX : 0;
+	walk->criteria = &all;
+	return walk->index ? account_indexed(books->reader, walk, &all, a) : audit_walk(books->reader, walk, on_event, a);
 }
 
 static int disclosures_run(const struct source *s, struct criteria *c, const char *index, bool no_index, bool csv)
@@ -215,6 +274,7 @@ static int disclosures_run(const struct source *s, struct criteria *c, const cha
 	for (size_t i = 0; csv && i < countof(columns); i++)
 		fprintf(stdout, "%s%s", columns[i], i + 1 < countof(columns) ? "," : "\r\n");
 	e = account(&books, &walk, &a);
+	free(a.reason);
 	if (e == OK && !csv && !report_is_json())
 		report_line(TONE_GOOD, "%llu disclosures", (unsigned long long)a.n);
 	if (e == OK)
@@ -249,7 +309,8 @@ int audit_disclosures(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "audit disclosures",
 		.text = "Accounts for what was disclosed about a patient (45 CFR 164.528): everyone to whom the broker handed a message that "
-			"names the patient, or is on the patient's topic, when, and by which rule.\n"
+			"names the patient, or is on the patient's topic, when, and on what ground: by which "
+			"rule, and if only emergency access let them, by which and why.\n"
 			"Who was let see them, by a grant or a team, says pullcord audit search --patient ID --event admin.\n"
 			"The record holds patients as pseudonyms; only the root key finds one. What handed over rests on is beside it: acl-read, it was "
 			"authorised and queued for that recipient, which is all that Mosquitto 2.0 shows; message-out, the broker sent it "

@@ -59,7 +59,7 @@ void csv_end(struct csv *c)
 static const char *const names[] = {
 	"index", "time", "until", "event", "outcome", "party", "actor", "client", "address", "topic", "message", "patient",
 	"policy", "line", "why", "qos", "retain", "life_critical", "count", "last", "digest", "detail", "change", "by", "claimed", "certificate",
-	"basis", "recipients",
+	"basis", "emergency", "recipients",
 };
 
 void csv_event_head(struct put *out)
@@ -143,6 +143,7 @@ void csv_event(struct put *out, uint64_t index, const Pullcord__V1__AuditEvent *
 	csv_text(&c, span_str(e->claimed));
 	hex_field(&c, &e->certificate);
 	csv_text(&c, span_str(event_basis(e)));
+	time_field(&c, (uint64_t)event_emergency_us(e));
 	recipients_field(&c, e);
 	csv_end(&c);
 }

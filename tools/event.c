@@ -37,6 +37,7 @@ static const struct { const char *name; bool by_policy; } types[] = {
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER] = { "order", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_RECEIPT] = { "receipt", false },
 	[PULLCORD__V1__AUDIT_TYPE__AUDIT_ANOMALY] = { "anomaly", false },
+	[PULLCORD__V1__AUDIT_TYPE__AUDIT_BREAKGLASS_END] = { "breakglass_end", false },
 };
 
 static const struct { const char *name; enum tone tone; } outcomes[] = {
@@ -87,6 +88,14 @@ const char *event_basis(const Pullcord__V1__AuditEvent *e)
 	if (e->type != PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER)
 		return NULL;
 	return (size_t)e->basis < countof(words) ? words[e->basis] : "unknown";
+}
+
+int64_t event_emergency_us(const Pullcord__V1__AuditEvent *e)
+{
+	for (size_t i = 0; i < e->n_recipient; i++)
+		if (e->recipient[i]->emergency_us)
+			return (int64_t)e->recipient[i]->emergency_us;
+	return (int64_t)e->emergency_us;
 }
 
 bool event_is_pending(const Pullcord__V1__AuditEvent *e)
@@ -172,6 +181,7 @@ static void say_reason(const Pullcord__V1__AuditEvent *e)
 {
 	const char *why = event_why(e);
 	uint32_t line = e->n_recipient == 1 ? e->recipient[0]->line : e->line;
+	char taken[REPORT_TIME];
 
 	if (*event_outcome(e))
 		report_say(outcomes[(size_t)e->outcome < countof(outcomes) ? e->outcome : 0].tone, "  %s", event_outcome(e));
@@ -184,6 +194,8 @@ static void say_reason(const Pullcord__V1__AuditEvent *e)
 	if (e->basis)
 		report_say(TONE_DIM, ", %s", event_is_pending(e) ? "not sent yet" : "sent");
 	say_count(e);
+	if (event_emergency_us(e) && e->type != PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN)
+		report_say(TONE_WARN, "  emergency access of %s", report_date(event_emergency_us(e), taken));
 	if (e->life_critical)
 		report_say(TONE_CODE, "  life-critical");
 }
@@ -299,13 +311,17 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 {
 	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
 	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
+	CLEANUP(free_cleanup) struct span *taken = calloc(e->n_recipient + 1, sizeof(*taken));
+	size_t takers = 0;
 	struct changes changes;
 	const char *why = event_why(e), *basis = event_basis(e);
 
-	must(client && actor);
+	must(client && actor && taken);
 	for (size_t i = 0; i < e->n_recipient; i++) {
 		client[i] = span_str(e->recipient[i]->client);
 		actor[i] = span_str(e->recipient[i]->actor);
+		if (e->recipient[i]->emergency_us)
+			taken[takers++] = actor[i];
 	}
 	struct cell cell[] = {
 		CELL_NUM("index", index), CELL_STR("type", event_type(e)), CELL_STR("outcome", event_outcome(e)),
@@ -322,9 +338,10 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
 		basis ? CELL_STR("basis", basis) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
-		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
+		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
+		CELL_NULL(""),
 	};
-	size_t n = countof(cell) - 12;
+	size_t n = countof(cell) - 14;
 
 	n += shadow_cells(e, cell + n);
 	n += change_cells(e, &changes, cell + n);
@@ -332,6 +349,10 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		cell[n++] = CELL_STR("claimed", e->claimed);
 	if (e->certificate.len)
 		cell[n++] = hex_cell("certificate", &e->certificate);
+	if (event_emergency_us(e))
+		cell[n++] = CELL_US("emergency_us", event_emergency_us(e));
+	if (takers)
+		cell[n++] = CELL_WORDS("recipients_by_emergency", taken, takers);
 	if (leaf)
 		cell[n++] = CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b)));
 	show(cell, n);

@@ -18,6 +18,9 @@ const char *event_basis(const Pullcord__V1__AuditEvent *e);
 /* Authorised and no more: nobody was handed anything. */
 bool event_is_pending(const Pullcord__V1__AuditEvent *e);
 
+/* When the emergency access was taken that it rests on, gives or ends, by somebody in it; 0: by nobody. */
+int64_t event_emergency_us(const Pullcord__V1__AuditEvent *e);
+
 /* The words of type and outcome `n`; "" where there is none of that number, NULL past the last. */
 const char *event_type_word(int n);
 const char *event_outcome_word(int n);

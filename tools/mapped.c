@@ -32,6 +32,7 @@
 #define RESTRICTED DCM("110132", "Use of Restricted Function")
 #define RECORDING_STOPPED DCM("110133", "Audit Recording Stopped")
 #define EMERGENCY DCM("110127", "Emergency Override Started")
+#define EMERGENCY_OVER DCM("110138", "Emergency Override Stopped")
 #define USER_ATTRIBUTES DCM("110137", "User Security Attributes Changed")
 
 static const struct mapped_code application = { "110150", "DCM", "Application" };
@@ -89,6 +90,7 @@ static const struct row rows[] = {
 	T(READ) = { LOG_USED, NULL, OURS("read", "Record read"), 'R', FLOW_NONE, ABOUT_NOTHING, 0 },
 	T(REQUEST) = { ALERT, SECURITY_CONFIGURATION, OURS("request", "Administrator's command, before it is carried out"), 'E',
 		       FLOW_NONE, ABOUT_PERMISSION, 0 },
+	T(BREAKGLASS_END) = { ALERT, EMERGENCY_OVER, OURS("emergency-end", "Emergency access ended"), 'E', FLOW_NONE, ABOUT_NOTHING, 0 },
 	T(ADMIN) = { ALERT, SECURITY_CONFIGURATION, OURS("admin", "Administrator's command"), 'E', FLOW_NONE, ABOUT_PERMISSION, 0 },
 };
 /* A refusal is an alert of its own, whatever was refused; but failed logins stay logins. */
@@ -276,6 +278,7 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 		.name = "Security Audit Log",
 	});
 	uint32_t line = e->n_recipient == 1 ? e->recipient[0]->line : e->line;
+	char taken[MAPPED_TIME];
 
 	detail_text(o, "chain-seq", "%llu", (unsigned long long)m->index);
 	detail_bytes(o, "chain-hash", leaf->b, sizeof(leaf->b));
@@ -291,6 +294,10 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 		detail_text(o, "why", "%s", event_why(e));
 	if (event_basis(e))
 		detail_text(o, "basis", "%s", event_basis(e));
+	if (event_emergency_us(e)) {
+		mapped_time(event_emergency_us(e), taken);
+		detail_text(o, "emergency-access", "%s", taken);
+	}
 	if (e->life_critical)
 		detail_text(o, "life-critical", "true");
 	detail_bytes(o, "claimed", e->claimed, strlen(e->claimed));

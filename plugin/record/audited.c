@@ -10,7 +10,7 @@
 #define LAYOUT 3                /* to be raised with every change to them that does not change their size */
 
 struct head {
-	int64_t at_us, mono_us;
+	int64_t at_us, mono_us, emergency_us;
 	struct id message;
 	uint8_t policy[16];
 	uint32_t why, line;
@@ -97,7 +97,8 @@ static size_t add(uint8_t **at, struct span s, size_t max)
 static struct span gather(const struct happening *h, uint8_t to[GATHERED_MAX])
 {
 	struct head head = {
-		.at_us = h->at_us, .mono_us = h->mono_us, .type = (uint16_t)h->type, .outcome = (uint8_t)h->outcome,
+		.at_us = h->at_us, .mono_us = h->mono_us, .emergency_us = h->emergency_us,
+		.type = (uint16_t)h->type, .outcome = (uint8_t)h->outcome,
 		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .basis = (uint8_t)h->basis,
 		.retain = h->retain, .life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy, .has_shadow = h->shadow,
 		.has_sum = h->count,
@@ -197,6 +198,7 @@ void audited_read(struct span raw, struct audited *out)
 	memcpy(out->policy, head.policy, sizeof(out->policy));
 	out->h = (struct happening){
 		.type = head.type, .outcome = head.outcome, .at_us = head.at_us, .mono_us = head.mono_us,
+		.emergency_us = head.emergency_us,
 		.party = head.party, .why = head.why, .line = head.line, .qos = head.qos, .retain = head.retain,
 		.life_critical = head.life_critical, .basis = head.basis,
 		.message = head.has_message ? &out->message : NULL,
@@ -373,6 +375,7 @@ static void add_recipient(struct fold *f, const struct happening *h)
 	to->actor = keep(f, h->actor, AUDITED_ACTOR_MAX);
 	to->qos = h->qos;
 	to->line = h->line;
+	to->emergency_us = (uint64_t)h->emergency_us;
 	for (size_t i = 0; i < e->n_recipient; i++) {
 		if (strcmp(f->recipient[i].client, to->client) == 0 && strcmp(f->recipient[i].actor, to->actor) == 0) {
 			f->text_n = mark;
@@ -445,6 +448,7 @@ bool fold_add(struct fold *f, const struct happening *h)
 	f->event.client = keep(f, h->client, AUDITED_CLIENT_MAX);
 	f->event.address = keep(f, h->address, AUDITED_ADDRESS_MAX);
 	f->event.line = h->line;
+	f->event.emergency_us = (uint64_t)h->emergency_us;
 	f->event.qos = h->qos;
 	if (h->shadow)
 		add_shadow(f, h->shadow);
@@ -453,7 +457,7 @@ bool fold_add(struct fold *f, const struct happening *h)
 
 /* What packing adds to the texts: a tag and a length each, and numbers of at most 10 bytes. That it fits is so by these
  * bounds: asking for the size first would cost as much as packing. */
-#define PACKED_RECIPIENT_MAX (3 + AUDITED_CLIENT_MAX + AUDITED_ACTOR_MAX + 2 * 2 + 2 * 6 + 3)
+#define PACKED_RECIPIENT_MAX (3 + AUDITED_CLIENT_MAX + AUDITED_ACTOR_MAX + 2 * 2 + 2 * 6 + 9 + 3)
 #define PACKED_REST_MAX 3072
 _Static_assert(AUDITED_RECIPIENTS_MAX * PACKED_RECIPIENT_MAX + PACKED_REST_MAX <= AUDITED_BYTES_MAX, "an event has room");
 

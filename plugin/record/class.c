@@ -4,6 +4,7 @@ enum record_class record_class(const struct happening *h)
 {
 	switch (h->type) {
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN:
+	case PULLCORD__V1__AUDIT_TYPE__AUDIT_BREAKGLASS_END:
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_REQUEST:
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_READ:
 	case PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER:

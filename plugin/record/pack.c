@@ -71,6 +71,7 @@ static size_t recipient(const Pullcord__V1__Recipient *r, uint8_t *out)
 	p = text(p, 2, r->actor);
 	p = number(p, 3, r->qos);
 	p = number(p, 4, r->line);
+	p = fixed(p, 5, r->emergency_us);
 	return (size_t)(p - out);
 }
 
@@ -139,5 +140,6 @@ size_t pack_event(const Pullcord__V1__AuditEvent *e, uint8_t *out)
 	p = text(p, 62, e->claimed);
 	p = data(p, 63, e->certificate);
 	p = number(p, 64, (uint64_t)(int64_t)e->basis);
+	p = fixed(p, 65, e->emergency_us);
 	return (size_t)(p - out);
 }

@@ -113,19 +113,38 @@ def of_the_time_before_the_record_nothing_is_known():
 def each_says_what_it_rests_on_and_what_waits_is_none_yet():
     words = ("disclosures", "--patient", "MRN-away")
     told = [json.loads(line) for line in record.tool(*words, "--json").stdout.splitlines()]
-    wanted = [("n000", "message-out"), ("n002", "acl-read")]
+    wanted = [("n000", "message-out"), ("n002", "acl-read"), *((who, "acl-read") for who in ("n003", "n002", "n003"))]
     equal("basis", wanted, [(r["recipient"], r["basis"]) for r in told])
     table = list(csv.DictReader(io.StringIO(record.tool(*words, "--csv").stdout, newline="")))
     equal("CSV", wanted, [(r["recipient"], r["basis"]) for r in table])
-    equal("sum", "2 disclosures", record.tool(*words).stdout.splitlines()[-1])
+    equal("sum", "5 disclosures", record.tool(*words).stdout.splitlines()[-1])
     found = [json.loads(line) for line in record.tool("search", "--patient", "MRN-away", "--json").stdout.splitlines()]
-    equal("all three are on record", ["message-out", "authorised", "acl-read"], [e["basis"] for e in found])
+    equal("all three are on record", ["message-out", "authorised", "acl-read"], [e["basis"] for e in found[:3]])
     lines = record.tool("search", "--patient", "MRN-away").stdout.splitlines()
     equal(f"for people: {lines}", [", sent", ", not sent yet", ""],
           [next((w for w in (", sent", ", not sent yet") if w in line), "") for line in lines[:3]])
     for name, column in (("atna", "authorised"), ("fhir", "authorised"), ("csv", ",authorised,")):
         done = record.tool("export", "--format", name, "--patient", "MRN-away")
         equal(f"{name}: {done.stdout}", True, column in done.stdout or b64(column) in done.stdout)
+
+
+def emergency_access_is_a_ground_with_its_reason():
+    words = ("disclosures", "--patient", "MRN-away", "--json")
+    for more in ([], ["--no-index"], ["--from", told_at(words, 2)]):     # taken before that time, it is found all the same
+        told = [json.loads(line) for line in record.tool(*words, *more).stdout.splitlines()]
+        ground = [(r["recipient"], r["ground"]) for r in told if r.get("recipient") in ("n002", "n003")][-3:]
+        equal("who", ["n003", "n002", "n003"], [who for who, _ in ground])
+        equal(f"why: {ground[0]}", True, ground[0][1].startswith("emergency access taken at 2026-01-01T00:")
+              and ": code 412; rule at line 9 of policy " in ground[0][1])
+        equal(f"not theirs: {ground[1]}", True, ground[1][1].startswith("rule at line 9"))
+        equal(f"nobody knows: {ground[2]}", True, "Z: why is not in this record; rule" in ground[2][1])
+    event = [json.loads(line) for line in record.tool("search", "--patient", "MRN-away", "--json").stdout.splitlines()][3]
+    equal("in the entry", ["n003"], event["recipients_by_emergency"])
+    equal("and its time", True, event["emergency_us"] > 0)
+
+
+def told_at(words, n):
+    return [json.loads(line) for line in record.tool(*words).stdout.splitlines()][n]["time"]
 
 
 def b64(text):
@@ -140,4 +159,5 @@ def nobody_knows_a_patient_who_was_not_there():
 run([everyone_is_there_and_nobody_else, each_says_when_and_on_what_ground, the_period_bounds_them,
      of_one_person_only_what_they_received, people_and_spreadsheets_get_the_same,
      a_sum_counts_and_what_is_missing_is_said, of_the_time_before_the_record_nothing_is_known,
-     each_says_what_it_rests_on_and_what_waits_is_none_yet, nobody_knows_a_patient_who_was_not_there])
+     each_says_what_it_rests_on_and_what_waits_is_none_yet, emergency_access_is_a_ground_with_its_reason,
+     nobody_knows_a_patient_who_was_not_there])

@@ -12,8 +12,9 @@
  *
  * With RENEWED in the environment it is the second of that name, as if the first had been put aside.
  *
- * First one event of every type, some of strangers' odd texts, and a message about MRN-away that n000 was sent, n001 is to be
- * sent and n002 had queued; then what a ward does: an alert, kept durably, delivered
+ * First one event of every type, some of strangers' odd texts, and messages about MRN-away: one that n000 was sent, n001 is
+ * to be sent and n002 had queued, one that n003 had by emergency access and n002 without, one that n003 had by another of which
+ * nothing tells; then what a ward does: an alert, kept durably, delivered
  * to three, and now and then a login, a refusal, an administrator. */
 #include <inttypes.h>
 #include <stdio.h>
@@ -59,6 +60,30 @@ static struct happening happening(Pullcord__V1__AuditType type, Pullcord__V1__Pa
 
 /* ---- one of each ---- */
 
+static void by_emergency(void)
+{
+	const int64_t taken_us = BEGIN_US + (int64_t)made * STEP_US;
+	struct id id = { { 3 } };
+	struct happening h = happening(TYPE(ADMIN), PARTY(USER), "n003", "n003.t1", "mercy/control/role.grant");
+
+	h.detail = SPAN_LIT("emergency: code 412");
+	h.emergency_us = taken_us;
+	push(h);
+	made++;
+	for (int i = 0; i < 3; i++) {
+		h = happening(TYPE(DELIVER), PARTY(USER), i == 1 ? "n002" : "n003", i == 1 ? "n002.t1" : "n003.t1",
+			      "mercy/unit/icu3/alert/high/nc-1");
+		id.b[1] = (uint8_t)(i / 2);
+		h.message = &id;
+		h.patient = SPAN_LIT("MRN-away");
+		h.line = 9;
+		h.why = 1;
+		h.emergency_us = i == 1 ? 0 : i ? taken_us + 1 : taken_us;
+		push(h);
+	}
+	made += 2;
+}
+
 static void on_each_basis(void)
 {
 	static const struct { const char *nurse, *client; Pullcord__V1__AuditBasis basis; } row[] = {
@@ -76,6 +101,7 @@ static void on_each_basis(void)
 		h.basis = row[i].basis;
 		push(h);
 	}
+	by_emergency();
 }
 
 static void one_of_each(void)
