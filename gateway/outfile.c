@@ -10,18 +10,18 @@
 
 #include "cur.h"
 #include "keyring.h"
+#include "opened.h"
 #include "store.h"
 #include "taken.h"
 #include "vault.h"
 
 #define TABLES "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys"
-enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED, TOLD };
-static const char *const tables[] = { TABLES, "yielded", "told", NULL };
+enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED, TOLD, OPENED };
+static const char *const tables[] = { TABLES, "yielded", "told", "opened", NULL };
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
 #define RECORD_VERSION 3
 #define PLACE_BYTES 9               /* tier, sequence */
-#define OPEN_RECORD_MAX 2048        /* sealed; without an envelope */
 
 struct counts {
 	int64_t messages, aside;
@@ -38,8 +38,9 @@ struct outfile {
 
 	/* whoever commits */
 	struct counts have, change;
-	uint8_t value[KEYRING_VALUE_MAX], clear[OUTBOX_RECORD_MAX];
+	uint8_t value[OPENED_ROW_MAX], clear[OUTBOX_RECORD_MAX];
 	struct taken taken;
+	struct opened opened;
 };
 
 /* ---- records ---- */
@@ -130,18 +131,16 @@ bool outfile_answers(enum err e)
 }
 
 /* What the alert's answer needs to find its way back: the record without the envelope. */
-static enum err open_write(struct outfile *f, struct txn *t, const struct op *op)
+static enum err open_write(struct outfile *f, struct txn *t, struct op *op)
 {
 	struct outbox_message m = op->m;
 	struct put b = put(f->clear, sizeof(f->clear));
-	struct span value, key = span(op->m.key, OPEN_KEY);
 
 	if (!m.opens)
 		return OK;
 	m.envelope = span(NULL, 0);
 	TRY(outfile_record_write(&m, &b));
-	TRY(value_seal(f, OPEN, key, &op->id, put_span(&b), &value));
-	return txn_put(t, OPEN, key, value);
+	return opened_put(&f->opened, t, op, put_span(&b), f->value);
 }
 
 static enum err queue_write(struct outfile *f, struct txn *t, const struct op *op, struct span clear)
@@ -343,8 +342,7 @@ static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
 
 static enum err do_forget(struct outfile *f, struct txn *t, struct op *op)
 {
-	(void)f;
-	return txn_del(t, OPEN, span(op->key, OPEN_KEY));
+	return opened_forget(&f->opened, t, op);
 }
 
 static enum err do_tell(struct outfile *f, struct txn *t, struct op *op)
@@ -400,6 +398,7 @@ enum err outfile_commit(struct outfile *f, struct op *first, const struct op *en
 	enum err e = commit(f, first, end);
 
 	taken_settle(&f->taken, first, end, e == OK);
+	opened_settle(&f->opened, first, end, e == OK);
 	if (e != OK)
 		return e;
 	f->have.messages += f->change.messages;
@@ -427,7 +426,7 @@ static bool key_used(struct txn *t, enum table_no table, uint32_t number)
 /* A key nothing is sealed with any more is destroyed: then nothing that a freed page still holds can be read. */
 static enum err keys_prune(struct outfile *f, struct txn *t)
 {
-	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN, TOLD };
+	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN, OPENED, TOLD };
 
 	for (size_t i = 0; i + 1 < f->keys.n; i++) {
 		bool used = false;
@@ -528,6 +527,7 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
 	TRY(taken_load(&f->taken, t, first_number(f->most)));
+	TRY(opened_load(&f->opened, t));
 	TRY(held_release(f, t));
 	TRY(keys_prune(f, t));
 	TRY(counts_load(f, t));
@@ -620,16 +620,17 @@ size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max)
 	return n;
 }
 
-static enum err open_alert_of(const struct outfile *f, struct span key, struct span value, uint8_t *room, struct open_alert *out)
+struct open_visit {
+	void (*visit)(void *ctx, const struct open_alert *a);
+	void *ctx;
+};
+
+static enum err open_alert_of(const uint8_t key[OPEN_KEY], const struct id *id, struct span clear, struct open_alert *out)
 {
 	struct outbox_message m;
-	struct span clear;
 
-	*out = (struct open_alert){ 0 };
-	if (key.n != OPEN_KEY)
-		return ERR_CORRUPT;
-	memcpy(out->key, key.p, OPEN_KEY);
-	TRY(keyring_open(&f->keys, OPEN, key, value, &out->id, room, &clear));
+	*out = (struct open_alert){ .id = *id };
+	memcpy(out->key, key, OPEN_KEY);
 	if (outbox_record_read(clear, &m) != OK || !span_text(m.input, out->input, sizeof(out->input)) ||
 	    !span_text(m.source, out->source, sizeof(out->source)) ||
 	    !span_text(m.source_id, out->source_id, sizeof(out->source_id)))
@@ -639,39 +640,27 @@ static enum err open_alert_of(const struct outfile *f, struct span key, struct s
 
 enum err outfile_open_alert(struct outfile *f, const uint8_t key[OPEN_KEY], struct open_alert *out)
 {
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	uint8_t room[OPEN_RECORD_MAX];
-	struct span value;
+	uint8_t room[OPENED_CLEAR_MAX];
+	struct span clear;
+	struct id id;
 
-	TRY(txn_begin_read(f->store, &t));
-	TRY(txn_get(t, OPEN, span(key, OPEN_KEY), &value));
-	if (value.n > sizeof(room))
-		return ERR_CORRUPT;
-	return open_alert_of(f, span(key, OPEN_KEY), value, room, out);
+	TRY(opened_find(&f->opened, f->store, key, &id, room, &clear));
+	return open_alert_of(key, &id, clear, out);
 }
 
 /* One that cannot be read is left out: an alert's answer that goes astray must not keep the gateway from starting. */
+static void visit_open(void *ctx, const uint8_t key[OPEN_KEY], const struct id *id, struct span clear)
+{
+	const struct open_visit *v = ctx;
+	struct open_alert a;
+
+	if (open_alert_of(key, id, clear, &a) == OK)
+		v->visit(v->ctx, &a);
+}
+
 enum err outfile_each_open(struct outfile *f, void (*visit)(void *ctx, const struct open_alert *a), void *ctx)
 {
-	CLEANUP(txn_abort) struct txn *t = NULL;
-	CLEANUP(free_cleanup) uint8_t *room = malloc(OUTBOX_RECORD_MAX);
-	struct span key = span(NULL, 0), value;
-	struct open_alert a;
-	enum err e;
-
-	if (!room)
-		return ERR_FULL;
-	TRY(txn_begin_read(f->store, &t));
-	while ((e = txn_after(t, OPEN, key, &key, &value)) == OK) {
-		bool good = open_alert_of(f, key, value, room, &a) == OK;
-
-		if (key.n != OPEN_KEY)
-			return ERR_CORRUPT;
-		key = span(a.key, OPEN_KEY);
-		if (good)
-			visit(ctx, &a);
-	}
-	return e == ERR_NOT_FOUND ? OK : e;
+	return opened_each(&f->opened, f->store, visit_open, &(struct open_visit){ visit, ctx });
 }
 
 enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const struct outbox_message *m), void *ctx)
@@ -802,6 +791,9 @@ static struct outfile *make(void)
 	if (f) {
 		f->lock = -1;
 		f->taken = (struct taken){ .rows = SEEN_ORDER, .by_key = SEEN, .yielded = YIELDED };
+		f->opened.rows = OPENED;
+		f->opened.by_key = OPEN;
+		f->opened.keys = &f->keys;
 	}
 	return f;
 }
@@ -815,6 +807,7 @@ enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size
 		return ERR_FULL;
 	f->most = (uint32_t)(map_bytes / 1024);
 	TRY(taken_make(&f->taken, f->most));
+	TRY(opened_make(&f->opened));
 	TRY(store_check(path, &check));   /* before the lock, which its process would inherit and might hold after us */
 	TRY(lock(path, &f->lock));
 	TRY(store_open(path, &spec, &f->store));
@@ -890,6 +883,7 @@ void outfile_close(struct outfile **out)
 	store_close(&f->store);
 	fd_cleanup(&f->lock);
 	taken_drop(&f->taken);
+	opened_drop(&f->opened);
 	free(f);
 	*out = NULL;
 }

@@ -24,6 +24,7 @@ struct op {
 	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];
 	uint64_t seen_as, yielded_as, forgot, buried;   /* taken.h's: numbers of rows it adds and takes away; 0: none */
 	uint32_t forgot_print;
+	uint64_t opened_as, closed_as;  /* opened.h's: the same */
 	struct outbox_message m;        /* its spans point into `record` */
 	uint8_t *record;                /* malloc */
 	size_t n;
