@@ -128,6 +128,38 @@ enum err cert_check_use(const char *cert_path)
 	return use != UINT32_MAX && (use & XKU_SSL_CLIENT) && !(X509_get_extension_flags(x) & EXFLAG_CA) ? OK : ERR_KIND;
 }
 
+static void store_drop(X509_STORE **s) { X509_STORE_free(*s); }
+static void verify_drop(X509_STORE_CTX **c) { X509_STORE_CTX_free(*c); }
+static void chain_drop(STACK_OF(X509) **s) { sk_X509_pop_free(*s, X509_free); }
+
+static enum err load_chain(const char *path, STACK_OF(X509) **out)
+{
+	CLEANUP(file_drop) FILE *f = NULL;
+
+	TRY(open_file(path, &f));
+	*out = sk_X509_new_null();
+	for (X509 *x; *out && (x = PEM_read_X509(f, NULL, NULL, NULL));)
+		sk_X509_push(*out, x);
+	return *out ? OK : ERR_FULL;
+}
+
+enum err cert_check_issuer(const char *cert_path, const char *ca_path)
+{
+	CLEANUP(verify_drop) X509_STORE_CTX *c = X509_STORE_CTX_new();
+	CLEANUP(store_drop) X509_STORE *cas = X509_STORE_new();
+	CLEANUP(chain_drop) STACK_OF(X509) *chain = NULL;
+	CLEANUP(x509_drop) X509 *x = NULL;
+
+	TRY(load(cert_path, &x));
+	TRY(load_chain(cert_path, &chain));
+	if (!c || !cas || X509_STORE_load_file(cas, ca_path) != 1)
+		return ERR_SYNTAX;
+	X509_STORE_set_flags(cas, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
+	if (X509_STORE_CTX_init(c, cas, x, chain) != 1)
+		return ERR_CRYPTO;
+	return X509_verify_cert(c) == 1 ? OK : ERR_SENDER;
+}
+
 enum err cert_sign(const char *cert_path, const char *key_path, struct span text, struct cert_signed *out)
 {
 	CLEANUP(x509_drop) X509 *x = NULL;

@@ -18,6 +18,9 @@ enum err cert_read(const char *path, struct cert *out) MUST_USE;
 enum err cert_check_key(const char *cert_path, const char *key_path) MUST_USE;
 /* Is it for logging in to a server, and says so? ERR_KIND; else as cert_read. */
 enum err cert_check_use(const char *cert_path) MUST_USE;
+/* Does a CA of the PEM file `ca_path`, or one between that lies in the file of the certificate, stand behind it? Whatever the time
+ * is. ERR_SENDER: none of them; ERR_SYNTAX: there is no certificate in `ca_path`; else as cert_read. */
+enum err cert_check_issuer(const char *cert_path, const char *ca_path) MUST_USE;
 /* Its DER, and what its private key signs of `text` (ECDSA or RSA with SHA-256, or Ed25519): what is said by them, others
  * can prove. ERR_TOO_LARGE, ERR_CRYPTO; else as cert_read. */
 #define CERT_DER_MAX 4096

@@ -613,6 +613,21 @@ static bool check_brokers(const struct daemon *d)
 	return e == OK;
 }
 
+/* A hospital may have one CA for its brokers and another for devices: a word, no refusal. */
+static bool check_ca(const struct daemon *d)
+{
+	enum err e = cert_check_issuer(d->conf.uplink_certfile, d->conf.uplink_cafile);
+
+	if (e == ERR_SENDER)
+		complain("%s: [uplink] cafile: %s did not issue this device's certificate %s; that is right only where brokers have "
+			 "a CA of their own: else no broker will be believed", d->conf_path, d->conf.uplink_cafile,
+			 d->conf.uplink_certfile);
+	else if (e != OK)
+		complain("%s: [uplink] cafile: cannot use %s: it must hold the certificate of the broker's CA, in PEM", d->conf_path,
+			 d->conf.uplink_cafile);
+	return e == OK || e == ERR_SENDER;
+}
+
 static bool check_attest(const struct daemon *d)
 {
 	enum err e = d->conf.witness_vkey[0] ? attest_check(d->conf.witness_vkey) : OK;
@@ -762,7 +777,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) || !check_units(d) || !check_folders(d))
+		if (!check_ca(d) || !check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) || !check_units(d) || !check_folders(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

@@ -12,6 +12,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "plain.h"
+
 #define REFUSAL_MS 500              /* in TLS 1.3 a server says no to our certificate after the handshake */
 
 static void conf_drop(CONF **c) { NCONF_free(*c); }
@@ -74,12 +76,14 @@ static enum err connect_to(const struct tls_try *t, int *out)
 	return *out < 0 ? ERR_IO : OK;
 }
 
-static enum err say_why(char why[TLS_WHY_MAX])
+/* What is wrong with the peer's certificate says more than that it was not believed. */
+static enum err say_why(SSL *s, char why[TLS_WHY_MAX])
 {
+	long verified = s ? SSL_get_verify_result(s) : X509_V_OK;
 	unsigned long e = ERR_peek_error();
-	const char *reason = e ? ERR_reason_error_string(e) : NULL;
+	const char *reason = verified != X509_V_OK ? X509_verify_cert_error_string(verified) : e ? ERR_reason_error_string(e) : NULL;
 
-	snprintf(why, TLS_WHY_MAX, "%s", reason ? reason : "the peer hung up or was silent");
+	snprintf(why, TLS_WHY_MAX, "%s", reason ? plain_why(reason) : "the peer hung up or was silent");
 	ERR_clear_error();
 	return ERR_DENIED;
 }
@@ -125,7 +129,7 @@ enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX])
 	s = c ? SSL_new(c) : NULL;
 	if (!s || SSL_set1_host(s, t->host) != 1 || SSL_set_tlsext_host_name(s, t->host) != 1 || SSL_set_fd(s, fd) != 1 ||
 	    SSL_connect(s) != 1 || !is_taken(s, fd))
-		return say_why(why);
+		return say_why(s, why);
 	SSL_shutdown(s);
 	return OK;
 }

@@ -15,7 +15,7 @@ struct tls_try {
 	unsigned port, timeout_ms;
 };
 /* Connects, shakes hands both ways and hangs up; blocks. OK: the broker took our certificate and we took its. ERR_IO: no
- * connection. ERR_DENIED: the handshake failed, `why` says how. */
+ * connection. ERR_DENIED: the handshake failed, `why` says how, in plain words where it can. */
 enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX]) MUST_USE;
 
 /* For cmp.h: TLS over a connection of OpenSSL's, as `t` says but for port and timeout; and off again. NULL: it fails. */

@@ -9,6 +9,9 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "plain.h"
+#include "tls.h"
+
 /* Paho 1.3.12: connecting again with a handle that lost its connection takes one second more than needed, because its
  * receiving thread sleeps in poll() on a set of sockets that does not have the new one. A fresh handle connects at
  * once, but destroying the old one blocks for 100 ms. So a thread of ours destroys, creates and connects, and the loop
@@ -45,6 +48,7 @@ struct ticket {
 
 /* What the next dial() is to do. */
 struct plan {
+	char host[TOPIC_MAX];
 	char uri[TOPIC_MAX + 32];
 	unsigned port;
 	char topic[TOPIC_MAX];          /* the will */
@@ -72,6 +76,7 @@ struct uplink {
 	unsigned inbox;
 	struct ticket ticket[UPLINK_UNANSWERED_MAX];
 	char tls_why[WHY_MAX];
+	char unexplained[WHY_MAX];      /* what is to be found out more of; empty: nothing */
 };
 
 static pthread_mutex_t open_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -214,10 +219,30 @@ static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 	leave();
 }
 
+/* Of the broker's certificate Paho tells only that it was not believed, and of a name in it that is not the host's not even that.
+ * Our own look says why; it takes as long as a try to connect, so the worker does it. False: that is not what is to be explained. */
+static bool to_explain(struct uplink *u, const char *raw)
+{
+	if (!strstr(raw, "certificate verify failed") && strcmp(raw, "TCP/TLS connect failure") != 0)
+		return false;
+	pthread_mutex_lock(&u->queue_lock);
+	snprintf(u->unexplained, sizeof(u->unexplained), "%s", raw);
+	pthread_cond_signal(&u->wanted);
+	pthread_mutex_unlock(&u->queue_lock);
+	return true;
+}
+
 /* Paho 1.3.12 has a refused CONNACK's reason in `code`, where else its own errors are, which are negative. */
 static int reason_of(const MQTTAsync_failureData5 *r)
 {
 	return r->code >= 0x80 && r->code <= 0xff ? r->code : (int)r->reasonCode;
+}
+
+static const char *reason_text(int reason)
+{
+	const char *plain = plain_reason(reason);
+
+	return plain ? plain : MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
 }
 
 static void on_connect_failed(void *ctx, MQTTAsync_failureData5 *r)
@@ -230,11 +255,12 @@ static void on_connect_failed(void *ctx, MQTTAsync_failureData5 *r)
 	if (!u)
 		return;
 	if (reason >= 0x80)
-		text = MQTTReasonCode_toString((enum MQTTReasonCodes)reason);
+		text = reason_text(reason);
 	pthread_mutex_lock(&u->queue_lock);
 	snprintf(why, sizeof(why), "%s", u->tls_why[0] ? u->tls_why : text ? text : "no reason given");
 	pthread_mutex_unlock(&u->queue_lock);
-	say_simple(u, UPLINK_LOST, reason, why);
+	if (!to_explain(u, why))
+		say_simple(u, UPLINK_LOST, reason, plain_why(why));
 	leave();
 }
 
@@ -244,13 +270,13 @@ static void on_lost(void *ctx, char *cause)
 
 	if (!u)
 		return;
-	say_simple(u, UPLINK_LOST, 0, cause ? cause : "the connection broke");
+	say_simple(u, UPLINK_LOST, 0, cause ? plain_why(cause) : "the connection broke");
 	leave();
 }
 
 static void on_disconnect(void *ctx, MQTTProperties *properties, enum MQTTReasonCodes reason)
 {
-	const char *text = MQTTReasonCode_toString(reason);
+	const char *text = reason_text((int)reason);
 	struct uplink *u = enter(ctx);
 
 	(void)properties;
@@ -472,24 +498,43 @@ static int64_t mono_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+static void explain(struct uplink *u, const char *raw)
+{
+	char why[TLS_WHY_MAX];
+	struct plan plan;
+	enum err e;
+
+	pthread_mutex_lock(&u->queue_lock);
+	plan = u->plan;
+	pthread_mutex_unlock(&u->queue_lock);
+	e = tls_try(&(struct tls_try){ plan.host, u->spec.cafile, u->spec.certfile, u->spec.keyfile, plan.port,
+				       u->spec.connect_timeout_ms }, why);
+	say_simple(u, UPLINK_LOST, 0, e == ERR_DENIED ? why : plain_why(raw));
+}
+
 static void *worker(void *arg)
 {
 	struct uplink *u = arg;
+	char unexplained[WHY_MAX];
 	enum want want;
 	unsigned generation;
 
 	do {
 		pthread_mutex_lock(&u->queue_lock);
 		u->since_ms = 0;
-		while (u->want == WANT_NOTHING)
+		while (u->want == WANT_NOTHING && !u->unexplained[0])
 			pthread_cond_wait(&u->wanted, &u->queue_lock);
 		u->since_ms = mono_ms();
 		want = u->want;
 		generation = u->wish;
 		u->want = WANT_NOTHING;
+		memcpy(unexplained, u->unexplained, sizeof(unexplained));
+		u->unexplained[0] = '\0';
 		pthread_mutex_unlock(&u->queue_lock);
 		if (want == WANT_DIAL)
 			dial(u, generation);
+		else if (want == WANT_NOTHING)
+			explain(u, unexplained);
 		else
 			destroy_handle(u, true);
 	} while (want != WANT_QUIT);
@@ -514,6 +559,7 @@ static void paho_dial(struct uplink *u, const struct uplink_place *to, const str
 
 	pthread_mutex_lock(&u->queue_lock);
 	must(will->payload.n <= sizeof(p->payload));
+	snprintf(p->host, sizeof(p->host), "%s", to->host);
 	snprintf(p->uri, sizeof(p->uri), "ssl://%s%s%s:%u", v6 ? "[" : "", to->host, v6 ? "]" : "", to->port);
 	p->port = to->port;
 	snprintf(p->topic, sizeof(p->topic), "%s", will->topic);

@@ -278,3 +278,29 @@ def _(stage, device):
     made = house.forge(f"{device}-useless", f"/CN={device}", f"urn:pullcord:{house.tenant}:device:{device}", usage="")
     for name in ("device.key", "device.crt"):
         (made / name).rename(house.folder(device) / name)
+
+
+def set_uplink(gateway, setting, value):
+    gateway.ini.write_text(re.sub(rf"^{setting} *=.*", f"{setting} = {value}", gateway.ini.read_text(), count=1, flags=re.M))
+
+
+@step("gateway {device} trusts {which} CA")
+def _(stage, device, which):
+    """another; the: the house's; no: a file that holds a key."""
+    house, gateway = stage.made(), stage.gateways[device]
+    if which == "another":
+        cafile = house.forge(f"{device}-other", "/CN=other", "none", own=False) / "ca.crt"
+    else:
+        cafile = house.dir / "ca.crt" if which == "the" else house.folder(device) / "device.key"
+    set_uplink(gateway, "cafile", cafile)
+
+
+@step("gateway {device} looks for {host}")
+def _(stage, device, host):
+    set_uplink(stage.gateways[device], "host", host)
+
+
+@step("gateway {device} checked -> {outcome...}")
+def _(stage, device, outcome):
+    done = stage.house.run([stage.house.build / "pullcord-gateway", "--config", stage.gateways[device].ini, "--check"])
+    expect(f"{outcome!r} is said", True, outcome in done.stdout + done.stderr, done.stdout + done.stderr)
