@@ -502,7 +502,7 @@ static enum err counts_load(struct outfile *f, struct txn *t)
 	return OK;
 }
 
-/* Names go by these numbers: a file that takes the place of another, or has more room than before, must not give old ones again.
+/* Names go by these numbers: a file that takes the place of another must not give old ones again.
  * Whole times `most`, so that a file is not in between from the start. */
 static uint64_t first_number(uint32_t most)
 {
@@ -710,13 +710,15 @@ void outfile_seen_key(const struct outfile *f, struct span source, struct span s
 	memcpy(out + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
 }
 
-/* When as many came as it remembers, names change: they must not outlive what makes a message the same. */
+/* When as many came as it remembers, names change: they must not outlive what makes a message the same. How many that are is part of
+ * them: with another size a time that has passed would come again. */
 void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_t name[ID_NAME])
 {
-	const struct key64 times = key64(atomic_load(&f->taken.kept) / f->most);
+	const struct key64 times = key64(atomic_load(&f->taken.kept) / f->most), most = key64(f->most);
 	uint8_t hash[SHA256_BYTES];
 
-	HMAC256_BY(hash, &f->seen_key, SPAN_LIT("name"), key64_span(&times), span(key, OUTFILE_SEEN_KEY));
+	HMAC256_BY(hash, &f->seen_key, SPAN_LIT("name"), key64_span(&most), key64_span(&times),
+		span(key, OUTFILE_SEEN_KEY));
 	memcpy(name, hash, ID_NAME);
 }
 

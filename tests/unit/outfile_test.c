@@ -1,5 +1,7 @@
 /* outfile: what somebody who has the file can make of it, and what becomes of it when it is damaged. */
+#include "keyring.h"
 #include "outboxed.h"
+#include "outfile.h"
 
 static void swap(struct txn *t, const struct key64 key[2], const uint8_t tier)
 {
@@ -319,6 +321,147 @@ static void a_file_in_place_of_another_gives_other_names(void **state)
 	assert_memory_not_equal(name[0], name[1], ID_NAME);
 }
 
+/* ---- as the layout before wrote it: store 3, record 2, ids by key and keys by number ---- */
+
+enum { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS };
+
+static void put_counted(struct put *b, struct span s)
+{
+	put_u16(b, (uint16_t)s.n);
+	put_bytes(b, s);
+}
+
+static struct span record_before(const struct outbox_message *m, struct span envelope, uint8_t *into, size_t cap)
+{
+	struct put b = put(into, cap);
+
+	put_u8(&b, 2);
+	put_u8(&b, (uint8_t)m->tier);
+	put_u64(&b, (uint64_t)m->expires_us);
+	put_u8(&b, m->opens);
+	put_u8(&b, 0);
+	put_bytes(&b, span(m->key, sizeof(m->key)));
+	put_counted(&b, m->topic);
+	put_counted(&b, m->input);
+	put_counted(&b, m->source);
+	put_counted(&b, m->source_id);
+	put_u32(&b, (uint32_t)envelope.n);
+	put_bytes(&b, envelope);
+	assert_int_equal(put_end(&b), OK);
+	return put_span(&b);
+}
+
+static void seal_before(struct keyring *k, struct txn *t, unsigned table, struct span key, const struct outbox_message *m,
+			struct span envelope)
+{
+	static uint8_t value[KEYRING_VALUE_MAX];
+	uint8_t record[2048];
+	struct span sealed;
+
+	assert_int_equal(keyring_seal(k, table, key, &m->id, record_before(m, envelope, record, sizeof(record)), value, &sealed), OK);
+	assert_int_equal(txn_put(t, table, key, sealed), OK);
+}
+
+static void seen_before(const struct outbox_message *m, uint8_t seen[OUTFILE_SEEN_KEY])
+{
+	const uint8_t n[2] = { (uint8_t)(m->source.n >> 8), (uint8_t)m->source.n };
+	uint8_t hash[SHA256_BYTES];
+	struct vault v = { 0 };
+
+	vault_init(&v, root, "outbox seen");
+	HMAC256(hash, span(v.key, AEAD_KEY_BYTES), span(n, sizeof(n)), m->source, m->source_id);
+	memcpy(seen, hash, OUTFILE_SEEN_ID);
+	HMAC256(hash, span(v.key, AEAD_KEY_BYTES), span(seen, OUTFILE_SEEN_ID), span(m->digest.b, sizeof(m->digest.b)));
+	memcpy(seen + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
+	vault_clear(&v);
+}
+
+/* One message, due and open, the `number`-th it took. */
+static void write_before(const struct outbox_message *m, uint64_t number)
+{
+	static const char *const tables[] = {
+		"queue", "where", "held", "aside", "seen", "seen_order", "open", "keys", "yielded", "told", NULL,
+	};
+	const struct store_spec spec = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables };
+	const struct key64 seq = key64(5), no = key64(number);
+	uint8_t place[9] = { (uint8_t)m->tier }, seen[OUTFILE_SEEN_KEY];
+	struct keyring k = { 0 };
+	struct vault wrap = { 0 };
+	struct store *s = NULL;
+	struct txn *t = NULL;
+
+	memcpy(place + 1, seq.b, sizeof(seq.b));
+	seen_before(m, seen);
+	assert_int_equal(unlink(scratch_path(&scratch, "outbox.mdb")), 0);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	vault_init(&wrap, root, "outbox keys");
+	assert_int_equal(keyring_load(&k, t, KEYS, &wrap), OK);
+	assert_int_equal(keyring_add(&k, t, KEYS, &wrap), OK);
+	seal_before(&k, t, QUEUE, span(place, sizeof(place)), m, m->envelope);
+	seal_before(&k, t, OPEN, span(m->key, OPEN_KEY), m, span(NULL, 0));
+	assert_int_equal(txn_put(t, WHERE, span(m->id.b, ID_BYTES), span(place, sizeof(place))), OK);
+	assert_int_equal(txn_put(t, SEEN, span(seen, sizeof(seen)), span(m->id.b, ID_BYTES)), OK);
+	assert_int_equal(txn_put(t, SEEN_ORDER, key64_span(&no), span(seen, sizeof(seen))), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	keyring_clear(&k);
+	vault_clear(&wrap);
+	store_close(&s);
+}
+
+static void an_outbox_of_the_layout_before_is_taken(void **state)
+{
+	static const char *const tables[] = { "queue", NULL };
+	const struct store_spec older = { .kind = "outbox", .version = 3, .map_bytes = MAP, .table = tables };
+	struct outbox_message m = message(1, 7), got;
+	struct open_alert a;
+	struct store *s = NULL;
+
+	(void)state;
+	m.source_id = SPAN_LIT("id-7");      /* message() has room for one */
+	m.opens = true;
+	memset(m.key, 7, sizeof(m.key));
+	outbox_close(&o);
+	write_before(&m, 1);
+	open_it();
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(outbox_read(o, &all()->item[0], &room, &got), OK);
+	assert_memory_equal(&got.id, &m.id, sizeof(m.id));
+	assert_true(span_eq(got.envelope, m.envelope) && span_eq(got.topic, m.topic) && got.order == 0);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
+	assert_int_equal(outbox_open_alert(o, m.key, &a), OK);
+	assert_true(span_is(m.source_id, a.source_id));
+	put_one(1, 8);
+	assert_int_equal(outbox_delivered(o, &m.id), OK);
+	reopen();
+	assert_int_equal(all()->n, 1);
+	assert_int_equal(number_at(&all()->item[0]), 8);
+	assert_int_equal(outbox_seen(o, m.source, m.source_id, &m.digest), SEEN_SAME);
+	outbox_close(&o);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &older, &s), ERR_VERSION);
+	open_it();
+}
+
+/* Its numbers began with 1, and names went by how often as many had come as it remembers: with more room, that is less. */
+static void with_more_room_it_gives_no_old_names(void **state)
+{
+	const struct digest d = { "bytes" };
+	struct outbox_message m = message(1, 7);
+	struct outbox_spec larger = spec_of(4 * MAP);
+	uint8_t name[2][ID_NAME];
+
+	(void)state;
+	outbox_close(&o);
+	write_before(&m, 1);
+	open_it();
+	outbox_name(o, SPAN_LIT("s"), SPAN_LIT("1"), &d, name[0]);
+	outbox_close(&o);
+	write_before(&m, 3000);
+	assert_int_equal(outbox_open(&larger, &o), OK);
+	outbox_name(o, SPAN_LIT("s"), SPAN_LIT("1"), &d, name[1]);
+	assert_memory_not_equal(name[0], name[1], ID_NAME);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -333,6 +476,8 @@ int main(void)
 		WITH_OUTBOX(what_is_set_aside_can_be_listed_beside_it),
 		WITH_OUTBOX(an_id_that_is_there_is_not_given_twice),
 		WITH_OUTBOX(a_file_in_place_of_another_gives_other_names),
+		WITH_OUTBOX(an_outbox_of_the_layout_before_is_taken),
+		WITH_OUTBOX(with_more_room_it_gives_no_old_names),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
