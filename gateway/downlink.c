@@ -79,7 +79,7 @@ static void hear_command(struct gateway *g, const struct envelope *e)
 {
 	const Pullcord__V1__DeviceCommand *c = e->body.command;
 	const char *kind = warrant_kind_name(c->command);
-	enum order_verdict v = orders_hear(g->spec.orders, c, latest_us(g));
+	enum order_verdict v = orders_hear(g->spec.orders, c, real_us(g), latest_us(g));
 
 	if (v == ORDER_OBEY && c->command == PULLCORD__V1__COMMAND_KIND__COMMAND_REPORT)
 		g->self.due_ms = now_ms(g);

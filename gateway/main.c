@@ -50,7 +50,8 @@ struct daemon {
 	struct gateway *gateway;
 	struct farewell *farewell;      /* instead of the gateway */
 	bool stop_due;                  /* a wipe was ordered */
-	uint32_t undelivered;           /* messages, then */
+	uint32_t undelivered;           /* messages, then, */
+	int64_t clock_off_us;           /* and how wrong our clock was */
 	struct input *input[CONF_INPUTS_MAX];
 	struct vigil vigil;
 };
@@ -354,6 +355,7 @@ static bool obey(void *ctx, Pullcord__V1__CommandKind kind)
 		return reload(d);
 	d->stop_due = true;
 	d->undelivered = pipeline_queued(d->gateway);
+	d->clock_off_us = pipeline_real_us(d->gateway) - clock_real_us(d);
 	return true;
 }
 
@@ -530,7 +532,7 @@ static enum err wipe_on(struct daemon *d, bool *over)
 {
 	char left[WIPE_TEXT_MAX];
 
-	TRY(wipe_store(d->orders, &d->conf, &(struct shred_watch){ alive, d }, d->undelivered, clock_real_us(d)));
+	TRY(wipe_store(d->orders, &d->conf, &(struct shred_watch){ alive, d }, d->undelivered, clock_real_us(d) + d->clock_off_us));
 	TRY(open_farewell(d));
 	say_farewell(d);
 	loop_run(d->loop);

@@ -156,7 +156,7 @@ static bool settings_ok(struct orders *o, struct span text)
 	return false;
 }
 
-static enum order_verdict judge(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t now_us, struct order *order)
+static enum order_verdict judge(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t latest_us, struct order *order)
 {
 	static struct officers nobody;          /* not const: that would be part of the program */
 	struct order_self self = {
@@ -166,7 +166,7 @@ static enum order_verdict judge(struct orders *o, const Pullcord__V1__DeviceComm
 	enum order_verdict v;
 
 	memcpy(self.nonce, o->now.nonce, sizeof(self.nonce));
-	v = order_judge(&self, c, now_us, order);
+	v = order_judge(&self, c, latest_us, order);
 	if (v != ORDER_OBEY || order->kind == KIND(REPORT))
 		return v;
 	if (o->stage != STAGE_IDLE || o->now.wipe != WIPE_NONE)
@@ -186,7 +186,7 @@ static void say_begun(const Pullcord__V1__DeviceCommand *c)
 		KV_STR("text", "begun"));
 }
 
-enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t now_us)
+enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t now_us, int64_t latest_us)
 {
 	uint8_t nonce[WARRANT_NONCE];
 	struct order order;
@@ -195,7 +195,7 @@ enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceComma
 	if (!o)
 		return c->command == KIND(REPORT) ? ORDER_OBEY : ORDER_UNARMED;
 	o->why[0] = '\0';
-	v = judge(o, c, now_us, &order);
+	v = judge(o, c, latest_us, &order);
 	if (v == ORDER_OBEY && order.kind != KIND(REPORT)) {
 		o->next = o->now;
 		crypt_random(nonce, sizeof(nonce));
@@ -349,7 +349,7 @@ enum err orders_wipe(struct orders *o, enum standing_wipe stage, bool good, cons
 {
 	o->now.wipe = stage;
 	if (stage == WIPE_TOLD) {
-		set_outcome(&o->now.last, good, text, now_us);
+		set_outcome(&o->now.last, good, text, now_us > o->now.last.at_us ? now_us : o->now.last.at_us);
 		o->sign_err = sign_receipt(o, &o->now.last);
 		say_failed(o->spec.conf->uplink_keyfile, o->sign_err);
 	}

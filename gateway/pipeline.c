@@ -820,5 +820,6 @@ void pipeline_stop(struct gateway *g)
 
 bool pipeline_stopped(const struct gateway *g) { return g->stopping && g->link.state == LINK_DOWN; }
 struct pipeline_counts pipeline_counts(const struct gateway *g) { return g->counts; }
+int64_t pipeline_real_us(const struct gateway *g) { return real_us(g); }
 uint32_t pipeline_queued(const struct gateway *g) { return flight_count(g->flight); }
 void pipeline_sync(struct gateway *g) { outbox_sync(g->outbox); }

@@ -61,6 +61,7 @@ bool pipeline_stopped(const struct gateway *g);
 struct pipeline_counts pipeline_counts(const struct gateway *g);
 /* How it is now. What has not moved for stuck_ms is stuck. Borrows its texts until the next call. */
 void pipeline_health(struct gateway *g, int64_t stuck_ms, struct health *out);
+int64_t pipeline_real_us(const struct gateway *g);      /* by the broker's clock where ours is wrong */
 uint32_t pipeline_queued(const struct gateway *g);
 void pipeline_sync(struct gateway *g);      /* waits for the outbox; for tests */
 

@@ -357,6 +357,23 @@ static void what_the_broker_said_before_is_past(void **state)
 	assert_int_equal(asked, 0);
 }
 
+/* A device whose clock is a year ahead refuses all, which has expired by it; but not a year from now. */
+static void a_receipt_bears_the_right_time_by_a_wrong_clock(void **state)
+{
+	uint64_t right = (uint64_t)fake_real(NULL);
+	const Pullcord__V1__DeviceState *s;
+	struct orderfile f;
+
+	(void)state;
+	write_order(&f, KIND(QUARANTINE), "on", 1);
+	real += 365 * 86400LL * 1000000;
+	broker_time((int64_t)right);
+	send(&f);
+	s = refused_for(ORDER_EXPIRED);
+	assert_non_null(s);
+	assert_in_range(s->last_refused->at_us, right, right + 600 * 1000000ULL);
+}
+
 static void what_is_no_time_is_ignored(void **state)
 {
 	struct orderfile f;
@@ -683,6 +700,7 @@ int main(void)
 		WITH_ORDERS(a_wipe_that_was_signed_as_another_is_refused),
 		WITH_ORDERS(nobody_turns_back_time_for_an_order),
 		WITH_ORDERS(what_the_broker_said_before_is_past),
+		WITH_ORDERS(a_receipt_bears_the_right_time_by_a_wrong_clock),
 		WITH_ORDERS(what_is_no_time_is_ignored),
 		WITH_ORDERS(only_some_settings_are_changed_from_afar),
 		WITH_ORDERS(in_quarantine_only_emergencies_pass),

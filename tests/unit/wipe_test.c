@@ -79,6 +79,15 @@ static void store_receipt_silence(void **state)
 	assert_int_equal(wipe_silence(orders, &conf, &watch, left), OK);       /* at each later start */
 }
 
+/* A clock that lost its time with the power. */
+static void the_receipt_is_not_older_than_the_order(void **state)
+{
+	(void)state;
+	assert_int_equal(open_orders(), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, 0, 1000000), OK);
+	assert_int_equal(on_disk().last.at_us, real);
+}
+
 static void what_is_left_is_said(void **state)
 {
 	(void)state;
@@ -147,6 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(store_receipt_silence, make_ordered, drop_ordered),
+		cmocka_unit_test_setup_teardown(the_receipt_is_not_older_than_the_order, make_ordered, drop_ordered),
 		cmocka_unit_test_setup_teardown(what_is_left_is_said, make_ordered, drop_ordered),
 		cmocka_unit_test_setup_teardown(it_is_killed_anywhere_and_comes_to_its_end, make_ordered, drop_ordered),
 	};
