@@ -441,51 +441,6 @@ static void follow_witness(struct guard *g, const struct session *s, const struc
 		(void)record_witness_asks(g->record, span_str(s->id), size);
 }
 
-/* Whoever gives orders may; a device says what it likes as often as it likes, which is counted like its comings and goings. */
-static void record_order(struct guard *g, const struct session *s, const char *topic, Pullcord__V1__AuditType type, bool good,
-			 const char *text)
-{
-	struct happening h = guard_happening(g, type, true, s);
-
-	if (!good)
-		h.outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED;
-	h.topic = span_str(topic);
-	h.detail = span_str(text);
-	if (type == PULLCORD__V1__AUDIT_TYPE__AUDIT_RECEIPT)
-		tally_add(g->arrivals, &h);
-	else
-		record_push(g->record, &h);
-}
-
-/* Orders, and what devices say of them. */
-static bool carries_order(enum topic_kind kind)
-{
-	return kind == TOPIC_CMD || kind == TOPIC_STATE;
-}
-
-/* An order is an act, and so on record beside its message; so is what the device says of it, when it says so first. */
-static __attribute__((noinline)) void follow_order(struct guard *g, const struct session *s, const char *topic,
-						    const struct topic *t, struct span payload)
-{
-	char text[CARRIED_TEXT_MAX], device[WORD_BYTES_MAX + 1];
-	struct envelope e;
-	bool done;
-
-	if (!span_text(topic_word(t, "device"), device, sizeof(device)))
-		return;
-	g->arena.used = 0;
-	if (envelope_open(payload, t, 0, &g->arena, &e) != OK || !e.body.any)
-		return;         /* sealed end to end, say */
-	if (t->kind == TOPIC_CMD && carried_order(e.body.command, s->tenant, device, text))
-		record_order(g, s, topic, PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER, true, text);
-	if (t->kind != TOPIC_STATE)
-		return;
-	for (int i = 0; i < 2; i++)
-		if (carried_receipt(i ? e.body.state->last_refused : e.body.state->last_obeyed, text, &done) &&
-		    carried_is_new(g->receipts, span_str(device), text))
-			record_order(g, s, topic, PULLCORD__V1__AUDIT_TYPE__AUDIT_RECEIPT, done, text);
-}
-
 bool guard_may_look(struct guard *g, struct session *s, const char *filter)
 {
 	struct decision d = deny(NULL);
@@ -520,6 +475,9 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		d.detail = "too many refused messages: its connection ends";
 		d.answer = GATE_CLOSE;  /* QoS 1: it has no answer yet, comes again, and is refused then */
 	}
+	if (live && d.answer == GATE_ALLOW && d.topic && d.topic->kind == TOPIC_CMD &&
+	    (d.detail = guard_hold_order(g, s, d.topic, p->payload)))
+		d.answer = GATE_CLOSE;  /* no PUBACK, for it is no success; and nothing of `e` is used any more for an order */
 	if (!known && d.answer == GATE_CLOSE)
 		d.answer = GATE_DENY;   /* asked for somebody else's subscription, who is not to be closed for it */
 	if (!known && d.answer == GATE_DENY)
@@ -542,8 +500,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 			history_note(g->history, d.topic, &e.id, guard_real_us(), p->payload);
 		if (d.topic && is_witness(d.topic->kind))
 			follow_witness(g, s, d.topic, p);
-		if (d.topic && carries_order(d.topic->kind))
-			follow_order(g, s, topic, d.topic, p->payload);         /* last: e is no more after it */
+		if (d.topic && d.topic->kind == TOPIC_STATE)
+			guard_follow_receipts(g, s, topic, d.topic, p->payload);        /* last: e is no more after it */
 	}
 	return d.answer;
 }

@@ -3,6 +3,7 @@
  *
  *     login.c   who is this?                    guard_login(), guard_logoff()
  *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
+ *     dispatch.c  orders to devices: first on record, then on their way
  *     extras.c  what travels beside a payload   guard_extras()
  *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed
  *     desk.c    administration                  guard_control()
@@ -25,6 +26,7 @@
 #include "digest.h"
 #include "envelope.h"
 #include "freshness.h"
+#include "held.h"
 #include "history.h"
 #include "locks.h"
 #include "log.h"
@@ -83,6 +85,7 @@ struct guard {
 	struct tally *tally;            /* denials on their way to the record */
 	struct tally *arrivals;         /* the same of who comes and goes */
 	struct carried_seen *receipts;  /* what devices said became of orders, as far as it is on record */
+	struct held_orders held;        /* to devices, until they are on record */
 	struct digest *digest;          /* telemetry on its way there */
 	struct history *history;
 	struct ask *ask[GUARD_ASKS_MAX];
@@ -285,6 +288,14 @@ void guard_login_tick(struct guard *g, int64_t now_ms);
 bool guard_may_look(struct guard *g, struct session *s, const char *filter);
 /* May it receive this message, which is shown to it if so? As any delivery, also on record. */
 bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload);
+
+/* ---- dispatch.c ---- */
+
+/* The order that the policy lets them give: is it on durable record? NULL: it is, and may go on. Else why not; its entry is on its
+ * way, so that it may go on when it comes again. Overwrites the arena. */
+const char *guard_hold_order(struct guard *g, const struct session *s, const struct topic *t, struct span payload);
+/* What a device says of orders in its state goes on record, when it says so first. Overwrites the arena. */
+void guard_follow_receipts(struct guard *g, const struct session *s, const char *topic, const struct topic *t, struct span payload);
 
 /* ---- asks.c ---- */
 

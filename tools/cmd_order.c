@@ -571,6 +571,7 @@ static int publish(struct sending *s)
 
 	if (TOPIC_BUILD(topic, TOPIC_CMD, s->l.login.install.tenant, s->device) != OK || orderfile_command(&s->f, &command) != OK)
 		return report_fail(ERR_TOO_LARGE, "send the order");
+	s->l.login.again = s->l.topic;
 	code = login_send(&s->l.login, s->l.client, topic, &command.c.base, s->f.w.expires_us, &id);
 	if (code == CMD_DONE && client_reason(s->l.client) == 0x10)
 		report_hint(s->wait_s ? "%s is away; it is sent the order when it comes back" : "%s is away, and was sent nothing",
@@ -694,7 +695,8 @@ static int order_send(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "order send", .operands = "FILE", .least = 1, .most = 1,
 		.text = "Sends an order to its device and waits until that says what came of it. One that is away is sent it when it comes "
-			"back, as long as this waits, and the policy lets its account stay. Exit code 0: it is done; 1: it was refused, failed, or "
+			"back, as long as this waits, and the policy lets its account stay. The broker lets an order go on when it is on durable "
+			"record, and ends the connection until then: this comes again. Exit code 0: it is done; 1: it was refused, failed, or "
 			"there is no answer yet. A receipt counts only when it is signed with the key of the device's certificate; a refusal is "
 			"signed by nobody.",
 		.example = "pullcord order send wipe.order --user opa", OPTS(opt),

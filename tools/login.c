@@ -11,6 +11,7 @@
 #define APP_PORT 8884
 #define LOOKUP_FAILED "Lookup error"    /* in libmosquitto's words */
 #define CONNECT_MS 5000
+#define AGAIN_US (15 * 1000000LL)
 
 int64_t login_now_us(void)
 {
@@ -149,8 +150,17 @@ int login_send(struct login *l, struct client *c, const char *topic, const Proto
 		return report_fail(e, "write the message");
 	*id = from.id;
 	e = client_publish(c, topic, put_span(&out), 1, false);
+	while (e == ERR_CLOSED && l->again && login_now_us() - now < AGAIN_US) {
+		e = client_connect(c, true, CLIENT_ANSWER_MS);
+		if (e == OK)
+			e = client_subscribe(c, l->again, 1);
+		if (e == OK)
+			e = client_publish(c, topic, put_span(&out), 1, false);
+	}
 	if (e == ERR_DENIED)
 		return say_refused(l, c, topic);
+	if (e == ERR_CLOSED && l->again)
+		report_hint("the broker's record may not keep it, and then it does not go on: look at the broker's log");
 	return e == OK ? CMD_DONE : report_fail(e, "publish on %s (%s)", topic, client_why(c));
 }
 

@@ -15,6 +15,7 @@ struct login {
 	struct install install;         /* its tenant is always filled in; dir only when there is one */
 	struct install_path ca;
 	struct id_maker ids;
+	const char *again;              /* filter that is subscribed to once more when login_send() came again; NULL: it does not */
 };
 
 #define LOGIN_OPTS(l)                                                                                                  \
@@ -34,7 +35,9 @@ int login_open(struct login *l, const struct opt_page *page, const char *termina
 /* What went wrong with a connection, and what to do. Returns CMD_NO. */
 int login_failed(const struct login *l, enum err e, const struct client *c);
 
-/* Writes an envelope of this person around `body` and publishes it with QoS 1. Says what went wrong; *id: its own. */
+/* Writes an envelope of this person around `body` and publishes it with QoS 1. Says what went wrong; *id: its own. With `again` a
+ * connection that ends without an answer is made anew, and the same sent again: so the broker does with orders to devices that are
+ * not on durable record yet (held.h). */
 int login_send(struct login *l, struct client *c, const char *topic, const ProtobufCMessage *body, int64_t expires_us,
 	       struct id *id) MUST_USE;
 
