@@ -851,6 +851,8 @@ void guard_tick(struct guard *g)
 	tend_sessions(g, once_a_second);
 	if (g->shadow)
 		guard_shadow_tick(g, once_a_second);
+	if (once_a_second || record_urgent(g->record))
+		publish_checkpoint(g);
 	if (!once_a_second)
 		return;         /* a tick follows every message */
 	guard_notice_tick(g);
@@ -862,7 +864,6 @@ void guard_tick(struct guard *g)
 	digest_tick(g->digest, guard_mono_us());
 	history_expire(g->history, guard_real_us());
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
-	publish_checkpoint(g);
 	guard_follow_mark(g);
 	watch_threads(g);
 	watch_files(g);

@@ -61,12 +61,13 @@ struct record {
 	struct progress done;
 	size_t batch_bytes;                 /* of the ring to one batch */
 	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
-	int64_t signed_us;
+	int64_t signed_us, sign_every_us;
+	bool act;                           /* not yet signed: one of those that are to be at once */
 	struct line_row drawn;              /* of the line, as committed */
 	int64_t drawn_us, line_every_us;
 
 	/* Between them. */
-	atomic_bool stop, turn, ended;
+	atomic_bool stop, turn, ended, urgent;
 	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
 	pthread_cond_t acted;
 	struct segment_asked *asked;                /* NULL: nothing; its owner waits */

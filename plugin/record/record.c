@@ -11,6 +11,7 @@
 #include "disk.h"
 #include "keeping.h"
 #include "room.h"
+#include "signing.h"
 #include "thread.h"
 
 #define BATCH_BYTES_MIN (1 << 20)       /* of the ring, where an event takes more than in the store */
@@ -20,7 +21,6 @@
 #define GATHER_MS 5                     /* how long a batch may wait for company */
 #define RETRY_MS 200                    /* while the store refuses */
 #define IDLE_MS 1000                    /* the writer shows itself at least so often */
-#define SIGN_EVERY_US (1 * 1000000LL)
 #define STEPS_AT_END 4
 #define CLOCK_JUMP_US (2 * 1000000LL)
 #define UNSIGNED_AT_FIRST 2             /* genesis and the line's beginning: a crash may leave them before they are signed */
@@ -167,6 +167,7 @@ static enum err write_happening(struct record *r, const struct audited *e)
 		must(fold_add(r->fold, &e->h));
 	}
 	r->folded = record_class(&e->h);    /* what one fold takes is of one class */
+	r->act = r->act || r->folded == RECORD_CONSENT;
 	return OK;
 }
 
@@ -359,47 +360,6 @@ static enum err batch(struct record *r, bool mark)
 	return e == OK && mark ? move_on(r) : e;
 }
 
-/* ---- the writer: checkpoints ---- */
-
-static void show_note(struct record *r, struct span note)
-{
-	pthread_mutex_lock(&r->note_lock);
-	memcpy(r->note, note.p, note.n);
-	r->note_n = note.n;
-	r->note_size = r->signed_size;
-	pthread_mutex_unlock(&r->note_lock);
-}
-
-/* The sizes file first: it may be ahead of the store's own checkpoints, never behind. */
-static enum err sign(struct record *r)
-{
-	const struct tree *tree = trail_tree(r->trail);
-	const struct checkpoint c = { origin(r), tree->size, tree_root(tree) };
-	char text[NOTE_BYTES_MAX];
-	struct put note = put(text, sizeof(text));
-
-	if (tree->size == r->signed_size)
-		return OK;
-	TRY(note_write(&c, r->secret, &note));
-	if (r->sizes && r->listed_size != tree->size)
-		TRY(sizes_append(r->sizes, put_span(&note)));
-	r->listed_size = tree->size;
-	TRY(trail_put_checkpoint(r->trail, put_span(&note), clock_us(CLOCK_REALTIME), false));
-	r->signed_size = tree->size;
-	r->signed_us = clock_us(CLOCK_MONOTONIC);
-	atomic_store(&r->signed_upto, r->signed_size);
-	atomic_store(&r->signed_at_us, r->signed_us);
-	show_note(r, put_span(&note));
-	return OK;
-}
-
-static int64_t sign_due_us(const struct record *r)
-{
-	if (trail_tree(r->trail)->size == r->signed_size)
-		return INT64_MAX;
-	return r->signed_us + SIGN_EVERY_US - clock_us(CLOCK_MONOTONIC);
-}
-
 /* ---- the writer: acts on segments ---- */
 
 /* A disk that failed to flush may answer the next flush of the same file with success, though the data is gone. So no
@@ -476,7 +436,7 @@ static void serve(struct record *r)
 	if (a) {
 		e = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
 		if (e == OK)
-			(void)judge(r, sign(r));   /* tried again, and told, when it is due: the act is durable without */
+			(void)judge(r, signing_sign(r));   /* tried again, and told, when it is due: the act is durable without */
 		r->stripping = r->stripping || a->what == SEGMENT_ERASE;
 		if (e == OK && a->what == SEGMENT_ERASE)
 			r->erasing = a;
@@ -571,8 +531,8 @@ static enum err work(struct record *r, bool last)
 		e = judge(r, move_on(r));
 		if (e == OK && (has_work(r) || mark))
 			e = judge(r, batch(r, mark));
-		if (!r->failed && sign_due_us(r) <= 0)
-			signing = judge(r, sign(r));
+		if (!r->failed && signing_due_us(r) <= 0)
+			signing = judge(r, signing_sign(r));
 		if (signing == OK)
 			signing = serve_witnesses(r);
 		atomic_store(&r->alive_us, clock_us(CLOCK_MONOTONIC));
@@ -582,7 +542,7 @@ static enum err work(struct record *r, bool last)
 			gather(r);
 	} while (e == OK && signing == OK && !r->failed && has_work(r));
 	if (last && !r->failed && signing == OK)
-		signing = judge(r, sign(r));
+		signing = judge(r, signing_sign(r));
 	if (e == OK)
 		e = signing;
 	tell_trouble(r, e);
@@ -591,7 +551,7 @@ static enum err work(struct record *r, bool last)
 
 static void wait_for_work(struct record *r)
 {
-	int64_t due_us = sign_due_us(r);
+	int64_t due_us = signing_due_us(r);
 
 	if (due_us > IDLE_MS * 1000)
 		due_us = IDLE_MS * 1000;
@@ -735,7 +695,7 @@ static enum err signed_tree(struct record *r, struct txn *view, struct tree *out
 	    !same_root(out, &c.root) || row.note.n > sizeof(r->note))
 		return ERR_CORRUPT;
 	r->signed_size = row.size;
-	show_note(r, row.note);
+	signing_show(r, row.note);
 	return OK;
 }
 
@@ -809,7 +769,7 @@ static enum err open_files(struct record *r, const struct record_spec *spec)
 	TRY(open_line(r, spec));
 	if (trail_tree(r->trail)->size == 0)
 		TRY(write_genesis(r, span_str(vkey), spec));
-	return r->signed_size ? OK : sign(r);   /* nothing happens in a record of which nothing is signed */
+	return r->signed_size ? OK : signing_sign(r);   /* nothing happens in a record of which nothing is signed */
 }
 
 static enum err read_in_child(const struct record_spec *spec)
@@ -907,7 +867,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	if (spec->found)
 		*spec->found = r->found ? r->found : "it is damaged";
 	TRY(e);
-	r->signed_us = clock_us(CLOCK_MONOTONIC) - SIGN_EVERY_US;
+	signing_begin(r, spec->sign_every_us);
 	r->batch_bytes = BATCH_BYTES_MIN;
 	if (spec->spill_path)
 		TRY(spill_open(spec->spill_path, spec->spill_bytes, spec->root, audited_layout(), &r->spill));

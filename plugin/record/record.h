@@ -1,6 +1,6 @@
 /* record: the tamper-evident record. The broker's thread copies what happened into a ring (no I/O, no lock, no
  * allocation); one writer thread seals, hashes into an RFC 6962 tree and commits in groups, entries and tree in one
- * transaction; then signs a checkpoint. Order: commit, flush, sign, publish. Design: one screen in README, "The record".
+ * transaction; then signs a checkpoint, at once over what administrators do, else each second. Order: commit, flush, sign, publish. Design: one screen in README, "The record".
  *
  * What the record never holds: payloads, passwords, free text but the reason of emergency access (emergency.h) and why segments
  * are held or erased, or a history. */
@@ -39,6 +39,7 @@ struct record_spec {
 	size_t map_bytes;            /* of the store */
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
 	const char *line_path;       /* key of now of the forward-secure line (forward.h); NULL, or no such file: none is kept */
+	int64_t sign_every_us;       /* between checkpoints, when no act asks for one at once; 0: a second */
 	int64_t line_every_us;       /* between marks, when something came; 0: LINE_EVERY_US */
 	const char *witnesses_path;  /* whose cosignatures count (witnesses_read() of witness.h); NULL: nobody's */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
@@ -146,6 +147,8 @@ uint64_t record_lost(const struct record *r);     /* happenings that found no ro
 
 /* The newest signed checkpoint if there is one newer than *size (which is then updated). Any thread. */
 bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap);
+/* A checkpoint over an act (RECORD_CONSENT) was signed since it was asked: it is to be published now. Any thread. */
+bool record_urgent(struct record *r);
 uint64_t record_durable(const struct record *r);  /* entries committed */
 
 /* ---- witnesses: who vouch for the checkpoints they were given (witness.h); what they say is only copied here ---- */

@@ -59,6 +59,11 @@ void record_health(const struct record *r, struct record_health *out)
 	out->room_bytes = atomic_load(&r->room_bytes);
 }
 
+bool record_urgent(struct record *r)
+{
+	return atomic_load(&r->urgent) && atomic_exchange(&r->urgent, false);
+}
+
 bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 {
 	bool newer;

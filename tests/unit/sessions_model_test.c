@@ -27,6 +27,7 @@ bool record_witness(struct record *r, unsigned i, struct record_witness *out) { 
 struct record_witnesses record_witnesses(const struct record *r) { (void)r; return (struct record_witnesses){ 0 }; }
 enum record_state record_state(const struct record *r) { (void)r; return RECORD_FLOWING; }
 bool record_stopped(const struct record *r) { (void)r; return false; }
+bool record_urgent(struct record *r) { (void)r; return false; }
 bool record_scarce(const struct record *r) { (void)r; return false; }
 enum record_disk record_disk(const struct record *r) { (void)r; return RECORD_DISK_FINE; }
 enum err record_trouble(const struct record *r) { (void)r; return OK; }
