@@ -55,7 +55,7 @@ static enum err remove_name(const char *path)
 	return errno == EACCES || errno == EPERM || errno == EROFS ? ERR_DENIED : ERR_IO;
 }
 
-/* A file that cannot be removed is overwritten at least, and one that cannot be overwritten removed. */
+/* A file that cannot be removed is overwritten at least. */
 enum err shred_file(const char *path, const struct shred_watch *w)
 {
 	char real[PATH_MAX];
@@ -66,8 +66,6 @@ enum err shred_file(const char *path, const struct shred_watch *w)
 	e = overwrite(real, w);
 	if (e == OK)
 		e = remove_name(real);
-	else
-		(void)!remove_name(real);
 	if (e == OK)
 		e = whole_flush(real);
 	return e == OK ? remove_name(path) : e;
@@ -79,6 +77,7 @@ struct shredding {
 	const struct shred_watch *watch;
 	struct put left;                /* what could not be destroyed, and why */
 	bool good;
+	bool last;                      /* nobody tries again: what cannot be overwritten is removed at least */
 };
 
 static void leave(struct shredding *s, const char *path, const char *why)
@@ -87,12 +86,25 @@ static void leave(struct shredding *s, const char *path, const char *why)
 	s->good = false;
 }
 
+static void remove_at_least(const char *path)
+{
+	char real[PATH_MAX];
+	struct stat st;
+
+	if (realpath(path, real) && lstat(real, &st) == 0 && S_ISREG(st.st_mode))
+		(void)remove_name(real);
+	(void)remove_name(path);
+}
+
 static void shred(struct shredding *s, const char *path)
 {
 	enum err e = shred_file(path, s->watch);
 
-	if (e != OK)
-		leave(s, path, err_text(e));
+	if (e == OK)
+		return;
+	leave(s, path, err_text(e));
+	if (s->last)
+		remove_at_least(path);
 }
 
 /* The outbox's lock, and older ones: sealed by the same key. */
@@ -119,7 +131,7 @@ static void shred_beside(struct shredding *s, const char *outbox)
 static struct shredding begin(const struct shred_watch *w, char *text, size_t cap)
 {
 	text[0] = '\0';
-	return (struct shredding){ w, put(text, cap), true };
+	return (struct shredding){ w, put(text, cap), true, false };
 }
 
 /* Written to, and removed. */
@@ -134,19 +146,25 @@ static bool may_go(const char *path)
 
 static bool is_credential(const char *where) { return strncmp(where, "credential:", 11) == 0; }
 
+static void shred_kept(struct shredding *s, const struct conf *c)
+{
+	char key[CONF_TEXT + 8];
+
+	if (!is_credential(c->gateway_root_key))
+		shred(s, c->gateway_root_key);
+	shred(s, c->gateway_outbox);
+	shred_beside(s, c->gateway_outbox);
+	snprintf(key, sizeof(key), "%s/key", c->witness_folder);
+	shred(s, key);
+}
+
 bool shred_store(const struct conf *c, const struct shred_watch *w, char *text, size_t cap)
 {
 	struct shredding s = begin(w, text, cap);
-	char key[CONF_TEXT + 8];
 
 	if (is_credential(c->gateway_root_key))
 		leave(&s, c->gateway_root_key, "it is systemd's, and to be removed from the machine");
-	else
-		shred(&s, c->gateway_root_key);
-	shred(&s, c->gateway_outbox);
-	shred_beside(&s, c->gateway_outbox);
-	snprintf(key, sizeof(key), "%s/key", c->witness_folder);
-	shred(&s, key);
+	shred_kept(&s, c);
 	if (!may_go(c->uplink_keyfile))   /* it goes last, when nothing can be said any more */
 		leave(&s, c->uplink_keyfile, "it cannot be written");
 	return s.good;
@@ -158,6 +176,8 @@ bool shred_identity(const struct conf *c, const struct shred_watch *w, char *tex
 	static const char *const tails[] = { "", ".new", ".old" };      /* a renewal's */
 	char path[CONF_TEXT + 8];
 
+	s.last = true;
+	shred_kept(&s, c);
 	for (size_t i = 0; i < countof(tails); i++) {
 		snprintf(path, sizeof(path), "%s%s", c->uplink_keyfile, tails[i]);
 		shred(&s, path);

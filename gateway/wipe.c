@@ -3,6 +3,21 @@
 #include <stdio.h>
 #include <string.h>
 
+/* A disk may fail once. What was said of the first try is said still. */
+static enum err wipe_again(struct orders *o, const struct conf *c, const struct shred_watch *w, int64_t now_us)
+{
+	const struct standing *s = orders_standing(o);
+	char left[WIPE_TEXT_MAX], text[WIPE_TEXT_MAX];
+	struct put b = put((uint8_t *)text, sizeof(text) - 1);
+
+	if (s->wipe != WIPE_TOLD || s->last.outcome != PULLCORD__V1__COMMAND_OUTCOME__OUTCOME_FAILED ||
+	    !shred_store(c, w, left, sizeof(left)))
+		return OK;
+	put_fmt(&b, "all is destroyed at another try; before: %.900s", s->last.text);
+	text[b.n] = '\0';
+	return orders_wipe(o, WIPE_TOLD, true, text, now_us);
+}
+
 enum err wipe_store(struct orders *o, const struct conf *c, const struct shred_watch *w, uint32_t undelivered, int64_t now_us)
 {
 	char left[WIPE_TEXT_MAX];
@@ -10,7 +25,7 @@ enum err wipe_store(struct orders *o, const struct conf *c, const struct shred_w
 	size_t n;
 
 	if (orders_standing(o)->wipe != WIPE_BEGUN)
-		return OK;
+		return wipe_again(o, c, w, now_us);
 	good = shred_store(c, w, left, sizeof(left));
 	n = strlen(left);
 	if (undelivered)

@@ -6,9 +6,11 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,6 +172,40 @@ static void what_could_not_be_destroyed_is_named(void **state)
 	assert_string_equal(text, "/proc/no/key: it cannot be written");
 }
 
+/* As on a disk that fails. */
+static void files_can_be_written(bool can)
+{
+	struct rlimit l;
+
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &l), 0);
+	l.rlim_cur = can ? l.rlim_max : 0;
+	signal(SIGXFSZ, can ? SIG_DFL : SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &l), 0);
+}
+
+/* Or a second try would take it for destroyed. */
+static void what_cannot_be_overwritten_stays_till_the_last(void **state)
+{
+	(void)state;
+	put_file("device.key", "secret!");
+	put_file("outbox.key", "secret!");
+	files_can_be_written(false);
+	for (int i = 0; i < 2; i++) {
+		assert_false(shred_store(&conf, &watch, text, sizeof(text)));
+		assert_non_null(strstr(text, "outbox.key"));
+	}
+	files_can_be_written(true);
+	assert_true(shred_store(&conf, &watch, text, sizeof(text)));
+	assert_false(is_there("outbox.key"));
+	put_file("outbox.key", "secret!");
+	files_can_be_written(false);
+	assert_false(shred_identity(&conf, &watch, text, sizeof(text)));
+	files_can_be_written(true);
+	assert_non_null(strstr(text, "outbox.key"));
+	assert_non_null(strstr(text, "device.key"));
+	assert_false(is_there("outbox.key") || is_there("device.key"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -179,6 +215,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_link_takes_what_it_leads_to_along, make, drop),
 		cmocka_unit_test_setup_teardown(the_store_goes_and_the_identity_stays_till_last, make, drop),
 		cmocka_unit_test_setup_teardown(what_could_not_be_destroyed_is_named, make, drop),
+		cmocka_unit_test_setup_teardown(what_cannot_be_overwritten_stays_till_the_last, make, drop),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -99,6 +99,34 @@ static void what_is_left_is_said(void **state)
 	assert_non_null(strstr(on_disk().last.text, "; 3 messages that no broker had"));
 }
 
+/* It is tried again after the next start, and then the receipt says so; not before, and not without. */
+static void what_failed_is_tried_again(void **state)
+{
+	(void)state;
+	assert_int_equal(unlink(conf.gateway_outbox), 0);
+	assert_int_equal(mkdir(conf.gateway_outbox, 0700), 0);         /* not to be overwritten */
+	assert_int_equal(open_orders(), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, 0, real), OK);
+	assert_int_equal(on_disk().last.outcome, OUTCOME(FAILED));
+	assert_true(is_there(conf.gateway_outbox));
+	orders_close(&orders);
+	assert_int_equal(open_orders(), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, 0, real + 1), OK);
+	assert_int_equal(on_disk().last.outcome, OUTCOME(FAILED));
+	assert_int_equal(on_disk().last.at_us, real);
+	assert_int_equal(rmdir(conf.gateway_outbox), 0);
+	put_file(conf.gateway_outbox, 1000);
+	orders_close(&orders);
+	assert_int_equal(open_orders(), OK);
+	assert_int_equal(wipe_store(orders, &conf, &watch, 0, real + 2), OK);
+	assert_false(is_there(conf.gateway_outbox));
+	assert_int_equal(on_disk().wipe, WIPE_TOLD);
+	assert_int_equal(on_disk().last.outcome, OUTCOME(DONE));
+	assert_int_equal(on_disk().last.at_us, real + 2);
+	assert_true(on_disk().last.sig_n > 0);
+	assert_non_null(strstr(on_disk().last.text, conf.gateway_outbox));
+}
+
 /* One life of it, as short as the parent lets it be. */
 static void live(void)
 {
@@ -158,6 +186,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(store_receipt_silence, make_ordered, drop_ordered),
 		cmocka_unit_test_setup_teardown(the_receipt_is_not_older_than_the_order, make_ordered, drop_ordered),
 		cmocka_unit_test_setup_teardown(what_is_left_is_said, make_ordered, drop_ordered),
+		cmocka_unit_test_setup_teardown(what_failed_is_tried_again, make_ordered, drop_ordered),
 		cmocka_unit_test_setup_teardown(it_is_killed_anywhere_and_comes_to_its_end, make_ordered, drop_ordered),
 	};
 
