@@ -55,14 +55,16 @@ static struct kept **key_chain(struct history *h, const uint8_t key[ID_BYTES])
 }
 
 /* What goes first when there are too many: the lower number, and of one number the oldest. */
-static int rank_number(bool over, bool accepted, const struct topic *t)
+static int rank_number(bool over, bool accepted, int priority)
 {
-	return over ? 0 : accepted ? 1 : 1 + (int)priority_parse(topic_word(t, "priority"));
+	return over ? 0 : accepted ? 1 : 1 + priority;
 }
+
+static uint8_t priority_of(const struct topic *t) { return (uint8_t)priority_parse(topic_word(t, "priority")); }
 
 static struct rank *rank_of(struct history *h, const struct kept *k)
 {
-	return &h->rank[rank_number(k->over, k->accepted, &k->topic)];
+	return &h->rank[rank_number(k->over, k->accepted, k->priority)];
 }
 
 static void rank_in(struct history *h, struct kept *k)
@@ -167,7 +169,7 @@ static struct kept *victim(const struct history *h, const struct alert *a)
 {
 	uint32_t sender = sender_of(h, a->topic);
 	bool own = h->of_sender[sender] >= HISTORY_SHARE;
-	int most = rank_number(a->over, false, a->topic);
+	int most = rank_number(a->over, false, priority_of(a->topic));
 
 	for (int rank = 0; rank <= most; rank++)
 		for (struct kept *k = h->rank[rank].first; k; k = k->next_in_rank)
@@ -180,20 +182,18 @@ static struct kept *victim(const struct history *h, const struct alert *a)
 
 #define ROW_HEAD (8 + 1 + ID_BYTES + 1)
 
-static struct kept *kept_new(uint64_t number, const struct alert *a)
+static struct kept *kept_new(uint64_t number, const struct alert *a, uint64_t order)
 {
 	struct kept *k = malloc(sizeof(*k) + a->payload.n);
 
 	if (!k)
 		return NULL;
-	*k = (struct kept){ .number = number, .id = a->id, .until_us = a->until_us, .over = a->over, .n = a->payload.n };
-	k->order = envelope_peek_order(a->payload);
+	*k = (struct kept){ .number = number, .id = a->id, .order = order, .until_us = a->until_us, .over = a->over,
+			    .priority = priority_of(a->topic), .n = a->payload.n };
 	memcpy(k->key, a->key, ID_BYTES);
 	memcpy(k->payload, a->payload.p, a->payload.n);
-	if (!span_text(a->topic->text, k->text, sizeof(k->text)) || topic_parse(span_str(k->text), &k->topic) != OK) {
-		free(k);
-		return NULL;
-	}
+	must(span_text(a->topic->text, k->text, sizeof(k->text)));   /* a topic that was parsed is no longer */
+	k->topic = topic_of_copy(a->topic, k->text);
 	return k;
 }
 
@@ -240,7 +240,7 @@ static bool take_up(void *ctx, uint64_t number, struct span value)
 		return true;
 	if (a.until_us <= o->now_us)
 		return false;
-	k = kept_new(number, &a);
+	k = kept_new(number, &a, envelope_peek_order(a.payload));
 	if (k)
 		link_in(o->h, k);
 	return true;
@@ -332,7 +332,7 @@ enum err history_put(struct history *h, const struct alert *a)
 			return OK;
 		drop(h, k);
 	}
-	k = kept_new(h->number + 1, a);
+	k = kept_new(h->number + 1, a, order);
 	e = k ? shelve(h, k->number, a) : ERR_FULL;
 	if (e != OK) {
 		free(k);

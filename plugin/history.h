@@ -31,6 +31,7 @@ struct kept {
 	int64_t until_us;
 	bool over;                                 /* it is itself the end of an alert */
 	uint32_t sender;                           /* its bucket among senders */
+	uint8_t priority;                          /* enum Priority, of its topic */
 	bool accepted;                             /* somebody sees to it: not shown to newcomers */
 	struct topic topic;                        /* borrows from `text` */
 	char text[TOPIC_BYTES_MAX + 1];

@@ -66,17 +66,6 @@ static enum err cut(struct span text, bool wild, struct topic *out)
 	return OK;
 }
 
-/* The i-th level of a shape, and whether it is variable (then without its braces). */
-static struct span shape_level(const char *shape, uint32_t i, bool *variable)
-{
-	struct span rest = span_str(shape), level = span_cut(rest, '/', &rest);
-
-	for (; i > 0 && rest.p; i--)
-		level = span_cut(rest, '/', &rest);
-	*variable = i == 0 && level.p[0] == '{';
-	return *variable ? span(level.p + 1, level.n - 2) : level;
-}
-
 static bool has_shape(const struct topic *t, const char *shape)
 {
 	struct span rest = span_str(shape), level;
@@ -113,12 +102,27 @@ enum err filter_parse(struct span text, struct topic *out)
 
 struct span topic_word(const struct topic *t, const char *name)
 {
-	bool variable;
+	const char *at = kinds[t->kind].shape;
+	size_t n = strlen(name);
 
-	for (uint32_t i = 0; t->kind != TOPIC_OTHER && i < t->n; i++)
-		if (span_is(shape_level(kinds[t->kind].shape, i, &variable), name) && variable)
+	for (uint32_t i = 0; at && i < t->n; i++) {
+		const char *slash = strchr(at, '/');
+
+		if (at[0] == '{' && (slash ? (size_t)(slash - at) : strlen(at)) == n + 2 && memcmp(at + 1, name, n) == 0)
 			return t->level[i];
+		at = slash ? slash + 1 : NULL;
+	}
 	return span(NULL, 0);
+}
+
+struct topic topic_of_copy(const struct topic *t, const char *text)
+{
+	struct topic copy = *t;
+
+	copy.text = span(text, t->text.n);
+	for (uint32_t i = 0; i < t->n; i++)
+		copy.level[i].p = copy.text.p + (t->level[i].p - t->text.p);
+	return copy;
 }
 
 const char *topic_kind_name(enum topic_kind kind)

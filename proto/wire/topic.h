@@ -53,6 +53,8 @@ enum err filter_parse(struct span text, struct topic *out) MUST_USE;   /* kind i
 
 /* The variable level of a kind, e.g. topic_word(&t, "device"); empty when the kind has none of that name. */
 struct span topic_word(const struct topic *t, const char *name);
+/* The same of a copy of its text, from which it borrows. */
+struct topic topic_of_copy(const struct topic *t, const char *text);
 /* "alert" for TOPIC_ALERT; for logs and the record. */
 const char *topic_kind_name(enum topic_kind kind);
 /* The bit of Kind (pullcord.proto) k that may be the body on such a topic: 1u << k, or'ed. 0: no envelope there. */

@@ -64,8 +64,26 @@ static void words_are_found_by_name(void **state)
 	assert_true(span_is(topic_word(&t, "device"), "nc-1"));
 	assert_int_equal(topic_word(&t, "alert").n, 0);
 	assert_int_equal(topic_word(&t, "user").n, 0);
+	assert_int_equal(topic_word(&t, "prio").n, 0);
+	assert_int_equal(topic_word(&t, "unit}/alert/{priority").n, 0);
 	assert_int_equal(topic_parse(SPAN_LIT("mercy/unit"), &t), OK);
 	assert_int_equal(topic_word(&t, "tenant").n, 0);
+}
+
+static void a_copy_borrows_from_its_own_text(void **state)
+{
+	char first[] = "mercy/unit/icu3/alert/high/nc-1", second[sizeof(first)];
+	struct topic t, copy;
+
+	(void)state;
+	assert_int_equal(topic_parse(span_str(first), &t), OK);
+	memcpy(second, first, sizeof(first));
+	copy = topic_of_copy(&t, second);
+	memset(first, '-', sizeof(first) - 1);
+	assert_true(span_is(copy.text, "mercy/unit/icu3/alert/high/nc-1"));
+	assert_true(span_is(topic_word(&copy, "tenant"), "mercy"));
+	assert_true(span_is(topic_word(&copy, "device"), "nc-1"));
+	assert_ptr_equal(copy.level[0].p, second);
 }
 
 static void what_is_no_topic_is_refused_with_a_reason(void **state)
@@ -359,6 +377,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_topic_of_ours_has_its_kind_and_body),
 		cmocka_unit_test(words_are_found_by_name),
+		cmocka_unit_test(a_copy_borrows_from_its_own_text),
 		cmocka_unit_test(what_is_no_topic_is_refused_with_a_reason),
 		cmocka_unit_test(the_grammar_agrees_with_a_second_reading),
 		cmocka_unit_test(matching_agrees_with_the_standard),
