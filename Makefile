@@ -60,7 +60,7 @@ $(B)/mosquitto_pullcord.so: $(plugin_obj) $(proto_obj)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^ $(plugin_libs)
 
-$(B)/pullcord-gateway: $(gateway_obj) $(proto_obj)
+$(B)/pullcord-gateway: $(gateway_obj) $(B)/libproto.a
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(gateway_libs)
 
