@@ -2,14 +2,37 @@
 
 #include <string.h>
 
+/* FNV-1a: ids of one device differ in some of their bytes only. */
+static uint32_t *alike(struct fold *f, const struct id *id)
+{
+	uint32_t hash = 2166136261;
+
+	for (size_t i = 0; i < sizeof(id->b); i++)
+		hash = (hash ^ id->b[i]) * 16777619;
+	return &f->alike[(hash ^ hash >> 16) % FOLD_IDS];
+}
+
+static void forget(struct fold *f, uint32_t place)
+{
+	uint32_t *at = alike(f, &f->id[place]);
+
+	while (*at != place + 1)
+		at = &f->next[*at - 1];
+	*at = f->next[place];
+}
+
 static bool id_known(struct fold *f, const struct id *id)
 {
-	size_t n = f->ids < FOLD_MAX ? f->ids : FOLD_MAX;
+	uint32_t *first = alike(f, id), place = (uint32_t)(f->ids % FOLD_IDS);
 
-	for (size_t i = 0; i < n; i++)
-		if (memcmp(&f->id[i], id, sizeof(*id)) == 0)
+	for (uint32_t i = *first; i; i = f->next[i - 1])
+		if (memcmp(&f->id[i - 1], id, sizeof(*id)) == 0)
 			return true;
-	f->id[f->ids++ % FOLD_MAX] = *id;
+	if (f->ids++ >= FOLD_IDS)
+		forget(f, place);
+	f->id[place] = *id;
+	f->next[place] = *first;
+	*first = place + 1;
 	return false;
 }
 

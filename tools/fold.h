@@ -1,6 +1,6 @@
 /* fold: which alerts a screen has seen. A device that is not sure sends a message again, and the same condition raises
  * one message after another until it is over: from then on it is a new one. A condition is one device's: two devices may
- * use the same key. Remembers the last FOLD_MAX messages and conditions. Pure; all zero is ready. */
+ * use the same key. Remembers the last FOLD_IDS messages and FOLD_MAX conditions. Pure; all zero is ready. */
 #ifndef PULLCORD_FOLD_H
 #define PULLCORD_FOLD_H
 
@@ -9,6 +9,7 @@
 #include "topic.h"
 
 #define FOLD_MAX 8192           /* the broker's history keeps as many alerts open, and shows them all to who comes */
+#define FOLD_IDS 65536          /* an alert may be open while many others come and go, and is shown again after that */
 #define FOLD_KEY_BYTES 16
 #define FOLD_BED_MAX 64         /* more of a text is cut off */
 #define FOLD_TEXT_MAX 160
@@ -29,7 +30,8 @@ struct fold_alert {
 };
 
 struct fold {
-	struct id id[FOLD_MAX];
+	struct id id[FOLD_IDS];
+	uint32_t alike[FOLD_IDS], next[FOLD_IDS];       /* by hash: the first, and the next after each; 1 + its place, 0: none */
 	struct fold_alert alert[FOLD_MAX];
 	size_t ids, alerts;     /* ever remembered */
 };

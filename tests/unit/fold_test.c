@@ -170,13 +170,31 @@ static void a_long_text_is_cut_at_a_character(void **state)
 	assert_int_equal(strlen(update("nc1", 7, ON_THE_WAY)->text), FOLD_TEXT_MAX - 1);
 }
 
-static void the_oldest_is_forgotten_first(void **state)
+static void the_oldest_condition_is_forgotten_first(void **state)
 {
 	(void)state;
 	for (uint64_t i = 1; i <= FOLD_MAX + 1; i++)
 		assert_int_equal(see_as(i, "nc1", i, START, ""), FOLD_NEW);
-	assert_int_equal(see_as(2, "nc1", 2, START, ""), FOLD_SAME);
+	assert_int_equal(see("nc1", 2, START), FOLD_AGAIN);
+	assert_int_equal(see("nc1", 1, START), FOLD_NEW);
+}
+
+static void an_alert_that_stays_open_is_known_after_many_others(void **state)
+{
+	(void)state;
 	assert_int_equal(see_as(1, "nc1", 1, START, ""), FOLD_NEW);
+	for (uint64_t i = 2; i <= FOLD_IDS; i++)
+		see_as(i, "nc1", 7, START, "");
+	assert_int_equal(see_as(1, "nc1", 1, START, ""), FOLD_SAME);
+	for (uint64_t i = 1; i <= FOLD_IDS; i += 997)
+		assert_int_equal(see_as(i, "nc1", 7, START, ""), FOLD_SAME);
+	assert_int_equal(see_as(FOLD_IDS + 1, "nc1", 7, START, ""), FOLD_AGAIN);
+	assert_int_equal(see_as(2, "nc1", 7, START, ""), FOLD_SAME);
+	assert_int_equal(see_as(1, "nc1", 1, START, ""), FOLD_AGAIN);
+	for (uint64_t i = FOLD_IDS + 2; i <= 2 * FOLD_IDS; i++)
+		assert_int_equal(see_as(i, "nc1", 7, START, ""), FOLD_AGAIN);
+	for (uint64_t i = FOLD_IDS + 2; i <= 2 * FOLD_IDS; i++)
+		assert_int_equal(see_as(i, "nc1", 7, START, ""), FOLD_SAME);
 }
 
 static void all_that_the_broker_keeps_is_remembered(void **state)
@@ -199,7 +217,8 @@ int main(void)
 		TEST(what_is_late_the_order_says),
 		TEST(an_update_is_told_what_it_is_about),
 		TEST(a_long_text_is_cut_at_a_character),
-		TEST(the_oldest_is_forgotten_first),
+		TEST(the_oldest_condition_is_forgotten_first),
+		TEST(an_alert_that_stays_open_is_known_after_many_others),
 		TEST(all_that_the_broker_keeps_is_remembered),
 	};
 
