@@ -103,6 +103,7 @@ fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
 fuzz_replays := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer fill)
 bench_objects := $(addprefix $(B)/tests/bench/,yes_plugin.so counted.so)
+soak_objects := $(if $(SAN),,$(B)/tests/soak/fault.so)
 own_benches := $(addprefix $(B)/tests/bench/,record_bench owners_bench outbox_bench)
 parts := $(B)/libtools.a $(B)/libgateway.a $(B)/libplugin.a $(B)/libproto.a
 part_libs := $(tools_libs) $(gateway_libs)
@@ -136,7 +137,7 @@ $(own_benches): $(B)/%: $(B)/%.o $(parts)
 
 $(B)/libbench.a: $(B)/tests/bench/load.o $(B)/tests/bench/crowd.o
 	$(Q)rm -f $@ && ar rcs $@ $^
-$(bench_objects): %.so: %.o
+$(bench_objects) $(soak_objects): %.so: %.o
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^
 
@@ -146,7 +147,7 @@ $(B)/fuzzer/%: $(B)/tests/fuzz/%_fuzz.o $(parts)
 	$(Q)echo "  link    $@"
 	$(Q)$(CC) $(ALL_LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(part_libs)
 
-tests: all $(unit_tests) $(fault_tests) $(fuzz_replays) $(B)/tests/audit/maker
+tests: all $(unit_tests) $(fault_tests) $(fuzz_replays) $(soak_objects) $(B)/tests/audit/maker
 
 # ---- what people type ------------------------------------------------------------------------------------------------
 packages := gcc make pkg-config binutils protobuf-c-compiler libprotobuf-c-dev mosquitto mosquitto-clients mosquitto-dev \
@@ -192,7 +193,7 @@ soak_record = TEST_KILLS=$(or $(KILLS),1000) $(B)/tests/fault/record_crash_test
 soak_all = python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY)) --verbose
 
-soak: deps-present all $(if $(filter record,$(ONLY)),$(B)/tests/fault/record_crash_test) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, S=300 ONLY=flood, ONLY=growth MESSAGES=100000 RECONNECTS=100
+soak: deps-present all $(soak_objects) $(if $(filter record,$(ONLY)),$(B)/tests/fault/record_crash_test) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, S=300 ONLY=flood, ONLY=growth MESSAGES=100000 RECONNECTS=100
 	$(Q)$(or $(soak_$(ONLY)),$(soak_all))
 
 valgrind: deps-present tests ## units of the gateway, and one at work, under valgrind: no errors

@@ -1,9 +1,17 @@
 """What a long run comes to, in TAP: its verdicts, and whether all ended in good order."""
 import time
+from dataclasses import dataclass
 
 from house import Trouble
 
 SHOWN = 10
+
+
+@dataclass
+class Skipped:
+    """What was to be looked at and could not be: neither passed nor failed."""
+    name: str
+    why: str
 
 
 def say(text):
@@ -17,12 +25,16 @@ def judge(number, name, wrong):
 
 
 def tell(run, close, keep=False):
-    """`run` yields (what is to be so, what speaks against it); `close(show)` ends all and answers what went wrong then, or, asked
+    """`run` yields (what is to be so, what speaks against it), or what was Skipped; `close(show)` ends all and answers what went wrong then, or, asked
     to show, the logs. The exit status."""
     number, failed = 0, 0
     try:
-        for name, wrong in run():
+        for verdict in run():
             number += 1
+            if isinstance(verdict, Skipped):
+                print(f"ok {number} - {verdict.name} # SKIP {verdict.why}", flush=True)
+                continue
+            name, wrong = verdict
             failed += bool(wrong)
             judge(number, name, wrong)
     except Trouble as trouble:

@@ -9,6 +9,7 @@ import time
 SOURCES = 8
 PRIORITIES = ("code", "high", "high", "medium", "medium", "low")
 UNANSWERED_MAX = 200
+READER_REMEMBERS = 65536        # messages (tools/fold.h)
 
 
 class Ward(threading.Thread):
@@ -59,7 +60,7 @@ class Ward(threading.Thread):
             yield line
         while self.to_end and len(self.waiting) < UNANSWERED_MAX:
             yield self.end(self.to_end.pop(0))
-        if self.pressing and now >= next_at and len(self.waiting) < UNANSWERED_MAX:
+        if self.pressing and now >= next_at and len(self.waiting) + len(self.again) < UNANSWERED_MAX:
             yield self.press()
 
     def run(self):
@@ -106,7 +107,8 @@ class Ward(threading.Thread):
 
 
 class Screen(threading.Thread):
-    """What a person saw: each press, and each end, once, under one id; and in order within a source and a priority. Only when the broker
+    """What a person saw: each press, and each end, once, under one id (but what the broker still shows to newcomers after more
+    messages than the reader remembers: that is counted apart); and in order within a source and a priority. Only when the broker
     came back with the screen's session (`restored`), what was pressed before the screen came back is in two rows: what the
     broker had queued for it, and then what the history shows."""
 
@@ -114,6 +116,8 @@ class Screen(threading.Thread):
         super().__init__(daemon=True)
         self.watcher, self.ward = watcher, ward
         self.seen, self.twice, self.out_of_order, self.own = {}, [], [], []
+        self.at, self.told, self.forgotten = {}, 0, 0   # how many messages had been told before each
+        self.refused = []                   # first and end of what the broker may have refused for a moment: out of its row
         self.last, self.running, self.before, self.restored = {}, True, 0, False
 
     def run(self):
@@ -129,18 +133,35 @@ class Screen(threading.Thread):
                     with self.ward.lock:
                         self.before = self.ward.said
 
+    def refuses(self):
+        """From now on the broker may refuse what it did not yet show."""
+        with self.ward.lock:
+            unseen = [number for id, (_, _, number) in self.ward.place.items() if id not in self.seen]
+            self.refused.append([min(unseen, default=self.ward.said), float("inf")])
+
+    def takes(self):
+        with self.ward.lock:
+            self.refused[-1][1] = self.ward.said
+
     def see(self, obj):
         if obj["code"].startswith("gateway."):
             self.own.append((obj["code"], obj["phase"]))
             return
         id = ("e" if obj["phase"] == "end" else "p") + obj["bed"][1:]
         if id in self.seen:
-            self.twice.append(id)           # one that has the same id is not told here at all
+            same = obj["id"] == self.seen[id]["id"]         # which the reader does not tell while it remembers
+            if same and self.told - self.at[id] >= READER_REMEMBERS:
+                self.forgotten += 1
+            else:
+                self.twice.append(f"{id}: {obj['id']} after {self.seen[id]['id']}, {self.told - self.at[id]} between")
+            self.told += 1
             return
-        self.seen[id] = obj
+        self.seen[id], self.at[id] = obj, self.told
+        self.told += 1
         with self.ward.lock:
             source, priority, number = self.ward.place[id]
-            late = id in self.ward.late or (self.restored and number < self.before)
+            late = id in self.ward.late or (self.restored and number < self.before) or \
+                any(first <= number < end for first, end in self.refused)
             if id[0] == "p":
                 self.ward.to_end.append(obj["bed"])
         if late:
