@@ -77,6 +77,13 @@ def _(stage, client, filter, outcome):
     expect(f"{client} asks for {filter}", outcome, stage.sessions[client].subscribe(filter))
 
 
+@step("{client} publishes an alert on {topic}, and again by its alias {alias} -> {outcome}")
+def _(stage, client, topic, alias, outcome):
+    for name in (topic, ""):
+        got = stage.sessions[client].publish(name, forged(stage, "alert", client, priority=topic.split("/")[4]), alias=int(alias))
+        expect(f"{client} publishes on {name or 'the alias of'} {topic}", outcome, got)
+
+
 @step("{client} drops")
 def _(stage, client):
     stage.sessions[client].drop()

@@ -169,11 +169,12 @@ class Connection:
         packet = self.await_packet(SUBACK, number)
         return "closed" if not packet else "granted" if packet[1][-1] < 0x80 else "refused"
 
-    def publish(self, topic, payload, retain=False):
-        """At QoS 1; answered when it returns."""
+    def publish(self, topic, payload, retain=False, alias=None):
+        """At QoS 1; answered when it returns. `alias`: the topic's, or, when that is empty, instead of one."""
         number = self._number()
+        properties = b"" if alias is None else struct.pack(">BH", 0x23, alias)
         try:
-            self.send(PUBLISH, text(topic) + number + b"\0" + payload, flags=2 | retain)
+            self.send(PUBLISH, text(topic) + number + varint(len(properties)) + properties + payload, flags=2 | retain)
         except (OSError, AttributeError):
             return "closed"
         packet = self.await_packet(PUBACK, number)
