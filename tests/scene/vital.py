@@ -77,20 +77,37 @@ lmdb.mdb_txn_abort(txn)
 """
 
 
+def hold_writes(path):
+    """Another process takes LMDB's one right to write, and keeps it: the writer waits as it would for a dead disk."""
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, ctypes.util.find_library("lmdb") or "liblmdb.so.0", path],
+                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    expect("the holder", "held\n", holder.stdout.readline())
+    return holder
+
+
+def let_write(holder):
+    holder.communicate()
+    expect("exit status of the holder", 0, holder.returncode)
+
+
 @step("gateway {device} cannot write any more")
 def _(stage, device):
-    """Another process takes LMDB's one right to write, and keeps it: the writer waits as it would for a dead disk."""
-    gateway = stage.gateways[device]
-    gateway.holder = subprocess.Popen([sys.executable, "-c", HOLDER, ctypes.util.find_library("lmdb") or "liblmdb.so.0",
-                                       gateway.home / "outbox.mdb"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    expect("the holder", "held\n", gateway.holder.stdout.readline())
+    stage.gateways[device].holder = hold_writes(stage.gateways[device].home / "outbox.mdb")
 
 
 @step("gateway {device} can write again")
 def _(stage, device):
-    holder = stage.gateways[device].holder
-    holder.communicate()
-    expect("exit status of the holder", 0, holder.returncode)
+    let_write(stage.gateways[device].holder)
+
+
+@step("record cannot write any more")
+def _(stage):
+    stage.last["record's holder"] = hold_writes(stage.house.dir / "record.mdb")
+
+
+@step("record can write again")
+def _(stage):
+    let_write(stage.last["record's holder"])
 
 
 @step("{device} hears nothing of {message...}")
