@@ -107,7 +107,7 @@ void connection_step(struct gateway *g, enum link_event e)
 {
 	enum link_act act = link_step(&g->link, e, now_ms(g), random32());
 
-	if (act != LINK_NOTHING)
+	if (act != LINK_NOTHING && !g->lean_ms)   /* not put off by the next: a line that flaps has one in each second */
 		g->lean_ms = now_ms(g) + LEAN_MS;
 	switch (act) {
 	case LINK_DIAL:

@@ -630,6 +630,8 @@ static int64_t next_run(const struct gateway *g)
 
 	if (g->link.deadline_ms)
 		sooner(&wait, g->link.deadline_ms, now);
+	if (g->lean_ms)
+		sooner(&wait, g->lean_ms, now);
 	if (throttle_next_ms(g->throttle) >= 0)
 		sooner(&wait, throttle_next_ms(g->throttle), now);
 	if (g->link.state == LINK_UP) {

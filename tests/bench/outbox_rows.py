@@ -286,7 +286,7 @@ def memory(scene):
     full = scene.gateway(port=proxy.port)
     full.press.tell(f"rate {FULL_MESSAGES} {GATEWAY_WINDOW} high")
     full.press.answer(300)
-    time.sleep(1)
+    time.sleep(3)       # what only its start needed is given back
     ours, idle = resident(full.daemon.pid), resident(rest.daemon.pid)
     proxy.close()
     scene.say(f"  resident with {FULL_MESSAGES} alerts in 16 MiB: {ours[0]:.1f} MB of its own, {ours[1]:.1f} of files such as libraries, "
