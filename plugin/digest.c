@@ -86,7 +86,8 @@ static uint64_t group_of(const struct digest *d, const struct happening *h, cons
 
 static uint64_t member_of(const struct digest *d, const struct happening *h, const struct span text[TEXTS])
 {
-	const uint64_t head[] = { (uint64_t)h->party, h->line, h->qos, (uint64_t)h->emergency_us, text[ACTOR].n, text[CLIENT].n };
+	const uint64_t head[] = { (uint64_t)h->party, h->line, h->qos, (uint64_t)h->emergency_us, (uint64_t)h->how,
+				  text[ACTOR].n, text[CLIENT].n };
 	uint8_t b[sizeof(head) + AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX];
 	struct put all = put(b, sizeof(b));
 

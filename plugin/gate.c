@@ -14,6 +14,7 @@ struct decision {
 	struct span patient;        /* whom the message is about */
 	const char *detail;         /* why not, when it was not the policy */
 	Pullcord__V1__AuditBasis basis;     /* of a delivery */
+	Pullcord__V1__AuditHow how;
 	enum gate answer;
 };
 
@@ -133,6 +134,7 @@ static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1
 	h.retain = p->retain;
 	h.life_critical = d->verdict.life_critical;
 	h.basis = d->basis;
+	h.how = d->how;
 	if (s->taken && d->answer == GATE_ALLOW && d->verdict.allow && access_of(type))
 		h.emergency_us = guard_emergency(g, s, access_of(type), topic);
 	h.detail = span_str(d->detail);
@@ -487,6 +489,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
 				d.topic ? d.topic->text : span_str(topic), p, &d);
 	}
+	if (known)      /* it is not merely asked whose a retained one is */
+		g->serving.who = NULL;
 	if (live)
 		s->active_ms = g->turn_ms;
 	if (d.message && d.answer == GATE_ALLOW && d.verdict.record != POLICY_RECORD_OFF)
@@ -552,6 +556,8 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);
 	s->active_ms = guard_mono_us() / 1000;
+	g->serving.who = s;
+	g->serving.how = PULLCORD__V1__AUDIT_HOW__HOW_RETAINED;
 	g->count.subscribe[d.answer]++;
 	return d.answer;
 }
@@ -581,6 +587,17 @@ static struct span delivered_patient(struct guard *g, const struct topic *t, con
 	return span(about->text, about->n);
 }
 
+/* Of a retained message that is shown to who subscribes, and of what had waited for who comes back, the broker asks while it
+ * serves them, before anything else: a live one comes after its publish. Its flag tells the one from the other only then. */
+static Pullcord__V1__AuditHow how_it_comes(const struct guard *g, const struct session *s, const struct publish *p)
+{
+	if (s->state != SESSION_LIVE)
+		return PULLCORD__V1__AUDIT_HOW__HOW_AWAY;
+	if (g->serving.who == s && (p->retain || g->serving.how != PULLCORD__V1__AUDIT_HOW__HOW_RETAINED))
+		return g->serving.how;
+	return PULLCORD__V1__AUDIT_HOW__HOW_LIVE;
+}
+
 static void name_message(struct guard *g, struct decision *d, struct id *message, const struct memo_topic *t, struct span payload)
 {
 	static const struct topic none;
@@ -601,6 +618,7 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, stru
 	struct id message;
 
 	d.verdict = *v;
+	d.how = detail ? PULLCORD__V1__AUDIT_HOW__HOW_READ_BACK : how_it_comes(g, s, p);
 	if (v->allow && !stopped)
 		d.answer = GATE_ALLOW;
 	if (g->told_of_sending && d.answer == GATE_ALLOW && !detail) {

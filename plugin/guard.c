@@ -629,6 +629,7 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	h.qos = 1;
 	h.life_critical = v.life_critical;
 	h.basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED : PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED;
+	h.how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN;
 	h.detail = SPAN_LIT("open when subscribed");
 	record_push(g->record, &h);
 }
@@ -835,6 +836,7 @@ void guard_tick(struct guard *g)
 
 	g->ticks++;
 	g->reloading = false;
+	g->serving.who = NULL;
 	g->second = second;
 	g->turn_ms = mono_us / 1000;
 	g->turn_us = guard_real_us();

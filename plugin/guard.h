@@ -112,6 +112,10 @@ struct guard {
 		int64_t value[METRICS_MAX];
 		char text[METRICS_TEXT_MAX];
 	} told;
+	struct {                        /* whom the broker serves just now; NULL: anybody */
+		const struct session *who;
+		Pullcord__V1__AuditHow how;     /* what it then asks for them has come so */
+	} serving;
 	struct subject_seen {           /* whom the last message is about, as its payload says */
 		const uint8_t *payload;     /* where that lies: an id may come again with another one */
 		struct id message;

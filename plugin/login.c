@@ -376,6 +376,8 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		session_address(s, span_str(c->address));
+	g->serving.who = s;
+	g->serving.how = PULLCORD__V1__AUDIT_HOW__HOW_RELEASED;
 	guard_shadow_bind(g, s, k->account);
 	return LOGIN_GOOD;
 }

@@ -69,13 +69,13 @@ static void ground_of(const struct accounting *a, const Pullcord__V1__AuditEvent
 }
 
 static const char *const columns[] = {
-	"index", "time", "until", "events", "recipient", "terminal", "topic", "message", "basis", "ground",
+	"index", "time", "until", "events", "recipient", "terminal", "topic", "message", "basis", "how", "ground",
 };
 
 struct row {
 	uint64_t index, events;
 	char time[MAPPED_TIME], until[MAPPED_TIME], message[2 * SHA256_BYTES + 1], ground[GROUND_MAX];
-	const char *recipient, *terminal, *topic, *basis;
+	const char *recipient, *terminal, *topic, *basis, *how;
 };
 
 static enum err csv_row(const struct accounting *a, const struct row *r)
@@ -93,6 +93,7 @@ static enum err csv_row(const struct accounting *a, const struct row *r)
 	csv_text(&c, span_str(r->topic));
 	csv_text(&c, span_str(r->message));
 	csv_text(&c, span_str(r->basis));
+	csv_text(&c, span_str(r->how));
 	csv_text(&c, span_str(r->ground));
 	csv_end(&c);
 	TRY(put_end(&text));
@@ -104,7 +105,8 @@ static void say_row(const struct row *r)
 	struct cell cell[] = {
 		CELL_NUM("index", r->index), CELL_STR("time", r->time), CELL_STR("until", r->until), CELL_NUM("events", r->events),
 		CELL_STR("recipient", r->recipient), CELL_STR("terminal", r->terminal), CELL_STR("topic", r->topic),
-		CELL_STR("message", r->message), CELL_STR("basis", r->basis), CELL_STR("ground", r->ground),
+		CELL_STR("message", r->message), CELL_STR("basis", r->basis), CELL_STR("how", r->how),
+		CELL_STR("ground", r->ground),
 	};
 
 	_Static_assert(countof(cell) == countof(columns), "a cell for each column");
@@ -118,7 +120,7 @@ static void say_row(const struct row *r)
 	report_say(TONE_PLAIN, "  %s", r->topic);
 	if (r->events > 1)
 		report_say(TONE_DIM, "  [%llu events until %s]", (unsigned long long)r->events, *r->until ? r->until : r->time);
-	report_say(TONE_DIM, "  %s, %s", r->basis, r->ground);
+	report_say(TONE_DIM, "  %s%s%s, %s", r->basis, *r->how ? " " : "", r->how, r->ground);
 	report_end();
 }
 
@@ -177,6 +179,7 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 		a->n++;
 		row.recipient = e->recipient[i]->actor;
 		row.terminal = e->recipient[i]->client;
+		row.how = event_how(e->recipient[i]);
 		ground_of(a, e, e->recipient[i], row.ground);
 		if (a->out)
 			TRY(csv_row(a, &row));
@@ -221,7 +224,7 @@ static enum err say_incomplete(const struct accounting *a)
 		put_fmt(&text, "%s %llu entries of all kinds were erased", a->lost ? ", and" : "", (unsigned long long)a->erased);
 	what[text.n] = '\0';
 	if (a->out)
-		return fprintf(a->out, ",,,,,,,,,\"%s\"\r\n", what) > 0 ? OK : ERR_IO;
+		return fprintf(a->out, ",,,,,,,,,,\"%s\"\r\n", what) > 0 ? OK : ERR_IO;
 	if (report_is_json())
 		report_object((const struct cell[]){ CELL_BOOL("complete", false), CELL_NUM("lost", a->lost),
 						     CELL_NUM("erased", a->erased),
@@ -314,7 +317,9 @@ int audit_disclosures(int argc, char **argv)
 			"Who was let see them, by a grant or a team, says pullcord audit search --patient ID --event admin.\n"
 			"The record holds patients as pseudonyms; only the root key finds one. What handed over rests on is beside it: acl-read, it was "
 			"authorised and queued for that recipient, which is all that Mosquitto 2.0 shows; message-out, the broker sent it "
-			"(2.1). What was authorised for somebody who was away is accounted for when it is sent. Messages that are sealed end to end name nobody here, unless their topic does. Its last line says "
+			"(2.1). What was authorised for somebody who was away is accounted for when it is sent. "
+			"How it came: live, away (it waits for them, unless it is of QoS 0), released (it had waited), retained, open (an alert, "
+			"when they subscribed), read-back; nothing, where that is not known. Messages that are sealed end to end name nobody here, unless their topic does. Its last line says "
 			"what of that time found no room in the record, was erased, or is in a record that was put aside before this one, "
 			"if anything: the accounting is not complete then. Topics that the policy leaves out (`record off`) are in no "
 			"accounting.",

@@ -89,14 +89,15 @@ static void hex_field(struct csv *c, const ProtobufCBinaryData *b)
 	csv_text(c, span_str(text));
 }
 
-/* "ana (ana.t1); bea (bea.t2)" */
+/* "ana (ana.t1, live); bea (bea.t2)" */
 static void recipients_field(struct csv *c, const Pullcord__V1__AuditEvent *e)
 {
 	char buf[RECIPIENTS_BYTES_MAX];
 	struct put list = put(buf, sizeof(buf));
 
 	for (size_t i = 0; i < e->n_recipient; i++)
-		put_fmt(&list, "%s%s (%s)", i ? "; " : "", e->recipient[i]->actor, e->recipient[i]->client);
+		put_fmt(&list, "%s%s (%s%s%s)", i ? "; " : "", e->recipient[i]->actor, e->recipient[i]->client,
+			*event_how(e->recipient[i]) ? ", " : "", event_how(e->recipient[i]));
 	csv_text(c, put_span(&list));
 }
 

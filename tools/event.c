@@ -90,6 +90,21 @@ const char *event_basis(const Pullcord__V1__AuditEvent *e)
 	return (size_t)e->basis < countof(words) ? words[e->basis] : "unknown";
 }
 
+const char *event_how(const Pullcord__V1__Recipient *r)
+{
+	static const char *const words[] = {
+		[PULLCORD__V1__AUDIT_HOW__HOW_UNKNOWN] = "",
+		[PULLCORD__V1__AUDIT_HOW__HOW_LIVE] = "live",
+		[PULLCORD__V1__AUDIT_HOW__HOW_AWAY] = "away",
+		[PULLCORD__V1__AUDIT_HOW__HOW_RELEASED] = "released",
+		[PULLCORD__V1__AUDIT_HOW__HOW_RETAINED] = "retained",
+		[PULLCORD__V1__AUDIT_HOW__HOW_OPEN] = "open",
+		[PULLCORD__V1__AUDIT_HOW__HOW_READ_BACK] = "read-back",
+	};
+
+	return (size_t)r->how < countof(words) ? words[r->how] : "unknown";
+}
+
 int64_t event_emergency_us(const Pullcord__V1__AuditEvent *e)
 {
 	for (size_t i = 0; i < e->n_recipient; i++)
@@ -141,6 +156,8 @@ static void say_recipients(const Pullcord__V1__AuditEvent *e)
 	for (size_t i = 0; i < e->n_recipient && i < RECIPIENTS_SHOWN; i++) {
 		report_say(TONE_PLAIN, i ? ", " : " to ");
 		say_one(e->recipient[i]->actor, e->recipient[i]->client);
+		if (e->recipient[i]->how > PULLCORD__V1__AUDIT_HOW__HOW_LIVE)
+			report_say(TONE_DIM, " %s", event_how(e->recipient[i]));
 	}
 	if (e->n_recipient > RECIPIENTS_SHOWN)
 		report_say(TONE_PLAIN, " and %zu more", e->n_recipient - RECIPIENTS_SHOWN);
@@ -312,14 +329,16 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
 	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
 	CLEANUP(free_cleanup) struct span *taken = calloc(e->n_recipient + 1, sizeof(*taken));
+	CLEANUP(free_cleanup) struct span *how = calloc(e->n_recipient + 1, sizeof(*how));
 	size_t takers = 0;
 	struct changes changes;
 	const char *why = event_why(e), *basis = event_basis(e);
 
-	must(client && actor && taken);
+	must(client && actor && taken && how);
 	for (size_t i = 0; i < e->n_recipient; i++) {
 		client[i] = span_str(e->recipient[i]->client);
 		actor[i] = span_str(e->recipient[i]->actor);
+		how[i] = span_str(event_how(e->recipient[i]));
 		if (e->recipient[i]->emergency_us)
 			taken[takers++] = actor[i];
 	}
@@ -336,6 +355,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		hex_cell("last", &e->last), hex_cell("digest", &e->digest),
 		CELL_WORDS("recipient_clients", client, e->n_recipient),
 		CELL_WORDS("recipient_actors", actor, e->n_recipient),
+		CELL_WORDS("recipient_how", how, e->n_recipient),
 		basis ? CELL_STR("basis", basis) : CELL_NULL("basis"),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
 		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),

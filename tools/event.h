@@ -15,6 +15,8 @@ const char *event_why(const Pullcord__V1__AuditEvent *e);
 /* What an entry of a delivery rests on, by the broker's call: "acl-read" (it was queued; nobody says whether it was sent),
  * "message-out" (it was sent), "authorised" (to be sent; another entry says so then). NULL: it is of none. */
 const char *event_basis(const Pullcord__V1__AuditEvent *e);
+/* How it came to a recipient: "live", "away", "released", "retained", "open", "read-back"; "": not known. */
+const char *event_how(const Pullcord__V1__Recipient *r);
 /* Authorised and no more: nobody was handed anything. */
 bool event_is_pending(const Pullcord__V1__AuditEvent *e);
 

@@ -270,6 +270,15 @@ static void add_shadow(struct mapped_object *o, const Pullcord__V1__Shadow *s)
 		detail_text(o, "trial-verdict", "%s", s->allow ? "allowed" : "denied");
 }
 
+/* "": not to all of them alike, or not known. */
+static const char *how_alike(const Pullcord__V1__AuditEvent *e)
+{
+	for (size_t i = 1; i < e->n_recipient; i++)
+		if (e->recipient[i]->how != e->recipient[0]->how)
+			return "";
+	return e->n_recipient ? event_how(e->recipient[0]) : "";
+}
+
 /* Where the evidence lies, and what else the entry says. */
 static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const struct hash *leaf, uint32_t parts)
 {
@@ -278,6 +287,7 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 		.name = "Security Audit Log",
 	});
 	uint32_t line = e->n_recipient == 1 ? e->recipient[0]->line : e->line;
+	const char *alike = how_alike(e);
 	char taken[MAPPED_TIME];
 
 	detail_text(o, "chain-seq", "%llu", (unsigned long long)m->index);
@@ -294,6 +304,8 @@ static void add_entry(struct mapped *m, const Pullcord__V1__AuditEvent *e, const
 		detail_text(o, "why", "%s", event_why(e));
 	if (event_basis(e))
 		detail_text(o, "basis", "%s", event_basis(e));
+	if (e->n_recipient && *alike)
+		detail_text(o, "how", "%s", alike);
 	if (event_emergency_us(e)) {
 		mapped_time(event_emergency_us(e), taken);
 		detail_text(o, "emergency-access", "%s", taken);

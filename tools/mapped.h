@@ -13,7 +13,7 @@
 #define MAPPED_RECIPIENTS 48
 #define MAPPED_AGENTS (MAPPED_RECIPIENTS + 2)
 #define MAPPED_OBJECTS 3
-#define MAPPED_DETAILS 22
+#define MAPPED_DETAILS 23
 #define MAPPED_BYTES_MAX 131072     /* of a message, however it is written */
 
 struct mapped_code {

@@ -7,7 +7,7 @@
 
 /* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
 
-#define LAYOUT 3                /* to be raised with every change to them that does not change their size */
+#define LAYOUT 4                /* to be raised with every change to them that does not change their size */
 
 struct head {
 	int64_t at_us, mono_us, emergency_us;
@@ -15,7 +15,7 @@ struct head {
 	uint8_t policy[16];
 	uint32_t why, line;
 	uint16_t type, topic_n, detail_n, change_n;
-	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, claimed_n, certificate_n, qos, basis;
+	uint8_t outcome, party, actor_n, client_n, address_n, patient_n, by_n, claimed_n, certificate_n, qos, basis, how;
 	bool retain, life_critical, has_message, has_policy, has_sum, has_shadow;
 };
 
@@ -99,7 +99,7 @@ static struct span gather(const struct happening *h, uint8_t to[GATHERED_MAX])
 	struct head head = {
 		.at_us = h->at_us, .mono_us = h->mono_us, .emergency_us = h->emergency_us,
 		.type = (uint16_t)h->type, .outcome = (uint8_t)h->outcome,
-		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .basis = (uint8_t)h->basis,
+		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .basis = (uint8_t)h->basis, .how = (uint8_t)h->how,
 		.retain = h->retain, .life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy, .has_shadow = h->shadow,
 		.has_sum = h->count,
 	};
@@ -200,7 +200,7 @@ void audited_read(struct span raw, struct audited *out)
 		.type = head.type, .outcome = head.outcome, .at_us = head.at_us, .mono_us = head.mono_us,
 		.emergency_us = head.emergency_us,
 		.party = head.party, .why = head.why, .line = head.line, .qos = head.qos, .retain = head.retain,
-		.life_critical = head.life_critical, .basis = head.basis,
+		.life_critical = head.life_critical, .basis = head.basis, .how = head.how,
 		.message = head.has_message ? &out->message : NULL,
 		.policy = head.has_policy ? out->policy : NULL,
 	};
@@ -376,6 +376,7 @@ static void add_recipient(struct fold *f, const struct happening *h)
 	to->qos = h->qos;
 	to->line = h->line;
 	to->emergency_us = (uint64_t)h->emergency_us;
+	to->how = h->how;
 	for (size_t i = 0; i < e->n_recipient; i++) {
 		if (strcmp(f->recipient[i].client, to->client) == 0 && strcmp(f->recipient[i].actor, to->actor) == 0) {
 			f->text_n = mark;
@@ -457,7 +458,7 @@ bool fold_add(struct fold *f, const struct happening *h)
 
 /* What packing adds to the texts: a tag and a length each, and numbers of at most 10 bytes. That it fits is so by these
  * bounds: asking for the size first would cost as much as packing. */
-#define PACKED_RECIPIENT_MAX (3 + AUDITED_CLIENT_MAX + AUDITED_ACTOR_MAX + 2 * 2 + 2 * 6 + 9 + 3)
+#define PACKED_RECIPIENT_MAX (3 + AUDITED_CLIENT_MAX + AUDITED_ACTOR_MAX + 2 * 2 + 2 * 6 + 9 + 2 + 3)
 #define PACKED_REST_MAX 3072
 _Static_assert(AUDITED_RECIPIENTS_MAX * PACKED_RECIPIENT_MAX + PACKED_REST_MAX <= AUDITED_BYTES_MAX, "an event has room");
 

@@ -24,7 +24,7 @@
 #define AUDITED_CERTIFICATE_MAX SHA256_BYTES
 #define AUDITED_PATIENT_MAX PATIENT_ID_MAX
 #define AUDITED_RECIPIENTS_MAX 256   /* of one event; more make another event */
-#define AUDITED_BYTES_MAX 49152      /* packed; 256 recipients of 159 bytes at most, and what is above */
+#define AUDITED_BYTES_MAX 49152      /* packed; 256 recipients of 161 bytes at most, and what is above */
 
 /* Events that found no room in the ring. */
 struct gap {

@@ -72,6 +72,7 @@ static size_t recipient(const Pullcord__V1__Recipient *r, uint8_t *out)
 	p = number(p, 3, r->qos);
 	p = number(p, 4, r->line);
 	p = fixed(p, 5, r->emergency_us);
+	p = number(p, 6, (uint64_t)(int64_t)r->how);
 	return (size_t)(p - out);
 }
 

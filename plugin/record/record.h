@@ -76,6 +76,7 @@ struct happening {
 	uint8_t qos;
 	bool retain, life_critical;
 	Pullcord__V1__AuditBasis basis;     /* of a delivery */
+	Pullcord__V1__AuditHow how;  /* the same */
 	int64_t emergency_us;        /* when they took the emergency access that it rests on; 0: on none */
 	const struct shadow_verdict *shadow;    /* NULL: none */
 	uint64_t count;              /* events it stands for, from at_us to until_us; 0: one */

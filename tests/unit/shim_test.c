@@ -107,12 +107,17 @@ static void logoff(struct mosquitto *m)
 	taken[MOSQ_EVT_DISCONNECT](MOSQ_EVT_DISCONNECT, &(struct mosquitto_evt_disconnect){ .client = m }, plugin);
 }
 
-static int asks(struct mosquitto *m, int access, const char *topic, const struct message *msg)
+static int asks_of(struct mosquitto *m, int access, const char *topic, const struct message *msg, bool retain)
 {
-	struct mosquitto_evt_acl_check ed = { .client = m, .topic = topic, .access = access, .qos = 1,
+	struct mosquitto_evt_acl_check ed = { .client = m, .topic = topic, .access = access, .qos = 1, .retain = retain,
 					      .payload = msg ? msg->raw : NULL, .payloadlen = msg ? (uint32_t)msg->n : 0 };
 
 	return taken[MOSQ_EVT_ACL_CHECK](MOSQ_EVT_ACL_CHECK, &ed, plugin);
+}
+
+static int asks(struct mosquitto *m, int access, const char *topic, const struct message *msg)
+{
+	return asks_of(m, access, topic, msg, false);
 }
 
 static void sends(struct mosquitto *m, const char *topic, struct message *msg)
@@ -146,6 +151,24 @@ static unsigned deliveries(Pullcord__V1__AuditBasis basis, const char *detail)
 		n += e && e->type == RECORDED(DELIVER) && e->basis == basis && strcmp(e->detail, detail) == 0;
 	reader_close(&r);
 	return n;
+}
+
+/* To the first recipient of the first delivery on that topic; -1: there is none. */
+static int how(const char *topic)
+{
+	const Pullcord__V1__AuditEvent *e;
+	struct reader *r = NULL;
+	struct entry entry;
+	uint8_t root[32];
+	int found = -1;
+
+	assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
+	assert_int_equal(reader_open(in_dir("record.mdb"), root, &r), OK);
+	for (uint64_t i = 0; found < 0 && reader_get(r, i, &entry, &e) == OK; i++)
+		if (e && e->type == RECORDED(DELIVER) && strcmp(e->topic, topic) == 0)
+			found = e->n_recipient ? (int)e->recipient[0]->how : -1;
+	reader_close(&r);
+	return found;
 }
 
 #define QUEUED PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED
@@ -253,6 +276,38 @@ static void an_open_alert_is_on_its_way_until_it_is_sent(void **state)
 	assert_int_equal(deliveries(SENT, ""), 3);
 }
 
+/* As Mosquitto 2.0 asks: a retained message when somebody subscribes, though live ones with that flag come in the same turn; what
+ * waited, when they come back. */
+static void how_it_came_is_told_as_far_as_the_broker_shows_it(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct mosquitto back = { "ana.t1", "ana" };
+	static const char late[] = "mercy/unit/icu3/alert/low/nc-1";
+
+	(void)state;
+	nc = (struct mosquitto){ "nc-1", NULL };
+	ana = (struct mosquitto){ "ana.t1", "ana" };
+	broker_start(false);
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/+/+", NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, "mercy/unit/icu3/alert/medium/nc-1", &m, true), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, ALERT, &m, true), MOSQ_ERR_SUCCESS);
+	logoff(&ana);
+	assert_int_equal(asks(&ana, MOSQ_ACL_READ, "mercy/unit/icu3/alert/code/nc-1", &m), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&back, "correct horse"), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&back, MOSQ_ACL_READ, late, &m), MOSQ_ERR_SUCCESS);
+	turn();
+	broker_stop();
+	assert_int_equal(how("mercy/unit/icu3/alert/medium/nc-1"), PULLCORD__V1__AUDIT_HOW__HOW_RETAINED);
+	assert_int_equal(how(ALERT), PULLCORD__V1__AUDIT_HOW__HOW_LIVE);
+	assert_int_equal(how("mercy/unit/icu3/alert/code/nc-1"), PULLCORD__V1__AUDIT_HOW__HOW_AWAY);
+	assert_int_equal(how(late), PULLCORD__V1__AUDIT_HOW__HOW_RELEASED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -261,6 +316,7 @@ int main(void)
 		TEST(what_waits_for_somebody_is_authorised_until_it_is_sent),
 		TEST(what_is_sent_under_other_rights_says_so),
 		TEST(an_open_alert_is_on_its_way_until_it_is_sent),
+		TEST(how_it_came_is_told_as_far_as_the_broker_shows_it),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
