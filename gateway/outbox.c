@@ -606,16 +606,19 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	return true;
 }
 
-void outbox_sync(struct outbox *o)
+bool outbox_sync(struct outbox *o)
 {
 	struct timespec until = in_ms(SYNC_MAX_S * 1000);
+	bool done;
 
 	pthread_mutex_lock(&o->lock);
 	o->hurry = true;
 	pthread_cond_signal(&o->more);
 	while ((o->todo.first || o->working) && pthread_cond_timedwait(&o->idle, &o->lock, &until) == 0)
 		;
+	done = !o->todo.first && !o->working;
 	pthread_mutex_unlock(&o->lock);
+	return done;
 }
 
 enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outbox_scratch *scratch,

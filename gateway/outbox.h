@@ -120,7 +120,7 @@ enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span s
 void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME]);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);
-void outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk) */
+bool outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk): false */
 
 /* A due message, also before its commit. Spans point into `scratch`. */
 struct outbox_scratch {

@@ -219,7 +219,7 @@ static void what_is_the_same_has_the_same_name(void **state)
 	for (unsigned most = outbox_most(o); n <= most; n++) {
 		put_one(FLIGHT_TIERS - 1, n);
 		if (n % AT_ONCE == 0 || n == most)
-			for (struct outbox_done d; outbox_sync(o), outbox_next(o, &d);)
+			for (struct outbox_done d; settle(), outbox_next(o, &d);)
 				if (d.work == WORK_PUT)
 					assert_int_equal(outbox_delivered(o, &d.id), OK);
 	}
@@ -335,7 +335,7 @@ static unsigned fill(unsigned tier, unsigned *n, unsigned *evicted)
 
 		for (int i = 0; i < AT_ONCE; i++)
 			put_one(tier, (*n)++);
-		outbox_sync(o);
+		settle();
 		for (bool more = outbox_next(o, &d); more; more = outbox_next(o, &d)) {
 			if (d.work == WORK_EVICT) {
 				assert_int_equal(d.err, OK);
@@ -399,7 +399,7 @@ static void crowd(unsigned *n)
 
 		for (int i = 0; i < AT_ONCE; i++)
 			put_one(FLIGHT_TIERS - 1, (*n)++);
-		outbox_sync(o);
+		settle();
 		while (outbox_next(o, &d))
 			evicted += d.work == WORK_EVICT && d.err == OK;
 	}
@@ -435,7 +435,7 @@ static void what_yielded_is_taken_anew_when_it_is_repeated(void **state)
 	assert_int_equal(outbox_recall(o, &again), OK);   /* asked before it had to yield, answered after */
 	done(WORK_RECALL, ERR_NOT_FOUND);
 	assert_int_equal(outbox_put(o, &again, &(uint64_t){ 0 }), OK);
-	outbox_sync(o);
+	settle();
 	do
 		assert_true(outbox_next(o, &d));
 	while (d.work == WORK_EVICT);
@@ -472,7 +472,7 @@ static void with_less_room_every_alert_is_still_there(void **state)
 		put_one(n % 100 ? FLIGHT_TIERS - 1 : 1, n);
 		if (n % AT_ONCE && n != most - 1)
 			continue;
-		for (struct outbox_done d; outbox_sync(o), outbox_next(o, &d);)
+		for (struct outbox_done d; settle(), outbox_next(o, &d);)
 			if (d.work == WORK_PUT && d.m.tier > 1)
 				assert_int_equal(outbox_delivered(o, &d.id), OK);
 	}
@@ -515,7 +515,7 @@ static void drain(enum outbox_work work)
 {
 	struct outbox_done d;
 
-	outbox_sync(o);
+	settle();
 	while (outbox_next(o, &d)) {
 		assert_int_equal(d.work, work);
 		assert_int_equal(d.err, OK);
@@ -575,7 +575,7 @@ static void what_is_set_aside_stays_when_it_is_in_nobodys_way(void **state)
 			m.envelope.n = 16;            /* many small ones: there are pages enough */
 			assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
 		}
-		outbox_sync(o);
+		settle();
 		while (outbox_next(o, &d)) {
 			assert_int_equal(d.work, WORK_PUT);
 			refused += d.err == ERR_FULL;
@@ -594,7 +594,7 @@ static void what_tidies_up_keeps_nothing_out(void **state)
 	for (unsigned i = 0; i < 2 * OUTBOX_WORK_MAX; i++)
 		assert_int_equal(outbox_delivered(o, &(struct id){ { 1, (uint8_t)i, (uint8_t)(i >> 8) } }), OK);
 	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
-	outbox_sync(o);
+	settle();
 	for (unsigned n = 1;; n++) {
 		struct outbox_done d;
 

@@ -34,7 +34,7 @@ static void a_record_is_bound_to_its_place(void **state)
 	(void)state;
 	put_one(1, 1);
 	put_one(1, 2);
-	outbox_sync(o);
+	settle();
 	for (int i = 0; i < 2; i++)
 		key[i] = key64(all()->item[i].seq);
 	outbox_close(&o);
@@ -196,7 +196,7 @@ static void a_damaged_file_says_no_at_most(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 200; n++)
 		put_one(n % FLIGHT_TIERS, n);
-	outbox_sync(o);
+	settle();
 	outbox_close(&o);
 	file_read(spec.path, whole);
 	for (unsigned n = 0; n < (SEED_SLOW ? 90 : 180); n++) {   /* 90 pages, each in one or two of the four ways */
@@ -229,7 +229,7 @@ static void a_file_that_was_cut_says_no(void **state)
 	(void)state;
 	for (unsigned n = 0; n < 200; n++)
 		put_one(n % FLIGHT_TIERS, n);
-	outbox_sync(o);
+	settle();
 	outbox_close(&o);
 	assert_int_equal(truncate(spec.path, 4096 * 4 + 100), 0);
 	assert_int_equal(outbox_open(&spec, &o), ERR_CORRUPT);
@@ -276,7 +276,7 @@ static void what_is_set_aside_can_be_listed_beside_it(void **state)
 	put_one(1, 1);
 	id = put_one(2, 2);
 	assert_int_equal(outbox_aside(o, &id, 0x87), OK);
-	outbox_sync(o);
+	settle();
 	assert_int_equal(write(told[1], &id, sizeof(id)), sizeof(id));
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_int_equal(status, 0);
