@@ -47,17 +47,21 @@ static struct how how_is(const struct segment *s)
 
 /* ---- may it be done? ------------------------------------------------------------------------------------------------ */
 
-static bool can_erase(struct work *w, uint32_t id, const struct segment *s)
+static bool can_erase(struct work *w, uint32_t id, const struct segment *s, const struct retention *k)
 {
 	const struct act *hold = acts_about(w->a->acts, ACT_HOLD, id, w->a->now_us);
 	char time[COMMAND_TIME];
 
 	if (s->held)
 		work_fail(w, "segment %u is held", id);
+	else if (k->held)
+		work_fail(w, "segment %u makes the pseudonyms of %u, of which a segment is held", id, keep_year(s->keep));
 	else if (s->state == SEGMENT_OPEN)
 		work_fail(w, "segment %u is still written on", id);
-	else if (!keep_is_over(s, w->a->now_us))
-		work_fail(w, "segment %u is to be kept until %s", id, command_time(keep_until_us(s->keep, s->closed_us), time));
+	else if (!keep_is_over(s, k, w->a->now_us) && k->until_us == INT64_MAX)
+		work_fail(w, "segment %u makes the pseudonyms of %u, of which a segment is still written on", id, keep_year(s->keep));
+	else if (!keep_is_over(s, k, w->a->now_us))
+		work_fail(w, "segment %u is to be kept until %s", id, command_time(k->until_us, time));
 	else if (hold)
 		work_fail(w, "segment %u: %s asks to hold it (request %llu)", id, hold->who, (unsigned long long)hold->number);
 	return !w->why[0];
@@ -66,7 +70,8 @@ static bool can_erase(struct work *w, uint32_t id, const struct segment *s)
 /* As it is now; *s is how. */
 static bool can(struct work *w, enum act_kind kind, uint32_t id, struct segment *s)
 {
-	enum err e = segment_look(w->a->record, id, s);
+	struct retention kept;
+	enum err e = segment_look(w->a->record, id, s, &kept);
 
 	if (e == ERR_NOT_FOUND)
 		work_fail(w, "there is no segment %u", id);
@@ -75,7 +80,7 @@ static bool can(struct work *w, enum act_kind kind, uint32_t id, struct segment 
 	else if (s->state == SEGMENT_ERASED)
 		work_fail(w, "segment %u was erased", id);
 	else if (kind == ACT_ERASE)
-		return can_erase(w, id, s);
+		return can_erase(w, id, s, &kept);
 	else if (s->held == (kind == ACT_HOLD))
 		work_fail(w, "segment %u is %s", id, s->held ? "held already" : "not held");
 	return !w->why[0];
@@ -235,6 +240,7 @@ static bool carry_out(struct work *w, const struct deed_of *d, uint32_t id)
 {
 	const struct segment_act act = { id, w->a->now_us, span_str(w->act.who), span_str(w->a->id), span_str(w->act.reason) };
 	struct segment before, after;
+	struct retention kept;
 	enum err e;
 
 	if (!can(w, d->kind, id, &before))
@@ -242,7 +248,7 @@ static bool carry_out(struct work *w, const struct deed_of *d, uint32_t id)
 	e = d->kind == ACT_ERASE ? segment_erase(w->a->record, &act) : segment_hold(w->a->record, &act, d->kind == ACT_HOLD);
 	if (e != OK)
 		work_fail(w, "segment %u: %s", id, not_done(e));
-	if (segment_look(w->a->record, id, &after) == OK)
+	if (segment_look(w->a->record, id, &after, &kept) == OK)
 		work_tell(w, "segment %u: %s -> %s; request %llu of %s", id, how_is(&before).text, how_is(&after).text,
 			  (unsigned long long)w->act.number, w->act.who);
 	return e == OK;
@@ -251,8 +257,9 @@ static bool carry_out(struct work *w, const struct deed_of *d, uint32_t id)
 static bool is_erased(struct work *w, uint32_t id)
 {
 	struct segment s;
+	struct retention kept;
 
-	return segment_look(w->a->record, id, &s) == OK && s.state == SEGMENT_ERASED;
+	return segment_look(w->a->record, id, &s, &kept) == OK && s.state == SEGMENT_ERASED;
 }
 
 /* Each is durable when it is done; what was done stays, and is noted, whatever comes after it. */

@@ -25,14 +25,18 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 {
 	uint8_t root[AEAD_KEY_BYTES];
 	enum err e = vault_root(s->key, root);
+	const struct patients *p;
+	size_t n;
 	int code;
 
 	if (e != OK)
 		return source_no_key(e, s->key);
 	e = reader_open(s->record, root, out);
 	code = e == OK ? announce(s, c, root) : source_no_record(e, s->record);
-	if (c && e == OK)
-		criteria_bind(c, reader_patients(*out));
+	if (c && e == OK) {
+		n = reader_patients(*out, &p);
+		criteria_bind(c, p, n);
+	}
 	crypt_wipe(root, sizeof(root));
 	return code;
 }

@@ -18,6 +18,7 @@ struct asking {
 	const char *command;            /* as the broker knows it */
 	const char *reason;
 	long confirm;
+	long pseudonyms;                /* the year whose key is meant; 0: segments are */
 	bool expired, json;
 	struct live live;
 	uint32_t segment[ACT_SEGMENTS_MAX];
@@ -74,13 +75,33 @@ static enum err add_expired(struct asking *a, struct trail *t)
 	const int64_t now_us = (int64_t)time(NULL) * 1000000;
 	struct trail_ends ends;
 	struct segment s;
+	struct retention kept;
 
 	TRY(trail_view(t, &view));
 	TRY(view_ends(view, &ends));
 	for (uint32_t id = 1; id <= ends.segment && !a->more; id++) {
 		TRY(view_segment(view, id, &s));
-		if (keep_is_over(&s, now_us))
+		TRY(keep_look(view, &s, &kept));
+		if (keep_is_over(&s, &kept, now_us))
 			a->more = add(a, id) != OK;
+	}
+	return OK;
+}
+
+/* All keys there are of that year and were not erased. */
+static enum err add_year(struct asking *a, struct trail *t)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct year_row row[YEARS_MAX];
+	struct segment s;
+	size_t n;
+
+	TRY(trail_view(t, &view));
+	TRY(view_years(view, row, &n));
+	for (size_t i = 0; i < n; i++) {
+		TRY(view_segment(view, row[i].segment, &s));
+		if (row[i].year == a->pseudonyms && s.state != SEGMENT_ERASED)
+			TRY(add(a, row[i].segment));
 	}
 	return OK;
 }
@@ -95,13 +116,16 @@ static int find_expired(struct asking *a)
 		return CMD_NO;
 	e = trail_open(s.record, 1 << 20, true, &t);
 	if (e == OK)
-		e = add_expired(a, t);
+		e = a->pseudonyms ? add_year(a, t) : add_expired(a, t);
 	source_leave(&s);
 	if (e != OK)
 		return source_no_record(e, s.record);
 	if (a->segments)
 		return CMD_DONE;
-	report_line(TONE_GOOD, "no segment has had its time");
+	if (a->pseudonyms)
+		report_error("the record has no key of the pseudonyms of %ld, or it was erased", a->pseudonyms);
+	else
+		report_line(TONE_GOOD, "no segment has had its time");
 	return CMD_NO;
 }
 
@@ -184,12 +208,14 @@ static int send(struct asking *a, const struct opt_page *page, void (*listen)(vo
 
 static int check(const struct asking *a, const struct opt_page *page, const struct opt_list *list)
 {
-	if (a->confirm && (list->n || a->reason || a->expired))
+	if (a->confirm && (list->n || a->reason || a->expired || a->pseudonyms))
 		return opt_wrong(page, "--confirm says it all: which segments and why is in the request");
 	if (!a->confirm && !a->reason)
 		return opt_wrong(page, "--reason WHY, or --confirm REQUEST");
-	if (!a->confirm && (list->n == 0) != a->expired)
-		return opt_wrong(page, a->expired ? "--expired finds the segments by itself" : "which segments? pullcord audit segments lists them");
+	if (!a->confirm && (list->n > 0) + a->expired + (a->pseudonyms > 0) > 1)
+		return opt_wrong(page, "%s finds the segments by itself", a->expired ? "--expired" : "--pseudonyms");
+	if (!a->confirm && !list->n && !a->expired && !a->pseudonyms)
+		return opt_wrong(page, "which segments? pullcord audit segments lists them");
 	return OPT_RUN;
 }
 
@@ -205,7 +231,7 @@ static int run(struct asking *a, const struct opt_page *page, int argc, char **a
 	if (code != OPT_RUN)
 		return code;
 	report_json(a->json);
-	if (a->expired) {
+	if (a->expired || a->pseudonyms) {
 		code = find_expired(a);
 		if (code != CMD_DONE)
 			return code;
@@ -269,6 +295,8 @@ int audit_erase(int argc, char **argv)
 	must(a);
 	a->command = "eraseSegments";
 	const struct opt opt[] = {
+		OPT_NUMBER("pseudonyms", "YEAR", &a->pseudonyms, 1970, 4095, "the key by which patients are found in entries of that year, "
+			   "once none of those is to be kept"),
 		OPT_FLAG("expired", &a->expired, "all whose retention is over and that are not held, as the installation's record has them"),
 		ACT_OPTS(a),
 	};
@@ -276,10 +304,12 @@ int audit_erase(int argc, char **argv)
 		.command = "audit erase", .operands = "[SEGMENT...]", .most = OPT_LIST_MAX,
 		.text = "Erases segments of the record whose retention is over: their keys are destroyed, what was sealed with them is taken "
 			"out, and the index of searches is removed. Their hashes stay, so everything that was signed still verifies. What is held, "
-			"written on, or to be kept longer is refused.\n"
+			"written on, or to be kept longer is refused; so is the key of a year's pseudonyms while a segment of that year is. Without "
+			"that key nobody finds out any more who a pseudonym was.\n"
 			"It takes two persons: one asks and says why, another one confirms within an hour; both need record.erase. Both are on "
 			"record, before anything is done and after. Copies and exports are not reached: backups of record.mdb-keys undo it.",
 		.example = "pullcord audit erase --expired --reason \"six years are over\" --user ana\n"
+			   "pullcord audit erase --pseudonyms 2019 --reason \"nothing of that year is kept\" --user ana\n"
 			   "pullcord audit erase --confirm 483920175 --user ben",
 		OPTS(opt),
 	};

@@ -21,7 +21,7 @@ static struct cell cell_time(const char *key, int64_t us, char text[MAPPED_TIME]
 }
 
 /* Until when an open one is to be kept is not known yet. */
-static void say_segment(uint32_t id, const struct segment *s, bool first)
+static void say_segment(uint32_t id, const struct segment *s, const struct retention *k, bool first)
 {
 	char keep[KEEP_TEXT_MAX], opened[MAPPED_TIME], closed[MAPPED_TIME], until[MAPPED_TIME];
 	bool known = s->state < (int)countof(states) && states[s->state];
@@ -31,7 +31,7 @@ static void say_segment(uint32_t id, const struct segment *s, bool first)
 		CELL_NUM("segment", id), CELL_STR("state", known ? states[s->state] : "unknown"), CELL_BOOL("held", s->held),
 		CELL_STR("keep", keep), CELL_NUM("first", s->first), CELL_NUM("last", s->last), CELL_NUM("records", s->records),
 		cell_time("opened", s->opened_us, opened), cell_time("closed", s->closed_us, closed),
-		cell_time("until", s->closed_us ? keep_until_us(s->keep, s->closed_us) : 0, until),
+		cell_time("until", k->until_us < INT64_MAX ? k->until_us : 0, until),
 	};
 	static const int width[] = { 8, 7, 5, 6, 12, 12, 8, 28, 28, 0 };
 
@@ -48,14 +48,16 @@ static enum err each_segment(struct trail *t, bool expired, bool *any)
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct trail_ends ends;
 	struct segment s;
+	struct retention kept;
 
 	TRY(trail_view(t, &view));
 	TRY(view_ends(view, &ends));
 	for (uint32_t id = 1; id <= ends.segment && !report_broken(); id++) {
 		TRY(view_segment(view, id, &s));
-		if (expired && !keep_is_over(&s, now_us))
+		TRY(keep_look(view, &s, &kept));
+		if (expired && !keep_is_over(&s, &kept, now_us))
 			continue;
-		say_segment(id, &s, !*any);
+		say_segment(id, &s, &kept, !*any);
 		*any = true;
 	}
 	return OK;
@@ -90,7 +92,8 @@ int audit_segments(int argc, char **argv)
 		.command = "audit segments",
 		.text = "Lists the segments of the record: what has one key, and is kept, held and erased together. Needs no root key.\n"
 			"first and last are entries; of several retentions the segments lie side by side. until says from when on a closed "
-			"one may be erased, unless it is held.",
+			"one may be erased, unless it is held. One whose keep is \"of 2026\" has no records: it is the key of the pseudonyms that "
+			"patients have in that year's entries, and is kept as long as any of them.",
 		.example = "pullcord audit segments --expired --json",
 		OPTS(opt), OPT_RULES(rule),
 	};

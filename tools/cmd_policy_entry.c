@@ -21,7 +21,7 @@ struct decided {
 	char named[AUDITED_TOPIC_SHOWN + WORD_BYTES_MAX];      /* its text, where the record has a pseudonym in it */
 	uint32_t line;
 	bool allow;
-	const struct patients *patients;
+	const struct reader *reader;
 };
 
 /* The same question under one policy, with what the subject holds today. */
@@ -217,19 +217,32 @@ static void say_opinion(const char *whose, const struct opinion *o, const struct
 	report_end();
 }
 
+static bool is_called(const struct reader *r, struct span id, const uint8_t whom[PATIENT_PSEUDONYM_BYTES])
+{
+	uint8_t own[PATIENT_PSEUDONYM_BYTES];
+	const struct patients *p;
+	size_t n = reader_patients(r, &p);
+
+	for (size_t i = 0; i < n; i++) {
+		patient_pseudonym(&p[i], id, own);
+		if (memcmp(own, whom, sizeof(own)) == 0)
+			return true;
+	}
+	return false;
+}
+
 /* Whom the record has by pseudonym is one of the subject's own patients, or somebody who is none: that is all a rule asks. */
 static void name_patient(struct decided *d, const struct subject *s)
 {
 	const struct span word = patient_in_topic(d->topic_text);
-	uint8_t whom[PATIENT_PSEUDONYM_BYTES], own[PATIENT_PSEUDONYM_BYTES];
+	uint8_t whom[PATIENT_PSEUDONYM_BYTES];
 	struct put text = put(d->named, sizeof(d->named));
 	struct span id = SPAN_LIT("-");
 
 	if (word.n != PATIENT_WORD - 1 || !patient_word_read(word, whom))
 		return;
 	for (size_t i = 0; i < s->attributes; i++) {
-		patient_pseudonym(d->patients, s->attribute[i].value, own);
-		if (span_is(s->attribute[i].name, "patient") && memcmp(own, whom, sizeof(own)) == 0)
+		if (span_is(s->attribute[i].name, "patient") && is_called(d->reader, s->attribute[i].value, whom))
 			id = s->attribute[i].value;
 	}
 	put_bytes(&text, span(d->topic_text.p, (size_t)(word.p - d->topic_text.p)));
@@ -293,7 +306,7 @@ static int explain_event(const struct install *in, struct directory *dir, const 
 {
 	CLEANUP(policy_close) struct policy *then = NULL;
 	CLEANUP(policy_close) struct policy *now = NULL;
-	struct decided d = { .index = index, .patients = reader_patients(r) };
+	struct decided d = { .index = index, .reader = r };
 
 	if (read_decided(e, who, &d) != CMD_DONE || policy_open(install_path(in, POLICY_FILE).text, &now) != OK)
 		return CMD_NO;

@@ -116,23 +116,40 @@ int criteria_read(struct criteria *c, const struct opt_page *page)
 	return OPT_RUN;
 }
 
-void criteria_bind(struct criteria *c, const struct patients *p)
+static void call(struct pseudonyms *to, const struct patients *p, size_t n, struct span id)
 {
-	patient_pseudonym(p, span_str(c->patient), c->pseudonym);
-	patient_pseudonym(p, c->place, c->named);
+	must(n <= YEARS_KEYS_MAX);
+	to->n = n;
+	for (size_t i = 0; i < n; i++)
+		patient_pseudonym(&p[i], id, to->of[i]);
+}
+
+static bool is_one_of(const struct pseudonyms *p, struct span whom)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (span_eq(whom, span(p->of[i], sizeof(p->of[i]))))
+			return true;
+	return false;
+}
+
+void criteria_bind(struct criteria *c, const struct patients *p, size_t n)
+{
+	if (c->patient)
+		call(&c->patient_words, p, n, span_str(c->patient));
+	if (c->place.n)
+		call(&c->place_words, p, n, c->place);
 	for (uint32_t i = 0; c->has_filter && i < c->filter.n; i++)
-		patient_pseudonym(p, c->filter.level[i], c->level[i]);
+		call(&c->level_words[i], p, n, c->filter.level[i]);
 	(void)patient_word(p, span_str(c->claimed), c->claimed_word);
-	c->bound = true;
 }
 
 /* ---- topics with pseudonyms in them ---- */
 
-static bool is_word_for(struct span level, const uint8_t whom[PATIENT_PSEUDONYM_BYTES])
+static bool is_word_for(struct span level, const struct pseudonyms *p)
 {
-	uint8_t other[PATIENT_PSEUDONYM_BYTES];
+	uint8_t whom[PATIENT_PSEUDONYM_BYTES];
 
-	return level.n == PATIENT_WORD - 1 && patient_word_read(level, other) && memcmp(other, whom, sizeof(other)) == 0;
+	return level.n == PATIENT_WORD - 1 && patient_word_read(level, whom) && is_one_of(p, span(whom, sizeof(whom)));
 }
 
 /* The topic with "-" for each pseudonym, which no filter could be parsed with. False: it is too long to be one of ours. */
@@ -163,7 +180,7 @@ static bool meets(const struct criteria *c, struct span topic)
 	for (uint32_t i = 0; i < t.n; i++) {
 		struct span level = span_cut(rest, '/', &rest);
 
-		if (c->bound && i < c->filter.n && is_word_for(level, c->level[i]))
+		if (i < c->filter.n && is_word_for(level, &c->level_words[i]))
 			t.level[i] = c->filter.level[i];
 		else if (!span_eq(level, t.level[i]))
 			t.level[i] = level;
@@ -180,7 +197,7 @@ static bool is_same(const struct criteria *c, struct span topic)
 
 	if (span_eq(topic, c->filter_text))
 		return true;
-	return c->bound && c->place.n && is_word_for(whom, c->named) && span_eq(span(topic.p, from), span(c->filter_text.p, before)) &&
+	return c->place.n && is_word_for(whom, &c->place_words) && span_eq(span(topic.p, from), span(c->filter_text.p, before)) &&
 	       span_eq(span(topic.p + to, topic.n - to), span(c->filter_text.p + after, c->filter_text.n - after));
 }
 
@@ -216,15 +233,15 @@ static bool is_at(const Pullcord__V1__AuditEvent *e, const char *client)
 }
 
 /* As they are, or among those whose access changed. */
-static bool is_about(const Pullcord__V1__AuditEvent *e, const uint8_t whom[PATIENT_PSEUDONYM_BYTES])
+static bool is_about(const Pullcord__V1__AuditEvent *e, const struct pseudonyms *whom)
 {
 	struct span left = span_str(e->change), line;
 	uint8_t other[PATIENT_PSEUDONYM_BYTES];
 
-	if (span_eq(span(e->patient.data, e->patient.len), span(whom, PATIENT_PSEUDONYM_BYTES)))
+	if (is_one_of(whom, span(e->patient.data, e->patient.len)))
 		return true;
 	while (delta_next(&left, &line))
-		if (delta_patient(line, other) && memcmp(other, whom, sizeof(other)) == 0)
+		if (delta_patient(line, other) && is_one_of(whom, span(other, sizeof(other))))
 			return true;
 	return false;
 }
@@ -269,6 +286,6 @@ bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)
 	       (c->result < 0 || (int)e->outcome == c->result) &&
 	       (!c->user || is_by(e, c->user, PULLCORD__V1__PARTY__PARTY_USER)) &&
 	       (!c->device || is_by(e, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE)) && (!c->client || is_at(e, c->client)) &&
-	       (!c->patient || is_about(e, c->pseudonym)) && (!c->claimed || is_claimed(c, e->claimed)) &&
+	       (!c->patient || is_about(e, &c->patient_words)) && (!c->claimed || is_claimed(c, e->claimed)) &&
 	       criteria_topic(c, span_str(e->topic));
 }

@@ -6,6 +6,13 @@
 #include "audited.h"
 #include "opt.h"
 #include "topic.h"
+#include "years.h"
+
+/* What somebody is called in the record: another word for each year that has a key. */
+struct pseudonyms {
+	size_t n;
+	uint8_t of[YEARS_KEYS_MAX][PATIENT_PSEUDONYM_BYTES];
+};
 
 struct criteria {
 	const char *user, *device, *client, *claimed, *patient, *topic, *event, *outcome, *from, *to;    /* options; NULL: any */
@@ -20,10 +27,8 @@ struct criteria {
 	int64_t from_us, to_us;         /* from <= t < to */
 
 	/* Filled in by criteria_bind(). */
-	bool bound;
-	uint8_t pseudonym[PATIENT_PSEUDONYM_BYTES];
-	uint8_t level[TOPIC_LEVELS_MAX][PATIENT_PSEUDONYM_BYTES];   /* of each level of the filter, were it a patient */
-	uint8_t named[PATIENT_PSEUDONYM_BYTES];     /* of `place` */
+	struct pseudonyms patient_words, place_words;
+	struct pseudonyms level_words[TOPIC_LEVELS_MAX];    /* of each level of the filter, were it a patient */
 	char claimed_word[PATIENT_WORD];        /* as the record has a name that is nobody's */
 };
 
@@ -42,8 +47,8 @@ struct criteria {
 
 /* Reads what the options say; *c stays where it is from then on. OPT_RUN, or the exit code after the mistake was said. */
 int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;
-/* Only who has the root key can name a patient. `p`: reader_patients(). */
-void criteria_bind(struct criteria *c, const struct patients *p);
+/* Only who has the root key can name a patient: reader_patients() are what makes pseudonyms. */
+void criteria_bind(struct criteria *c, const struct patients *p, size_t n);
 
 /* Appends " --user ana --from 2026-11-23" ...; but for the patient, whose id is nobody's business, in the topic either. */
 void criteria_write(const struct criteria *c, struct put *out);

@@ -402,7 +402,10 @@ static void say_control_text(const struct entry *e)
 		break;
 	case CONTROL_SEGMENT_OPEN:
 		keep_write(e->keep, keep);
-		report_say(TONE_DIM, "segment %u opens, kept for %s", e->segment, keep);
+		if (keep_year(e->keep))
+			report_say(TONE_DIM, "segment %u is the key of the pseudonyms of %u", e->segment, keep_year(e->keep));
+		else
+			report_say(TONE_DIM, "segment %u opens, kept for %s", e->segment, keep);
 		break;
 	case CONTROL_SEGMENT_ERASED:
 		report_say(TONE_PLAIN, "segment %u erased by %.*s and %.*s", e->segment, SPAN_FMT(e->who), SPAN_FMT(e->second));

@@ -706,6 +706,20 @@ static enum err want_claimed(const struct search *s, struct wanted *w, const str
 	return OK;
 }
 
+/* By whatever they are called. */
+static enum err want_patient(const struct search *s, struct wanted *w, const struct pseudonyms *p)
+{
+	struct any *any = &w->any[w->n++];
+	uint8_t term[TERM_BYTES];
+
+	must(w->n <= WANTS_MAX);
+	for (size_t i = 0; i < p->n; i++) {
+		term_of(s->x, KIND_PATIENT, span(p->of[i], sizeof(p->of[i])), term);
+		TRY(any_add(s, any, term));
+	}
+	return OK;
+}
+
 static enum err want_topics(const struct search *s, struct wanted *w, const struct criteria *c)
 {
 	uint8_t raw[SEALED_MAX], term[TERM_BYTES];
@@ -768,7 +782,7 @@ static enum err want_all(const struct search *s, struct wanted *w, const struct 
 	if (c->client)
 		TRY(want(s, w, KIND_CLIENT, span_str(c->client)));
 	if (c->patient)
-		TRY(want(s, w, KIND_PATIENT, span(c->pseudonym, sizeof(c->pseudonym))));
+		TRY(want_patient(s, w, &c->patient_words));
 	if (c->claimed)
 		TRY(want_claimed(s, w, c));
 	if (c->type >= 0)

@@ -227,6 +227,11 @@ void audited_read(struct span raw, struct audited *out)
 
 /* ---- folding ---- */
 
+bool audited_names(const struct happening *h)
+{
+	return h->patient.n || patient_in_topic(h->topic).n;
+}
+
 #define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 2048)
 
 struct fold {
@@ -249,13 +254,15 @@ struct fold {
 	uint8_t packed[AUDITED_BYTES_MAX];
 };
 
-enum err fold_open(const struct patients *p, struct fold **out)
+enum err fold_open(struct fold **out)
 {
 	*out = calloc(1, sizeof(**out));
-	if (!*out)
-		return ERR_FULL;
-	(*out)->patients = *p;
-	return OK;
+	return *out ? OK : ERR_FULL;
+}
+
+void fold_use(struct fold *f, const struct patients *p)
+{
+	f->patients = *p;
 }
 
 void fold_close(struct fold **f)

@@ -60,7 +60,10 @@ void audited_read(struct span raw, struct audited *out);
 /* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
 struct span audited_cut(struct span text, size_t max);
 struct fold;
-enum err fold_open(const struct patients *p, struct fold **out) MUST_USE;   /* copies */
+enum err fold_open(struct fold **out) MUST_USE;
+/* Makes the pseudonyms of what is added from now on; copies. What names nobody needs none: audited_names(). */
+void fold_use(struct fold *f, const struct patients *p);
+bool audited_names(const struct happening *h);
 void fold_close(struct fold **f);
 /* False: it does not belong to what is gathered; take that first. */
 bool fold_add(struct fold *f, const struct happening *h);

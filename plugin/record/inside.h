@@ -13,10 +13,12 @@
 #include "record.h"
 #include "ring.h"
 #include "sizes.h"
+#include "years.h"
 
 /* What the writer knows beside the tree, and takes back when a batch fails. */
 struct progress {
 	struct pens pens;
+	struct years years;
 	bool has_clock;
 	int64_t clock_us;                   /* wall clock minus monotonic clock, as last told */
 	uint64_t gaps;                      /* told since the start */

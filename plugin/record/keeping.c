@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include "years.h"
+
 #define STRIP_STEP 2048         /* entries to one transaction */
 #define SCAN_STEP 32768         /* looked through for the first of them: segments of other retentions lie between */
 
@@ -18,9 +20,48 @@ int64_t keep_until_us(uint16_t keep, int64_t from_us)
 	return (int64_t)timegm(&tm) * 1000000 + from_us % 1000000;
 }
 
-bool keep_is_over(const struct segment *s, int64_t now_us)
+#define LATE_US (31 * 24 * 3600 * 1000000LL)    /* some entries of a year come when it is over: what was set aside, who read */
+
+/* Was it open in the year, or has it the entry that `key` was made for? */
+static bool is_of_year(const struct segment *s, const struct segment *key)
 {
-	return s->state == SEGMENT_CLOSED && !s->held && now_us >= keep_until_us(s->keep, s->closed_us);
+	const unsigned year = keep_year(key->keep);
+	const int64_t closed_us = s->state == SEGMENT_OPEN ? INT64_MAX : s->closed_us;
+
+	return (s->opened_us < year_begin_us(year + 1) + LATE_US && closed_us >= year_begin_us(year)) ||
+	       (s->first <= key->first + 1 && s->last > key->first);
+}
+
+/* An erased segment was kept long enough, and counts as long as it was: who asks later hears the same. */
+static enum err look_at_year(struct txn *view, const struct segment *key, struct retention *out)
+{
+	struct trail_ends ends;
+	struct segment s;
+
+	TRY(view_ends(view, &ends));
+	out->until_us = year_begin_us(keep_year(key->keep) + 1);
+	for (uint32_t id = 1; id <= ends.segment; id++) {
+		int64_t until_us;
+
+		TRY(view_segment(view, id, &s));
+		if (keep_year(s.keep) || !is_of_year(&s, key))
+			continue;
+		until_us = s.state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s.keep, s.closed_us);
+		out->until_us = until_us > out->until_us ? until_us : out->until_us;
+		out->held |= s.held;
+	}
+	return OK;
+}
+
+enum err keep_look(struct txn *view, const struct segment *s, struct retention *out)
+{
+	*out = (struct retention){ .until_us = s->state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s->keep, s->closed_us), .held = s->held };
+	return keep_year(s->keep) ? look_at_year(view, s, out) : OK;
+}
+
+bool keep_is_over(const struct segment *s, const struct retention *k, int64_t now_us)
+{
+	return s->state == SEGMENT_CLOSED && !k->held && now_us >= k->until_us;
 }
 
 /* One control entry and the row it is about, durable or not there at all. */
@@ -56,6 +97,14 @@ static enum err look_up(struct trail *t, uint32_t id, struct segment *out)
 	return out->state == SEGMENT_ERASED ? ERR_CLOSED : OK;
 }
 
+static enum err look_kept(struct trail *t, const struct segment *s, struct retention *out)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+
+	TRY(trail_view(t, &view));
+	return keep_look(view, s, out);
+}
+
 static bool are_two(const struct segment_act *act)
 {
 	return act->who.n && act->second.n && !span_eq(act->who, act->second);
@@ -89,14 +138,16 @@ enum err keeping_erase(struct trail *t, const struct segment_act *act)
 		.second = act->second, .reason = act->reason,
 	};
 	struct segment row;
+	struct retention kept;
 
 	TRY(keeping_finish(t));
 	TRY(look_up(t, act->segment, &row));
+	TRY(look_kept(t, &row, &kept));
 	if (!are_two(act))
 		return ERR_DENIED;
-	if (row.state == SEGMENT_OPEN || row.held)
+	if (row.state == SEGMENT_OPEN || kept.held)
 		return ERR_BUSY;
-	if (act->at_us < keep_until_us(row.keep, row.closed_us))
+	if (act->at_us < kept.until_us)
 		return ERR_TIME;
 	if (trail_key_digest(t, act->segment, e.commitment) != OK)
 		return ERR_KEY;

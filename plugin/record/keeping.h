@@ -16,8 +16,16 @@ struct segment_act {
 /* When a segment that was closed at `from_us` has been kept long enough: so many calendar years (UTC) or days later. */
 int64_t keep_until_us(uint16_t keep, int64_t from_us);
 
+/* Until when a segment is to be kept, and is it held? INT64_MAX: it is written on still. The key of a year's pseudonyms is
+ * kept until the year is over and so is the retention of every segment that was open in it, and is held with each of them:
+ * those are all looked at. */
+struct retention {
+	int64_t until_us;
+	bool held;
+};
+enum err keep_look(struct txn *view, const struct segment *s, struct retention *out) MUST_USE;
 /* Is it one that may be erased now: closed, kept long enough, not held, not erased before? */
-bool keep_is_over(const struct segment *s, int64_t now_us);
+bool keep_is_over(const struct segment *s, const struct retention *k, int64_t now_us);
 
 /* Held, or no longer: an entry and the segment's row, in one transaction. ERR_NOT_FOUND; ERR_EXISTS: it is so already;
  * ERR_CLOSED: it was erased; ERR_DENIED: it takes two persons. */

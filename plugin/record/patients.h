@@ -7,13 +7,14 @@
 
 #define PATIENT_ID_MAX 64           /* bytes of an id that count */
 
-/* The first 16 bytes of an HMAC under a key derived from the root key. Without that key nobody can tell who it is, not even
- * by trying all ids there are; who has it finds a patient by the id. */
+/* The first 16 bytes of an HMAC, of entries under the key of their year (years.h). Without the key nobody can tell who it is,
+ * not even by trying all ids there are; who has it finds a patient by the id. */
 #define PATIENT_PSEUDONYM_BYTES 16
 struct patients {
 	uint8_t key[SHA256_BYTES];
 };
-/* `root`: the installation's. Wipe it with crypt_wipe(). */
+/* Derived from the installation's root key: of entries from before there were keys of years, of what administrators did, and
+ * of names that are nobody's. Wipe it with crypt_wipe(). */
 void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
 /* Of the first PATIENT_ID_MAX bytes. */
 void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);

@@ -124,6 +124,30 @@ enum err pens_write(struct pens *p, const struct ink *ink, uint16_t keep, struct
 	return trail_append(ink->trail, put_span(&entry));
 }
 
+enum err pens_make_key(struct pens *p, const struct ink *ink, uint16_t keep, struct segment_key *key, uint32_t *id)
+{
+	const uint64_t index = trail_tree(ink->trail)->size;
+	const int64_t now_us = clock_us(CLOCK_REALTIME);
+	struct pen pen = { .keep = keep, .id = p->newest + 1, .segment = {
+		.state = SEGMENT_CLOSED, .keep = keep, .first = index, .last = index, .opened_us = now_us, .closed_us = now_us,
+	} };
+	enum err e;
+
+	crypt_random(pen.key.b, sizeof(pen.key.b));
+	segment_key_ready(&pen.key);
+	e = trail_put_key(ink->trail, ink->vault, ink->origin, pen.id, keep, &pen.key);
+	if (e == OK)
+		e = append_open(ink, &pen);
+	if (e == OK)
+		e = trail_put_segment(ink->trail, pen.id, &pen.segment);
+	if (e == OK) {
+		*key = pen.key;
+		*id = p->newest = pen.id;
+	}
+	crypt_wipe(&pen, sizeof(pen));
+	return e;
+}
+
 enum err pens_finish(struct pens *p, const struct ink *ink)
 {
 	for (size_t i = 0; i < p->n; i++) {

@@ -42,6 +42,8 @@ enum err pens_resume(struct pens *p, const struct ink *ink, struct txn *view) MU
 void pens_begin(struct pens *p);
 /* Seals one packed event into the segment of that retention, within the trail's batch. */
 enum err pens_write(struct pens *p, const struct ink *ink, uint16_t keep, struct span packed) MUST_USE;
+/* A segment of no records, closed as it is opened: a key that is kept and erased as others are. Within the trail's batch. */
+enum err pens_make_key(struct pens *p, const struct ink *ink, uint16_t keep, struct segment_key *key, uint32_t *id) MUST_USE;
 /* Rows of the segments that were written on; before the batch is committed. */
 enum err pens_finish(struct pens *p, const struct ink *ink) MUST_USE;
 void pens_turn(struct pens *p);

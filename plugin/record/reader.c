@@ -12,7 +12,8 @@ struct reader {
 	struct stat file;               /* as it was opened */
 	struct trail *trail;
 	struct vault vault;
-	struct patients patients;
+	struct patients patients[YEARS_KEYS_MAX];
+	size_t patients_n;
 	struct seal seal;
 	char origin[ORIGIN_BYTES_MAX + 1];
 	int64_t since_us;
@@ -62,13 +63,13 @@ enum err reader_open(const char *path, const uint8_t root[32], struct reader **o
 	if (!r)
 		return ERR_FULL;
 	vault_init(&r->vault, root, "record");
-	patients_init(&r->patients, root);
 	r->path = strdup(path);
 	if (!r->path)
 		return ERR_FULL;
 	(void)stat(path, &r->file);     /* before: what takes its place meanwhile is another */
 	TRY(trail_open(path, 1 << 20, true, &r->trail));
 	TRY(learn_origin(r));
+	TRY(years_all(r->trail, &r->vault, span_str(r->origin), root, r->patients, &r->patients_n));
 	*out = r;
 	r = NULL;
 	return OK;
@@ -166,7 +167,7 @@ enum err reader_get(struct reader *r, uint64_t index, struct entry *entry, const
 	TRY(e);
 	TRY(entry_open(&r->seal, &r->key, span(r->raw, r->raw_n), &text));
 	TRY(audited_unpack(put_span(&text), &r->event));
-	TRY(conceal_topic(&r->patients, r->event));
+	TRY(conceal_topic(&r->patients[0], r->event));
 	*event = r->event;
 	return OK;
 }
@@ -192,7 +193,13 @@ struct span reader_raw(const struct reader *r) { return span(r->raw, r->raw_n); 
 struct span reader_origin(const struct reader *r) { return span_str(r->origin); }
 int64_t reader_since_us(const struct reader *r) { return r->since_us; }
 bool reader_renewed(const struct reader *r) { return r->renewed; }
-const struct patients *reader_patients(const struct reader *r) { return &r->patients; }
+
+size_t reader_patients(const struct reader *r, const struct patients **out)
+{
+	*out = r->patients;
+	return r->patients_n;
+}
+
 
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES])
 {

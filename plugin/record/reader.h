@@ -4,9 +4,8 @@
 #ifndef PULLCORD_READER_H
 #define PULLCORD_READER_H
 
-#include "patients.h"
 #include "record.pb-c.h"
-#include "seal.h"
+#include "years.h"
 
 struct reader;
 
@@ -34,8 +33,9 @@ struct span reader_origin(const struct reader *r);
 /* When it begins, and does it go on from one that was put aside? */
 int64_t reader_since_us(const struct reader *r);
 bool reader_renewed(const struct reader *r);
-/* What makes the pseudonyms there are in it. Borrows. */
-const struct patients *reader_patients(const struct reader *r);
+/* What makes the pseudonyms there are in it, for each year that has a key (years.h), the first for all names. At most
+ * YEARS_KEYS_MAX; borrows. */
+size_t reader_patients(const struct reader *r, const struct patients **out);
 /* The key that opens the entry last got and no other. ERR_KIND: it is not sealed; ERR_CLOSED: it was erased. */
 enum err reader_record_key(const struct reader *r, uint8_t key[AEAD_KEY_BYTES]) MUST_USE;
 

@@ -158,10 +158,17 @@ static enum err write_clock(struct record *r, const struct happening *h)
 	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK, NULL, h, detail));
 }
 
+/* Pseudonyms are those of the year it happened in. */
 static enum err write_happening(struct record *r, const struct audited *e)
 {
+	const struct patients *patients;
+
 	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
 		return write_gap(r, &e->gap, "the record had no room");
+	if (audited_names(&e->h)) {
+		TRY(years_key(&r->done.years, &r->done.pens, &r->ink, e->h.at_us, &patients));
+		fold_use(r->fold, patients);
+	}
 	if (!fold_add(r->fold, &e->h)) {
 		TRY(write_folded(r));
 		must(fold_add(r->fold, &e->h));
@@ -484,12 +491,13 @@ enum err segment_hold(struct record *r, const struct segment_act *act, bool held
 	return ask(r, &(struct segment_asked){ .act = act, .what = held ? SEGMENT_HOLD : SEGMENT_RELEASE });
 }
 
-enum err segment_look(struct record *r, uint32_t id, struct segment *out)
+enum err segment_look(struct record *r, uint32_t id, struct segment *out, struct retention *kept)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
 
 	TRY(trail_view(r->trail, &view));
-	return view_segment(view, id, out);
+	TRY(view_segment(view, id, out));
+	return keep_look(view, out, kept);
 }
 
 enum err segment_erase(struct record *r, const struct segment_act *act)
@@ -670,6 +678,7 @@ static enum err check_keys(struct record *r, struct txn *view, struct span vkey)
 		return ERR_CORRUPT;
 	if (!span_eq(genesis.vkey, vkey))
 		return ERR_KEY;
+	TRY(years_resume(&r->done.years, view));
 	return pens_resume(&r->done.pens, &r->ink, view);
 }
 
@@ -839,7 +848,6 @@ static void record_free(struct record **r)
 enum err record_open(const struct record_spec *spec, struct record **out)
 {
 	CLEANUP(record_free) struct record *r = calloc(1, sizeof(*r));
-	struct patients patients;
 	enum err e;
 
 	if (!r)
@@ -856,10 +864,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	seal_init(&r->seal, origin(r));
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		r->keep[i] = spec->keep[i] ? spec->keep[i] : KEEP_YEARS_DEFAULT;
-	patients_init(&patients, spec->root);
-	e = fold_open(&patients, &r->fold);
-	crypt_wipe(&patients, sizeof(patients));
-	TRY(e);
+	TRY(fold_open(&r->fold));
 	TRY(ring_open(spec->ring_bytes, &r->ring));
 	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", &r->cosigners));
 	TRY(reads_open(spec->path, spec->root, &r->reads));

@@ -17,6 +17,7 @@
 struct record;
 struct segment;
 struct segment_act;
+struct retention;
 
 /* What is to become of an event when the record is in a hurry, and how long it is kept: by class. */
 enum record_class {
@@ -126,8 +127,8 @@ void record_turn(struct record *r);
  * they say: keeping.h; ERR_CLOSED also when the record stops meanwhile. */
 enum err segment_hold(struct record *r, const struct segment_act *act, bool held) MUST_USE;
 enum err segment_erase(struct record *r, const struct segment_act *act) MUST_USE;
-/* As the store has it. Any thread. ERR_NOT_FOUND. */
-enum err segment_look(struct record *r, uint32_t id, struct segment *out) MUST_USE;
+/* As the store has it, and until when it is to be kept (keeping.h). Any thread. ERR_NOT_FOUND. */
+enum err segment_look(struct record *r, uint32_t id, struct segment *out, struct retention *kept) MUST_USE;
 
 /* Is there room for what may wait? Cheap, any thread. */
 enum record_state {

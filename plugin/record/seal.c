@@ -173,7 +173,10 @@ void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX])
 {
 	struct put b = put(out, KEEP_TEXT_MAX - 1);
 
-	put_fmt(&b, "%u%c", keep & (KEEP_DAYS - 1u), keep & KEEP_DAYS ? 'd' : 'y');
+	if (keep_year(keep))
+		put_fmt(&b, "of %u", keep_year(keep));
+	else
+		put_fmt(&b, "%u%c", keep & (KEEP_DAYS - 1u), keep & KEEP_DAYS ? 'd' : 'y');
 	out[b.n] = '\0';
 }
 

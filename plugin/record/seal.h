@@ -33,11 +33,15 @@ enum control_type {
 	CONTROL_LINE_BEGIN = 5, CONTROL_LINE_MARK = 6,
 };
 
-/* How long a segment is kept: calendar years, or days with the high bit set. */
+/* How long a segment is kept: calendar years, or days with the high bit set. With the next bit set it is the key of the
+ * pseudonyms of that calendar year (years.h), holds no records, and is kept as long as any entry of the year is. */
 #define KEEP_DAYS 0x8000
+#define KEEP_PSEUDONYMS 0x4000
 #define KEEP_YEARS_DEFAULT 6            /* 45 CFR 164.316(b)(2)(i) */
 #define KEEP_TEXT_MAX 8
-/* "6y", "90d" (1 to 999 of either), and back. False: it is neither. */
+/* The year of whose pseudonyms it is the key; 0: it is none. */
+static inline unsigned keep_year(uint16_t keep) { return (keep & (KEEP_DAYS | KEEP_PSEUDONYMS)) == KEEP_PSEUDONYMS ? keep & 0xfffu : 0; }
+/* "6y", "90d" (1 to 999 of either), and back; "of 2026" of pseudonyms. False: it is neither of the first two. */
 bool keep_read(struct span text, uint16_t *keep) MUST_USE;
 void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX]);
 

@@ -17,6 +17,7 @@ static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "t
 #define OPEN SPAN_LIT("open")
 #define ERASING SPAN_LIT("erasing")
 #define LINE SPAN_LIT("line")
+#define YEARS SPAN_LIT("years")
 
 /* How far one rule of thinning has come through the checkpoints. */
 struct thinned {
@@ -315,6 +316,19 @@ enum err trail_put_open(struct trail *t, const uint32_t *id, size_t n)
 		put_u32(&b, id[i]);
 	TRY(put_end(&b));
 	return txn_put(t->batch, TABLE_TREE, OPEN, put_span(&b));
+}
+
+enum err trail_put_years(struct trail *t, const struct year_row *row, size_t n)
+{
+	uint8_t raw[6 * YEARS_MAX];
+	struct put b = put(raw, sizeof(raw));
+
+	for (size_t i = 0; i < n; i++) {
+		put_u16(&b, row[i].year);
+		put_u32(&b, row[i].segment);
+	}
+	TRY(put_end(&b));
+	return txn_put(t->batch, TABLE_TREE, YEARS, put_span(&b));
 }
 
 enum err trail_put_erasing(struct trail *t, uint32_t id, uint64_t at)
@@ -662,6 +676,23 @@ enum err view_open(struct txn *view, uint32_t id[SEGMENTS_OPEN_MAX], size_t *n)
 	TRY(e);
 	for (c = cur(raw); c.left.n && *n < SEGMENTS_OPEN_MAX; ++*n)
 		id[*n] = cur_u32(&c);
+	return cur_end(&c) == OK ? OK : ERR_CORRUPT;
+}
+
+enum err view_years(struct txn *view, struct year_row row[YEARS_MAX], size_t *n)
+{
+	struct span raw;
+	struct cur c;
+	enum err e = txn_get(view, TABLE_TREE, YEARS, &raw);
+
+	*n = 0;
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	TRY(e);
+	for (c = cur(raw); c.left.n && *n < YEARS_MAX; ++*n) {
+		row[*n].year = cur_u16(&c);
+		row[*n].segment = cur_u32(&c);
+	}
 	return cur_end(&c) == OK ? OK : ERR_CORRUPT;
 }
 

@@ -9,6 +9,7 @@
  *             "signed"                frontier at the newest checkpoint
  *             "open"                  ids of the segments that are open
  *             "line"      id of the line, number of the next mark, index of the newest (struct line_row)
+ *             "years"                 which segments are keys of pseudonyms, in the order they were made: year, u16 | segment, u32
  *             "erasing"               the segment whose entries are being taken out, and the next index to look at
  *
  * Beside it lies `PATH-keys`: the segments' wrapped keys, one slot of 64 bytes each, written in place, and reserved
@@ -87,6 +88,13 @@ struct line_row {
 	uint64_t next, index;           /* mark that is due; entry of the one before, or of the line's beginning */
 };
 enum err trail_put_line(struct trail *t, const struct line_row *row) MUST_USE;
+/* The keys of pseudonyms: the segment of each, and the calendar year. */
+struct year_row {
+	uint16_t year;
+	uint32_t segment;
+};
+#define YEARS_MAX 64
+enum err trail_put_years(struct trail *t, const struct year_row *row, size_t n) MUST_USE;
 enum err trail_commit(struct trail *t) MUST_USE;
 void trail_abort(struct trail *t);
 /* What is committed, and during a batch what it has appended. */
@@ -123,6 +131,7 @@ struct tree_source view_source(struct txn *view);
 enum err view_segment(struct txn *view, uint32_t id, struct segment *out) MUST_USE;
 enum err view_line(struct txn *view, struct line_row *out) MUST_USE;     /* ERR_NOT_FOUND: there is no line */
 enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at) MUST_USE;
+enum err view_years(struct txn *view, struct year_row row[YEARS_MAX], size_t *n) MUST_USE;
 enum err view_open(struct txn *view, uint32_t id[SEGMENTS_OPEN_MAX], size_t *n) MUST_USE;
 /* The first checkpoint above `size`; the newest of all. */
 enum err view_checkpoint(struct txn *view, uint64_t above, struct checkpoint_row *out) MUST_USE;

@@ -204,6 +204,16 @@ static enum err check_erased(struct verifier *v, struct txn *view, uint32_t id, 
 	return OK;
 }
 
+/* The key of a year's pseudonyms: there is nothing to follow in it. */
+static enum err check_year(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e, const struct segment *s)
+{
+	struct followed none = { .id = e->segment };
+
+	if (s->state == SEGMENT_OPEN || s->closed_us != s->opened_us || s->last != index || s->records)
+		return bad(v, "segment", e->segment, "it is the key of pseudonyms, but its row says otherwise");
+	return s->state == SEGMENT_ERASED ? check_erased(v, view, e->segment, s) : check_key(v, e, index, &none);
+}
+
 static enum err check_segment(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e)
 {
 	struct followed *f = NULL;
@@ -214,15 +224,20 @@ static enum err check_segment(struct verifier *v, struct txn *view, uint64_t ind
 		return bad(v, "entry", index, "it opens segment %u where segment %u is due", e->segment, v->segment + 1);
 	TRY(make_room(v, e->segment));
 	see_closings(v, view, index, e->at_us);
-	TRY(place_of(v, view, e->keep, &f));
+	if (!keep_year(e->keep))
+		TRY(place_of(v, view, e->keep, &f));
 	got = view_segment(view, e->segment, &s);
 	if (got != OK)
 		return missing(v, got, "segment", e->segment, "its row is missing or cannot be read");
 	if (s.first != index || s.keep != e->keep || s.opened_us != e->at_us)
 		return bad(v, "segment", e->segment, "its row does not agree with entry %llu, which opens it",
 			   (unsigned long long)index);
-	*f = (struct followed){ .id = e->segment, .keep = e->keep, .last = index, .erased = s.state == SEGMENT_ERASED };
-	TRY(s.state == SEGMENT_ERASED ? check_erased(v, view, e->segment, &s) : check_key(v, e, index, f));
+	if (f) {
+		*f = (struct followed){ .id = e->segment, .keep = e->keep, .last = index, .erased = s.state == SEGMENT_ERASED };
+		TRY(s.state == SEGMENT_ERASED ? check_erased(v, view, e->segment, &s) : check_key(v, e, index, f));
+	} else {
+		TRY(check_year(v, view, index, e, &s));
+	}
 	v->segment = e->segment;
 	v->report->segments++;
 	return OK;
@@ -347,6 +362,7 @@ static enum err check_line(struct verifier *v)
 static enum err check_erasing(struct verifier *v, struct txn *view, uint64_t index, const struct entry *e)
 {
 	struct segment s;
+	struct retention kept;
 	enum err got = view_segment(view, e->segment, &s);
 
 	if (got != OK)
@@ -356,7 +372,10 @@ static enum err check_erasing(struct verifier *v, struct txn *view, uint64_t ind
 			   (unsigned long long)index);
 	if (v->said[e->segment] & SAID_HELD)
 		return bad(v, "entry", index, "it erases segment %u, which was held", e->segment);
-	if (e->at_us < keep_until_us(s.keep, s.closed_us))
+	got = keep_look(view, &s, &kept);
+	if (got != OK)
+		return missing(v, got, "segment", e->segment, "a row of its year is missing or cannot be read");
+	if (e->at_us < kept.until_us)
 		return bad(v, "entry", index, "it erases segment %u, which was to be kept longer", e->segment);
 	v->said[e->segment] |= SAID_ERASED;
 	return OK;

@@ -119,8 +119,8 @@ def acceptance_8_what_is_left_of_an_erased_segment_can_be_checked():
     needed()
     other = Record(300, 2)
     before = other.events()
-    other.grow(50, erase=[1])
-    end = next(e["index"] for e in before if e["type"] == "segment-open" and e["segment"] == 2)
+    other.grow(50, erase=[1])       # the second is the key of the year's pseudonyms
+    end = next(e["index"] for e in before if e["type"] == "segment-open" and e["segment"] == 3)
     gone = {e["index"] for e in before if e["index"] < end and "actor" in e}
     folder, key = other.folder / "tiles", other.folder / "record.vkey"
     other.tool("export", "--format", "tiles", "--notes", "--out", folder, key=False)

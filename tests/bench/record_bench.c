@@ -79,11 +79,10 @@ static size_t packed_bytes(void)
 	struct id id = { { 0 } };
 	uint8_t policy[16] = { 1 };
 	struct happening h = event(EVENTS, &id, policy);
-	struct patients patients = { { 0 } };
 	struct fold *fold = NULL;
 	size_t n;
 
-	must(fold_open(&patients, &fold) == OK && fold_add(fold, &h));
+	must(fold_open(&fold) == OK && fold_add(fold, &h));
 	n = fold_take(fold).n;
 	fold_close(&fold);
 	return n;

@@ -39,7 +39,8 @@ static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **st
 	(void)state;
 	assert_int_equal(crypt_init(), OK);
 	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
-	assert_int_equal(fold_open(&patients, &f), OK);
+	assert_int_equal(fold_open(&f), OK);
+	fold_use(f, &patients);
 	e = event_of(f, r, &h);
 	assert_true(e->shadow && e->line == 3 && e->count == 12);
 	assert_int_equal(e->shadow->policy.len, 16);
@@ -72,7 +73,8 @@ static void a_topic_has_what_stands_for_its_patient(void **state)
 	(void)state;
 	assert_int_equal(crypt_init(), OK);
 	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
-	assert_int_equal(fold_open(&patients, &f), OK);
+	assert_int_equal(fold_open(&f), OK);
+	fold_use(f, &patients);
 	assert_true(fold_add(f, &h));
 	h.actor = SPAN_LIT("bea");
 	assert_true(fold_add(f, &h));

@@ -172,7 +172,7 @@ static struct segment look(uint32_t id)
 {
 	struct segment s;
 
-	assert_int_equal(segment_look(g.record, id, &s), OK);
+	assert_int_equal(segment_look(g.record, id, &s, &(struct retention){ 0 }), OK);
 	return s;
 }
 

@@ -679,15 +679,16 @@ static int recorded_about(Pullcord__V1__AuditType type, const char *patient)
 {
 	const Pullcord__V1__AuditEvent *e;
 	uint8_t root[32], pseudonym[PATIENT_PSEUDONYM_BYTES];
+	const struct patients *p;
 	struct reader *r = NULL;
-	struct patients p;
 	struct entry entry;
+	size_t years;
 	int n = 0;
 
 	assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
-	patients_init(&p, root);
-	patient_pseudonym(&p, span_str(patient), pseudonym);
 	assert_int_equal(reader_open(in_dir("record.mdb"), root, &r), OK);
+	years = reader_patients(r, &p);
+	patient_pseudonym(&p[years - 1], span_str(patient), pseudonym);
 	for (uint64_t i = 0; reader_get(r, i, &entry, &e) == OK; i++)
 		n += e && e->type == type && e->patient.len == sizeof(pseudonym) &&
 		     memcmp(e->patient.data, pseudonym, sizeof(pseudonym)) == 0;

@@ -6,15 +6,17 @@
 #include "own_record.h"
 
 #include "audited.h"
+#include "criteria.h"
 #include "pack.h"
 #include "pens.h"
 #include "reader.h"
 
 /* As a version wrote it that had patients' ids in topics. */
-static void write_old(const char *topic)
+static void write_old(const char *topic, const char *patient)
 {
 	Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
-	uint8_t packed[1024];
+	uint8_t packed[1024], whom[PATIENT_PSEUDONYM_BYTES];
+	struct patients patients;
 	struct pens pens = { 0 };
 	struct trail *t = NULL;
 	struct txn *view = NULL;
@@ -27,6 +29,9 @@ static void write_old(const char *topic)
 	e.type = TYPE(PUBLISH);
 	e.at_us = 1770000000000000;
 	e.topic = (char *)(uintptr_t)topic;
+	patients_init(&patients, g.root);
+	patient_pseudonym(&patients, span_str(patient), whom);
+	e.patient = (ProtobufCBinaryData){ sizeof(whom), whom };
 	vault_init(&vault, g.root, "record");
 	seal_init(&seal, ink.origin);
 	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
@@ -65,17 +70,56 @@ static void an_earlier_version_s_topics_show_nobody_either(void **state)
 	(void)state;
 	patients_init(&patients, g.root);
 	record_some(1);
-	write_old("mercy/patient/p1/msg");
+	write_old("mercy/patient/p1/msg", "p1");
 	newest_topic(topic);
 	snprintf(want, sizeof(want), "mercy/patient/%s/msg", patient_word(&patients, SPAN_LIT("p1"), word));
 	assert_string_equal(topic, want);
-	write_old("mercy/unit/icu3/broadcast");
+	write_old("mercy/unit/icu3/broadcast", "p2");
 	newest_topic(topic);
 	assert_string_equal(topic, "mercy/unit/icu3/broadcast");
-	write_old(want);
+	write_old(want, "p1");
 	newest_topic(topic);
 	assert_string_equal(topic, want);
 	record_some(1);          /* and it is gone on with */
+	assert_good();
+}
+
+static unsigned found_by(struct criteria c)
+{
+	const struct opt_page page = { .command = "test" };
+	const Pullcord__V1__AuditEvent *e;
+	const struct patients *p;
+	struct reader *r = NULL;
+	struct entry entry;
+	unsigned n = 0;
+	size_t keys;
+
+	assert_int_equal(criteria_read(&c, &page), OPT_RUN);
+	assert_int_equal(reader_open(g.path, g.root, &r), OK);
+	keys = reader_patients(r, &p);
+	criteria_bind(&c, p, keys);
+	for (uint64_t i = 0; reader_get(r, i, &entry, &e) == OK; i++)
+		n += e && criteria_match(&c, e);
+	reader_close(&r);
+	return n;
+}
+
+/* A record that an earlier version began, and this one goes on with. */
+static void whom_an_earlier_version_recorded_is_found_with_what_came_later(void **state)
+{
+	struct happening h = publish(1);
+
+	(void)state;
+	record_some(1);
+	write_old("mercy/patient/p1/msg", "p1");
+	h.topic = SPAN_LIT("mercy/patient/p1/msg");
+	h.patient = SPAN_LIT("p1");
+	open_record();
+	assert_true(record_push(g.record, &h));
+	record_close(&g.record);
+	assert_int_equal(found_by((struct criteria){ .patient = "p1" }), 2);
+	assert_int_equal(found_by((struct criteria){ .topic = "mercy/patient/p1/+" }), 2);
+	assert_int_equal(found_by((struct criteria){ .patient = "p2" }), 0);
 	assert_good();
 }
 
@@ -83,7 +127,9 @@ static void an_earlier_version_s_topics_show_nobody_either(void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { TEST(an_earlier_version_s_topics_show_nobody_either) };
+	static const struct CMUnitTest tests[] = {
+		TEST(an_earlier_version_s_topics_show_nobody_either), TEST(whom_an_earlier_version_recorded_is_found_with_what_came_later),
+	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

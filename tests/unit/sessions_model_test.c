@@ -42,7 +42,7 @@ bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 }
 
 /* Nobody keeps its segments here. */
-enum err segment_look(struct record *r, uint32_t id, struct segment *out) { (void)r, (void)id, (void)out; return ERR_NOT_FOUND; }
+enum err segment_look(struct record *r, uint32_t id, struct segment *out, struct retention *k) { (void)r, (void)id, (void)out, (void)k; return ERR_NOT_FOUND; }
 enum err segment_erase(struct record *r, const struct segment_act *act) { (void)r, (void)act; return ERR_NOT_FOUND; }
 
 enum err segment_hold(struct record *r, const struct segment_act *act, bool held)

@@ -1,0 +1,35 @@
+/* years: the keys that make pseudonyms of patients, one for each calendar year (UTC) of which the record has an entry that
+ * names one. Each is a segment of no records (seal.h: KEEP_PSEUDONYMS): wrapped by the root key in the file of the segments'
+ * keys, committed to by an entry in clear, held and erased by two persons as any other, when nothing of that year is kept any
+ * more. Without it nobody finds out who a pseudonym of that year was, not even who has the root key and the id.
+ *
+ * What was recorded before there were such keys has pseudonyms of patients_init(). */
+#ifndef PULLCORD_YEARS_H
+#define PULLCORD_YEARS_H
+
+#include "patients.h"
+#include "pens.h"
+
+/* Part of what a batch that fails takes back. */
+struct years {
+	struct year_row row[YEARS_MAX];
+	size_t n;
+	unsigned year;                  /* whose key this is; 0: none yet */
+	struct patients patients;
+};
+
+unsigned year_of(int64_t at_us);
+/* When it begins: µs since 1970. */
+int64_t year_begin_us(unsigned year);
+
+enum err years_resume(struct years *y, struct txn *view) MUST_USE;
+/* The key for what happened then. Makes it, within the trail's batch, when there is none, or none that can be read: then
+ * another one does. Borrows from *y. */
+enum err years_key(struct years *y, struct pens *p, const struct ink *ink, int64_t at_us, const struct patients **out) MUST_USE;
+
+/* All there are, after the one of before there were any: for who looks somebody up. */
+#define YEARS_KEYS_MAX (YEARS_MAX + 1)
+enum err years_all(struct trail *t, const struct vault *v, struct span origin, const uint8_t root[AEAD_KEY_BYTES],
+		   struct patients out[YEARS_KEYS_MAX], size_t *n) MUST_USE;
+
+#endif
