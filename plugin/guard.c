@@ -176,16 +176,6 @@ static enum err open_accounts(struct opening *o)
 	return control_open(o->g->directory, o->spec->dir, o->g->policy, officers_of(o->g), &o->g->control);
 }
 
-/* Who finds it here can make the line's marks anew, which is what they are to be safe from. */
-static void say_line_key(const struct guard *g)
-{
-	char path[600];
-
-	path_in(g->dir, "line.key", path, sizeof(path));
-	if (access(path, F_OK) == 0)
-		log_say(EV_LINE_KEY_HERE, KV_STR("file", path), KV_STR("right", "take it off this machine"));
-}
-
 static enum err open_anomaly(const struct opening *o)
 {
 	struct anomaly_limits limits = o->spec->anomaly ? *o->spec->anomaly : anomaly_defaults();
@@ -276,11 +266,9 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 			 "; is its disk mounted? if it is lost, `pullcord audit renew` begins another record"
 			 : e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
 			 : o.stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
-			 "`pullcord audit renew` begins another" : o.stores.in_record && e == ERR_KEY ?
-			 "; if keys/record.line is gone, `pullcord audit line` begins another line" : "");
+			 "`pullcord audit renew` begins another" : "");
 		return e;
 	}
-	say_line_key(g);
 	stores_tell(g, &o.stores);
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (o.refused[0]) {

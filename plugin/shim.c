@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "broker_conf.h"
+#include "forward.h"
 #include "guard.h"
 #include "identity.h"
 #include "log.h"
@@ -354,20 +355,20 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 
 struct settings {
 	const char *dir, *tenant, *metrics, *operators, *broker_conf, *officers, *damaged, *sizes;
-	uint64_t record_mib, history_mib, directory_mib;
+	uint64_t record_mib, history_mib, directory_mib, epochs;
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class of events */
 	struct past_keep past;
 	struct anomaly_limits anomaly;
 };
 
-enum option_kind { OPTION_PATH, OPTION_WORD, OPTION_MIB, OPTION_KEEP };
+enum option_kind { OPTION_PATH, OPTION_WORD, OPTION_MIB, OPTION_EPOCHS, OPTION_KEEP };
 
 #define KEPT_RIGHT "years or days, as 6y or 90d"
 static const struct option {
 	const char *key;
 	enum option_kind kind;
 	size_t at;                      /* in settings */
-	uint64_t least, most;           /* of MIB */
+	uint64_t least, most;           /* of MIB and EPOCHS */
 	const char *right;              /* of the others */
 } options[] = {
 	{ "dir", OPTION_PATH, offsetof(struct settings, dir), 0, 0, "the folder made by `pullcord init`" },
@@ -379,6 +380,8 @@ static const struct option {
 	{ "damaged", OPTION_WORD, offsetof(struct settings, damaged), 0, 0, "aside or refuse" },
 	{ "policy_officers", OPTION_PATH, offsetof(struct settings, officers), 0, 0, "a file of officers' verifier keys" },
 	{ "record_mib", OPTION_MIB, offsetof(struct settings, record_mib), 4, 1 << 20, NULL },
+	{ "record_epochs", OPTION_EPOCHS, offsetof(struct settings, epochs), 1 << FORWARD_DEPTH_MIN, 1 << FORWARD_DEPTH_MAX,
+	  "a power of two from 4 to 65536" },
 	{ "history_mib", OPTION_MIB, offsetof(struct settings, history_mib), 4, 1 << 20, NULL },
 	{ "directory_mib", OPTION_MIB, offsetof(struct settings, directory_mib), 0, DIRECTORY_MIB_MAX, NULL },
 	{ "keep_consent", OPTION_KEEP, offsetof(struct settings, keep[RECORD_CONSENT]), 0, 0, KEPT_RIGHT },
@@ -401,6 +404,9 @@ static bool read_one(const struct option *o, const char *value, struct settings 
 	case OPTION_PATH: *(const char **)to = value; return strlen(value) < sizeof(broker_conf);
 	case OPTION_WORD: *(const char **)to = value; return word_ok(span_str(value));
 	case OPTION_MIB: return span_u64(span_str(value), o->most, to) && *(uint64_t *)to >= o->least;
+	case OPTION_EPOCHS:
+		return span_u64(span_str(value), o->most, to) && *(uint64_t *)to >= o->least &&
+		       __builtin_popcountll(*(uint64_t *)to) == 1;
 	case OPTION_KEEP: return keep_read(span_str(value), to);
 	}
 	return false;
@@ -469,6 +475,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.record_mib = (size_t)s.record_mib;
 	spec.history_mib = (size_t)s.history_mib;
 	spec.directory_mib = (size_t)s.directory_mib;
+	spec.line_depth = s.epochs ? (unsigned)__builtin_ctzll(s.epochs) : 0;
 	memcpy(spec.keep, s.keep, sizeof(spec.keep));
 	spec.past = s.past;
 	spec.anomaly = &s.anomaly;

@@ -84,7 +84,7 @@ static enum err find_place(struct stores *s, struct place *p)
 		.path = p->store, .sizes_path = p->sizes, .origin = p->origin, .root = s->root, .sign_secret = p->seed,
 		.map_bytes = s->spec->record_mib << 20, .ring_bytes = s->spec->record_mib < 64 ? RING_SMALL : RING, .line_path = p->line,
 		.witnesses_path = p->witnesses, .spill_path = p->spill, .spill_bytes = spill_bytes(p->spill, s->spec->record_mib << 20),
-		.found = &p->found,
+		.line_depth = s->spec->line_depth, .found = &p->found,
 	};
 	memcpy(p->spec.keep, s->spec->keep, sizeof(p->spec.keep));
 	return OK;
@@ -122,7 +122,7 @@ static bool is_to_be_followed(const struct stores *s, enum err e)
 	       (e == ERR_CORRUPT || (e == ERR_KEY && successor_is_begun(s->spec->dir, s->spec->sizes_path)));
 }
 
-#define UNTOLD 2        /* genesis and the line's beginning: no broker has begun with it */
+#define UNTOLD 2        /* genesis, and the line's root: no broker has begun with it */
 
 /* A start that had begun it was interrupted before it could tell, or a person began it: told once too often rather than never. */
 static void find_untold(struct stores *s, const struct record *r)
@@ -141,13 +141,12 @@ enum err stores_record(struct stores *s, struct record **out)
 {
 	char found[STORES_TEXT];
 	enum err e = open_once(s, out, found);
-	struct successor next = { .dir = s->spec->dir, .sizes = s->spec->sizes_path, .reason = found, .drop_line = true };
+	struct successor next = { .dir = s->spec->dir, .sizes = s->spec->sizes_path, .reason = found };
 
 	if (is_to_be_followed(s, e) && successor_begin(&next) == OK) {
 		s->record_bad = false;
 		snprintf(s->record_found, sizeof(s->record_found), "%s", found);
 		snprintf(s->record_new, sizeof(s->record_new), "%s", next.new);
-		s->line_dropped = next.dropped;
 		e = open_once(s, out, found);
 	}
 	if (e == OK)
@@ -188,8 +187,6 @@ void stores_tell(struct guard *g, const struct stores *s)
 {
 	if (s->record_found[0])
 		tell(g, EV_RECORD_REPLACED, "the record", s->record_found, s->record_new);
-	if (s->line_dropped)
-		tell(g, EV_RECORD_REPLACED, "the record's line", "its key is damaged", "pullcord audit line begins another");
 	if (s->history_found[0])
 		tell(g, EV_HISTORY_REPLACED, "the history", s->history_found, s->history_kept);
 }

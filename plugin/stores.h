@@ -16,7 +16,6 @@ struct stores {
 	bool record_bad, history_bad;   /* stores_probe() found that they cannot be read */
 	char record_found[STORES_TEXT], history_found[STORES_TEXT];     /* why they were put aside; "": they were not */
 	char record_new[ORIGIN_BYTES_MAX + 1], history_kept[700];       /* the successor's origin; the path it has now */
-	bool line_dropped;
 	bool sizes_unmoved;             /* it failed because record.sizes lies where it lay before, and not where it should */
 	bool sizes_missing;             /* because it lies nowhere, and there is a record */
 };

@@ -9,7 +9,6 @@
 #include "cmd.h"
 #include "cosigned.h"
 #include "event.h"
-#include "initial.h"
 #include "opt.h"
 #include "reader.h"
 #include "renew.h"
@@ -135,7 +134,8 @@ static void say_report_json(const struct verify_report *r, const struct witnesse
 		CELL_BOOL("good", !r->part), CELL_NUM("entries", r->entries), CELL_NUM("opened", r->opened),
 		CELL_NUM("segments", r->segments), CELL_NUM("erased", r->erased), CELL_NUM("checkpoints", r->checkpoints),
 		CELL_NUM("signed_size", r->signed_size), CELL_NUM("unsigned", r->entries - r->signed_size),
-		CELL_NUM("marks", r->marks), CELL_NUM("marked_size", r->marked_size),
+		CELL_NUM("epochs", r->line.ends), CELL_NUM("closed_size", r->line.size), CELL_NUM("marks", r->line.marks),
+		r->line.begun ? CELL_HEX("line_root", span(r->line.root.hash.b, SHA256_BYTES)) : CELL_NULL("line_root"),
 		cosigned_size(w, r->cosigned), cosigned_names(w, r->cosigned, name),
 		r->part ? CELL_NULL("root") : CELL_HEX("root", span(r->root.b, sizeof(r->root.b))),
 		r->part ? CELL_STR("part", r->part) : CELL_NULL("part"), number_or_null("index", r->part, r->index),
@@ -168,23 +168,26 @@ static void say_unsigned(const struct verify_report *r)
 		    "somebody may have put there");
 }
 
-/* Without the initial key nobody can tell whether the marks are right. */
-static void say_line(const struct verify_report *r, bool checked)
+/* Its root belongs on paper and with the auditors: from then on it says which line is the record's. */
+static void say_line(const struct line_check *l)
 {
-	char when[REPORT_TIME];
+	char root[2 * SHA256_BYTES + 1], when[REPORT_TIME];
 
-	if (!r->marks)
-		return;
-	report_line(TONE_PLAIN, "  line         marks %llu to %llu, %s; the newest of %s over %llu entries",
-		    (unsigned long long)r->first_mark, (unsigned long long)(r->first_mark + r->marks - 1),
-		    checked ? "each right" : "not checked without --line", report_date(r->marked_us, when),
-		    (unsigned long long)r->marked_size);
-	if (checked && r->first_mark)
-		report_hint("marks before %llu are in the record that was put aside before this one: verify that, too",
-			    (unsigned long long)r->first_mark);
+	if (l->begun) {
+		hex_encode(span(l->root.hash.b, SHA256_BYTES), root);
+		report_line(TONE_PLAIN, "  line         in epoch %u of %u; what came before %s is closed: %llu entries", l->epoch,
+			    forward_epochs(l->root.depth), report_date(l->began_us, when), (unsigned long long)l->size);
+		report_line(TONE_DIM, "  its root     %s", root);
+	} else {
+		report_line(TONE_WARN, "  line         none so far");
+		report_hint("who has the keys of its machine can write it anew; a broker of this version begins a line");
+	}
+	if (l->marks)
+		report_hint("%llu marks are of an older version: they were checked with a secret key, which this one does not do; all that "
+			    "the line has closed is under it, too", (unsigned long long)l->marks);
 }
 
-static void say_good(const struct verify_report *r, const struct witnesses *w, bool line, int64_t took_us)
+static void say_good(const struct verify_report *r, const struct witnesses *w, int64_t took_us)
 {
 	char root[2 * SHA256_BYTES + 1];
 
@@ -203,7 +206,7 @@ static void say_good(const struct verify_report *r, const struct witnesses *w, b
 	report_line(TONE_PLAIN, "  checkpoints  %llu, the newest over %llu entries", (unsigned long long)r->checkpoints,
 		    (unsigned long long)r->signed_size);
 	say_unsigned(r);
-	say_line(r, line);
+	say_line(&r->line);
 	cosigned_say(w, r->cosigned);
 	report_line(TONE_DIM, "  root         %s", root);
 	report_line(TONE_DIM, "  took         %.1f s, %.2f us an entry", (double)took_us / 1e6,
@@ -243,23 +246,12 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 	else if (report.part)
 		say_bad(&report);
 	else
-		say_good(&report, spec->witnesses, spec->line, now_us() - began_us);
+		say_good(&report, spec->witnesses, now_us() - began_us);
 	return report.part ? CMD_NO : CMD_DONE;
 }
 
-static int read_initial(const char *path, uint8_t initial[FORWARD_KEY_BYTES])
-{
-	enum err e = initial_read(path, initial);
-
-	if (e == OK)
-		return CMD_DONE;
-	(void)report_fail(e, "use the initial key %s", path);
-	report_hint("it is the line \"pullcord-line\" and 64 hex digits, as init or audit line wrote it");
-	return CMD_NO;
-}
-
 /* Who may not read the root key can still verify everything that is public, and is told what was left out. */
-static int verify_with_keys(const struct source *s, bool key_given, const uint8_t *line, const struct witnesses *w)
+static int verify_with_keys(const struct source *s, bool key_given, const struct witnesses *w)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t root[AEAD_KEY_BYTES], pub[SIGN_KEY_BYTES];
@@ -275,7 +267,7 @@ static int verify_with_keys(const struct source *s, bool key_given, const uint8_
 		report_hint("without the root key the seals of the entries are not opened");
 	code = verify_run(s, &(struct verify_spec){
 		.path = s->record, .sizes_path = s->sizes ? s->sizes : "", .vkey = span_str(vkey),
-		.root = key == OK ? root : NULL, .line = line, .line_path = s->line, .witnesses = w,
+		.root = key == OK ? root : NULL, .line_path = s->line, .witnesses = w,
 		.progress = progress,
 	});
 	crypt_wipe(root, sizeof(root));
@@ -286,15 +278,12 @@ static int audit_verify(int argc, char **argv)
 {
 	CLEANUP(cosigned_free) struct cosigned_list list = { 0 };
 	struct source s = { 0 };
-	uint8_t initial[FORWARD_KEY_BYTES];
-	const char *line = NULL;
 	bool json = false, key_given, list_given;
 	const struct opt opt[] = {
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_TEXT("vkey", "FILE|KEY", &s.vkey, "the verifier key (default: the installation's record.vkey)"),
 		OPT_TEXT("sizes", "FILE", &s.sizes, "the signed sizes (default: the installation's record.sizes)"),
 		OPT_WITNESSES(&s.witnesses),
-		OPT_TEXT("line", "KEYFILE", &line, "initial key of the forward-secure line, from where it is kept"),
 		OPT_FLAG("json", &json, "one JSON object"),
 	};
 	const struct opt_rule rule[] = { OPT_RECORD_RULE };
@@ -305,12 +294,13 @@ static int audit_verify(int argc, char **argv)
 			"Without the root key anybody who has the verifier key can check that the entries are those that were "
 			"signed; with it, also that each opens. The sizes file tells a record that was cut or set back. How many entries came "
 			"after the newest signature is said apart: nobody vouches for them yet. "
-			"With the initial key of the line, which is kept off the machine, also what was rewritten by somebody who has "
-			"all keys of the machine shows, as far as it was marked before they came. "
+			"Checkpoints bear a forward-secure line, signed by a key that is gone after a quarter of an hour or when the "
+			"broker stops, and checked without any secret: what was rewritten by somebody who has all keys of the machine "
+			"shows, as far as its epochs were closed before they came. Keep the line's root on paper: another one is another "
+			"record. "
 			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody else. "
 			"Ends with 0 when all is good and 1 when it is not.",
 		.example = "pullcord audit verify\n"
-			   "pullcord audit verify --line /media/auditor/line.key\n"
 			   "pullcord audit verify --record copy.mdb --vkey record.vkey --sizes record.sizes",
 		OPTS(opt), OPT_RULES(rule),
 	};
@@ -323,12 +313,9 @@ static int audit_verify(int argc, char **argv)
 	report_json(json);
 	key_given = s.key;
 	list_given = s.witnesses;
-	if (line && read_initial(line, initial) != CMD_DONE)
-		return CMD_NO;
 	code = source_fill(&s) == OK ? cosigned_read(s.witnesses, list_given, &list) : CMD_NO;
 	if (code == CMD_DONE)
-		code = verify_with_keys(&s, key_given, line ? initial : NULL, &list.of);
-	crypt_wipe(initial, sizeof(initial));
+		code = verify_with_keys(&s, key_given, &list.of);
 	return code;
 }
 
@@ -338,7 +325,6 @@ int cmd_audit(int argc, char **argv)
 		{ "tail", audit_tail, "show the newest entries" },
 		{ "verify", audit_verify, "is the record whole, and what was signed?" },
 		{ "renew", audit_renew, "put a broken record aside and begin another" },
-		{ "line", audit_line, "begin a forward-secure line, and write out its initial key" },
 		{ "search", audit_search, "show the events that somebody or something was part of" },
 		{ "show", audit_show, "show everything an entry says" },
 		{ "disclosures", audit_disclosures, "who received a patient's data, when, and on what ground" },

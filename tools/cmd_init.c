@@ -11,7 +11,6 @@
 
 #include "baseline.h"
 #include "cmd.h"
-#include "initial.h"
 #include "install.h"
 #include "note.h"
 #include "opt.h"
@@ -79,12 +78,6 @@ static enum err make_vkey(const struct making *m, const char *path)
 	return install_write(path, span_str(vkey), 0644);
 }
 
-/* Its other half, keys/record.line, is what the broker goes on with. */
-static enum err make_line(const struct making *m, const char *path)
-{
-	return initial_make(&m->in, path);
-}
-
 static enum err make_directory(const struct making *m, const char *path)
 {
 	uint8_t root[AEAD_KEY_BYTES];
@@ -142,7 +135,6 @@ static const struct step {
 	{ "keys/root.key", "seals directory, record and kept messages: copy it to a safe place", make_root },
 	{ "keys/record.seed", "signs the record", make_root },
 	{ "record.vkey", "its public half, for auditors", make_vkey },
-	{ "line.key", "checks what nobody can rewrite later, with keys/record.line: see below", make_line },
 	{ "directory.mdb", "who exists and what they hold", make_directory },
 	{ "pullcord.policy", "who may do what: read it, change it", make_policy },
 	{ "mosquitto.conf", "the broker's settings", make_conf },
@@ -158,7 +150,7 @@ static const struct {
 	unsigned mode;
 } held[] = {
 	{ "mosquitto.conf", READ, 0640 }, { "ca.crt", READ, 0644 }, { "server.crt", READ, 0644 }, { "ca.crl", READ, 0644 },
-	{ "keys/ca.key", ROOTS, 0600 }, { "line.key", ROOTS, 0600 }, { "keys/server.key", READ, 0640 },
+	{ "keys/ca.key", ROOTS, 0600 }, { "keys/server.key", READ, 0640 },
 	{ "keys/root.key", BROKERS, 0600 }, { "keys/record.seed", BROKERS, 0600 }, { "keys/record.line", BROKERS, 0600 },
 	{ "record.vkey", BROKERS, 0644 }, { "directory.mdb", BROKERS, 0600 }, { "directory.mdb-lock", BROKERS, 0600 },
 	{ "pullcord.policy", BROKERS, 0644 }, { "keys", READ, 01770 }, { ".", READ, 01770 },
@@ -334,7 +326,6 @@ static void say_next(const struct making *m)
 	report_line(TONE_PLAIN, "  pullcord device enroll icu3-nc1 --unit icu3 --role nursecall-device --out icu3-nc1");
 	report_line(TONE_PLAIN, "  pullcord user add ana --unit icu3 --role nurse");
 	report_line(TONE_PLAIN, "  pullcord watch --user ana --unit icu3");
-	initial_say(install_path(&m->in, "line.key").text);
 	report_line(TONE_DIM, "Move keys/ca.key to a machine of its own once the devices are enrolled.");
 }
 

@@ -381,6 +381,7 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 static const char *const controls[] = {
 	[CONTROL_GENESIS] = "genesis", [CONTROL_SEGMENT_OPEN] = "segment-open", [CONTROL_SEGMENT_ERASED] = "segment-erased",
 	[CONTROL_HOLD] = "hold", [CONTROL_LINE_BEGIN] = "line-begin", [CONTROL_LINE_MARK] = "line-mark",
+	[CONTROL_LINE_ROOT] = "line-root", [CONTROL_EPOCH_END] = "epoch-end",
 };
 
 static const char *control_name(const struct entry *e)
@@ -415,10 +416,17 @@ static void say_control_text(const struct entry *e)
 			   SPAN_FMT(e->second));
 		break;
 	case CONTROL_LINE_BEGIN:
-		report_say(TONE_DIM, "the forward-secure line begins with mark %llu", (unsigned long long)e->number);
+		report_say(TONE_DIM, "a line of an older version begins with mark %llu", (unsigned long long)e->number);
 		break;
 	case CONTROL_LINE_MARK:
-		report_say(TONE_DIM, "mark %llu of the line, over all entries so far", (unsigned long long)e->number);
+		report_say(TONE_DIM, "mark %llu of an older version's line", (unsigned long long)e->number);
+		break;
+	case CONTROL_LINE_ROOT:
+		report_say(TONE_DIM, "a forward-secure line of %u epochs begins", 1u << e->depth);
+		break;
+	case CONTROL_EPOCH_END:
+		report_say(TONE_DIM, "epoch %llu of the line ends%s", (unsigned long long)e->number,
+			   e->clock_set ? ", because the clock was set" : "");
 		break;
 	}
 	if (e->reason.n)

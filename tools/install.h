@@ -5,7 +5,6 @@
  *     witnesses                                                        (whose cosignatures count; made by hand)
  *     officers                                      (whose orders devices enrolled from now on obey; made by hand)
  *     keys/           ca.key  server.key  root.key  record.seed  record.line    (0700; ca.key and root.key may live elsewhere)
- *     line.key        initial key of the record's line, until it is taken away
  *
  * mosquitto.conf is the one place that says tenant and ports; the tool reads them there. */
 #ifndef PULLCORD_INSTALL_H

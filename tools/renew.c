@@ -17,8 +17,6 @@ static int renew(struct successor *r)
 			report_hint("stop the broker first: it writes the record");
 		else if (e == ERR_EXISTS)
 			report_hint("files of number %u were put aside before: move them elsewhere", r->number);
-		else if (e == ERR_CORRUPT)
-			report_hint("keys/record.line is damaged: begin another line first, pullcord audit line --out FILE");
 		else if (e == ERR_FULL || e == ERR_IO)
 			report_hint("what was begun is gone on with when this is run again");
 		return CMD_NO;
@@ -47,9 +45,8 @@ int audit_renew(int argc, char **argv)
 			"was cut or set back to an older copy, or has a layout of another version. The old one is put aside as "
 			"evidence, and the first entry of the new one quotes what was signed last, and why it ended.\n"
 			"The broker must be stopped. Look first at what \"pullcord audit verify\" says: a record that was set back may "
-			"be replaced by its newer copy instead. Its forward-secure line goes on in the new one with the next mark; if that "
-			"cannot be (keys/record.line is damaged or gone), begin another with \"pullcord audit line\" before. Whenever it "
-			"was interrupted, run it again: it goes on.",
+			"be replaced by its newer copy instead. The new one gets a forward-secure line of its own when the broker starts, "
+			"and the old one's seed is overwritten then. Whenever it was interrupted, run it again: it goes on.",
 		.example = "pullcord audit renew --reason \"the disk was restored from a backup of Monday\"",
 		OPTS(opt),
 	};

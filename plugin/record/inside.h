@@ -7,7 +7,7 @@
 
 #include "audited.h"
 #include "cosigners.h"
-#include "forward.h"
+#include "turns.h"
 #include "pens.h"
 #include "reads.h"
 #include "record.h"
@@ -39,7 +39,6 @@ struct record {
 	struct seal seal;
 	struct trail *trail;
 	struct sizes *sizes;                /* NULL: none is kept */
-	struct forward *line;               /* the same */
 	char path[512];
 	const char *found;                  /* at opening: why it is ERR_CORRUPT */
 	bool failed;                        /* the disk is: no file of ours is written any more */
@@ -65,8 +64,7 @@ struct record {
 	uint64_t listed_size, signed_size;  /* newest in the sizes file, in the store */
 	int64_t signed_us, sign_every_us;
 	bool act;                           /* not yet signed: one of those that are to be at once */
-	struct line_row drawn;              /* of the line, as committed */
-	int64_t drawn_us, line_every_us;
+	struct turns turns;
 
 	/* Between them. */
 	atomic_bool stop, turn, ended, urgent;
@@ -79,6 +77,7 @@ struct record {
 	_Atomic uint64_t aside_after;       /* ticket of what the ring had when the first was set aside */
 	_Atomic int64_t alive_us;           /* when the writer last had nothing left to do, or committed */
 	_Atomic int trouble, disk;
+	atomic_bool lined;
 	pthread_mutex_t note_lock;          /* guards what follows; held for a copy only */
 	uint64_t note_size;
 	size_t note_n;

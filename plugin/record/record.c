@@ -21,9 +21,10 @@
 #define GATHER_MS 5                     /* how long a batch may wait for company */
 #define RETRY_MS 200                    /* while the store refuses */
 #define IDLE_MS 1000                    /* the writer shows itself at least so often */
+#define MADE_MS 20                      /* ... while the keys of its line are being made */
 #define STEPS_AT_END 4
 #define CLOCK_JUMP_US (2 * 1000000LL)
-#define UNSIGNED_AT_FIRST 2             /* genesis and the line's beginning: a crash may leave them before they are signed */
+#define UNSIGNED_AT_FIRST 2             /* genesis, and an older version's next: a crash may leave them before they are signed */
 
 static struct span origin(const struct record *r)
 {
@@ -277,63 +278,12 @@ static void measure(struct record *r)
 	atomic_store(&r->disk, (int)room_level(record_disk(r), room.free, room.all));
 }
 
-/* ---- the writer: the forward-secure line ---- */
-
-/* Something came since the newest mark, and that was a while ago. */
-static bool mark_due(const struct record *r, bool now)
-{
-	return r->line && trail_tree(r->trail)->size > r->drawn.index + 1 &&
-	       (now || clock_us(CLOCK_MONOTONIC) - r->drawn_us >= r->line_every_us);
-}
-
-static enum err append_line(struct record *r, struct entry *e, struct line_row *row)
-{
-	uint8_t raw[64];
-	struct put entry = put(raw, sizeof(raw));
-
-	row->index = trail_tree(r->trail)->size;
-	entry_write_control(e, &entry);
-	TRY(put_end(&entry));
-	TRY(trail_append(r->trail, put_span(&entry)));
-	return trail_put_line(r->trail, row);
-}
-
-/* Last of a batch: what is in it is marked, too. */
-static enum err write_mark(struct record *r, struct line_row *row)
-{
-	const struct tree *tree = trail_tree(r->trail);
-	const struct hash root = tree_root(tree);
-	struct entry e = { .type = CONTROL_LINE_MARK, .at_us = clock_us(CLOCK_REALTIME), .number = row->next };
-
-	forward_mark(forward_now(r->line), origin(r), e.at_us, tree->size, &root, e.commitment);
-	row->next++;
-	return append_line(r, &e, row);
-}
-
-static enum err write_line_begin(struct record *r, struct line_row *row)
-{
-	struct entry e = { .type = CONTROL_LINE_BEGIN, .at_us = clock_us(CLOCK_REALTIME), .number = forward_now(r->line)->n };
-
-	row->next = e.number;
-	memcpy(row->id, forward_now(r->line)->id, sizeof(row->id));
-	memcpy(e.commitment, row->id, sizeof(row->id));
-	return append_line(r, &e, row);
-}
-
-/* When a mark is durable, and not before, its key goes: a crash between them leaves the key of a mark that is there, and
- * it is overwritten at the next start. Nothing more is written until it is. */
-static enum err move_on(struct record *r)
-{
-	return r->line ? forward_go(r->line, r->drawn.next) : OK;
-}
-
 /* ---- the writer: the batch as a whole ---- */
 
 /* All or nothing. After a failure the same happenings come again, under another segment key: the sealed bytes of the
  * failed transaction may lie in the file, and no key may seal two texts under one number. */
-static enum err batch(struct record *r, bool mark)
+static enum err batch(struct record *r, enum turn step)
 {
-	struct line_row drawn = r->drawn;
 	struct progress before;
 	enum err e = trail_begin(r->trail);
 
@@ -345,13 +295,13 @@ static enum err batch(struct record *r, bool mark)
 		e = fill(r);
 	if (e == OK)
 		e = pens_finish(&r->done.pens, &r->ink);
-	if (e == OK && mark)
-		e = write_mark(r, &drawn);
+	if (e == OK && step != TURN_NONE)
+		e = turns_write(&r->turns, step, r->trail);       /* last: what is in the batch is under it, too */
 	if (e == OK)
 		e = trail_commit(r->trail);
 	if (e == OK) {
-		r->drawn = drawn;
-		r->drawn_us = mark ? clock_us(CLOCK_MONOTONIC) : r->drawn_us;
+		turns_written(&r->turns, step);
+		atomic_store(&r->lined, r->turns.begun);
 		give_back(r);
 		atomic_store(&r->durable, trail_tree(r->trail)->size);
 		atomic_store(&r->gaps, r->done.gaps);
@@ -364,7 +314,13 @@ static enum err batch(struct record *r, bool mark)
 		pens_turn(&r->done.pens);
 	}
 	crypt_wipe(&before, sizeof(before));
-	return e == OK && mark ? move_on(r) : e;
+	return e;
+}
+
+static enum err next_step(struct record *r, bool last, enum turn *step)
+{
+	TRY(signing_close(r));
+	return turns_due(&r->turns, trail_tree(r->trail)->size, has_work(r), last, step);
 }
 
 /* ---- the writer: acts on segments ---- */
@@ -441,7 +397,9 @@ static void serve(struct record *r)
 	enum err e;
 
 	if (a) {
-		e = r->failed ? ERR_CLOSED : judge(r, carry_out(r, a));
+		e = r->failed ? ERR_CLOSED : judge(r, signing_close(r));
+		if (e == OK)
+			e = judge(r, carry_out(r, a));
 		if (e == OK)
 			(void)judge(r, signing_sign(r));   /* tried again, and told, when it is due: the act is durable without */
 		r->stripping = r->stripping || a->what == SEGMENT_ERASE;
@@ -534,11 +492,11 @@ static enum err work(struct record *r, bool last)
 	if (r->failed)
 		return ERR_IO;
 	do {
-		bool mark = mark_due(r, last);
+		enum turn step;
 
-		e = judge(r, move_on(r));
-		if (e == OK && (has_work(r) || mark))
-			e = judge(r, batch(r, mark));
+		e = judge(r, next_step(r, last, &step));
+		if (e == OK && (has_work(r) || step != TURN_NONE))
+			e = judge(r, batch(r, step));
 		if (!r->failed && signing_due_us(r) <= 0)
 			signing = judge(r, signing_sign(r));
 		if (signing == OK)
@@ -563,6 +521,8 @@ static void wait_for_work(struct record *r)
 
 	if (due_us > IDLE_MS * 1000)
 		due_us = IDLE_MS * 1000;
+	if (turns_waiting(&r->turns) && due_us > MADE_MS * 1000)
+		due_us = MADE_MS * 1000;
 	if (due_us > 0)
 		ring_sleep(r->ring, (int)(due_us / 1000) + 1);
 	gather(r);
@@ -608,21 +568,6 @@ static enum err write_genesis(struct record *r, struct span vkey, const struct r
 	TRY(put_end(&entry));
 	TRY(trail_begin(r->trail));
 	e = trail_append(r->trail, put_span(&entry));
-	if (e == OK && r->line)
-		e = write_line_begin(r, &r->drawn);
-	if (e == OK)
-		e = trail_commit(r->trail);
-	if (e != OK)
-		trail_abort(r->trail);
-	return e;
-}
-
-static enum err begin_line(struct record *r)
-{
-	enum err e;
-
-	TRY(trail_begin(r->trail));
-	e = write_line_begin(r, &r->drawn);
 	if (e == OK)
 		e = trail_commit(r->trail);
 	if (e != OK)
@@ -636,35 +581,20 @@ static enum err corrupt(struct record *r, const char *found)
 	return ERR_CORRUPT;
 }
 
-/* The key of the mark that is due: a crash may have left the one before it, and an older copy of its file still older
- * ones. One further on is of a record that was longer. A new record goes on with the line of the one before; else another
- * line begins with its first key. */
 static enum err open_line(struct record *r, const struct record_spec *spec)
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
-	enum err line = spec->line_path ? forward_open(spec->line_path, &r->line) : ERR_NOT_FOUND, row, went;
-	bool fresh = trail_tree(r->trail)->size == 0;
-	const struct forward_key *k;
+	struct epoch_row row;
+	enum err e;
 
-	r->line_every_us = spec->line_every_us ? spec->line_every_us : LINE_EVERY_US;
-	r->drawn_us = clock_us(CLOCK_MONOTONIC) - r->line_every_us;
 	TRY(trail_view(r->trail, &view));
-	row = view_line(view, &r->drawn);
-	txn_abort(&view);
-	if (row != OK && row != ERR_NOT_FOUND)
-		return row;
-	if (line == ERR_NOT_FOUND)
-		return row == OK ? ERR_KEY : OK;
-	TRY(line);
-	k = forward_now(r->line);
-	if (row == OK && memcmp(k->id, r->drawn.id, sizeof(k->id)) == 0) {
-		went = forward_go(r->line, r->drawn.next);
-		return went != ERR_RANGE ? went
-					 : corrupt(r, "the key of its line is of a record that was longer: set back to an older copy");
-	}
-	if (!fresh && k->n)
-		return row == OK ? ERR_KEY : ERR_CORRUPT;
-	return fresh ? OK : begin_line(r);
+	e = view_epoch(view, &row);
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	e = turns_open(&r->turns, spec->line_path, spec->line_depth, spec->line_every_us, e == OK ? &row : NULL, r->signed_size,
+		      &r->found);
+	atomic_store(&r->lined, r->turns.begun);
+	return e;
 }
 
 /* Is it the record of these keys? The newest segment's key must open, entry 0 must name our verifier key. */
@@ -834,7 +764,7 @@ static void record_free(struct record **r)
 		reads_close(&(*r)->reads);
 		fold_close(&(*r)->fold);
 		sizes_close(&(*r)->sizes);
-		forward_close(&(*r)->line);
+		turns_close(&(*r)->turns);
 		trail_close(&(*r)->trail);
 		pthread_mutex_destroy(&(*r)->note_lock);
 		pthread_mutex_destroy(&(*r)->act_lock);

@@ -29,8 +29,6 @@ enum record_class {
 	RECORD_CLASSES
 };
 
-#define LINE_EVERY_US (60 * 1000000LL)
-
 struct record_spec {
 	const char *path;            /* record.mdb */
 	const char *sizes_path;      /* second small file: every signed (size, root); "" for none */
@@ -39,9 +37,10 @@ struct record_spec {
 	const uint8_t *sign_secret;  /* Ed25519 seed, 32 bytes */
 	size_t map_bytes;            /* of the store */
 	size_t ring_bytes;           /* power of two, 16 MiB by default */
-	const char *line_path;       /* key of now of the forward-secure line (forward.h); NULL, or no such file: none is kept */
+	const char *line_path;       /* seed of the forward-secure line (epochs.h); NULL: none is kept */
 	int64_t sign_every_us;       /* between checkpoints, when no act asks for one at once; 0: a second */
-	int64_t line_every_us;       /* between marks, when something came; 0: LINE_EVERY_US */
+	int64_t line_every_us;       /* of an epoch; 0: LINE_EVERY_US of turns.h */
+	unsigned line_depth;         /* a line has 2^this epochs, FORWARD_DEPTH_MIN to FORWARD_DEPTH_MAX; 0: the most */
 	const char *witnesses_path;  /* whose cosignatures count (witnesses_read() of witness.h); NULL: nobody's */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
 	size_t spill_bytes;          /* as spill_bytes() says (spill.h) */
@@ -94,9 +93,8 @@ struct happening {
 enum record_class record_class(const struct happening *h);
 
 /* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store), or never signed
- * (a forged one): nothing is signed. The way on is a new record under the next origin; the old one stays as evidence.
- * ERR_VERSION: of another layout. ERR_KEY: another root, signing key or origin wrote it, or the key of its line is gone or
- * of another line. ERR_BUSY: another process writes it. */
+ * (a forged one), or the seed of its line is gone, damaged, or further on: nothing is signed. The way on is a new record under the next origin; the old one stays as evidence.
+ * ERR_VERSION: of another layout. ERR_KEY: another root, signing key or origin wrote it. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 /* Would it be opened? In a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it. What
  * opening reads is read, not all of it; nothing is written. ERR_CORRUPT also when that process ended so. Errors: the same, but for
@@ -152,6 +150,7 @@ bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 /* A checkpoint over an act (RECORD_CONSENT) was signed since it was asked: it is to be published now. Any thread. */
 bool record_urgent(struct record *r);
 uint64_t record_durable(const struct record *r);  /* entries committed */
+bool record_lined(const struct record *r);        /* has its forward-secure line begun? */
 
 /* ---- witnesses: who vouch for the checkpoints they were given (witness.h); what they say is only copied here ---- */
 

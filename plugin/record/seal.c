@@ -1,5 +1,7 @@
 #include "seal.h"
 
+#include "forward.h"
+
 #define ENTRY_VERSION 1
 #define ENTRY_HEAD 10           /* version, kind, segment, seq */
 
@@ -54,13 +56,26 @@ static void read_control(struct cur *c, struct entry *e)
 		e->number = cur_u64(c);
 		take_digest(c, e->commitment);
 		return;
+	case CONTROL_LINE_ROOT:
+		e->depth = cur_u8(c);
+		e->every_us = (int64_t)cur_u64(c);
+		take_digest(c, e->commitment);
+		c->bad = c->bad || e->depth < FORWARD_DEPTH_MIN || e->depth > FORWARD_DEPTH_MAX || e->every_us < 1 ||
+			 e->every_us > EPOCH_US_MAX;
+		return;
+	case CONTROL_EPOCH_END:
+		e->number = cur_u64(c);
+		flag = cur_u8(c);
+		c->bad = c->bad || flag > 1;
+		e->clock_set = flag;
+		return;
 	}
 	e->reason = take_text(c);
 }
 
 static bool known_control(enum control_type type)
 {
-	return type >= CONTROL_GENESIS && type <= CONTROL_LINE_MARK;
+	return type >= CONTROL_GENESIS && type <= CONTROL_EPOCH_END;
 }
 
 enum err entry_read(struct span raw, struct entry *out)
@@ -145,6 +160,15 @@ void entry_write_control(const struct entry *e, struct put *out)
 	case CONTROL_LINE_MARK:
 		put_u64(out, e->number);
 		put_bytes(out, span(e->commitment, sizeof(e->commitment)));
+		return;
+	case CONTROL_LINE_ROOT:
+		put_u8(out, e->depth);
+		put_u64(out, (uint64_t)e->every_us);
+		put_bytes(out, span(e->commitment, sizeof(e->commitment)));
+		return;
+	case CONTROL_EPOCH_END:
+		put_u64(out, e->number);
+		put_u8(out, e->clock_set);
 		return;
 	}
 	must(false);

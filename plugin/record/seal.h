@@ -8,8 +8,9 @@
  *       segment open     segment, u32 | keep, u16 | commitment, 32                    before its first sealed entry
  *       segment erased   segment, u32 | SHA-256 of its wrapped key, 32 | two who agreed, texts | reason, text
  *       hold             segment, u32 | 1 or 0, 1 | two who agreed, texts | reason, text   held, or no longer
- *       line begin       number of its first mark, u64 | id of the line, 32            forward.h
- *       line mark        number, u64 | MAC over all entries before it, 32
+ *       line begin, mark number, u64 | 32 bytes           of older versions: only a secret tells whether a mark is right
+ *       line root        depth, 1 | µs of an epoch, u64 | root, 32                     a line begins (line_check.h)
+ *       epoch end        epoch, u64 | 1: because the clock was set, else 0, 1
  *     erased   segment, u32 | seq, u32                  what is kept of a sealed entry whose segment was erased; no leaf
  *
  * A text is its length, u16, and its bytes. Every record has its own key, HMAC(segment key, "alog record v1" | segment |
@@ -26,11 +27,12 @@
 #define ENTRY_ERASED_BYTES 10
 #define ENTRY_TEXT_MAX 200          /* of who and why, in clear: ids and a few words, never a patient */
 #define SEGMENT_RECORDS_MAX (1u << 16)
+#define EPOCH_US_MAX (366 * 24 * 3600 * 1000000LL)
 
 enum entry_kind { ENTRY_SEALED = 1, ENTRY_CONTROL = 2, ENTRY_ERASED = 3 };
 enum control_type {
 	CONTROL_GENESIS = 1, CONTROL_SEGMENT_OPEN = 2, CONTROL_SEGMENT_ERASED = 3, CONTROL_HOLD = 4,
-	CONTROL_LINE_BEGIN = 5, CONTROL_LINE_MARK = 6,
+	CONTROL_LINE_BEGIN = 5, CONTROL_LINE_MARK = 6, CONTROL_LINE_ROOT = 7, CONTROL_EPOCH_END = 8,
 };
 
 /* How long a segment is kept: calendar years, or days with the high bit set. With the next bit set it is the key of the
@@ -54,8 +56,11 @@ struct entry {
 	struct span vkey, before;       /* genesis: key, and the note this record goes on from */
 	uint16_t keep;
 	bool held;
-	uint8_t commitment[SHA256_BYTES];   /* segment open; of segment erased: the digest; of the line: id or MAC */
-	uint64_t number;            /* of the line */
+	uint8_t commitment[SHA256_BYTES];   /* segment open; segment erased: digest; line: root; an older one: id or MAC */
+	uint64_t number;                /* epoch; of an older line its mark */
+	uint8_t depth;                  /* line root */
+	int64_t every_us;
+	bool clock_set;                 /* epoch end */
 	struct span who, second, reason;
 };
 

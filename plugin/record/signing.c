@@ -19,21 +19,24 @@ void signing_show(struct record *r, struct span note)
 	pthread_mutex_unlock(&r->note_lock);
 }
 
-/* The sizes file first. */
+/* The sizes file first. Of an epoch whose time is over only the checkpoint that closes it is signed. */
 enum err signing_sign(struct record *r)
 {
 	const struct tree *tree = trail_tree(r->trail);
 	const struct checkpoint c = { span_str(r->origin), tree->size, tree_root(tree) };
 	char text[NOTE_BYTES_MAX];
 	struct put note = put(text, sizeof(text));
+	struct span body, lines;
 
-	if (tree->size == r->signed_size)
-		return OK;
+	if (tree->size == r->signed_size || turns_over(&r->turns))
+		return turns_sealed(&r->turns);
 	TRY(note_write(&c, r->secret, &note));
+	TRY(note_split(put_span(&note), &body, &lines));
+	TRY(turns_sign(&r->turns, body, c.origin, &note));
 	if (r->sizes && r->listed_size != tree->size)
 		TRY(sizes_append(r->sizes, put_span(&note)));
 	r->listed_size = tree->size;
-	TRY(trail_put_checkpoint(r->trail, put_span(&note), clock_us(CLOCK_REALTIME), false));
+	TRY(trail_put_checkpoint(r->trail, put_span(&note), clock_us(CLOCK_REALTIME), r->turns.closing));
 	r->signed_size = tree->size;
 	r->signed_us = clock_us(CLOCK_MONOTONIC);
 	atomic_store(&r->signed_upto, r->signed_size);
@@ -42,12 +45,17 @@ enum err signing_sign(struct record *r)
 	if (r->act)
 		atomic_store(&r->urgent, true);
 	r->act = false;
-	return OK;
+	return turns_sealed(&r->turns);
+}
+
+enum err signing_close(struct record *r)
+{
+	return r->turns.closing ? signing_sign(r) : turns_sealed(&r->turns);
 }
 
 int64_t signing_due_us(const struct record *r)
 {
-	if (trail_tree(r->trail)->size == r->signed_size)
+	if (trail_tree(r->trail)->size == r->signed_size || turns_over(&r->turns))
 		return INT64_MAX;
-	return r->act ? 0 : r->signed_us + r->sign_every_us - clock_us(CLOCK_MONOTONIC);
+	return r->act || r->turns.closing ? 0 : r->signed_us + r->sign_every_us - clock_us(CLOCK_MONOTONIC);
 }

@@ -40,6 +40,7 @@ enum record_state record_state(const struct record *r)
 enum record_disk record_disk(const struct record *r) { return (enum record_disk)atomic_load(&r->disk); }
 enum err record_trouble(const struct record *r) { return (enum err)atomic_load(&r->trouble); }
 uint64_t record_lost(const struct record *r) { return atomic_load(&r->lost); }
+bool record_lined(const struct record *r) { return atomic_load(&r->lined); }
 uint64_t record_durable(const struct record *r) { return atomic_load(&r->durable); }
 
 /* The newest checkpoint before the entries: those are never fewer. */

@@ -9,13 +9,11 @@
 #include <unistd.h>
 
 #include "disk.h"
-#include "forward.h"
 #include "record.h"
 #include "sizes.h"
 #include "trail.h"
 #include "whole.h"
 
-#define LINE "keys/record.line"
 #define VKEY_MODE 0644
 
 enum err successor_origin(struct span origin, char *out, size_t cap, unsigned *number)
@@ -89,23 +87,6 @@ static bool is_there(struct path path)
 	return access(path.text, F_OK) == 0;
 }
 
-static enum err check_line(struct renewal *r)
-{
-	struct path at = in_dir(r, LINE), aside;
-	char name[32];
-	uint64_t mark;
-	enum err e = forward_peek(at.text, &mark, NULL);
-
-	if (e == OK || e == ERR_NOT_FOUND || !r->s->drop_line)
-		return e == ERR_NOT_FOUND ? OK : e;
-	snprintf(name, sizeof(name), LINE ".%u", r->s->number);
-	aside = in_dir(r, name);
-	if (access(aside.text, F_OK) == 0)
-		return ERR_EXISTS;
-	r->s->dropped = true;
-	return rename(at.text, aside.text) == 0 ? OK : ERR_IO;
-}
-
 static enum err read_keys(struct renewal *r)
 {
 	char vkey[1024];
@@ -121,7 +102,6 @@ static enum err read_keys(struct renewal *r)
 	TRY(vault_root(in_dir(r, "keys/root.key").text, r->root));
 	TRY(vault_root(in_dir(r, "keys/record.seed").text, r->seed));
 	TRY(sign_public(r->seed, r->pub));
-	TRY(check_line(r));             /* before anything is made: the new one goes on with the line */
 	return memcmp(r->pub, want, sizeof(want)) == 0 ? OK : ERR_KEY;
 }
 
@@ -192,15 +172,15 @@ static void read_last(struct renewal *r)
 
 /* ---- the new one ---- */
 
-/* It marks nothing yet, so the key of the line stays where it is, for whichever record goes on with it. */
+/* Its line begins when a broker does: then the seed of the old one's is overwritten. */
 static enum err begin(struct renewal *r)
 {
-	struct path path = new_at(r, STORE), sizes = new_at(r, SIZES), line = in_dir(r, LINE);
+	struct path path = new_at(r, STORE), sizes = new_at(r, SIZES);
 	struct record *record = NULL;
 
 	TRY(record_open(&(struct record_spec){
 		.path = path.text, .sizes_path = sizes.text, .origin = r->s->new, .root = r->root, .sign_secret = r->seed,
-		.map_bytes = 4 << 20, .ring_bytes = 1 << 16, .line_path = line.text, .before = span_str(r->note),
+		.map_bytes = 4 << 20, .ring_bytes = 1 << 16, .before = span_str(r->note),
 		.reason = r->s->reason,
 	}, &record));
 	record_close(&record);

@@ -13,20 +13,18 @@ struct successor {
 	const char *dir;                /* the installation's folder */
 	const char *sizes;              /* where record.sizes lies; NULL: in it */
 	const char *reason;             /* in clear, at most ENTRY_TEXT_MAX bytes (seal.h) */
-	bool drop_line;                 /* a line whose key is damaged is put aside, too, and none goes on; else that is ERR_CORRUPT */
 	/* out: */
 	char old[ORIGIN_BYTES_MAX + 1], new[ORIGIN_BYTES_MAX + 1];
 	unsigned number;                /* the old one's: its files are NAME.number now */
 	bool quotes;                    /* what was signed last could be told */
 	bool resumed;                   /* an earlier run had prepared it, with the reason given then */
-	bool dropped;                   /* the line was */
 };
 
 /* "hospital/audit/main" becomes "hospital/audit/main/2", that one ".../3"; *number is the old one's. ERR_TOO_LARGE. */
 enum err successor_origin(struct span origin, char *out, size_t cap, unsigned *number) MUST_USE;
 
 /* ERR_BUSY: a broker writes it; ERR_EXISTS: files of that number were put aside before; ERR_KEY: its keys do not fit;
- * ERR_CORRUPT: the key of its line; others: the disk, and the next run goes on. */
+ * others: the disk, and the next run goes on. */
 enum err successor_begin(struct successor *s) MUST_USE;
 /* Was one interrupted, so that the next run goes on? */
 bool successor_is_begun(const char *dir, const char *sizes);

@@ -16,8 +16,8 @@ static const char *const tables[] = { "entry", "leaf", "tile", "seg", "ckpt", "t
 #define SIGNED SPAN_LIT("signed")
 #define OPEN SPAN_LIT("open")
 #define ERASING SPAN_LIT("erasing")
-#define LINE SPAN_LIT("line")
 #define YEARS SPAN_LIT("years")
+#define EPOCH SPAN_LIT("epoch")
 
 /* How far one rule of thinning has come through the checkpoints. */
 struct thinned {
@@ -27,7 +27,7 @@ struct thinned {
 
 #define THIN_STEP 64
 static const struct { int64_t age_us, every_us; } thinning[] = {
-	{ 24 * 3600 * 1000000LL, 60 * 1000000LL }, { 7 * 24 * 3600 * 1000000LL, 3600 * 1000000LL },
+	{ 3600 * 1000000LL, 60 * 1000000LL }, { 7 * 24 * 3600 * 1000000LL, 3600 * 1000000LL },
 };
 
 /* The last, unfinished run of hashes of each level. */
@@ -358,32 +358,40 @@ enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at)
 	return cur_end(&c) == OK ? OK : ERR_CORRUPT;
 }
 
-enum err trail_put_line(struct trail *t, const struct line_row *row)
+enum err trail_put_epoch(struct trail *t, const struct epoch_row *row)
 {
-	uint8_t raw[SHA256_BYTES + 16];
+	uint8_t raw[SHA256_BYTES + 30];
 	struct put b = put(raw, sizeof(raw));
 
-	put_bytes(&b, span(row->id, sizeof(row->id)));
-	put_u64(&b, row->next);
+	put_bytes(&b, span(row->root.hash.b, SHA256_BYTES));
+	put_u8(&b, row->root.depth);
+	put_u32(&b, row->epoch);
 	put_u64(&b, row->index);
+	put_u8(&b, row->ended);
+	put_u64(&b, (uint64_t)row->began_us);
+	put_u64(&b, (uint64_t)row->every_us);
 	TRY(put_end(&b));
-	return txn_put(t->batch, TABLE_TREE, LINE, put_span(&b));
+	return txn_put(t->batch, TABLE_TREE, EPOCH, put_span(&b));
 }
 
-enum err view_line(struct txn *view, struct line_row *out)
+enum err view_epoch(struct txn *view, struct epoch_row *out)
 {
-	struct line_row row;
-	struct span raw, id;
+	struct epoch_row row = { .epoch = 0 };
+	struct span raw, root;
 	struct cur c;
 
-	TRY(txn_get(view, TABLE_TREE, LINE, &raw));
+	TRY(txn_get(view, TABLE_TREE, EPOCH, &raw));
 	c = cur(raw);
-	id = cur_take(&c, sizeof(row.id));
-	row.next = cur_u64(&c);
+	root = cur_take(&c, SHA256_BYTES);
+	row.root.depth = cur_u8(&c);
+	row.epoch = cur_u32(&c);
 	row.index = cur_u64(&c);
-	if (cur_end(&c) != OK)
+	row.ended = cur_u8(&c);
+	row.began_us = (int64_t)cur_u64(&c);
+	row.every_us = (int64_t)cur_u64(&c);
+	if (cur_end(&c) != OK || row.root.depth < FORWARD_DEPTH_MIN || row.root.depth > FORWARD_DEPTH_MAX)
 		return ERR_CORRUPT;
-	memcpy(row.id, id.p, id.n);
+	memcpy(row.root.hash.b, root.p, root.n);
 	*out = row;
 	return OK;
 }

@@ -8,8 +8,9 @@
  *     tree    "head"                  frontier of all entries, committed together with them (tree_write)
  *             "signed"                frontier at the newest checkpoint
  *             "open"                  ids of the segments that are open
- *             "line"      id of the line, number of the next mark, index of the newest (struct line_row)
  *             "years"                 which segments are keys of pseudonyms, in the order they were made: year, u16 | segment, u32
+ *             "epoch"     of the forward-secure line in force (struct epoch_row)
+ *             "line"      of an older version's line: not looked at
  *             "erasing"               the segment whose entries are being taken out, and the next index to look at
  *
  * Beside it lies `PATH-keys`: the segments' wrapped keys, one slot of 64 bytes each, written in place, and reserved
@@ -22,6 +23,7 @@
 #ifndef PULLCORD_TRAIL_H
 #define PULLCORD_TRAIL_H
 
+#include "forward.h"
 #include "seal.h"
 #include "store.h"
 #include "vault.h"
@@ -82,12 +84,14 @@ enum err trail_put_erasing(struct trail *t, uint32_t id, uint64_t at) MUST_USE;
 /* Puts a stub in the place of the sealed entries of an erased segment from *at on; at most `most` entries are looked at.
  * *at is where to go on; past segment->last: done. */
 enum err trail_strip(struct trail *t, uint32_t id, const struct segment *s, uint64_t *at, unsigned most) MUST_USE;
-/* How far the line has come (forward.h), together with the entry that says so. */
-struct line_row {
-	uint8_t id[SHA256_BYTES];
-	uint64_t next, index;           /* mark that is due; entry of the one before, or of the line's beginning */
+/* How far the line has come (turns.h), together with the entries that say so. */
+struct epoch_row {
+	struct forward_root root;
+	uint32_t epoch;                 /* whose key is due */
+	uint64_t index;                 /* of the entry it began with ... */
+	bool ended;                     /* ... which ended the one before; else it is the root of the first line */
+	int64_t began_us, every_us;     /* wall clock, as that entry has it */
 };
-enum err trail_put_line(struct trail *t, const struct line_row *row) MUST_USE;
 /* The keys of pseudonyms: the segment of each, and the calendar year. */
 struct year_row {
 	uint16_t year;
@@ -95,6 +99,7 @@ struct year_row {
 };
 #define YEARS_MAX 64
 enum err trail_put_years(struct trail *t, const struct year_row *row, size_t n) MUST_USE;
+enum err trail_put_epoch(struct trail *t, const struct epoch_row *row) MUST_USE;
 enum err trail_commit(struct trail *t) MUST_USE;
 void trail_abort(struct trail *t);
 /* What is committed, and during a batch what it has appended. */
@@ -102,7 +107,7 @@ const struct tree *trail_tree(const struct trail *t);
 /* The batch as a view. */
 struct txn *trail_batch(struct trail *t);
 
-/* Keeps the note signed for trail_tree(); a transaction of its own. Thins out older ones: those of the last day stay, one
+/* Keeps the note signed for trail_tree(); a transaction of its own. Thins out older ones: those of the last hour stay, one
  * a minute of the last week, one an hour from before, and all that must stay (the end of an epoch, a cosigned one an hour). */
 enum err trail_put_checkpoint(struct trail *t, struct span note, int64_t at_us, bool stays) MUST_USE;
 /* The note of that size with more signature lines; must it stay from now on? ERR_NOT_FOUND. A transaction of its own. */
@@ -129,7 +134,7 @@ enum err view_hashes(struct txn *view, unsigned level, uint64_t first, unsigned 
 /* For tree_prove_*() and tree_root_at(), as long as the view lives. */
 struct tree_source view_source(struct txn *view);
 enum err view_segment(struct txn *view, uint32_t id, struct segment *out) MUST_USE;
-enum err view_line(struct txn *view, struct line_row *out) MUST_USE;     /* ERR_NOT_FOUND: there is no line */
+enum err view_epoch(struct txn *view, struct epoch_row *out) MUST_USE;   /* ERR_NOT_FOUND: there is no line */
 enum err view_erasing(struct txn *view, uint32_t *id, uint64_t *at) MUST_USE;
 enum err view_years(struct txn *view, struct year_row row[YEARS_MAX], size_t *n) MUST_USE;
 enum err view_open(struct txn *view, uint32_t id[SEGMENTS_OPEN_MAX], size_t *n) MUST_USE;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "forward.h"
+#include "epochs.h"
 #include "keeping.h"
 #include "sizes.h"
 
@@ -45,13 +45,10 @@ struct verifier {
 	struct trail *trail;
 	struct sizes *sizes;            /* NULL: none is looked at */
 	struct checkpoint newest, listing;      /* of the sizes file: its last line, and the next to be met */
-	struct {
-		bool renewed;           /* the record goes on from another one */
-		bool begun, ours;       /* some line; the one whose initial key we have */
-		uint64_t due, kept;     /* next mark; key of now as we began, 0: not known */
-		uint8_t id[SHA256_BYTES], kept_id[SHA256_BYTES];   /* of the line that began last; of that key's */
-		struct forward_key initial, key;
-	} line;
+	struct line_check line;
+	bool has_seed;                  /* as we began */
+	struct forward_root seed_root;
+	uint32_t seed_epoch;
 
 	struct tree head, tree;         /* as stored when we began; recomputed so far */
 	struct tree signed_tree;        /* as stored with the newest checkpoint */
@@ -94,7 +91,6 @@ static enum err check_genesis(struct verifier *v, uint64_t index, const struct e
 		return bad(v, "entry", index, "a record begins only once");
 	if (!span_eq(e->vkey, v->spec->vkey))
 		return bad(v, "entry", index, "it names another verifier key, %.*s", SPAN_FMT(e->vkey));
-	v->line.renewed = e->before.n || e->reason.n;
 	return OK;
 }
 
@@ -284,76 +280,26 @@ static enum err check_record(struct verifier *v, struct txn *view, uint64_t inde
 
 /* ---- the forward-secure line ---- */
 
-static enum err begin_line(struct verifier *v, uint64_t index, const struct entry *e)
-{
-	bool ours = v->spec->line && memcmp(e->commitment, v->line.initial.id, sizeof(e->commitment)) == 0;
-
-	if (v->line.ours)
-		return bad(v, "line", index, "another line begins here");
-	if (e->number && (index != 1 || !v->line.renewed))
-		return bad(v, "line", index, "a line begins with mark %llu: where are those before it?",
-			   (unsigned long long)e->number);
-	v->line.begun = true;
-	v->line.ours = ours;
-	memcpy(v->line.id, e->commitment, sizeof(v->line.id));
-	v->line.due = v->report->first_mark = e->number;
-	v->report->marks = v->report->marked_size = 0;
-	v->line.key = v->line.initial;
-	if (ours && forward_key_go(&v->line.key, e->number) != OK)
-		return bad(v, "line", index, "it begins with mark %llu, which cannot be", (unsigned long long)e->number);
-	return OK;
-}
-
-static enum err check_mark(struct verifier *v, uint64_t index, const struct entry *e)
-{
-	const struct hash root = tree_root(&v->tree);
-	uint8_t mac[SHA256_BYTES];
-
-	if (!v->line.begun)
-		return bad(v, "line", index, "it is mark %llu of a line that did not begin", (unsigned long long)e->number);
-	if (e->number != v->line.due)
-		return bad(v, "line", index, "it is mark %llu where mark %llu is due", (unsigned long long)e->number,
-			   (unsigned long long)v->line.due);
-	if (v->line.ours) {
-		forward_mark(&v->line.key, v->origin, e->at_us, index, &root, mac);
-		if (!crypt_same(mac, e->commitment, sizeof(mac)))
-			return bad(v, "line", index, "mark %llu was not made with its key: entries %llu to %llu are not those of then",
-				   (unsigned long long)e->number, (unsigned long long)v->report->marked_size,
-				   (unsigned long long)index - 1);
-		TRY(forward_key_go(&v->line.key, e->number + 1));
-	}
-	v->line.due++;
-	v->report->marks++;
-	v->report->marked_size = index;
-	v->report->marked_us = e->at_us;
-	return OK;
-}
-
-/* Read before the head: the key moves on only after its mark is there. */
+/* Read before the head: the seed moves on only after its epoch's end is there. */
 static enum err open_line(struct verifier *v)
 {
-	enum err e = ERR_NOT_FOUND;
+	enum err e = v->spec->line_path ? epochs_peek(v->spec->line_path, &v->seed_root, &v->seed_epoch) : ERR_NOT_FOUND;
 
-	if (v->spec->line)
-		forward_key_init(&v->line.initial, v->spec->line);
-	if (v->spec->line_path)
-		e = forward_peek(v->spec->line_path, &v->line.kept, v->line.kept_id);
+	v->has_seed = e == OK;
 	if (e == ERR_CORRUPT)
-		return bad(v, "line", 0, "no key can be read in %s", v->spec->line_path);
+		return bad(v, "line", 0, "no seed can be read in %s", v->spec->line_path);
 	return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
+}
+
+static enum err bad_line(struct verifier *v, enum err e, const char *part, uint64_t index)
+{
+	return e == ERR_CORRUPT ? bad(v, part, index, "%s", v->line.what) : e;
 }
 
 static enum err check_line(struct verifier *v)
 {
-	if (v->spec->line && !v->line.ours)
-		return bad(v, "line", v->tree.size, "the record ends, and no line of this initial key began");
-	if (v->line.kept && memcmp(v->line.id, v->line.kept_id, sizeof(v->line.id)) != 0)
-		return bad(v, "line", v->tree.size, "the record ends, and the line whose mark %llu was made is not in it: it was cut or "
-			   "set back, or is another one", (unsigned long long)(v->line.kept - 1));
-	if (v->line.kept > v->line.due)
-		return bad(v, "line", v->tree.size, "the record ends where mark %llu is due, but mark %llu was made: it was cut or set "
-			   "back", (unsigned long long)v->line.due, (unsigned long long)(v->line.kept - 1));
-	return OK;
+	v->report->line = v->line;
+	return v->has_seed ? bad_line(v, line_check_seed(&v->line, &v->seed_root, v->seed_epoch), "line", v->tree.size) : OK;
 }
 
 /* ---- one entry as a whole ---- */
@@ -397,6 +343,7 @@ static enum err check_content(struct verifier *v, struct txn *view, uint64_t ind
 		return bad(v, "entry", index, "%s", err_text(got));
 	if (index == 0 && (e.kind != ENTRY_CONTROL || e.type != CONTROL_GENESIS))
 		return bad(v, "entry", index, "a record begins with its verifier key");
+	TRY(bad_line(v, line_check_entry(&v->line, &e), "line", index));
 	if (e.kind != ENTRY_CONTROL)
 		return check_record(v, view, index, &e, raw);
 	switch (e.type) {
@@ -410,8 +357,7 @@ static enum err check_content(struct verifier *v, struct txn *view, uint64_t ind
 			return check_erasing(v, view, index, &e);
 		see_hold(v, &e);
 		return OK;
-	case CONTROL_LINE_BEGIN: return begin_line(v, index, &e);
-	case CONTROL_LINE_MARK: return check_mark(v, index, &e);
+	case CONTROL_LINE_BEGIN: case CONTROL_LINE_MARK: case CONTROL_LINE_ROOT: case CONTROL_EPOCH_END: return OK;
 	}
 	return OK;
 }
@@ -534,6 +480,7 @@ static enum err check_checkpoint(struct verifier *v, struct txn *view)
 	if (c.size != size)
 		return bad(v, "checkpoint", size, "it was signed for size %llu", (unsigned long long)c.size);
 	TRY(check_root(v, "checkpoint", &c.root));
+	TRY(bad_line(v, line_check_note(&v->line, size, row.note, v->origin, row.at_us), "checkpoint", size));
 	TRY(check_cosignatures(v, size, row.note));
 	v->report->signed_size = size;
 	v->report->checkpoints++;

@@ -9,8 +9,8 @@
  * anybody can verify who has the vkey. A record of which nothing is signed is bad; what comes after the newest signature
  * is checked like the rest, but vouched for by nobody: anybody who can write the file may have put it there.
  *
- * Of the forward-secure line (forward.h): its marks are numbered without a gap; with its initial key, each is right, and
- * no other line begins after it. With the file of its key of now: its line is here, and came no further than the record.
+ * Of the forward-secure line: all that line_check.h says, with nothing secret. With the file of its seed, of which only the public
+ * part is looked at: its line is here, and came no further than the record.
  *
  * Of cosignatures: whatever a listed witness put under a checkpoint fits.
  *
@@ -18,6 +18,7 @@
 #ifndef PULLCORD_VERIFY_H
 #define PULLCORD_VERIFY_H
 
+#include "line_check.h"
 #include "witness.h"
 
 struct verify_spec {
@@ -25,8 +26,7 @@ struct verify_spec {
 	const char *sizes_path;         /* "": none */
 	struct span vkey;               /* C2SP verifier key, whose name is the record's origin */
 	const uint8_t *root;            /* 32 bytes, vault_root(); NULL: the seals are not opened */
-	const uint8_t *line;            /* initial key, FORWARD_KEY_BYTES; NULL: the marks' numbers only are checked */
-	const char *line_path;          /* key of now; NULL, or no such file: it is not looked at */
+	const char *line_path;          /* its seed (epochs.h); NULL, or no such file: it is not looked at */
 	const struct witnesses *witnesses;      /* whose cosignatures are looked for; NULL: nobody's */
 	void (*progress)(void *ctx, uint64_t done, uint64_t all);   /* may be NULL */
 	void *ctx;
@@ -42,9 +42,7 @@ struct verify_report {
 	uint64_t erased;                /* segments */
 	uint64_t signed_size;           /* the newest that a good signature is for, of a checkpoint or in the sizes file */
 	struct hash root;               /* of all entries */
-	uint64_t marks, marked_size;    /* of the line that began last; entries under the newest of them */
-	uint64_t first_mark;            /* its number: not 0 goes on from a record before */
-	int64_t marked_us;              /* when that was */
+	struct line_check line;         /* how far it came */
 	struct verify_cosigned cosigned[WITNESSES_MAX];    /* in the list's order */
 	/* The first that is bad: "entry" 41 "its bytes do not hash to its leaf". part NULL: nothing is. */
 	const char *part;

@@ -1,16 +1,22 @@
 #include "note.h"
 
 enum key_type { ED25519_TYPE = 0x01, COSIGNATURE_TYPE = 0x04 };
-#define KEY_ID 4
 static const char dash[] = "\xe2\x80\x94 ";   /* em dash, blank */
 
-static void key_id(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES], uint8_t id[KEY_ID])
+void note_key_id(struct span name, struct span typed_key, uint8_t id[NOTE_KEY_ID])
 {
-	const uint8_t mid[] = { '\n', (uint8_t)type };
 	uint8_t digest[SHA256_BYTES];
 
-	SHA256(digest, name, span(mid, sizeof(mid)), span(pub, SIGN_KEY_BYTES));
-	memcpy(id, digest, KEY_ID);
+	SHA256(digest, name, SPAN_LIT("\n"), typed_key);
+	memcpy(id, digest, NOTE_KEY_ID);
+}
+
+static void key_id(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES], uint8_t id[NOTE_KEY_ID])
+{
+	uint8_t typed[1 + SIGN_KEY_BYTES] = { (uint8_t)type };
+
+	memcpy(typed + 1, pub, SIGN_KEY_BYTES);
+	note_key_id(name, span(typed, sizeof(typed)), id);
 }
 
 static bool name_ok(struct span s)
@@ -23,19 +29,26 @@ static bool name_ok(struct span s)
 	return true;
 }
 
+enum err note_put_line(struct span name, struct span raw, struct put *out)
+{
+	if (!name_ok(name))
+		return ERR_SYNTAX;
+	put_fmt(out, "%s%.*s ", dash, SPAN_FMT(name));
+	put_base64(out, raw);
+	put_str(out, "\n");
+	return put_end(out);
+}
+
 enum err note_sign(struct span text, struct span name, const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
 {
-	uint8_t pub[SIGN_KEY_BYTES], line[KEY_ID + SIGN_BYTES];
-	char sig[93];
+	uint8_t pub[SIGN_KEY_BYTES], line[NOTE_KEY_ID + SIGN_BYTES];
 
 	if (!name_ok(name))
 		return ERR_SYNTAX;
 	TRY(sign_public(secret, pub));
 	key_id(ED25519_TYPE, name, pub, line);
-	TRY(sign_make(secret, text, line + KEY_ID));
-	base64_encode(span(line, sizeof(line)), sig);
-	put_fmt(out, "%s%.*s %s\n", dash, SPAN_FMT(name), sig);
-	return put_end(out);
+	TRY(sign_make(secret, text, line + NOTE_KEY_ID));
+	return note_put_line(name, span(line, sizeof(line)), out);
 }
 
 enum err note_write(const struct checkpoint *c, const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
@@ -80,7 +93,7 @@ static enum err cut_line(struct span *lines, struct span *who, struct span *sig)
 
 bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], bool *bad)
 {
-	uint8_t raw[KEY_ID + SIGN_BYTES];
+	uint8_t raw[NOTE_KEY_ID + SIGN_BYTES];
 	struct span text;
 
 	if (!lines->n)
@@ -88,18 +101,17 @@ bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], b
 	*bad = cut_line(lines, name, &text) != OK || !name_ok(*name) ||
 	       base64_decode(text, raw, sizeof(raw)) != (long)sizeof(raw);
 	if (!*bad)
-		memcpy(sig, raw + KEY_ID, SIGN_BYTES);
+		memcpy(sig, raw + NOTE_KEY_ID, SIGN_BYTES);
 	return !*bad;
 }
 
-/* The signature of the next line, which is of that name and key; ERR_NOT_FOUND after the last. */
-static enum err next_line(struct span *lines, struct span name, const uint8_t id[KEY_ID], uint8_t *raw, size_t n)
+enum err note_next_line(struct span *lines, struct span name, const uint8_t id[NOTE_KEY_ID], uint8_t *raw, size_t n)
 {
 	struct span who, sig;
 
 	while (lines->n) {
 		TRY(cut_line(lines, &who, &sig));
-		if (span_eq(who, name) && base64_decode(sig, raw, n) == (long)n && memcmp(raw, id, KEY_ID) == 0)
+		if (span_eq(who, name) && base64_decode(sig, raw, n) == (long)n && memcmp(raw, id, NOTE_KEY_ID) == 0)
 			return OK;              /* others are somebody else's */
 	}
 	return ERR_NOT_FOUND;
@@ -108,13 +120,13 @@ static enum err next_line(struct span *lines, struct span name, const uint8_t id
 enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_KEY_BYTES], struct span *body)
 {
 	struct span text, lines;
-	uint8_t raw[KEY_ID + SIGN_BYTES], id[KEY_ID];
+	uint8_t raw[NOTE_KEY_ID + SIGN_BYTES], id[NOTE_KEY_ID];
 	enum err e, found = ERR_KEY;
 
 	TRY(note_split(note, &text, &lines));
 	key_id(ED25519_TYPE, name, pub, id);
-	while ((e = next_line(&lines, name, id, raw, sizeof(raw))) == OK) {
-		TRY(sign_check(pub, text, raw + KEY_ID));
+	while ((e = note_next_line(&lines, name, id, raw, sizeof(raw))) == OK) {
+		TRY(sign_check(pub, text, raw + NOTE_KEY_ID));
 		found = OK;
 	}
 	if (e != ERR_NOT_FOUND)
@@ -143,7 +155,7 @@ enum err note_open(struct span note, struct span origin, const uint8_t pub[SIGN_
 /* ---- cosignatures ---- */
 
 #define COSIGNED_MAX (NOTE_BYTES_MAX + 64)
-#define COSIGNATURE_BYTES (KEY_ID + 8 + SIGN_BYTES)
+#define COSIGNATURE_BYTES (NOTE_KEY_ID + 8 + SIGN_BYTES)
 
 /* What a cosignature signs. */
 static enum err cosigned_text(struct span text, uint64_t time_s, struct put *out)
@@ -159,7 +171,6 @@ enum err note_cosign(struct span note, struct span name, const uint8_t secret[SI
 	uint8_t pub[SIGN_KEY_BYTES], raw[COSIGNATURE_BYTES], text[COSIGNED_MAX];
 	struct put line = put(raw, sizeof(raw)), what = put(text, sizeof(text));
 	struct span body, lines;
-	char b64[105];
 
 	if (!name_ok(name) || time_s > INT64_MAX)
 		return ERR_SYNTAX;
@@ -167,32 +178,30 @@ enum err note_cosign(struct span note, struct span name, const uint8_t secret[SI
 	TRY(cosigned_text(body, time_s, &what));
 	TRY(sign_public(secret, pub));
 	key_id(COSIGNATURE_TYPE, name, pub, raw);
-	line.n = KEY_ID;
+	line.n = NOTE_KEY_ID;
 	put_u64(&line, time_s);
 	TRY(sign_make(secret, put_span(&what), raw + line.n));
-	base64_encode(span(raw, sizeof(raw)), b64);
-	put_fmt(out, "%s%.*s %s\n", dash, SPAN_FMT(name), b64);
-	return put_end(out);
+	return note_put_line(name, span(raw, sizeof(raw)), out);
 }
 
 enum err note_cosigned(struct span note, const struct cosigner *by, uint64_t *time_s)
 {
-	uint8_t raw[COSIGNATURE_BYTES], id[KEY_ID], text[COSIGNED_MAX];
+	uint8_t raw[COSIGNATURE_BYTES], id[NOTE_KEY_ID], text[COSIGNED_MAX];
 	enum err e, found = ERR_NOT_FOUND;
 	struct span body, lines;
 	uint64_t last = 0;
 
 	TRY(note_split(note, &body, &lines));
 	key_id(COSIGNATURE_TYPE, by->name, by->pub, id);
-	while ((e = next_line(&lines, by->name, id, raw, sizeof(raw))) == OK) {
+	while ((e = note_next_line(&lines, by->name, id, raw, sizeof(raw))) == OK) {
 		struct put what = put(text, sizeof(text));
-		struct cur c = cur(span(raw + KEY_ID, 8));
+		struct cur c = cur(span(raw + NOTE_KEY_ID, 8));
 		uint64_t when = cur_u64(&c);
 
 		if (when > INT64_MAX)
 			return ERR_KEY;
 		TRY(cosigned_text(body, when, &what));
-		TRY(sign_check(by->pub, put_span(&what), raw + KEY_ID + 8));
+		TRY(sign_check(by->pub, put_span(&what), raw + NOTE_KEY_ID + 8));
 		last = when > last ? when : last;
 		found = OK;
 	}
@@ -209,7 +218,7 @@ enum err note_cosigned(struct span note, const struct cosigner *by, uint64_t *ti
 static enum err key_write(enum key_type type, struct span name, const uint8_t pub[SIGN_KEY_BYTES],
 			  const uint8_t shown[SIGN_KEY_BYTES], struct put *out)
 {
-	uint8_t raw[1 + SIGN_KEY_BYTES] = { (uint8_t)type }, id[KEY_ID];
+	uint8_t raw[1 + SIGN_KEY_BYTES] = { (uint8_t)type }, id[NOTE_KEY_ID];
 	char b64[45], hash[9];
 
 	if (!name_ok(name))
@@ -226,7 +235,7 @@ static enum err key_write(enum key_type type, struct span name, const uint8_t pu
 
 struct key_text {
 	struct span name;
-	uint8_t id[KEY_ID], key[SIGN_KEY_BYTES];
+	uint8_t id[NOTE_KEY_ID], key[SIGN_KEY_BYTES];
 };
 
 static enum err key_parse(enum key_type type, struct span text, struct key_text *out)
@@ -234,7 +243,7 @@ static enum err key_parse(enum key_type type, struct span text, struct key_text 
 	struct span rest, who = span_cut(text, '+', &rest), hash = span_cut(rest, '+', &rest);
 	uint8_t raw[1 + SIGN_KEY_BYTES];
 
-	if (!name_ok(who) || hash.n != 2 * KEY_ID || !hex_decode(hash, out->id, sizeof(out->id)) ||
+	if (!name_ok(who) || hash.n != 2 * NOTE_KEY_ID || !hex_decode(hash, out->id, sizeof(out->id)) ||
 	    base64_decode(rest, raw, sizeof(raw)) != (long)sizeof(raw) || raw[0] != type)
 		return ERR_SYNTAX;
 	memcpy(out->key, raw + 1, SIGN_KEY_BYTES);
@@ -246,7 +255,7 @@ static enum err key_parse(enum key_type type, struct span text, struct key_text 
 static enum err key_read(enum key_type type, struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES])
 {
 	struct key_text k;
-	uint8_t want[KEY_ID];
+	uint8_t want[NOTE_KEY_ID];
 
 	TRY(key_parse(type, text, &k));
 	key_id(type, k.name, k.key, want);
@@ -284,7 +293,7 @@ enum err skey_write(struct span name, const uint8_t secret[SIGN_KEY_BYTES], char
 enum err skey_read(struct span text, struct span *name, uint8_t secret[SIGN_KEY_BYTES])
 {
 	size_t begin = sizeof(PRIVATE) - 1;
-	uint8_t pub[SIGN_KEY_BYTES], want[KEY_ID];
+	uint8_t pub[SIGN_KEY_BYTES], want[NOTE_KEY_ID];
 	struct key_text k;
 	enum err e;
 

@@ -10,7 +10,8 @@
 #include "cur.h"
 #include "tree.h"
 
-#define NOTE_BYTES_MAX 4096
+#define NOTE_BYTES_MAX 5120     /* the forward-secure line (forward.h), and some twenty cosignatures */
+#define NOTE_KEY_ID 4
 #define ORIGIN_BYTES_MAX 255    /* printable, without blanks and '+' */
 
 struct checkpoint {
@@ -33,6 +34,12 @@ enum err note_split(struct span note, struct span *text, struct span *lines) MUS
 bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], bool *bad);
 /* Appends a line for it, which belongs under the note. ERR_SYNTAX: the name is none; ERR_TOO_LARGE. */
 enum err note_sign(struct span text, struct span name, const uint8_t secret[SIGN_KEY_BYTES], struct put *out) MUST_USE;
+
+/* Lines of other types: the key id is SHA-256(name | 0x0A | type and key)[:4]; `raw` begins with it. Appends one; ERR_SYNTAX: the
+ * name is none; ERR_TOO_LARGE. The next that has that name, id and length, whatever is in it; ERR_NOT_FOUND after the last. */
+void note_key_id(struct span name, struct span typed_key, uint8_t id[NOTE_KEY_ID]);
+enum err note_put_line(struct span name, struct span raw, struct put *out) MUST_USE;
+enum err note_next_line(struct span *lines, struct span name, const uint8_t id[NOTE_KEY_ID], uint8_t *raw, size_t n) MUST_USE;
 
 /* A verifier key, "name+hash+base64(0x01 | public key)", NUL-terminated; and back. */
 enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;

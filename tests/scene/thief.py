@@ -1,6 +1,7 @@
-"""Steps of who takes the broker's machine with every key on it, and of the auditor who kept the line's initial key elsewhere.
-The key of now is written as plugin/record/forward.h says, in a program of its own."""
+"""Steps of who takes the broker's machine with every key on it, and of the auditor, who has nothing secret. The seed of the line is
+written as plugin/record/epochs.h says, in a program of its own."""
 import hashlib
+import json
 import os
 import shutil
 import struct
@@ -8,29 +9,24 @@ import struct
 from house import Trouble
 from stage import expect, step
 
-SLOT = 512
+SLOT = 1024
 FILES = ("record.mdb", "record.mdb-keys", "record.sizes", "keys/record.line")
 
 
-def read_line(raw):
-    """(number, id, key) of the newest slot."""
+def read_seed(raw):
+    """(n, root and depth, epoch, seed, path) of the newest slot."""
     found = []
     for slot in (raw[:SLOT], raw[SLOT:]):
-        if hashlib.sha256(slot[:72]).digest()[:8] == slot[72:80]:
-            found.append((struct.unpack(">Q", slot[:8])[0], slot[8:40], slot[40:72]))
+        end = 77 + 32 * slot[40]
+        if hashlib.sha256(slot[:end]).digest()[:8] == slot[end:end + 8]:
+            found.append((*struct.unpack(">Q33sI32s", slot[:77]), slot[77:end]))
     return max(found)
 
 
-def write_line(number, name, key):
-    text = struct.pack(">Q", number) + name + key
+def write_seed(n, root, epoch, seed, path):
+    text = struct.pack(">Q33sI32s", n, root, epoch, seed) + path
     slot = (text + hashlib.sha256(text).digest()[:8]).ljust(SLOT, b"\0")
-    return slot + bytes(SLOT) if number % 2 == 0 else bytes(SLOT) + slot
-
-
-@step("auditor takes the initial key away")
-def _(stage):
-    stage.made()
-    shutil.move(stage.house.dir / "line.key", stage.house.root / "line.key")
+    return slot + bytes(SLOT) if n % 2 == 0 else bytes(SLOT) + slot
 
 
 def verify(stage, *more):
@@ -40,10 +36,17 @@ def verify(stage, *more):
 @step("auditor verifies -> {outcome...}")
 def _(stage, outcome):
     """`ok`, or words of what is said to be wrong."""
-    done = verify(stage, "--line", stage.house.root / "line.key")
-    expect("exit status of audit verify --line", 0 if outcome == "ok" else 1, done.returncode, done.stdout + done.stderr)
+    done = verify(stage)
+    expect("exit status of audit verify", 0 if outcome == "ok" else 1, done.returncode, done.stdout + done.stderr)
     if outcome != "ok" and outcome not in done.stdout + done.stderr:
         raise Trouble(f"{outcome!r} is not in\n{done.stdout}{done.stderr}")
+
+
+@step("auditor is told of {count} closed epochs")
+def _(stage, count):
+    said = json.loads(verify(stage, "--json").stdout)
+    expect("closed epochs", int(count), said["epochs"], said)
+    expect("all is under them", said["entries"], said["closed_size"], said)
 
 
 @step("thief copies the record")
@@ -85,12 +88,16 @@ def _(stage, pattern):
     expect(f"files {pattern}", True, any(stage.house.dir.glob(pattern)), sorted(p.name for p in stage.house.dir.iterdir()))
 
 
-@step("thief makes the key of now the one that is due")
+@step("thief puts the seed of then back")
 def _(stage):
-    due = read_line((stage.house.root / "copy" / FILES[3]).read_bytes())[0]
-    path = stage.house.dir / FILES[3]
-    number, name, key = read_line(path.read_bytes())
-    if number <= due:
-        raise Trouble(f"the line is at {number} still, as when the copy was made")
-    with open(path, "r+b") as file:
-        file.write(write_line(due, name, key))
+    put_back(stage, FILES[3:])
+
+
+@step("thief makes the seed of now the one that is due")
+def _(stage):
+    n, root, epoch, seed, path = read_seed((stage.house.dir / FILES[3]).read_bytes())
+    due = read_seed((stage.house.root / "copy" / FILES[3]).read_bytes())
+    if epoch <= due[2]:
+        raise Trouble(f"the line is in epoch {epoch} still, as when the copy was made")
+    with open(stage.house.dir / FILES[3], "r+b") as file:
+        file.write(write_seed(due[0], root, due[2], seed, due[4]))

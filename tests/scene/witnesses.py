@@ -55,7 +55,7 @@ def _(stage, device):
     kept = sorted(folder(stage, device).glob("evidence.*"))
     expect("evidence", [".got", ".had"], [path.suffix for path in kept])
     signers = [path.read_bytes().count(f"\u2014 {stage.house.tenant}/audit/main ".encode()) for path in kept]
-    expect("what the record's key signed in them", [1, 1], signers)
+    expect("what the record signed in them: with its key and with its line's", [2, 2], signers)
 
 
 @step("record is cosigned by {witness} within {period}")

@@ -121,10 +121,9 @@ static bool odd(bool is, const char *name)
  * must. */
 static bool tries(uid_t uid, gid_t gid)
 {
-	static const char *const roots[] = { "mosquitto.conf", "ca.crt", "server.crt", "ca.crl", "keys/ca.key", "keys/server.key",
-					     "line.key" };
+	static const char *const roots[] = { "mosquitto.conf", "ca.crt", "server.crt", "ca.crl", "keys/ca.key", "keys/server.key" };
 	static const char *const read[] = { "mosquitto.conf", "ca.crt", "server.crt", "ca.crl", "keys/server.key", "keys/root.key" };
-	static const char *const own[] = { "directory.mdb", "keys/record.line", "pullcord.policy" };
+	static const char *const own[] = { "directory.mdb", "keys/record.seed", "pullcord.policy" };
 	bool another = getuid() == 0, wrong = false;
 
 	if (another)
@@ -136,7 +135,7 @@ static bool tries(uid_t uid, gid_t gid)
 	wrong |= odd(!may("directory.new", O_CREAT | O_RDWR) || !may("keys/record.new", O_CREAT | O_RDWR), "new files");
 	for (size_t i = 0; i < countof(roots) && another; i++)
 		wrong |= odd(may(roots[i], O_WRONLY) || may_remove(roots[i]), roots[i]);
-	return wrong || (another && odd(may("keys/ca.key", O_RDONLY) || may("line.key", O_RDONLY) || may_remove("keys"), "keys"));
+	return wrong || (another && odd(may("keys/ca.key", O_RDONLY) || may_remove("keys"), "keys"));
 }
 
 /* Made by anybody else for themselves, all of it is theirs. */

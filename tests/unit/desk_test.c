@@ -437,7 +437,7 @@ static void who_waits_behind_it_is_told_no(void **state)
 /* The ring is full, and the disk takes its time for a flush: what was done is on record all the same. */
 static void the_end_waits_for_a_slow_disk(void **state)
 {
-	struct guard_spec spec = { .dir = dir, .record_mib = 64, .history_mib = 4, .past = past_keep_default(),
+	struct guard_spec spec = { .dir = dir, .record_mib = 64, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
 				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 	struct happening h;
 	char what[1024];
@@ -606,7 +606,7 @@ static void an_older_policy_is_not_in_force_at_a_start_either(void **state)
 /* Nobody is let in under a policy that is not the one in force. */
 static void where_the_newest_text_was_not_kept_an_older_one_keeps_the_broker_from_starting(void **state)
 {
-	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(),
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
 				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 	static char huge[EDITION_TEXT_MAX + 128];
 	char what[1024];

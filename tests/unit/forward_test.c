@@ -1,555 +1,201 @@
-/* The forward-secure line: its keys, the file of the key of now, and a record that is marked with it. */
+/* The forward-secure line of a note: seeds, keys, their root, and what is refused. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <stdio.h>
 
-#include "faulty_disk.h"
-#include "forward.h"
-#include "own_record.h"
+#include "fsline.h"
 #include "seed.h"
-#include "sizes.h"
-#include "trail.h"
 
-#define SECTORS (2 * FORWARD_SLOT_BYTES)
+#define NAME SPAN_LIT("hospital.example/audit/main")
 
-static const uint8_t initial[FORWARD_KEY_BYTES] = { [0 ... 31] = 7 };
-static char path[128];
+static const uint8_t log_secret[SIGN_KEY_BYTES] = { 9 };
+static struct fsline line;
 
-static int line_up(void **state)
+static struct checkpoint tree_of(uint64_t size)
 {
-	disk_heals();
-	folder_make(state);
-	must(snprintf(path, sizeof(path), "%s/record.line", g.folder) < (int)sizeof(path));
-	g.spec.line_path = path;
-	g.spec.line_every_us = 1;
-	return 0;
+	struct checkpoint c = { NAME, size, { { 0 } } };
+
+	for (uint8_t i = 0; i < SHA256_BYTES; i++)
+		c.root.b[i] = i;
+	return c;
 }
 
-static int line_down(void **state)
+/* As another program computes them (Python's hmac, hashlib and cryptography). */
+static void seeds_root_and_line_are_what_the_header_says(void **state)
 {
-	disk_heals();
-	return folder_drop(state);
-}
-
-static struct forward_key key_at(uint64_t n)
-{
-	struct forward_key k;
-
-	forward_key_init(&k, initial);
-	assert_int_equal(forward_key_go(&k, n), OK);
-	return k;
-}
-
-static void assert_hex(const uint8_t have[SHA256_BYTES], const char *want)
-{
-	char hex[2 * SHA256_BYTES + 1];
-
-	hex_encode(span(have, SHA256_BYTES), hex);
-	assert_string_equal(hex, want);
-}
-
-/* ---- keys ---- */
-
-/* As another program computes them (Python's hmac). */
-static void keys_and_marks_are_what_the_header_says(void **state)
-{
-	struct forward_key k = key_at(3);
-	uint8_t mac[SHA256_BYTES];
-	struct hash root;
+	static const char wanted[] =
+		"\xe2\x80\x94 hospital.example/audit/main UIdDhwAAAAJ8kr50Q90dABM5ZjFAeRv48KCo+HPlEa+7evH1DiYuy75msRlJXIuSLyH4ClRUMVSjk"
+		"G95BJAkq+hkyQ3zaLN89ZbrH70UBeAT/Ydb9vBVxt8E/mTheaPa5hn31KRXBY4JqNkISAQQGFqSxClU6MoIINH5/zVMd6/QJWci00e9bYkK1ImKX976R"
+		"Cr7wUu5wNkgySTxL/ONkByieF+6qlsL\n";
+	struct checkpoint c = tree_of(41);
+	char text[NOTE_BYTES_MAX], hex[2 * SHA256_BYTES + 1];
+	struct span note;
 
 	(void)state;
-	for (uint8_t i = 0; i < sizeof(root.b); i++)
-		root.b[i] = i;
-	assert_hex(k.id, "78dd13198e6226c954196ba36d942be2a293a067dd37a143d1814919fc25820f");
-	assert_hex(k.key, "7b3f7ae4d0e84ea8f9f4762f03c9e3d30c9b684616c49193ee593c759216133a");
-	forward_mark(&k, span_str(RECORDING_ORIGIN), 1770000000000000, 41, &root, mac);
-	assert_hex(mac, "bcb5b4f876a64d41dfb6e8ee09c01906aa8a1807f9872361dea29a30342fbd3d");
+	fsline_make(&line, 7, 2);
+	hex_encode(span(line.root.hash.b, SHA256_BYTES), hex);
+	assert_string_equal(hex, "c2af4accd31b86e51d767871d0f2742d47d01cbb0b345dbe33f6548e809e3eab");
+	note = fsline_note(&line, 2, &c, log_secret, text);
+	assert_true(note.n > sizeof(wanted) - 1);
+	assert_memory_equal(note.p + note.n - (sizeof(wanted) - 1), wanted, sizeof(wanted) - 1);
 }
 
-static void a_key_goes_one_way(void **state)
-{
-	struct forward_key k = key_at(3);
-
-	(void)state;
-	assert_int_equal(forward_key_go(&k, 2), ERR_RANGE);
-	assert_int_equal(forward_key_go(&k, 4 + (uint64_t)FORWARD_STEPS_MAX), ERR_RANGE);
-	assert_int_equal(k.n, 3);
-}
-
-static void an_initial_key_is_read_as_it_was_written(void **state)
-{
-	static const char *const wrong[] = {
-		"", "# nothing\n", "pullcord-line\n", "pullcord-line 0707\n",
-		"pullcord-line x707070707070707070707070707070707070707070707070707070707070707\n",
-		"pullcord-lime 0707070707070707070707070707070707070707070707070707070707070707\n",
-	};
-	uint8_t read[FORWARD_KEY_BYTES];
-	char text[FORWARD_TEXT_MAX], file[3 * FORWARD_TEXT_MAX];
-
-	(void)state;
-	forward_text_write(initial, text);
-	snprintf(file, sizeof(file), "# kept off the machine\r\n\n%s\n", text);
-	assert_int_equal(forward_text_read(span_str(file), read), OK);
-	assert_memory_equal(read, initial, sizeof(read));
-	snprintf(file, sizeof(file), "%s%s", text, text);
-	assert_int_equal(forward_text_read(span_str(file), read), ERR_SYNTAX);
-	for (size_t i = 0; i < countof(wrong); i++)
-		assert_int_equal(forward_text_read(span_str(wrong[i]), read), ERR_SYNTAX);
-}
-
-/* ---- the file ---- */
-
-static bool file_holds(const struct forward_key *k)
-{
-	size_t n;
-	uint8_t *file = slurp(path, &n);
-	bool found = memmem(file, n, k->key, sizeof(k->key));
-
-	free(file);
-	return found;
-}
-
-static const uint8_t *slurped(void)
-{
-	static uint8_t file[SECTORS];
-	size_t n;
-	uint8_t *p = slurp(path, &n);
-
-	assert_int_equal(n, SECTORS);
-	memcpy(file, p, n);
-	free(p);
-	return file;
-}
-
-static struct forward *open_line(void)
-{
-	struct forward *l = NULL;
-
-	assert_int_equal(forward_open(path, &l), OK);
-	return l;
-}
-
-static void what_was_left_behind_is_not_in_the_file(void **state)
-{
-	struct forward_key k;
-	struct forward *l;
-
-	(void)state;
-	assert_int_equal(forward_open(path, &l), ERR_NOT_FOUND);
-	assert_int_equal(forward_begin(path, initial), OK);
-	for (uint64_t n = 0, next; n < 40; n = next) {
-		next = n + 1 + seed_below(4);
-		l = open_line();
-		k = key_at(n);
-		assert_memory_equal(forward_now(l), &k, sizeof(k));
-		assert_true(file_holds(&k));
-		assert_int_equal(forward_go(l, next), OK);
-		assert_false(file_holds(&k));
-		k = key_at(next);
-		assert_memory_equal(forward_now(l), &k, sizeof(k));
-		if (seed_below(2))
-			assert_int_equal(forward_go(l, ++next), OK);
-		assert_int_equal(forward_go(l, n), ERR_RANGE);
-		forward_close(&l);
-	}
-	assert_int_equal(forward_begin(path, initial), OK);
-	l = open_line();
-	assert_int_equal(forward_now(l)->n, 0);
-	forward_close(&l);
-}
-
-/* Killed between the two slots, and in the middle of either. */
-static void a_crash_leaves_one_key_or_both(void **state)
-{
-	uint8_t *before, *after, torn[SECTORS];
-	struct forward_key old = key_at(5);
-	struct forward *l;
-	size_t n;
-
-	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	l = open_line();
-	assert_int_equal(forward_go(l, 5), OK);
-	before = slurp(path, &n);
-	assert_int_equal(n, SECTORS);
-	assert_int_equal(forward_go(l, 6), OK);
-	after = slurp(path, &n);
-	forward_close(&l);
-	for (size_t cut = 0; cut <= SECTORS; cut++) {
-		uint64_t left;
-
-		memcpy(torn, after, FORWARD_SLOT_BYTES);           /* number 6 has the first slot, and is written first */
-		memcpy(torn + FORWARD_SLOT_BYTES, before + FORWARD_SLOT_BYTES, FORWARD_SLOT_BYTES);
-		if (cut < FORWARD_SLOT_BYTES)
-			memcpy(torn + cut, before + cut, FORWARD_SLOT_BYTES - cut);
-		else
-			memcpy(torn + FORWARD_SLOT_BYTES, after + FORWARD_SLOT_BYTES, cut - FORWARD_SLOT_BYTES);
-		spill(path, torn, sizeof(torn));
-		assert_int_equal(forward_peek(path, &left, NULL), OK);
-		l = open_line();
-		assert_int_equal(forward_now(l)->n, left);
-		assert_true(left == 6 || (left == 5 && cut < FORWARD_SLOT_BYTES));
-		assert_true(left == 5 || cut >= 80);
-		assert_int_equal(file_holds(&old), left == 5);
-		assert_true(left == 5 || !memmem(slurped(), SECTORS, old.key + 24, 8));
-		forward_close(&l);
-	}
-	free(before);
-	free(after);
-}
-
-static void what_is_no_key_is_refused(void **state)
-{
-	uint8_t file[SECTORS] = { 0 };
-	struct forward *l = NULL;
-	uint8_t *have;
-	size_t n;
-
-	(void)state;
-	spill(path, file, 10);
-	assert_int_equal(forward_open(path, &l), ERR_CORRUPT);
-	spill(path, file, sizeof(file));
-	assert_int_equal(forward_open(path, &l), ERR_CORRUPT);
-	assert_int_equal(forward_begin(path, initial), OK);
-	have = slurp(path, &n);
-	for (size_t at = 0; at < 80; at++) {
-		have[at] ^= 1;
-		spill(path, have, n);
-		assert_int_equal(forward_open(path, &l), ERR_CORRUPT);
-		have[at] ^= 1;
-	}
-	memcpy(have + FORWARD_SLOT_BYTES, have, FORWARD_SLOT_BYTES);  /* the same twice, one of them where it does not belong */
-	spill(path, have, n);
-	assert_int_equal(forward_open(path, &l), ERR_CORRUPT);
-	free(have);
-}
-
-/* ---- a record with a line ---- */
-
-static void go_to(uint64_t n)
-{
-	struct forward *l = NULL;
-
-	assert_int_equal(forward_open(path, &l), OK);
-	assert_int_equal(forward_go(l, n), OK);
-	forward_close(&l);
-}
-
-static enum err verify_line(const uint8_t *with)
-{
-	struct verify_spec spec = recording_verify(&g);
-
-	spec.line = with;
-	spec.line_path = path;
-	return verify_record(&spec, &report);
-}
-
-static void assert_marked(uint64_t least)
-{
-	enum err e = verify_line(initial);
-
-	if (e != OK)
-		fail_msg("%s: %s %llu: %s", err_text(e), report.part ? report.part : "?", (unsigned long long)report.index,
-			 report.what);
-	assert_true(report.marks >= least);
-	assert_true(report.marked_size + 1 == report.entries);  /* closed in good order: all is marked */
-}
-
-static void assert_line_bad(const uint8_t *with, uint64_t index, const char *what)
-{
-	assert_int_equal(verify_line(with), ERR_CORRUPT);
-	if (strcmp(report.part, "line") != 0 || report.index != index || !strstr(report.what, what))
-		fail_msg("%s %llu: %s", report.part, (unsigned long long)report.index, report.what);
-}
-
-static void each_start_goes_on_with_the_line(void **state)
-{
-	uint64_t marks = 0;
-
-	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	for (int i = 0; i < 5; i++) {
-		record_some(20);
-		assert_marked(marks + 1);
-		marks = report.marks;
-	}
-	record_some(0);                         /* nothing came: nothing to mark */
-	assert_marked(marks);
-	assert_int_equal(report.marks, marks);
-}
-
-static void a_line_may_begin_later(void **state)
-{
-	static const uint8_t other[FORWARD_KEY_BYTES] = { 8 };
-	uint64_t n;
-
-	(void)state;
-	record_some(20);
-	assert_int_equal(verify_line(NULL), OK);
-	n = report.entries;
-	assert_line_bad(initial, n, "no line of this initial key");
-	assert_int_equal(forward_begin(path, initial), OK);
-	record_some(20);
-	assert_marked(1);
-	n = report.entries;
-	assert_int_equal(forward_begin(path, other), OK);
-	record_some(20);
-	assert_line_bad(initial, n, "another line begins here");
-	assert_int_equal(verify_line(other), OK);
-}
-
-static void a_line_is_not_left_out(void **state)
+static void every_epoch_leads_to_the_root(void **state)
 {
 	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	record_some(20);
-	unlink(path);
-	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
-	g.spec.line_path = NULL;
-	assert_int_equal(record_open(&g.spec, &g.record), ERR_KEY);
-}
+	for (unsigned depth = FORWARD_DEPTH_MIN; depth <= 6; depth++) {
+		struct forward_key last;
 
-/* A record without a line, or with another's, in the place of one whose marks were made. */
-static void a_line_that_went_on_elsewhere_is_missed(void **state)
-{
-	static const uint8_t other[FORWARD_KEY_BYTES] = { 8 };
-	char was[200];
-	uint64_t n;
-
-	(void)state;
-	record_some(20);
-	assert_int_equal(forward_begin(path, initial), OK);
-	assert_int_equal(verify_line(NULL), OK);        /* it begins with the next start */
-	n = report.entries;
-	go_to(101);
-	assert_line_bad(NULL, n, "mark 100 was made");
-	snprintf(was, sizeof(was), "%s.was", path);
-	assert_int_equal(rename(path, was), 0);
-	assert_int_equal(forward_begin(path, other), OK);
-	record_some(20);
-	assert_int_equal(verify_line(other), OK);
-	n = report.entries;
-	assert_int_equal(rename(was, path), 0);
-	assert_line_bad(other, n, "mark 100 was made");
-}
-
-static void copy(const char *from, const char *to)
-{
-	size_t n;
-	uint8_t *file = slurp(from, &n);
-
-	spill(to, file, n);
-	free(file);
-}
-
-/* What somebody keeps a copy of: the store, its keys and the sizes file, under names with that tail. */
-static void keep_copies(const char *tail, bool back)
-{
-	static const char *const names[] = { "record.mdb", "record.mdb-keys", "record.sizes" };
-	char here[256], there[256];
-
-	for (size_t i = 0; i < countof(names); i++) {
-		snprintf(here, sizeof(here), "%s/%s", g.folder, names[i]);
-		snprintf(there, sizeof(there), "%s/%s%s", g.folder, names[i], tail);
-		copy(back ? there : here, back ? here : there);
+		fsline_make(&line, 3, depth);
+		for (uint32_t i = 0; i < forward_epochs(depth); i++)
+			assert_int_equal(forward_fits(&line.root, &line.key[i]), OK);
+		last = line.key[forward_epochs(depth) - 1];
+		assert_int_equal(forward_next(&line.root, &last, line.pub, &last), ERR_RANGE);
+		last.epoch ^= 1;
+		assert_int_equal(forward_fits(&line.root, &last), ERR_KEY);
+		last.epoch = forward_epochs(depth);
+		assert_int_equal(forward_fits(&line.root, &last), ERR_RANGE);
 	}
 }
 
-static void a_record_that_was_set_back_with_its_sizes_is_found(void **state)
+/* What is behind may be lost: it stands on the path already. */
+static void of_the_keys_only_those_to_come_are_looked_at(void **state)
 {
-	uint64_t n;
-
 	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	record_some(20);
-	assert_marked(1);
-	n = report.entries;
-	keep_copies(".old", false);
-	record_some(20);
-	keep_copies(".old", true);
-	assert_int_equal(verify(), OK);         /* nothing else knows */
-	assert_int_equal(record_open(&g.spec, &g.record), ERR_CORRUPT);
-	assert_line_bad(NULL, n, "cut or set back");
-	assert_line_bad(initial, n, "cut or set back");
-}
+	fsline_make(&line, 3, 5);
+	for (uint32_t i = 0; i + 1 < forward_epochs(5); i++) {
+		forward_pub pub[32];
+		struct forward_key k;
+		uint32_t ahead = i + 1 + (uint32_t)seed_below(31 - i);
 
-/* Somebody has every key of the machine, but the line's only as it is now. */
-static void write_key_of_now(uint64_t as, const struct forward_key *have)
-{
-	uint8_t file[SECTORS] = { 0 }, digest[SHA256_BYTES];
-	struct put b = put(file + as % 2 * FORWARD_SLOT_BYTES, FORWARD_SLOT_BYTES);
-
-	put_u64(&b, as);
-	put_bytes(&b, span(have->id, sizeof(have->id)));
-	put_bytes(&b, span(have->key, sizeof(have->key)));
-	SHA256(digest, put_span(&b));
-	put_bytes(&b, span(digest, 8));
-	spill(path, file, sizeof(file));
-}
-
-static struct forward_key key_of_now(void)
-{
-	struct forward *l = open_line();
-	struct forward_key k = *forward_now(l);
-
-	forward_close(&l);
-	return k;
-}
-
-static void acceptance_5_who_takes_the_machine_later_cannot_rewrite_what_was_marked(void **state)
-{
-	struct forward_key taken;
-	uint64_t due, n;
-
-	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	record_some(20);
-	assert_marked(1);
-	n = report.entries;
-	due = report.marks;
-	keep_copies(".old", false);
-	record_some(20);
-	taken = key_of_now();
-	assert_true(taken.n > due);
-
-	/* Other events in the place of what came after the copy, marked as if in time. */
-	keep_copies(".old", true);
-	write_key_of_now(due, &taken);
-	record_some(7);
-	assert_int_equal(verify_line(NULL), OK);        /* all else was made with the keys of the machine */
-	assert_int_equal(verify_line(initial), ERR_CORRUPT);
-	assert_string_equal(report.part, "line");
-	assert_true(report.index > n && strstr(report.what, "was not made with its key"));
-
-	/* Another record altogether, whose marks begin where the key is. */
-	unlink(g.path);
-	unlink(g.sizes);
-	write_key_of_now(taken.n, &taken);
-	record_some(7);
-	assert_line_bad(NULL, 1, "where are those before it");
-}
-
-/* What an honest program would not write, appended as the writer would. */
-static void append_entry(const struct entry *e)
-{
-	struct trail *t = NULL;
-	uint8_t raw[200];
-	struct put b = put(raw, sizeof(raw));
-
-	entry_write_control(e, &b);
-	assert_int_equal(put_end(&b), OK);
-	assert_int_equal(trail_open(g.path, g.spec.map_bytes, false, &t), OK);
-	assert_int_equal(trail_begin(t), OK);
-	assert_int_equal(trail_append(t, put_span(&b)), OK);
-	assert_int_equal(trail_commit(t), OK);
-	trail_close(&t);
-}
-
-static void numbers_leave_no_gap_and_lines_do_not_begin_in_mid_count(void **state)
-{
-	struct entry e = { .type = CONTROL_LINE_MARK };
-	uint64_t n;
-
-	(void)state;
-	record_some(3);
-	assert_int_equal(verify_line(NULL), OK);
-	append_entry(&e);
-	assert_line_bad(NULL, report.entries, "of a line that did not begin");
-	unlink(g.path);
-	unlink(g.sizes);
-	assert_int_equal(forward_begin(path, initial), OK);
-	record_some(3);
-	assert_marked(1);
-	n = report.entries;
-	e.number = report.marks + 1;
-	append_entry(&e);
-	assert_line_bad(NULL, n, "is due");
-	assert_line_bad(initial, n, "is due");
-}
-
-/* The record before was put aside: the line goes on in the next one. */
-static void a_renewed_record_goes_on_with_the_line(void **state)
-{
-	uint64_t marks;
-
-	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	record_some(20);
-	assert_marked(1);
-	marks = report.marks;
-	unlink(g.path);
-	unlink(g.sizes);
-	g.spec.reason = "its disk is old";
-	record_some(20);
-	assert_marked(1);
-	assert_int_equal(report.first_mark, marks);
-}
-
-/* Killed after the commit and before the key moved on; and an older copy of its file came back. */
-static void a_key_that_is_behind_catches_up(void **state)
-{
-	char old[160];
-
-	(void)state;
-	snprintf(old, sizeof(old), "%s.old", path);
-	assert_int_equal(forward_begin(path, initial), OK);
-	for (int i = 0; i < 6; i++) {
-		copy(path, old);
-		record_some(20);
-		if (i % 2)
-			record_some(20);
-		copy(old, path);
-		record_some(20);
-		assert_marked(1);
+		memcpy(pub, line.pub, sizeof(pub));
+		memset(pub, 0, (i + 1) * sizeof(*pub));
+		assert_int_equal(forward_next(&line.root, &line.key[i], (const forward_pub *)pub, &k), OK);
+		assert_memory_equal(&k, &line.key[i + 1], sizeof(k));
+		pub[i + 1][5] ^= 1;
+		assert_int_equal(forward_next(&line.root, &line.key[i], (const forward_pub *)pub, &k), ERR_KEY);
+		pub[i + 1][5] ^= 1;
+		pub[ahead][0] ^= 1;
+		if (forward_next(&line.root, &line.key[i], (const forward_pub *)pub, &k) == OK)
+			assert_memory_equal(&k, &line.key[i + 1], sizeof(k));   /* not asked for yet */
 	}
 }
 
-static void wait_for_trouble(enum err want)
+static void a_line_is_of_its_note_its_root_and_its_epoch(void **state)
 {
-	assert_true(UNTIL(record_trouble(g.record) == want));
+	struct checkpoint c = tree_of(41), other = tree_of(42);
+	char text[NOTE_BYTES_MAX], text2[NOTE_BYTES_MAX];
+	struct span note, body, lines, body2, lines2;
+	struct fsline another;
+	struct put joined;
+	uint32_t epoch;
+
+	(void)state;
+	fsline_make(&line, 7, 4);
+	fsline_make(&another, 8, 4);
+	for (uint32_t i = 0; i < 16; i++) {
+		note = fsline_note(&line, i, &c, log_secret, text);
+		assert_int_equal(forward_check(note, NAME, &line.root, &epoch), OK);
+		assert_int_equal(epoch, i);
+	}
+	assert_int_equal(forward_check(note, SPAN_LIT("hospital.example/audit/main/2"), &line.root, &epoch), ERR_NOT_FOUND);
+	assert_int_equal(forward_check(note, NAME, &another.root, &epoch), ERR_NOT_FOUND);
+	note = fsline_note(NULL, 0, &c, log_secret, text);
+	assert_int_equal(forward_check(note, NAME, &line.root, &epoch), ERR_NOT_FOUND);
+
+	/* The lines of one note under the text of another. */
+	note = fsline_note(&line, 3, &other, log_secret, text);
+	assert_int_equal(note_split(note, &body, &lines), OK);
+	note = fsline_note(&line, 3, &c, log_secret, text2);
+	assert_int_equal(note_split(note, &body2, &lines2), OK);
+	joined = put((uint8_t[NOTE_BYTES_MAX]){ 0 }, NOTE_BYTES_MAX);
+	put_bytes(&joined, body2);
+	put_str(&joined, "\n");
+	put_bytes(&joined, lines);
+	assert_int_equal(forward_check(put_span(&joined), NAME, &line.root, &epoch), ERR_KEY);
+
+	/* Twice. */
+	joined = put((uint8_t[NOTE_BYTES_MAX]){ 0 }, NOTE_BYTES_MAX);
+	put_bytes(&joined, note);
+	assert_int_equal(forward_sign(body2, NAME, &line.root, &line.key[4], line.seed[4], &joined), OK);
+	assert_int_equal(forward_check(put_span(&joined), NAME, &line.root, &epoch), ERR_EXISTS);
+
+	/* The key of one epoch says to be of another: neither its own path nor the other's fits. */
+	joined = put((uint8_t[NOTE_BYTES_MAX]){ 0 }, NOTE_BYTES_MAX);
+	note = fsline_note(NULL, 0, &c, log_secret, text);
+	put_bytes(&joined, note);
+	line.key[4] = line.key[9];
+	line.key[4].epoch = 4;
+	assert_int_equal(forward_sign(body2, NAME, &line.root, &line.key[4], line.seed[9], &joined), OK);
+	assert_int_equal(forward_check(put_span(&joined), NAME, &line.root, &epoch), ERR_KEY);
 }
 
-/* Until the key is gone, nothing more is written; then all of it is. */
-static void a_key_that_cannot_be_overwritten_stops_the_record(void **state)
+static void any_changed_byte_of_it_is_refused(void **state)
 {
-	(void)state;
-	assert_int_equal(forward_begin(path, initial), OK);
-	open_record();
-	disk_refuses(ENOSPC, path);
-	push_many(0, 20);
-	wait_for_trouble(ERR_FULL);
-	push_many(20, 20);
-	disk_heals();
-	wait_for_trouble(OK);
-	record_close(&g.record);
-	assert_marked(2);
+	struct checkpoint c = tree_of(41);
+	char text[NOTE_BYTES_MAX];
+	struct span note;
+	uint32_t epoch;
+	size_t begin;
 
-	open_record();
-	disk_refuses(EIO, path);
-	push_many(40, 20);
-	wait_for_trouble(ERR_IO);
-	disk_heals();
-	record_close(&g.record);
-	record_some(0);
-	assert_marked(2);
+	(void)state;
+	fsline_make(&line, 7, 2);
+	note = fsline_note(NULL, 0, &c, log_secret, text);
+	begin = note.n;
+	note = fsline_note(&line, 2, &c, log_secret, text);
+	for (size_t i = begin; i < note.n; i++)
+		for (uint8_t bit = 1; bit; bit = (uint8_t)(bit << 1)) {
+			text[i] = (char)(text[i] ^ bit);
+			assert_int_not_equal(forward_check(note, NAME, &line.root, &epoch), OK);
+			text[i] = (char)(text[i] ^ bit);
+		}
+	assert_int_equal(forward_check(note, NAME, &line.root, &epoch), OK);
+}
+
+/* Of 2^16 epochs, and a witness's name as long as most. */
+static void a_line_has_612_bytes_and_leaves_room_for_twenty_cosignatures(void **state)
+{
+	struct checkpoint c = tree_of(1ULL << 40);
+	struct forward_root root = { .depth = FORWARD_DEPTH_MAX };
+	struct forward_key k = { .epoch = 65535 };
+	uint8_t raw[1024];
+	char text[NOTE_BYTES_MAX];
+	struct put note = put(text, sizeof(text));
+	struct span body, lines, last, b64;
+	size_t before;
+
+	(void)state;
+	assert_int_equal(note_write(&c, log_secret, &note), OK);
+	assert_int_equal(note_split(put_span(&note), &body, &lines), OK);
+	before = note.n;
+	assert_int_equal(forward_sign(body, NAME, &root, &k, log_secret, &note), OK);
+	last = span(note.p + before, note.n - before - 1);
+	(void)span_cut(span(last.p + 4, last.n - 4), ' ', &b64);
+	assert_int_equal(base64_decode(b64, raw, sizeof(raw)), NOTE_KEY_ID + 612);
+	for (uint8_t i = 0; i < 20; i++) {
+		uint8_t secret[SIGN_KEY_BYTES] = { 100, i };
+		char name[64];
+
+		snprintf(name, sizeof(name), "broker.mercy-hospital.example/device/icu3-nursecall-%u", i);
+		assert_int_equal(note_cosign(put_span(&note), span_str(name), secret, 1770000000, &note), OK);
+	}
+	printf("# a line has %zu bytes as text, the note with 20 cosignatures %zu\n", last.n + 1, note.n);
 }
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, line_up, line_down)
 	const struct CMUnitTest tests[] = {
-		T(keys_and_marks_are_what_the_header_says), T(a_key_goes_one_way), T(an_initial_key_is_read_as_it_was_written),
-		T(what_was_left_behind_is_not_in_the_file), T(a_crash_leaves_one_key_or_both), T(what_is_no_key_is_refused),
-		T(each_start_goes_on_with_the_line), T(a_line_may_begin_later), T(a_line_is_not_left_out),
-		T(a_line_that_went_on_elsewhere_is_missed),
-		T(a_record_that_was_set_back_with_its_sizes_is_found),
-		T(acceptance_5_who_takes_the_machine_later_cannot_rewrite_what_was_marked),
-		T(numbers_leave_no_gap_and_lines_do_not_begin_in_mid_count), T(a_renewed_record_goes_on_with_the_line),
-		T(a_key_that_is_behind_catches_up), T(a_key_that_cannot_be_overwritten_stops_the_record),
+		cmocka_unit_test(seeds_root_and_line_are_what_the_header_says),
+		cmocka_unit_test(every_epoch_leads_to_the_root),
+		cmocka_unit_test(of_the_keys_only_those_to_come_are_looked_at),
+		cmocka_unit_test(a_line_is_of_its_note_its_root_and_its_epoch),
+		cmocka_unit_test(any_changed_byte_of_it_is_refused),
+		cmocka_unit_test(a_line_has_612_bytes_and_leaves_room_for_twenty_cosignatures),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return crypt_init() == OK ? cmocka_run_group_tests(tests, NULL, NULL) : 1;
 }

@@ -193,7 +193,7 @@ static void what_two_officers_have_not_signed_is_not_in_force(void **state)
 
 static void the_first_policy_of_all_takes_signatures_too(void **state)
 {
-	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(),
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
 				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 	char what[1024];
 

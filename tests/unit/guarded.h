@@ -56,7 +56,7 @@ static int ctx[16];                 /* addresses that stand for the broker's con
 #define ASKED_MAX 4096          /* the last so many are remembered */
 
 /* What the guard asked of the broker. */
-static struct { char kicked[4][65]; int kicks; char topic[ASKED_MAX][201], client[ASKED_MAX][65], payload[512],
+static struct { char kicked[4][65]; int kicks; char topic[ASKED_MAX][201], client[ASKED_MAX][65], payload[2048],
 		shown[512]; size_t bytes; int published; } asked;
 
 static void host_kick(const char *client)
@@ -178,7 +178,8 @@ static const char *officers_path;   /* of those who must sign policies; NULL: no
 static void guard_start(void)
 {
 	struct guard_spec spec = {
-		.dir = dir, .record_mib = 8, .history_mib = 4, .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL },
+		.dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4,
+		.host = { host_kick, host_publish, host_answer, host_subscriptions, NULL },
 		.past = past_keep_default(), .officers_path = officers_path,
 	};
 	char what[1024];

@@ -258,7 +258,7 @@ static void silence_of_witnesses_begins_and_ends(void **state)
 
 static void a_unit_of_another_name_is_told(void **state)
 {
-	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .operators = "it-desk",
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .operators = "it-desk",
 				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 	char what[1024];
 

@@ -10,7 +10,6 @@
 #include <sys/wait.h>
 
 #include "cmd.h"
-#include "initial.h"
 #include "install.h"
 #include "reader.h"
 #include "recording.h"
@@ -19,6 +18,7 @@
 #include "seed.h"
 #include "sizes.h"
 #include "successor.h"
+#include "until.h"
 #include "vault.h"
 
 static struct scratch scratch;
@@ -160,61 +160,6 @@ static void the_new_record_quotes_the_old_one(void **state)
 	record_close(&record);
 }
 
-static int run_line(const char *out)
-{
-	char verb[] = "line", dir_opt[] = "--dir", dir[64], out_opt[] = "--out", to[256];
-	char *argv[] = { verb, dir_opt, dir, out_opt, to, NULL };
-
-	snprintf(dir, sizeof(dir), "%s", scratch.dir);
-	snprintf(to, sizeof(to), "%s", out);
-	return audit_line(5, argv);
-}
-
-/* Begun by the command; broken off by its key's loss; gone on with by a renewed record. */
-static void the_line_goes_on_in_the_new_record(void **state)
-{
-	uint8_t root[32], seed[32], pub[32], initial[FORWARD_KEY_BYTES], again[FORWARD_KEY_BYTES];
-	struct install_path path, sizes, line, out, out2, vkey;
-	struct record *record = NULL;
-	struct verify_report report;
-	struct verify_spec verify;
-	struct record_spec spec;
-	char key[400];
-
-	(void)state;
-	make_installation(root, seed, pub);
-	path = in("record.mdb"), sizes = in("record.sizes"), line = in(INSTALL_LINE), out = in("line.key"), out2 = in("line2.key");
-	spec = (struct record_spec){
-		.path = path.text, .sizes_path = sizes.text, .origin = "mercy/audit/main", .root = root, .sign_secret = seed,
-		.map_bytes = 4 << 20, .ring_bytes = 1 << 16, .line_path = line.text,
-	};
-	assert_int_equal(run_line(out.text), CMD_DONE);
-	assert_int_equal(initial_read(out.text, initial), OK);
-	assert_int_equal(run_line(out.text), CMD_NO);           /* no key is overwritten */
-	assert_int_equal(initial_read(out.text, again), OK);
-	assert_memory_equal(again, initial, sizeof(initial));
-	assert_int_equal(record_open(&spec, &record), OK);
-	assert_true(record_push(record, &(struct happening){ .type = TYPE(START), .outcome = OUTCOME(ALLOWED) }));
-	assert_int_equal(run_line(out2.text), CMD_NO);          /* the broker writes with the key there is */
-	assert_int_not_equal(access(out2.text, F_OK), 0);
-	record_close(&record);
-
-	vkey = in("record.vkey");
-	assert_int_equal(run_renew("a wish"), CMD_DONE);
-	assert_int_equal(vkey_write(SPAN_LIT("mercy/audit/main/2"), pub, key, sizeof(key)), OK);
-	verify = (struct verify_spec){ .path = path.text, .sizes_path = sizes.text, .vkey = span_str(key), .root = root,
-				       .line = initial, .line_path = line.text };
-	assert_int_equal(verify_record(&verify, &report), OK);
-	assert_int_equal(report.first_mark, 1);
-
-	assert_int_equal(truncate(line.text, 100), 0);
-	assert_int_equal(run_renew("its line is damaged"), CMD_NO);
-	assert_int_equal(access(vkey.text, F_OK), 0);
-	assert_int_not_equal(access(in("record.mdb.2").text, F_OK), 0);         /* nothing was put aside */
-	assert_int_equal(run_line(out2.text), CMD_DONE);
-	assert_int_equal(run_renew("its line was damaged"), CMD_DONE);
-}
-
 /* ---- interrupted ---- */
 
 static uint8_t root[32], seed[32], pub[32];
@@ -223,7 +168,7 @@ static struct record_spec spec_of(const char *path, const char *sizes, const cha
 {
 	return (struct record_spec){
 		.path = path, .sizes_path = sizes, .origin = origin, .root = root, .sign_secret = seed, .map_bytes = 4 << 20,
-		.ring_bytes = 1 << 16, .line_path = line,
+		.ring_bytes = 1 << 16, .line_path = line, .line_depth = 4,
 	};
 }
 
@@ -244,6 +189,7 @@ static enum err start_broker(uint64_t events)
 	free(vkey);
 	spec = spec_of(path.text, sizes.text, line.text, name);
 	TRY(record_open(&spec, &record));
+	assert_true(UNTIL(record_lined(record)));
 	for (uint64_t i = 0; i < events; i++) {
 		struct happening h = publish(i);
 
@@ -283,8 +229,6 @@ static bool renew_dies_at(unsigned n)
 	return WEXITSTATUS(status) == 99;
 }
 
-static const uint8_t initial[FORWARD_KEY_BYTES] = { 5 };
-
 /* What was signed last, by the file that says so. */
 static uint64_t signed_size(const char *name)
 {
@@ -305,7 +249,6 @@ static void make_old(bool set_back)
 
 	scratch_make(&scratch);
 	make_installation(root, seed, pub);
-	assert_int_equal(forward_begin(in(INSTALL_LINE).text, initial), OK);
 	assert_int_equal(start_broker(10), OK);
 	before = slurp(in("record.mdb").text, &n);
 	assert_int_equal(start_broker(39), OK);
@@ -322,8 +265,8 @@ static void verify_line(void)
 
 	assert_int_equal(vkey_write(SPAN_LIT("mercy/audit/main/2"), pub, key, sizeof(key)), OK);
 	assert_int_equal(verify_record(&(struct verify_spec){ .path = path.text, .sizes_path = sizes.text, .vkey = span_str(key),
-							      .root = root, .line = initial, .line_path = line.text }, &report), OK);
-	assert_true(report.first_mark > 0 && report.marks > 0);
+							      .root = root, .line_path = line.text }, &report), OK);
+	assert_int_equal(report.line.ends, 1);          /* a line of its own, from its first epoch on */
 }
 
 static bool is_new(void)
@@ -427,7 +370,6 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(an_origin_is_counted_on, up, down),
-		cmocka_unit_test_setup_teardown(the_line_goes_on_in_the_new_record, up, down),
 		cmocka_unit_test_setup_teardown(the_new_record_quotes_the_old_one, up, down),
 		cmocka_unit_test(it_may_die_at_any_step),
 		cmocka_unit_test_setup_teardown(a_lost_sizes_file_is_no_lost_quote, up, down),

@@ -83,8 +83,8 @@ static void set_record_back(void)
 
 static enum err start_strictly(char what[1024])
 {
-	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(), .damaged_refused = true,
-				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
+				   .damaged_refused = true, .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 
 	return guard_open(&spec, &g, what, 1024);
 }
@@ -124,14 +124,26 @@ static void a_damaged_record_does_not_end_the_broker(void **state)
 	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
 }
 
-static void a_line_whose_key_is_damaged_is_put_aside_too(void **state)
+/* Torn, or gone: who is told, and how it goes on, is as with a record that was set back. */
+static void a_record_whose_seed_is_damaged_is_followed_by_another(void **state)
 {
+	char what[1024];
+
 	(void)state;
+	assert_true(UNTIL(record_lined(g->record)));
 	guard_close(&g);
-	write_file("keys/record.line", "no key");
+	write_file("keys/record.line", "no seed");
+	assert_int_equal(start_strictly(what), ERR_CORRUPT);
 	guard_start();
-	assert_true(there("keys/record.line.1") && !there("keys/record.line"));
-	assert_int_equal(g->put_aside, 2);
+	assert_true(there("record.mdb.1"));
+	assert_int_equal(g->put_aside, 1);
+	assert_true(UNTIL(record_lined(g->record)));
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(CONFIGURATION), "the seed of its forward-secure line is damaged").entries, 1);
+	assert_int_equal(unlink(in_dir("keys/record.line")), 0);
+	guard_start();
+	assert_true(there("record.mdb.2"));
+	assert_int_equal(g->put_aside, 1);
 }
 
 static void a_damaged_history_is_kept_and_another_begins(void **state)
@@ -165,7 +177,8 @@ static void a_probe_that_is_killed_tells_of_no_damage(void **state)
 
 static enum err start_with_sizes_at(const char *path, char what[1024])
 {
-	struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(), .sizes_path = path,
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4,
+				   .past = past_keep_default(), .sizes_path = path,
 				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 
 	return guard_open(&spec, &g, what, 1024);
@@ -293,7 +306,7 @@ static void a_wrong_key_still_refuses(void **state)
 	assert_int_equal(vault_make_root(in_dir("keys/record.seed")), OK);
 	assert_int_equal(vault_root(in_dir("keys/record.seed"), other), OK);
 	{
-		struct guard_spec spec = { .dir = dir, .record_mib = 8, .history_mib = 4, .past = past_keep_default(),
+		struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
 					   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
 
 		assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_KEY);
@@ -338,7 +351,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(a_record_that_was_set_back_is_followed_by_another),
 		TEST(a_damaged_record_does_not_end_the_broker),
-		TEST(a_line_whose_key_is_damaged_is_put_aside_too),
+		TEST(a_record_whose_seed_is_damaged_is_followed_by_another),
 		TEST(a_damaged_history_is_kept_and_another_begins),
 		TEST(a_probe_that_is_killed_tells_of_no_damage),
 		TEST(what_knows_of_sizes_may_lie_elsewhere),
