@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """An independent checker of a record: reads only an exported folder of tiles and notes, and the verifier key. Shares nothing
-with the project's code; written from RFC 6962, RFC 9162 and the C2SP documents signed-note, tlog-checkpoint, tlog-tiles and
-tlog-proof, with Python's hashlib and cryptography alone.
+with the project's code; written from RFC 6962, RFC 9162, the C2SP documents signed-note, tlog-checkpoint, tlog-tiles and
+tlog-proof, and what proto/wire/forward.h and plugin/record/line_check.h say of the forward-secure line, with Python's hashlib and
+cryptography alone.
 
-    tests/audit/checker.py FOLDER VKEY      says how many entries and notes are good, or what is not, and exits 1
+    tests/audit/checker.py FOLDER VKEY      says how many entries, notes and closed epochs are good, or what is not, and exits 1
 """
 import base64
 import sys
@@ -104,9 +105,17 @@ def check_consistency(size1, size2, proof, root1, root2):
 
 # ---- notes ----
 
+def unbase64(text):
+    """Strictly: there is one way to write it."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw) != (text if isinstance(text, bytes) else text.encode()):
+        raise Bad("base64 with something behind its end")
+    return raw
+
+
 def read_vkey(text):
     name, key_id, key = text.strip().split("+", 2)
-    raw = base64.b64decode(key, validate=True)
+    raw = unbase64(key)
     if raw[0] != 1 or sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != key_id:
         raise Bad("the verifier key is none")
     return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(raw[1:])
@@ -121,7 +130,7 @@ def open_note(note, vkey):
     text += b"\n"
     for line in lines[:-1].split(b"\n"):
         dash, signer, encoded = line.split(b" ")
-        raw = base64.b64decode(encoded, validate=True)
+        raw = unbase64(encoded)
         if dash.decode() == "\u2014" and signer == name.encode() and raw[:4] == key_id:
             try:
                 key.verify(raw[4:], text)
@@ -134,14 +143,14 @@ def open_note(note, vkey):
 def cosigned_at(note, witness):
     """When a witness cosigned a note (tlog-cosignature, type 0x04); raises when it did not."""
     name, _, key = witness.strip().split("+", 2)
-    raw = base64.b64decode(key, validate=True)
+    raw = unbase64(key)
     key_id = sha256(name.encode() + b"\n" + raw).digest()[:4]
     if raw[0] != 4:
         raise Bad("not a witness's key")
     text, _, lines = note.rpartition(b"\n\n")
     for line in lines[:-1].split(b"\n"):
         dash, signer, encoded = line.split(b" ")
-        sig = base64.b64decode(encoded, validate=True)
+        sig = unbase64(encoded)
         if dash.decode() == "\u2014" and signer == name.encode() and sig[:4] == key_id and len(sig) == 76:
             when = int.from_bytes(sig[4:12], "big")
             try:
@@ -156,7 +165,92 @@ def read_checkpoint(note, vkey):
     origin, size, root, *rest = open_note(note, vkey).decode().split("\n")
     if origin != vkey[0] or rest != [""] or str(int(size)) != size:
         raise Bad("not a checkpoint of this log")
-    return int(size), base64.b64decode(root, validate=True)
+    return int(size), unbase64(root)
+
+
+# ---- the forward-secure line ----
+
+SKEW_US = 300 * 10**6
+
+
+def line_of(note, name, root, depth):
+    """The epoch whose key made the line of that root; raises when there is none, or it does not fit."""
+    key_id = sha256(name.encode() + b"\n\xffpullcord fs1" + root).digest()[:4]
+    size = 4 + 4 + 32 + 32 * depth + 64
+    text, _, lines = note.rpartition(b"\n\n")
+    found = []
+    for line in lines[:-1].split(b"\n"):
+        _, signer, encoded = line.split(b" ")
+        raw = unbase64(encoded)
+        if signer == name.encode() and raw[:4] == key_id and len(raw) == size:
+            found.append(raw)
+    if len(found) != 1:
+        raise Bad(f"{len(found)} lines of the announced root where one is due")
+    raw = found[0]
+    epoch, key = int.from_bytes(raw[4:8], "big"), raw[8:40]
+    path = [raw[at:at + 32] for at in range(40, 40 + 32 * depth, 32)]
+    if inclusion_root(epoch, 1 << depth, leaf_hash(key), path) != root:
+        raise Bad("the line's key is not one of the announced root")
+    try:
+        Ed25519PublicKey.from_public_bytes(key).verify(raw[-64:], text + b"\n")
+    except InvalidSignature:
+        raise Bad("the line's signature does not fit") from None
+    return epoch
+
+
+def line_due(controls, size):
+    """The root, its depth and the epoch that a note of that size must bear; None: none is announced."""
+    root, following, epoch = None, None, 0
+    for index in sorted(i for i in controls if i < size):
+        raw = controls[index]
+        if raw[2] == 7 and root:
+            following = raw[20:52], raw[11]
+        elif raw[2] == 7:
+            root = raw[20:52], raw[11]
+        elif raw[2] == 8 and index < size - 1:      # as the last entry it is signed by the epoch that it ends
+            root, following, epoch = (following, None, 0) if following else (root, None, epoch + 1)
+    return root and (*root, epoch)
+
+
+class Line:
+    """Fed with entries and notes in order; raises where they do not bear the line out."""
+
+    def __init__(self, name):
+        self.name, self.root, self.next, self.epoch, self.began, self.ended, self.closed = name, None, None, 0, 0, None, 0
+
+    def entry(self, index, raw):
+        control = raw[2] if raw[:2] == b"\1\2" else 0
+        if self.ended is not None:
+            raise Bad(f"entry {index} follows the end of epoch {self.epoch}, which no note closes")
+        if self.next and control != 8:
+            raise Bad(f"entry {index} follows another line's root, which no end of an epoch vouches for")
+        if control not in (7, 8):
+            return
+        at = int.from_bytes(raw[3:11], "big")
+        if control == 7:
+            root = raw[20:52], raw[11]
+            if self.root:
+                self.next = root
+            else:
+                self.root, self.began = root, at
+            return
+        if not self.root or int.from_bytes(raw[11:19], "big") != self.epoch:
+            raise Bad(f"entry {index} ends another epoch than {self.epoch}")
+        if at < self.began - SKEW_US and not raw[19]:
+            raise Bad(f"entry {index} ends epoch {self.epoch} before it began")
+        self.ended = at
+
+    def note(self, number, note):
+        if not self.root:
+            return
+        epoch = line_of(note, self.name, *self.root)
+        if epoch != self.epoch:
+            raise Bad(f"note {number} is of epoch {epoch} where epoch {self.epoch} is due")
+        if self.ended is None:
+            return
+        self.epoch, self.began, self.ended, self.closed = self.epoch + 1, self.ended, None, self.closed + 1
+        if self.next:
+            self.root, self.next, self.epoch = self.next, None, 0
 
 
 # ---- tiles ----
@@ -195,14 +289,17 @@ def read_entries(folder, size):
 
 
 def leaves_of(folder, size):
-    """Hashes of the entries; and of those that were erased, which have no bytes any more, as the lowest tiles have them."""
-    leaves, erased, tiles = [], 0, read_tiles(folder, "0", size)
+    """Hashes of the entries; and of those that were erased, which have no bytes any more, as the lowest tiles have them. And where
+    control entries are."""
+    leaves, erased, controls, tiles = [], 0, {}, read_tiles(folder, "0", size)
     for i, entry in enumerate(read_entries(folder, size)):
+        if entry[:2] == b"\1\2":
+            controls[i] = entry
         if i % TILE == 0:
             tile = next(tiles)[2]
         erased += not entry
         leaves.append(leaf_hash(entry) if entry else tile[32 * (i % TILE):32 * (i % TILE) + 32])
-    return leaves, erased
+    return leaves, erased, controls
 
 
 def check_level(folder, level, hashes):
@@ -218,14 +315,16 @@ def check_level(folder, level, hashes):
     return above
 
 
-def check_notes(folder, leaves, vkey):
-    """Every note that is there is of a beginning of this tree, and they grow."""
-    frontier, at, last, number = [], 0, 0, 0
+def check_notes(folder, leaves, controls, vkey):
+    """Every note that is there is of a beginning of this tree, they grow, and bear out the line."""
+    frontier, at, last, number, line = [], 0, 0, 0, Line(vkey[0])
     while (path := folder / "notes" / tile_path(number)).exists():
-        size, root = read_checkpoint(path.read_bytes(), vkey)
+        note = path.read_bytes()
+        size, root = read_checkpoint(note, vkey)
         if size <= last or size > len(leaves):
             raise Bad(f"note {number} is of {size} entries, after one of {last}")
         for at in range(at, size):
+            line.entry(at, controls.get(at, b""))
             node, level = leaves[at], at
             while level % 2:
                 node = node_hash(frontier.pop(), node)
@@ -237,22 +336,27 @@ def check_notes(folder, leaves, vkey):
             folded = node_hash(node, folded)
         if folded != root:
             raise Bad(f"note {number}: its root over {size} entries is another")
+        line.note(number, note)
         number += 1
-    return number
+    return number, line
 
 
 def check(folder, vkey_text):
-    """(entries, notes, entries among them that were erased) that are good."""
+    """(entries, notes, entries among them that were erased, epochs of the line that are closed) that are good."""
     vkey = read_vkey(vkey_text)
     size, root = read_checkpoint((folder / "checkpoint").read_bytes(), vkey)
-    leaves, erased = leaves_of(folder, size)
+    leaves, erased, controls = leaves_of(folder, size)
     hashes, level = leaves, 0
     while hashes:
         hashes = check_level(folder, level, hashes)
         level += 1
     if root_of(leaves) != root:
         raise Bad("the entries do not fold to the signed root")
-    return size, check_notes(folder, leaves, vkey), erased
+    due = line_due(controls, size)
+    if due and line_of((folder / "checkpoint").read_bytes(), vkey[0], *due[:2]) != due[2]:
+        raise Bad(f"the checkpoint is not of epoch {due[2]}, which is due")
+    notes, line = check_notes(folder, leaves, controls, vkey)
+    return size, notes, erased, line.closed
 
 
 def check_proof(text, vkey_text):
@@ -272,7 +376,8 @@ def check_proof(text, vkey_text):
 
 if __name__ == "__main__":
     try:
-        print("%d entries and %d notes are good, %d entries were erased" % check(Path(sys.argv[1]), Path(sys.argv[2]).read_text()))
+        print("%d entries and %d notes are good, %d entries were erased, %d epochs are closed" %
+              check(Path(sys.argv[1]), Path(sys.argv[2]).read_text()))
     except Bad as why:
         print(why)
         sys.exit(1)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """An independent program agrees with the record, over 100,000 entries and several starts, from exported files alone."""
 import base64
+import hmac
 import json
 import random
 import subprocess
+from hashlib import sha256
 
 from tap import BUILD, SHARED, Record, Skip, equal, run
 
@@ -35,12 +37,57 @@ def refused(what, check, *args):
 def acceptance_9_it_agrees_over_100000_entries_and_four_starts():
     needed()
     record.tool("export", "--format", "tiles", "--notes", "--out", tiles, key=False)
-    size, notes, erased = checker.check(tiles, vkey.read_text())
+    size, notes, erased, closed = checker.check(tiles, vkey.read_text())
     equal("erased", 0, erased)
     equal("100,000 entries", True, size >= 100000)
     equal("a note for each start at least", True, notes >= 4)
+    equal("each start ended an epoch", 4, closed)
     report = json.loads(record.tool("verify", "--vkey", vkey, "--sizes", record.folder / "record.sizes", "--json").stdout)
-    equal("as many as audit verify says", (report["entries"], report["checkpoints"]), (size, notes))
+    equal("as many as audit verify says", (report["entries"], report["checkpoints"], report["epochs"]), (size, notes, closed))
+
+
+class Thief:
+    """Has every key of the machine as it is now: the record's own, and the newest epoch's seed."""
+
+    def __init__(self, folder):
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        raw = (folder / "record.line").read_bytes()
+        slot = max((raw[:1024], raw[1024:]), key=lambda slot: slot[:8])
+        self.root, self.depth, self.epoch, seed = slot[8:40], slot[40], int.from_bytes(slot[41:45], "big"), slot[45:77]
+        self.path = slot[77:77 + 32 * self.depth]
+        self.line = Ed25519PrivateKey.from_private_bytes(hmac.digest(seed, b"fs1 sig", "sha256"))
+        self.log = Ed25519PrivateKey.from_private_bytes(sha256(bytes.fromhex((folder / "root.key").read_text())).digest())
+        self.name, self.key_id, _ = checker.read_vkey((folder / "record.vkey").read_text())
+
+    def sign(self, note, as_epoch=None):
+        """The same text, signed by the record's key; and, unless None, with the line of the epoch that it is said to be."""
+        text = note.rpartition(b"\n\n")[0] + b"\n"
+        lines = [self.key_id + self.log.sign(text)]
+        if as_epoch is not None:
+            key_id = sha256(self.name.encode() + b"\n\xffpullcord fs1" + self.root).digest()[:4]
+            lines.append(key_id + as_epoch.to_bytes(4, "big") + self.line.public_key().public_bytes_raw() + self.path +
+                         self.line.sign(text))
+        return text + b"\n" + b"".join(b"\xe2\x80\x94 %s %s\n" % (self.name.encode(), base64.b64encode(l)) for l in lines)
+
+
+def acceptance_5_the_key_of_an_epoch_signs_none_before_it():
+    needed()
+    thief = Thief(record.folder)
+    equal("epoch of now", 4, thief.epoch)
+    notes = sorted((tiles / "notes").rglob("*"))
+    notes = [n for n in notes if n.is_file()]
+    was = [n.read_bytes() for n in notes]
+    of = [checker.line_of(w, thief.name, thief.root, thief.depth) if w.count(b"\n") > 5 else None for w in was]
+    for epoch in range(4):
+        path, raw = next((n, w) for n, w, e in zip(notes, was, of) if e == epoch)
+        for what, forged in (("without a line", thief.sign(raw)), ("of the stolen epoch", thief.sign(raw, thief.epoch)),
+                             ("that says it is of its own", thief.sign(raw, epoch))):
+            path.write_bytes(forged)
+            equal(f"{what}: the record's own key signed it", checker.read_checkpoint(raw, checker.read_vkey(vkey.read_text())),
+                  checker.read_checkpoint(forged, checker.read_vkey(vkey.read_text())))
+            refused(f"a note of epoch {epoch} {what}", checker.check, tiles, vkey.read_text())
+        path.write_bytes(raw)
+    checker.check(tiles, vkey.read_text())
 
 
 def it_names_what_was_changed():
@@ -72,7 +119,7 @@ def acceptance_9_proofs_hold_and_changed_ones_do_not():
         proof = path.read_bytes()
         equal("index", index, checker.check_proof(proof, text)[0])
         equal("check-proof", 0, check_proof(path).returncode)
-        at = rng.randrange(len(proof))
+        at = rng.randrange(proof.rfind(b"\xe2\x80\x94"))       # the forward-secure line behind is nobody's who looks at a proof
         path.write_bytes(proof[:at] + bytes([proof[at] ^ 1 << rng.randrange(7)]) + proof[at + 1:])
         equal(f"check-proof with another byte {at}", 1, check_proof(path).returncode)
         refused(f"byte {at}", checker.check_proof, path.read_bytes(), text)
@@ -124,7 +171,7 @@ def acceptance_8_what_is_left_of_an_erased_segment_can_be_checked():
     gone = {e["index"] for e in before if e["index"] < end and "actor" in e}
     folder, key = other.folder / "tiles", other.folder / "record.vkey"
     other.tool("export", "--format", "tiles", "--notes", "--out", folder, key=False)
-    size, _, erased = checker.check(folder, key.read_text())
+    size, _, erased, _ = checker.check(folder, key.read_text())
     equal("erased", (len(gone), True), (erased, 0 < erased < size))
     for index in (min(gone), max(gone)):
         for verb, has_key in (("prove", False), ("disclose", True)):
@@ -198,7 +245,8 @@ def all_consistency_proofs_are_judged_as_they_should():
             checker.check_consistency(*args)
 
 
-run([acceptance_9_it_agrees_over_100000_entries_and_four_starts, it_names_what_was_changed,
+run([acceptance_9_it_agrees_over_100000_entries_and_four_starts, acceptance_5_the_key_of_an_epoch_signs_none_before_it,
+     it_names_what_was_changed,
      acceptance_9_proofs_hold_and_changed_ones_do_not,
      a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said,
      acceptance_8_what_is_left_of_an_erased_segment_can_be_checked, what_nobody_signed_is_said_apart,

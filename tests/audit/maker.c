@@ -1,9 +1,9 @@
 /* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED [ERASE [LOSE]]]]]
- * FOLDER gets record.mdb, record.sizes, record.vkey and root.key; or what is there is gone on with. The same every time but
- * for keys and segments.
+ * FOLDER gets record.mdb, record.sizes, record.vkey, root.key and record.line, the seed of a forward-secure line of 16 epochs, of
+ * which each start ends one; or what is there is gone on with. The same every time but for keys and segments.
  *
  * maker age FOLDER SEGMENT makes that segment seven years older, so that its retention is over.
- * maker tail FOLDER ENTRIES puts so many behind the end that nobody signed: beginnings of a line that is not kept.
+ * maker tail FOLDER ENTRIES puts so many behind the end that nobody signed: beginnings of a line as older versions had it.
  *
  * ROOM: for how many entries the store is made. SEED: for another ward. ERASE: a segment, which is erased at the end as if
  * its time had come; 0: none. LOSE: then, a digest of 60 messages to each of three about patient MRN-sum, and so many
@@ -290,10 +290,10 @@ static void lose(struct record_spec *spec, unsigned n)
 
 int main(int argc, char **argv)
 {
-	char path[512], sizes[512], key[512], name[512], vkey[400];
+	char path[512], sizes[512], key[512], name[512], line[512], vkey[400];
 	uint8_t root[32], secret[32], pub[32];
 	struct record_spec spec = { .path = path, .sizes_path = sizes, .root = root, .sign_secret = secret,
-				    .ring_bytes = 16u << 20 };
+				    .ring_bytes = 16u << 20, .line_path = line, .line_depth = 4 };
 	const bool renewed = getenv("RENEWED");
 	const char *origin = renewed ? ORIGIN "/2" : ORIGIN;
 	uint64_t starts = argc > 3 ? strtoull(argv[3], NULL, 10) : 1;
@@ -314,6 +314,7 @@ int main(int argc, char **argv)
 	snprintf(sizes, sizeof(sizes), "%s/record.sizes", argv[1]);
 	snprintf(key, sizeof(key), "%s/root.key", argv[1]);
 	snprintf(name, sizeof(name), "%s/record.vkey", argv[1]);
+	snprintf(line, sizeof(line), "%s/record.line", argv[1]);
 	must(crypt_init() == OK && (access(key, F_OK) == 0 || vault_make_root(key) == OK) && vault_root(key, root) == OK);
 	SHA256(secret, span(root, sizeof(root)));
 	must(sign_public(secret, pub) == OK && vkey_write(span_str(origin), pub, vkey, sizeof(vkey)) == OK);
@@ -328,6 +329,8 @@ int main(int argc, char **argv)
 		}
 		if (i == 0)
 			made = begun = record_durable(record) > 1 ? record_durable(record) : 0;
+		while (!record_lined(record))
+			usleep(200);
 		if (made == 0)
 			one_of_each();
 		work(begun + wanted * (i + 1) / starts);
