@@ -124,7 +124,7 @@ def our_site(rig, rules, people, record="off"):
     rig.vitals = bytes.fromhex(done.stdout)
     baseline = (s.folder / "mosquitto.conf").read_text()
     plugin = re.findall(r"^plugin.*$", baseline, flags=re.M)
-    s.configure(baseline, "allow_anonymous false", *plugin)
+    s.configure(baseline, "allow_anonymous false", *plugin, "plugin_opt_record_epochs 64")
     return s
 
 

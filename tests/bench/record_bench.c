@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "audited.h"
+#include "forward.h"
 #include "recording.h"
 #include "trail.h"
 
@@ -205,6 +206,65 @@ static void enqueueing(struct recording *g)
 	free(floor);
 }
 
+/* ---- the forward-secure line ---- */
+
+#define LINES 1000
+#define KEYS 4096
+
+/* What 2^16 epochs' keys take is 16 times that of KEYS. */
+static void forward_secure_line(const struct recording *g)
+{
+	CLEANUP(free_cleanup) forward_pub *pub = calloc(KEYS, sizeof(*pub));
+	uint8_t seed[FORWARD_SEED_BYTES] = { 1 };
+	struct checkpoint c = { span_str(RECORDING_ORIGIN), EVENTS, { { 1 } } };
+	char text[NOTE_BYTES_MAX], alone[NOTE_BYTES_MAX];
+	struct put note = put(text, sizeof(text)), bare = put(alone, sizeof(alone));
+	struct forward_root root;
+	struct forward_key key;
+	struct span body, lines;
+	int64_t at[5] = { now_ns(CLOCK_THREAD_CPUTIME_ID) };
+	uint32_t epoch;
+
+	must(pub);
+	for (unsigned i = 0; i < KEYS; i++) {
+		must(forward_public(seed, pub[i]) == OK);
+		forward_seed_next(seed);
+	}
+	at[1] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (unsigned i = 0; i < KEYS; i++)
+		must(sign_public(g->secret, pub[0]) == OK);
+	at[2] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	say("line.key_us", "µs of CPU for an epoch's key", "a public key alone", (double)(at[1] - at[0]) / 1e3 / KEYS,
+	    (double)(at[2] - at[1]) / 1e3 / KEYS);
+
+	memset(seed, 1, sizeof(seed));
+	must(forward_public(seed, pub[0]) == OK);
+	forward_first(pub, 12, &root, &key);
+	must(note_write(&c, g->secret, &bare) == OK && note_split(put_span(&bare), &body, &lines) == OK);
+	at[0] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (unsigned i = 0; i < LINES; i++) {
+		note.n = 0;
+		put_bytes(&note, put_span(&bare));
+		must(forward_sign(body, c.origin, &root, &key, seed, &note) == OK);
+	}
+	at[1] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (unsigned i = 0; i < LINES; i++) {
+		bare.n = 0;
+		must(note_write(&c, g->secret, &bare) == OK);
+	}
+	at[2] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (unsigned i = 0; i < LINES; i++)
+		must(forward_check(put_span(&note), c.origin, &root, &epoch) == OK);
+	at[3] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	for (unsigned i = 0; i < LINES; i++)
+		must(note_open(put_span(&note), c.origin, g->pub, &c) == OK);
+	at[4] = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	say("line.sign_us", "µs of CPU for a line", "a checkpoint without", (double)(at[1] - at[0]) / 1e3 / LINES,
+	    (double)(at[2] - at[1]) / 1e3 / LINES);
+	say("line.verify_us", "µs of CPU for a line", "the checkpoint's own signature", (double)(at[3] - at[2]) / 1e3 / LINES,
+	    (double)(at[4] - at[3]) / 1e3 / LINES);
+}
+
 int main(int argc, char **argv)
 {
 	int rounds = argc == 3 ? atoi(argv[2]) : 0;
@@ -222,6 +282,7 @@ int main(int argc, char **argv)
 		durable_events(&g);
 		verification(&g);
 		enqueueing(&g);
+		forward_secure_line(&g);
 		recording_drop(&g);
 	}
 	return 0;
