@@ -6,7 +6,7 @@ import os
 import shutil
 import struct
 
-from house import Trouble
+from house import Trouble, patience, wait_for
 from stage import expect, step
 
 SLOT = 1024
@@ -40,6 +40,12 @@ def _(stage, outcome):
     expect("exit status of audit verify", 0 if outcome == "ok" else 1, done.returncode, done.stdout + done.stderr)
     if outcome != "ok" and outcome not in done.stdout + done.stderr:
         raise Trouble(f"{outcome!r} is not in\n{done.stdout}{done.stderr}")
+
+
+@step("the record's line begins")
+def _(stage):
+    """Once its keys are made, which a thread does that gives way to everybody else."""
+    wait_for("a line", patience(20), lambda: json.loads(verify(stage, "--json").stdout)["line_root"])
 
 
 @step("auditor is told of {count} closed epochs")
