@@ -67,6 +67,8 @@ void alarms_record(struct alarms *a, enum attest_state s, int64_t now_ms)
 		trouble_seen(&a->trouble, TROUBLE_RECORD, now_ms);
 	if (s == ATTEST_SILENT)
 		trouble_seen(&a->trouble, TROUBLE_RECORD_SILENT, now_ms);
+	if (s == ATTEST_UNHEARD)
+		trouble_seen(&a->trouble, TROUBLE_UNHEARD, now_ms);
 }
 
 struct restoring {

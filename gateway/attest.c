@@ -9,24 +9,50 @@
 #include "log.h"
 #include "notebook.h"
 #include "thread.h"
+#include "whole.h"
 
 #define VKEY_TEXT (ORIGIN_BYTES_MAX + 64)
+#define PEERS_TEXT 32768
 #define UNANSWERED 3                    /* questions, before silence is silence: a connection may be new */
+#define RUMORS 16
+
+/* What the broker was asked for, and has not answered yet. */
+enum asked { ASKED_NOTHING, ASKED_NEWEST, ASKED_PROOF };
+
+/* What came of what was heard. */
+struct outcome {
+	enum err err;
+	enum witness_kind kind;
+	uint64_t seen, wants;           /* vouched for; from there the broker is to prove it to us, for others' sake */
+	int64_t heard_ms;               /* a majority */
+	bool contradicted;              /* stays as it was when it came to that */
+};
+
+struct rumor {
+	uint64_t time_s;
+	size_t n;
+	uint8_t note[GOSSIP_NOTE_MAX];
+};
 
 struct attest {
 	int64_t every_ms;
 	void (*wake)(void *ctx);
 	void *ctx;
-	char req[TOPIC_BYTES_MAX + 1], cosignature[TOPIC_BYTES_MAX + 1];
-	struct notebook *book;          /* the thread's, once it runs */
+	char req[TOPIC_BYTES_MAX + 1], cosignature[TOPIC_BYTES_MAX + 1], gossip_topic[TOPIC_BYTES_MAX + 1];
+	struct notebook *book;          /* the thread's, once it runs, and so is gossip */
+	struct gossip *gossip;          /* NULL: none */
+	char *peers_text;
 	char folder[256];
 
 	/* The loop's. */
-	int64_t due_ms, grown_ms;
-	bool began;                     /* the first question was asked, and grown_ms is of then at least */
-	unsigned unanswered;
-	bool asked;                     /* and no answer yet */
+	int64_t due_ms, grown_ms, began_ms, heard_ms;
+	bool began;                     /* the first question was asked, at began_ms */
+	unsigned unanswered, unheard;
+	bool judging;                   /* an answer is at the thread */
+	enum asked asked;
 	uint64_t size;                  /* seen and vouched for */
+	uint64_t wants, asked_from;     /* asked_from: once a round */
+	uint64_t late;                  /* the answer from there was not there when the next question was due; 0: none */
 	bool stopped;
 	enum witness_kind said;         /* of the last answer: once a minute it is not news */
 
@@ -35,46 +61,103 @@ struct attest {
 	bool running;
 	pthread_mutex_t lock;
 	pthread_cond_t cond;
-	bool stop, work, done;
+	bool stop, work, done, news;    /* done: of `work`; news: of a rumor */
+	enum asked of;
 	uint64_t time_s;
-	size_t body_n, line_n;
-	uint8_t body[WITNESS_BODY_MAX], line[COSIGNATURE_LINE_MAX];
-	enum err err;
-	enum witness_kind kind;
-	uint64_t seen;
-	bool contradicted;
+	int64_t now_ms;
+	size_t body_n, line_n, word_n;
+	uint8_t body[WITNESS_BODY_MAX], line[COSIGNATURE_LINE_MAX], word[GOSSIP_NOTE_MAX];
+	unsigned rumor_first, rumor_n;
+	struct rumor rumor[RUMORS];
+	struct outcome outcome;
 };
 
 /* ---- the thread ---- */
 
-static void judge(struct attest *v)
+/* What others said before goes for what was vouched for now. */
+static void vouched(struct attest *v, int64_t now_ms, struct outcome *o)
+{
+	struct put word = put(v->word, sizeof(v->word));
+
+	if (notebook_tell(v->book, span(v->line, v->line_n), &word) == OK)
+		v->word_n = word.n;
+	o->err = notebook_compare(v->book, v->gossip, now_ms, &o->kind);
+}
+
+static void judge(struct attest *v, int64_t now_ms, struct outcome *o)
 {
 	struct put line = put(v->line, sizeof(v->line));
 
-	v->err = notebook_add(v->book, span(v->body, v->body_n), true, v->time_s, &line, &v->kind);
-	v->line_n = v->err == OK ? line.n : 0;
-	v->seen = notebook_size(v->book);
-	v->contradicted = notebook_stopped(v->book);
+	v->line_n = v->word_n = 0;
+	if (v->of == ASKED_PROOF) {
+		o->err = notebook_prove(v->book, v->gossip, span(v->body, v->body_n), now_ms, &o->kind);
+		return;
+	}
+	o->err = notebook_add(v->book, span(v->body, v->body_n), true, v->time_s, &line, &o->kind);
+	if (o->err != OK)
+		return;
+	v->line_n = line.n;
+	if (line.n && v->gossip)
+		vouched(v, now_ms, o);
 }
 
-/* While there is work, the boxes are its own. */
+static struct rumor take_rumor(struct attest *v)
+{
+	struct rumor r = v->rumor[v->rumor_first];
+
+	v->rumor_first = (v->rumor_first + 1) % RUMORS;
+	v->rumor_n--;
+	return r;
+}
+
+static void publish(struct attest *v, struct outcome *o)
+{
+	o->seen = notebook_size(v->book);
+	o->contradicted = notebook_stopped(v->book);
+	if (v->gossip) {
+		o->wants = notebook_wants(v->book, v->gossip);
+		o->heard_ms = gossip_heard_ms(v->gossip);
+	}
+	if (v->outcome.contradicted) {
+		o->kind = v->outcome.kind;
+		o->err = v->outcome.err;
+	}
+	v->outcome = *o;
+}
+
+/* One thing that was heard. While there is work, the boxes are its own. */
+static void watch_once(struct attest *v)
+{
+	const bool work = v->work;
+	const int64_t now_ms = v->now_ms;
+	struct outcome o = { .kind = WITNESS_ACCEPTED };
+	struct rumor r = { 0 };
+
+	if (!work)
+		r = take_rumor(v);
+	pthread_mutex_unlock(&v->lock);
+	if (work)
+		judge(v, now_ms, &o);
+	else
+		o.err = notebook_hear(v->book, v->gossip, span(r.note, r.n), r.time_s, now_ms, &o.kind);
+	pthread_mutex_lock(&v->lock);
+	publish(v, &o);
+	v->work = v->work && !work;
+	v->done = v->done || work;
+	v->news = v->news || !work;
+	v->wake(v->ctx);
+}
+
 static void *watch(void *arg)
 {
 	struct attest *v = arg;
 
 	pthread_mutex_lock(&v->lock);
-	while (!v->stop) {
-		if (!v->work) {
+	while (!v->stop)
+		if (v->work || v->rumor_n)
+			watch_once(v);
+		else
 			pthread_cond_wait(&v->cond, &v->lock);
-			continue;
-		}
-		pthread_mutex_unlock(&v->lock);
-		judge(v);
-		pthread_mutex_lock(&v->lock);
-		v->work = false;
-		v->done = true;
-		v->wake(v->ctx);
-	}
 	pthread_mutex_unlock(&v->lock);
 	return NULL;
 }
@@ -92,12 +175,46 @@ static enum err read_vkey(const char *path, char text[VKEY_TEXT], struct cosigne
 	return vkey_read(span_cut(span(text, (size_t)n), '\n', &rest), &log->name, log->pub);
 }
 
-enum err attest_check(const char *vkey)
+static enum err read_peers(const char *path, char text[PEERS_TEXT], struct witnesses *out, unsigned *line)
 {
+	size_t n = 0;
+
+	*line = 0;
+	TRY(whole_read(path, text, PEERS_TEXT, &n));
+	return witnesses_read(span(text, n), out, line);
+}
+
+static bool has_peers(const struct attest_spec *spec) { return spec->peers && spec->peers[0]; }
+
+enum err attest_check(const struct attest_spec *spec, const char **what, unsigned *line)
+{
+	CLEANUP(free_cleanup) struct witnesses *list = malloc(sizeof(*list));
+	CLEANUP(free_cleanup) char *peers = malloc(PEERS_TEXT);
 	char text[VKEY_TEXT];
 	struct cosigner log;
 
-	return read_vkey(vkey, text, &log);
+	*line = 0;
+	*what = spec->vkey;
+	if (!list || !peers)
+		return ERR_FULL;
+	TRY(read_vkey(spec->vkey, text, &log));
+	*what = spec->peers;
+	return has_peers(spec) ? read_peers(spec->peers, peers, list, line) : OK;
+}
+
+static enum err open_gossip(struct attest *v, const struct attest_spec *spec, const char **what)
+{
+	CLEANUP(free_cleanup) struct witnesses *list = malloc(sizeof(*list));
+	unsigned line;
+
+	*what = spec->peers;
+	v->peers_text = malloc(PEERS_TEXT);
+	v->gossip = calloc(1, sizeof(*v->gossip));
+	if (!list || !v->peers_text || !v->gossip)
+		return ERR_FULL;
+	TRY(read_peers(spec->peers, v->peers_text, list, &line));
+	notebook_gossip(v->book, list, v->gossip);
+	return OK;
 }
 
 static enum err open_book(struct attest *v, const struct attest_spec *spec, const char **what)
@@ -113,6 +230,8 @@ static enum err open_book(struct attest *v, const struct attest_spec *spec, cons
 	snprintf(name, sizeof(name), "%s/device/%s", spec->tenant, spec->device);
 	book.name = span_str(name);
 	TRY(notebook_open(&book, &v->book));
+	if (has_peers(spec))
+		TRY(open_gossip(v, spec, what));
 	log_say(EV_WITNESS, KV_SPAN("record", book.log.name), KV_NUM("entries", notebook_size(v->book)),
 		KV_STR("vkey", notebook_vkey(v->book)));
 	return OK;
@@ -138,6 +257,7 @@ enum err attest_open(const struct attest_spec *spec, struct attest **out, const 
 	v->ctx = spec->ctx;
 	TRY(TOPIC_BUILD(v->req, TOPIC_WITNESS_REQ, spec->tenant, "main", spec->device));
 	TRY(TOPIC_BUILD(v->cosignature, TOPIC_COSIGNATURE, spec->tenant, "main", spec->device));
+	TRY(TOPIC_BUILD(v->gossip_topic, TOPIC_GOSSIP, spec->tenant, "main", spec->device));
 	TRY(open_book(v, spec, what));
 	v->size = notebook_size(v->book);
 	v->stopped = notebook_stopped(v->book);
@@ -164,6 +284,8 @@ void attest_close(struct attest **out)
 		pthread_join(v->thread, NULL);
 	}
 	notebook_close(&v->book);
+	free(v->gossip);
+	free(v->peers_text);
 	pthread_mutex_destroy(&v->lock);
 	pthread_cond_destroy(&v->cond);
 	free(v);
@@ -172,57 +294,113 @@ void attest_close(struct attest **out)
 
 /* ---- the loop's calls ---- */
 
-void attest_hear(struct attest *v, struct span body, int64_t real_us)
+/* An answer to the question before, which ends at less than was seen by now, perhaps, must not be taken for one to this. */
+static bool is_late(const struct attest *v, struct span body)
 {
-	if (!v || v->stopped || !v->asked || body.n > sizeof(v->body))
+	struct witness_request r;
+
+	return v->late && v->asked == ASKED_NEWEST && witness_read(body, &r) == OK && r.old == v->late;
+}
+
+void attest_hear(struct attest *v, struct span body, int64_t now_ms, int64_t real_us)
+{
+	if (!v || v->stopped || !v->asked || body.n > sizeof(v->body) || is_late(v, body))
 		return;
 	pthread_mutex_lock(&v->lock);
 	if (!v->work && !v->done) {
-		v->asked = false;
 		memcpy(v->body, body.p, body.n);
 		v->body_n = body.n;
+		v->of = v->asked;
 		v->time_s = (uint64_t)(real_us / 1000000);
+		v->now_ms = now_ms;
 		v->work = true;
+		v->asked = ASKED_NOTHING;
+		v->judging = true;
 		pthread_cond_signal(&v->cond);
 	}
 	pthread_mutex_unlock(&v->lock);
 }
 
-static bool is_done(struct attest *v)
+void attest_gossip(struct attest *v, struct span note, int64_t now_ms, int64_t real_us)
 {
-	bool done;
+	struct rumor *r;
+
+	if (!v || v->stopped || !v->gossip || note.n > sizeof(r->note))
+		return;
+	pthread_mutex_lock(&v->lock);
+	if (v->rumor_n < RUMORS) {
+		r = &v->rumor[(v->rumor_first + v->rumor_n++) % RUMORS];
+		r->time_s = (uint64_t)(real_us / 1000000);
+		r->n = note.n;
+		memcpy(r->note, note.p, note.n);
+		v->now_ms = now_ms;
+		pthread_cond_signal(&v->cond);
+	}
+	pthread_mutex_unlock(&v->lock);
+}
+
+/* False: nothing came of anything since. *done: of an answer of the broker's. */
+static bool take_outcome(struct attest *v, struct outcome *out, bool *done)
+{
+	bool some;
 
 	pthread_mutex_lock(&v->lock);
-	done = v->done;
-	v->done = false;
+	some = v->done || v->news;
+	*done = v->done;
+	*out = v->outcome;
+	v->done = v->news = false;
 	pthread_mutex_unlock(&v->lock);
-	return done;
+	return some;
 }
 
-static void say_done(const struct attest *v)
+static void say_outcome(struct attest *v, const struct outcome *o, bool done)
 {
-	if (v->err != OK)
-		log_say(EV_WITNESS_FAILED, KV_STR("folder", v->folder), KV_STR("why", err_text(v->err)));
-	else if (v->kind != WITNESS_ACCEPTED && v->kind != v->said && !v->contradicted)
-		log_say(EV_CHECKPOINT_REFUSED, KV_STR("kind", witness_word(v->kind)), KV_STR("why", witness_text(v->kind)));
-	if (v->contradicted && !v->stopped)
-		say_contradicted(v, witness_text(v->kind));
+	if (o->err != OK)
+		log_say(EV_WITNESS_FAILED, KV_STR("folder", v->folder), KV_STR("why", err_text(o->err)));
+	else if (done && v->of == ASKED_NEWEST && o->kind != v->said && !o->contradicted) {
+		if (o->kind != WITNESS_ACCEPTED)
+			log_say(EV_CHECKPOINT_REFUSED, KV_STR("kind", witness_word(o->kind)), KV_STR("why", witness_text(o->kind)));
+		v->said = o->kind;
+	}
+	if (o->contradicted && !v->stopped)
+		say_contradicted(v, witness_text(o->kind));
 }
 
-/* The cosignature the thread has made of an answer, if it made one. */
-static struct span take_done(struct attest *v, int64_t now_ms)
+/* Was a cosignature made of an answer of the broker's? */
+static bool follow(struct attest *v, int64_t now_ms)
 {
-	if (!is_done(v))
-		return span(NULL, 0);
-	say_done(v);
-	v->said = v->kind;
-	v->stopped = v->contradicted;
-	if (v->seen > v->size) {
-		v->size = v->seen;
+	struct outcome o;
+	bool done;
+
+	if (!take_outcome(v, &o, &done))
+		return false;
+	say_outcome(v, &o, done);
+	v->judging = v->judging && !done;
+	v->stopped = o.contradicted;
+	v->wants = o.wants;
+	v->heard_ms = o.heard_ms;
+	if (o.seen > v->size) {
+		v->size = o.seen;
 		v->grown_ms = now_ms;
 		v->unanswered = 0;
 	}
-	return span(v->line, v->line_n);
+	return done && v->line_n && !v->stopped;
+}
+
+/* A connection that was away has heard nobody either: what counts is whom it should have heard meanwhile. */
+static bool is_unheard(const struct attest *v, int64_t now_ms)
+{
+	int64_t since = v->heard_ms > v->began_ms ? v->heard_ms : v->began_ms;
+
+	return v->gossip && now_ms - since > ATTEST_SILENT_MS;
+}
+
+static void count_unheard(struct attest *v, int64_t now_ms)
+{
+	v->unheard = is_unheard(v, now_ms) ? v->unheard + 1 : 0;
+	if (v->unheard == UNANSWERED + 1)
+		log_say(EV_WITNESSES_UNHEARD, KV_NUM("of", v->gossip->n), KV_NUM("needed", (v->gossip->n + 1) / 2),
+			KV_STR("right", "see which of them cosign: pullcord audit show checkpoint; if they do, the broker is to be suspected"));
 }
 
 static bool is_due(struct attest *v, int64_t now_ms)
@@ -230,11 +408,24 @@ static bool is_due(struct attest *v, int64_t now_ms)
 	if (v->stopped || now_ms < v->due_ms)
 		return false;
 	if (!v->began)
-		v->grown_ms = now_ms;
+		v->grown_ms = v->began_ms = now_ms;
 	v->began = true;
 	v->due_ms = now_ms + v->every_ms;
-	v->asked = true;
+	v->late = v->asked == ASKED_PROOF ? v->asked_from : 0;
+	v->asked = ASKED_NEWEST;
+	v->asked_from = 0;
 	v->unanswered++;
+	count_unheard(v, now_ms);
+	return true;
+}
+
+/* What another has seen, and we have more: the broker is to show that it is the beginning of ours. Of one size once a round. */
+static bool is_to_prove(struct attest *v)
+{
+	if (v->stopped || v->asked || v->judging || !v->wants || v->wants == v->asked_from)
+		return false;
+	v->asked_from = v->wants;
+	v->asked = ASKED_PROOF;
 	return true;
 }
 
@@ -247,17 +438,20 @@ static void give(const char *topic, struct span payload, const struct uplink_kin
 void attest_run(struct attest *v, const struct uplink_kind *kind, struct uplink *to, struct id_maker *ids, int64_t now_ms,
 	       int64_t real_us)
 {
-	struct span line;
+	bool due;
 	char size[24];
 
 	if (!v)
 		return;
-	line = take_done(v, now_ms);
-	if (line.n)
-		give(v->cosignature, line, kind, to, id_next(ids, real_us / 1000));
-	if (!is_due(v, now_ms))
+	if (follow(v, now_ms)) {
+		give(v->cosignature, span(v->line, v->line_n), kind, to, id_next(ids, real_us / 1000));
+		if (v->word_n)
+			give(v->gossip_topic, span(v->word, v->word_n), kind, to, id_next(ids, real_us / 1000));
+	}
+	due = is_due(v, now_ms);
+	if (!due && !is_to_prove(v))
 		return;
-	snprintf(size, sizeof(size), "%llu\n", (unsigned long long)v->size);
+	snprintf(size, sizeof(size), "%llu\n", (unsigned long long)(due ? v->size : v->wants));
 	give(v->req, span_str(size), kind, to, id_next(ids, real_us / 1000));
 }
 
@@ -267,5 +461,7 @@ enum attest_state attest_state(const struct attest *v, int64_t now_ms)
 		return ATTEST_SILENT;
 	if (v->stopped)
 		return ATTEST_CONTRADICTED;
-	return v->unanswered > UNANSWERED && now_ms - v->grown_ms > ATTEST_SILENT_MS ? ATTEST_SILENT : ATTEST_GOOD;
+	if (v->unanswered > UNANSWERED && now_ms - v->grown_ms > ATTEST_SILENT_MS)
+		return ATTEST_SILENT;
+	return v->unheard > UNANSWERED && is_unheard(v, now_ms) ? ATTEST_UNHEARD : ATTEST_GOOD;
 }

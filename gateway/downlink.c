@@ -137,7 +137,12 @@ void gateway_hear(struct gateway *g, const struct uplink_event *m)
 	enum err err = topic_parse(m->topic, &t);
 
 	if (err == OK && t.kind == TOPIC_WITNESS_ADD && for_us(g, &t)) {
-		attest_hear(g->spec.attest, m->payload, real_us(g));
+		attest_hear(g->spec.attest, m->payload, now_ms(g), real_us(g));
+		return;
+	}
+	if (err == OK && t.kind == TOPIC_GOSSIP && span_is(t.level[0], g->spec.tenant)) {
+		if (!for_us(g, &t))     /* what it said itself comes back, too */
+			attest_gossip(g->spec.attest, m->payload, now_ms(g), real_us(g));
 		return;
 	}
 	if (err == OK && (!on[t.kind] || !for_us(g, &t)))

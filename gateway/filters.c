@@ -1,5 +1,6 @@
 #include "filters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "topic.h"
@@ -26,6 +27,8 @@ static enum err fill(const struct conf *c, const char *tenant, const char *devic
 	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_CMD, tenant, device));
 	if (c->witness_vkey[0])
 		TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_WITNESS_ADD, tenant, "main", device));
+	if (c->witness_vkey[0] && c->witness_peers[0])
+		snprintf(f->text[f->n++], sizeof(f->text[0]), "%s/audit/main/witness/+/gossip", tenant);
 	TRY(TOPIC_BUILD(f->text[f->n++], TOPIC_ACK, tenant, c->gateway_unit, device));
 	for (unsigned i = 0; i < c->units; i++)
 		if (!has_unit(c, i, c->unit[i].unit))

@@ -1,13 +1,13 @@
-/* filters: what a gateway hears: receipts, commands, checkpoints, the acknowledgements of each of its units. One block. */
+/* filters: what a gateway hears: receipts, commands, checkpoints, other witnesses, the acknowledgements of each of its units. One block. */
 #ifndef PULLCORD_FILTERS_H
 #define PULLCORD_FILTERS_H
 
 #include "conf.h"
 
-#define FILTERS_MAX (CONF_UNITS_MAX + 4)
+#define FILTERS_MAX (CONF_UNITS_MAX + 5)
 #define FILTERS_TAKEN 64        /* by our broker's plugin, of one client */
 #define FILTERS_RECEIPTS 0      /* the place of the receipts */
-#define FILTERS_OTHERS 3        /* that are no unit's: receipts, commands, checkpoints */
+#define FILTERS_OTHERS 4        /* that are no unit's: receipts, commands, checkpoints, other witnesses */
 
 struct filters;
 

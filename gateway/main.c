@@ -110,8 +110,9 @@ static const struct remedy {
 	{ ERR_BUSY, "; is another gateway running?" },
 	{ ERR_NOT_FOUND, "; it, or the folder it is to be in, must be there" },
 	{ ERR_DENIED, "; a folder must be ours, with mode 0700, and what is in it 0600" },
-	{ ERR_EXISTS, "; it is of another device" },
-	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as in record.vkey" },
+	{ ERR_EXISTS, "; it is of another device, or names a witness twice" },
+	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as in record.vkey, or a witness's vkey" },
+	{ ERR_KEY, "; a letter of the key is wrong" },
 	{ ERR_CORRUPT, "; what it kept is no checkpoint of that record: let somebody look before it is deleted" },
 	{ OK, "" },
 }, orders_remedies[] = {
@@ -410,7 +411,8 @@ static bool open_scout(struct daemon *d)
 static void open_attest(struct daemon *d)
 {
 	const struct attest_spec spec = {
-		.folder = d->conf.witness_folder, .vkey = d->conf.witness_vkey, .tenant = d->tenant, .device = d->device,
+		.folder = d->conf.witness_folder, .vkey = d->conf.witness_vkey, .peers = d->conf.witness_peers,
+		.tenant = d->tenant, .device = d->device,
 		.every_ms = d->conf.witness_every_s * 1000LL, .wake = wake, .ctx = d,
 	};
 	const char *what;
@@ -632,11 +634,17 @@ static bool check_ca(const struct daemon *d)
 
 static bool check_attest(const struct daemon *d)
 {
-	enum err e = d->conf.witness_vkey[0] ? attest_check(d->conf.witness_vkey) : OK;
+	const struct attest_spec spec = { .vkey = d->conf.witness_vkey, .peers = d->conf.witness_peers };
+	const char *what;
+	unsigned line = 0;
+	char where[24] = "";
+	enum err e = d->conf.witness_vkey[0] ? attest_check(&spec, &what, &line) : OK;
 
+	if (line)
+		snprintf(where, sizeof(where), ", line %u", line);
 	if (e != OK)
-		complain("%s: [witness] vkey: cannot use %s: %s%s", d->conf_path, d->conf.witness_vkey, err_text(e),
-			 remedy(attest_remedies, e));
+		complain("%s: [witness] %s: cannot use %s%s: %s%s", d->conf_path, what == spec.peers ? "peers" : "vkey", what, where,
+			 err_text(e), remedy(attest_remedies, e));
 	return e == OK;
 }
 

@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "gossip.h"
 #include "guard.h"
 #include "log.h"
 #include "retained.h"
@@ -195,10 +196,10 @@ static bool is_ours_alone(enum topic_kind kind)
 	       kind == TOPIC_METRIC;
 }
 
-/* What witnesses of the record say; the record hears it. */
+/* What witnesses of the record say, to it and to each other. */
 static bool is_witness(enum topic_kind kind)
 {
-	return kind == TOPIC_WITNESS_REQ || kind == TOPIC_COSIGNATURE;
+	return kind == TOPIC_WITNESS_REQ || kind == TOPIC_COSIGNATURE || kind == TOPIC_GOSSIP;
 }
 
 /* A gateway says that it is there whenever it comes: cut off for that, it would never come to say what saves lives. */
@@ -226,13 +227,15 @@ static bool is_of_itself(const struct topic *t, const struct session *s)
 	       (t->kind == TOPIC_PRESENCE && span_is(topic_word(t, "user"), s->id));
 }
 
-/* A size, or a line, and only of itself, whatever the policy lets it speak for. */
+/* A size, a line, or a note, and only of itself, whatever the policy lets it speak for. */
 static const char *check_witness(const struct guard *g, const struct session *s, const struct topic *t, const struct publish *p)
 {
 	if (!span_is(t->level[0], g->tenant))
 		return "the record is the first tenant's, and so are its witnesses";
 	if (s->party != PULLCORD__V1__PARTY__PARTY_DEVICE || !span_is(topic_word(t, "device"), s->id))
 		return "a witness speaks for itself only";
+	if (t->kind == TOPIC_GOSSIP)
+		return p->payload.n > GOSSIP_NOTE_MAX ? "the payload is longer than any word of a witness" : NULL;
 	return p->payload.n > COSIGNATURE_LINE_MAX ? "the payload is longer than any cosignature" : NULL;
 }
 

@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "client.h"
 #include "cmd.h"
+#include "cosigned.h"
 #include "notebook.h"
 #include "pki.h"
 #include "report.h"
@@ -19,7 +20,7 @@
 struct witness_options {
 	const char *state, *vkey, *name;
 	const char *body, *tiles, *device;      /* one of them */
-	const char *host, *cafile, *tenant;     /* with device */
+	const char *host, *cafile, *tenant, *peers;     /* with device */
 	long port, every_s;
 	bool newest, once;
 };
@@ -151,6 +152,7 @@ struct place {
 	struct install_path cert, key, ca;
 	char tenant[WORD_BYTES_MAX + 1], id[WORD_BYTES_MAX + 1], name[2 * WORD_BYTES_MAX + 16];
 	char req[TOPIC_BYTES_MAX + 1], add[TOPIC_BYTES_MAX + 1], cosignature[TOPIC_BYTES_MAX + 1];
+	char gossip[TOPIC_BYTES_MAX + 1], others[TOPIC_BYTES_MAX + 1];
 };
 
 static struct install_path in_folder(const char *folder, const char *name)
@@ -182,10 +184,12 @@ static int find_place(const struct witness_options *o, struct span origin, struc
 	if (!span_text(tenant, p->tenant, sizeof(p->tenant)) ||
 	    TOPIC_BUILD(p->req, TOPIC_WITNESS_REQ, p->tenant, "main", p->id) != OK ||
 	    TOPIC_BUILD(p->add, TOPIC_WITNESS_ADD, p->tenant, "main", p->id) != OK ||
-	    TOPIC_BUILD(p->cosignature, TOPIC_COSIGNATURE, p->tenant, "main", p->id) != OK) {
+	    TOPIC_BUILD(p->cosignature, TOPIC_COSIGNATURE, p->tenant, "main", p->id) != OK ||
+	    TOPIC_BUILD(p->gossip, TOPIC_GOSSIP, p->tenant, "main", p->id) != OK) {
 		report_error("\"%.*s\" is no hospital's name: say it by --tenant", SPAN_FMT(tenant));
 		return CMD_NO;
 	}
+	snprintf(p->others, sizeof(p->others), "%s/audit/main/witness/+/gossip", p->tenant);
 	snprintf(p->name, sizeof(p->name), "%s/device/%s", p->tenant, p->id);
 	return CMD_DONE;
 }
@@ -202,50 +206,181 @@ static int no_broker(const struct witness_options *o, const struct client *c, en
 	return CMD_NO;
 }
 
-static enum err await_answer(struct client *c, const char *topic, struct client_message *m)
+/* A witness at work; gossip NULL: it hears of no other. */
+struct live {
+	const struct witness_options *o;
+	const struct place *p;
+	struct client *c;
+	struct notebook *book;
+	struct gossip *gossip;
+	struct span origin;
+	int64_t began_ms;
+	bool unheard;                   /* that was said */
+};
+
+static int64_t mono_ms(void)
 {
-	do
-		TRY(client_next(c, ANSWER_MS, m));
-	while (strcmp(m->topic, topic) != 0);
-	return OK;
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What comes of the others' words: nothing to say, or the end. */
+static int compared(const struct live *l, enum err e, enum witness_kind kind)
+{
+	const struct outcome out = { .kind = kind, .before = notebook_size(l->book), .size = notebook_size(l->book),
+				     .origin = l->origin, .stopped = true };
+
+	if (!notebook_stopped(l->book))
+		return e == OK ? CMD_DONE : report_fail(e, "compare what other witnesses have seen");
+	if (e != OK)
+		(void)report_fail(e, "keep the evidence in %s", l->o->state);
+	if (report_is_json())
+		say_outcome_json(&out);
+	else
+		say_outcome(&out, l->o->state);
+	return CMD_NO;
+}
+
+static int hear(struct live *l, const struct client_message *m)
+{
+	enum witness_kind kind = WITNESS_ACCEPTED;
+	struct topic t;
+	enum err e;
+
+	if (!l->gossip || topic_parse(span_str(m->topic), &t) != OK || t.kind != TOPIC_GOSSIP)
+		return CMD_DONE;
+	e = notebook_hear(l->book, l->gossip, m->payload, (uint64_t)time(NULL), mono_ms(), &kind);
+	return compared(l, e, kind);
+}
+
+/* The answer to a question of that size; what others say meanwhile is heard. */
+static int ask(struct live *l, uint64_t from, struct client_message *m)
+{
+	const int64_t end = mono_ms() + ANSWER_MS;
+	char size[24];
+	enum err e;
+
+	snprintf(size, sizeof(size), "%llu\n", (unsigned long long)from);
+	e = client_publish(l->c, l->p->req, span_str(size), 1, false);
+	for (int64_t now = mono_ms(); e == OK; now = mono_ms()) {
+		e = now < end ? client_next(l->c, (int)(end - now), m) : ERR_BUSY;
+		if (e == OK && strcmp(m->topic, l->p->add) == 0)
+			return CMD_DONE;
+		if (e == OK && hear(l, m) != CMD_DONE)
+			return CMD_NO;
+	}
+	return no_broker(l->o, l->c, e, "be given a checkpoint by");
+}
+
+/* What the others vouched for last must be the beginning of what was vouched for here. A size is asked about once. */
+static int prove(struct live *l)
+{
+	uint64_t before = 0, from;
+
+	while (l->gossip && (from = notebook_wants(l->book, l->gossip)) && from != before) {
+		enum witness_kind kind = WITNESS_ACCEPTED;
+		struct client_message m;
+		enum err e;
+
+		if (ask(l, from, &m) != CMD_DONE)
+			return CMD_NO;
+		e = notebook_prove(l->book, l->gossip, m.payload, mono_ms(), &kind);
+		if (compared(l, e, kind) != CMD_DONE)
+			return CMD_NO;
+		before = from;
+	}
+	return CMD_DONE;
+}
+
+static int tell(struct live *l, struct span line)
+{
+	enum witness_kind kind = WITNESS_ACCEPTED;
+	uint8_t text[GOSSIP_NOTE_MAX];
+	struct put word = put(text, sizeof(text));
+	enum err e = notebook_tell(l->book, line, &word);
+
+	if (e == OK)
+		e = client_publish(l->c, l->p->gossip, put_span(&word), 1, false);
+	if (e != OK)
+		return no_broker(l->o, l->c, e, "tell other witnesses through");
+	e = notebook_compare(l->book, l->gossip, mono_ms(), &kind);
+	return compared(l, e, kind);
 }
 
 /* One question, its answer, and the cosignature. */
-static int witness_once(const struct witness_options *o, const struct place *p, struct client *c, struct notebook *book,
-			struct span origin)
+static int witness_once(struct live *l)
 {
-	char size[24];
 	uint8_t text[COSIGNATURE_LINE_MAX];
 	struct put line = put(text, sizeof(text));
 	struct client_message m;
 	enum err e;
-	int code;
+	int code = ask(l, notebook_size(l->book), &m);
 
-	snprintf(size, sizeof(size), "%llu\n", (unsigned long long)notebook_size(book));
-	e = client_publish(c, p->req, span_str(size), 1, false);
-	if (e == OK)
-		e = await_answer(c, p->add, &m);
-	if (e != OK)
-		return no_broker(o, c, e, "be given a checkpoint by");
-	code = add(o, book, origin, m.payload, true, &line);
+	if (code == CMD_DONE)
+		code = add(l->o, l->book, l->origin, m.payload, true, &line);
 	if (code != CMD_DONE)
 		return code;
-	e = client_publish(c, p->cosignature, put_span(&line), 1, false);
-	return e == OK ? CMD_DONE : no_broker(o, c, e, "give the cosignature to");
+	e = client_publish(l->c, l->p->cosignature, put_span(&line), 1, false);
+	if (e != OK)
+		return no_broker(l->o, l->c, e, "give the cosignature to");
+	code = l->gossip ? tell(l, put_span(&line)) : CMD_DONE;
+	return code == CMD_DONE ? prove(l) : code;
 }
 
-static int connect_once(const struct witness_options *o, const struct place *p, struct client *c, struct notebook *book,
-			struct span origin)
+static int connect_once(struct live *l)
 {
-	enum err e = client_connect(c, true, CONNECT_MS);
+	enum err e = client_connect(l->c, true, CONNECT_MS);
 
 	if (e == OK)
-		e = client_subscribe(c, p->add, 1);
-	return e == OK ? witness_once(o, p, c, book, origin) : no_broker(o, c, e, "come to");
+		e = client_subscribe(l->c, l->p->add, 1);
+	if (e == OK && l->gossip)
+		e = client_subscribe(l->c, l->p->others, 1);
+	return e == OK ? witness_once(l) : no_broker(l->o, l->c, e, "come to");
 }
 
-/* A connection for each question: a minute apart, it is not worth keeping. Ends when the record is not to be trusted. */
-static int witness_live(const struct witness_options *o, const struct place *p, struct notebook *book, struct span origin)
+static bool is_heard(const struct live *l) { return gossip_heard_ms(l->gossip) >= l->began_ms; }
+
+/* Until the next question is due; asked once, until a majority was heard. */
+static int listen(struct live *l)
+{
+	const int64_t end = mono_ms() + l->o->every_s * 1000;
+	struct client_message m;
+	int code = CMD_DONE;
+
+	for (int64_t now = mono_ms(); code == CMD_DONE && now < end && !(l->o->once && is_heard(l)); now = mono_ms()) {
+		enum err e = client_next(l->c, (int)(end - now), &m);
+
+		if (e == ERR_BUSY)
+			break;
+		if (e != OK)
+			return no_broker(l->o, l->c, e, "hear other witnesses through");
+		code = hear(l, &m);
+		if (code == CMD_DONE)
+			code = prove(l);
+	}
+	return code;
+}
+
+/* Nobody, or too few: said once, and by the exit status of one question. */
+static int say_unheard(struct live *l)
+{
+	int64_t heard = gossip_heard_ms(l->gossip), since = heard > l->began_ms ? heard : l->began_ms;
+	bool unheard = l->o->once ? !is_heard(l) : mono_ms() - since > GOSSIP_FRESH_S * 1000;
+
+	if (unheard && !l->unheard) {
+		report_error("less than a majority of the record's witnesses is heard: they are off, or the broker keeps back what they say");
+		report_hint("whether they cosign, `pullcord audit show checkpoint` says on the broker");
+	}
+	l->unheard = unheard;
+	return unheard ? CMD_NO : CMD_DONE;
+}
+
+/* Without others to hear a connection for each question: a minute apart, it is not worth keeping. Ends when the record is not to
+ * be trusted. */
+static int witness_live(const struct witness_options *o, const struct place *p, struct notebook *book, struct gossip *gossip,
+			struct span origin)
 {
 	CLEANUP(client_close) struct client *c = NULL;
 	const struct client_spec spec = {
@@ -253,16 +388,25 @@ static int witness_live(const struct witness_options *o, const struct place *p, 
 		.cert = p->cert.text, .key = p->key.text,
 	};
 	const struct timespec pause = { o->every_s, 0 };
+	struct live l = { .o = o, .p = p, .book = book, .gossip = gossip, .origin = origin, .began_ms = mono_ms() };
 	enum err e = client_open(&spec, &c);
+	bool up = false;
 	int code;
 
+	l.c = c;
 	if (e != OK)
 		return report_fail(e, "make a connection");
 	for (;;) {
-		code = connect_once(o, p, c, book, origin);
+		code = up ? witness_once(&l) : connect_once(&l);
+		if (code == CMD_DONE && gossip)
+			code = listen(&l);
+		up = gossip && code == CMD_DONE;
+		if (gossip && !notebook_stopped(book) && say_unheard(&l) != CMD_DONE)
+			code = CMD_NO;
 		if (o->once || notebook_stopped(book) || report_broken())
 			return code;
-		nanosleep(&pause, NULL);
+		if (!up)
+			nanosleep(&pause, NULL);
 	}
 }
 
@@ -313,6 +457,8 @@ static int witness_run(struct witness_options *o)
 {
 	CLEANUP(notebook_close) struct notebook *book = NULL;
 	CLEANUP(free_cleanup) char *vkey = NULL;
+	CLEANUP(cosigned_free) struct cosigned_list peers = { 0 };
+	CLEANUP(free_cleanup) struct gossip *gossip = NULL;
 	struct notebook_spec spec = { .folder = o->state };
 	struct place place;
 	int code = source_vkey(o->vkey, &vkey, &spec.log.name, spec.log.pub);
@@ -320,6 +466,8 @@ static int witness_run(struct witness_options *o)
 
 	if (code == CMD_DONE && o->device)
 		code = find_place(o, spec.log.name, &place);
+	if (code == CMD_DONE && o->peers)
+		code = cosigned_read(o->peers, true, &peers);
 	if (code != CMD_DONE)
 		return code;
 	if (o->device && !o->name)
@@ -330,7 +478,13 @@ static int witness_run(struct witness_options *o)
 		return no_notebook(o, e);
 	if (notebook_stopped(book))
 		return stopped(o);
-	return o->device ? witness_live(o, &place, book, spec.log.name) : witness_file(o, book, &spec.log);
+	if (o->peers) {
+		gossip = calloc(1, sizeof(*gossip));
+		if (!gossip)
+			return report_fail(ERR_FULL, "hear other witnesses");
+		notebook_gossip(book, &peers.of, gossip);
+	}
+	return o->device ? witness_live(o, &place, book, gossip, spec.log.name) : witness_file(o, book, &spec.log);
 }
 
 int audit_witness(int argc, char **argv)
@@ -347,7 +501,8 @@ int audit_witness(int argc, char **argv)
 		OPT_TEXT("cafile", "FILE", &o.cafile, "with --device: CA of the broker (default: ca.crt in the folder)"),
 		OPT_TEXT("tenant", "NAME", &o.tenant, "with --device: the hospital's name (default: as the record's begins)"),
 		OPT_NUMBER("every", "SECONDS", &o.every_s, 1, 86400, "with --device: how often to ask (default: 60)"),
-		OPT_FLAG("once", &o.once, "with --device: ask once"),
+		OPT_TEXT("peers", "FILE", &o.peers, "with --device: the record's witnesses, a verifier key a line; they and this one compare what they saw"),
+		OPT_FLAG("once", &o.once, "with --device: ask once; with --peers wait for a majority of them, as long as --every says"),
 		OPT_TEXT("tiles", "FOLDER", &o.tiles, "witness the checkpoint of what audit export --format tiles wrote"),
 		OPT_TEXT("body", "FILE", &o.body, "witness a C2SP add-checkpoint body; -: from standard input"),
 		OPT_FLAG("newest", &o.newest, "it is the newest there is: a smaller one than before shows that the record was set back"),
@@ -356,6 +511,7 @@ int audit_witness(int argc, char **argv)
 	const struct opt_rule rule[] = {
 		OPT_WITH("host", "device"), OPT_WITH("port", "device"), OPT_WITH("cafile", "device"),
 		OPT_WITH("tenant", "device"), OPT_WITH("every", "device"), OPT_WITH("once", "device"),
+		OPT_WITH("peers", "device"),
 	};
 	const struct opt_page page = {
 		.command = "audit witness",
@@ -364,8 +520,10 @@ int audit_witness(int argc, char **argv)
 			"entry and needs no other key of the hospital's.\n"
 			"A record that was forked or set back is refused, both notes are kept as evidence, and nothing more is witnessed until "
 			"a person has seen to them. FOLDER/vkey is the witness's verifier key: whoever lists it (the file `witnesses` beside the "
-			"record, audit verify --witnesses) counts its cosignatures. Ends with 0 when the checkpoint is cosigned, else with 1.",
-		.example = "pullcord audit witness --state w1 --vkey record.vkey --device auditor-w1 --host broker.mercy.example\n"
+			"record, audit verify --witnesses) counts its cosignatures. Ends with 0 when the checkpoint is cosigned, else with 1.\n"
+			"With --peers it stays connected, tells the other witnesses what it vouched for, and hears them: a broker that shows "
+			"each another history is found out, and one that keeps back what they say is told of after 15 minutes.",
+		.example = "pullcord audit witness --state w1 --vkey record.vkey --device auditor-w1 --host broker.mercy.example --peers witnesses\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --name auditor.example/w1 --tiles exported\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --body - --json <request",
 		OPTS(opt), OPT_RULES(rule),

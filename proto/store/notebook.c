@@ -212,11 +212,11 @@ bool notebook_stopped(const struct notebook *n) { return n->stopped; }
 /* ---- witnessing ---- */
 
 /* It stops also when the disk takes no evidence. */
-static enum err keep_evidence(struct notebook *n, struct span body)
+static enum err keep_evidence(struct notebook *n, struct span had, struct span got)
 {
 	n->stopped = true;
-	TRY(keep(n, n->got_name, body));
-	return keep(n, n->had_name, span(n->note, n->note_n));
+	TRY(keep(n, n->got_name, got));
+	return keep(n, n->had_name, had);
 }
 
 static enum err vouch(struct notebook *n, const struct checkpoint *c, struct span note, uint64_t time_s, struct put *line)
@@ -243,8 +243,61 @@ enum err notebook_add(struct notebook *n, struct span body, bool newest, uint64_
 		return OK;
 	*kind = witness_judge(&n->last, &n->log, &r, newest, &c);
 	if (witness_contradicts(*kind, newest))
-		return keep_evidence(n, body);
+		return keep_evidence(n, span(n->note, n->note_n), body);
 	if (*kind != WITNESS_ACCEPTED)
 		return OK;
 	return vouch(n, &c, r.note, time_s, line);
+}
+
+/* ---- among witnesses ---- */
+
+void notebook_gossip(const struct notebook *n, const struct witnesses *peers, struct gossip *out)
+{
+	gossip_init(out, peers, &n->log, n->self.pub);
+}
+
+enum err notebook_tell(const struct notebook *n, struct span line, struct put *out)
+{
+	return n->note_n ? gossip_write(span(n->note, n->note_n), &n->log, line, out) : ERR_NOT_FOUND;
+}
+
+/* A peer's tree of the size of ours: an add-checkpoint body needs no proof then. */
+enum err notebook_compare(struct notebook *n, struct gossip *g, int64_t now_ms, enum witness_kind *kind)
+{
+	const struct gossip_peer *p;
+	struct witness_request r = { .old = n->last.size };
+	uint8_t body[GOSSIP_NOTE_MAX + 64];
+	struct put got = put(body, sizeof(body));
+
+	if (n->stopped)
+		return ERR_CLOSED;
+	*kind = WITNESS_ACCEPTED;
+	p = gossip_compare(g, &n->last, now_ms);
+	if (!p)
+		return OK;
+	*kind = WITNESS_FORK;
+	r.note = span(p->note, p->note_n);
+	must(witness_write(&r, &got) == OK);
+	return keep_evidence(n, span(n->note, n->note_n), put_span(&got));
+}
+
+enum err notebook_hear(struct notebook *n, struct gossip *g, struct span note, uint64_t time_s, int64_t now_ms,
+		       enum witness_kind *kind)
+{
+	*kind = WITNESS_ACCEPTED;
+	return gossip_hear(g, note, time_s) == GOSSIP_NEWS ? notebook_compare(n, g, now_ms, kind) : OK;
+}
+
+uint64_t notebook_wants(const struct notebook *n, const struct gossip *g) { return n->stopped ? 0 : gossip_wants(g, &n->last); }
+
+enum err notebook_prove(struct notebook *n, struct gossip *g, struct span body, int64_t now_ms, enum witness_kind *kind)
+{
+	const struct gossip_peer *against;
+
+	if (n->stopped)
+		return ERR_CLOSED;
+	*kind = gossip_prove(g, &n->last, body, now_ms, &against);
+	if (!witness_contradicts(*kind, true))
+		return OK;
+	return keep_evidence(n, against ? span(against->note, against->note_n) : span(n->note, n->note_n), body);
 }

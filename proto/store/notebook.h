@@ -4,7 +4,8 @@
  *     vkey                its public half under its name (cosigner_write): for the list of whose cosignatures count
  *     note.ID             the last checkpoint it vouched for, of the log whose key has that id
  *     evidence.ID.had     a log that contradicted itself: what it had signed before,
- *     evidence.ID.got     and what it signed then, with its proof: an add-checkpoint body
+ *     evidence.ID.got     and what it signed then, with its proof: an add-checkpoint body; of what another witness was shown, one
+ *                         of the two has that witness's cosignature
  *
  * Order: judge, write, flush, then cosign. A crash between leaves a note that nobody has a cosignature of: the log asks
  * again, and is given it. While there is evidence nothing is cosigned, by whichever process, until a person has seen to it
@@ -14,7 +15,7 @@
 #ifndef PULLCORD_NOTEBOOK_H
 #define PULLCORD_NOTEBOOK_H
 
-#include "witness.h"
+#include "gossip.h"
 
 struct notebook;
 
@@ -41,5 +42,19 @@ bool notebook_stopped(const struct notebook *n);
  * cosigned then, and all is as before. ERR_CLOSED: it has stopped. */
 enum err notebook_add(struct notebook *n, struct span body, bool newest, uint64_t time_s, struct put *line,
 		      enum witness_kind *kind) MUST_USE;
+
+/* Its gossip with these, of whom it may be one; borrows their names, and lives no longer than the notebook. */
+void notebook_gossip(const struct notebook *n, const struct witnesses *peers, struct gossip *out);
+/* What it vouched for last, and that line, as the others are to hear it (gossip.h). ERR_NOT_FOUND: nothing yet. */
+enum err notebook_tell(const struct notebook *n, struct span line, struct put *out) MUST_USE;
+/* Another witness says that; and the log's answer to gossip_wants(). When it contradicts (witness_contradicts(*kind, true)), what
+ * was signed to them and what to us are kept as evidence, and that is the end. ERR_CLOSED: it has stopped; others are the disk's. */
+enum err notebook_hear(struct notebook *n, struct gossip *g, struct span note, uint64_t time_s, int64_t now_ms,
+		       enum witness_kind *kind) MUST_USE;
+enum err notebook_prove(struct notebook *n, struct gossip *g, struct span body, int64_t now_ms, enum witness_kind *kind) MUST_USE;
+/* The same of all that was said before, after it has vouched for more. */
+enum err notebook_compare(struct notebook *n, struct gossip *g, int64_t now_ms, enum witness_kind *kind) MUST_USE;
+/* The size from which the log is to prove how it came to what was vouched for last; 0: nothing is to be asked. */
+uint64_t notebook_wants(const struct notebook *n, const struct gossip *g);
 
 #endif

@@ -25,6 +25,7 @@ static const struct { const char *name, *shape; uint32_t bodies; } kinds[TOPIC_K
 	[TOPIC_WITNESS_REQ] = { "witness-req", "{tenant}/audit/{log}/witness/{device}/req", 0 },
 	[TOPIC_WITNESS_ADD] = { "witness-add", "{tenant}/audit/{log}/witness/{device}/add", 0 },
 	[TOPIC_COSIGNATURE] = { "cosignature", "{tenant}/audit/{log}/witness/{device}/cosignature", 0 },
+	[TOPIC_GOSSIP] = { "gossip", "{tenant}/audit/{log}/witness/{device}/gossip", 0 },
 	[TOPIC_METRIC] = { "metric", "{tenant}/broker/{metric}", 0 },
 	[TOPIC_CONTROL] = { "control", "$CONTROL/pullcord/v1", 0 },
 };

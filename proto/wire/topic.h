@@ -33,6 +33,7 @@ enum topic_kind {
 	TOPIC_WITNESS_REQ,      /* {tenant}/audit/{log}/witness/{device}/req */
 	TOPIC_WITNESS_ADD,      /* {tenant}/audit/{log}/witness/{device}/add */
 	TOPIC_COSIGNATURE,      /* {tenant}/audit/{log}/witness/{device}/cosignature */
+	TOPIC_GOSSIP,           /* {tenant}/audit/{log}/witness/{device}/gossip */
 	TOPIC_METRIC,           /* {tenant}/broker/{metric} */
 	TOPIC_CONTROL,          /* $CONTROL/pullcord/v1 */
 	TOPIC_KINDS

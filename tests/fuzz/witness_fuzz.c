@@ -1,5 +1,5 @@
 /* Bodies of add-checkpoint come from the broker, or out of files; lists of witnesses' keys from whoever wrote them. */
-#include "witness.h"
+#include "gossip.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,6 +25,23 @@ static void look_for_cosignatures(const struct witness_request *r)
 	must(note_cosigned(r->note, &by, &when) != OK);
 }
 
+/* Said by another witness, or answered to a question about what one said. */
+static void hear_it(struct span s, struct span note)
+{
+	static const struct cosigner log = { SPAN_LIT("example.com/foo"), { 1 } };
+	static const struct witnesses peers = { 1, { { SPAN_LIT("witness.example.com/w1"), { 1 } } } };
+	static struct gossip g;
+	const struct witnessed own = { .size = 4096 };
+	const struct gossip_peer *against;
+	uint8_t raw[GOSSIP_NOTE_MAX];
+	struct put out = put(raw, sizeof(raw));
+
+	gossip_init(&g, &peers, &log, (const uint8_t[SIGN_KEY_BYTES]){ 2 });
+	must(gossip_hear(&g, note, 0) == GOSSIP_STRANGE && gossip_write(note, &log, SPAN_LIT(""), &out) != OK);
+	g.of[0].said.size = 7;
+	must(gossip_prove(&g, &own, s, 0, &against) != WITNESS_ACCEPTED && !against);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static uint8_t buf[WITNESS_BODY_MAX];
@@ -37,8 +54,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(crypt_init() == OK);
 	if (witnesses_read(s, &list, &line) == OK)
 		must(list.n <= WITNESSES_MAX && line == 0);
+	hear_it(s, s);
 	if (witness_read(s, &r) != OK)
 		return 0;
+	hear_it(s, r.note);
 	judge_it(&r);
 	look_for_cosignatures(&r);
 	must(witness_write(&r, &out) == OK && span_eq(put_span(&out), s));       /* one body, one request */

@@ -48,7 +48,7 @@ WELL = {
     'pullcord_broker_files_unreadable{instance="b"}': "0x120",
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
      ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
-      "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent",
+      "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent", "witnesses-unheard",
       "order-refused", "quarantined", "orders-unreadable")}
 
 # Faults of a gateway that are seen by other metrics than their own.
@@ -80,6 +80,7 @@ ILL = {
     "PullcordGatewayHearsNoReceipts": fault("no-receipts"),
     "PullcordRecordContradicted": fault("record-contradicted"),
     "PullcordRecordNotWitnessed": fault("record-silent", "1x120"),
+    "PullcordWitnessesUnheard": fault("witnesses-unheard", "1x120"),
     "PullcordOrderRefused": fault("order-refused"),
     "PullcordOrdersUnreadable": fault("orders-unreadable"),
     "PullcordGatewayQuarantined": fault("quarantined", "1x120"),

@@ -35,6 +35,35 @@ def _(stage, device):
         file.write(f"\n[witness]\nvkey = {stage.house.dir}/record.vkey\nfolder = {gateway.home}/witness\nevery_s = 1\n")
 
 
+@step("gateway {device} is a witness among others")
+def _(stage, device):
+    gateway, peers = stage.gateways[device], stage.house.dir / "witnesses"
+    peers.touch()
+    with open(gateway.ini, "a") as file:
+        file.write(f"\n[witness]\nvkey = {stage.house.dir}/record.vkey\nfolder = {gateway.home}/witness\nevery_s = 1\n"
+                   f"peers = {peers}\n")
+
+
+def gossip(stage, device):
+    return f"{stage.house.tenant}/audit/main/witness/{device}/gossip"
+
+
+@step("broker keeps from {other} what {device} tells")
+def _(stage, other, device):
+    """It is heard with the other's certificate, while that gateway is not there, and not handed on."""
+    done = stage.house.run(["mosquitto_sub", *stage.house.tls(other), "-t", gossip(stage, device), "-q", "1", "-C", "1", "-W",
+                            str(int(patience(20))), "-N"], seconds=30)
+    expect("something was told", True, "\u2014" in done.stdout, done.stderr)
+    (stage.house.root / f"{device}.told").write_text(done.stdout)
+
+
+@step("broker lets through what {device} told")
+def _(stage, device):
+    done = stage.house.run(["mosquitto_pub", *stage.house.tls(device), "-t", gossip(stage, device), "-q", "1", "-f",
+                            stage.house.root / f"{device}.told"], seconds=15)
+    expect("it is said", 0, done.returncode, done.stdout + done.stderr)
+
+
 @step("gateway {device} is listed as a witness")
 def _(stage, device):
     listed(stage, folder(stage, device) / "vkey")
@@ -94,6 +123,14 @@ def _(stage, device, outcome):
     got = "contradicted" if kind in ("rewind", "fork", "bad-proof") else kind
     expect("what comes of it", outcome, got, done.stdout + done.stderr)
     expect("exit status", 0 if outcome == "accepted" else 1, done.returncode)
+
+
+@step("auditor's {device} compares with others -> {outcome}")
+def _(stage, device, outcome):
+    """heard: a majority of them vouches for the same record; unheard: it is cosigned, and too few say so."""
+    done = auditor(stage, device, "--peers", stage.house.dir / "witnesses", "--every", "20" if outcome == "heard" else "2")
+    expect("it is cosigned", "accepted", json.loads(done.stdout)["kind"], done.stdout + done.stderr)
+    expect("others", outcome, "heard" if done.returncode == 0 else "unheard" if "majority" in done.stderr else "?", done.stderr)
 
 
 @step("auditor's {device} is listed as a witness")

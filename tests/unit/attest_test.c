@@ -2,19 +2,25 @@
  * it has seen. */
 #include "pipelined.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "signed_log.h"
 #include "attest.h"
+#include "gossip.h"
 
 #define REQ "mercy/audit/main/witness/nc-1/req"
 #define ADD "mercy/audit/main/witness/nc-1/add"
 #define COSIGNATURE "mercy/audit/main/witness/nc-1/cosignature"
+#define GOSSIP "mercy/audit/main/witness/nc-1/gossip"
 
 static struct signed_log l, other;
+static struct cosigner peer[2];
+static const uint8_t peer_secret[2][SIGN_KEY_BYTES] = { { 7 }, { 8 } };
 static uint8_t body[WITNESS_BODY_MAX];
-static char vkey_path[400], folder[400], said[2048];
+static char vkey_path[400], peers_path[400], folder[400], said[4096];
 static const char *what;
+static atomic_uint judged;               /* things that the thread has made up its mind about */
 static unsigned acknowledged;            /* of what was sent */
 
 static void note_log(enum log_level level, const char *line)
@@ -25,13 +31,32 @@ static void note_log(enum log_level level, const char *line)
 	snprintf(said + n, sizeof(said) - n, "%s\n", line);
 }
 
+static void count_wake(void *ctx)
+{
+	(void)ctx;
+	atomic_fetch_add(&judged, 1);
+}
+
 static enum err watch(void)
 {
 	const struct attest_spec spec = {
-		.folder = folder, .vkey = vkey_path, .tenant = "mercy", .device = "nc-1", .every_ms = 60000, .wake = no_wake,
+		.folder = folder, .vkey = vkey_path, .peers = conf.witness_peers, .tenant = "mercy", .device = "nc-1", .every_ms = 60000, .wake = count_wake,
 	};
 
 	return attest_open(&spec, &attest, &what);
+}
+
+/* Two others. */
+static void write_peers(void)
+{
+	FILE *f = fopen(peers_path, "w");
+	char text[400];
+
+	for (size_t i = 0; i < countof(peer); i++) {
+		assert_int_equal(cosigner_write(peer[i].name, peer[i].pub, text, sizeof(text)), OK);
+		fprintf(f, "%s\n", text);
+	}
+	fclose(f);
 }
 
 static int make_witness(void **state)
@@ -51,6 +76,12 @@ static int make_witness(void **state)
 	log_grow(&other, 100, 'a');
 	log_grow(&other, 1000, 'b');
 	snprintf(folder, sizeof(folder), "%s", scratch_path(&scratch, "witness"));
+	peer[0].name = SPAN_LIT("mercy/device/nc-2");
+	peer[1].name = SPAN_LIT("auditor.example/w1");
+	for (size_t i = 0; i < countof(peer); i++)
+		assert_int_equal(sign_public(peer_secret[i], peer[i].pub), OK);
+	snprintf(peers_path, sizeof(peers_path), "%s", scratch_path(&scratch, "witnesses"));
+	conf.witness_peers[0] = '\0';
 	snprintf(vkey_path, sizeof(vkey_path), "%s", scratch_path(&scratch, "record.vkey"));
 	assert_int_equal(vkey_write(l.key.name, l.key.pub, vkey, sizeof(vkey)), OK);
 	f = fopen(vkey_path, "w");
@@ -87,12 +118,12 @@ static int drop_witness(void **state)
 /* What the broker answers, and some time for the thread to make up its mind. */
 static void hears(struct signed_log *log, uint64_t old, uint64_t size)
 {
-	unsigned cosigned = sent_count(COSIGNATURE);
-	size_t lines = strlen(said);
+	unsigned before = atomic_load(&judged);
 
 	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT(ADD),
 					    .payload = log_body(log, old, size, body) });
-	(void)UNTIL(sent_count(COSIGNATURE) != cosigned || strlen(said) != lines, pipeline_run(g));
+	assert_true(UNTIL(atomic_load(&judged) != before, pipeline_run(g)));
+	pipeline_run(g);
 }
 
 /* The broker acknowledges whatever it was sent: it is there, whatever it says of its record. */
@@ -312,21 +343,178 @@ static void who_is_not_connected_hears_nothing(void **state)
 
 static void what_is_wrong_with_its_files_is_named(void **state)
 {
+	const struct attest_spec spec = { .vkey = vkey_path, .peers = peers_path };
+	unsigned line;
 	FILE *f;
 
 	(void)state;
 	pipeline_close(&g);
 	attest_close(&attest);
-	assert_int_equal(attest_check(vkey_path), OK);
+	write_peers();
+	strcpy(conf.witness_peers, peers_path);
+	assert_int_equal(attest_check(&spec, &what, &line), OK);
+	f = fopen(peers_path, "a");
+	fputs("no key\n", f);
+	fclose(f);
+	assert_int_equal(attest_check(&spec, &what, &line), ERR_SYNTAX);
+	assert_string_equal(what, peers_path);
+	assert_int_equal(line, 3);
+	assert_int_equal(watch(), ERR_SYNTAX);
+	assert_string_equal(what, peers_path);
+	write_peers();
 	f = fopen(vkey_path, "w");
 	fputs("no key\n", f);
 	fclose(f);
-	assert_int_equal(attest_check(vkey_path), ERR_SYNTAX);
+	assert_int_equal(attest_check(&spec, &what, &line), ERR_SYNTAX);
+	assert_string_equal(what, vkey_path);
+	assert_int_equal(line, 0);
 	assert_int_equal(watch(), ERR_SYNTAX);
 	assert_string_equal(what, vkey_path);
 	remove(vkey_path);
 	assert_int_equal(watch(), ERR_NOT_FOUND);
 	start();
+}
+
+/* ---- among others ---- */
+
+static int make_one_of_three(void **state)
+{
+	if (make_witness(state))
+		return -1;
+	pipeline_close(&g);
+	attest_close(&attest);
+	write_peers();
+	strcpy(conf.witness_peers, peers_path);
+	if (watch() != OK)
+		return -1;
+	start();
+	return 0;
+}
+
+/* What peer i says of that tree, through the broker. */
+static void says(size_t i, struct signed_log *log, uint64_t size)
+{
+	static uint64_t words;
+	uint8_t line_text[COSIGNATURE_LINE_MAX], text[GOSSIP_NOTE_MAX];
+	struct put line = put(line_text, sizeof(line_text)), word = put(text, sizeof(text));
+	struct witness_request r;
+	unsigned before = atomic_load(&judged);
+
+	assert_int_equal(witness_read(log_body(log, 0, size, body), &r), OK);
+	assert_int_equal(note_cosign(r.note, peer[i].name, peer_secret[i], (uint64_t)(fake_real(NULL) / 1000000) + ++words, &line), OK);
+	assert_int_equal(gossip_write(r.note, &log->key, put_span(&line), &word), OK);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .payload = put_span(&word),
+					    .topic = span_str(i ? "mercy/audit/main/witness/w1/gossip" : "mercy/audit/main/witness/nc-2/gossip") });
+	assert_true(UNTIL(atomic_load(&judged) != before, pipeline_run(g)));
+	pipeline_run(g);
+}
+
+static void what_it_vouched_for_the_others_hear(void **state)
+{
+	struct cosigner self;
+	struct checkpoint c;
+	const struct sent *s;
+	char vkey[400], path[700];
+	struct span rest;
+	uint64_t when;
+	FILE *f;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 70);
+	assert_int_equal(sent_count(GOSSIP), 1);
+	s = sent(GOSSIP, 0);
+	assert_false(s->retain);
+	assert_int_equal(note_open(span(s->payload, s->n), l.key.name, l.key.pub, &c), OK);
+	assert_int_equal(c.size, 70);
+	snprintf(path, sizeof(path), "%s/vkey", folder);
+	f = fopen(path, "r");
+	assert_non_null(fgets(vkey, sizeof(vkey), f));
+	fclose(f);
+	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &self), OK);
+	assert_int_equal(note_cosigned(span(s->payload, s->n), &self, &when), OK);
+}
+
+/* The broker shows us one history and them another: of the size we have seen. */
+static void acceptance_4_what_another_was_shown_is_compared(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	says(0, &other, 301);
+	assert_true(UNTIL(attest_state(attest, now) == ATTEST_CONTRADICTED, pipeline_run(g)));
+	assert_contradicted();
+}
+
+/* Or of less: the broker cannot prove that it is the beginning of ours, whatever it answers. */
+static void acceptance_4_what_another_was_shown_before_is_to_be_proved(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	says(0, &other, 120);
+	assert_true(UNTIL(last_asks_from("120\n"), pipeline_run(g)));
+	hears(&l, 120, 301);
+	assert_contradicted();
+}
+
+static void what_another_saw_of_the_same_record_is_good(void **state)
+{
+	unsigned asked;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	says(0, &l, 120);
+	assert_true(UNTIL(last_asks_from("120\n"), pipeline_run(g)));
+	asked = sent_count(REQ);
+	hears(&l, 120, 301);
+	says(1, &l, 400);
+	a_minute_passes();
+	assert_true(last_asks_from("301\n"));
+	assert_int_equal(sent_count(REQ), asked + 1);
+	hears(&l, 301, 500);
+	assert_true(UNTIL(last_asks_from("400\n"), pipeline_run(g)));
+	hears(&l, 400, 500);
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+}
+
+/* An answer that is late ends at less than we have seen: it is not the record set back. */
+static void a_late_proof_is_not_taken_for_the_newest(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	says(0, &l, 120);
+	assert_true(UNTIL(last_asks_from("120\n"), pipeline_run(g)));
+	a_minute_passes();
+	assert_true(last_asks_from("301\n"));
+	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .topic = SPAN_LIT(ADD), .payload = log_body(&l, 120, 200, body) });
+	pipeline_run(g);
+	hears(&l, 301, 500);
+	assert_cosigned(500);
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+}
+
+/* We, and one of the two others, are a majority; alone we may be one half of the story. */
+static void a_broker_that_keeps_them_from_hearing_each_other_is_told(void **state)
+{
+	(void)state;
+	come_up();
+	hears(&l, 0, 70);
+	for (uint64_t minute = 1; minute <= 40; minute++) {
+		a_minute_passes();
+		hears(&l, 69 + minute, 70 + minute);
+		if (minute <= 10)
+			says(minute % 2, &l, 70 + minute);
+		assert_int_equal(attest_state(attest, now), minute < 10 + 15 + 4 ? ATTEST_GOOD : ATTEST_UNHEARD);
+	}
+	assert_non_null(strstr(said, "witnesses_unheard"));
+	now += 2000;
+	run();
+	assert_true(told("/alert/low/", "gateway.witnesses-unheard"));
+	says(1, &l, 110);
+	assert_true(UNTIL(attest_state(attest, now) == ATTEST_GOOD, pipeline_run(g)));
 }
 
 int main(void)
@@ -337,6 +525,11 @@ int main(void)
 		CASE(after_a_restart_it_goes_on_from_what_it_has_seen), CASE(acceptance_4_a_fork_is_told_and_is_the_end),
 		CASE(acceptance_2_a_record_set_back_is_told), CASE(what_another_key_signed_is_refused_and_no_evidence),
 		CASE(what_cannot_be_kept_is_not_cosigned), CASE(silence_is_told_and_ends),
+#define OF_THREE(name) cmocka_unit_test_setup_teardown(name, make_one_of_three, drop_witness)
+		OF_THREE(what_it_vouched_for_the_others_hear), OF_THREE(acceptance_4_what_another_was_shown_is_compared),
+		OF_THREE(acceptance_4_what_another_was_shown_before_is_to_be_proved),
+		OF_THREE(what_another_saw_of_the_same_record_is_good), OF_THREE(a_late_proof_is_not_taken_for_the_newest),
+		OF_THREE(a_broker_that_keeps_them_from_hearing_each_other_is_told),
 		CASE(who_is_not_connected_hears_nothing), CASE(what_is_wrong_with_its_files_is_named),
 	};
 

@@ -823,6 +823,9 @@ static void a_witness_speaks_for_itself_only(void **state)
 	assert_int_equal(says(0, "nc-1", WITNESS("add"), size, false), GATE_DENY);        /* the broker's own */
 	assert_int_equal(says(0, "nc-1", WITNESS("req"), size, true), GATE_DENY);
 	assert_int_equal(says(0, "nc-1", WITNESS("cosignature"), span(longest, sizeof(longest)), false), GATE_DENY);
+	assert_int_equal(says(0, "nc-1", WITNESS("gossip"), span(longest, sizeof(longest)), false), GATE_ALLOW);
+	assert_int_equal(says(0, "nc-1", WITNESS("gossip"), span(longest, sizeof(longest)), true), GATE_DENY);
+	assert_int_equal(says(0, "nc-1", "mercy/audit/main/witness/nc-2/gossip", size, false), GATE_DENY);
 	assert_int_equal(says(0, "nc-1", WITNESS("req"), size, false), GATE_ALLOW);
 }
 

@@ -276,6 +276,81 @@ static void without_a_name_there_is_no_witness(void **state)
 	assert_int_equal(open_as(NAME), OK);
 }
 
+/* ---- among witnesses ---- */
+
+static const struct witnesses *one_peer(void)
+{
+	static struct witnesses list = { .n = 1 };
+
+	list.of[0].name = SPAN_LIT("mercy/device/nc-1");
+	assert_int_equal(sign_public((const uint8_t[SIGN_KEY_BYTES]){ 7 }, list.of[0].pub), OK);
+	return &list;
+}
+
+static struct span word_of(struct signed_log *log, uint64_t size, uint8_t out[GOSSIP_NOTE_MAX])
+{
+	uint8_t line_text[COSIGNATURE_LINE_MAX];
+	struct put line = put(line_text, sizeof(line_text)), word = put(out, GOSSIP_NOTE_MAX);
+	struct witness_request r;
+
+	assert_int_equal(witness_read(log_body(log, 0, size, raw), &r), OK);
+	assert_int_equal(note_cosign(r.note, SPAN_LIT("mercy/device/nc-1"), (const uint8_t[SIGN_KEY_BYTES]){ 7 }, NOW, &line), OK);
+	assert_int_equal(gossip_write(r.note, &log->key, put_span(&line), &word), OK);
+	return put_span(&word);
+}
+
+/* Whoever is given the two files comes to the same end, by themselves, and sees by whom the other history was seen. */
+static void assert_evidence_speaks_for_itself(void)
+{
+	char had_text[NOTE_BYTES_MAX];
+	struct span had = content(find("evidence.", ".had")), got;
+	struct witness_request r;
+	struct checkpoint first, c;
+	unsigned cosigned;
+	uint64_t when;
+
+	must(span_text(had, had_text, sizeof(had_text)));
+	had = span_str(had_text);
+	assert_int_equal(note_open(had, l.key.name, l.key.pub, &first), OK);
+	cosigned = note_cosigned(had, &one_peer()->of[0], &when) == OK;
+	got = content(find("evidence.", ".got"));
+	assert_int_equal(witness_read(got, &r), OK);
+	assert_true(witness_contradicts(witness_judge(&(struct witnessed){ first.size, first.root }, &l.key, &r, true, &c), true));
+	cosigned += note_cosigned(r.note, &one_peer()->of[0], &when) == OK;
+	assert_int_equal(cosigned, 1);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(add_as(log_body(&l, 301, 400, raw), true), ERR_CLOSED);
+}
+
+static void another_history_that_was_shown_to_another_is_evidence(void **state)
+{
+	uint8_t word[GOSSIP_NOTE_MAX];
+	struct gossip g;
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 301, raw), true), OK);
+	notebook_gossip(book, one_peer(), &g);
+	assert_int_equal(notebook_hear(book, &g, word_of(&other, 301, word), NOW, 1, &kind), OK);
+	assert_int_equal(kind, WITNESS_FORK);
+	assert_evidence_speaks_for_itself();
+}
+
+static void what_cannot_be_proved_to_be_the_beginning_is_evidence(void **state)
+{
+	uint8_t word[GOSSIP_NOTE_MAX];
+	struct gossip g;
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 301, raw), true), OK);
+	notebook_gossip(book, one_peer(), &g);
+	assert_int_equal(notebook_hear(book, &g, word_of(&other, 128, word), NOW, 1, &kind), OK);
+	assert_int_equal(kind, WITNESS_ACCEPTED);
+	assert_int_equal(notebook_wants(book, &g), 128);
+	assert_int_equal(notebook_prove(book, &g, log_body(&l, 128, 301, raw), 1, &kind), OK);
+	assert_evidence_speaks_for_itself();
+	assert_int_equal(notebook_wants(book, &g), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -284,6 +359,8 @@ int main(void)
 		CASE(two_do_not_share_one), CASE(a_folder_others_may_read_is_refused), CASE(a_fork_is_kept_and_is_the_end),
 		CASE(a_log_set_back_is_the_end_too), CASE(a_log_restored_and_grown_is_a_fork),
 		CASE(a_garbled_proof_stops_nobody_who_did_not_ask), CASE(a_damaged_note_is_not_gone_on_from),
+		CASE(another_history_that_was_shown_to_another_is_evidence),
+		CASE(what_cannot_be_proved_to_be_the_beginning_is_evidence),
 		CASE(each_log_has_a_page_of_its_own), CASE(without_a_name_there_is_no_witness),
 	};
 

@@ -39,6 +39,7 @@ static void every_topic_of_ours_has_its_kind_and_body(void **state)
 		{ "mercy/audit/main/witness/nc-1/add", TOPIC_WITNESS_ADD, "witness-add", 0 },
 		{ "mercy/audit/main/witness/nc-1/cosignature", TOPIC_COSIGNATURE, "cosignature", 0 },
 		{ "mercy/broker/record_free_bytes", TOPIC_METRIC, "metric", 0 },
+		{ "mercy/audit/main/witness/nc-1/gossip", TOPIC_GOSSIP, "gossip", 0 },
 		{ "mercy/audit/main/witness/nc-1", TOPIC_OTHER, "other", 0 },
 		{ "$CONTROL/pullcord/v1", TOPIC_CONTROL, "control", 0 },
 		{ "mercy", TOPIC_OTHER, "other", 0 },
@@ -324,7 +325,7 @@ static void what_is_built_is_parsed_back(void **state)
 		[TOPIC_ALERT] = 4, [TOPIC_ACK] = 3, [TOPIC_VITALS] = 3, [TOPIC_BROADCAST] = 2, [TOPIC_CHANNEL_MSG] = 2,
 		[TOPIC_CHANNEL_RECEIPT] = 2, [TOPIC_PATIENT_MSG] = 2, [TOPIC_PATIENT_RECEIPT] = 2, [TOPIC_INBOX] = 2,
 		[TOPIC_PRESENCE] = 2, [TOPIC_STATE] = 2, [TOPIC_CMD] = 2, [TOPIC_STORED] = 2, [TOPIC_CHECKPOINT] = 2,
-		[TOPIC_WITNESS_REQ] = 3, [TOPIC_WITNESS_ADD] = 3, [TOPIC_COSIGNATURE] = 3, [TOPIC_METRIC] = 2,
+		[TOPIC_WITNESS_REQ] = 3, [TOPIC_WITNESS_ADD] = 3, [TOPIC_COSIGNATURE] = 3, [TOPIC_GOSSIP] = 3, [TOPIC_METRIC] = 2,
 		[TOPIC_CONTROL] = 0,
 	};
 	static const char *const word[] = { "mercy", "icu3", "high", "nc-1" }, *const ack[] = { "mercy", "icu3", "nc-1" };
