@@ -24,6 +24,12 @@ def judge(number, name, wrong):
         print("# " + str(text).replace("\n", "\n# "), flush=True)
 
 
+def slowed(name, before_ms, now_ms, most):
+    """The verdict on a ratio: the machine's own speed is in both, so it can be judged where a time cannot."""
+    wrong = [] if now_ms <= most * before_ms else [f"x {now_ms / before_ms:.2f}: {now_ms:.1f} ms, and {before_ms:.1f} ms before"]
+    return f"{name} at most {most} times as long as before", wrong
+
+
 def tell(run, close, keep=False):
     """`run` yields (what is to be so, what speaks against it), or what was Skipped; `close(show)` ends all and answers what went wrong then, or, asked
     to show, the logs. The exit status."""
