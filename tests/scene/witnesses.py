@@ -79,12 +79,23 @@ def _(stage, device, period):
     stage.last["seen", device] = seen(stage, device)
 
 
-@step("gateway {device} keeps both notes")
-def _(stage, device):
+def signatures(stage, device, who):
+    """How many of them are in what it got, and in what it had."""
     kept = sorted(folder(stage, device).glob("evidence.*"))
     expect("evidence", [".got", ".had"], [path.suffix for path in kept])
-    signers = [path.read_bytes().count(f"\u2014 {stage.house.tenant}/audit/main ".encode()) for path in kept]
-    expect("what the record signed in them: with its key and with its line's", [2, 2], signers)
+    return [path.read_bytes().count(f"\u2014 {stage.house.tenant}/{who} ".encode()) for path in kept]
+
+
+@step("gateway {device} keeps both notes")
+def _(stage, device):
+    expect("what the record signed in them: with its key and with its line's", [2, 2], signatures(stage, device, "audit/main"))
+
+
+@step("gateway {device} keeps both notes, one of them from {other}")
+def _(stage, device, other):
+    """Witnesses tell each other a note without the line: the record's own signature is what convicts it."""
+    expect("what the record signed in them", [1, 2], signatures(stage, device, "audit/main"))
+    expect(f"what {other} cosigned", [1, 0], signatures(stage, device, f"device/{other}"))
 
 
 @step("record is cosigned by {witness} within {period}")
