@@ -304,15 +304,15 @@ static int name_plugin(struct making *m, char out[PATH_MAX])
 static void say_made(const struct making *m)
 {
 	const struct install_path conf = install_path(&m->in, "mosquitto.conf"), ca = install_path(&m->in, "ca.crt");
-	const struct install_path vkey = install_path(&m->in, "record.vkey"), line = install_path(&m->in, "line.key");
+	const struct install_path vkey = install_path(&m->in, "record.vkey");
 
 	if (report_is_json())
 		report_object((const struct cell[]){
 			CELL_STR("dir", m->in.dir), CELL_STR("tenant", m->base.tenant), CELL_STR("host", m->host),
 			CELL_NUM("port", m->base.device_port), CELL_NUM("app_port", m->base.app_port),
 			m->broker ? CELL_STR("broker_user", m->base.user) : CELL_NULL("broker_user"),
-			CELL_STR("conf", conf.text), CELL_STR("ca", ca.text), CELL_STR("vkey", vkey.text), CELL_STR("line_key", line.text),
-		}, 10);
+			CELL_STR("conf", conf.text), CELL_STR("ca", ca.text), CELL_STR("vkey", vkey.text),
+		}, 9);
 }
 
 static void say_next(const struct making *m)
