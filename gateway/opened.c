@@ -80,7 +80,7 @@ static enum err drop_before(struct opened *o, struct txn *t, const uint8_t key[O
 	return o->before ? txn_del(t, o->by_key, span(key, OPEN_KEY)) : ERR_NOT_FOUND;
 }
 
-static enum err drop(struct opened *o, struct txn *t, const uint8_t key[OPEN_KEY], struct op *op)
+static enum err drop(struct opened *o, struct txn *t, const uint8_t key[OPEN_KEY], uint64_t upto, struct op *op)
 {
 	struct span unused;
 	struct key64 at;
@@ -90,9 +90,13 @@ static enum err drop(struct opened *o, struct txn *t, const uint8_t key[OPEN_KEY
 	if (e == ERR_NOT_FOUND)
 		return drop_before(o, t, key);
 	TRY(e);
+	if (no > upto)
+		return ERR_NOT_FOUND;
 	at = key64(no);
 	TRY(txn_del(t, o->rows, key64_span(&at)));
 	op->closed_as = no;
+	if (no >= o->first)   /* nobody else ever saw it; and of one alert there may be more in a commit than find() looks at */
+		note(o, key, no, false);
 	return OK;
 }
 
@@ -115,27 +119,30 @@ static enum err whole(enum err e) { return e == OK || !outfile_answers(e) ? e : 
 
 enum err opened_put(struct opened *o, struct txn *t, struct op *op, struct span clear, uint8_t row[OPENED_ROW_MAX])
 {
-	enum err e = is_crowded(o) ? ERR_FULL : drop(o, t, op->m.key, op);
+	enum err e = is_crowded(o) ? ERR_FULL : drop(o, t, op->m.key, UINT64_MAX, op);
 
 	if (e == OK || e == ERR_NOT_FOUND)
 		e = append(o, t, op, clear, row);
 	return whole(e);
 }
 
-enum err opened_forget(struct opened *o, struct txn *t, struct op *op) { return drop(o, t, op->key, op); }
+enum err opened_forget(struct opened *o, struct txn *t, struct op *op) { return drop(o, t, op->key, op->upto, op); }
 
 static const uint8_t *key_about(const struct op *op) { return op->work == WORK_FORGET ? op->key : op->m.key; }
 
+/* Counted first: who finds a hint gone, and looks at the file as it was before, must see that it is. */
 void opened_settle(struct opened *o, struct op *first, const struct op *end, bool kept)
 {
+	atomic_fetch_add(&o->settled, 1);
 	for (struct op *op = first; op != end; op = op->next) {
 		uint64_t stale = kept ? op->closed_as : op->opened_as;
 
 		if (stale)
 			note(o, key_about(op), stale, false);
-		op->opened_as = op->closed_as = 0;
+		op->opened_as = kept ? op->opened_as : 0;
+		op->closed_as = 0;
 	}
-	atomic_fetch_add(&o->settled, 1);
+	o->first = o->next;
 }
 
 /* ---- looking ---- */
@@ -245,7 +252,7 @@ enum err opened_make(struct opened *o)
 {
 	must(pthread_mutex_init(&o->lock, NULL) == 0);
 	crypt_random(o->secret, sizeof(o->secret));
-	o->next = 1;
+	o->next = o->first = 1;
 	o->room = calloc(1, hints_bytes(ROOM_MOST));
 	if (!o->room)
 		return ERR_FULL;
@@ -294,7 +301,7 @@ enum err opened_load(struct opened *o, struct txn *t)
 		if (!is_row(key, row))
 			return ERR_CORRUPT;
 		at = key64(key64_value(key));
-		o->next = key64_value(key) + 1;
+		o->next = o->first = key64_value(key) + 1;
 		note(o, row_key(row), key64_value(key), true);
 		key = key64_span(&at);
 	}

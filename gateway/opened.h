@@ -22,6 +22,7 @@ struct opened {
 	uint64_t secret[2];
 	bool before;                            /* there was one by key when it was loaded */
 	atomic_uint_fast64_t next, settled;     /* number of the next row; commits that are over */
+	uint64_t first;                         /* number of the first row of the commit under way */
 
 	pthread_mutex_t lock;                   /* over what follows */
 	struct hints at;
@@ -36,9 +37,10 @@ enum err opened_load(struct opened *o, struct txn *t) MUST_USE;
 
 /* Of a commit. `clear`: the record. What was known of op->m.key is replaced. Any error spoils the transaction. */
 enum err opened_put(struct opened *o, struct txn *t, struct op *op, struct span clear, uint8_t row[OPENED_ROW_MAX]) MUST_USE;
-/* By op->key. ERR_NOT_FOUND: it is not open. */
+/* By op->key. ERR_NOT_FOUND: it is not open, or had another event after op->upto. */
 enum err opened_forget(struct opened *o, struct txn *t, struct op *op) MUST_USE;
-/* The commit of the work from `first` up to `end`, without it, is over: `kept`, or as if it had not been. */
+/* The commit of the work from `first` up to `end`, without it, is over: `kept`, or as if it had not been. What was kept goes on saying
+ * as which row it was opened. */
 void opened_settle(struct opened *o, struct op *first, const struct op *end, bool kept);
 
 /* The record of one, as of the last commit; *clear points into `room`. ERR_NOT_FOUND, ERR_KEY, ERR_CORRUPT. */

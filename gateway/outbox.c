@@ -40,6 +40,7 @@ struct outbox {
 
 	/* the loop's */
 	struct op *handed;              /* what outbox_next() lent out */
+	uint64_t opened;                /* row of the last open alert that was handed out, or there at the start */
 };
 
 /* ---- lists ---- */
@@ -548,6 +549,7 @@ enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY])
 	if (!op)
 		return ERR_FULL;
 	op->work = WORK_FORGET;
+	op->upto = o->opened;   /* not an event that is being kept: who forgets does not know of it yet */
 	memcpy(op->key, key, OPEN_KEY);
 	return submit(o, op, NULL);
 }
@@ -601,6 +603,8 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 	pthread_mutex_unlock(&o->lock);
 	if (!op)
 		return false;
+	if (op->opened_as > o->opened)
+		o->opened = op->opened_as;
 	o->handed = op;
 	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->known, op->reason, op->m };
 	return true;
@@ -715,6 +719,7 @@ enum err outbox_open(const struct outbox_spec *spec, struct outbox **out)
 	o->ctx = spec->ctx;
 	TRY(outfile_open(spec->path, spec->root, spec->map_bytes, &o->file));
 	o->next_seq = outfile_next_seq(o->file);
+	o->opened = outfile_opened(o->file);
 	TRY(start(o));
 	*out = o;
 	o = NULL;

@@ -102,6 +102,7 @@ enum err outbox_again(struct outbox *o, size_t *asked) MUST_USE;
 enum err outbox_probe(struct outbox *o, size_t from, size_t most, size_t *asked) MUST_USE;
 /* By input, source, source_id and digest. WORK_RECALL with ERR_NOT_FOUND: it is not here any more, and was not delivered. */
 enum err outbox_recall(struct outbox *o, const struct outbox_message *m) MUST_USE;
+/* With its last event that outbox_next() handed out. WORK_FORGET with ERR_NOT_FOUND: there was another since. */
 enum err outbox_forget(struct outbox *o, const uint8_t key[OPEN_KEY]) MUST_USE;
 /* An alarm of the gateway's own that readers have open, so that a restart can end it: by its code. */
 enum err outbox_tell(struct outbox *o, struct span code, const struct id *id, int64_t at_us) MUST_USE;

@@ -696,6 +696,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 uint64_t outfile_newest(const struct outfile *f) { return f->taken.newest; }
+uint64_t outfile_opened(const struct outfile *f) { return f->opened.next - 1; }
 uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,

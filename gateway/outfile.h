@@ -24,7 +24,7 @@ struct op {
 	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];
 	uint64_t seen_as, yielded_as, forgot, buried;   /* taken.h's: numbers of rows it adds and takes away; 0: none */
 	uint32_t forgot_print;
-	uint64_t opened_as, closed_as;  /* opened.h's: the same */
+	uint64_t opened_as, closed_as, upto;    /* opened.h's: the same; FORGET: nothing of a later row */
 	struct outbox_message m;        /* its spans point into `record` */
 	uint8_t *record;                /* malloc */
 	size_t n;
@@ -54,6 +54,7 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max);
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);
 void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_t name[ID_NAME]);
+uint64_t outfile_opened(const struct outfile *f);       /* as which row the last open alert was kept; asked at the start */
 enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
 
 enum err outfile_read(struct outfile *f, const struct flight_item *at, struct outbox_scratch *scratch,

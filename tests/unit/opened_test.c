@@ -88,7 +88,7 @@ static struct op event(uint32_t n, uint8_t id)
 
 static struct op end(uint32_t n)
 {
-	struct op op = { .work = WORK_FORGET };
+	struct op op = { .work = WORK_FORGET, .upto = UINT64_MAX };
 
 	memcpy(op.key, event(n, 0).m.key, OPEN_KEY);
 	return op;
@@ -202,6 +202,26 @@ static void one_commit_may_open_change_and_end_it(void **state)
 	assert_int_equal(found(2), 'd');
 }
 
+/* A storm: all that came while the disk was busy is of one alert. */
+static void many_events_of_one_alert_in_one_commit_leave_one(void **state)
+{
+	struct op work[50];
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		for (size_t i = 0; i < countof(work); i++)
+			work[i] = event(1, (uint8_t)('A' + i));
+		commit(work, countof(work), round == 0);
+		assert_int_equal(found(1), 'A' + countof(work) - 1);
+		assert_int_equal(count(ROWS), 1);
+		assert_int_equal(o.at.n, 1);
+	}
+	commit_one(end(1));
+	assert_int_equal(found(1), 0);
+	assert_int_equal(count(ROWS), 0);
+	assert_int_equal(o.at.n, 0);
+}
+
 static void what_is_not_open_cannot_be_forgotten(void **state)
 {
 	struct op op = end(1);
@@ -291,6 +311,7 @@ int main(void)
 		WITH_STORE(all_come_in_the_order_of_their_last_event),
 		WITH_STORE(what_fails_changes_nothing),
 		WITH_STORE(one_commit_may_open_change_and_end_it),
+		WITH_STORE(many_events_of_one_alert_in_one_commit_leave_one),
 		WITH_STORE(what_is_not_open_cannot_be_forgotten),
 		WITH_STORE(what_an_earlier_version_kept_is_read_until_it_is_over),
 		WITH_STORE(of_too_many_the_newest_stay),

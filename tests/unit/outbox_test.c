@@ -226,6 +226,33 @@ static void what_is_the_same_has_the_same_name(void **state)
 	assert_memory_not_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
 }
 
+/* Somebody ends an alert while its next event is being kept: that is open. */
+static void an_event_that_is_being_kept_is_not_forgotten(void **state)
+{
+	struct outbox_message m = message(1, 1);
+	struct open_alert a;
+
+	(void)state;
+	m.opens = true;
+	memcpy(m.key, "its condition", 13);
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+		outbox_sync(o);
+		assert_int_equal(outbox_forget(o, m.key), OK);
+		done(WORK_PUT, OK);
+		done(WORK_FORGET, ERR_NOT_FOUND);
+		assert_int_equal(outbox_open_alert(o, m.key, &a), OK);
+		assert_memory_equal(&a.id, &m.id, sizeof(a.id));
+		m = message(1, 2);
+		m.opens = true;
+		memcpy(m.key, "its condition", 13);
+	}
+	reopen();
+	assert_int_equal(outbox_forget(o, m.key), OK);
+	done(WORK_FORGET, OK);
+	assert_int_equal(outbox_open_alert(o, m.key, &a), ERR_NOT_FOUND);
+}
+
 static void an_id_used_again_for_something_else_is_taken_and_told_apart(void **state)
 {
 	struct outbox_message m = message(1, 1), other = message(1, 1);
@@ -666,6 +693,7 @@ int main(void)
 		WITH_OUTBOX(a_probe_is_of_conditions_oldest_first),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(what_is_the_same_has_the_same_name),
+		WITH_OUTBOX(an_event_that_is_being_kept_is_not_forgotten),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
 		WITH_OUTBOX(put_takes_the_place_of_what_was_held),
