@@ -450,6 +450,8 @@ static enum err seq_past(struct txn *t, enum table_no table, uint64_t *next)
 			return ERR_CORRUPT;
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
+		if (key64_value(span(at.b + 1, 8)) > FLIGHT_SEQ_MAX / 2)   /* as many never come: it is damaged */
+			return ERR_CORRUPT;
 		if (key64_value(span(at.b + 1, 8)) >= *next)
 			*next = key64_value(span(at.b + 1, 8)) + 1;
 	}

@@ -6,13 +6,12 @@
 
 enum state { READY, SENT, HALF };
 
-#define SEQ_BITS 54
 #define TRIES_MAX 7
 #define LOST_MAX 3
 
 /* There are thousands of them: as small as can be. */
 struct slot {
-	uint64_t seq : SEQ_BITS, tier : 3, state : 2, tries : 3;
+	uint64_t seq : FLIGHT_SEQ_BITS, tier : 3, state : 2, tries : 3;
 	uint64_t lost : 2;          /* connections in a row that ended while it was unanswered */
 	uint32_t order;             /* of being added */
 	uint32_t due;               /* due_at(). READY: not before; HALF: to be sent again */
@@ -212,8 +211,8 @@ enum err flight_add(struct flight *f, const struct flight_item *item)
 		return ERR_FULL;
 	if (f->added == UINT32_MAX)
 		count_anew(f);
-	must(item->seq >> SEQ_BITS == 0);
-	f->slot[s] = (struct slot){ .seq = item->seq & (((uint64_t)1 << SEQ_BITS) - 1), .order = f->added++, .before = t->last, .after = TABLE_NONE,
+	must(item->seq <= FLIGHT_SEQ_MAX);
+	f->slot[s] = (struct slot){ .seq = item->seq & FLIGHT_SEQ_MAX, .order = f->added++, .before = t->last, .after = TABLE_NONE,
 				    .of = item->of, .made_s = item->made_s, .tier = item->tier & 7 };
 	condition_in(f, s);
 	*(t->last != TABLE_NONE ? &f->slot[t->last].after : &t->first) = s;

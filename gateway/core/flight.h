@@ -17,6 +17,8 @@
 #define FLIGHT_TIER_CALM 2          /* tiers below this number are urgent */
 #define FLIGHT_TIER_EARLY 3         /* tiers below this number are on their way while they are being kept */
 #define FLIGHT_TIER_SAFE 5          /* tiers below this number, all alerts, wait for a StoredReceipt */
+#define FLIGHT_SEQ_BITS 54
+#define FLIGHT_SEQ_MAX (((uint64_t)1 << FLIGHT_SEQ_BITS) - 1)
 #define FLIGHT_RECEIPT_MS 5000
 #define FLIGHT_AGAIN_MAX_MS 60000
 #define FLIGHT_PAUSE_MS 1000        /* the broker said: not so fast */
@@ -35,7 +37,7 @@ struct flight;
 
 struct flight_item {
 	struct id id;
-	uint64_t seq;                   /* rises through all tiers together */
+	uint64_t seq;                   /* rises through all tiers together, up to FLIGHT_SEQ_MAX */
 	unsigned tier;
 	uint32_t of;                    /* flight_of() its condition; 0: none */
 	uint32_t made_s;                /* since 1970: when it was made */

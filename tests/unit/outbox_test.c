@@ -253,6 +253,25 @@ static void an_event_that_is_being_kept_is_not_forgotten(void **state)
 	assert_int_equal(outbox_open_alert(o, m.key, &a), ERR_NOT_FOUND);
 }
 
+static void a_place_that_nothing_can_have_is_damage(void **state)
+{
+	static const char *const tables[] = { "queue", NULL };
+	const struct store_spec spec = { .kind = "outbox", .version = 4, .map_bytes = MAP, .table = tables };
+	const uint8_t place[9] = { 1, 0x80 }, value[64] = { 0 };
+	const struct outbox_spec again = spec_of(MAP);
+	struct store *s = NULL;
+	struct txn *t = NULL;
+
+	(void)state;
+	outbox_close(&o);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_put(t, 0, span(place, sizeof(place)), span(value, sizeof(value))), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+	assert_int_equal(outbox_open(&again, &o), ERR_CORRUPT);
+}
+
 static void an_id_used_again_for_something_else_is_taken_and_told_apart(void **state)
 {
 	struct outbox_message m = message(1, 1), other = message(1, 1);
@@ -694,6 +713,7 @@ int main(void)
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(what_is_the_same_has_the_same_name),
 		WITH_OUTBOX(an_event_that_is_being_kept_is_not_forgotten),
+		WITH_OUTBOX(a_place_that_nothing_can_have_is_damage),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
 		WITH_OUTBOX(what_is_held_is_due_when_released_or_after_a_restart),
 		WITH_OUTBOX(put_takes_the_place_of_what_was_held),
