@@ -12,9 +12,15 @@
 #define SYNC_MAX_S 5
 #define RIDERS_MAX 256              /* that wait for the next commit */
 #define BUCKETS 512
+#define UNKEPT 1024                 /* names that were given to what was not kept */
 
 struct list {
 	struct op *first, **last;
+};
+
+struct named {
+	uint8_t seen[OUTFILE_SEEN_KEY];
+	uint64_t at;                    /* outfile_kept() when it got its name first */
 };
 
 struct outbox {
@@ -41,6 +47,7 @@ struct outbox {
 	/* the loop's */
 	struct op *handed;              /* what outbox_next() lent out */
 	uint64_t opened;                /* row of the last open alert that was handed out, or there at the start */
+	struct named given, unkept[UNKEPT];     /* the last name that was asked for; by hash */
 };
 
 /* ---- lists ---- */
@@ -461,6 +468,7 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	op->work = work;
 	op->id = m->id;
 	outfile_seen_key(o->file, m->source, m->source_id, &m->digest, op->seen);
+	op->named_at = memcmp(o->given.seen, op->seen, OUTFILE_SEEN_KEY) == 0 ? o->given.at : 0;
 	given = op;
 	op = NULL;
 	return submit(o, given, seq);
@@ -581,12 +589,33 @@ enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span s
 	return kept > pending ? kept : pending;
 }
 
+static struct named *unkept_at(struct outbox *o, const uint8_t seen[OUTFILE_SEEN_KEY])
+{
+	return &o->unkept[(seen[OUTFILE_SEEN_ID] | (unsigned)seen[OUTFILE_SEEN_ID + 1] << 8) % UNKEPT];
+}
+
+/* What was not kept may have gone out under a name of a time that has passed. If it was kept since it would still be remembered:
+ * so that name is of nothing else. */
 void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME])
 {
 	uint8_t key[OUTFILE_SEEN_KEY];
+	const struct named *was;
 
 	outfile_seen_key(o->file, source, source_id, d, key);
-	outfile_name(o->file, key, name);
+	was = unkept_at(o, key);
+	o->given.at = outfile_kept(o->file);
+	if (memcmp(was->seen, key, OUTFILE_SEEN_KEY) == 0 && o->given.at - was->at < outfile_most(o->file))
+		o->given.at = was->at;
+	memcpy(o->given.seen, key, OUTFILE_SEEN_KEY);
+	outfile_name(o->file, key, o->given.at, name);
+}
+
+static void unkept_in(struct outbox *o, const struct op *op)
+{
+	struct named *n = unkept_at(o, op->seen);
+
+	memcpy(n->seen, op->seen, OUTFILE_SEEN_KEY);
+	n->at = op->named_at;
 }
 
 bool outbox_next(struct outbox *o, struct outbox_done *out)
@@ -605,6 +634,8 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 		return false;
 	if (op->opened_as > o->opened)
 		o->opened = op->opened_as;
+	if (brings(op) && op->err != OK && op->named_at)
+		unkept_in(o, op);
 	o->handed = op;
 	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->known, op->reason, op->m };
 	return true;

@@ -117,7 +117,8 @@ enum outbox_seen {
 };
 enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d);
 /* Of what outbox_seen() does not know: the same for the same until it would be forgotten; then what says the same is something
- * new. A keyed hash. */
+ * new. Over a restart the same for the same, unless the number of all that was taken passed a multiple of outbox_most() in between;
+ * and the last 1,024 that were not kept are remembered. A keyed hash. */
 void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME]);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);

@@ -698,6 +698,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 uint64_t outfile_newest(const struct outfile *f) { return f->taken.newest; }
+uint64_t outfile_kept(const struct outfile *f) { return atomic_load(&f->taken.kept); }
 uint64_t outfile_opened(const struct outfile *f) { return f->opened.next - 1; }
 uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
 
@@ -715,9 +716,9 @@ void outfile_seen_key(const struct outfile *f, struct span source, struct span s
 
 /* When as many came as it remembers, names change: they must not outlive what makes a message the same. How many that are is part of
  * them: with another size a time that has passed would come again. */
-void outfile_name(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint8_t name[ID_NAME])
+void outfile_name(const struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint64_t at, uint8_t name[ID_NAME])
 {
-	const struct key64 times = key64(atomic_load(&f->taken.kept) / f->most), most = key64(f->most);
+	const struct key64 times = key64(at / f->most), most = key64(f->most);
 	uint8_t hash[SHA256_BYTES];
 
 	HMAC256_BY(hash, &f->seen_key, SPAN_LIT("name"), key64_span(&most), key64_span(&times),

@@ -117,7 +117,7 @@ class Soak:
         gateway = Gateway(self.house, "nc1", "icu3")
         ini = gateway.ini.read_text().replace(f"port = {self.house.device_port}",
                                               f"port = {self.proxy.port}\nkeepalive_s = 5\nconnect_timeout_ms = 3000")
-        # When it took as many as it remembers, it gives what it did not keep another id: not in a run of less than an hour.
+        # When it took as many as it remembers, what it died before it kept gets another id: not in a run of less than an hour.
         for line in ("outbox_mib = 64", "burst = 1000", "per_minute = 6000", "fold_window_ms = 0"):
             name = line.split()[0]
             ini = "\n".join(line if l.startswith(name) else l for l in ini.splitlines())

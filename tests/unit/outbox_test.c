@@ -201,28 +201,55 @@ static struct id name(const char *source, const char *source_id, const char *byt
 	return id;
 }
 
+/* Observations, which are delivered. */
+static void others_come(unsigned from, unsigned end)
+{
+	for (unsigned n = from; n < end; n++) {
+		put_one(FLIGHT_TIERS - 1, n);
+		if (n % AT_ONCE == 0 || n + 1 == end)
+			for (struct outbox_done d; settle(), outbox_next(o, &d);)
+				if (d.work == WORK_PUT)
+					assert_int_equal(outbox_delivered(o, &d.id), OK);
+	}
+}
+
 /* Until it would be forgotten, also over a restart; and of nothing else. */
 static void what_is_the_same_has_the_same_name(void **state)
 {
 	const struct id want = name("s", "1", "water"), other[] = {
 		name("s", "1", "pain"), name("s", "2", "water"), name("s1", "", "water"), name("", "s1", "water"),
 	};
-	unsigned n = 0;
 
 	(void)state;
 	for (size_t i = 0; i < countof(other); i++)
 		assert_memory_not_equal(&other[i], &want, sizeof(want));
-	put_one(1, n++);
+	put_one(1, 0);
 	done(WORK_PUT, OK);
 	reopen();
 	assert_memory_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
-	for (unsigned most = outbox_most(o); n <= most; n++) {
-		put_one(FLIGHT_TIERS - 1, n);
-		if (n % AT_ONCE == 0 || n == most)
-			for (struct outbox_done d; settle(), outbox_next(o, &d);)
-				if (d.work == WORK_PUT)
-					assert_int_equal(outbox_delivered(o, &d.id), OK);
-	}
+	others_come(1, outbox_most(o) + 1);
+	assert_memory_not_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
+}
+
+/* Whatever came in between. Then what says the same is something new, also if it was kept meanwhile. */
+static void what_was_not_kept_has_its_name_as_long_as_if_it_had_been(void **state)
+{
+	const struct digest d = digest_of(SPAN_LIT("water"));
+	struct outbox_message m = message(1, 1);
+	struct id want;
+
+	(void)state;
+	m.id = put_one(1, 0);           /* which is taken: so it is not kept */
+	done(WORK_PUT, OK);
+	m.source = SPAN_LIT("s");
+	m.source_id = SPAN_LIT("1");
+	m.digest = d;
+	want = name("s", "1", "water");
+	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+	done(WORK_PUT, ERR_EXISTS);
+	others_come(1, outbox_most(o));
+	assert_memory_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
+	others_come(outbox_most(o), outbox_most(o) + 1);
 	assert_memory_not_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
 }
 
@@ -237,7 +264,7 @@ static void an_event_that_is_being_kept_is_not_forgotten(void **state)
 	memcpy(m.key, "its condition", 13);
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
-		outbox_sync(o);
+		settle();
 		assert_int_equal(outbox_forget(o, m.key), OK);
 		done(WORK_PUT, OK);
 		done(WORK_FORGET, ERR_NOT_FOUND);
@@ -712,6 +739,7 @@ int main(void)
 		WITH_OUTBOX(a_probe_is_of_conditions_oldest_first),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(what_is_the_same_has_the_same_name),
+		WITH_OUTBOX(what_was_not_kept_has_its_name_as_long_as_if_it_had_been),
 		WITH_OUTBOX(an_event_that_is_being_kept_is_not_forgotten),
 		WITH_OUTBOX(a_place_that_nothing_can_have_is_damage),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
