@@ -51,10 +51,12 @@ class Thief:
 
     def __init__(self, folder):
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
         raw = (folder / "record.line").read_bytes()
         slot = max((raw[:1024], raw[1024:]), key=lambda slot: slot[:8])
         self.root, self.depth, self.epoch, seed = slot[8:40], slot[40], int.from_bytes(slot[41:45], "big"), slot[45:77]
         self.path = slot[77:77 + 32 * self.depth]
+        self.raw = Encoding.Raw, PublicFormat.Raw
         self.line = Ed25519PrivateKey.from_private_bytes(hmac.digest(seed, b"fs1 sig", "sha256"))
         self.log = Ed25519PrivateKey.from_private_bytes(sha256(bytes.fromhex((folder / "root.key").read_text())).digest())
         self.name, self.key_id, _ = checker.read_vkey((folder / "record.vkey").read_text())
@@ -65,8 +67,8 @@ class Thief:
         lines = [self.key_id + self.log.sign(text)]
         if as_epoch is not None:
             key_id = sha256(self.name.encode() + b"\n\xffpullcord fs1" + self.root).digest()[:4]
-            lines.append(key_id + as_epoch.to_bytes(4, "big") + self.line.public_key().public_bytes_raw() + self.path +
-                         self.line.sign(text))
+            pub = self.line.public_key().public_bytes(*self.raw)
+            lines.append(key_id + as_epoch.to_bytes(4, "big") + pub + self.path + self.line.sign(text))
         return text + b"\n" + b"".join(b"\xe2\x80\x94 %s %s\n" % (self.name.encode(), base64.b64encode(l)) for l in lines)
 
 
