@@ -95,7 +95,8 @@ static void put_on_record(struct work *w, enum command c, Pullcord__V1__AuditOut
 		return;
 	*n = (struct admin_note){ .command = c, .outcome = outcome, .why = w->verdict.why, .line = w->verdict.line };
 	n->self = w->self && outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED;
-	n->taken_us = n->self && w->taken ? w->a->now_us : 0;
+	if (n->self && w->taken)
+		n->taken_us = w->a->now_us++;   /* its name: what the next command takes is another */
 	w->self = w->taken = false;
 	snprintf(n->detail, sizeof(n->detail), "%s", detail);
 	(void)!span_text(w->patient, n->patient, sizeof(n->patient));

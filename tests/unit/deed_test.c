@@ -10,6 +10,7 @@
 #include "admin.h"
 #include "crypt.h"
 #include "draft.h"
+#include "emergency.h"
 #include "scratch.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
@@ -128,6 +129,35 @@ static void an_emergency_prolongs_what_ends_before(void **state)
 	assert_ends("ana", NOW + 3600 * INT64_C(1000000), NOW + 3600 * INT64_C(1000000));
 }
 
+/* Their time is their name: in one request, or one batch, each has its own. */
+static void two_emergencies_of_one_request_are_two(void **state)
+{
+	static const char *const requests[] = {
+		"{'commands':[%s,%s]}", "{'commands':[{'command':'batch','commands':[%s,%s]}]}",
+	};
+	static const char one[] = "{'command':'setAttribute','username':'ana','name':'unit','value':'icu3'," EMERGENCY(IN_AN_HOUR) "}",
+			  two[] = "{'command':'addTeamMember','usernames':['ana'],'channel':'c1','expires':" IN_AN_HOUR ",'reason':'fire'}";
+	struct emergency list[EMERGENCIES_MAX];
+
+	(void)state;
+	for (size_t i = 0; i < countof(requests); i++) {
+		CLEANUP(account_free) struct account *a = NULL;
+		struct admin asked = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = "ana", .now_us = NOW };
+		char text[600];
+
+		save(USER, "ana", "admin", NULL, 0);
+		snprintf(text, sizeof(text), requests[i], one, two);
+		for (char *p = text; *p; p++)
+			*p = *p == '\'' ? '"' : *p;
+		free(admin_run(&asked, span_str(text)));
+		assert_int_equal(directory_find(d, USER, SPAN_LIT("ana"), &a), OK);
+		assert_int_equal(emergency_list(a, NOW, list), 2);
+		assert_true(span_is(list[1].reason, "code blue") && span_is(list[0].reason, "fire"));
+		assert_true(asked.note->taken_us == list[1].at_us && asked.note->next->taken_us == list[0].at_us);
+		admin_notes_free(&asked.note);
+	}
+}
+
 /* Others may shorten it, of a role's places too only by name. */
 static void an_administrator_may_shorten_what_others_hold(void **state)
 {
@@ -161,6 +191,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(an_emergency_shortens_nothing),
 		TEST(an_emergency_prolongs_what_ends_before),
+		TEST(two_emergencies_of_one_request_are_two),
 		TEST(an_administrator_may_shorten_what_others_hold),
 		TEST(a_certificate_is_set_by_who_may_hand_out_all_its_device_holds),
 	};
