@@ -340,8 +340,10 @@ void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t
 	if (failed)
 		a->why = now->why;
 	set_state(&a->state[ANOMALY_RECORD_FAILED], failed, now_us);
-	set_state(&a->state[ANOMALY_RECORD_STUCK], !failed && now->stuck, now_us);
-	set_state(&a->state[ANOMALY_RECORD_FULL], !failed && now->full, now_us);
+	if (!failed) {          /* while it has, nobody can say that what was told before is over */
+		set_state(&a->state[ANOMALY_RECORD_STUCK], now->stuck, now_us);
+		set_state(&a->state[ANOMALY_RECORD_FULL], now->full, now_us);
+	}
 	if (now->gaps > a->gaps)
 		(void)count(a, ANOMALY_GAP, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("record"), now->gaps - a->gaps, 1, now_us);
 	a->gaps = now->gaps;
@@ -351,8 +353,8 @@ void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us)
 {
 	struct state *s = &a->state[kind];
 
-	s->told = s->worst = 1;
-	s->since_us = s->fine_us = s->told_us = now_us;
+	s->now = s->told = s->worst = 1;
+	s->since_us = s->told_us = now_us;
 	s->ever = true;
 }
 

@@ -359,9 +359,11 @@ static void what_holds_the_record_is_told_each_time(void **state)
 		{ 28, OK, false, false, ANOMALY_RECORD_FULL, PULLCORD__V1__PHASE__PHASE_END, "is written" },
 		{ 29, OK, true, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_START, "writer does nothing" },
 		{ 30, ERR_IO, true, true, ANOMALY_RECORD_FAILED, PULLCORD__V1__PHASE__PHASE_START, "reading or writing failed" },
-		{ 40, ERR_IO, true, true, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_END, "goes on" },
-		{ 41, OK, false, false, 0, 0, NULL },
-		{ 51, OK, false, false, ANOMALY_RECORD_FAILED, PULLCORD__V1__PHASE__PHASE_END, "is written again" },
+		{ 40, ERR_IO, false, true, 0, 0, NULL },        /* it does not go on */
+		{ 41, OK, true, false, 0, 0, NULL },
+		{ 51, OK, true, false, ANOMALY_RECORD_FAILED, PULLCORD__V1__PHASE__PHASE_END, "is written again" },
+		{ 52, OK, false, false, 0, 0, NULL },
+		{ 62, OK, false, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_END, "writer goes on" },
 	};
 
 	(void)state;
@@ -402,13 +404,16 @@ static void what_was_told_before_a_restart_is_ended(void **state)
 	anomaly_was_told(a, ANOMALY_RECORD_FAILED, S);
 	anomaly_was_told(a, ANOMALY_RECORD_FULL, S);
 	record_is(ERR_FULL, false, false, 2 * S);
-	assert_none(10 * S);
-	assert_found(11 * S, ANOMALY_RECORD_FULL, "", 1, "is written");
-	record_is(OK, false, false, 12 * S);
+	assert_none(11 * S);                            /* written it is not */
+	record_is(OK, false, true, 12 * S);
+	assert_none(21 * S);
 	assert_found(22 * S, ANOMALY_RECORD_FAILED, "", 1, "again");
 	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
-	assert_int_equal(f.first_us, 2 * S);
-	assert_none(23 * S);
+	assert_int_equal(f.first_us, S);
+	record_is(OK, false, false, 23 * S);
+	assert_found(33 * S, ANOMALY_RECORD_FULL, "", 1, "is written");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	assert_none(34 * S);
 }
 
 /* ---- one too many is ignored by whoever is tired ---- */
