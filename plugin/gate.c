@@ -359,7 +359,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.detail = "a will is for one's own state or presence";
 	else if (d.topic->kind == TOPIC_OTHER)
 		d.detail = "not one of our topics";   /* what is not known cannot be checked */
-	else if (is_ours_alone(d.topic->kind))
+	else if (is_ours_alone(d.topic->kind) || guard_is_own_alarm(g, d.topic))
 		d.detail = "only the broker speaks on this topic";
 	if (d.detail)
 		return d;

@@ -270,6 +270,23 @@ static void a_unit_of_another_name_is_told(void **state)
 	assert_int_equal(times_published("mercy/unit/it-desk/alert/medium/pullcord", ""), 1);
 }
 
+/* Whoever could would end what operators are told, in its name. */
+static void nobody_else_speaks_where_the_broker_tells_operators(void **state)
+{
+	struct message m;
+
+	(void)state;
+	start();
+	save(PULLCORD__V1__PARTY__PARTY_DEVICE, GUARD_SENDER, "nursecall-device", "operators", NULL);
+	guard_tick(g);
+	assert_int_equal(device_login(0, "mercy", GUARD_SENDER, GUARD_SENDER, NULL), GATE_ALLOW);
+	id_init(&ids, SPAN_LIT("mercy"), PULLCORD__V1__PARTY__PARTY_DEVICE, SPAN_LIT(GUARD_SENDER), 1);
+	m = alert_of(GUARD_SENDER, 1, PULLCORD__V1__PHASE__PHASE_END, PULLCORD__V1__PRIORITY__PRIORITY_HIGH);
+	assert_int_equal(publishes(0, GUARD_SENDER, URGENT, &m, false), GATE_DENY);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(PUBLISH), "only the broker speaks on this topic").entries, 1);
+}
+
 /* ---- the record itself ---- */
 
 /* As the broker starts: an end is told at once. */
@@ -425,6 +442,7 @@ int main(void)
 		TEST(guessed_passwords_are_one_alert_and_one_entry), TEST(asking_for_other_units_is_told_and_a_stated_denial_is_not),
 		TEST(volume_of_a_connection_is_told), TEST(t25_who_gives_themselves_rights_is_told_of),
 		TEST(silence_of_witnesses_begins_and_ends), TEST(a_unit_of_another_name_is_told),
+		TEST(nobody_else_speaks_where_the_broker_tells_operators),
 		TEST(a_record_whose_disk_failed_is_told_while_it_has_stopped),
 		TEST_STUCK(a_writer_that_is_stuck_and_a_queue_that_is_full_are_told),
 		TEST(a_clock_that_is_set_and_room_that_runs_out_are_told),
