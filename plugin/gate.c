@@ -737,6 +737,8 @@ void guard_sent(struct guard *g, const void *context, const char *client, const 
 	t = memo_topic(&g->topics, g->policy, topic);
 	if (t)
 		d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
+	if (t && record_stopped(g->record) && guard_is_own_alarm(g, &t->topic))
+		d.verdict.life_critical = true;         /* as when it was decided: it is set aside, not lost */
 	if (t && d.verdict.record == POLICY_RECORD_OFF && !d.verdict.life_critical)
 		return;
 	if (!d.verdict.allow)
