@@ -36,25 +36,44 @@ static bool name_order(struct guard *g, const struct session *s, const struct to
 	return open_body(g, t, payload, device, &e) && carried_order(e.body.command, s->tenant, device, text);
 }
 
+/* Whose it is, and which. */
+struct order_name {
+	char text[CARRIED_TEXT_MAX];
+	uint8_t author[SHA256_BYTES], order[SHA256_BYTES];
+};
+
+static struct order_name name_of(struct guard *g, const struct session *s, const struct topic *t, struct span payload)
+{
+	struct order_name n = { .text = "signed by nobody, or sealed" };
+	const uint8_t party = (uint8_t)s->party;
+	bool named = name_order(g, s, t, payload, n.text);
+
+	SHA256(n.author, span(&party, 1), span_str(s->id));
+	SHA256(n.order, t->text, named ? span_str(n.text) : payload);
+	return n;
+}
+
+bool guard_order_waits(struct guard *g, const struct session *s, const struct topic *t, struct span payload)
+{
+	const struct order_name n = name_of(g, s, t, payload);
+
+	return held_find(&g->held, n.author, n.order, guard_mono_us());
+}
+
 const char *guard_hold_order(struct guard *g, const struct session *s, const struct topic *t, struct span payload)
 {
-	char text[CARRIED_TEXT_MAX] = "signed by nobody, or sealed", topic[TOPIC_BYTES_MAX + 1];
-	uint8_t author[SHA256_BYTES], order[SHA256_BYTES];
-	bool named = name_order(g, s, t, payload, text);
-	const uint8_t party = (uint8_t)s->party;
+	const struct order_name n = name_of(g, s, t, payload);
+	char topic[TOPIC_BYTES_MAX + 1];
 	int64_t now_us = guard_mono_us();
-	struct held *one;
+	struct held *one = held_find(&g->held, n.author, n.order, now_us);
 
-	SHA256(author, span(&party, 1), span_str(s->id));
-	SHA256(order, t->text, named ? span_str(text) : payload);
-	one = held_find(&g->held, author, order, now_us);
 	if (one && record_settled(g->record, one->ticket)) {
 		held_done(&one);
 		return NULL;
 	}
 	if (!one && span_text(t->text, topic, sizeof(topic)) &&
-	    put_on_record(g, s, topic, PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER, true, text))
-		held_add(&g->held, author, order, record_ticket(g->record), now_us);
+	    put_on_record(g, s, topic, PULLCORD__V1__AUDIT_TYPE__AUDIT_ORDER, true, n.text))
+		held_add(&g->held, n.author, n.order, record_ticket(g->record), now_us);
 	return "it is not on durable record yet: it is to come again";
 }
 

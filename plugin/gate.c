@@ -279,6 +279,12 @@ static bool is_in_rate(struct session *s, enum voice voice, const struct decisio
 	       session_count_message(s, most->rate_per_h, most->burst, guard_mono_us());
 }
 
+/* An order that was cut off so that it comes again was counted when it came first. */
+static bool is_counted(struct guard *g, const struct session *s, enum voice voice, const struct topic *t, const struct publish *p)
+{
+	return voice == VOICE_LIVE && t->kind == TOPIC_CMD && guard_order_waits(g, s, t, p->payload);
+}
+
 /* Whoever may give some command may speak here; each command is decided again, alone (admin.c). */
 static struct decision decide_control(const struct guard *g, const struct session *s)
 {
@@ -382,7 +388,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	} else if (d.topic->kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {
 		d.detail = "the record is behind";
 		d.answer = GATE_CLOSE;   /* as an administrator's command: nothing is done that the record cannot keep up with */
-	} else if (!is_in_rate(s, voice, &d, &most)) {
+	} else if (!is_counted(g, s, voice, d.topic, p) && !is_in_rate(s, voice, &d, &most)) {
 		d.detail = "limit rate: more messages than the roles allow";
 		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
 	}

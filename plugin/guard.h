@@ -296,6 +296,8 @@ bool guard_may_read(struct guard *g, struct session *s, const char *topic, struc
 
 /* ---- dispatch.c ---- */
 
+/* Did this order of theirs come before, and is it to come again? Overwrites the arena. */
+bool guard_order_waits(struct guard *g, const struct session *s, const struct topic *t, struct span payload);
 /* The order that the policy lets them give: is it on durable record? NULL: it is, and may go on. Else why not; its entry is on its
  * way, so that it may go on when it comes again. Overwrites the arena. */
 const char *guard_hold_order(struct guard *g, const struct session *s, const struct topic *t, struct span payload);

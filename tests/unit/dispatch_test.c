@@ -12,6 +12,11 @@ static const char with_officers[] =
 	"  allow publish   mercy/device/{device}/state\n"
 	"role operator\n"
 	"  allow publish   mercy/device/+/cmd\n";
+static const char limited[] =
+	"tenant mercy\n"
+	"role operator\n"
+	"  allow publish   mercy/device/+/cmd\n"
+	"  limit rate 1/h\n";
 
 static void start(void)
 {
@@ -107,6 +112,22 @@ static void what_the_record_cannot_keep_does_not_go_on(void **state)
 	assert_int_equal(recorded(RECORDED(ORDER), "").entries, 0);
 }
 
+/* That it is to come again is no message more. */
+static void an_order_that_comes_again_is_counted_once(void **state)
+{
+	(void)state;
+	start();
+	write_file("pullcord.policy", limited);
+	reload();
+	assert_int_equal(orders("opa", 1), GATE_CLOSE);
+	assert_true(UNTIL(record_settled(g->record, record_ticket(g->record))));
+	assert_int_equal(orders("opa", 1), GATE_ALLOW);
+	assert_int_equal(orders("opa", 2), GATE_DENY);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ORDER), "").entries, 1);
+	assert_int_equal(recorded(RECORDED(PUBLISH), "limit rate: more messages than the roles allow").entries, 1);
+}
+
 /* What is not signed, or cannot be read here, is known by all of what was sent. */
 static void what_nobody_signed_is_on_record_first_too(void **state)
 {
@@ -135,7 +156,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_STUCK(an_order_goes_on_when_its_entry_is_durable_and_not_before), TEST(what_the_record_cannot_keep_does_not_go_on),
-		TEST(what_nobody_signed_is_on_record_first_too),
+		TEST(what_nobody_signed_is_on_record_first_too), TEST(an_order_that_comes_again_is_counted_once),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
