@@ -96,15 +96,17 @@ static struct emergency_open open_of(const struct guard *g, const struct emergen
 	return fresh;
 }
 
-/* How it ended; NULL: it lasts, or nobody can tell now. */
-static const char *how_it_ended(const struct guard *g, const struct emergency_row *row, int64_t now_us)
+/* How it ended; NULL: it lasts, or nobody can tell now, which is to be tried *again. */
+static const char *how_it_ended(const struct guard *g, const struct emergency_row *row, int64_t now_us, bool *again)
 {
 	CLEANUP(account_free) struct account *a = NULL;
 	enum err e = directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_USER, span_str(row->id), &a);
 	const int64_t began_us = now_us - (guard_mono_us() - g->started_ms * 1000);
 
-	if (e != OK && e != ERR_NOT_FOUND)
+	if (e != OK && e != ERR_NOT_FOUND) {
+		*again = *again || e != ERR_CORRUPT;
 		return NULL;
+	}
 	if (row->until_us <= now_us)
 		return a && emergency_lasts(a, row->at_us, now_us) ? NULL : row->until_us < began_us ? EXPIRED_OFF : EXPIRED;
 	return a && emergency_lasts(a, row->at_us, now_us) ? NULL : TAKEN_BACK;
@@ -130,16 +132,20 @@ static bool record_end(struct guard *g, const struct emergency_row *row, const c
 	return record_try(g->record, &h);
 }
 
-static void look_at(struct guard *g, const struct emergency_row *row, struct emergency_open *o, int64_t now_us)
+/* True: something is left to be done, at the next second. */
+static bool look_at(struct guard *g, const struct emergency_row *row, struct emergency_open *o, int64_t now_us)
 {
-	const char *how = o->told ? NULL : how_it_ended(g, row, now_us);
+	bool again = false;
+	const char *how = o->told ? NULL : how_it_ended(g, row, now_us, &again);
 
-	if (how && record_end(g, row, how)) {
-		o->told = true;
+	if (how) {
+		o->told = record_end(g, row, how);
 		o->ticket = record_ticket(g->record);
+		again = !o->told;
 	}
 	if (o->told && !o->forgotten && record_settled(g->record, o->ticket))
 		o->forgotten = control_emergency_over(g->control, span_str(o->id), o->at_us) == OK;
+	return again || (o->told && !o->forgotten);
 }
 
 /* What cannot be read or told now is looked at again a second later. */
@@ -164,10 +170,10 @@ void guard_emergency_tick(struct guard *g)
 	g->emergencies.due_us = INT64_MAX;
 	for (size_t i = 0; i < all.n; i++) {
 		open[i] = open_of(g, &rows[i]);
-		look_at(g, &rows[i], &open[i], g->turn_us);
+		if (look_at(g, &rows[i], &open[i], g->turn_us))
+			g->emergencies.look = true;
 		if (!open[i].forgotten && open[i].until_us < g->emergencies.due_us)
 			g->emergencies.due_us = open[i].until_us;
-		g->emergencies.look = g->emergencies.look || (open[i].told && !open[i].forgotten);
 	}
 	free(g->emergencies.open);
 	g->emergencies.open = open;

@@ -2,6 +2,7 @@
 #include "recorded.h"
 
 #include "emergency_row.h"
+#include "stuck_writer.h"
 
 #define ICU3 "mercy/unit/icu3/alert/high/nc-1"
 #define MED4 "mercy/unit/med4/alert/high/nc-1"
@@ -160,6 +161,42 @@ static void it_is_taken_back(void **state)
 }
 
 /* Also of an account that is no more; and nothing is told twice. */
+/* Until the record has no room for anything. */
+static void much_happens(void)
+{
+	struct happening h = guard_happening(g, RECORDED(ADMIN), false, NULL);
+	char long_one[200];
+
+	memset(long_one, 'x', sizeof(long_one));
+	h.detail = span(long_one, sizeof(long_one));
+	while (record_try(g->record, &h))
+		;
+	h.detail = span(NULL, 0);
+	while (record_try(g->record, &h))
+		;
+}
+
+/* What the record had no room for then is told when it has, as it was. */
+static void it_is_taken_back_while_the_record_has_stopped(void **state)
+{
+	const int64_t now_us = guard_real_us();
+	const struct take taken = { "unit", "med4", "code 412", now_us, now_us + 3600 * INT64_C(1000000) };
+
+	(void)state;
+	takes(&taken, 1, now_us);
+	guard_tick(g);
+	writer_stops();
+	much_happens();
+	takes(NULL, 0, now_us + 1);
+	g->second = 0;
+	guard_tick(g);
+	assert_true(g->emergencies.look);       /* at the next second, not when it would have ended by itself */
+	writer_goes_on();
+	until_all_is_told();
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(BREAKGLASS_END), "taken back: code 412").entries, 1);
+}
+
 static void it_ended_while_no_broker_ran(void **state)
 {
 	const int64_t now_us = guard_real_us(), hour = 3600 * INT64_C(1000000);
@@ -191,6 +228,7 @@ int main(void)
 		TEST(what_others_gave_is_no_emergency),
 		TEST(it_ends_by_itself),
 		TEST(it_is_taken_back),
+		TEST_STUCK(it_is_taken_back_while_the_record_has_stopped),
 		TEST(it_ended_while_no_broker_ran),
 	};
 
