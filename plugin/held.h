@@ -3,7 +3,8 @@
  * order is cut off without PUBACK, which is no success in any version of MQTT, and comes again with it (MQTT 5 §4.4), by when it is
  * known here and its entry durable. Pure; allocates nothing.
  *
- * HELD_MAX orders, HELD_EACH of one author, whose oldest gives way; for HELD_US each, then it is another order with another entry. */
+ * HELD_MAX orders, HELD_EACH of one author, whose oldest gives way; for HELD_US each, then it is another order with another
+ * entry. */
 #ifndef PULLCORD_HELD_H
 #define PULLCORD_HELD_H
 

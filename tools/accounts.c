@@ -709,7 +709,8 @@ static int do_remove(struct work *w)
 }
 
 static const struct deed deed_show = {
-	"show", "Shows what an account holds; of a person, also until when they are locked out somewhere for wrong passwords.", "", false, true, false, do_show, NULL, NULL, false,
+	"show", "Shows what an account holds; of a person, also until when they are locked out somewhere for wrong passwords.", "",
+	false, true, false, do_show, NULL, NULL, false,
 };
 static const struct deed deed_grant = {
 	"grant", "Gives an account roles and attributes. A running broker uses them at once.",

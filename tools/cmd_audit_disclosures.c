@@ -319,7 +319,8 @@ int audit_disclosures(int argc, char **argv)
 			"authorised and queued for that recipient, which is all that Mosquitto 2.0 shows; message-out, the broker sent it "
 			"(2.1). What was authorised for somebody who was away is accounted for when it is sent. "
 			"How it came: live, away (it waits for them, unless it is of QoS 0), released (it had waited), retained, open (an alert, "
-			"when they subscribed), read-back; nothing, where that is not known. Messages that are sealed end to end name nobody here, unless their topic does. Its last line says "
+			"when they subscribed), read-back; nothing, where that is not known. Messages that are sealed end to end name nobody "
+			"here, unless their topic does. Its last line says "
 			"what of that time found no room in the record, was erased, or is in a record that was put aside before this one, "
 			"if anything: the accounting is not complete then. Topics that the policy leaves out (`record off`) are in no "
 			"accounting.",
