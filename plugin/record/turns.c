@@ -11,7 +11,8 @@ static int64_t offset_us(void)
 	return clock_us(CLOCK_REALTIME) - clock_us(CLOCK_MONOTONIC);
 }
 
-/* What is left of its time, should some of it have been before this start. */
+/* What is left of its time, should some of it have been before this start; over for long is over for long: while it cannot end yet,
+ * for keys are being made, no checkpoint bears its line. */
 static void begin_epoch(struct turns *l)
 {
 	int64_t gone_us = clock_us(CLOCK_REALTIME) - l->row.began_us;
@@ -20,7 +21,7 @@ static void begin_epoch(struct turns *l)
 	if (gone_us < 0)
 		gone_us = 0;
 	l->offset_us = offset_us();
-	l->until_us = clock_us(CLOCK_MONOTONIC) + (gone_us < l->row.every_us ? l->row.every_us - gone_us : 0);
+	l->until_us = clock_us(CLOCK_MONOTONIC) + l->row.every_us - gone_us;
 }
 
 static enum err find_epoch(struct turns *l, uint64_t signed_size, const char **found)
