@@ -364,8 +364,16 @@ void epochs_close(struct epochs **e)
 	*e = NULL;
 }
 
+/* What was read at opening is not kept beside what is now: the seed of then would make every key since. */
+static void wipe_slots(struct epochs *e)
+{
+	crypt_wipe(e->slot, sizeof(e->slot));
+	e->has[0] = e->has[1] = false;
+}
+
 enum err epochs_forget(struct epochs *e)
 {
+	wipe_slots(e);
 	for (unsigned i = 0; i < SLOTS; i++)
 		if (!e->blank[i])
 			TRY(put_slot(e, i, NULL));
@@ -411,7 +419,7 @@ static enum err catch_up(struct epochs *e, uint32_t epoch)
 	return OK;
 }
 
-enum err epochs_find(struct epochs *e, const struct forward_root *root, uint32_t epoch, bool sealed)
+static enum err find(struct epochs *e, const struct forward_root *root, uint32_t epoch, bool sealed)
 {
 	unsigned at = 0;
 	const struct epoch *before;
@@ -430,6 +438,15 @@ enum err epochs_find(struct epochs *e, const struct forward_root *root, uint32_t
 	e->next = e->slot[at];
 	e->is_next = true;
 	return OK;
+}
+
+enum err epochs_find(struct epochs *e, const struct forward_root *root, uint32_t epoch, bool sealed)
+{
+	enum err err = find(e, root, epoch, sealed);
+
+	if (err == OK || err == ERR_BUSY)
+		wipe_slots(e);
+	return err;
 }
 
 enum err epochs_peek(const char *path, struct forward_root *root, uint32_t *epoch)
