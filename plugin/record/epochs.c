@@ -22,6 +22,7 @@
 struct maker {
 	pthread_t thread;
 	bool running, anew;
+	bool refused;                   /* the disk took no table: until the next epoch it is not asked again */
 	atomic_bool stop;
 	_Atomic int came;               /* MADE or why not */
 	uint8_t seed[FORWARD_SEED_BYTES];       /* of `first` */
@@ -181,6 +182,7 @@ static enum err start_maker(struct epochs *e, const uint8_t seed[FORWARD_SEED_BY
 	m->first = first;
 	m->end = forward_epochs(depth);
 	m->anew = anew;
+	m->refused = false;
 	atomic_store(&m->came, MAKING);
 	m->running = thread_start(&m->thread, make, m) == OK;
 	if (m->running)
@@ -202,10 +204,15 @@ static void end_maker(struct epochs *e)
 	m->pub = NULL;
 }
 
-/* Those of a new line are to be signed with before long: its table is kept first, so that what is prepared can go on. */
+/* Keys to come, made anew: they do from here as long as the disk takes no table. */
+static bool is_mended(const struct epochs *e)
+{
+	return e->maker.running && !e->maker.anew && atomic_load(&e->maker.came) == MADE;
+}
+
 static enum err take_made(struct epochs *e)
 {
-	const struct maker *m = &e->maker;
+	struct maker *m = &e->maker;
 
 	if (!m->running || atomic_load(&m->came) == MAKING)
 		return OK;
@@ -220,15 +227,17 @@ static enum err take_made(struct epochs *e)
 		e->is_made = true;
 		return OK;                      /* its keys stay until it is in force */
 	}
-	TRY(table_write(e, m->pub, e->now.root.depth));
-	end_maker(e);
+	m->refused = m->refused || table_write(e, m->pub, e->now.root.depth) != OK;
+	if (!m->refused)
+		end_maker(e);
 	return OK;
 }
 
 enum err epochs_make(struct epochs *e, unsigned depth)
 {
-	if (e->maker.running)
+	if (e->maker.running && !is_mended(e))
 		return OK;
+	end_maker(e);
 	crypt_random(e->made.seed, sizeof(e->made.seed));
 	e->made.root.depth = (uint8_t)depth;
 	return start_maker(e, e->made.seed, 0, depth, true);
@@ -247,30 +256,25 @@ const struct epoch *epochs_next(const struct epochs *e) { return e->is_next ? &e
 /* The one after now of its own line. What the table says of it must be what the seed says, and lead to the root. */
 static enum err go_on(const struct epochs *e, const struct epoch *now, struct epoch *next)
 {
-	CLEANUP(free_cleanup) forward_pub *pub = NULL;
+	CLEANUP(free_cleanup) forward_pub *kept = NULL;
 	forward_pub want;
 
 	*next = *now;
 	next->n++;
 	forward_seed_next(next->seed);
-	TRY(table_read(e, now->root.depth, &pub));
-	TRY(forward_next(&now->root, &now->key, pub, &next->key));
+	if (!is_mended(e))
+		TRY(table_read(e, now->root.depth, &kept));
+	TRY(forward_next(&now->root, &now->key, kept ? kept : e->maker.pub, &next->key));
 	TRY(forward_public(next->seed, want));
 	return memcmp(want, next->key.pub, sizeof(want)) == 0 ? OK : ERR_KEY;
 }
 
-/* The table is lost or damaged: what is to come is made anew. */
+/* The table is lost or damaged, or cannot be read: what is to come is made anew. A thread that cannot start may the next time. */
 static enum err mend_table(struct epochs *e)
 {
-	uint8_t seed[FORWARD_SEED_BYTES];
-	enum err err = OK;
-
-	if (!e->maker.running) {
-		memcpy(seed, e->now.seed, sizeof(seed));
-		err = start_maker(e, seed, e->now.key.epoch, e->now.root.depth, false);
-		crypt_wipe(seed, sizeof(seed));
-	}
-	return err == OK ? ERR_BUSY : err;
+	if (!e->maker.running)
+		(void)!start_maker(e, e->now.seed, e->now.key.epoch, e->now.root.depth, false);
+	return ERR_BUSY;
 }
 
 static enum err choose_next(struct epochs *e)
@@ -278,7 +282,7 @@ static enum err choose_next(struct epochs *e)
 	enum err err;
 
 	if (e->is_made) {
-		TRY(table_write(e, e->maker.pub, e->made.root.depth));
+		(void)!table_write(e, e->maker.pub, e->made.root.depth);        /* without, keys to come are made anew when it is time */
 		e->next = e->made;
 		e->next.n = e->is_now ? e->now.n + 1 : 0;
 		return OK;
@@ -288,7 +292,7 @@ static enum err choose_next(struct epochs *e)
 	if (e->now.key.epoch + 1 >= forward_epochs(e->now.root.depth))
 		return e->maker.running ? ERR_BUSY : ERR_RANGE;
 	err = go_on(e, &e->now, &e->next);
-	return err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_TOO_LARGE || err == ERR_KEY ? mend_table(e) : err;
+	return err == OK || err == ERR_CRYPTO ? err : mend_table(e);
 }
 
 enum err epochs_tend(struct epochs *e)
@@ -322,6 +326,7 @@ enum err epochs_leave(struct epochs *e)
 	e->now = e->next;
 	e->is_now = true;
 	e->is_next = false;
+	e->maker.refused = false;
 	crypt_wipe(&e->next, sizeof(e->next));
 	if (e->is_made && memcmp(&e->made.root, &e->now.root, sizeof(e->now.root)) == 0) {
 		crypt_wipe(&e->made, sizeof(e->made));

@@ -9,8 +9,8 @@
  * the system lets us. Leave the file out of backups. On flash and on file systems that copy on write old blocks may live on below.
  *
  * PATH.pub is the table of the line's public keys, 32 bytes each. Of it only the keys to come are looked at, what they lead to is
- * checked, and they are made anew from the seed when they do not lead to the root: so it may be lost or damaged. The keys of 2^16
- * epochs take a processor some four seconds, in a thread of low priority. */
+ * checked, and they are made anew from the seed when they do not lead to the root: so it may be lost or damaged, and a disk that
+ * takes no table holds nothing up. The keys of 2^16 epochs take a processor some four seconds, in a thread of low priority. */
 #ifndef PULLCORD_EPOCHS_H
 #define PULLCORD_EPOCHS_H
 

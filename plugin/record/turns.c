@@ -95,8 +95,8 @@ enum err turns_due(struct turns *l, uint64_t size, bool more, bool last, enum tu
 	*out = TURN_NONE;
 	if (l->epochs)
 		TRY(epochs_tend(l->epochs));
-	if (l->begun && is_used_up(l))
-		TRY(epochs_make(l->epochs, l->depth));
+	if (l->epochs && (!l->begun || is_used_up(l)))
+		(void)!epochs_make(l->epochs, l->depth);        /* no memory, no thread: tried again; nothing waits for it yet */
 	if (l->begun && (more || size > l->row.index + 1))
 		turns = last || clock_us(CLOCK_MONOTONIC) >= l->until_us || clock_was_set(l);
 	if (!begins && !turns)

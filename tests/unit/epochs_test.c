@@ -5,6 +5,9 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <malloc.h>
+#include <sys/stat.h>
+
 #include "epochs.h"
 #include "own_record.h"
 #include "seed.h"
@@ -135,6 +138,48 @@ static void another_line_follows(void **state)
 	turn();
 	assert_int_equal(epochs_now(epochs)->key.epoch, 1);
 	assert_int_equal(epochs_now(epochs)->root.depth, before.root.depth);
+}
+
+/* Who takes the process does not find what was at its start. */
+static void what_was_left_behind_is_not_in_memory(void **state)
+{
+	struct forward_root root;
+	uint8_t seed[FORWARD_SEED_BYTES];
+
+	(void)state;
+	begin();
+	root = epochs_now(epochs)->root;
+	memcpy(seed, epochs_now(epochs)->seed, sizeof(seed));
+	reopen();
+	assert_int_equal(epochs_find(epochs, &root, 0, true), OK);
+	assert_non_null(memmem(epochs, malloc_usable_size(epochs), seed, sizeof(seed)));
+	turn();
+	assert_null(memmem(epochs, malloc_usable_size(epochs), seed, sizeof(seed)));
+}
+
+/* Neither read nor written: a folder is in its place. */
+static void a_disk_that_takes_no_table_holds_nothing_up(void **state)
+{
+	struct forward_root root;
+
+	(void)state;
+	begin();
+	root = epochs_now(epochs)->root;
+	assert_int_equal(unlink(table), 0);
+	assert_int_equal(mkdir(table, 0700), 0);
+	for (uint32_t i = 0; i < LAST; i++) {
+		turn();
+		assert_int_equal(epochs_tend(epochs), OK);
+	}
+	assert_int_equal(epochs_now(epochs)->key.epoch, LAST);
+	assert_int_equal(epochs_make(epochs, DEPTH), OK);
+	assert_true(UNTIL(epochs_made(epochs)));
+	for (uint32_t i = 0; i < LAST; i++)
+		turn();
+	assert_memory_not_equal(&epochs_now(epochs)->root, &root, sizeof(root));
+	assert_int_equal(rmdir(table), 0);
+	turn();
+	assert_int_equal(access(table, F_OK), 0);
 }
 
 /* Killed between the two slots, and in the middle of either. */
@@ -285,6 +330,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(what_was_left_behind_is_not_in_the_file),
+		T(what_was_left_behind_is_not_in_memory),
+		T(a_disk_that_takes_no_table_holds_nothing_up),
 		T(another_line_follows),
 		T(a_crash_leaves_one_epoch_or_both),
 		T(what_is_no_seed_or_another_s_is_told_apart),

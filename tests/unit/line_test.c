@@ -173,6 +173,25 @@ static void a_lost_table_holds_nothing_up(void **state)
 	assert_closed(2);
 }
 
+/* A folder is in its place: neither read nor written. */
+static void a_disk_that_takes_no_table_does_not_stop_the_record(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(table, 0700), 0);
+	g.spec.line_every_us = 1;
+	g.spec.line_depth = FORWARD_DEPTH_MIN;
+	open_lined();
+	for (uint64_t i = 0; i < 25; i++) {
+		push_many(i, 1);
+		assert_true(UNTIL(record_settled(g.record, record_ticket(g.record))));
+		assert_int_equal(record_trouble(g.record), OK);
+	}
+	record_close(&g.record);
+	assert_int_equal(verify_line(), OK);
+	assert_true(report.line.ends >= 1);
+	assert_int_equal(rmdir(table), 0);
+}
+
 static void copy(const char *from, const char *to)
 {
 	size_t n;
@@ -444,6 +463,7 @@ int main(void)
 		T(a_line_begins_in_a_record_without_one),
 		T(each_record_has_a_line_of_its_own),
 		T(a_lost_table_holds_nothing_up),
+		T(a_disk_that_takes_no_table_does_not_stop_the_record),
 		T(an_older_seed_catches_up),
 		T(a_record_with_marks_of_an_older_version_goes_on),
 		T(a_seed_that_is_gone_or_torn_is_told),
