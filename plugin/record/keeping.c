@@ -32,7 +32,8 @@ static bool is_of_year(const struct segment *s, const struct segment *key)
 	       (s->first <= key->first + 1 && s->last > key->first);
 }
 
-/* An erased segment was kept long enough, and counts as long as it was: who asks later hears the same. */
+/* An erased segment was kept long enough, and counts as long as it was, and what began after the key was erased does not (a clock
+ * that was set back may put it into that year): who asks later hears the same. */
 static enum err look_at_year(struct txn *view, const struct segment *key, struct retention *out)
 {
 	struct trail_ends ends;
@@ -44,7 +45,7 @@ static enum err look_at_year(struct txn *view, const struct segment *key, struct
 		int64_t until_us;
 
 		TRY(view_segment(view, id, &s));
-		if (keep_year(s.keep) || !is_of_year(&s, key))
+		if (keep_year(s.keep) || !is_of_year(&s, key) || (key->state == SEGMENT_ERASED && s.first > key->erased_at))
 			continue;
 		until_us = s.state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s.keep, s.closed_us);
 		out->until_us = until_us > out->until_us ? until_us : out->until_us;

@@ -66,8 +66,8 @@ enum err years_key(struct years *y, struct pens *p, const struct ink *ink, int64
 		if (y->row[i - 1].year == year || y->n == YEARS_MAX)
 			found = read_key(ink->trail, ink->vault, ink->origin, &y->row[i - 1], &y->patients) == OK;
 	if (!found) {
-		if (y->n == YEARS_MAX)
-			return ERR_FULL;
+		if (y->n == YEARS_MAX)          /* and none can be read: the oldest finds nobody */
+			memmove(y->row, y->row + 1, --y->n * sizeof(*y->row));
 		TRY(make(y, p, ink, year));
 	}
 	y->year = year;

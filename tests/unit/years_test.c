@@ -183,6 +183,59 @@ static void what_was_erased_finds_nobody(void **state)
 	assert_true(f.keys == 2 && f.by[1] == 1);
 }
 
+/* A clock that stands in that year again, as one does whose battery is empty, makes no wrong of an erasing that was right. */
+static void what_comes_after_an_erasing_does_not_undo_it(void **state)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct segment key, s;
+	struct trail *t = NULL;
+	struct retention kept;
+
+	(void)state;
+	record_about("p1", IN_2024);
+	record_some(1);
+	open_record();
+	assert_int_equal(erase(1, in_days(11)), OK);
+	record_close(&g.record);
+	for (int i = 0; i < 2; i++)
+		record_some(1);                 /* closes what was written on */
+	key = row_of(1);
+	s = row_of(4);
+	assert_true(s.state == SEGMENT_CLOSED && s.first > key.erased_at);
+	s.opened_us = IN_2024;
+	s.closed_us = in_days(400);
+	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_put_segment(t, 4, &s), OK);
+	assert_int_equal(trail_commit(t), OK);
+	assert_int_equal(trail_view(t, &view), OK);
+	assert_int_equal(keep_look(view, &key, &kept), OK);
+	txn_abort(&view);
+	trail_close(&t);
+	assert_in_range(kept.until_us, IN_2025, in_days(11));
+}
+
+/* As many as the list takes, and none of them can be read. */
+static void a_list_of_lost_keys_does_not_stop_the_record(void **state)
+{
+	struct year_row row[YEARS_MAX];
+	struct trail *t = NULL;
+	struct found f;
+
+	(void)state;
+	record_some(1);
+	for (size_t i = 0; i < YEARS_MAX; i++)
+		row[i] = (struct year_row){ .year = (uint16_t)(1970 + i), .segment = 4000 };
+	assert_int_equal(trail_open(g.path, 4 << 20, false, &t), OK);
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_put_years(t, row, YEARS_MAX), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+	record_about("p1", IN_2024);
+	f = found("p1");
+	assert_true(f.keys == 2 && f.by[1] == 1);
+}
+
 static void a_key_that_cannot_be_read_does_not_stop_the_record(void **state)
 {
 	struct trail *t = NULL;
@@ -243,7 +296,8 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(years_end_with_their_last_microsecond), TEST(another_year_is_another_pseudonym),
 		TEST(who_names_nobody_needs_no_key), OF_DAYS(a_year_s_key_is_kept_with_what_is_of_that_year),
-		OF_DAYS(what_was_erased_finds_nobody), TEST(a_key_that_cannot_be_read_does_not_stop_the_record),
+		OF_DAYS(what_was_erased_finds_nobody), OF_DAYS(what_comes_after_an_erasing_does_not_undo_it),
+		TEST(a_list_of_lost_keys_does_not_stop_the_record), TEST(a_key_that_cannot_be_read_does_not_stop_the_record),
 		TEST(a_key_that_found_no_room_is_made_again), TEST(a_row_that_makes_it_another_thing_is_named),
 	};
 
