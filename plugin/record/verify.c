@@ -46,7 +46,7 @@ struct verifier {
 	struct sizes *sizes;            /* NULL: none is looked at */
 	struct checkpoint newest, listing;      /* of the sizes file: its last line, and the next to be met */
 	struct line_check line;
-	bool has_seed;                  /* as we began */
+	bool has_seed, torn_seed;       /* as we began */
 	struct forward_root seed_root;
 	uint32_t seed_epoch;
 
@@ -286,9 +286,8 @@ static enum err open_line(struct verifier *v)
 	enum err e = v->spec->line_path ? epochs_peek(v->spec->line_path, &v->seed_root, &v->seed_epoch) : ERR_NOT_FOUND;
 
 	v->has_seed = e == OK;
-	if (e == ERR_CORRUPT)
-		return bad(v, "line", 0, "no seed can be read in %s", v->spec->line_path);
-	return e == ERR_NOT_FOUND || e == ERR_DENIED ? OK : e;
+	v->torn_seed = e == ERR_CORRUPT;
+	return e == ERR_NOT_FOUND || e == ERR_DENIED || e == ERR_CORRUPT ? OK : e;
 }
 
 static enum err bad_line(struct verifier *v, enum err e, const char *part, uint64_t index)
@@ -296,9 +295,12 @@ static enum err bad_line(struct verifier *v, enum err e, const char *part, uint6
 	return e == ERR_CORRUPT ? bad(v, part, index, "%s", v->line.what) : e;
 }
 
+/* While no line has begun, what is there may be an older version's: it is overwritten when the first one does. */
 static enum err check_line(struct verifier *v)
 {
 	v->report->line = v->line;
+	if (v->torn_seed && v->line.begun)
+		return bad(v, "line", 0, "no seed can be read in %s", v->spec->line_path);
 	return v->has_seed ? bad_line(v, line_check_seed(&v->line, &v->seed_root, v->seed_epoch), "line", v->tree.size) : OK;
 }
 
