@@ -46,6 +46,7 @@ struct anomaly {
 	struct row row[ANOMALY_ROWS];
 	struct state state[ANOMALIES];
 	struct missed missed[ANOMALY_WITNESSES];
+	unsigned quorum;
 	struct told told[ANOMALIES];
 	bool has_offset;
 	int64_t offset_us, jump_us;
@@ -302,6 +303,13 @@ void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us)
 	set_state(&a->state[ANOMALY_WITNESS], age_us > a->limit.witness * SECOND_US, now_us);
 }
 
+void anomaly_quorum(struct anomaly *a, unsigned quorum, int64_t age_us, int64_t now_us)
+{
+	a->quorum = quorum;
+	if (!a->state[ANOMALY_WITNESS].now)     /* it is not reached either, and no news */
+		set_state(&a->state[ANOMALY_QUORUM], age_us > a->limit.witness * SECOND_US, now_us);
+}
+
 static struct missed *missed_of(struct anomaly *a, struct span name)
 {
 	struct missed *free_one = NULL;
@@ -410,6 +418,13 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		else
 			snprintf(t, ANOMALY_TEXT, level ? "no witness has cosigned the record for %" PRIu32 " s"
 				 : "no witness is missed any more", a->limit.witness);
+		break;
+	case ANOMALY_QUORUM:
+		if (level)
+			snprintf(t, ANOMALY_TEXT, "for %" PRIu32 " s fewer than %u witnesses have vouched for anything new of the record",
+				 a->limit.witness, a->quorum);
+		else
+			snprintf(t, ANOMALY_TEXT, "enough witnesses vouch for the record again");
 		break;
 	case ANOMALY_DISK:
 		snprintf(t, ANOMALY_TEXT, "room for the record %s", room[level < countof(room) ? level : 3]);

@@ -66,6 +66,9 @@ void anomaly_old_policy(struct anomaly *a, int64_t now_us);
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us);
 /* Since the last cosignature; below 0: no witness is configured. */
 void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us);
+/* Since `quorum` of them last vouched for the same; below 0: one is enough, and so nothing is told here. Not told while all are
+ * silent. */
+void anomaly_quorum(struct anomaly *a, unsigned quorum, int64_t age_us, int64_t now_us);
 /* The same of one of several, after that of all of them, once a second or so: who is not named for ANOMALY_UNNAMED_US is no longer
  * to be a witness. Told while others speak; ANOMALY_WITNESSES of them are watched. */
 void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, int64_t now_us);

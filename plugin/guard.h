@@ -171,6 +171,7 @@ struct guard_spec {
 	const char *dir;                /* as made by `pullcord init` */
 	size_t record_mib, history_mib; /* disk taken by record and history */
 	unsigned line_depth;            /* the record's next line has 2^this epochs; 0: the most */
+	unsigned quorum;                /* so many witnesses are to vouch for the record; 0: the majority of those listed */
 	struct guard_host host;
 	size_t directory_mib;           /* the directory has that much at least; 0: as it is */
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class: keep_read(); 0: six years */

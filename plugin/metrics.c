@@ -67,6 +67,9 @@ static void look_at_record(const struct record *r, struct metrics *m)
 	record_health(r, &h);
 	m->record_witnesses = w.listed;
 	m->record_witness_silence_seconds = w.silent_us;
+	m->record_quorum = w.quorum;
+	m->record_quorum_entries = (int64_t)w.quorum_size;
+	m->record_quorum_silence_seconds = w.quorum_silent_us;
 	m->record_state = h.state;
 	m->record_entries_total = (int64_t)h.entries;
 	m->record_gaps_total = (int64_t)h.gaps;

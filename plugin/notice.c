@@ -148,6 +148,7 @@ static void look(struct guard *g)
 
 	anomaly_clock(g->anomaly, guard_real_us() - mono_us, mono_us);
 	anomaly_witness(g->anomaly, witnesses.listed ? witnesses.silent_us : -1, mono_us);
+	anomaly_quorum(g->anomaly, witnesses.quorum, witnesses.quorum > 1 ? witnesses.quorum_silent_us : -1, mono_us);
 	for (unsigned i = 0; witnesses.listed > 1 && record_witness(g->record, i, &one); i++)
 		anomaly_witness_named(g->anomaly, span_str(one.name), one.silent_us, mono_us);
 	look_at_record(g, mono_us);

@@ -355,20 +355,20 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 
 struct settings {
 	const char *dir, *tenant, *metrics, *operators, *broker_conf, *officers, *damaged, *sizes;
-	uint64_t record_mib, history_mib, directory_mib, epochs;
+	uint64_t record_mib, history_mib, directory_mib, epochs, quorum;
 	uint16_t keep[RECORD_CLASSES];  /* how long the record keeps each class of events */
 	struct past_keep past;
 	struct anomaly_limits anomaly;
 };
 
-enum option_kind { OPTION_PATH, OPTION_WORD, OPTION_MIB, OPTION_EPOCHS, OPTION_KEEP };
+enum option_kind { OPTION_PATH, OPTION_WORD, OPTION_MIB, OPTION_EPOCHS, OPTION_QUORUM, OPTION_KEEP };
 
 #define KEPT_RIGHT "years or days, as 6y or 90d"
 static const struct option {
 	const char *key;
 	enum option_kind kind;
 	size_t at;                      /* in settings */
-	uint64_t least, most;           /* of MIB and EPOCHS */
+	uint64_t least, most;           /* of numbers */
 	const char *right;              /* of the others */
 } options[] = {
 	{ "dir", OPTION_PATH, offsetof(struct settings, dir), 0, 0, "the folder made by `pullcord init`" },
@@ -382,6 +382,8 @@ static const struct option {
 	{ "record_mib", OPTION_MIB, offsetof(struct settings, record_mib), 4, 1 << 20, NULL },
 	{ "record_epochs", OPTION_EPOCHS, offsetof(struct settings, epochs), 1 << FORWARD_DEPTH_MIN, 1 << FORWARD_DEPTH_MAX,
 	  "a power of two from 4 to 65536" },
+	{ "record_quorum", OPTION_QUORUM, offsetof(struct settings, quorum), 1, WITNESSES_MAX,
+	  "a whole number from 1 to that of the witnesses listed" },
 	{ "history_mib", OPTION_MIB, offsetof(struct settings, history_mib), 4, 1 << 20, NULL },
 	{ "directory_mib", OPTION_MIB, offsetof(struct settings, directory_mib), 0, DIRECTORY_MIB_MAX, NULL },
 	{ "keep_consent", OPTION_KEEP, offsetof(struct settings, keep[RECORD_CONSENT]), 0, 0, KEPT_RIGHT },
@@ -403,7 +405,8 @@ static bool read_one(const struct option *o, const char *value, struct settings 
 	switch (o->kind) {
 	case OPTION_PATH: *(const char **)to = value; return strlen(value) < sizeof(broker_conf);
 	case OPTION_WORD: *(const char **)to = value; return word_ok(span_str(value));
-	case OPTION_MIB: return span_u64(span_str(value), o->most, to) && *(uint64_t *)to >= o->least;
+	case OPTION_MIB:
+	case OPTION_QUORUM: return span_u64(span_str(value), o->most, to) && *(uint64_t *)to >= o->least;
 	case OPTION_EPOCHS:
 		return span_u64(span_str(value), o->most, to) && *(uint64_t *)to >= o->least &&
 		       __builtin_popcountll(*(uint64_t *)to) == 1;
@@ -452,6 +455,23 @@ static bool read_options(const struct mosquitto_opt *opt, int n, struct settings
 	return s->dir != NULL;
 }
 
+/* One that can never be reached would be told too late, and as the witnesses' fault. */
+static bool quorum_possible(const struct guard *g, const struct settings *s)
+{
+	struct record_witnesses w = record_witnesses(g->record);
+	char right[ANOMALY_TEXT];
+
+	if (w.quorum <= w.listed)
+		return true;
+	if (w.trouble == OK)
+		snprintf(right, sizeof(right), "no more than %u: so many are listed in the file witnesses there", w.listed);
+	else
+		snprintf(right, sizeof(right), "a list of witnesses that can be read: %s (line %u)", err_text(w.trouble), w.line);
+	log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_record_quorum"), KV_NUM("value", w.quorum), KV_STR("dir", s->dir),
+		KV_STR("right", right));
+	return false;
+}
+
 EXPORT int mosquitto_plugin_version(int n, const int *versions)
 {
 	for (int i = 0; i < n; i++)
@@ -475,6 +495,7 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	spec.record_mib = (size_t)s.record_mib;
 	spec.history_mib = (size_t)s.history_mib;
 	spec.directory_mib = (size_t)s.directory_mib;
+	spec.quorum = (unsigned)s.quorum;
 	spec.line_depth = s.epochs ? (unsigned)__builtin_ctzll(s.epochs) : 0;
 	memcpy(spec.keep, s.keep, sizeof(spec.keep));
 	spec.past = s.past;
@@ -490,6 +511,10 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	if (s.tenant && strcmp(s.tenant, g->tenant) != 0) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_tenant"), KV_STR("value", s.tenant),
 			KV_STR("right", g->tenant));
+		guard_close(&g);
+		return MOSQ_ERR_INVAL;
+	}
+	if (!quorum_possible(g, &s)) {
 		guard_close(&g);
 		return MOSQ_ERR_INVAL;
 	}

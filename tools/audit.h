@@ -23,7 +23,7 @@ int audit_check_proof(int argc, char **argv);
 int audit_witness(int argc, char **argv);
 
 /* The newest checkpoint, and of each listed witness the largest it cosigned; `must_be`: the list was named. */
-int audit_show_checkpoint(const struct source *s, bool must_be) MUST_USE;
+int audit_show_checkpoint(const struct source *s, bool must_be, size_t quorum) MUST_USE;
 
 /* Opens the record for who has the root key, and binds the criteria (NULL: none) to it. That it is read, and what for
  * (source_says() and the criteria), is put on record first. CMD_DONE; what went wrong is said. */

@@ -127,8 +127,9 @@ static struct cell number_or_null(const char *key, const char *part, uint64_t n)
 	return part ? CELL_NUM(key, n) : CELL_NULL(key);
 }
 
-static void say_report_json(const struct verify_report *r, const struct witnesses *w)
+static void say_report_json(const struct verify_report *r, const struct witnesses *w, size_t k)
 {
+	const struct cosigned_quorum quorum = cosigned_quorum(w, r->cosigned, k);
 	struct span name[WITNESSES_MAX];
 	const struct cell cell[] = {
 		CELL_BOOL("good", !r->part), CELL_NUM("entries", r->entries), CELL_NUM("opened", r->opened),
@@ -136,7 +137,8 @@ static void say_report_json(const struct verify_report *r, const struct witnesse
 		CELL_NUM("signed_size", r->signed_size), CELL_NUM("unsigned", r->entries - r->signed_size),
 		CELL_NUM("epochs", r->line.ends), CELL_NUM("closed_size", r->line.size), CELL_NUM("marks", r->line.marks),
 		r->line.begun ? CELL_HEX("line_root", span(r->line.root.hash.b, SHA256_BYTES)) : CELL_NULL("line_root"),
-		cosigned_size(w, r->cosigned), cosigned_names(w, r->cosigned, name),
+		cosigned_size(w, r->cosigned), CELL_NUM("quorum", quorum.k), CELL_NUM("quorum_size", quorum.size),
+		cosigned_names(w, r->cosigned, name),
 		r->part ? CELL_NULL("root") : CELL_HEX("root", span(r->root.b, sizeof(r->root.b))),
 		r->part ? CELL_STR("part", r->part) : CELL_NULL("part"), number_or_null("index", r->part, r->index),
 		r->part ? CELL_STR("what", r->what) : CELL_NULL("what"),
@@ -187,7 +189,7 @@ static void say_line(const struct line_check *l)
 			    "the line has closed is under it, too", (unsigned long long)l->marks);
 }
 
-static void say_good(const struct verify_report *r, const struct witnesses *w, int64_t took_us)
+static void say_good(const struct verify_report *r, const struct witnesses *w, size_t k, int64_t took_us)
 {
 	char root[2 * SHA256_BYTES + 1];
 
@@ -207,7 +209,7 @@ static void say_good(const struct verify_report *r, const struct witnesses *w, i
 		    (unsigned long long)r->signed_size);
 	say_unsigned(r);
 	say_line(&r->line);
-	cosigned_say(w, r->cosigned);
+	cosigned_say(w, r->cosigned, k);
 	report_line(TONE_DIM, "  root         %s", root);
 	report_line(TONE_DIM, "  took         %.1f s, %.2f us an entry", (double)took_us / 1e6,
 		    (double)took_us / (double)(r->entries ? r->entries : 1));
@@ -228,7 +230,25 @@ static int64_t now_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-static int verify_run(const struct source *s, const struct verify_spec *spec)
+/* How many are to vouch; and how much older than the newest checkpoint that may be which they vouch for. */
+struct quorum_rule {
+	long k, grace_min;              /* k 0: it is said, and not asked for */
+};
+
+/* What nobody vouches for can still be signed anew by who has the record's key. */
+static void check_quorum(const struct quorum_rule *rule, const struct witnesses *w, struct verify_report *r)
+{
+	const struct cosigned_quorum q = cosigned_quorum(w, r->cosigned, (size_t)rule->k);
+
+	if (!rule->k || r->part || cosigned_within(&q, r->signed_us, rule->grace_min * 60000000LL))
+		return;
+	r->part = "quorum";
+	r->index = q.size;
+	snprintf(r->what, sizeof(r->what), q.size ? "%zu of %zu witnesses vouch for no more, and that was signed more than --grace before the newest"
+		 : "fewer than %zu of %zu witnesses vouch for any entry", q.k, w->n);
+}
+
+static int verify_run(const struct source *s, const struct verify_spec *spec, const struct quorum_rule *quorum)
 {
 	int64_t began_us = now_us();
 	struct verify_report report;
@@ -241,17 +261,18 @@ static int verify_run(const struct source *s, const struct verify_spec *spec)
 	}
 	if (e != OK && !report.part)
 		return source_no_record(e, s->record);
+	check_quorum(quorum, spec->witnesses, &report);
 	if (report_is_json())
-		say_report_json(&report, spec->witnesses);
+		say_report_json(&report, spec->witnesses, (size_t)quorum->k);
 	else if (report.part)
 		say_bad(&report);
 	else
-		say_good(&report, spec->witnesses, now_us() - began_us);
+		say_good(&report, spec->witnesses, (size_t)quorum->k, now_us() - began_us);
 	return report.part ? CMD_NO : CMD_DONE;
 }
 
 /* Who may not read the root key can still verify everything that is public, and is told what was left out. */
-static int verify_with_keys(const struct source *s, bool key_given, const struct witnesses *w)
+static int verify_with_keys(const struct source *s, bool key_given, const struct witnesses *w, const struct quorum_rule *quorum)
 {
 	CLEANUP(free_cleanup) char *vkey = NULL;
 	uint8_t root[AEAD_KEY_BYTES], pub[SIGN_KEY_BYTES];
@@ -269,7 +290,7 @@ static int verify_with_keys(const struct source *s, bool key_given, const struct
 		.path = s->record, .sizes_path = s->sizes ? s->sizes : "", .vkey = span_str(vkey),
 		.root = key == OK ? root : NULL, .line_path = s->line, .witnesses = w,
 		.progress = progress,
-	});
+	}, quorum);
 	crypt_wipe(root, sizeof(root));
 	return code;
 }
@@ -277,6 +298,7 @@ static int verify_with_keys(const struct source *s, bool key_given, const struct
 static int audit_verify(int argc, char **argv)
 {
 	CLEANUP(cosigned_free) struct cosigned_list list = { 0 };
+	struct quorum_rule quorum = { .grace_min = 120 };
 	struct source s = { 0 };
 	bool json = false, key_given, list_given;
 	const struct opt opt[] = {
@@ -284,9 +306,12 @@ static int audit_verify(int argc, char **argv)
 		OPT_TEXT("vkey", "FILE|KEY", &s.vkey, "the verifier key (default: the installation's record.vkey)"),
 		OPT_TEXT("sizes", "FILE", &s.sizes, "the signed sizes (default: the installation's record.sizes)"),
 		OPT_WITNESSES(&s.witnesses),
+		OPT_QUORUM(&quorum.k, "so many of them are to vouch for it (default: more than half, said only)"),
+		OPT_NUMBER("grace", "MIN", &quorum.grace_min, 1, 525600,
+			   "with --quorum: so much later the newest checkpoint may be than what they vouch for (default: 120)"),
 		OPT_FLAG("json", &json, "one JSON object"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_WITH("grace", "quorum") };
 	const struct opt_page page = {
 		.command = "audit verify",
 		.text = "Recomputes the record from its first entry and compares it with everything that was signed. Names the "
@@ -298,10 +323,12 @@ static int audit_verify(int argc, char **argv)
 			"broker stops, and checked without any secret: what was rewritten by somebody who has all keys of the machine "
 			"shows, as far as its epochs were closed before they came. Keep the line's root on paper: another one is another "
 			"record. "
-			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody else. "
+			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody else; and for how much a "
+			"quorum of them vouches. With --quorum it is not good when that is older than --grace. "
 			"Ends with 0 when all is good and 1 when it is not.",
 		.example = "pullcord audit verify\n"
-			   "pullcord audit verify --record copy.mdb --vkey record.vkey --sizes record.sizes",
+			   "pullcord audit verify --record copy.mdb --vkey record.vkey --sizes record.sizes\n"
+			   "pullcord audit verify --quorum 2 --grace 60",
 		OPTS(opt), OPT_RULES(rule),
 	};
 	int code = opt_read(&page, argc, argv, NULL);
@@ -314,8 +341,10 @@ static int audit_verify(int argc, char **argv)
 	key_given = s.key;
 	list_given = s.witnesses;
 	code = source_fill(&s) == OK ? cosigned_read(s.witnesses, list_given, &list) : CMD_NO;
+	if (code == CMD_DONE && (size_t)quorum.k > list.of.n)
+		return opt_wrong(&page, "--quorum is %ld, and %zu witnesses are listed", quorum.k, list.of.n);
 	if (code == CMD_DONE)
-		code = verify_with_keys(&s, key_given, &list.of);
+		code = verify_with_keys(&s, key_given, &list.of, &quorum);
 	return code;
 }
 

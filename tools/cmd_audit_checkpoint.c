@@ -19,7 +19,7 @@ struct newest {
 static void look(const struct checkpoint_row *row, const struct witnesses *w, struct verify_cosigned *seen)
 {
 	for (size_t i = 0; i < w->n; i++) {
-		struct verify_cosigned s = { .size = row->size };
+		struct verify_cosigned s = { .size = row->size, .at_us = row->at_us };
 
 		if (note_cosigned(row->note, &w->of[i], &s.time_s) == OK)
 			seen[i] = s;
@@ -46,8 +46,9 @@ static enum err go_through(struct trail *t, const struct witnesses *w, struct ve
 	return OK;
 }
 
-static void say_newest(const struct newest *n, const struct witnesses *w, const struct verify_cosigned *seen)
+static void say_newest(const struct newest *n, const struct witnesses *w, const struct verify_cosigned *seen, size_t k)
 {
+	const struct cosigned_quorum quorum = cosigned_quorum(w, seen, k);
 	struct span rest, line, name[WITNESSES_MAX], origin = span_cut(span(n->note, n->note_n), '\n', &rest);
 	char when[REPORT_TIME];
 
@@ -56,18 +57,19 @@ static void say_newest(const struct newest *n, const struct witnesses *w, const 
 	if (report_is_json()) {
 		report_object((const struct cell[]){
 			CELL_SPAN("origin", origin), CELL_NUM("size", n->size), CELL_SPAN("root", line), CELL_NUM("at_us", n->at_us),
-			cosigned_size(w, seen), cosigned_names(w, seen, name), CELL_SPAN("note", span(n->note, n->note_n)),
-		}, 7);
+			cosigned_size(w, seen), CELL_NUM("quorum", quorum.k), CELL_NUM("quorum_size", quorum.size),
+			cosigned_names(w, seen, name), CELL_SPAN("note", span(n->note, n->note_n)),
+		}, 9);
 		return;
 	}
 	report_line(TONE_STRONG, "%.*s", SPAN_FMT(origin));
 	report_line(TONE_PLAIN, "  entries      %llu", (unsigned long long)n->size);
 	report_line(TONE_PLAIN, "  signed       %s", report_date(n->at_us, when));
 	report_line(TONE_DIM, "  root         %.*s", SPAN_FMT(line));
-	cosigned_say(w, seen);
+	cosigned_say(w, seen, k);
 }
 
-int audit_show_checkpoint(const struct source *s, bool must_be)
+int audit_show_checkpoint(const struct source *s, bool must_be, size_t quorum)
 {
 	CLEANUP(trail_close) struct trail *t = NULL;
 	CLEANUP(cosigned_free) struct cosigned_list list = { 0 };
@@ -78,6 +80,10 @@ int audit_show_checkpoint(const struct source *s, bool must_be)
 
 	if (code != CMD_DONE)
 		return code;
+	if (quorum > list.of.n) {
+		report_error("--quorum is %zu, and %zu witnesses are listed", quorum, list.of.n);
+		return CMD_NO;
+	}
 	e = trail_open(s->record, 1 << 20, true, &t);
 	while (e == OK)
 		e = go_through(t, &list.of, seen, &newest);
@@ -87,6 +93,6 @@ int audit_show_checkpoint(const struct source *s, bool must_be)
 		report_error("nothing is signed yet");
 		return CMD_NO;
 	}
-	say_newest(&newest, &list.of, seen);
+	say_newest(&newest, &list.of, seen, quorum);
 	return CMD_DONE;
 }

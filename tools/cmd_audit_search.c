@@ -125,8 +125,10 @@ int audit_show(int argc, char **argv)
 	uint64_t index[OPT_LIST_MAX];
 	struct source s = { 0 };
 	bool json = false, checkpoint, list_given;
+	long quorum = 0;
 	const struct opt opt[] = {
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key), OPT_WITNESSES(&s.witnesses),
+		OPT_QUORUM(&quorum, "how far so many of them vouch (default: more than half)"),
 		OPT_FLAG("json", &json, "one JSON object an entry"),
 	};
 	const struct opt_rule rule[] = { OPT_RECORD_RULE };
@@ -136,7 +138,7 @@ int audit_show(int argc, char **argv)
 		.least = 1,
 		.most = OPT_LIST_MAX,
 		.text = "Shows everything that entries of the record say, one value a line.\n"
-			"checkpoint: the newest that was signed, and how far each witness has cosigned; needs no key, and believes the "
+			"checkpoint: the newest that was signed, and how far each witness and a quorum of them have cosigned; needs no key, and believes the "
 			"record's own signature: audit verify checks it.",
 		.example = "pullcord audit show 4711\npullcord audit show checkpoint",
 		OPTS(opt), OPT_RULES(rule),
@@ -149,7 +151,7 @@ int audit_show(int argc, char **argv)
 	checkpoint = list.n == 1 && strcmp(list.text[0], "checkpoint") == 0;
 	if (checkpoint) {
 		report_json(json);
-		return source_fill(&s) == OK ? audit_show_checkpoint(&s, list_given) : CMD_NO;
+		return source_fill(&s) == OK ? audit_show_checkpoint(&s, list_given, (size_t)quorum) : CMD_NO;
 	}
 	for (size_t i = 0; i < list.n; i++)
 		if (!span_u64(span_str(list.text[i]), UINT64_MAX, &index[i]))

@@ -31,8 +31,41 @@ int cosigned_read(const char *path, bool must_be, struct cosigned_list *out)
 
 void cosigned_free(struct cosigned_list *l) { free_cleanup(&l->text); }
 
-void cosigned_say(const struct witnesses *w, const struct verify_cosigned *seen)
+struct cosigned_quorum cosigned_quorum(const struct witnesses *w, const struct verify_cosigned *seen, size_t k)
 {
+	struct cosigned_quorum q = { .k = k ? k : witness_majority(w->n) };
+	uint64_t size[WITNESSES_MAX];
+
+	for (size_t i = 0; i < w->n; i++)
+		size[i] = seen[i].size;
+	q.size = witness_quorum_size(size, w->n, q.k);
+	for (size_t i = 0; i < w->n; i++)
+		if (q.size && size[i] == q.size)
+			q.at_us = seen[i].at_us;
+	return q;
+}
+
+bool cosigned_within(const struct cosigned_quorum *q, int64_t newest_us, int64_t grace_us)
+{
+	return q->size && newest_us - q->at_us <= grace_us;
+}
+
+static void say_quorum(const struct witnesses *w, const struct cosigned_quorum *q)
+{
+	char when[REPORT_TIME];
+
+	if (!w->n)
+		return;
+	if (q->size)
+		report_line(TONE_PLAIN, "  quorum       %zu of %zu vouch for %llu entries, signed %s", q->k, w->n, (unsigned long long)q->size,
+			    report_date(q->at_us, when));
+	else
+		report_line(TONE_WARN, "  quorum       %zu of %zu vouch for nothing", q->k, w->n);
+}
+
+void cosigned_say(const struct witnesses *w, const struct verify_cosigned *seen, size_t k)
+{
+	const struct cosigned_quorum quorum = cosigned_quorum(w, seen, k);
 	char when[REPORT_TIME];
 	unsigned n = 0;
 
@@ -46,6 +79,7 @@ void cosigned_say(const struct witnesses *w, const struct verify_cosigned *seen)
 				    (unsigned long long)seen[i].size, report_date((int64_t)seen[i].time_s * 1000000, when));
 		else
 			report_line(TONE_WARN, "    %.*s  never", SPAN_FMT(w->of[i].name));
+	say_quorum(w, &quorum);
 }
 
 struct cell cosigned_names(const struct witnesses *w, const struct verify_cosigned *seen, struct span name[WITNESSES_MAX])

@@ -34,6 +34,7 @@ struct heard {
 	char name[ORIGIN_BYTES_MAX + 1];
 	uint8_t pub[SIGN_KEY_BYTES];
 	int64_t cosigned_us;            /* last, or since when it is listed */
+	uint64_t size;                  /* the largest it cosigned */
 };
 
 struct cosigners {
@@ -60,6 +61,9 @@ struct cosigners {
 	atomic_int trouble;
 	_Atomic uint64_t cosigned_size;
 	_Atomic int64_t cosigned_us;
+	unsigned quorum;                /* as it was set; 0: the majority */
+	_Atomic uint64_t quorum_size;
+	_Atomic int64_t quorum_us;      /* when it grew last, or was all that is given out */
 };
 
 /* ---- the list ---- */
@@ -70,6 +74,24 @@ static const struct heard *heard_of(const struct heard *in, unsigned n, const ui
 		if (memcmp(in[i].pub, pub, SIGN_KEY_BYTES) == 0)
 			return &in[i];
 	return NULL;
+}
+
+static unsigned quorum_of(const struct cosigners *c, size_t listed)
+{
+	return c->quorum ? c->quorum : (unsigned)witness_majority(listed);
+}
+
+/* Under the lock, by the writer. */
+static void weigh(struct cosigners *c, int64_t now_us)
+{
+	uint64_t size[WITNESSES_MAX], most;
+
+	for (unsigned i = 0; i < c->heard_n; i++)
+		size[i] = c->heard[i].size;
+	most = witness_quorum_size(size, c->heard_n, quorum_of(c, c->heard_n));
+	if (most > atomic_load(&c->quorum_size) || (most && most == c->given[c->at].size))
+		atomic_store(&c->quorum_us, now_us);
+	atomic_store(&c->quorum_size, most);
 }
 
 /* A witness that is listed still goes on being silent. */
@@ -87,9 +109,13 @@ static enum err list_heard(struct cosigners *c)
 		must(span_text(c->list.of[i].name, fresh[i].name, sizeof(fresh[i].name)));
 		memcpy(fresh[i].pub, c->list.of[i].pub, sizeof(fresh[i].pub));
 		fresh[i].cosigned_us = was ? was->cosigned_us : now_us;
+		fresh[i].size = was ? was->size : 0;
 	}
+	if (!c->heard_n)
+		atomic_store(&c->quorum_us, now_us);
 	memcpy(c->heard, fresh, sizeof(c->heard));
 	c->heard_n = (unsigned)c->list.n;
+	weigh(c, now_us);
 	pthread_mutex_unlock(&c->lock);
 	return OK;
 }
@@ -117,7 +143,7 @@ static void read_list(struct cosigners *c)
 	atomic_store(&c->trouble, (int)e);
 }
 
-enum err cosigners_open(const char *path, struct cosigners **out)
+enum err cosigners_open(const char *path, unsigned quorum, struct cosigners **out)
 {
 	CLEANUP(cosigners_close) struct cosigners *c = calloc(1, sizeof(*c));
 
@@ -126,6 +152,7 @@ enum err cosigners_open(const char *path, struct cosigners **out)
 	pthread_mutex_init(&c->lock, NULL);
 	if (!span_text(span_str(path), c->path, sizeof(c->path)))
 		return ERR_TOO_LARGE;
+	c->quorum = quorum;
 	read_list(c);
 	atomic_store(&c->cosigned_us, clock_us(CLOCK_MONOTONIC));       /* silence counts from the start */
 	*out = c;
@@ -200,8 +227,13 @@ void cosigners_reread(struct cosigners *c) { atomic_store(&c->reread, true); }
 
 struct record_witnesses cosigners_state(const struct cosigners *c)
 {
+	int64_t now_us = clock_us(CLOCK_MONOTONIC);
+	unsigned listed = atomic_load(&c->listed);
+
 	return (struct record_witnesses){
-		.listed = atomic_load(&c->listed), .silent_us = clock_us(CLOCK_MONOTONIC) - atomic_load(&c->cosigned_us),
+		.listed = listed, .silent_us = now_us - atomic_load(&c->cosigned_us),
+		.quorum = quorum_of(c, listed), .quorum_size = atomic_load(&c->quorum_size),
+		.quorum_silent_us = now_us - atomic_load(&c->quorum_us),
 		.size = atomic_load(&c->cosigned_size), .trouble = (enum err)atomic_load(&c->trouble),
 		.line = atomic_load(&c->line),
 	};
@@ -358,11 +390,14 @@ static enum err append(struct trail *t, const struct given *g, struct span line,
 	return trail_cosign(t, g->size, put_span(&note), g->stays);
 }
 
-static void note_heard(struct cosigners *c, size_t i, int64_t now_us)
+static void note_heard(struct cosigners *c, size_t i, uint64_t size, int64_t now_us)
 {
 	pthread_mutex_lock(&c->lock);
-	if (i < c->heard_n)
+	if (i < c->heard_n) {
 		c->heard[i].cosigned_us = now_us;
+		c->heard[i].size = size > c->heard[i].size ? size : c->heard[i].size;
+		weigh(c, now_us);
+	}
 	pthread_mutex_unlock(&c->lock);
 	atomic_store(&c->cosigned_us, now_us);
 }
@@ -380,7 +415,7 @@ static enum err take_line(struct cosigners *c, struct trail *t, const struct wor
 			if (!g->size || !is_cosigned(g, line, &c->list.of[i]))
 				continue;
 			TRY(append(t, g, line, &c->list.of[i]));
-			note_heard(c, i, now_us);
+			note_heard(c, i, g->size, now_us);
 			if (g->size > atomic_load(&c->cosigned_size))
 				atomic_store(&c->cosigned_size, g->size);
 			return OK;

@@ -13,8 +13,9 @@
 
 struct cosigners;
 
-/* Reads the list; that there is none means that nobody's cosignatures count. Copies the path. ERR_FULL. */
-enum err cosigners_open(const char *path, struct cosigners **out) MUST_USE;
+/* Reads the list; that there is none means that nobody's cosignatures count. `quorum` 0: the majority of those listed. Copies
+ * the path. ERR_FULL. */
+enum err cosigners_open(const char *path, unsigned quorum, struct cosigners **out) MUST_USE;
 void cosigners_close(struct cosigners **c);
 
 /* ---- any thread; no I/O ---- */

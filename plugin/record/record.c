@@ -796,7 +796,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 		r->keep[i] = spec->keep[i] ? spec->keep[i] : KEEP_YEARS_DEFAULT;
 	TRY(fold_open(&r->fold));
 	TRY(ring_open(spec->ring_bytes, &r->ring));
-	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", &r->cosigners));
+	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", spec->quorum, &r->cosigners));
 	TRY(reads_open(spec->path, spec->root, &r->reads));
 	e = open_files(r, spec);
 	if (spec->found)

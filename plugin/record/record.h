@@ -43,6 +43,7 @@ struct record_spec {
 	int64_t line_every_us;       /* of an epoch; 0: LINE_EVERY_US of turns.h */
 	unsigned line_depth;         /* a line has 2^this epochs, FORWARD_DEPTH_MIN to FORWARD_DEPTH_MAX; 0: the most */
 	const char *witnesses_path;  /* whose cosignatures count (witnesses_read() of witness.h); NULL: nobody's */
+	unsigned quorum;             /* so many of them are to vouch for a checkpoint; 0: their majority */
 	const char *spill_path;      /* where life-critical events wait that find no room; NULL: nowhere, they are lost then */
 	size_t spill_bytes;          /* as spill_bytes() says (spill.h) */
 	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
@@ -176,6 +177,9 @@ struct record_witnesses {
 	unsigned listed;             /* whose cosignatures count; 0: no silence is anybody's */
 	int64_t silent_us;
 	uint64_t size;               /* of the largest cosigned since it was opened; 0: none */
+	unsigned quorum;             /* how many are to vouch; more than are listed: it is never reached */
+	uint64_t quorum_size;        /* the largest that so many vouched for since it was opened; 0: none */
+	int64_t quorum_silent_us;    /* since that last grew, or was the newest they were given */
 	enum err trouble;            /* of reading the list, in `line`; the one before stays in force */
 	unsigned line;
 };

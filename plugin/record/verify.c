@@ -445,13 +445,13 @@ static enum err seek_checkpoint(struct verifier *v, struct txn *view, uint64_t a
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-static enum err check_cosignatures(struct verifier *v, uint64_t size, struct span note)
+static enum err check_cosignatures(struct verifier *v, uint64_t size, const struct checkpoint_row *row)
 {
 	const struct witnesses *w = v->spec->witnesses;
 
 	for (size_t i = 0; w && i < w->n; i++) {
-		struct verify_cosigned seen = { .size = size };
-		enum err e = note_cosigned(note, &w->of[i], &seen.time_s);
+		struct verify_cosigned seen = { .size = size, .at_us = row->at_us };
+		enum err e = note_cosigned(row->note, &w->of[i], &seen.time_s);
 
 		if (e == OK)
 			v->report->cosigned[i] = seen;
@@ -483,8 +483,9 @@ static enum err check_checkpoint(struct verifier *v, struct txn *view)
 		return bad(v, "checkpoint", size, "it was signed for size %llu", (unsigned long long)c.size);
 	TRY(check_root(v, "checkpoint", &c.root));
 	TRY(bad_line(v, line_check_note(&v->line, size, row.note, v->origin, row.at_us), "checkpoint", size));
-	TRY(check_cosignatures(v, size, row.note));
+	TRY(check_cosignatures(v, size, &row));
 	v->report->signed_size = size;
+	v->report->signed_us = row.at_us;
 	v->report->checkpoints++;
 	return seek_checkpoint(v, view, size);
 }

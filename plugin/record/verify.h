@@ -32,15 +32,18 @@ struct verify_spec {
 	void *ctx;
 };
 
-/* The largest checkpoint kept that bears a witness's cosignature, and when that was given; size 0: none does. */
+/* The largest checkpoint kept that bears a witness's cosignature, when that was given, and when the checkpoint was signed;
+ * size 0: none does. */
 struct verify_cosigned {
 	uint64_t size, time_s;
+	int64_t at_us;
 };
 
 struct verify_report {
 	uint64_t entries, opened, segments, checkpoints;   /* seen and good, so far */
 	uint64_t erased;                /* segments */
 	uint64_t signed_size;           /* the newest that a good signature is for, of a checkpoint or in the sizes file */
+	int64_t signed_us;              /* the newest checkpoint */
 	struct hash root;               /* of all entries */
 	struct line_check line;         /* how far it came */
 	struct verify_cosigned cosigned[WITNESSES_MAX];    /* in the list's order */

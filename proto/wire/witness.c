@@ -133,3 +133,20 @@ enum err witnesses_read(struct span text, struct witnesses *out, unsigned *line)
 	*out = w;
 	return OK;
 }
+
+size_t witness_majority(size_t n) { return n ? n / 2 + 1 : 0; }
+
+uint64_t witness_quorum_size(const uint64_t *size, size_t n, size_t k)
+{
+	uint64_t best = 0;
+
+	for (size_t i = 0; k && i < n; i++) {
+		size_t vouch = 0;
+
+		for (size_t j = 0; j < n; j++)
+			vouch += size[j] >= size[i];
+		if (vouch >= k && size[i] > best)
+			best = size[i];
+	}
+	return best;
+}

@@ -66,4 +66,9 @@ struct witnesses {
 };
 enum err witnesses_read(struct span text, struct witnesses *out, unsigned *line) MUST_USE;
 
+/* How many of n are more than half: of two histories no more than one has so many honest witnesses. 0 of none. */
+size_t witness_majority(size_t n);
+/* The largest size that k of n vouch for: size[i] is what witness i cosigned last, and with it all that is smaller. 0: no k do. */
+uint64_t witness_quorum_size(const uint64_t *size, size_t n, size_t k);
+
 #endif

@@ -113,6 +113,21 @@ def _(stage, witness, period):
         raise Trouble(f"it is not: {shown}") from None
 
 
+@step("audit {count} of the witnesses vouch -> {outcome}")
+def _(stage, count, outcome):
+    """ok: for what is no older than an hour; quorum: they do not; refused: so many are not listed."""
+    house, k = stage.house, int(count)
+    shown = house.tool("audit", "show", "checkpoint", "--dir", house.dir, "--quorum", count, "--json", check=False)
+    done = house.tool("audit", "verify", "--dir", house.dir, "--quorum", count, "--grace", "60", "--json",
+                      check=False)
+    said = "refused" if not done.stdout else json.loads(done.stdout)["part"] or "ok"
+    expect("verification", outcome, said, done.stdout + done.stderr)
+    expect("its code", {"ok": 0, "quorum": 1, "refused": 2}[outcome], done.returncode, done.stderr)
+    expect("checkpoint", {"ok": (k, True), "quorum": (k, False), "refused": None}[outcome],
+           (json.loads(shown.stdout)["quorum"], json.loads(shown.stdout)["quorum_size"] > 0) if shown.stdout else None,
+           shown.stdout + shown.stderr)
+
+
 @step("record verifies as cosigned by {witness}")
 def _(stage, witness):
     done = stage.house.tool("audit", "verify", "--dir", stage.house.dir, "--json")

@@ -249,6 +249,34 @@ static void witnesses_are_missed_when_there_were_to_be_some(void **state)
 	assert_found(3603 * S, ANOMALY_WITNESS, "", 1, "no witness");
 }
 
+/* It is no news while nobody speaks at all, and then not over either. */
+static void fewer_than_a_quorum_are_told(void **state)
+{
+	(void)state;
+	anomaly_witness(a, 1 * S, S);
+	anomaly_quorum(a, 1, -1, S);
+	anomaly_quorum(a, 2, 900 * S, S);
+	assert_none(S);
+	anomaly_quorum(a, 2, 901 * S, 2 * S);
+	assert_found(2 * S, ANOMALY_QUORUM, "", 1, "for 900 s fewer than 2 witnesses have vouched");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_START);
+	anomaly_witness(a, 901 * S, 3 * S);
+	anomaly_quorum(a, 2, 902 * S, 3 * S);
+	assert_found(3 * S, ANOMALY_WITNESS, "", 1, "no witness has cosigned");
+	assert_none(3 * S);
+	anomaly_witness(a, 1 * S, 4 * S);
+	anomaly_quorum(a, 2, 903 * S, 4 * S);
+	assert_found(4 * S, ANOMALY_WITNESS, "", 1, "missed any more");
+	assert_none(4 * S);
+	anomaly_quorum(a, 2, 1 * S, 5 * S);
+	assert_found(5 * S, ANOMALY_QUORUM, "", 1, "enough witnesses vouch");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	anomaly_witness(a, 901 * S, 6000 * S);          /* all at once: one finding */
+	anomaly_quorum(a, 2, 901 * S, 6000 * S);
+	assert_found(6000 * S, ANOMALY_WITNESS, "", 1, "no witness has cosigned");
+	assert_none(6000 * S);
+}
+
 /* The others' silence is told for itself, and what is no witness any more is missed by nobody. */
 static void one_of_several_witnesses_is_missed_by_name(void **state)
 {
@@ -617,7 +645,7 @@ int main(void)
 		T(slow_failures_are_not_told), T(what_is_set_to_0_is_not_looked_for), T(volume_is_measured_by_what_somebody_is),
 		T(asking_for_what_is_not_theirs_is_told), T(breaking_the_glass_is_told_at_once),
 		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
-		T(one_of_several_witnesses_is_missed_by_name), T(of_many_that_are_missed_five_are_told),
+		T(fewer_than_a_quorum_are_told), T(one_of_several_witnesses_is_missed_by_name), T(of_many_that_are_missed_five_are_told),
 		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(what_holds_the_record_is_told_each_time),
 		T(gaps_are_told_and_counted), T(what_was_told_before_a_restart_is_ended), T(many_subjects_are_five_alerts_and_a_number),
 		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),

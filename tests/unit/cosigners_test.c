@@ -248,6 +248,7 @@ static void verification_says_who_cosigned_how_much(void **state)
 	assert_int_equal(verify_for(&w), OK);
 	assert_int_equal(report.cosigned[0].size, given.size);
 	assert_int_equal(report.cosigned[0].time_s, NOW);
+	assert_true(report.cosigned[0].at_us > 0 && report.cosigned[0].at_us < report.signed_us);
 	assert_int_equal(report.cosigned[1].size, 0);
 	assert_true(report.entries > given.size);
 	/* Somebody puts a line of theirs under it that they never made. */
@@ -311,6 +312,55 @@ static void who_is_silent_is_known_by_name(void **state)
 	record_turn(g.record);                  /* the same list again: who was silent is so still */
 	writer_is_done();
 	assert_true(silence_of(nc2.name) >= 50000);
+}
+
+static void a_quorum_vouches_for_what_enough_have_cosigned(void **state)
+{
+	struct record_witnesses w;
+	int64_t opened_us;
+
+	(void)state;
+	open_with(10);
+	opened_us = mono_us();
+	usleep(50000);
+	assert_int_equal(record_witnesses(g.record).quorum, 2);         /* of two */
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	says(&nc1);
+	says(&stranger);
+	writer_is_done();
+	w = record_witnesses(g.record);
+	assert_true(w.size == given.size && w.quorum_size == 0 && w.quorum_silent_us >= 50000);
+	says(&nc2);
+	writer_is_done();
+	w = record_witnesses(g.record);
+	assert_int_equal(w.quorum_size, given.size);
+	assert_true(w.quorum_silent_us <= mono_us() - opened_us - 50000);
+	record_turn(g.record);                  /* the same list again takes nothing back */
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).quorum_size, given.size);
+}
+
+/* As it was set, also while fewer are listed: then it is never reached. */
+static void a_quorum_can_be_set(void **state)
+{
+	(void)state;
+	g.spec.quorum = 1;
+	open_with(10);
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).quorum_size, given.size);
+	record_close(&g.record);
+	g.spec.quorum = 3;
+	open_record();
+	assert_int_equal(asks("nc-1", &(struct witnessed){ 0 }), WITNESS_ACCEPTED);
+	says(&nc1);
+	says(&nc2);
+	writer_is_done();
+	assert_int_equal(record_witnesses(g.record).quorum, 3);
+	assert_int_equal(record_witnesses(g.record).quorum_size, 0);
+	g.spec.quorum = 0;
 }
 
 static void a_note_has_one_line_of_each(void **state)
@@ -450,7 +500,7 @@ __attribute__((visibility("default"))) int pthread_mutex_unlock(pthread_mutex_t 
 static void who_says_and_says_is_heard_once_a_time(void **state)
 {
 	(void)state;
-	assert_int_equal(cosigners_open(list, &flood.to), OK);
+	assert_int_equal(cosigners_open(list, 0, &flood.to), OK);
 	flood.left = 1000;
 	assert_true(cosigners_say(flood.to, SPAN_LIT("nc-1"), SPAN_LIT("nothing\n")));
 	assert_int_equal(cosigners_serve(flood.to, NULL, 0), OK);
@@ -494,7 +544,8 @@ int main(void)
 		CASE(who_asks_is_given_the_newest_and_its_proof), CASE(who_asks_within_a_minute_is_given_the_same),
 		CASE(who_has_seen_more_than_there_is_learns_it), CASE(what_listed_witnesses_say_comes_under_the_note),
 		CASE(verification_says_who_cosigned_how_much), CASE(silence_ends_with_a_cosignature),
-		CASE(who_is_silent_is_known_by_name), CASE(a_note_has_one_line_of_each),
+		CASE(who_is_silent_is_known_by_name), CASE(a_quorum_vouches_for_what_enough_have_cosigned),
+		CASE(a_quorum_can_be_set), CASE(a_note_has_one_line_of_each),
 		CASE(what_is_no_line_of_theirs_is_dropped), CASE(the_list_is_read_again_and_a_bad_one_is_not_taken),
 		CASE(too_many_questions_are_turned_away), CASE(one_witness_takes_one_place),
 		CASE(who_says_and_says_is_heard_once_a_time), CASE(a_full_note_takes_no_more),

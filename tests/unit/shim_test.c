@@ -53,7 +53,17 @@ int mosquitto_client_protocol_version(const struct mosquitto *m) { (void)m; retu
 int mosquitto_client_sub_count(const struct mosquitto *m) { (void)m; return 0; }
 int mosquitto_kick_client_by_clientid(const char *client, bool will) { (void)client, (void)will; return MOSQ_ERR_SUCCESS; }
 void mosquitto_free(void *p) { free(p); }
-void mosquitto_log_printf(int level, const char *fmt, ...) { (void)level, (void)fmt; }
+static char logged[1024];        /* last */
+
+void mosquitto_log_printf(int level, const char *fmt, ...)
+{
+	va_list ap;
+
+	(void)level;
+	va_start(ap, fmt);
+	vsnprintf(logged, sizeof(logged), fmt, ap);
+	va_end(ap);
+}
 
 void *mosquitto_client_certificate(const struct mosquitto *m)
 {
@@ -86,6 +96,24 @@ static void broker_start(bool with_message_out)
 	assert_int_equal(mosquitto_plugin_init(NULL, &plugin, opt, countof(opt)), MOSQ_ERR_SUCCESS);
 	assert_int_equal(taken[MESSAGE_OUT] != NULL, offers);
 	assert_non_null(taken[MOSQ_EVT_ACL_CHECK]);
+}
+
+static int start_with_quorum(char *k)
+{
+	char path[128];
+	struct mosquitto_opt opt[] = {
+		{ "dir", dir }, { "record_mib", "8" }, { "history_mib", "4" }, { "broker_conf", path }, { "record_quorum", k },
+	};
+	void *plugged;
+	int rc;
+
+	guard_close(&g);
+	write_file("mosquitto.conf", conf);
+	strcpy(path, in_dir("mosquitto.conf"));
+	rc = mosquitto_plugin_init(NULL, &plugged, opt, countof(opt));
+	if (rc == MOSQ_ERR_SUCCESS)
+		assert_int_equal(mosquitto_plugin_cleanup(plugged, NULL, 0), MOSQ_ERR_SUCCESS);
+	return rc;
 }
 
 static void broker_stop(void)
@@ -308,6 +336,24 @@ static void how_it_came_is_told_as_far_as_the_broker_shows_it(void **state)
 	assert_int_equal(how(late), PULLCORD__V1__AUDIT_HOW__HOW_RELEASED);
 }
 
+static void a_quorum_is_of_those_listed(void **state)
+{
+	const uint8_t secret[SIGN_KEY_BYTES] = { 3 };
+	uint8_t pub[SIGN_KEY_BYTES];
+	char vkey[400];
+
+	(void)state;
+	assert_int_equal(start_with_quorum("1"), MOSQ_ERR_INVAL);      /* nobody is listed */
+	assert_int_equal(sign_public(secret, pub), OK);
+	assert_int_equal(cosigner_write(SPAN_LIT("mercy/device/nc-1"), pub, vkey, sizeof(vkey)), OK);
+	write_file("witnesses", vkey);
+	assert_int_equal(start_with_quorum("0"), MOSQ_ERR_INVAL);
+	assert_non_null(strstr(logged, "from 1 to that of the witnesses listed"));
+	assert_int_equal(start_with_quorum("2"), MOSQ_ERR_INVAL);
+	assert_non_null(strstr(logged, "no more than 1: so many are listed"));
+	assert_int_equal(start_with_quorum("1"), MOSQ_ERR_SUCCESS);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -317,6 +363,7 @@ int main(void)
 		TEST(what_is_sent_under_other_rights_says_so),
 		TEST(an_open_alert_is_on_its_way_until_it_is_sent),
 		TEST(how_it_came_is_told_as_far_as_the_broker_shows_it),
+		TEST(a_quorum_is_of_those_listed),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

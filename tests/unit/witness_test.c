@@ -224,6 +224,34 @@ static void the_list_names_the_line_that_is_none(void **state)
 	assert_int_equal(w.n, 0);
 }
 
+/* ---- how far enough of them vouch ---- */
+
+static void so_many_vouch_for_so_much(void **state)
+{
+	static const struct { size_t n; uint64_t size[5]; size_t k; uint64_t most; } row[] = {
+		{ 0, { 0 }, 0, 0 }, { 0, { 0 }, 1, 0 },
+		{ 1, { 7 }, 1, 7 }, { 1, { 7 }, 2, 0 }, { 1, { 7 }, 0, 0 },
+		{ 3, { 9, 5, 7 }, 1, 9 }, { 3, { 9, 5, 7 }, 2, 7 }, { 3, { 9, 5, 7 }, 3, 5 }, { 3, { 9, 5, 7 }, 4, 0 },
+		{ 3, { 9, 0, 0 }, 2, 0 }, { 3, { 9, 0, 7 }, 2, 7 }, { 3, { 9, 0, 7 }, 3, 0 },
+		{ 5, { 4, 4, 4, 8, 8 }, 3, 4 }, { 5, { 8, 4, 8, 4, 8 }, 3, 8 },
+		{ 2, { UINT64_MAX, UINT64_MAX }, 2, UINT64_MAX },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++)
+		assert_true(witness_quorum_size(row[i].size, row[i].n, row[i].k) == row[i].most);
+}
+
+static void two_majorities_share_one(void **state)
+{
+	(void)state;
+	assert_int_equal(witness_majority(0), 0);
+	assert_int_equal(witness_majority(1), 1);
+	assert_int_equal(witness_majority(2), 2);
+	for (size_t n = 1; n <= WITNESSES_MAX; n++)
+		assert_true(2 * witness_majority(n) > n && 2 * (witness_majority(n) - 1) <= n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -238,6 +266,7 @@ int main(void)
 		cmocka_unit_test_setup(too_many_hashes_are_malformed, log_make),
 		cmocka_unit_test_setup(only_what_the_log_signed_stands_against_it, log_make),
 		cmocka_unit_test_setup(the_list_names_the_line_that_is_none, log_make),
+		cmocka_unit_test(so_many_vouch_for_so_much), cmocka_unit_test(two_majorities_share_one),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
