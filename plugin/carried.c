@@ -17,9 +17,16 @@ static bool is_name(struct span s)
 	return true;
 }
 
-static void put_name(struct put *b, const char *name)
+/* As in the officer's verifier key. Senders of before name no key. */
+static void put_officer(struct put *b, const Pullcord__V1__Approval *a)
 {
-	put_str(b, is_name(span_str(name)) ? name : "?");
+	char hex[2 * NOTE_KEY_ID + 1];
+
+	put_str(b, is_name(span_str(a->officer)) ? a->officer : "?");
+	if (a->key.len != NOTE_KEY_ID)
+		return;
+	hex_encode(span(a->key.data, NOTE_KEY_ID), hex);
+	put_fmt(b, "+%s", hex);
 }
 
 /* What does not fit is left out, and said to be. */
@@ -30,7 +37,7 @@ static void put_officers(struct put *b, const Pullcord__V1__DeviceCommand *c)
 
 		room.n = b->n;
 		put_str(&room, i ? " and " : " by ");
-		put_name(&room, c->approval[i]->officer);
+		put_officer(&room, c->approval[i]);
 		if (put_end(&room) != OK) {
 			put_str(b, " and more");
 			return;

@@ -1,12 +1,15 @@
 /* carried: orders to devices, and what devices say became of them, in words for the record. Such an order is an act like an
  * administrator's command, though the broker only carries it; the device checks who signed it. Pure.
  *
- *     wipe 7 order 5e88… by mercy/officer/ana and mercy/officer/ben       who gives it is the entry's actor, its topic names the device
+ *     wipe 7 order 5e88… by mercy/officer/ana+1f0c6b2e and mercy/officer/ben+93d2a0c4
+ *                                              who gives it is the entry's actor, its topic names the device
  *     wipe 7 order 5e88…: done, signed                                    the device's word: whether the signature fits, `order await` says
  *     wipe 7 order 5e88…: refused, too-few
  *
  * The 64 digits are the SHA-256 of the order's text (warrant.h), which has its nonce and all else; they tie the two together, and
- * to the file the officers signed. Of what a sender wrote only words go on record: a name that is none becomes "?". */
+ * to the file the officers signed. Officers and the ids of their keys are
+ * what the order claims, written as in verifier keys (note.h); the device holds both against its own list, the broker has none.
+ * Of what a sender wrote only words go on record: a name that is none becomes "?". */
 #ifndef PULLCORD_CARRIED_H
 #define PULLCORD_CARRIED_H
 

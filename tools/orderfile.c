@@ -29,14 +29,17 @@ static enum err split(const struct orderfile *f, struct span *text, struct span 
 
 enum err orderfile_parse(struct orderfile *f)
 {
+	struct orderfile_signature *by;
 	struct span lines;
 	bool bad = false;
 
 	f->signatures = 0;
 	TRY(split(f, &f->text, &lines));
 	TRY(warrant_read(f->text, &f->w));
-	while (lines.n && f->signatures < WARRANT_APPROVALS_MAX && !bad)
-		f->signatures += note_next(&lines, &f->by[f->signatures].name, f->by[f->signatures].sig, &bad);
+	while (lines.n && f->signatures < WARRANT_APPROVALS_MAX && !bad) {
+		by = &f->by[f->signatures];
+		f->signatures += note_next(&lines, &by->name, by->key, by->sig, &bad);
+	}
 	SHA256(f->hash, f->text);
 	return bad ? ERR_SYNTAX : lines.n ? ERR_FULL : OK;
 }
@@ -89,6 +92,7 @@ enum err orderfile_command(const struct orderfile *f, struct orderfile_command *
 		pullcord__v1__approval__init(&out->approval[i]);
 		out->approval[i].officer = out->name[i];
 		out->approval[i].signature = binary(span(f->by[i].sig, SIGN_BYTES));
+		out->approval[i].key = binary(span(f->by[i].key, NOTE_KEY_ID));
 		out->list[i] = &out->approval[i];
 	}
 	return OK;

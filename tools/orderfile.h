@@ -12,7 +12,7 @@ struct orderfile {
 	struct warrant w;
 	uint8_t hash[SHA256_BYTES];
 	size_t signatures;
-	struct { struct span name; uint8_t sig[SIGN_BYTES]; } by[WARRANT_APPROVALS_MAX];
+	struct orderfile_signature { struct span name; uint8_t key[NOTE_KEY_ID], sig[SIGN_BYTES]; } by[WARRANT_APPROVALS_MAX];
 };
 
 /* A new one, which nobody has signed. Errors: those of warrant_write(). */

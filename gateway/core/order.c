@@ -16,6 +16,15 @@ bool order_is_forged(enum order_verdict v)
 
 /* ---- signatures ---- */
 
+/* What was said of the key is on the broker's record: it must be true. */
+static bool is_key_of(const struct cosigner *officer, ProtobufCBinaryData said)
+{
+	uint8_t id[NOTE_KEY_ID];
+
+	vkey_id(officer->name, officer->pub, id);
+	return !said.len || span_eq(span(said.data, said.len), span(id, sizeof(id)));
+}
+
 /* One that does not fit spoils the others: whoever put it there altered what they signed. */
 static enum order_verdict judge_signatures(const struct officers *officers, const Pullcord__V1__DeviceCommand *c,
 					   struct span text, unsigned needed)
@@ -39,7 +48,7 @@ static enum order_verdict judge_signatures(const struct officers *officers, cons
 		for (size_t k = 0; k < i; k++)
 			if (seen[k] == seen[i])
 				return ORDER_TWICE;
-		if (is != SIGNATURE_GOOD)
+		if (is != SIGNATURE_GOOD || !is_key_of(seen[i], a->key))
 			return ORDER_SIGNATURE;
 	}
 	return c->n_approval < needed ? ORDER_TOO_FEW : ORDER_OBEY;

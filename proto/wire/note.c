@@ -19,6 +19,11 @@ static void key_id(enum key_type type, struct span name, const uint8_t pub[SIGN_
 	note_key_id(name, span(typed, sizeof(typed)), id);
 }
 
+void vkey_id(struct span name, const uint8_t pub[SIGN_KEY_BYTES], uint8_t id[NOTE_KEY_ID])
+{
+	key_id(ED25519_TYPE, name, pub, id);
+}
+
 static bool name_ok(struct span s)
 {
 	if (s.n == 0 || s.n > ORIGIN_BYTES_MAX)
@@ -91,7 +96,7 @@ static enum err cut_line(struct span *lines, struct span *who, struct span *sig)
 	return OK;
 }
 
-bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], bool *bad)
+bool note_next(struct span *lines, struct span *name, uint8_t key[NOTE_KEY_ID], uint8_t sig[SIGN_BYTES], bool *bad)
 {
 	uint8_t raw[NOTE_KEY_ID + SIGN_BYTES];
 	struct span text;
@@ -100,9 +105,11 @@ bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], b
 		return false;
 	*bad = cut_line(lines, name, &text) != OK || !name_ok(*name) ||
 	       base64_decode(text, raw, sizeof(raw)) != (long)sizeof(raw);
-	if (!*bad)
-		memcpy(sig, raw + NOTE_KEY_ID, SIGN_BYTES);
-	return !*bad;
+	if (*bad)
+		return false;
+	memcpy(key, raw, NOTE_KEY_ID);
+	memcpy(sig, raw + NOTE_KEY_ID, SIGN_BYTES);
+	return true;
 }
 
 enum err note_next_line(struct span *lines, struct span name, const uint8_t id[NOTE_KEY_ID], uint8_t *raw, size_t n)

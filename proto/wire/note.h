@@ -28,10 +28,10 @@ enum err note_open(struct span note, struct span origin, const uint8_t pub[SIGN_
 enum err note_verify(struct span note, struct span name, const uint8_t pub[SIGN_KEY_BYTES], struct span *body) MUST_USE;
 
 /* A note of any text is that text, which ends with a line end, an empty line, and lines of signatures. Where its text and
- * its signatures are: ERR_SYNTAX, ERR_TOO_LARGE. The next signature of Ed25519's length, whosever it is and unchecked; false:
- * there is no more, or *bad is set, what stands there is none. */
+ * its signatures are: ERR_SYNTAX, ERR_TOO_LARGE. The next signature of Ed25519's length, and which key it claims, all
+ * unchecked; false: there is no more, or *bad is set, what stands there is none. */
 enum err note_split(struct span note, struct span *text, struct span *lines) MUST_USE;
-bool note_next(struct span *lines, struct span *name, uint8_t sig[SIGN_BYTES], bool *bad);
+bool note_next(struct span *lines, struct span *name, uint8_t key[NOTE_KEY_ID], uint8_t sig[SIGN_BYTES], bool *bad);
 /* Appends a line for it, which belongs under the note. ERR_SYNTAX: the name is none; ERR_TOO_LARGE. */
 enum err note_sign(struct span text, struct span name, const uint8_t secret[SIGN_KEY_BYTES], struct put *out) MUST_USE;
 
@@ -44,6 +44,8 @@ enum err note_next_line(struct span *lines, struct span name, const uint8_t id[N
 /* A verifier key, "name+hash+base64(0x01 | public key)", NUL-terminated; and back. */
 enum err vkey_write(struct span name, const uint8_t pub[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
 enum err vkey_read(struct span text, struct span *name, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
+/* Its hash, which in hex stands in the middle. */
+void vkey_id(struct span name, const uint8_t pub[SIGN_KEY_BYTES], uint8_t id[NOTE_KEY_ID]);
 /* The secret key that goes with it, "PRIVATE+KEY+name+hash+base64(0x01 | seed)", as Go's golang.org/x/mod/sumdb/note has it. */
 enum err skey_write(struct span name, const uint8_t secret[SIGN_KEY_BYTES], char *out, size_t cap) MUST_USE;
 enum err skey_read(struct span text, struct span *name, uint8_t secret[SIGN_KEY_BYTES]) MUST_USE;

@@ -74,7 +74,7 @@ enum ratify_verdict ratify_judge(struct span note, const struct officers *list, 
 	const struct cosigner *seen[RATIFY_SIGNATURES_MAX];
 	enum ratify_verdict v, worst = RATIFY_GOOD;
 	struct span text, lines;
-	uint8_t sig[SIGN_BYTES];
+	uint8_t key[NOTE_KEY_ID], sig[SIGN_BYTES];
 	bool bad = false;
 
 	*found = (struct ratified){ 0 };
@@ -82,7 +82,7 @@ enum ratify_verdict ratify_judge(struct span note, const struct officers *list, 
 		return RATIFY_UNSIGNED;
 	if (note_split(note, &text, &lines) != OK || ratify_read(text, &found->r) != OK)
 		return RATIFY_FORM;
-	while (found->n < RATIFY_SIGNATURES_MAX && note_next(&lines, &found->by[found->n], sig, &bad)) {
+	while (found->n < RATIFY_SIGNATURES_MAX && note_next(&lines, &found->by[found->n], key, sig, &bad)) {
 		v = judge_signature(list, text, sig, seen, found);
 		worst = worst == RATIFY_GOOD ? v : worst;
 		found->n++;

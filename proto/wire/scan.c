@@ -36,6 +36,7 @@ static const struct limit {
 	{ SCHEMA(device_command), 6, 0, 512, 8, false },
 	{ SCHEMA(approval), 1, 1, 128, 1, true },
 	{ SCHEMA(approval), 2, 64, 64, 1, true },
+	{ SCHEMA(approval), 3, 4, 4, 1, false },
 	{ SCHEMA(command_receipt), 3, 0, 32, 1, false },
 	{ SCHEMA(command_receipt), 5, 0, 32, 1, false },
 	{ SCHEMA(command_receipt), 6, 0, 1024, 1, false },

@@ -5,7 +5,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void read_note(struct span note)
 {
-	uint8_t again[WARRANT_TEXT_MAX], sig[SIGN_BYTES];
+	uint8_t again[WARRANT_TEXT_MAX], key[NOTE_KEY_ID], sig[SIGN_BYTES];
 	struct put b = put(again, sizeof(again));
 	struct span text, lines, name;
 	struct warrant w;
@@ -13,7 +13,7 @@ static void read_note(struct span note)
 
 	if (note_split(note, &text, &lines) != OK)
 		return;
-	while (note_next(&lines, &name, sig, &bad))
+	while (note_next(&lines, &name, key, sig, &bad))
 		must(name.n && name.p >= note.p && name.p + name.n <= note.p + note.n);
 	if (warrant_read(text, &w) == OK) {
 		must(warrant_write(&w, &b) == OK);

@@ -114,6 +114,15 @@ def _(stage, officer, name):
     stage.house.tool("order", "sign", order(stage, name), "--key", key(stage, officer))
 
 
+@step("{name}'s entry names the key of {officer}")
+def _(stage, name, officer):
+    """As the verifier key has it that the device goes by."""
+    device = re.search(r"^device (\S+)$", order(stage, name).read_text(), re.M)[1]
+    officers = (stage.gateways[device].home / "officers").read_text()
+    claimed = re.search(rf"^(\S+/{officer}\+[0-9a-f]{{8}})\+", officers, re.M)[1]
+    expect("its key in the entry", [True], [claimed in entry["detail"] for entry in stage.audit if entry["type"] == "order"][-1:])
+
+
 @step("{name} says {new} instead of {old}")
 def _(stage, name, new, old):
     text = order(stage, name).read_text()

@@ -44,7 +44,7 @@ static Pullcord__V1__DeviceCommand command(size_t n, const char *const *officer)
 static void an_order_is_named_by_what_was_signed(void **state)
 {
 	const Pullcord__V1__DeviceCommand c = command(2, (const char *const[]){ "mercy/officer/ana", "ben" });
-	uint8_t room[WARRANT_TEXT_MAX], hash[SHA256_BYTES];
+	uint8_t room[WARRANT_TEXT_MAX], key[] = { 0x1f, 0x0c, 0x6b, 0x2e }, hash[SHA256_BYTES];
 	struct put b = put(room, sizeof(room));
 	char want[300], hex[2 * SHA256_BYTES + 1];
 	struct warrant w;
@@ -54,8 +54,9 @@ static void an_order_is_named_by_what_was_signed(void **state)
 	assert_int_equal(warrant_write(&w, &b), OK);
 	SHA256(hash, put_span(&b));
 	hex_encode(span(hash, sizeof(hash)), hex);
+	approval[0].key = (ProtobufCBinaryData){ sizeof(key), key };    /* Ben's comes from a tool of before */
 	assert_true(carried_order(&c, "mercy", "icu3-nc1", text));
-	snprintf(want, sizeof(want), "wipe 7 order %s by mercy/officer/ana and ben", hex);
+	snprintf(want, sizeof(want), "wipe 7 order %s by mercy/officer/ana+1f0c6b2e and ben", hex);
 	assert_string_equal(text, want);
 	assert_true(carried_order(&c, "mercy", "icu3-nc2", text));      /* to another it is another */
 	assert_string_not_equal(text, want);
@@ -85,10 +86,15 @@ static void only_words_of_theirs_go_on_record(void **state)
 	c = command(3, (const char *const[]){ "Mrs. Jones of 412-B", "", "a//b" });
 	assert_true(carried_order(&c, "mercy", "icu3-nc1", text));
 	assert_non_null(strstr(text, " by ? and ? and ?"));
+	approval[1].key = (ProtobufCBinaryData){ WARRANT_NONCE, nonce };
+	assert_true(carried_order(&c, "mercy", "icu3-nc1", text));
+	assert_non_null(strstr(text, " by ? and ? and ?"));      /* it is no id of a key */
 	memset(longest, 'x', sizeof(longest) - 1);
 	for (size_t i = 0; i < countof(many); i++)
 		many[i] = i % 2 ? "mercy/officer/bartholomew" : longest + 1 + 64;
 	c = command(countof(many), many);
+	for (size_t i = 0; i < countof(many); i++)
+		approval[i].key = (ProtobufCBinaryData){ NOTE_KEY_ID, nonce };
 	assert_true(carried_order(&c, "mercy", "icu3-nc1", text));
 	assert_true(strlen(text) < CARRIED_TEXT_MAX);
 	assert_string_equal(text + strlen(text) - strlen(" and more"), " and more");

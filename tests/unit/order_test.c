@@ -108,6 +108,23 @@ static void what_enough_officers_signed_is_obeyed(void **state)
 	}
 }
 
+/* It need not be said which key it was, as those of before do not; what is said must be true. */
+static void the_key_that_is_claimed_is_the_officers(void **state)
+{
+	uint8_t id[NOTE_KEY_ID];
+	struct made m;
+
+	(void)state;
+	draw_up(&m, KIND(RENEW), "");
+	sign(&m, ANA);
+	assert_int_equal(judge(&m), ORDER_OBEY);
+	vkey_id(officers.of[ANA].name, officers.of[ANA].pub, id);
+	m.a[0].key = (ProtobufCBinaryData){ sizeof(id), id };
+	assert_int_equal(judge(&m), ORDER_OBEY);
+	id[3] ^= 1;
+	assert_int_equal(judge(&m), ORDER_SIGNATURE);
+}
+
 /* Threat model, case 13: a forged wipe. Each of the twelve is a good command but for one thing. */
 static void unsigned_(struct made *m) { m->c.n_approval = 0; }
 static void one_signature(struct made *m) { m->c.n_approval = 1; }
@@ -249,6 +266,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(what_enough_officers_signed_is_obeyed, make),
+		cmocka_unit_test_setup(the_key_that_is_claimed_is_the_officers, make),
 		cmocka_unit_test_setup(abuse_case_13_twelve_forged_wipes_are_refused, make),
 		cmocka_unit_test_setup(abuse_case_13_the_good_one_is_obeyed_once, make),
 		cmocka_unit_test_setup(what_else_is_wrong_is_refused, make),

@@ -122,7 +122,7 @@ static void the_command_is_what_was_signed(void **state)
 {
 	struct orderfile_command c;
 	struct orderfile f;
-	uint8_t room[WARRANT_TEXT_MAX];
+	uint8_t room[WARRANT_TEXT_MAX], id[NOTE_KEY_ID];
 	struct put text = put(room, sizeof(room));
 	struct warrant w;
 
@@ -134,6 +134,9 @@ static void the_command_is_what_was_signed(void **state)
 	assert_int_equal(warrant_write(&w, &text), OK);
 	assert_int_equal(sign_check(officers.of[0].pub, put_span(&text), c.c.approval[0]->signature.data), OK);
 	assert_string_equal(c.c.approval[0]->officer, "ana");
+	vkey_id(SPAN_LIT("ana"), officers.of[0].pub, id);
+	assert_int_equal(c.c.approval[0]->key.len, sizeof(id));
+	assert_memory_equal(c.c.approval[0]->key.data, id, sizeof(id));
 }
 
 static void a_receipt_is_the_devices_own(void **state)

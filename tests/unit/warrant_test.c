@@ -143,7 +143,7 @@ static void a_note_carries_it_and_its_signatures(void **state)
 	struct warrant w = wipe(), r;
 	struct put b = put(room, sizeof(room));
 	struct span text, lines, who, body;
-	uint8_t sig[SIGN_BYTES], pub[SIGN_KEY_BYTES];
+	uint8_t key[NOTE_KEY_ID], id[NOTE_KEY_ID], sig[SIGN_BYTES], pub[SIGN_KEY_BYTES];
 	bool bad;
 
 	(void)state;
@@ -157,16 +157,18 @@ static void a_note_carries_it_and_its_signatures(void **state)
 	assert_true(span_eq(body, text));
 	assert_int_equal(warrant_read(body, &r), OK);
 	for (int i = 0; i < 2; i++) {
-		assert_true(note_next(&lines, &who, sig, &bad));
+		assert_true(note_next(&lines, &who, key, sig, &bad));
 		assert_true(span_is(who, name[i]));
 		assert_int_equal(sign_public(secret[i], pub), OK);
 		assert_int_equal(sign_check(pub, text, sig), OK);
+		vkey_id(who, pub, id);
+		assert_memory_equal(key, id, sizeof(id));
 		assert_int_equal(note_verify(put_span(&b), who, pub, &body), OK);
 	}
-	assert_false(note_next(&lines, &who, sig, &bad));
+	assert_false(note_next(&lines, &who, key, sig, &bad));
 	assert_false(bad);
 	lines = SPAN_LIT("\xe2\x80\x94 ana AAAA\n");
-	assert_false(note_next(&lines, &who, sig, &bad));
+	assert_false(note_next(&lines, &who, key, sig, &bad));
 	assert_true(bad);
 }
 
