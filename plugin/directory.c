@@ -542,7 +542,7 @@ enum err batch_deny(struct batch *b, const struct denial *x)
 
 	TRY(none(e));
 	if (b->tight)
-		TRY(journal_give_way(b));
+		TRY(journal_give_way(b->t));
 	if (!span_utf8(span_str(x->reason)) || (x->by[0] && !word_ok(span_str(x->by))))
 		return ERR_RANGE;
 	m.version = 1;
@@ -910,6 +910,17 @@ static enum err trim_locks(struct directory *d, struct txn *t, int64_t now_us)
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
+/* There is hardly room. To keep somebody out must not wait; to know somebody again may. */
+static enum err make_room(struct txn *t, const struct lock *x, const struct lock_key *key)
+{
+	struct span unused;
+	enum err e = txn_get(t, LOCK, span(key->b, sizeof(key->b)), &unused);
+
+	if (e != ERR_NOT_FOUND)
+		return e;
+	return x->kind == LOCK_KNOWN ? ERR_FULL : journal_give_way(t);
+}
+
 enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_us)
 {
 	Pullcord__V1__LockOut m = PULLCORD__V1__LOCK_OUT__INIT;
@@ -917,6 +928,7 @@ enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_u
 	struct lock_key key = lock_key(x);
 	uint8_t raw[LOCK_BYTES_MAX];
 	uint64_t n, most = x->kind == LOCK_KNOWN ? DIRECTORY_LOCKS_MAX / 2 : DIRECTORY_LOCKS_MAX;
+	bool tight = store_tight(d->store);
 
 	m.version = 1;
 	m.kind = x->kind;
@@ -928,9 +940,9 @@ enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_u
 	if (!span_utf8(span_str(x->name)) || !span_utf8(span_str(x->address)))
 		return ERR_RANGE;
 	must(pullcord__v1__lock_out__get_packed_size(&m) <= sizeof(raw));
-	if (store_tight(d->store))
-		return ERR_FULL;
 	TRY(txn_begin_write(d->store, &t));
+	if (tight)
+		TRY(make_room(t, x, &key));
 	TRY(txn_count(t, LOCK, &n));
 	if (n >= most) {
 		TRY(trim_locks(d, t, now_us));

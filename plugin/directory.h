@@ -110,7 +110,8 @@ struct lock {
 	uint32_t times;             /* in a row */
 };
 /* In place of one of the same kind, name and address; durable when OK. What is over makes room, and who was not
- * seen for a day. ERR_FULL: it is not enough. */
+ * seen for a day; where there is hardly room for anything, so do old lines of the journal, for a lock-out. ERR_FULL: it is not
+ * enough. */
 enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_us) MUST_USE;
 /* Does it keep this person out, at the time? */
 bool lock_holds(const struct lock *x, const struct account *a, int64_t now_us);

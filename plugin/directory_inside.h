@@ -50,6 +50,6 @@ enum err journal_account(struct batch *b, const struct key *changed) MUST_USE;
 enum err journal_certificate(struct batch *b, const uint8_t fingerprint[32]) MUST_USE;
 enum err journal_shadow(struct batch *b) MUST_USE;
 /* When there is no room: old lines go for what must not wait. ERR_FULL: there are none to spare. */
-enum err journal_give_way(struct batch *b) MUST_USE;
+enum err journal_give_way(struct txn *t) MUST_USE;
 
 #endif

@@ -111,12 +111,12 @@ static enum err journal_ends(struct txn *t, uint64_t *first, uint64_t *last)
 	return OK;
 }
 
-enum err journal_give_way(struct batch *b)
+enum err journal_give_way(struct txn *t)
 {
 	uint64_t first, last;
 
-	TRY(journal_ends(b->t, &first, &last));
-	return last - first < JOURNAL_TIGHT ? ERR_FULL : journal_trim(b->t, last, JOURNAL_TIGHT);
+	TRY(journal_ends(t, &first, &last));
+	return last - first < JOURNAL_TIGHT ? ERR_FULL : journal_trim(t, last, JOURNAL_TIGHT);
 }
 
 enum err directory_journal(struct directory *d, uint64_t *last)

@@ -185,6 +185,30 @@ static void a_certificate_is_revoked_where_there_is_room_for_nothing_else(void *
 	directory_close(&d);
 }
 
+static enum err lock(struct directory *d, enum lock_kind kind, unsigned n, int64_t now_us)
+{
+	struct lock x = { .kind = kind, .at_us = now_us, .until_us = now_us + 1000, .times = 1 };
+
+	snprintf(x.name, sizeof(x.name), "u%u", n);
+	snprintf(x.address, sizeof(x.address), "10.0.0.1");
+	return directory_lock(d, &x, now_us);
+}
+
+/* Who guesses does not get on by the room that is lacking: old lines are worth less than that, though not than who is known. */
+static void somebody_is_locked_out_where_there_is_room_for_nothing_else(void **state)
+{
+	struct directory *d = opened();
+
+	(void)state;
+	assert_int_equal(lock(d, LOCK_KNOWN, 0, 1), OK);
+	fill(d);
+	assert_int_equal(lock(d, LOCK_KNOWN, 1, 1), ERR_FULL);
+	assert_int_equal(lock(d, LOCK_KNOWN, 0, 2), OK);        /* in the place of what was there */
+	for (unsigned n = 0; n < 100; n++)
+		assert_int_equal(lock(d, LOCK_PERSON, n, 1), OK);
+	directory_close(&d);
+}
+
 static int make(void **state)
 {
 	(void)state;
@@ -205,6 +229,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_damaged_line_hides_no_other, make, unmake),
 		cmocka_unit_test_setup_teardown(what_could_not_be_read_for_a_moment_is_not_missed, make, unmake),
 		cmocka_unit_test_setup_teardown(a_certificate_is_revoked_where_there_is_room_for_nothing_else, make, unmake),
+		cmocka_unit_test_setup_teardown(somebody_is_locked_out_where_there_is_room_for_nothing_else, make, unmake),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
