@@ -195,7 +195,7 @@ bool keep_read(struct span text, uint16_t *keep)
 
 void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX])
 {
-	struct put b = put(out, KEEP_TEXT_MAX - 1);
+	struct put b = put(out, KEEP_TEXT_MAX);  /* what formats counts the NUL */
 
 	if (keep_year(keep))
 		put_fmt(&b, "of %u", keep_year(keep));

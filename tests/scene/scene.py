@@ -769,6 +769,19 @@ def _(stage, who, what, outcome):
         raise Trouble(f"pullcord audit {what} did not say {outcome!r}:\n{text}")
 
 
+@step("{who} asks to erase the pseudonyms of the record's year -> {outcome...}")
+def _(stage, who, outcome):
+    """Of the only year it has a key of, once that is written."""
+    def years():
+        done = stage.house.tool("audit", "segments", "--dir", stage.house.dir, "--json")
+        keeps = [json.loads(row)["keep"] for row in done.stdout.splitlines()]
+        return [keep.removeprefix("of ") for keep in keeps if keep.startswith("of ")]
+    year, = wait_for("the key of a year", patience(5), years, poll=0.2)
+    text = keep_record(stage, who, ["erase", "--pseudonyms", year, "--reason", "nothing of that year is kept"])
+    for words in (f"makes the pseudonyms of {year}", outcome):
+        expect(f"does it say {words!r}", True, words in text, text)
+
+
 @step("{who} confirms {what} -> {outcome...}")
 def _(stage, who, what, outcome):
     """What was asked for last."""

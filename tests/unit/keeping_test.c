@@ -81,6 +81,8 @@ static void retentions_are_read_and_written(void **state)
 	assert_true(keep_read(SPAN_LIT("90d"), &keep) && keep == (KEEP_DAYS | 90));
 	keep_write(keep, text);
 	assert_string_equal(text, "90d");
+	keep_write(KEEP_PSEUDONYMS | 2026, text);
+	assert_string_equal(text, "of 2026");
 	assert_false(keep_read(SPAN_LIT(""), &keep) || keep_read(SPAN_LIT("y"), &keep) || keep_read(SPAN_LIT("0y"), &keep) ||
 		     keep_read(SPAN_LIT("6"), &keep) || keep_read(SPAN_LIT("6m"), &keep) || keep_read(SPAN_LIT("1000d"), &keep));
 }
