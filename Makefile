@@ -178,10 +178,20 @@ test: deps-present ## everything, plain and under ASan/UBSan; T=word: only tests
 rules: all ## check the architecture: foreign headers, floors, symbols of the core, the top level
 	$(Q)python3 tests/run.py tests/rules.py
 
-fuzz: ## fuzz one parser for a while: make fuzz T=hl7 S=30
-	$(Q)test -f tests/fuzz/$(T)_fuzz.c || { echo "make fuzz T=... S=seconds; T is one of:" $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c)); exit 2; }
-	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link build/fuzz/fuzzer/$(T)
-	$(Q)build/fuzz/fuzzer/$(T) -max_total_time=$(S) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(T)- build/fuzz/found/$(T) tests/fuzz/corpus/$(T)
+# What is found is left in build/fuzz/found, T.log says how; the rest get their turn all the same.
+fuzzers := $(patsubst tests/fuzz/%_fuzz.c,%,$(wildcard tests/fuzz/*_fuzz.c))
+fuzzing = build/fuzz/fuzzer/$(1) -max_total_time=$(2) -max_len=65536 -timeout=10 -artifact_prefix=build/fuzz/found/$(1)- build/fuzz/found/$(1) tests/fuzz/corpus/$(1)
+fuzz: ## fuzz every parser for 10 seconds, or for S; or one of them: make fuzz T=hl7 S=30
+	$(Q)test -z "$(filter-out $(fuzzers),$(T))" || { echo "make fuzz T=... S=seconds; T is one of:" $(fuzzers); exit 2; }
+	$(Q)$(MAKE) B=build/fuzz CC=clang SAN=address,undefined,fuzzer-no-link $(addprefix build/fuzz/fuzzer/,$(or $(T),$(fuzzers)))
+ifneq ($(words $(T)),1)
+	$(Q)bad=; for t in $(or $(T),$(fuzzers)); do \
+		$(call fuzzing,$$t,$(if $(filter file,$(origin S)),10,$(S))) >build/fuzz/found/$$t.log 2>&1 || bad="$$bad $$t"; \
+		printf '  fuzz    %-16s%s\n' $$t "$$(grep -E '^(Done|SUMMARY)' build/fuzz/found/$$t.log || tail -n 1 build/fuzz/found/$$t.log)"; \
+	done; test -z "$$bad" || { echo "found something, see build/fuzz/found:$$bad"; exit 1; }
+else
+	$(Q)$(call fuzzing,$(T),$(S))
+endif
 
 bench: deps-present all $(bench_programs) $(bench_objects) $(own_benches) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy, owners, gateway, outbox, searching or record_cost only
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
