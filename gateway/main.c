@@ -491,7 +491,8 @@ static int wiped(struct daemon *d)
 	if (!shred_identity(&d->conf, &(struct shred_watch){ alive, d }, left, sizeof(left)))
 		complain("cannot destroy %s", left);
 	log_say(EV_WIPED, KV_STR("file", d->conf.orders_folder));
-	complain("this device was wiped: enroll it anew, then remove %s", d->conf.orders_folder);
+	complain("this device was wiped: remove %s, then enroll it anew; the other way round its new keys would be destroyed, too",
+		 d->conf.orders_folder);
 	return EXIT_WIPED;
 }
 
