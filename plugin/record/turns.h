@@ -34,9 +34,11 @@ enum err turns_open(struct turns *l, const char *path, unsigned depth, int64_t e
 		   uint64_t signed_size, const char **found) MUST_USE;
 void turns_close(struct turns *l);
 
-/* What is to stand at the end of the next batch? `size`: entries so far; `more`: some wait; `last`: the broker stops. */
+/* What is to stand at the end of the next batch? `size`: entries so far; `more`: some wait; `last`: the broker stops. ERR_IO,
+ * ERR_FULL: the seed's file; nothing is begun then. */
 enum turn { TURN_NONE, TURN_BEGINS, TURN_ENDS };
 enum err turns_due(struct turns *l, uint64_t size, bool more, bool last, enum turn *out) MUST_USE;
+/* Its entries, within the trail's batch: errors as trail_append(). */
 enum err turns_write(struct turns *l, enum turn step, struct trail *t) MUST_USE;
 /* That batch is durable. */
 void turns_written(struct turns *l, enum turn step);
@@ -45,9 +47,10 @@ void turns_written(struct turns *l, enum turn step);
 static inline bool turns_waiting(const struct turns *l) { return l->epochs && !l->begun; }
 /* The epoch's time has been over for a while: no checkpoint but its last one is made. */
 bool turns_over(const struct turns *l);
-/* Appends the line for that text, if there is one. */
+/* Appends the line for that text, if there is one. Errors: forward_sign()'s. */
 enum err turns_sign(const struct turns *l, struct span text, struct span name, struct put *note) MUST_USE;
-/* The closing seal is durable, or none is due. Again, when it failed, before anything else is written. */
+/* The closing seal is durable, or none is due. Again, when it failed (ERR_IO), before anything else is
+ * written. */
 enum err turns_sealed(struct turns *l) MUST_USE;
 
 #endif

@@ -22,12 +22,13 @@ unsigned year_of(int64_t at_us);
 /* When it begins: µs since 1970. */
 int64_t year_begin_us(unsigned year);
 
+/* As the store has them, at the start. ERR_CORRUPT, ERR_IO. */
 enum err years_resume(struct years *y, struct txn *view) MUST_USE;
 /* The key for what happened then. Makes it, within the trail's batch, when there is none, or none that can be read: then
- * another one does. Borrows from *y. */
+ * another one does. Borrows from *y. Errors: those of trail.h, of the batch then. */
 enum err years_key(struct years *y, struct pens *p, const struct ink *ink, int64_t at_us, const struct patients **out) MUST_USE;
 
-/* All there are, after the one of before there were any: for who looks somebody up. */
+/* All that can be read, after the one of before there were any: for who looks somebody up. Errors: those of trail_view(). */
 #define YEARS_KEYS_MAX (YEARS_MAX + 1)
 enum err years_all(struct trail *t, const struct vault *v, struct span origin, const uint8_t root[AEAD_KEY_BYTES],
 		   struct patients out[YEARS_KEYS_MAX], size_t *n) MUST_USE;

@@ -36,6 +36,7 @@ struct forward_key {
 /* The public keys of a line, in order. */
 typedef uint8_t forward_pub[SIGN_KEY_BYTES];
 
+/* In place; what it was is gone. The public key of an epoch's seed: ERR_CRYPTO. */
 void forward_seed_next(uint8_t seed[FORWARD_SEED_BYTES]);
 enum err forward_public(const uint8_t seed[FORWARD_SEED_BYTES], forward_pub pub) MUST_USE;
 
