@@ -9,10 +9,10 @@
 
 #include "admin.h"
 #include "assent.h"
+#include "damaged_edition.h"
 #include "draft.h"
 #include "edition.h"
 #include "scratch.h"
-#include "store.h"
 
 static const uint8_t root[32] = { 1 };
 static const char *const name[] = { "mercy/officer/ana", "mercy/officer/ben" };
@@ -129,19 +129,7 @@ static void what_is_in_force_needs_none(void **state)
 /* A version as nobody can read it. */
 static void damage(uint64_t number)
 {
-	static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
-	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
-	struct key64 key = key64(number);
-	struct store *s = NULL;
-	struct txn *t = NULL;
-
-	directory_close(&d);
-	assert_int_equal(store_open(scratch_path(&scratch, "d.mdb"), &spec, &s), OK);
-	assert_int_equal(txn_begin_write(s, &t), OK);
-	assert_int_equal(txn_put(t, 5, key64_span(&key), SPAN_LIT("a row nobody can read, as it is no longer what was sealed")), OK);
-	assert_int_equal(txn_commit(&t), OK);
-	store_close(&s);
-	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+	damage_edition(scratch_path(&scratch, "d.mdb"), root, number, &d);
 }
 
 /* Signatures for version 1 fit the first policy only. */

@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 
 #include "crypt.h"
+#include "damaged_edition.h"
 #include "edition.h"
 #include "policy_file.h"
 #include "scratch.h"
-#include "store.h"
 
 static const uint8_t root[32] = { 1 };
 static struct scratch scratch;
@@ -108,19 +108,7 @@ static void another_included_file_is_another_edition(void **state)
 /* A version as nobody can read it. */
 static void damage(uint64_t number)
 {
-	static const char *const tables[] = { "account", "owner", "journal", "check", "denial", "edition", NULL };
-	const struct store_spec spec = { .kind = "directory", .version = 1, .map_bytes = DIRECTORY_MAP_BYTES, .table = tables };
-	struct key64 key = key64(number);
-	struct store *s = NULL;
-	struct txn *t = NULL;
-
-	directory_close(&d);
-	assert_int_equal(store_open(scratch_path(&scratch, "d.mdb"), &spec, &s), OK);
-	assert_int_equal(txn_begin_write(s, &t), OK);
-	assert_int_equal(txn_put(t, 5, key64_span(&key), SPAN_LIT("a row nobody can read, as it is no longer what was sealed")), OK);
-	assert_int_equal(txn_commit(&t), OK);
-	store_close(&s);
-	assert_int_equal(directory_open(scratch_path(&scratch, "d.mdb"), root, false, &d), OK);
+	damage_edition(scratch_path(&scratch, "d.mdb"), root, number, &d);
 }
 
 static struct policy *policy_of(const char *beds)

@@ -42,11 +42,7 @@ static int make(void **state)
 	(void)state;
 	if (crypt_init() != OK)
 		return -1;
-	log_init(&l);
-	other = l;
-	log_grow(&l, 1000, 'a');
-	log_grow(&other, 100, 'a');
-	log_grow(&other, 1000, 'b');
+	log_fork(&l, &other);
 	begin_with(2);
 	return 0;
 }

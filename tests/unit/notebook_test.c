@@ -32,11 +32,7 @@ static int make(void **state)
 	scratch_make(&scratch);
 	if (crypt_init() != OK)
 		return -1;
-	log_init(&l);
-	other = l;
-	log_grow(&l, 1000, 'a');
-	log_grow(&other, 100, 'a');
-	log_grow(&other, 1000, 'b');
+	log_fork(&l, &other);
 	if (open_as(NAME) != OK)
 		return -1;
 	snprintf(vkey, sizeof(vkey), "%s", notebook_vkey(book));

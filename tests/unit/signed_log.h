@@ -37,6 +37,16 @@ static inline void log_grow(struct signed_log *l, uint64_t n, uint8_t history)
 	}
 }
 
+/* Two of the same key and the same beginning. */
+static inline void log_fork(struct signed_log *l, struct signed_log *other)
+{
+	log_init(l);
+	*other = *l;
+	log_grow(l, 1000, 'a');
+	log_grow(other, 100, 'a');
+	log_grow(other, 1000, 'b');
+}
+
 static inline enum err log_read(void *ctx, unsigned level, uint64_t first, unsigned n, struct hash *out)
 {
 	const struct signed_log *l = ctx;
