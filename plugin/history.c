@@ -10,17 +10,22 @@
 #define CLOSED_IDS 4096
 #define RANKS 7
 
+/* Of all, or of one sender: each rank from its oldest on. */
+struct ranks {
+	size_t n;
+	struct rank { struct kept *first, *last; } rank[RANKS];
+};
+
 struct history {
 	struct shelf *shelf;
 	struct past_keep keep;
 	uint64_t unnoted;
 	struct kept *first, *last;
 	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
-	uint32_t of_sender[BUCKETS];    /* how many are kept, by hash: who shares a bucket shares a share */
-	struct rank { struct kept *first, *last; } rank[RANKS];
+	struct ranks of_all;
+	struct ranks of_sender[BUCKETS];        /* by hash: who shares a bucket shares a share */
 	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: no late duplicate opens them */
 	uint64_t hash_key;              /* ids and keys are chosen by senders */
-	size_t kept;
 	uint64_t number, evicted;
 };
 
@@ -62,27 +67,39 @@ static int rank_number(bool over, bool accepted, int priority)
 
 static uint8_t priority_of(const struct topic *t) { return (uint8_t)priority_parse(topic_word(t, "priority")); }
 
-static struct rank *rank_of(struct history *h, const struct kept *k)
+static struct ranks *ranks_of(struct history *h, const struct kept *k, enum kept_among among)
 {
-	return &h->rank[rank_number(k->over, k->accepted, k->priority)];
+	return among == AMONG_ALL ? &h->of_all : &h->of_sender[k->sender];
+}
+
+static struct rank *rank_of(struct history *h, const struct kept *k, enum kept_among among)
+{
+	return &ranks_of(h, k, among)->rank[rank_number(k->over, k->accepted, k->priority)];
 }
 
 static void rank_in(struct history *h, struct kept *k)
 {
-	struct rank *r = rank_of(h, k);
+	for (enum kept_among a = 0; a < AMONGS; a++) {
+		struct rank *r = rank_of(h, k, a);
 
-	k->prev_in_rank = r->last;
-	k->next_in_rank = NULL;
-	*(r->last ? &r->last->next_in_rank : &r->first) = k;
-	r->last = k;
+		k->rank[a].prev = r->last;
+		k->rank[a].next = NULL;
+		*(r->last ? &r->last->rank[a].next : &r->first) = k;
+		r->last = k;
+		ranks_of(h, k, a)->n++;
+	}
 }
 
 static void rank_out(struct history *h, struct kept *k)
 {
-	struct rank *r = rank_of(h, k);
+	for (enum kept_among a = 0; a < AMONGS; a++) {
+		struct rank *r = rank_of(h, k, a);
+		struct kept *prev = k->rank[a].prev, *next = k->rank[a].next;
 
-	*(k->prev_in_rank ? &k->prev_in_rank->next_in_rank : &r->first) = k->next_in_rank;
-	*(k->next_in_rank ? &k->next_in_rank->prev_in_rank : &r->last) = k->prev_in_rank;
+		*(prev ? &prev->rank[a].next : &r->first) = next;
+		*(next ? &next->rank[a].prev : &r->last) = prev;
+		ranks_of(h, k, a)->n--;
+	}
 }
 
 static void link_in(struct history *h, struct kept *k)
@@ -96,10 +113,8 @@ static void link_in(struct history *h, struct kept *k)
 	*id = k;
 	k->next_by_key = *key;
 	*key = k;
-	rank_in(h, k);
 	k->sender = sender_of(h, &k->topic);
-	h->of_sender[k->sender]++;
-	h->kept++;
+	rank_in(h, k);
 }
 
 static void link_out(struct history *h, struct kept *k)
@@ -115,8 +130,6 @@ static void link_out(struct history *h, struct kept *k)
 	for (at = key_chain(h, k->key); *at != k; at = &(*at)->next_by_key)
 		;
 	*at = k->next_by_key;
-	h->of_sender[k->sender]--;
-	h->kept--;
 }
 
 static const struct kept *find(struct history *h, const struct id *id)
@@ -167,14 +180,12 @@ static void forget(struct history *h, struct kept *k)
  * NULL: there is none that is not more important. */
 static struct kept *victim(const struct history *h, const struct alert *a)
 {
-	uint32_t sender = sender_of(h, a->topic);
-	bool own = h->of_sender[sender] >= HISTORY_SHARE;
+	const struct ranks *own = &h->of_sender[sender_of(h, a->topic)], *among = own->n >= HISTORY_SHARE ? own : &h->of_all;
 	int most = rank_number(a->over, false, priority_of(a->topic));
 
 	for (int rank = 0; rank <= most; rank++)
-		for (struct kept *k = h->rank[rank].first; k; k = k->next_in_rank)
-			if (!own || k->sender == sender)
-				return k;
+		if (among->rank[rank].first)
+			return among->rank[rank].first;
 	return NULL;
 }
 
@@ -325,7 +336,7 @@ enum err history_put(struct history *h, const struct alert *a)
 	}
 	if (a->over)
 		history_answer(h, a->key, a->topic, HISTORY_DONE);
-	if (h->kept >= HISTORY_ALERTS_MAX) {
+	if (h->of_all.n >= HISTORY_ALERTS_MAX) {
 		h->evicted++;
 		k = victim(h, a);
 		if (!k)
@@ -378,7 +389,7 @@ const struct kept *history_next(const struct history *h, const struct kept *afte
 }
 
 uint64_t history_number(const struct history *h) { return h->number; }
-size_t history_count(const struct history *h) { return h->kept; }
+size_t history_count(const struct history *h) { return h->of_all.n; }
 uint64_t history_evicted(const struct history *h) { return h->evicted; }
 uint64_t history_damaged(const struct history *h) { return shelf_damaged(h->shelf); }
 enum err history_trouble(const struct history *h) { return shelf_trouble(h->shelf); }

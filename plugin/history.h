@@ -22,6 +22,8 @@
 
 struct history;
 
+enum kept_among { AMONG_ALL, AMONG_SENDERS, AMONGS };
+
 /* An alert that is kept. `number` rises in order of arrival, from 1. */
 struct kept {
 	uint64_t number;
@@ -35,7 +37,8 @@ struct kept {
 	bool accepted;                             /* somebody sees to it: not shown to newcomers */
 	struct topic topic;                        /* borrows from `text` */
 	char text[TOPIC_BYTES_MAX + 1];
-	struct kept *next, *prev, *next_by_id, *next_by_key, *next_in_rank, *prev_in_rank;
+	struct kept *next, *prev, *next_by_id, *next_by_key;
+	struct { struct kept *next, *prev; } rank[AMONGS];      /* its neighbours */
 	size_t n;
 	uint8_t payload[];
 };

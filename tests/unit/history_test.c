@@ -271,6 +271,24 @@ static void one_device_does_not_push_out_the_others(void **state)
 	assert_int_equal(open_alerts(), 1);
 }
 
+static void of_a_share_its_least_important_goes_first(void **state)
+{
+	static const char high[] = "mercy/unit/icu3/alert/high/nc-9", low[] = "mercy/unit/icu3/alert/low/nc-9";
+	struct id others = keep_on("mercy/unit/icu3/alert/low/nc-1", 1, HOUR_US, false), low_one;
+
+	(void)state;
+	for (int i = 0; i < HISTORY_SHARE; i++)
+		keep_on(high, 2, HOUR_US, false);
+	low_one = keep_on(low, 3, HOUR_US, false);
+	for (int i = HISTORY_SHARE + 2; i < HISTORY_ALERTS_MAX; i++)
+		keep_on("mercy/unit/icu3/alert/high/nc-2", 4, HOUR_US, false);
+	assert_true(history_has(h, &low_one));
+	keep_on(high, 2, HOUR_US, false);
+	assert_int_equal(history_evicted(h), 1);
+	assert_false(history_has(h, &low_one));
+	assert_true(history_has(h, &others));
+}
+
 /* A full file is room again once somebody sees to what is in it. */
 static void a_full_file_recovers(void **state)
 {
@@ -551,6 +569,7 @@ int main(void)
 		TEST(accepted_is_kept_and_declined_is_open_again),
 		TEST(the_least_important_yield_first),
 		TEST(one_device_does_not_push_out_the_others),
+		TEST(of_a_share_its_least_important_goes_first),
 		TEST(a_full_file_recovers),
 		TEST(expired_alerts_go_in_life_and_at_the_next_start),
 		TEST(numbers_go_on_rising_after_a_restart),
