@@ -19,7 +19,8 @@ struct notebook {
 	struct cosigner log;            /* its name is origin */
 	struct cosigner self;           /* its name is in vkey */
 	uint8_t secret[SIGN_KEY_BYTES];
-	char note_name[NAME_MAX_HERE], new_name[NAME_MAX_HERE], had_name[NAME_MAX_HERE], got_name[NAME_MAX_HERE];
+	char note_name[NAME_MAX_HERE], new_name[NAME_MAX_HERE], had_name[NAME_MAX_HERE], got_name[NAME_MAX_HERE],
+		told_name[NAME_MAX_HERE];
 	struct witnessed last;
 	bool stopped;
 	size_t note_n;
@@ -149,6 +150,7 @@ static enum err open_note(struct notebook *n)
 
 	if (e == ERR_NOT_FOUND) {
 		n->note_n = 0;
+		n->last = (struct witnessed){ 0 };
 		return OK;
 	}
 	TRY(e);
@@ -174,7 +176,13 @@ static enum err open_log(struct notebook *n, const struct cosigner *log)
 	snprintf(n->new_name, sizeof(n->new_name), "new.%.*s", SPAN_FMT(id));
 	snprintf(n->had_name, sizeof(n->had_name), "evidence.%.*s.had", SPAN_FMT(id));
 	snprintf(n->got_name, sizeof(n->got_name), "evidence.%.*s.got", SPAN_FMT(id));
+	snprintf(n->told_name, sizeof(n->told_name), "evidence.%.*s.told", SPAN_FMT(id));
 	return OK;
+}
+
+static bool has_evidence(const struct notebook *n)
+{
+	return is_there(n, n->had_name) || is_there(n, n->got_name) || is_there(n, n->told_name);
 }
 
 enum err notebook_open(const struct notebook_spec *spec, struct notebook **out)
@@ -189,7 +197,7 @@ enum err notebook_open(const struct notebook_spec *spec, struct notebook **out)
 	TRY(open_key(n, spec->folder));
 	TRY(open_name(n, spec->name));
 	TRY(open_note(n));
-	n->stopped = is_there(n, n->had_name) || is_there(n, n->got_name);
+	n->stopped = has_evidence(n);
 	*out = n;
 	n = NULL;
 	return OK;
@@ -208,6 +216,25 @@ void notebook_close(struct notebook **n)
 const char *notebook_vkey(const struct notebook *n) { return n->vkey; }
 uint64_t notebook_size(const struct notebook *n) { return n->last.size; }
 bool notebook_stopped(const struct notebook *n) { return n->stopped; }
+
+enum err notebook_reread(struct notebook *n, const struct cosigner *log)
+{
+	CLEANUP(free_cleanup) struct notebook *was = malloc(sizeof(*was));
+	enum err e;
+
+	if (!was)
+		return ERR_FULL;
+	*was = *n;
+	e = open_log(n, log);
+	if (e == OK)
+		e = open_note(n);
+	if (e == OK)
+		n->stopped = has_evidence(n);
+	else
+		*n = *was;
+	crypt_wipe(was->secret, sizeof(was->secret));
+	return e;
+}
 
 /* ---- witnessing ---- */
 
@@ -281,11 +308,42 @@ enum err notebook_compare(struct notebook *n, struct gossip *g, int64_t now_ms, 
 	return keep_evidence(n, span(n->note, n->note_n), put_span(&got));
 }
 
+static enum err hear_evidence(struct notebook *n, struct gossip *g, struct span message, int64_t now_ms, enum witness_kind *kind)
+{
+	struct gossip_evidence e;
+
+	*kind = gossip_hear_evidence(g, message, &e);
+	if (*kind != WITNESS_FORK)
+		return notebook_compare(n, g, now_ms, kind);
+	n->stopped = true;
+	TRY(keep(n, n->told_name, message));
+	return keep_evidence(n, e.had, e.got);
+}
+
 enum err notebook_hear(struct notebook *n, struct gossip *g, struct span note, uint64_t time_s, int64_t now_ms,
 		       enum witness_kind *kind)
 {
 	*kind = WITNESS_ACCEPTED;
+	if (n->stopped)
+		return ERR_CLOSED;
+	if (gossip_is_evidence(note))
+		return hear_evidence(n, g, note, now_ms, kind);
 	return gossip_hear(g, note, time_s) == GOSSIP_NEWS ? notebook_compare(n, g, now_ms, kind) : OK;
+}
+
+enum err notebook_show(const struct notebook *n, struct put *out)
+{
+	char had[NOTE_BYTES_MAX + 1];
+	CLEANUP(free_cleanup) char *got = malloc(WITNESS_BODY_MAX + 1);
+	size_t had_n, got_n;
+
+	if (!n->stopped || is_there(n, n->told_name))
+		return ERR_NOT_FOUND;
+	if (!got)
+		return ERR_FULL;
+	TRY(bring(n, n->had_name, had, sizeof(had), &had_n));
+	TRY(bring(n, n->got_name, got, WITNESS_BODY_MAX + 1, &got_n));
+	return gossip_write_evidence(span(had, had_n), span(got, got_n), &n->log, n->self.name, n->secret, out);
 }
 
 uint64_t notebook_wants(const struct notebook *n, const struct gossip *g) { return n->stopped ? 0 : gossip_wants(g, &n->last); }

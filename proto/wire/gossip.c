@@ -11,6 +11,19 @@ void gossip_init(struct gossip *g, const struct witnesses *peers, const struct c
 			g->of[g->n++] = (struct gossip_peer){ .key = peers->of[i] };
 }
 
+void gossip_carry(struct gossip *g, const struct gossip *was)
+{
+	for (size_t i = 0; i < g->n; i++)
+		for (size_t k = 0; k < was->n; k++) {
+			const struct cosigner key = g->of[i].key;
+
+			if (!span_eq(key.name, was->of[k].key.name) || memcmp(key.pub, was->of[k].key.pub, SIGN_KEY_BYTES) != 0)
+				continue;
+			g->of[i] = was->of[k];
+			g->of[i].key = key;     /* its name borrows from the list of now */
+		}
+}
+
 /* ---- saying ---- */
 
 /* Is that line the log's, under that text? Whatever else stands there is somebody else's to say. */
@@ -26,7 +39,8 @@ static bool is_of_log(struct span text, struct span line, const struct cosigner 
 	return !note.bad && note_open(put_span(&note), log->name, log->pub, &c) == OK;
 }
 
-enum err gossip_write(struct span note, const struct cosigner *log, struct span line, struct put *out)
+/* Of a note its text and the log's line. */
+static enum err put_bare(struct span note, const struct cosigner *log, struct put *out)
 {
 	struct span text, rest;
 
@@ -41,10 +55,40 @@ enum err gossip_write(struct span note, const struct cosigner *log, struct span 
 		put_bytes(out, text);
 		put_str(out, "\n");
 		put_bytes(out, from);
-		put_bytes(out, line);
 		return put_end(out);
 	}
 	return ERR_SYNTAX;              /* the log did not sign it */
+}
+
+enum err gossip_write(struct span note, const struct cosigner *log, struct span line, struct put *out)
+{
+	TRY(put_bare(note, log, out));
+	put_bytes(out, line);
+	return put_end(out);
+}
+
+#define EVIDENCE_TITLE "pullcord/evidence/v1\n"
+
+enum err gossip_write_evidence(struct span had, struct span got, const struct cosigner *log, struct span self,
+			       const uint8_t secret[SIGN_KEY_BYTES], struct put *out)
+{
+	uint8_t had_raw[GOSSIP_NOTE_MAX], got_raw[GOSSIP_NOTE_MAX];
+	struct put bare_had = put(had_raw, sizeof(had_raw)), bare_got = put(got_raw, sizeof(got_raw));
+	const size_t start = out->n;
+	struct witness_request r;
+	size_t end;
+
+	TRY(witness_read(got, &r));
+	TRY(put_bare(had, log, &bare_had));
+	TRY(put_bare(r.note, log, &bare_got));
+	r.note = put_span(&bare_got);
+	put_fmt(out, EVIDENCE_TITLE "had %zu\n", bare_had.n);
+	put_bytes(out, put_span(&bare_had));
+	TRY(witness_write(&r, out));
+	end = out->n;
+	put_str(out, "\n");
+	TRY(put_end(out));
+	return note_sign(span(out->p + start, end - start), self, secret, out);
 }
 
 /* ---- hearing ---- */
@@ -80,12 +124,80 @@ enum gossip_word gossip_hear(struct gossip *g, struct span note, uint64_t time_s
 	return GOSSIP_NEWS;
 }
 
-/* ---- comparing ---- */
+/* ---- hearing evidence ---- */
+
+bool gossip_is_evidence(struct span message)
+{
+	return message.n >= strlen(EVIDENCE_TITLE) && memcmp(message.p, EVIDENCE_TITLE, strlen(EVIDENCE_TITLE)) == 0;
+}
+
+/* Whose it is, and its text, as that witness signed it. */
+static struct gossip_peer *signer_of(struct gossip *g, struct span message, struct span *text)
+{
+	if (message.n > GOSSIP_BYTES_MAX || !gossip_is_evidence(message))
+		return NULL;
+	for (size_t i = 0; i < g->n; i++)
+		if (note_verify(message, g->of[i].key.name, g->of[i].key.pub, text) == OK)
+			return &g->of[i];
+	return NULL;
+}
+
+static enum err split_evidence(struct span text, struct gossip_evidence *out)
+{
+	struct span rest, n;
+	uint64_t bytes;
+
+	(void)span_cut(text, '\n', &rest);
+	if (!span_is(span_cut(span_cut(rest, '\n', &rest), ' ', &n), "had") || !span_u64(n, GOSSIP_NOTE_MAX, &bytes) || bytes > rest.n)
+		return ERR_SYNTAX;
+	*out = (struct gossip_evidence){ span(rest.p, bytes), span(rest.p + bytes, rest.n - bytes) };
+	return OK;
+}
 
 static bool is_same(const struct witnessed *a, const struct witnessed *b)
 {
 	return a->size == b->size && memcmp(a->root.b, b->root.b, SHA256_BYTES) == 0;
 }
+
+/* It vouches for nothing any more: first the one, then the other takes the place of its word. */
+static void take_shown(struct gossip_peer *p, const struct witnessed tree[2], const struct span note[2])
+{
+	unsigned which = 0;
+
+	if (is_same(&p->said, &tree[1]))
+		return;
+	if (is_same(&p->said, &tree[0])) {
+		if (!p->checked)
+			return;
+		which = 1;
+	}
+	p->said = tree[which];
+	p->checked = p->fresh = p->tried = false;
+	memcpy(p->note, note[which].p, note[which].n);
+	p->note_n = note[which].n;
+}
+
+enum witness_kind gossip_hear_evidence(struct gossip *g, struct span message, struct gossip_evidence *out)
+{
+	struct span text;
+	struct gossip_peer *p = signer_of(g, message, &text);
+	struct witness_request r;
+	struct checkpoint had, got;
+	enum witness_kind kind;
+
+	if (!p || split_evidence(text, out) != OK || witness_read(out->got, &r) != OK || r.note.n > GOSSIP_NOTE_MAX)
+		return WITNESS_MALFORMED;
+	if (note_open(out->had, g->log.name, g->log.pub, &had) != OK || !had.size)
+		return WITNESS_BAD_SIGNATURE;
+	kind = witness_judge(&(struct witnessed){ had.size, had.root }, &g->log, &r, false, &got);
+	if (kind == WITNESS_UNKNOWN_ORIGIN || kind == WITNESS_BAD_SIGNATURE || kind == WITNESS_MALFORMED || kind == WITNESS_FORK)
+		return kind;
+	take_shown(p, (const struct witnessed[]){ { had.size, had.root }, { got.size, got.root } },
+		   (const struct span[]){ out->had, r.note });
+	return kind;
+}
+
+/* ---- comparing ---- */
 
 static void settle(struct gossip_peer *p, int64_t now_ms)
 {

@@ -33,10 +33,12 @@ static void hear_it(struct span s, struct span note)
 	static struct gossip g;
 	const struct witnessed own = { .size = 4096 };
 	const struct gossip_peer *against;
+	struct gossip_evidence shown;
 	uint8_t raw[GOSSIP_NOTE_MAX];
 	struct put out = put(raw, sizeof(raw));
 
 	gossip_init(&g, &peers, &log, (const uint8_t[SIGN_KEY_BYTES]){ 2 });
+	must(gossip_hear_evidence(&g, note, &shown) == WITNESS_MALFORMED);
 	must(gossip_hear(&g, note, 0) == GOSSIP_STRANGE && gossip_write(note, &log, SPAN_LIT(""), &out) != OK);
 	g.of[0].said.size = 7;
 	must(gossip_prove(&g, &own, s, 0, &against) != WITNESS_ACCEPTED && !against);

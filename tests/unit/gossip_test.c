@@ -292,6 +292,175 @@ static void only_what_the_log_signed_is_handed_on(void **state)
 	assert_int_equal(gossip_write(put_span(&note), &who[1], put_span(&cosigned), &w), ERR_SYNTAX);
 }
 
+/* ---- evidence ---- */
+
+static uint8_t shown[GOSSIP_BYTES_MAX];
+
+/* Witness i had seen a log of that size, and got the other, with the proof that goes with it. */
+static struct span shows(size_t i, struct signed_log *had, uint64_t had_size, struct signed_log *got, uint64_t got_size)
+{
+	static uint8_t body[WITNESS_BODY_MAX];
+	struct put out = put(shown, sizeof(shown));
+	struct witness_request r;
+
+	(void)at(had, had_size, &r);
+	assert_int_equal(gossip_write_evidence(r.note, log_body(got, had_size < got_size ? had_size : got_size, got_size, body),
+					       &l.key, who[i].name, secret[i], &out), OK);
+	return put_span(&out);
+}
+
+static void what_convicts_by_itself_is_believed(void **state)
+{
+	struct gossip_evidence e;
+	struct witness_request r;
+	struct checkpoint had, got;
+
+	(void)state;
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &other, 300), &e), WITNESS_FORK);
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &other, 500), &e), WITNESS_FORK);
+	assert_int_equal(witness_read(e.got, &r), OK);
+	assert_int_equal(note_open(e.had, l.key.name, l.key.pub, &had), OK);
+	assert_int_equal(note_open(r.note, l.key.name, l.key.pub, &got), OK);
+	assert_true(had.size == 300 && got.size == 500);
+}
+
+/* What a witness could sign that writes it by itself: of that note and that body, whoever signed them. */
+static struct span invented(struct signed_log *had, struct signed_log *got)
+{
+	static uint8_t body[WITNESS_BODY_MAX], text[GOSSIP_BYTES_MAX];
+	struct put what = put(text, sizeof(text)), out = put(shown, sizeof(shown));
+	struct witness_request r;
+
+	(void)at(had, 300, &r);
+	put_fmt(&what, "pullcord/evidence/v1\nhad %zu\n%.*s%.*s", r.note.n, SPAN_FMT(r.note), SPAN_FMT(log_body(got, 300, 300, body)));
+	put_bytes(&out, put_span(&what));
+	put_str(&out, "\n");
+	assert_int_equal(note_sign(put_span(&what), who[1].name, secret[1], &out), OK);
+	return put_span(&out);
+}
+
+static void both_notes_are_to_be_the_logs(void **state)
+{
+	struct signed_log forger = other;
+	struct gossip_evidence e;
+
+	(void)state;
+	forger.secret[0] ^= 1;
+	assert_int_equal(sign_public(forger.secret, forger.key.pub), OK);
+	assert_int_equal(gossip_hear_evidence(&g, invented(&l, &other), &e), WITNESS_FORK);
+	assert_int_equal(gossip_hear_evidence(&g, invented(&forger, &l), &e), WITNESS_BAD_SIGNATURE);
+	assert_int_equal(gossip_hear_evidence(&g, invented(&l, &forger), &e), WITNESS_BAD_SIGNATURE);
+	assert_int_equal(g.of[0].said.size, 0);
+}
+
+static void evidence_that_is_forged_or_nobodys_is_none(void **state)
+{
+	struct gossip_evidence e;
+	struct span s;
+
+	(void)state;
+	begin_with(3);
+	g.n = 1;                        /* the third is on no list */
+	assert_int_equal(gossip_hear_evidence(&g, shows(2, &l, 300, &other, 300), &e), WITNESS_MALFORMED);
+	s = shows(1, &l, 300, &other, 300);
+	for (size_t i = 0; i < s.n; i += 3) {
+		shown[i] ^= 1;
+		assert_int_not_equal(gossip_hear_evidence(&g, s, &e), WITNESS_FORK);
+		shown[i] ^= 1;
+	}
+	assert_int_equal(gossip_hear_evidence(&g, s, &e), WITNESS_FORK);
+	assert_int_equal(gossip_hear_evidence(&g, span(s.p, s.n - 1), &e), WITNESS_MALFORMED);
+
+	/* A witness that lies: of one history. */
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &l, 300), &e), WITNESS_ACCEPTED);
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &l, 500), &e), WITNESS_ACCEPTED);
+}
+
+static void no_evidence_is_written_of_what_the_log_did_not_sign(void **state)
+{
+	static uint8_t body[WITNESS_BODY_MAX];
+	struct signed_log forger = l;
+	struct put out = put(shown, sizeof(shown));
+	struct witness_request r;
+
+	(void)state;
+	forger.secret[0] ^= 1;
+	assert_int_equal(sign_public(forger.secret, forger.key.pub), OK);
+	(void)at(&forger, 300, &r);
+	assert_int_equal(gossip_write_evidence(r.note, log_body(&l, 0, 300, body), &l.key, who[1].name, secret[1], &out),
+			 ERR_SYNTAX);
+	assert_int_equal(gossip_write_evidence(SPAN_LIT("x"), SPAN_LIT("y"), &l.key, who[1].name, secret[1], &out), ERR_SYNTAX);
+}
+
+/* That a log was set back is a witness's word alone: what it shows is compared with ours, one note after the other. */
+static void what_does_not_convict_by_itself_is_compared(void **state)
+{
+	const struct gossip_peer *against;
+	struct gossip_evidence e;
+
+	(void)state;
+	we_vouch_for(&l, 500);
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &other, 300, &l, 200), &e), WITNESS_TOO_OLD);
+	assert_null(gossip_compare(&g, &own, now));
+	assert_int_equal(gossip_wants(&g, &own), 300);
+	assert_int_equal(answers(&l, 300, 500, &against), WITNESS_FORK);
+
+	begin_with(2);
+	we_vouch_for(&l, 500);
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &other, 200), &e), WITNESS_TOO_OLD);
+	assert_int_equal(answers(&l, 300, 500, &against), WITNESS_ACCEPTED);
+	assert_int_equal(gossip_wants(&g, &own), 0);
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &other, 200), &e), WITNESS_TOO_OLD);
+	assert_int_equal(gossip_wants(&g, &own), 200);
+	assert_int_equal(answers(&l, 200, 500, &against), WITNESS_FORK);
+	assert_false(is_heard());       /* it vouches for nothing */
+
+	begin_with(2);
+	we_vouch_for(&l, 300);
+	assert_int_equal(gossip_hear_evidence(&g, shows(1, &other, 300, &l, 200), &e), WITNESS_TOO_OLD);
+	assert_non_null(gossip_compare(&g, &own, now));
+}
+
+/* Both are of our history: it is asked about once, however often they are shown. */
+static void what_is_shown_again_and_again_costs_two_questions(void **state)
+{
+	const struct gossip_peer *against;
+	struct gossip_evidence e;
+	unsigned questions = 0;
+
+	(void)state;
+	we_vouch_for(&l, 500);
+	for (int i = 0; i < 9; i++) {
+		assert_int_equal(gossip_hear_evidence(&g, shows(1, &l, 300, &l, 200), &e), WITNESS_TOO_OLD);
+		if (!gossip_wants(&g, &own))
+			continue;
+		assert_int_equal(answers(&l, gossip_wants(&g, &own), 500, &against), WITNESS_ACCEPTED);
+		questions++;
+	}
+	assert_int_equal(questions, 2);
+}
+
+static void a_new_list_keeps_what_those_on_both_have_said(void **state)
+{
+	static struct gossip fresh;
+
+	(void)state;
+	begin_with(4);
+	we_vouch_for(&l, 300);
+	assert_int_equal(hears(1, &l, 300), GOSSIP_NEWS);
+	assert_int_equal(hears(2, &l, 300), GOSSIP_NEWS);
+	assert_null(gossip_compare(&g, &own, now));
+	assert_true(is_heard());
+	list.of[2].pub[0] ^= 1;         /* a new key is another witness */
+	list.of[3] = list.of[1];
+	list.n = 4;
+	gossip_init(&fresh, &list, &l.key, who[0].pub);
+	gossip_carry(&fresh, &g);
+	assert_int_equal(fresh.n, 3);
+	assert_true(fresh.of[0].heard_ms == now && fresh.of[2].heard_ms == now && fresh.of[1].heard_ms == 0);
+	assert_int_equal(gossip_hear(&fresh, word(1, &l, 300, NOW_S), NOW_S), GOSSIP_REPEATED);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,7 +470,10 @@ int main(void)
 		CASE(a_larger_tree_waits_until_ours_has_grown), CASE(an_answer_that_does_not_meet_our_tree_leaves_it_open),
 		CASE(one_proof_settles_all_who_say_the_same), CASE(who_is_not_listed_says_nothing),
 		CASE(what_is_repeated_or_old_is_no_sign_of_life), CASE(less_than_a_majority_is_silence),
-		CASE(only_what_the_log_signed_is_handed_on),
+		CASE(only_what_the_log_signed_is_handed_on), CASE(what_convicts_by_itself_is_believed),
+		CASE(both_notes_are_to_be_the_logs), CASE(evidence_that_is_forged_or_nobodys_is_none), CASE(no_evidence_is_written_of_what_the_log_did_not_sign),
+		CASE(what_does_not_convict_by_itself_is_compared), CASE(what_is_shown_again_and_again_costs_two_questions),
+		CASE(a_new_list_keeps_what_those_on_both_have_said),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -347,6 +347,100 @@ static void what_cannot_be_proved_to_be_the_beginning_is_evidence(void **state)
 	assert_int_equal(notebook_wants(book, &g), 0);
 }
 
+/* The one listed shows what it has: of the size of 301, of either history. */
+static struct span shown_by_peer(uint8_t out[GOSSIP_BYTES_MAX])
+{
+	static uint8_t other_raw[WITNESS_BODY_MAX];
+	struct put p = put(out, GOSSIP_BYTES_MAX);
+	struct witness_request r;
+
+	assert_int_equal(witness_read(log_body(&l, 0, 301, raw), &r), OK);
+	assert_int_equal(gossip_write_evidence(r.note, log_body(&other, 301, 301, other_raw), &l.key, SPAN_LIT("mercy/device/nc-1"),
+					       (const uint8_t[SIGN_KEY_BYTES]){ 7 }, &p), OK);
+	return put_span(&p);
+}
+
+/* Also by one that has seen next to nothing; and it is kept which witness says so. */
+static void what_another_shows_is_kept_and_is_the_end(void **state)
+{
+	uint8_t message[GOSSIP_BYTES_MAX], again[GOSSIP_BYTES_MAX];
+	struct put out = put(again, sizeof(again));
+	struct span s = shown_by_peer(message);
+	struct gossip g;
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 10, raw), true), OK);
+	notebook_gossip(book, one_peer(), &g);
+	assert_int_equal(notebook_hear(book, &g, s, NOW, 1, &kind), OK);
+	assert_int_equal(kind, WITNESS_FORK);
+	assert_true(notebook_stopped(book));
+	assert_true(span_eq(content(find("evidence.", ".told")), s));
+	assert_non_null(find("evidence.", ".had"));
+	assert_non_null(find("evidence.", ".got"));
+	assert_int_equal(notebook_show(book, &out), ERR_NOT_FOUND);
+	notebook_close(&book);
+	assert_int_equal(open_as(NAME), OK);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(notebook_show(book, &out), ERR_NOT_FOUND);
+}
+
+static void what_it_has_seen_itself_convicts_elsewhere(void **state)
+{
+	static struct witnesses list = { .n = 1 };
+	uint8_t message[GOSSIP_BYTES_MAX];
+	struct put out = put(message, sizeof(message));
+	struct gossip_evidence e;
+	struct gossip g;
+
+	(void)state;
+	assert_int_equal(notebook_show(book, &out), ERR_NOT_FOUND);
+	assert_int_equal(add_as(log_body(&l, 0, 301, raw), true), OK);
+	assert_int_equal(add_as(log_body(&other, 301, 400, raw), true), OK);
+	assert_int_equal(kind, WITNESS_FORK);
+	assert_int_equal(notebook_show(book, &out), OK);
+	list.of[0] = self;
+	gossip_init(&g, &list, &l.key, (const uint8_t[SIGN_KEY_BYTES]){ 1 });
+	assert_int_equal(gossip_hear_evidence(&g, put_span(&out), &e), WITNESS_FORK);
+}
+
+static void whoever_has_seen_to_it_lets_it_go_on(void **state)
+{
+	struct cosigner nobody = { SPAN_LIT("x y"), { 0 } };
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 301, raw), true), OK);
+	assert_int_equal(add_as(log_body(&other, 301, 400, raw), true), OK);
+	assert_int_equal(notebook_reread(book, &l.key), OK);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(unlink(find("evidence.", ".had")), 0);
+	assert_int_equal(notebook_reread(book, &l.key), OK);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(unlink(find("evidence.", ".got")), 0);
+	assert_int_equal(notebook_reread(book, &nobody), ERR_SYNTAX);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(notebook_reread(book, &l.key), OK);
+	assert_false(notebook_stopped(book));
+	assert_int_equal(notebook_size(book), 301);
+	assert_int_equal(add_as(log_body(&l, 301, 400, raw), true), OK);
+	assert_int_equal(kind, WITNESS_ACCEPTED);
+}
+
+static void another_log_is_followed_from_where_it_was_seen(void **state)
+{
+	struct signed_log next = l;
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 301, raw), true), OK);
+	next.secret[0] ^= 1;
+	assert_int_equal(sign_public(next.secret, next.key.pub), OK);
+	assert_int_equal(notebook_reread(book, &next.key), OK);
+	assert_int_equal(notebook_size(book), 0);
+	assert_int_equal(add_as(log_body(&next, 0, 70, raw), true), OK);
+	assert_int_equal(kind, WITNESS_ACCEPTED);
+	assert_int_equal(notebook_reread(book, &l.key), OK);
+	assert_int_equal(notebook_size(book), 301);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -357,6 +451,8 @@ int main(void)
 		CASE(a_garbled_proof_stops_nobody_who_did_not_ask), CASE(a_damaged_note_is_not_gone_on_from),
 		CASE(another_history_that_was_shown_to_another_is_evidence),
 		CASE(what_cannot_be_proved_to_be_the_beginning_is_evidence),
+		CASE(what_another_shows_is_kept_and_is_the_end), CASE(what_it_has_seen_itself_convicts_elsewhere),
+		CASE(whoever_has_seen_to_it_lets_it_go_on), CASE(another_log_is_followed_from_where_it_was_seen),
 		CASE(each_log_has_a_page_of_its_own), CASE(without_a_name_there_is_no_witness),
 	};
 
