@@ -25,13 +25,22 @@ struct outcome {
 	enum witness_kind kind;
 	uint64_t seen, wants;           /* vouched for; from there the broker is to prove it to us, for others' sake */
 	int64_t heard_ms;               /* a majority */
+	size_t peers;
 	bool contradicted;              /* stays as it was when it came to that */
 };
 
 struct rumor {
 	uint64_t time_s;
 	size_t n;
-	uint8_t note[GOSSIP_NOTE_MAX];
+	uint8_t note[GOSSIP_BYTES_MAX];
+};
+
+/* What its files say, in one block that is replaced as a whole. */
+struct keys {
+	struct cosigner log;            /* its name is in vkey */
+	struct witnesses peers;         /* theirs in list; none: no gossip */
+	struct gossip gossip;
+	char vkey[VKEY_TEXT], list[PEERS_TEXT];
 };
 
 struct attest {
@@ -39,13 +48,14 @@ struct attest {
 	void (*wake)(void *ctx);
 	void *ctx;
 	char req[TOPIC_BYTES_MAX + 1], cosignature[TOPIC_BYTES_MAX + 1], gossip_topic[TOPIC_BYTES_MAX + 1];
-	struct notebook *book;          /* the thread's, once it runs, and so is gossip */
-	struct gossip *gossip;          /* NULL: none */
-	char *peers_text;
-	char folder[256];
+	struct notebook *book;          /* the thread's, once it runs, and so are keys */
+	struct keys *keys;
+	char folder[256], vkey_path[256], peers_path[256];
+	bool gossips;
 
 	/* The loop's. */
 	int64_t due_ms, grown_ms, began_ms, heard_ms;
+	size_t peers;
 	bool began;                     /* the first question was asked, at began_ms */
 	unsigned unanswered, unheard;
 	bool judging;                   /* an answer is at the thread */
@@ -69,6 +79,9 @@ struct attest {
 	uint8_t body[WITNESS_BODY_MAX], line[COSIGNATURE_LINE_MAX], word[GOSSIP_NOTE_MAX];
 	unsigned rumor_first, rumor_n;
 	struct rumor rumor[RUMORS];
+	struct keys *fresh;             /* read again, to be taken */
+	size_t shown_n;
+	uint8_t shown[GOSSIP_BYTES_MAX];        /* the evidence, as others are to hear it */
 	struct outcome outcome;
 };
 
@@ -81,7 +94,7 @@ static void vouched(struct attest *v, int64_t now_ms, struct outcome *o)
 
 	if (notebook_tell(v->book, span(v->line, v->line_n), &word) == OK)
 		v->word_n = word.n;
-	o->err = notebook_compare(v->book, v->gossip, now_ms, &o->kind);
+	o->err = notebook_compare(v->book, &v->keys->gossip, now_ms, &o->kind);
 }
 
 static void judge(struct attest *v, int64_t now_ms, struct outcome *o)
@@ -90,14 +103,14 @@ static void judge(struct attest *v, int64_t now_ms, struct outcome *o)
 
 	v->line_n = v->word_n = 0;
 	if (v->of == ASKED_PROOF) {
-		o->err = notebook_prove(v->book, v->gossip, span(v->body, v->body_n), now_ms, &o->kind);
+		o->err = notebook_prove(v->book, &v->keys->gossip, span(v->body, v->body_n), now_ms, &o->kind);
 		return;
 	}
 	o->err = notebook_add(v->book, span(v->body, v->body_n), true, v->time_s, &line, &o->kind);
 	if (o->err != OK)
 		return;
 	v->line_n = line.n;
-	if (line.n && v->gossip)
+	if (line.n && v->gossips)
 		vouched(v, now_ms, o);
 }
 
@@ -110,19 +123,60 @@ static struct rumor take_rumor(struct attest *v)
 	return r;
 }
 
+/* Its evidence, when it has just come to that. */
+static void show(struct attest *v, const struct outcome *o)
+{
+	struct put shown = put(v->shown, sizeof(v->shown));
+
+	if (o->contradicted && !v->outcome.contradicted)
+		v->shown_n = v->gossips && notebook_show(v->book, &shown) == OK ? shown.n : 0;
+}
+
 static void publish(struct attest *v, struct outcome *o)
 {
 	o->seen = notebook_size(v->book);
 	o->contradicted = notebook_stopped(v->book);
-	if (v->gossip) {
-		o->wants = notebook_wants(v->book, v->gossip);
-		o->heard_ms = gossip_heard_ms(v->gossip);
-	}
-	if (v->outcome.contradicted) {
+	o->wants = notebook_wants(v->book, &v->keys->gossip);
+	o->heard_ms = gossip_heard_ms(&v->keys->gossip);
+	o->peers = v->keys->gossip.n;
+	show(v, o);
+	if (v->outcome.contradicted && o->contradicted) {
 		o->kind = v->outcome.kind;
 		o->err = v->outcome.err;
 	}
 	v->outcome = *o;
+}
+
+/* What others said of the same record still counts. */
+static enum err take_keys(struct attest *v, struct keys *fresh)
+{
+	bool same = span_eq(fresh->log.name, v->keys->log.name) && memcmp(fresh->log.pub, v->keys->log.pub, SIGN_KEY_BYTES) == 0;
+	enum err e = notebook_reread(v->book, &fresh->log);
+
+	if (e != OK) {
+		free(fresh);
+		return e;
+	}
+	notebook_gossip(v->book, &fresh->peers, &fresh->gossip);
+	if (same)
+		gossip_carry(&fresh->gossip, &v->keys->gossip);
+	free(v->keys);
+	v->keys = fresh;
+	return OK;
+}
+
+static void reread(struct attest *v)
+{
+	struct outcome o = { .kind = WITNESS_ACCEPTED };
+	struct keys *fresh = v->fresh;
+
+	v->fresh = NULL;
+	pthread_mutex_unlock(&v->lock);
+	o.err = take_keys(v, fresh);
+	pthread_mutex_lock(&v->lock);
+	publish(v, &o);
+	v->news = true;
+	v->wake(v->ctx);
 }
 
 /* One thing that was heard. While there is work, the boxes are its own. */
@@ -139,7 +193,7 @@ static void watch_once(struct attest *v)
 	if (work)
 		judge(v, now_ms, &o);
 	else
-		o.err = notebook_hear(v->book, v->gossip, span(r.note, r.n), r.time_s, now_ms, &o.kind);
+		o.err = notebook_hear(v->book, &v->keys->gossip, span(r.note, r.n), r.time_s, now_ms, &o.kind);
 	pthread_mutex_lock(&v->lock);
 	publish(v, &o);
 	v->work = v->work && !work;
@@ -154,7 +208,9 @@ static void *watch(void *arg)
 
 	pthread_mutex_lock(&v->lock);
 	while (!v->stop)
-		if (v->work || v->rumor_n)
+		if (v->fresh)
+			reread(v);
+		else if (v->work || v->rumor_n)
 			watch_once(v);
 		else
 			pthread_cond_wait(&v->cond, &v->lock);
@@ -175,66 +231,57 @@ static enum err read_vkey(const char *path, char text[VKEY_TEXT], struct cosigne
 	return vkey_read(span_cut(span(text, (size_t)n), '\n', &rest), &log->name, log->pub);
 }
 
-static enum err read_peers(const char *path, char text[PEERS_TEXT], struct witnesses *out, unsigned *line)
+static enum err read_keys(const char *vkey, const char *peers, struct keys *out, const char **what, unsigned *line)
 {
 	size_t n = 0;
 
 	*line = 0;
-	TRY(whole_read(path, text, PEERS_TEXT, &n));
-	return witnesses_read(span(text, n), out, line);
+	*what = vkey;
+	TRY(read_vkey(vkey, out->vkey, &out->log));
+	if (!peers || !peers[0])
+		return OK;
+	*what = peers;
+	TRY(whole_read(peers, out->list, sizeof(out->list), &n));
+	return witnesses_read(span(out->list, n), &out->peers, line);
 }
-
-static bool has_peers(const struct attest_spec *spec) { return spec->peers && spec->peers[0]; }
 
 enum err attest_check(const struct attest_spec *spec, const char **what, unsigned *line)
 {
-	CLEANUP(free_cleanup) struct witnesses *list = malloc(sizeof(*list));
-	CLEANUP(free_cleanup) char *peers = malloc(PEERS_TEXT);
-	char text[VKEY_TEXT];
-	struct cosigner log;
+	CLEANUP(free_cleanup) struct keys *keys = calloc(1, sizeof(*keys));
 
 	*line = 0;
 	*what = spec->vkey;
-	if (!list || !peers)
-		return ERR_FULL;
-	TRY(read_vkey(spec->vkey, text, &log));
-	*what = spec->peers;
-	return has_peers(spec) ? read_peers(spec->peers, peers, list, line) : OK;
-}
-
-static enum err open_gossip(struct attest *v, const struct attest_spec *spec, const char **what)
-{
-	CLEANUP(free_cleanup) struct witnesses *list = malloc(sizeof(*list));
-	unsigned line;
-
-	*what = spec->peers;
-	v->peers_text = malloc(PEERS_TEXT);
-	v->gossip = calloc(1, sizeof(*v->gossip));
-	if (!list || !v->peers_text || !v->gossip)
-		return ERR_FULL;
-	TRY(read_peers(spec->peers, v->peers_text, list, &line));
-	notebook_gossip(v->book, list, v->gossip);
-	return OK;
+	return keys ? read_keys(spec->vkey, spec->peers, keys, what, line) : ERR_FULL;
 }
 
 static enum err open_book(struct attest *v, const struct attest_spec *spec, const char **what)
 {
-	char text[VKEY_TEXT], name[2 * WORD_BYTES_MAX + 16];
+	char name[2 * WORD_BYTES_MAX + 16];
 	struct notebook_spec book = { .folder = spec->folder };
+	unsigned line;
 
-	*what = spec->vkey;
-	TRY(read_vkey(spec->vkey, text, &book.log));
-	*what = spec->folder;
-	if (!span_text(span_str(spec->folder), v->folder, sizeof(v->folder)))
+	v->gossips = spec->peers && spec->peers[0];
+	v->keys = calloc(1, sizeof(*v->keys));
+	if (!v->keys)
+		return ERR_FULL;
+	if (!span_text(span_str(spec->folder), v->folder, sizeof(v->folder)) ||
+	    !span_text(span_str(spec->vkey), v->vkey_path, sizeof(v->vkey_path)) ||
+	    !span_text(span_str(v->gossips ? spec->peers : ""), v->peers_path, sizeof(v->peers_path)))
 		return ERR_TOO_LARGE;
+	TRY(read_keys(spec->vkey, spec->peers, v->keys, what, &line));
+	*what = spec->folder;
 	snprintf(name, sizeof(name), "%s/device/%s", spec->tenant, spec->device);
 	book.name = span_str(name);
+	book.log = v->keys->log;
 	TRY(notebook_open(&book, &v->book));
-	if (has_peers(spec))
-		TRY(open_gossip(v, spec, what));
-	log_say(EV_WITNESS, KV_SPAN("record", book.log.name), KV_NUM("entries", notebook_size(v->book)),
-		KV_STR("vkey", notebook_vkey(v->book)));
+	notebook_gossip(v->book, &v->keys->peers, &v->keys->gossip);
 	return OK;
+}
+
+static void say_witness(const struct attest *v)
+{
+	log_say(EV_WITNESS, KV_SPAN("record", v->keys->log.name), KV_NUM("entries", notebook_size(v->book)),
+		KV_STR("vkey", notebook_vkey(v->book)));
 }
 
 static void say_contradicted(const struct attest *v, const char *why)
@@ -259,8 +306,11 @@ enum err attest_open(const struct attest_spec *spec, struct attest **out, const 
 	TRY(TOPIC_BUILD(v->cosignature, TOPIC_COSIGNATURE, spec->tenant, "main", spec->device));
 	TRY(TOPIC_BUILD(v->gossip_topic, TOPIC_GOSSIP, spec->tenant, "main", spec->device));
 	TRY(open_book(v, spec, what));
-	v->size = notebook_size(v->book);
-	v->stopped = notebook_stopped(v->book);
+	say_witness(v);
+	publish(v, &(struct outcome){ .kind = WITNESS_ACCEPTED });
+	v->size = v->outcome.seen;
+	v->peers = v->outcome.peers;
+	v->stopped = v->outcome.contradicted;
 	if (v->stopped)
 		say_contradicted(v, "there is evidence from before");
 	TRY(thread_start(&v->thread, watch, v));
@@ -284,8 +334,8 @@ void attest_close(struct attest **out)
 		pthread_join(v->thread, NULL);
 	}
 	notebook_close(&v->book);
-	free(v->gossip);
-	free(v->peers_text);
+	free(v->keys);
+	free(v->fresh);
 	pthread_mutex_destroy(&v->lock);
 	pthread_cond_destroy(&v->cond);
 	free(v);
@@ -293,6 +343,25 @@ void attest_close(struct attest **out)
 }
 
 /* ---- the loop's calls ---- */
+
+enum err attest_reread(struct attest *v, const char **what, unsigned *line)
+{
+	CLEANUP(free_cleanup) struct keys *fresh = calloc(1, sizeof(*fresh));
+	struct keys *old;
+
+	*line = 0;
+	*what = v->vkey_path;
+	if (!fresh)
+		return ERR_FULL;
+	TRY(read_keys(v->vkey_path, v->peers_path, fresh, what, line));
+	pthread_mutex_lock(&v->lock);
+	old = v->fresh;                 /* nobody took it: it is out of date */
+	v->fresh = fresh;
+	fresh = old;
+	pthread_cond_signal(&v->cond);
+	pthread_mutex_unlock(&v->lock);
+	return OK;
+}
 
 /* An answer to the question before, which ends at less than was seen by now, perhaps, must not be taken for one to this. */
 static bool is_late(const struct attest *v, struct span body)
@@ -325,7 +394,7 @@ void attest_gossip(struct attest *v, struct span note, int64_t now_ms, int64_t r
 {
 	struct rumor *r;
 
-	if (!v || v->stopped || !v->gossip || note.n > sizeof(r->note))
+	if (!v || v->stopped || !v->gossips || note.n > sizeof(r->note))
 		return;
 	pthread_mutex_lock(&v->lock);
 	if (v->rumor_n < RUMORS) {
@@ -364,6 +433,16 @@ static void say_outcome(struct attest *v, const struct outcome *o, bool done)
 	}
 	if (o->contradicted && !v->stopped)
 		say_contradicted(v, witness_text(o->kind));
+	else if (v->stopped && !o->contradicted)
+		log_say(EV_WITNESS, KV_NUM("entries", o->seen), KV_STR("why", "the evidence was put elsewhere"));
+}
+
+/* It shows its evidence at once, or begins anew. */
+static void turn_over(struct attest *v, int64_t now_ms)
+{
+	v->due_ms = now_ms;
+	v->began = false;
+	v->unanswered = v->unheard = 0;
 }
 
 /* Was a cosignature made of an answer of the broker's? */
@@ -376,10 +455,13 @@ static bool follow(struct attest *v, int64_t now_ms)
 		return false;
 	say_outcome(v, &o, done);
 	v->judging = v->judging && !done;
+	if (o.contradicted != v->stopped)
+		turn_over(v, now_ms);
 	v->stopped = o.contradicted;
 	v->wants = o.wants;
 	v->heard_ms = o.heard_ms;
-	if (o.seen > v->size) {
+	v->peers = o.peers;
+	if (o.seen != v->size) {        /* less: of another record */
 		v->size = o.seen;
 		v->grown_ms = now_ms;
 		v->unanswered = 0;
@@ -392,14 +474,14 @@ static bool is_unheard(const struct attest *v, int64_t now_ms)
 {
 	int64_t since = v->heard_ms > v->began_ms ? v->heard_ms : v->began_ms;
 
-	return v->gossip && now_ms - since > ATTEST_SILENT_MS;
+	return v->peers && now_ms - since > ATTEST_SILENT_MS;
 }
 
 static void count_unheard(struct attest *v, int64_t now_ms)
 {
 	v->unheard = is_unheard(v, now_ms) ? v->unheard + 1 : 0;
 	if (v->unheard == UNANSWERED + 1)
-		log_say(EV_WITNESSES_UNHEARD, KV_NUM("of", v->gossip->n), KV_NUM("needed", (v->gossip->n + 1) / 2),
+		log_say(EV_WITNESSES_UNHEARD, KV_NUM("of", v->peers), KV_NUM("needed", (v->peers + 1) / 2),
 			KV_STR("right", "see which of them cosign: pullcord audit show checkpoint; if they do, the broker is to be suspected"));
 }
 
@@ -435,6 +517,23 @@ static void give(const char *topic, struct span payload, const struct uplink_kin
 	(void)!kind->send(to, &(struct uplink_message){ .topic = topic, .payload = payload, .id = id });
 }
 
+/* The two notes, for whoever was away. */
+static void show_again(struct attest *v, const struct uplink_kind *kind, struct uplink *to, struct id id, int64_t now_ms)
+{
+	uint8_t shown[GOSSIP_BYTES_MAX];
+	size_t n;
+
+	if (now_ms < v->due_ms)
+		return;
+	v->due_ms = now_ms + v->every_ms;
+	pthread_mutex_lock(&v->lock);
+	n = v->shown_n;
+	memcpy(shown, v->shown, n);
+	pthread_mutex_unlock(&v->lock);
+	if (n)
+		give(v->gossip_topic, span(shown, n), kind, to, id);
+}
+
 void attest_run(struct attest *v, const struct uplink_kind *kind, struct uplink *to, struct id_maker *ids, int64_t now_ms,
 	       int64_t real_us)
 {
@@ -448,6 +547,8 @@ void attest_run(struct attest *v, const struct uplink_kind *kind, struct uplink 
 		if (v->word_n)
 			give(v->gossip_topic, span(v->word, v->word_n), kind, to, id_next(ids, real_us / 1000));
 	}
+	if (v->stopped)
+		show_again(v, kind, to, id_next(ids, real_us / 1000), now_ms);
 	due = is_due(v, now_ms);
 	if (!due && !is_to_prove(v))
 		return;

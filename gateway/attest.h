@@ -6,7 +6,8 @@
  *     {tenant}/audit/main/witness/{device}/req            the size it has seen, decimal; or another witness
  *     .../add                                             the answer, an add-checkpoint body
  *     .../cosignature                                     a line
- *     .../gossip                                          the note with that line, for the others
+ *     .../gossip                                          the note with that line, for the others; or, when it has seen the record
+ *                                                         contradict itself, the evidence, again and again
  *
  * Loop's thread only. */
 #ifndef PULLCORD_ATTEST_H
@@ -35,6 +36,9 @@ enum err attest_open(const struct attest_spec *spec, struct attest **out, const 
 void attest_close(struct attest **v);
 /* Are the files of keys such? *line: where the list of peers is none; 0: in no line. */
 enum err attest_check(const struct attest_spec *spec, const char **what, unsigned *line) MUST_USE;
+/* Reads its files again, and looks whether there is still evidence: who put it elsewhere has seen to it. What is wrong, as
+ * attest_check() says it, leaves all as it was. */
+enum err attest_reread(struct attest *v, const char **what, unsigned *line) MUST_USE;
 
 /* While connected, often: asks when it is time, and sends what the thread has signed. NULL is no witness. */
 void attest_run(struct attest *v, const struct uplink_kind *kind, struct uplink *to, struct id_maker *ids, int64_t now_ms,

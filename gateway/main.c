@@ -71,8 +71,9 @@ static void usage(FILE *to)
 	      "      --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
-	      "SIGHUP reads [throttle], the log level and a few more settings again and tries once more what the broker\n"
-	      "refused; SIGTERM and SIGINT end it in good order. Exit code 3: this device was wiped.\n", to);
+	      "SIGHUP reads [throttle], the log level, a few more settings, the officers and the witnesses again, and\n"
+	      "tries once more what the broker refused; SIGTERM and SIGINT end it in good order. Exit code 3: this\n"
+	      "device was wiped.\n", to);
 }
 
 static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
@@ -337,12 +338,51 @@ static void reread_officers(struct daemon *d)
 			KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
 }
 
+/* Alerts come first: a gateway that cannot be a witness is one without, and says so. */
+static void open_attest(struct daemon *d)
+{
+	const struct attest_spec spec = {
+		.folder = d->conf.witness_folder, .vkey = d->conf.witness_vkey, .peers = d->conf.witness_peers,
+		.tenant = d->tenant, .device = d->device,
+		.every_ms = d->conf.witness_every_s * 1000LL, .wake = wake, .ctx = d,
+	};
+	const char *what;
+	enum err e = d->conf.witness_vkey[0] ? attest_open(&spec, &d->attest, &what) : OK;
+
+	if (e != OK)
+		log_say(EV_WITNESS_FAILED, KV_STR("file", what), KV_STR("why", err_text(e)),
+			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
+}
+
+/* Nor must the list of peers wait for the other settings. One that could not become a witness tries again. */
+static void reread_witness(struct daemon *d)
+{
+	unsigned line = 0;
+	const char *what;
+	enum err e;
+
+	if (!d->conf.witness_vkey[0])
+		return;
+	if (!d->attest) {
+		open_attest(d);
+		pipeline_set_attest(d->gateway, d->attest);
+		return;
+	}
+	e = attest_reread(d->attest, &what, &line);
+	if (e == OK)
+		log_say(EV_WITNESS_LOADED, KV_STR("vkey", d->conf.witness_vkey), KV_STR("peers", d->conf.witness_peers));
+	else
+		log_say(EV_WITNESS_STAYS, KV_STR("file", what), KV_NUM("line", line), KV_STR("why", err_text(e)),
+			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
+}
+
 static void on_reload(void *ctx, int signum)
 {
 	struct daemon *d = ctx;
 
 	(void)signum;
 	reread_officers(d);
+	reread_witness(d);
 	if (reload(d))
 		pipeline_try_again(d->gateway);
 }
@@ -405,22 +445,6 @@ static bool open_scout(struct daemon *d)
 	if (e != OK)
 		complain("cannot prepare TLS with the certificate %s: %s", d->conf.uplink_certfile, err_text(e));
 	return e == OK;
-}
-
-/* Alerts come first: a gateway that cannot be a witness is one without, and says so. */
-static void open_attest(struct daemon *d)
-{
-	const struct attest_spec spec = {
-		.folder = d->conf.witness_folder, .vkey = d->conf.witness_vkey, .peers = d->conf.witness_peers,
-		.tenant = d->tenant, .device = d->device,
-		.every_ms = d->conf.witness_every_s * 1000LL, .wake = wake, .ctx = d,
-	};
-	const char *what;
-	enum err e = d->conf.witness_vkey[0] ? attest_open(&spec, &d->attest, &what) : OK;
-
-	if (e != OK)
-		log_say(EV_WITNESS_FAILED, KV_STR("file", what), KV_STR("why", err_text(e)),
-			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
 }
 
 /* A gateway whose orders cannot be read obeys none, and takes alerts all the same: then it is told. */

@@ -668,6 +668,8 @@ static struct throttle_limits limits_of(const struct conf *c)
 					 c->throttle_fold_window_ms, c->throttle_delay_max_ms };
 }
 
+void pipeline_set_attest(struct gateway *g, struct attest *a) { g->spec.attest = a; }
+
 void pipeline_set_throttle(struct gateway *g, const struct conf *c)
 {
 	struct throttle_limits l = limits_of(c);

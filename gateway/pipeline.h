@@ -50,6 +50,8 @@ void pipeline_port_close(struct gateway *g, const char *name);
 /* Does what is to be done; milliseconds until it wants to be called again, whatever happens. */
 int64_t pipeline_run(struct gateway *g);
 void pipeline_set_throttle(struct gateway *g, const struct conf *c);
+/* It has become a witness only now. Borrowed until pipeline_close(). */
+void pipeline_set_attest(struct gateway *g, struct attest *a);
 /* Tries what the broker refused for good once more: somebody may have mended its policy. Also done at the start. */
 void pipeline_try_again(struct gateway *g);
 

@@ -235,7 +235,7 @@ static const char *check_witness(const struct guard *g, const struct session *s,
 	if (s->party != PULLCORD__V1__PARTY__PARTY_DEVICE || !span_is(topic_word(t, "device"), s->id))
 		return "a witness speaks for itself only";
 	if (t->kind == TOPIC_GOSSIP)
-		return p->payload.n > GOSSIP_NOTE_MAX ? "the payload is longer than any word of a witness" : NULL;
+		return p->payload.n > GOSSIP_BYTES_MAX ? "the payload is longer than any word of a witness" : NULL;
 	return p->payload.n > COSIGNATURE_LINE_MAX ? "the payload is longer than any cosignature" : NULL;
 }
 

@@ -99,6 +99,36 @@ def _(stage, device, other):
     expect(f"what the record signed, and {other} cosigned, in them", [(1, 1), (2, 0)], notes)
 
 
+@step("gateway {device} is shown what others have seen within {period}")
+def _(stage, device, period):
+    """What convicts by itself is kept as it was told; what does not has made it ask for itself."""
+    kept = folder(stage, device)
+    try:
+        wait_for("", patience(seconds_of(period)), lambda: {".had", ".got"} <= {p.suffix for p in kept.glob("evidence.*")})
+    except Trouble:
+        raise Trouble(f"{device} has seen nothing:\n{tail(stage.gateways[device].process.text())}") from None
+    for told in kept.glob("evidence.*.told"):
+        expect("who says so", True, any(f"\u2014 {stage.house.tenant}/device/{other} " in told.read_text()
+                                       for other in stage.gateways if other != device))
+
+
+@step("gateway {device} reads its files again")
+def _(stage, device):
+    stage.gateways[device].process.child.send_signal(signal.SIGHUP)
+
+
+@step("list of witnesses is spoiled")
+def _(stage):
+    path = stage.house.dir / "witnesses"
+    stage.last["witnesses"] = path.read_text()
+    path.write_text(stage.last["witnesses"] + "no key\n")
+
+
+@step("list of witnesses is mended")
+def _(stage):
+    (stage.house.dir / "witnesses").write_text(stage.last["witnesses"])
+
+
 @step("record is cosigned by {witness} within {period}")
 def _(stage, witness, period):
     house, shown = stage.house, {}
@@ -158,6 +188,27 @@ def _(stage, device, outcome):
     done = auditor(stage, device, "--peers", stage.house.dir / "witnesses", "--every", "20" if outcome == "heard" else "2")
     expect("it is cosigned", "accepted", json.loads(done.stdout)["kind"], done.stdout + done.stderr)
     expect("others", outcome, "heard" if done.returncode == 0 else "unheard" if "majority" in done.stderr else "?", done.stderr)
+
+
+@step("auditor's {device} stays, and its list is spoiled and mended")
+def _(stage, device):
+    """It reads the list again at SIGHUP: what is no list changes nothing."""
+    house, path = stage.house, stage.house.dir / "witnesses"
+    process = house.start("auditor", [house.build / "pullcord", "audit", "witness", "--state", house.root / "auditor", "--vkey",
+                                      house.dir / "record.vkey", "--device", house.folder(device), "--port", house.device_port,
+                                      "--peers", path, "--every", "1"], env=house.env())
+    wait_for("it is at work", patience(20), lambda: "continue the" in process.text())
+    good = path.read_text()
+    for text, said in ((good + "no key\n", "cannot read the list of witnesses"), ("", "0 other witnesses are listed"),
+                       (good, "1 other witnesses are listed")):
+        path.write_text(text)
+        process.child.send_signal(signal.SIGHUP)
+        try:
+            wait_for(said, patience(10), lambda said=said: said in process.text())
+        except Trouble:
+            raise Trouble(f"{said!r} is not in\n{tail(process.text())}") from None
+    expect("it is still there", True, process.alive(), process.text())
+    process.end()
 
 
 @step("auditor's {device} is listed as a witness")

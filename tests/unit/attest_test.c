@@ -40,7 +40,8 @@ static void count_wake(void *ctx)
 static enum err watch(void)
 {
 	const struct attest_spec spec = {
-		.folder = folder, .vkey = vkey_path, .peers = conf.witness_peers, .tenant = "mercy", .device = "nc-1", .every_ms = 60000, .wake = count_wake,
+		.folder = folder, .vkey = vkey_path, .peers = conf.witness_peers, .tenant = "mercy", .device = "nc-1",
+		.every_ms = 60000, .wake = count_wake,
 	};
 
 	return attest_open(&spec, &attest, &what);
@@ -517,6 +518,185 @@ static void a_broker_that_keeps_them_from_hearing_each_other_is_told(void **stat
 	assert_true(UNTIL(attest_state(attest, now) == ATTEST_GOOD, pipeline_run(g)));
 }
 
+/* ---- what others are to hear of it, and its files again ---- */
+
+static struct span last_gossip(void)
+{
+	const struct sent *s = sent(GOSSIP, sent_count(GOSSIP) - 1);
+
+	return s ? span(s->payload, s->n) : span(NULL, 0);
+}
+
+/* Whoever trusts this gateway's key: is what it says enough? */
+static bool last_gossip_convicts(void)
+{
+	static struct gossip g_of_another;
+	static struct witnesses list = { .n = 1 };
+	struct gossip_evidence e;
+	char vkey[400], path[700];
+	struct span rest;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/vkey", folder);
+	f = fopen(path, "r");
+	assert_non_null(fgets(vkey, sizeof(vkey), f));
+	fclose(f);
+	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &list.of[0]), OK);
+	gossip_init(&g_of_another, &list, &l.key, peer[0].pub);
+	return gossip_hear_evidence(&g_of_another, last_gossip(), &e) == WITNESS_FORK;
+}
+
+/* Every minute, also after a restart, so that one that was away hears it. */
+static void what_it_has_seen_it_shows_again_and_again(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	a_minute_passes();
+	before = sent_count(GOSSIP);
+	hears(&other, 301, 400);
+	assert_true(UNTIL(sent_count(GOSSIP) == before + 1, pipeline_run(g)));
+	assert_true(last_gossip_convicts());
+	assert_false(sent(GOSSIP, before)->retain);
+	run();
+	assert_int_equal(sent_count(GOSSIP), before + 1);
+	for (unsigned minute = 1; minute <= 3; minute++) {
+		a_minute_passes();
+		assert_int_equal(sent_count(GOSSIP), before + 1 + minute);
+		assert_true(last_gossip_convicts());
+	}
+	pipeline_close(&g);
+	attest_close(&attest);
+	assert_int_equal(watch(), OK);
+	start();
+	come_up();
+	assert_true(sent_count(GOSSIP) > 0);
+	assert_true(last_gossip_convicts());
+}
+
+static void is_shown(struct signed_log *had, struct signed_log *got, size_t by)
+{
+	uint8_t had_raw[WITNESS_BODY_MAX], text[GOSSIP_BYTES_MAX];
+	struct put out = put(text, sizeof(text));
+	struct witness_request r;
+	unsigned before = atomic_load(&judged);
+
+	assert_int_equal(witness_read(log_body(had, 0, 301, had_raw), &r), OK);
+	assert_int_equal(gossip_write_evidence(r.note, log_body(got, 301, 400, body), &l.key, peer[by].name, peer_secret[by], &out), OK);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_MESSAGE, .payload = put_span(&out),
+					    .topic = SPAN_LIT("mercy/audit/main/witness/nc-2/gossip") });
+	assert_true(UNTIL(atomic_load(&judged) != before, pipeline_run(g)));
+	pipeline_run(g);
+}
+
+/* By one that has found it out; of what it was told it makes no news. */
+static void what_another_shows_is_told_and_is_the_end(void **state)
+{
+	unsigned before;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 10);
+	is_shown(&l, &l, 0);
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+	before = sent_count(GOSSIP);
+	is_shown(&l, &other, 0);
+	assert_contradicted();
+	assert_int_equal(sent_count(GOSSIP), before);
+}
+
+static void rereads(enum err expected)
+{
+	unsigned line, before = atomic_load(&judged);
+
+	assert_int_equal(attest_reread(attest, &what, &line), expected);
+	if (expected != OK)
+		return;
+	assert_true(UNTIL(atomic_load(&judged) != before, pipeline_run(g)));
+	pipeline_run(g);
+}
+
+static void another_list_is_taken_while_it_runs_and_a_bad_one_is_not(void **state)
+{
+	FILE *f;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	f = fopen(peers_path, "w");
+	assert_true(fputs("no key\n", f) >= 0);
+	fclose(f);
+	rereads(ERR_SYNTAX);
+	assert_string_equal(what, peers_path);
+	says(0, &l, 120);               /* the list of before stays in force */
+	assert_true(UNTIL(last_asks_from("120\n"), pipeline_run(g)));
+	hears(&l, 120, 301);
+	f = fopen(peers_path, "w");
+	fclose(f);
+	rereads(OK);
+	says(0, &other, 301);           /* is on it no more */
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+	write_peers();
+	rereads(OK);
+	says(0, &other, 301);
+	assert_contradicted();
+}
+
+static void who_puts_the_evidence_elsewhere_lets_it_go_on(void **state)
+{
+	DIR *d;
+	char path[700];
+	unsigned asked;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	a_minute_passes();
+	hears(&other, 301, 400);
+	assert_contradicted();
+	rereads(OK);
+	assert_int_equal(attest_state(attest, now), ATTEST_CONTRADICTED);
+	d = opendir(folder);
+	for (struct dirent *e; (e = readdir(d));) {
+		snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
+		if (strncmp(e->d_name, "evidence.", 9) == 0)
+			assert_int_equal(remove(path), 0);
+	}
+	closedir(d);
+	asked = sent_count(REQ);
+	rereads(OK);
+	assert_int_equal(attest_state(attest, now), ATTEST_GOOD);
+	assert_true(UNTIL(sent_count(REQ) > asked, pipeline_run(g)));
+	assert_true(last_asks_from("301\n"));
+	hears(&l, 301, 400);
+	assert_cosigned(400);
+}
+
+/* The wrong file was given to it, and was mended. */
+static void another_key_of_the_record_is_taken_while_it_runs(void **state)
+{
+	struct signed_log next = l;
+	char vkey[400];
+	FILE *f;
+
+	(void)state;
+	next.secret[0] ^= 1;
+	assert_int_equal(sign_public(next.secret, next.key.pub), OK);
+	come_up();
+	hears(&next, 0, 70);
+	assert_int_equal(sent_count(COSIGNATURE), 0);
+	assert_int_equal(vkey_write(next.key.name, next.key.pub, vkey, sizeof(vkey)), OK);
+	f = fopen(vkey_path, "w");
+	fprintf(f, "%s\n", vkey);
+	fclose(f);
+	rereads(OK);
+	a_minute_passes();
+	hears(&next, 0, 70);
+	assert_int_equal(sent_count(COSIGNATURE), 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -530,6 +710,9 @@ int main(void)
 		OF_THREE(acceptance_4_what_another_was_shown_before_is_to_be_proved),
 		OF_THREE(what_another_saw_of_the_same_record_is_good), OF_THREE(a_late_proof_is_not_taken_for_the_newest),
 		OF_THREE(a_broker_that_keeps_them_from_hearing_each_other_is_told),
+		OF_THREE(what_it_has_seen_it_shows_again_and_again), OF_THREE(what_another_shows_is_told_and_is_the_end),
+		OF_THREE(another_list_is_taken_while_it_runs_and_a_bad_one_is_not),
+		CASE(who_puts_the_evidence_elsewhere_lets_it_go_on), CASE(another_key_of_the_record_is_taken_while_it_runs),
 		CASE(who_is_not_connected_hears_nothing), CASE(what_is_wrong_with_its_files_is_named),
 	};
 
