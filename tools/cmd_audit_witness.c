@@ -1,4 +1,5 @@
 /* audit witness: a witness of the record, for a machine that hospital IT does not run. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -206,12 +207,48 @@ static int no_broker(const struct witness_options *o, const struct client *c, en
 	return CMD_NO;
 }
 
+/* The others, as they are listed. */
+struct among {
+	struct cosigned_list peers;
+	struct gossip gossip;
+};
+
+static void among_free(struct among **a)
+{
+	if (*a)
+		cosigned_free(&(*a)->peers);
+	free(*a);
+	*a = NULL;
+}
+
+static int among_read(const char *path, const struct notebook *book, struct among **out)
+{
+	CLEANUP(among_free) struct among *a = calloc(1, sizeof(*a));
+	int code = a ? cosigned_read(path, true, &a->peers) : report_fail(ERR_FULL, "hear other witnesses");
+
+	if (code != CMD_DONE)
+		return code;
+	notebook_gossip(book, &a->peers.of, &a->gossip);
+	*out = a;
+	a = NULL;
+	return CMD_DONE;
+}
+
+static volatile sig_atomic_t hung_up;
+
+static void on_hangup(int signum)
+{
+	(void)signum;
+	hung_up = 1;
+}
+
 /* A witness at work; gossip NULL: it hears of no other. */
 struct live {
 	const struct witness_options *o;
 	const struct place *p;
 	struct client *c;
 	struct notebook *book;
+	struct among **among;           /* whose gossip is: */
 	struct gossip *gossip;
 	struct span origin;
 	int64_t began_ms;
@@ -224,6 +261,26 @@ static int64_t mono_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* After SIGHUP, before the next question. */
+static void reread(struct live *l)
+{
+	struct among *fresh;
+
+	if (!l->gossip || !hung_up)
+		return;
+	hung_up = 0;
+	if (among_read(l->o->peers, l->book, &fresh) != CMD_DONE) {
+		report_hint("those who were listed before are heard until that is mended and SIGHUP is sent again");
+		return;
+	}
+	gossip_carry(&fresh->gossip, l->gossip);
+	among_free(l->among);
+	*l->among = fresh;
+	l->gossip = &fresh->gossip;
+	if (!report_is_json())
+		report_line(TONE_PLAIN, "%zu other witnesses are listed", fresh->gossip.n);
 }
 
 /* What comes of the others' words: nothing to say, or the end. */
@@ -316,8 +373,10 @@ static int witness_once(struct live *l)
 	struct put line = put(text, sizeof(text));
 	struct client_message m;
 	enum err e;
-	int code = ask(l, notebook_size(l->book), &m);
+	int code;
 
+	reread(l);
+	code = ask(l, notebook_size(l->book), &m);
 	if (code == CMD_DONE)
 		code = add(l->o, l->book, l->origin, m.payload, true, &line);
 	if (code != CMD_DONE)
@@ -377,9 +436,19 @@ static int say_unheard(struct live *l)
 	return unheard ? CMD_NO : CMD_DONE;
 }
 
+/* The others are to know why this one falls silent: once, for it ends here. */
+static void show(const struct live *l)
+{
+	uint8_t text[GOSSIP_BYTES_MAX];
+	struct put shown = put(text, sizeof(text));
+
+	if (l->gossip && notebook_show(l->book, &shown) == OK && client_publish(l->c, l->p->gossip, put_span(&shown), 1, false) != OK)
+		report_hint("the other witnesses could not be told");
+}
+
 /* Without others to hear a connection for each question: a minute apart, it is not worth keeping. Ends when the record is not to
  * be trusted. */
-static int witness_live(const struct witness_options *o, const struct place *p, struct notebook *book, struct gossip *gossip,
+static int witness_live(const struct witness_options *o, const struct place *p, struct notebook *book, struct among **among,
 			struct span origin)
 {
 	CLEANUP(client_close) struct client *c = NULL;
@@ -388,7 +457,8 @@ static int witness_live(const struct witness_options *o, const struct place *p, 
 		.cert = p->cert.text, .key = p->key.text,
 	};
 	const struct timespec pause = { o->every_s, 0 };
-	struct live l = { .o = o, .p = p, .book = book, .gossip = gossip, .origin = origin, .began_ms = mono_ms() };
+	struct live l = { .o = o, .p = p, .book = book, .among = among, .gossip = *among ? &(*among)->gossip : NULL,
+			  .origin = origin, .began_ms = mono_ms() };
 	enum err e = client_open(&spec, &c);
 	bool up = false;
 	int code;
@@ -398,10 +468,12 @@ static int witness_live(const struct witness_options *o, const struct place *p, 
 		return report_fail(e, "make a connection");
 	for (;;) {
 		code = up ? witness_once(&l) : connect_once(&l);
-		if (code == CMD_DONE && gossip)
+		if (code == CMD_DONE && l.gossip)
 			code = listen(&l);
-		up = gossip && code == CMD_DONE;
-		if (gossip && !notebook_stopped(book) && say_unheard(&l) != CMD_DONE)
+		up = l.gossip && code == CMD_DONE;
+		if (notebook_stopped(book))
+			show(&l);
+		else if (l.gossip && say_unheard(&l) != CMD_DONE)
 			code = CMD_NO;
 		if (o->once || notebook_stopped(book) || report_broken())
 			return code;
@@ -457,8 +529,7 @@ static int witness_run(struct witness_options *o)
 {
 	CLEANUP(notebook_close) struct notebook *book = NULL;
 	CLEANUP(free_cleanup) char *vkey = NULL;
-	CLEANUP(cosigned_free) struct cosigned_list peers = { 0 };
-	CLEANUP(free_cleanup) struct gossip *gossip = NULL;
+	CLEANUP(among_free) struct among *among = NULL;
 	struct notebook_spec spec = { .folder = o->state };
 	struct place place;
 	int code = source_vkey(o->vkey, &vkey, &spec.log.name, spec.log.pub);
@@ -466,8 +537,6 @@ static int witness_run(struct witness_options *o)
 
 	if (code == CMD_DONE && o->device)
 		code = find_place(o, spec.log.name, &place);
-	if (code == CMD_DONE && o->peers)
-		code = cosigned_read(o->peers, true, &peers);
 	if (code != CMD_DONE)
 		return code;
 	if (o->device && !o->name)
@@ -479,12 +548,13 @@ static int witness_run(struct witness_options *o)
 	if (notebook_stopped(book))
 		return stopped(o);
 	if (o->peers) {
-		gossip = calloc(1, sizeof(*gossip));
-		if (!gossip)
-			return report_fail(ERR_FULL, "hear other witnesses");
-		notebook_gossip(book, &peers.of, gossip);
+		code = among_read(o->peers, book, &among);
+		if (code != CMD_DONE)
+			return code;
+		if (!o->once)
+			(void)!signal(SIGHUP, on_hangup);
 	}
-	return o->device ? witness_live(o, &place, book, gossip, spec.log.name) : witness_file(o, book, &spec.log);
+	return o->device ? witness_live(o, &place, book, &among, spec.log.name) : witness_file(o, book, &spec.log);
 }
 
 int audit_witness(int argc, char **argv)
@@ -501,7 +571,8 @@ int audit_witness(int argc, char **argv)
 		OPT_TEXT("cafile", "FILE", &o.cafile, "with --device: CA of the broker (default: ca.crt in the folder)"),
 		OPT_TEXT("tenant", "NAME", &o.tenant, "with --device: the hospital's name (default: as the record's begins)"),
 		OPT_NUMBER("every", "SECONDS", &o.every_s, 1, 86400, "with --device: how often to ask (default: 60)"),
-		OPT_TEXT("peers", "FILE", &o.peers, "with --device: the record's witnesses, a verifier key a line; they and this one compare what they saw"),
+		OPT_TEXT("peers", "FILE", &o.peers, "with --device: the record's witnesses, a verifier key a line; they and this one "
+			 "compare what they saw; read again on SIGHUP"),
 		OPT_FLAG("once", &o.once, "with --device: ask once; with --peers wait for a majority of them, as long as --every says"),
 		OPT_TEXT("tiles", "FOLDER", &o.tiles, "witness the checkpoint of what audit export --format tiles wrote"),
 		OPT_TEXT("body", "FILE", &o.body, "witness a C2SP add-checkpoint body; -: from standard input"),
@@ -522,7 +593,8 @@ int audit_witness(int argc, char **argv)
 			"a person has seen to them. FOLDER/vkey is the witness's verifier key: whoever lists it (the file `witnesses` beside the "
 			"record, audit verify --witnesses) counts its cosignatures. Ends with 0 when the checkpoint is cosigned, else with 1.\n"
 			"With --peers it stays connected, tells the other witnesses what it vouched for, and hears them: a broker that shows "
-			"each another history is found out, and one that keeps back what they say is told of after 15 minutes.",
+			"each another history is found out, and one that keeps back what they say is told of after 15 minutes. What convicts "
+			"the record it shows to them before it ends.",
 		.example = "pullcord audit witness --state w1 --vkey record.vkey --device auditor-w1 --host broker.mercy.example --peers witnesses\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --name auditor.example/w1 --tiles exported\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --body - --json <request",
