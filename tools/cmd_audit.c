@@ -232,7 +232,8 @@ static int64_t now_us(void)
 
 /* How many are to vouch; and how much older than the newest checkpoint that may be which they vouch for. */
 struct quorum_rule {
-	long k, grace_min;              /* k 0: it is said, and not asked for */
+	long k, grace_min;              /* k 0: their majority */
+	bool asked;                     /* else it is said */
 };
 
 /* What nobody vouches for can still be signed anew by who has the record's key. */
@@ -240,7 +241,7 @@ static void check_quorum(const struct quorum_rule *rule, const struct witnesses 
 {
 	const struct cosigned_quorum q = cosigned_quorum(w, r->cosigned, (size_t)rule->k);
 
-	if (!rule->k || r->part || cosigned_within(&q, r->signed_us, rule->grace_min * 60000000LL))
+	if (!rule->asked || r->part || cosigned_within(&q, r->signed_us, rule->grace_min * 60000000LL))
 		return;
 	r->part = "quorum";
 	r->index = q.size;
@@ -306,7 +307,8 @@ static int audit_verify(int argc, char **argv)
 		OPT_TEXT("vkey", "FILE|KEY", &s.vkey, "the verifier key (default: the installation's record.vkey)"),
 		OPT_TEXT("sizes", "FILE", &s.sizes, "the signed sizes (default: the installation's record.sizes)"),
 		OPT_WITNESSES(&s.witnesses),
-		OPT_QUORUM(&quorum.k, "so many of them are to vouch for it (default: more than half, said only)"),
+		OPT_QUORUM(&quorum.k, "so many of them are to vouch for it (default: as the broker's settings say, or more than half; "
+			   "said only)"),
 		OPT_NUMBER("grace", "MIN", &quorum.grace_min, 1, 525600,
 			   "with --quorum: so much later the newest checkpoint may be than what they vouch for (default: 120)"),
 		OPT_FLAG("json", &json, "one JSON object"),
@@ -343,6 +345,8 @@ static int audit_verify(int argc, char **argv)
 	code = source_fill(&s) == OK ? cosigned_read(s.witnesses, list_given, &list) : CMD_NO;
 	if (code == CMD_DONE && (size_t)quorum.k > list.of.n)
 		return opt_wrong(&page, "--quorum is %ld, and %zu witnesses are listed", quorum.k, list.of.n);
+	quorum.asked = quorum.k;
+	quorum.k = quorum.k ? quorum.k : s.quorum;
 	if (code == CMD_DONE)
 		code = verify_with_keys(&s, key_given, &list.of, &quorum);
 	return code;

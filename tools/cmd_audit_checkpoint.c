@@ -93,6 +93,6 @@ int audit_show_checkpoint(const struct source *s, bool must_be, size_t quorum)
 		report_error("nothing is signed yet");
 		return CMD_NO;
 	}
-	say_newest(&newest, &list.of, seen, quorum);
+	say_newest(&newest, &list.of, seen, quorum ? quorum : s->quorum);
 	return CMD_DONE;
 }

@@ -128,7 +128,7 @@ int audit_show(int argc, char **argv)
 	long quorum = 0;
 	const struct opt opt[] = {
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key), OPT_WITNESSES(&s.witnesses),
-		OPT_QUORUM(&quorum, "how far so many of them vouch (default: more than half)"),
+		OPT_QUORUM(&quorum, "how far so many of them vouch (default: as the broker's settings say, or more than half)"),
 		OPT_FLAG("json", &json, "one JSON object an entry"),
 	};
 	const struct opt_rule rule[] = { OPT_RECORD_RULE };

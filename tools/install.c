@@ -13,6 +13,7 @@
 #include "report.h"
 #include "topic.h"
 #include "vault.h"
+#include "witness.h"
 
 #define CONF_BYTES_MAX (1u << 20)
 
@@ -54,12 +55,23 @@ static void conf_listener(struct install *in, struct span value)
 		in->app_port = (int)port;
 }
 
+/* The broker takes both ends of lines. */
+static struct span conf_line(struct span *text)
+{
+	struct span line = span_cut(*text, '\n', text);
+
+	if (line.n && line.p[line.n - 1] == '\r')
+		line.n--;
+	return span_trim(line);
+}
+
 enum err install_read_conf(struct span text, struct install *out)
 {
 	struct install in = { 0 };
+	uint64_t number;
 
 	while (text.n) {
-		struct span value, name = span_cut(span_trim(span_cut(text, '\n', &text)), ' ', &value);
+		struct span value, name = span_cut(conf_line(&text), ' ', &value);
 
 		value = span_trim(value);
 		if (span_is(name, "listener"))
@@ -68,6 +80,8 @@ enum err install_read_conf(struct span text, struct install *out)
 			return ERR_TOO_LARGE;
 		if (span_is(name, "plugin_opt_record_sizes") && !span_text(value, in.sizes, sizeof(in.sizes)))
 			return ERR_TOO_LARGE;
+		if (span_is(name, "plugin_opt_record_quorum"))
+			in.quorum = span_u64(value, WITNESSES_MAX, &number) ? (unsigned)number : 0;
 		if (!span_is(name, "plugin_opt_tenant"))
 			continue;
 		if (!word_ok(value) || !span_text(value, in.tenant, sizeof(in.tenant)))
@@ -78,6 +92,7 @@ enum err install_read_conf(struct span text, struct install *out)
 	memcpy(out->tenant, in.tenant, sizeof(in.tenant));
 	memcpy(out->officers, in.officers, sizeof(in.officers));
 	memcpy(out->sizes, in.sizes, sizeof(in.sizes));
+	out->quorum = in.quorum;
 	out->device_port = in.device_port;
 	out->app_port = in.app_port;
 	return OK;

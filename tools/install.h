@@ -25,6 +25,7 @@ struct install {
 	int device_port, app_port;      /* 0: not said */
 	char officers[512];             /* plugin_opt_policy_officers; "": not said */
 	char sizes[512];                /* plugin_opt_record_sizes; "": not said */
+	unsigned quorum;                /* plugin_opt_record_quorum; 0: not said, or none that the broker takes */
 	uid_t uid;                      /* whose its stores are: the broker's user, when root made it */
 	gid_t gid;
 };

@@ -35,6 +35,7 @@ enum err source_fill(struct source *s)
 		(void)!span_text(span_str(in.sizes), s->sizes_path.text, sizeof(s->sizes_path.text));  /* it is shorter */
 	s->sizes = s->sizes ? s->sizes : s->sizes_path.text;
 	s->vkey = s->vkey ? s->vkey : s->vkey_path.text;
+	s->quorum = s->witnesses ? 0 : in.quorum;
 	s->witnesses = s->witnesses ? s->witnesses : s->witnesses_path.text;
 	s->line = s->line_path.text;
 	return OK;

@@ -15,6 +15,7 @@ struct source {
 	const char *dir, *record, *key, *sizes, *vkey, *line, *witnesses;      /* options; NULL: not given */
 	struct install_path record_path, key_path, sizes_path, vkey_path, line_path, witnesses_path;
 	struct install install;         /* when it is one of an installation */
+	unsigned quorum;                /* of the installation's own witnesses, as its broker asks for it; 0: their majority */
 	bool entered;
 	char what[READS_WHAT_MAX + 1];  /* who opens its entries says what for: source_says() */
 };

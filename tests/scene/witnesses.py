@@ -158,6 +158,20 @@ def _(stage, count, outcome):
            shown.stdout + shown.stderr)
 
 
+@step("audit counts {count} of the witnesses, as the broker's settings say")
+def _(stage, count):
+    """What is not said by --quorum; of another list than the installation's it is more than half."""
+    house, k = stage.house, int(count)
+    more, listed = ["--witnesses", house.dir / "witnesses"], (house.dir / "witnesses").read_text().count("\n")
+    expect("they are not more than half", True, k != listed // 2 + 1)
+    with open(house.dir / "mosquitto.conf", "a") as file:
+        file.write(f"plugin_opt_record_quorum {k}\n")
+    for command in (["audit", "show", "checkpoint"], ["audit", "verify"]):
+        for args, expected in ([], k), (more, listed // 2 + 1), (["--quorum", "1"], 1):
+            done = house.tool(*command, "--dir", house.dir, "--json", *args, check=False)
+            expect(f"quorum of {command} {args}", expected, json.loads(done.stdout)["quorum"], done.stdout + done.stderr)
+
+
 @step("record verifies as cosigned by {witness}")
 def _(stage, witness):
     done = stage.house.tool("audit", "verify", "--dir", stage.house.dir, "--json")

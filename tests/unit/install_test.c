@@ -44,12 +44,31 @@ static void the_settings_say_tenant_and_ports(void **state)
 
 	(void)state;
 	assert_int_equal(install_read_conf(SPAN_LIT("# plugin_opt_tenant no\n  listener 1883 127.0.0.1\r\n"
-						    "plugin_opt_tenant  mercy \n\nlistener 8884\nlistener 9\n"), &in),
+						    "plugin_opt_tenant  mercy \r\n\nlistener 8884\nlistener 9\n"), &in),
 			 OK);
 	assert_string_equal(in.tenant, "mercy");
 	assert_string_equal(in.dir, "kept");
 	assert_int_equal(in.device_port, 1883);
 	assert_int_equal(in.app_port, 8884);
+}
+
+/* What the broker refuses to start with is none. */
+static void the_settings_say_how_many_witnesses_are_asked_for(void **state)
+{
+	static const struct { const char *line; unsigned quorum; } row[] = {
+		{ "", 0 }, { "plugin_opt_record_quorum 3\r\n", 3 }, { "# plugin_opt_record_quorum 3\n", 0 },
+		{ "plugin_opt_record_quorum 65\n", 0 }, { "plugin_opt_record_quorum two\n", 0 }, { "plugin_opt_record_quorum\n", 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		struct install in = { .quorum = 9 };
+		char text[128];
+
+		snprintf(text, sizeof(text), "plugin_opt_tenant mercy\n%s", row[i].line);
+		assert_int_equal(install_read_conf(span_str(text), &in), OK);
+		assert_int_equal(in.quorum, row[i].quorum);
+	}
 }
 
 static void settings_without_a_tenant_are_none_of_ours(void **state)
@@ -256,6 +275,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_settings_say_tenant_and_ports),
 		cmocka_unit_test(settings_without_a_tenant_are_none_of_ours),
+		cmocka_unit_test(the_settings_say_how_many_witnesses_are_asked_for),
 		cmocka_unit_test(the_written_settings_are_read_back),
 		cmocka_unit_test(nothing_of_the_sample_is_left_in_the_settings),
 		cmocka_unit_test(the_plugin_finds_no_fault_with_the_baseline),
