@@ -9,7 +9,7 @@
 
 #define LINE_MAX_BYTES 288      /* NAME=VALUE of 129, " until " and a time, " reason " and a mark, " by " and a word */
 #define OWN_LINES 7             /* tenant, name, password, unlocked, removed, certificate, state */
-#define REST_MAX 64             /* "... 1154 more, 32 digits" */
+#define REST_MAX 64             /* "... 1154 more, a word" */
 
 struct line {
 	char text[LINE_MAX_BYTES];
@@ -181,11 +181,10 @@ static void write_line(struct writer *w, char sign, const char *text)
 
 static void write_end(struct writer *w, struct delta *out)
 {
-	char hex[2 * SHA256_BYTES + 1];
+	char word[PATIENT_WORD];
 
-	hex_encode(span(w->chain, sizeof(w->chain) / 2), hex);
 	if (w->cut)
-		put_fmt(&w->out, "\n... %zu more, %s", w->cut, hex);
+		put_fmt(&w->out, "\n... %zu more, %s", w->cut, patient_word_of(w->chain, word));
 	must(put_end(&w->out) == OK);
 	out->n = w->out.n;
 }
@@ -233,12 +232,4 @@ bool delta_next(struct span *text, struct span *line)
 		return false;
 	*line = span_cut(*text, '\n', text);
 	return true;
-}
-
-bool delta_patient(struct span line, uint8_t out[PATIENT_PSEUDONYM_BYTES])
-{
-	static const char about[] = "patient=";
-	const size_t at = 1 + sizeof(about) - 1;
-
-	return line.n > at && memcmp(line.p + 1, about, at - 1) == 0 && patient_word_read(span(line.p + at, line.n - at), out);
 }

@@ -10,9 +10,10 @@
  * Free text (reasons, names) is the first 8 bytes of its SHA-256: it proves what was written and repeats none of it. Of
  * passwords only that there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told in the last one:
  *
- *     ... 42 more, 9f86d081884c7d659a2feaa0c55ad015
+ *     ... 42 more, ~9f86d081884c7d659a2feaa0c55ad015
  *
- * the first half of H(n) over all n lines, H(0) 32 zero bytes, H(i) = SHA-256(H(i-1) | line). Pure, but for memory. */
+ * the first half of H(n) over all n lines, H(0) 32 zero bytes, H(i) = SHA-256(H(i-1) | line); written as a patient is, so that
+ * the record makes of it what cannot be compared without the year's key either. Pure, but for memory. */
 #ifndef PULLCORD_DELTA_H
 #define PULLCORD_DELTA_H
 
@@ -46,7 +47,5 @@ const char *delta_mark(struct span text, char out[DELTA_MARK]);
 
 /* Takes the next line off *text. False: there is none. */
 bool delta_next(struct span *text, struct span *line);
-/* The patient whom a line is about. */
-bool delta_patient(struct span line, uint8_t out[PATIENT_PSEUDONYM_BYTES]) MUST_USE;
 
 #endif

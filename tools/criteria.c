@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "delta.h"
 #include "event.h"
 #include "report.h"
 
@@ -136,11 +135,12 @@ void criteria_bind(struct criteria *c, const struct patients *p, size_t n)
 {
 	if (c->patient)
 		call(&c->patient_words, p, n, span_str(c->patient));
+	if (c->claimed)
+		call(&c->claimed_words, p, n, span_str(c->claimed));
 	if (c->place.n)
 		call(&c->place_words, p, n, c->place);
 	for (uint32_t i = 0; c->has_filter && i < c->filter.n; i++)
 		call(&c->level_words[i], p, n, c->filter.level[i]);
-	(void)patient_word(p, span_str(c->claimed), c->claimed_word);
 }
 
 /* ---- topics with pseudonyms in them ---- */
@@ -232,23 +232,24 @@ static bool is_at(const Pullcord__V1__AuditEvent *e, const char *client)
 	return false;
 }
 
-/* As they are, or among those whose access changed. */
+/* So, on a topic of theirs, or in what an administrator did. */
 static bool is_about(const Pullcord__V1__AuditEvent *e, const struct pseudonyms *whom)
 {
-	struct span left = span_str(e->change), line;
+	const char *const text[] = { e->topic, e->detail, e->change };
 	uint8_t other[PATIENT_PSEUDONYM_BYTES];
 
 	if (is_one_of(whom, span(e->patient.data, e->patient.len)))
 		return true;
-	while (delta_next(&left, &line))
-		if (delta_patient(line, other) && is_one_of(whom, span(other, sizeof(other))))
-			return true;
+	for (size_t i = 0; i < countof(text); i++)
+		for (struct span left = span_str(text[i]); patient_word_next(&left, other);)
+			if (is_one_of(whom, span(other, sizeof(other))))
+				return true;
 	return false;
 }
 
 static bool is_claimed(const struct criteria *c, const char *name)
 {
-	return *name && (strcmp(name, c->claimed) == 0 || strcmp(name, c->claimed_word) == 0);
+	return *name && (strcmp(name, c->claimed) == 0 || is_word_for(span_str(name), &c->claimed_words));
 }
 
 void criteria_write(const struct criteria *c, struct put *out)

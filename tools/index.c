@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "delta.h"
 #include "event.h"
 #include "posting.h"
 #include "report.h"
@@ -14,7 +13,7 @@
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
-#define INDEX_VERSION 5         /* topics with pseudonyms in them */
+#define INDEX_VERSION 6         /* patients in topics and commands */
 #define HEAD SPAN_LIT("head")
 
 #define TERM_BYTES 16
@@ -200,15 +199,15 @@ static enum err gather_hour(struct gather *g, uint64_t hour, uint64_t index)
 	return OK;
 }
 
-/* Whom it is about, and whom others may see from then on, or no more. */
+/* Whom it is about, whose topic it is, and whom others may see from then on, or no more. */
 static enum err gather_patients(struct gather *g, uint64_t index, const Pullcord__V1__AuditEvent *e)
 {
-	struct span left = span_str(e->change), line;
+	const char *const text[] = { e->topic, e->detail, e->change };
 	uint8_t whom[PATIENT_PSEUDONYM_BYTES];
 
 	TRY(gather_add(g, KIND_PATIENT, span(e->patient.data, e->patient.len), index));
-	while (delta_next(&left, &line))
-		if (delta_patient(line, whom))
+	for (size_t i = 0; i < countof(text); i++)
+		for (struct span left = span_str(text[i]); patient_word_next(&left, whom);)
 			TRY(gather_add(g, KIND_PATIENT, span(whom, sizeof(whom)), index));
 	return OK;
 }
@@ -694,13 +693,15 @@ static enum err want(const struct search *s, struct wanted *w, enum kind kind, s
 /* As it is, or what stands for it. */
 static enum err want_claimed(const struct search *s, struct wanted *w, const struct criteria *c)
 {
-	const struct span text[] = { span_str(c->claimed), span_str(c->claimed_word) };
 	struct any *any = &w->any[w->n++];
 	uint8_t term[TERM_BYTES];
+	char word[PATIENT_WORD];
 
 	must(w->n <= WANTS_MAX);
-	for (size_t i = 0; i < countof(text); i++) {
-		term_of(s->x, KIND_CLAIMED, text[i], term);
+	term_of(s->x, KIND_CLAIMED, span_str(c->claimed), term);
+	TRY(any_add(s, any, term));
+	for (size_t i = 0; i < c->claimed_words.n; i++) {
+		term_of(s->x, KIND_CLAIMED, span_str(patient_word_of(c->claimed_words.of[i], word)), term);
 		TRY(any_add(s, any, term));
 	}
 	return OK;

@@ -229,7 +229,8 @@ void audited_read(struct span raw, struct audited *out)
 
 bool audited_names(const struct happening *h)
 {
-	return h->patient.n || patient_in_topic(h->topic).n;
+	return h->patient.n || patient_in_topic(h->topic).n || patient_words_in(h->detail) || patient_words_in(h->change) ||
+	       patient_words_in(h->claimed);
 }
 
 #define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 2048)
@@ -309,6 +310,15 @@ static char *keep(struct fold *f, struct span s, size_t max)
 	return text;
 }
 
+/* What administrators did, and who somebody claimed to be, comes with pseudonyms by the root key. */
+static char *keep_ours(struct fold *f, struct span s, size_t max)
+{
+	char *text = keep(f, s, max);
+
+	patient_renew(&f->patients, text);
+	return text;
+}
+
 static char *keep_topic(struct fold *f, struct span topic)
 {
 	uint8_t text[AUDITED_TOPIC_SHOWN];
@@ -354,10 +364,10 @@ static void begin(struct fold *f, const struct happening *h)
 	e.retain = h->retain;
 	e.life_critical = h->life_critical;
 	e.basis = h->basis;
-	e.detail = keep(f, h->detail, AUDITED_DETAIL_MAX);
-	e.change = keep(f, h->change, AUDITED_CHANGE_MAX);
+	e.detail = keep_ours(f, h->detail, AUDITED_DETAIL_MAX);
+	e.change = keep_ours(f, h->change, AUDITED_CHANGE_MAX);
 	e.by = keep(f, h->by, AUDITED_BY_MAX);
-	e.claimed = keep(f, h->claimed, AUDITED_CLAIMED_MAX);
+	e.claimed = keep_ours(f, h->claimed, AUDITED_CLAIMED_MAX);
 	e.certificate = bytes(f->certificate, h->certificate.n == sizeof(f->certificate) ? h->certificate.p : NULL,
 			      sizeof(f->certificate));
 	e.recipient = f->pointer;

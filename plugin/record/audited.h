@@ -3,7 +3,7 @@
  * Broker's thread: audited_push() copies it into the ring, cut to its limits; nothing else. Writer's thread: audited_read(),
  * then a fold gathers deliveries of one message that follow one another into one event with its recipients (Mosquitto
  * asks once for each overlapping subscription, and again when an offline client returns). Here, and not before, a topic's
- * patient becomes a pseudonym: it costs the broker's thread nothing. */
+ * patient becomes a pseudonym, and pseudonyms in texts of ours become those of the year: it costs the broker's thread nothing. */
 #ifndef PULLCORD_AUDITED_H
 #define PULLCORD_AUDITED_H
 

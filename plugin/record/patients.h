@@ -7,23 +7,36 @@
 
 #define PATIENT_ID_MAX 64           /* bytes of an id that count */
 
-/* The first 16 bytes of an HMAC, of entries under the key of their year (years.h). Without the key nobody can tell who it is,
- * not even by trying all ids there are; who has it finds a patient by the id. */
+/* The first 16 bytes of an HMAC by the installation's root key; in entries again by the key of their year (years.h). Without
+ * all keys nobody can tell who it is, not even by trying all ids there are; who has them finds a patient by the id. */
 #define PATIENT_PSEUDONYM_BYTES 16
+#define PATIENT_KEYS_MAX 2
 struct patients {
-	uint8_t key[SHA256_BYTES];
+	uint8_t key[PATIENT_KEYS_MAX][SHA256_BYTES];
+	size_t keys;                /* one after another */
 };
-/* Derived from the installation's root key: of entries from before there were keys of years, of what administrators did, and
- * of names that are nobody's. Wipe it with crypt_wipe(). */
+/* By the root key alone: for what is on its way to the record, and what was recorded before there were keys of years. Wipe it with
+ * crypt_wipe(). */
 void patients_init(struct patients *p, const uint8_t root[AEAD_KEY_BYTES]);
+/* By one key more. */
+void patients_then(struct patients *p, const uint8_t key[SHA256_BYTES]);
 /* Of the first PATIENT_ID_MAX bytes. */
 void patient_pseudonym(const struct patients *p, struct span id, uint8_t out[PATIENT_PSEUDONYM_BYTES]);
 
 /* The same as a word among our own, which no id can be: "~" and 32 hexadecimal digits. */
 #define PATIENT_WORD (1 + 2 * PATIENT_PSEUDONYM_BYTES + 1)
 const char *patient_word(const struct patients *p, struct span id, char out[PATIENT_WORD]);
-/* Back from what follows "patient=" in such a text; false: it is none. */
+const char *patient_word_of(const uint8_t pseudonym[PATIENT_PSEUDONYM_BYTES], char out[PATIENT_WORD]);
+/* Back from what a text begins with; false: it is none. */
 bool patient_word_read(struct span text, uint8_t out[PATIENT_PSEUDONYM_BYTES]) MUST_USE;
+/* Takes the text up to the end of the next one. False: there is none. */
+bool patient_word_next(struct span *text, uint8_t out[PATIENT_PSEUDONYM_BYTES]) MUST_USE;
+
+/* Is there such a word? */
+bool patient_words_in(struct span text);
+/* Of each of patients_init() in the text makes the one by all keys of *p, which begin with the same one. What is left of one
+ * where the text was cut goes, but for its "~". */
+void patient_renew(const struct patients *p, char *text);
 
 /* The level of a topic or filter that names a patient: the one after TENANT/patient, also behind $share/GROUP. In a filter
  * TENANT/+ may stand for that, where what follows is how a patient's topics go on. Empty: none does; '+' and '#' name nobody.

@@ -791,6 +791,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 		return ERR_TOO_LARGE;
 	memcpy(r->secret, spec->sign_secret, sizeof(r->secret));
 	vault_init(&r->vault, spec->root, "record");
+	patients_init(&r->done.years.root, spec->root);
 	seal_init(&r->seal, origin(r));
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		r->keep[i] = spec->keep[i] ? spec->keep[i] : KEEP_YEARS_DEFAULT;

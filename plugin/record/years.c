@@ -20,21 +20,32 @@ int64_t year_begin_us(unsigned year)
 	return (int64_t)timegm(&tm) * 1000000;
 }
 
-/* Apart from what the key is committed with. */
-static void patients_of(const struct segment_key *k, struct patients *out)
+/* Apart from what the key is committed with, and from another use of it. */
+static void patients_add(struct patients *p, const struct segment_key *k, struct span use)
 {
-	HMAC256(out->key, span(k->b, sizeof(k->b)), SPAN_LIT("record patients v1"));
+	uint8_t key[SHA256_BYTES];
+
+	HMAC256(key, span(k->b, sizeof(k->b)), use);
+	patients_then(p, key);
+	crypt_wipe(key, sizeof(key));
+}
+
+static void patients_of(const struct segment_key *k, const struct patients *root, struct patients *out)
+{
+	*out = *root;
+	patients_add(out, k, SPAN_LIT("record patients v2"));
+}
+
+static void patients_of_before(const struct segment_key *k, struct patients *out)
+{
+	*out = (struct patients){ .keys = 0 };
+	patients_add(out, k, SPAN_LIT("record patients v1"));
 }
 
 static enum err read_key(const struct trail *t, const struct vault *v, struct span origin, const struct year_row *row,
-			 struct patients *out)
+			 struct segment_key *out)
 {
-	struct segment_key key;
-
-	TRY(trail_get_key(t, v, origin, row->segment, (uint16_t)(KEEP_PSEUDONYMS | row->year), &key));
-	patients_of(&key, out);
-	crypt_wipe(&key, sizeof(key));
-	return OK;
+	return trail_get_key(t, v, origin, row->segment, (uint16_t)(KEEP_PSEUDONYMS | row->year), out);
 }
 
 enum err years_resume(struct years *y, struct txn *view)
@@ -43,35 +54,40 @@ enum err years_resume(struct years *y, struct txn *view)
 	return view_years(view, y->row, &y->n);
 }
 
-static enum err make(struct years *y, struct pens *p, const struct ink *ink, unsigned year)
+static enum err make(struct years *y, struct pens *p, const struct ink *ink, unsigned year, struct segment_key *out)
 {
 	struct year_row *row = &y->row[y->n];
-	struct segment_key key;
 
-	TRY(pens_make_key(p, ink, (uint16_t)(KEEP_PSEUDONYMS | year), &key, &row->segment));
+	TRY(pens_make_key(p, ink, (uint16_t)(KEEP_PSEUDONYMS | year), out, &row->segment));
 	row->year = (uint16_t)year;
 	y->n++;
-	patients_of(&key, &y->patients);
-	crypt_wipe(&key, sizeof(key));
 	return trail_put_years(ink->trail, y->row, y->n);
 }
 
 /* A clock that is set to and fro must not fill the list: past it the newest key there is does for every year. */
+static enum err find_or_make(struct years *y, struct pens *p, const struct ink *ink, unsigned year, struct segment_key *out)
+{
+	for (size_t i = y->n; i > 0; i--)
+		if ((y->row[i - 1].year == year || y->n == YEARS_MAX) &&
+		    read_key(ink->trail, ink->vault, ink->origin, &y->row[i - 1], out) == OK)
+			return OK;
+	if (y->n == YEARS_MAX)          /* and none can be read: the oldest finds nobody */
+		memmove(y->row, y->row + 1, --y->n * sizeof(*y->row));
+	return make(y, p, ink, year, out);
+}
+
 enum err years_key(struct years *y, struct pens *p, const struct ink *ink, int64_t at_us, const struct patients **out)
 {
 	const unsigned year = year_of(at_us);
-	bool found = y->year == year;
+	struct segment_key key;
 
-	for (size_t i = y->n; i > 0 && !found; i--)
-		if (y->row[i - 1].year == year || y->n == YEARS_MAX)
-			found = read_key(ink->trail, ink->vault, ink->origin, &y->row[i - 1], &y->patients) == OK;
-	if (!found) {
-		if (y->n == YEARS_MAX)          /* and none can be read: the oldest finds nobody */
-			memmove(y->row, y->row + 1, --y->n * sizeof(*y->row));
-		TRY(make(y, p, ink, year));
-	}
-	y->year = year;
 	*out = &y->patients;
+	if (y->year == year)
+		return OK;
+	TRY(find_or_make(y, p, ink, year, &key));
+	patients_of(&key, &y->root, &y->patients);
+	crypt_wipe(&key, sizeof(key));
+	y->year = year;
 	return OK;
 }
 
@@ -80,13 +96,19 @@ enum err years_all(struct trail *t, const struct vault *v, struct span origin, c
 {
 	CLEANUP(txn_abort) struct txn *view = NULL;
 	struct year_row row[YEARS_MAX];
+	struct segment_key key;
 	size_t rows;
 
 	patients_init(&out[0], root);
 	*n = 1;
 	TRY(trail_view(t, &view));
 	TRY(view_years(view, row, &rows));
-	for (size_t i = 0; i < rows; i++)
-		*n += read_key(t, v, origin, &row[i], &out[*n]) == OK;
+	for (size_t i = 0; i < rows; i++) {
+		if (read_key(t, v, origin, &row[i], &key) != OK)
+			continue;
+		patients_of_before(&key, &out[(*n)++]);
+		patients_of(&key, &out[0], &out[(*n)++]);
+	}
+	crypt_wipe(&key, sizeof(key));
 	return OK;
 }

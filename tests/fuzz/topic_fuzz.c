@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Once concealed, a patient stays so, and nothing else of the text changes. */
 static void conceal(struct span text)
 {
-	static const struct patients patients = { .key = { 1 } };
+	static const struct patients patients = { .key = { { 1 } }, .keys = 1 };
 	static uint8_t raw[2][65536 + PATIENT_GAIN];
 	struct put once = put(raw[0], sizeof(raw[0])), again = put(raw[1], sizeof(raw[1]));
 	struct span whom = patient_in_topic(text);

@@ -31,7 +31,7 @@ static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **st
 					     .since_us = 5 };
 	struct happening h = { .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_SHADOW, .actor = SPAN_LIT("ana"), .line = 3,
 			       .topic = SPAN_LIT("mercy/unit/icu3/broadcast"), .at_us = 6, .shadow = &said };
-	struct patients patients = { .key = { 1 } };
+	struct patients patients = { .key = { { 1 } }, .keys = 1 };
 	Pullcord__V1__AuditEvent *e;
 	struct ring *r = NULL;
 	struct fold *f = NULL;
@@ -61,7 +61,7 @@ static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **st
 /* Of one message to several it is one event as before, for they are compared as they were asked about. */
 static void a_topic_has_what_stands_for_its_patient(void **state)
 {
-	static const struct patients patients = { .key = { 1 } };
+	static const struct patients patients = { .key = { { 1 } }, .keys = 1 };
 	const struct id message = { { 4 } };
 	char word[PATIENT_WORD], want[AUDITED_TOPIC_SHOWN + 1], topic[AUDITED_TOPIC_MAX + 1];
 	struct happening h = { .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, .at_us = 6, .message = &message,
@@ -94,6 +94,48 @@ static void a_topic_has_what_stands_for_its_patient(void **state)
 	assert_int_equal(strlen(e->topic), AUDITED_TOPIC_MAX - 1 + PATIENT_GAIN);
 	assert_non_null(strstr(e->topic, patient_word(&patients, SPAN_LIT("p"), word)));
 	assert_null(strchr(e->topic, '?'));
+	audited_free(&e);
+	fold_close(&f);
+	ring_close(&r);
+}
+
+/* They come with those of the root key, and are kept by the key of the year. */
+static void what_administrators_did_is_by_the_year_s_key_too(void **state)
+{
+	static const struct patients root = { .key = { { 1 } }, .keys = 1 };
+	char word[PATIENT_WORD], of_year[PATIENT_WORD], detail[100], change[100];
+	struct happening h = { .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN, .at_us = 6 }, nobody = h;
+	struct patients year = root;
+	Pullcord__V1__AuditEvent *e;
+	struct ring *r = NULL;
+	struct fold *f = NULL;
+
+	(void)state;
+	assert_int_equal(crypt_init(), OK);
+	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
+	assert_int_equal(fold_open(&f), OK);
+	patients_then(&year, (const uint8_t[SHA256_BYTES]){ 2 });
+	patient_word(&root, SPAN_LIT("p1"), word);
+	patient_word(&year, SPAN_LIT("p1"), of_year);
+	snprintf(detail, sizeof(detail), "user:ana patient=%s: not held", word);
+	snprintf(change, sizeof(change), "+patient=%s", word);
+	assert_false(audited_names(&nobody));
+	nobody.detail = span_str(detail);
+	assert_true(audited_names(&nobody));
+	nobody = (struct happening){ .change = span_str(change) };
+	assert_true(audited_names(&nobody));
+	nobody = (struct happening){ .claimed = span_str(word) };
+	assert_true(audited_names(&nobody));
+	h.detail = span_str(detail);
+	h.change = span_str(change);
+	h.claimed = span_str(word);
+	fold_use(f, &year);
+	e = event_of(f, r, &h);
+	snprintf(detail, sizeof(detail), "user:ana patient=%s: not held", of_year);
+	snprintf(change, sizeof(change), "+patient=%s", of_year);
+	assert_string_equal(e->detail, detail);
+	assert_string_equal(e->change, change);
+	assert_string_equal(e->claimed, of_year);
 	audited_free(&e);
 	fold_close(&f);
 	ring_close(&r);
@@ -150,7 +192,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_policy_on_trial_said_stands_beside_what_was_decided),
-		cmocka_unit_test(a_topic_has_what_stands_for_its_patient),
+		cmocka_unit_test(a_topic_has_what_stands_for_its_patient), cmocka_unit_test(what_administrators_did_is_by_the_year_s_key_too),
 		cmocka_unit_test(what_was_set_aside_is_all_there),
 	};
 

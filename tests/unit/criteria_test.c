@@ -80,7 +80,7 @@ static void a_patient_is_found_in_a_topic_by_their_id(void **state)
 		{ "mercy/patient/p 1/msg", "mercy/patient/", "p 1", "/msgs", false },
 		{ "mercy/patient/-/msg", "mercy/patient/", "p1", "/msg", false },
 	};
-	static const struct patients patients[] = { { .key = { 6 } }, { .key = { 7 } } };    /* of two years */
+	static const struct patients patients[] = { { .key = { { 6 } }, .keys = 1 }, { .key = { { 7 } }, .keys = 1 } };    /* of two years */
 	const struct opt_page page = { .command = "test" };
 	char topic[200], word[PATIENT_WORD];
 

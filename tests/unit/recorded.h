@@ -17,11 +17,13 @@ struct recorded {
 	int64_t at_us;
 	uint8_t digest[32];         /* zeros: it is none */
 	uint8_t certificate[32];    /* the same */
+	struct patients patients;   /* of the newest year */
 };
 
 static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail)
 {
 	struct recorded out = { 0 };
+	const struct patients *p;
 	struct reader *r = NULL;
 	uint8_t root[32];
 	uint64_t size;
@@ -55,6 +57,8 @@ static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail
 		out.at_us = (int64_t)e->at_us;
 		snprintf(out.detail, sizeof(out.detail), "%s", e->detail);
 	}
+	size = reader_patients(r, &p);
+	out.patients = p[size - 1];
 	reader_close(&r);
 	return out;
 }
