@@ -16,6 +16,7 @@ from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
 PASSWORDS = {"right": "correct horse 7", "wrong": "battery staple 8"}
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 SANITIZER_SIGNS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "UndefinedBehaviorSanitizer")
 
 
@@ -264,21 +265,32 @@ class House:
         self.logs.mkdir()
         self.device_port, self.app_port = free_port(), free_port()
         self.processes, self.broker = [], None
+        self.clock_days = 0     # the broker's clock is ahead by so many, and that of who asks for it
         self.password = {}
         self._watchers = 0
 
     # ---- programs ----
 
-    def env(self, broker=False, gateway=False):
+    def env(self, broker=False, gateway=False, clock=False):
         env = dict(os.environ, NO_COLOR="1")
         if self.sanitized:
             # Slow unwinding triples a program's time; Paho's own leaks stand below OpenSSL's frames, which have no pointer.
             env["ASAN_OPTIONS"] = f"detect_leaks={int(not broker)}:fast_unwind_on_malloc={int(not gateway)}"
             env["LSAN_OPTIONS"] = f"suppressions={TOP}/tests/leaks.supp:print_suppressions=0"
             env["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
+        before = []
         if self.sanitized and broker:
             libasan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
-            env["LD_PRELOAD"] = os.path.realpath(libasan.stdout.strip())
+            before.append(os.path.realpath(libasan.stdout.strip()))
+        if self.clock_days and (broker or clock):
+            if not FAKETIME:
+                raise Trouble("libfaketime is not there: make deps")
+            before.insert(0, str(FAKETIME))     # behind the sanitizer it waits for ever
+            env |= {"FAKETIME": f"+{self.clock_days}d", "DONT_FAKE_MONOTONIC": "1"}
+            if self.sanitized:
+                env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
+        if before:
+            env["LD_PRELOAD"] = ":".join(before)
         return env
 
     def run(self, argv, stdin=None, seconds=30, env=None):
@@ -291,8 +303,8 @@ class House:
             said = ((late.stdout or b"") + (late.stderr or b"")).decode(errors="replace")
             raise Trouble(f"still running after {late.timeout:g} s: {shown}\n{said}") from None
 
-    def tool(self, *argv, check=True, stdin=None):
-        done = self.run([self.build / "pullcord", *argv], stdin=stdin)
+    def tool(self, *argv, check=True, stdin=None, clock=False):
+        done = self.run([self.build / "pullcord", *argv], stdin=stdin, env=self.env(clock=clock))
         if check and done.returncode:
             raise Trouble(f"pullcord {' '.join(map(str, argv))}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done

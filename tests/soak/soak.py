@@ -25,12 +25,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "scene"))
-from house import Gateway, House, Trouble, patience, tail, wait_for       # noqa: E402
+from house import FAKETIME, Gateway, House, Trouble, patience, tail, wait_for       # noqa: E402
 from proxy import Proxy                                         # noqa: E402
 from verdicts import Skipped, say, tell                         # noqa: E402
 from ward import Screen, Ward                                   # noqa: E402
 
-FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 YEAR_S = 366 * 86400
 KILL_S = 3              # what a kill takes, until what follows is seen
 
