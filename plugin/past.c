@@ -84,17 +84,47 @@ struct span past_place(struct span topic)
 
 #define ALL_ANEW SPAN_LIT("by month")       /* among ids: no row is of before */
 
+/* Of what the ids' table does not have yet, the rows say it. */
+static enum err add_ids(struct past *p, struct txn *t)
+{
+	struct key64 at = key64(past_ids_written(p->ids));
+	struct span key, value;
+	uint64_t number, there;
+	struct id id;
+	enum err e;
+
+	while ((e = txn_after(t, p->table, key64_span(&at), &key, &value)) == OK) {
+		number = key64_value(key);
+		at = key64(number);
+		if (value.n < OLD_BYTES)
+			continue;
+		memcpy(id.b, value.p + 1, ID_BYTES);
+		e = past_ids_find(p->ids, t, &id, &there);
+		if (e == ERR_NOT_FOUND)
+			e = past_ids_add(p->ids, t, &id, number);
+		TRY(e);
+	}
+	past_ids_settle(p->ids, true);
+	return e == ERR_NOT_FOUND ? OK : e;
+}
+
 enum err past_open(struct past *p, struct txn *t)
 {
 	struct span key, value;
 	enum err e = txn_last(t, p->table, &key, &value);
 
 	p->last = e == OK ? key64_value(key) : 0;
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	TRY(past_ids_open(t, p->ids_table, p->last, &p->ids));
 	if (e == ERR_NOT_FOUND)
-		return txn_put(t, p->ids, ALL_ANEW, SPAN_LIT(""));
-	p->anew = txn_get(t, p->ids, ALL_ANEW, &value) != OK;
-	return e;
+		return txn_put(t, p->ids_table, ALL_ANEW, SPAN_LIT(""));
+	p->anew = txn_get(t, p->ids_table, ALL_ANEW, &value) != OK;
+	return add_ids(p, t);
 }
+
+void past_close(struct past *p) { past_ids_close(&p->ids); }
+void past_settle(struct past *p, bool kept) { past_ids_settle(p->ids, kept); }
 
 /* What is sealed, and all it is sealed to; a block of its own. */
 static enum err seal_row(struct past *p, struct txn *t, unsigned class, const struct id *id, uint64_t number, struct span row,
@@ -123,13 +153,13 @@ enum err past_put(struct past *p, struct txn *t, enum past_class class, const st
 	uint64_t number = at_us > p->last ? at_us : p->last + 1;
 	struct key64 key = key64(number);
 	CLEANUP(free_cleanup) uint8_t *value = NULL;
-	struct span there;
-	enum err e = txn_get(t, p->ids, span(id->b, ID_BYTES), &there);
+	uint64_t there;
+	enum err e = past_ids_find(p->ids, t, id, &there);
 
 	if (e != ERR_NOT_FOUND)
 		return e;
 	TRY(seal_row(p, t, class, id, number, row, &value));
-	TRY(txn_put(t, p->ids, span(id->b, ID_BYTES), key64_span(&key)));
+	TRY(past_ids_add(p->ids, t, id, number));
 	TRY(txn_append(t, p->table, key64_span(&key), span(value, HEAD_BYTES + row.n + VAULT_EXTRA)));
 	p->last = number;
 	return OK;
@@ -169,14 +199,11 @@ static enum err take_out(struct past *p, struct txn *t, struct span key, struct 
 {
 	struct key64 number = key64(key64_value(key));      /* copies: both borrow from what is changed */
 	struct id id;
-	enum err e = OK;
 
 	if (value.n >= OLD_BYTES) {
 		memcpy(id.b, value.p + 1, ID_BYTES);
-		e = txn_del(t, p->ids, span(id.b, ID_BYTES));
+		TRY(past_ids_del(p->ids, t, &id));
 	}
-	if (e != OK && e != ERR_NOT_FOUND)
-		return e;
 	return txn_del(t, p->table, key64_span(&number));
 }
 
@@ -259,7 +286,7 @@ static enum err end_round(struct past *p, struct txn *t, unsigned *changed)
 		return OK;
 	p->anew = false;
 	++*changed;
-	return txn_put(t, p->ids, ALL_ANEW, SPAN_LIT(""));
+	return txn_put(t, p->ids_table, ALL_ANEW, SPAN_LIT(""));
 }
 
 enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *changed)
@@ -360,15 +387,6 @@ static bool take_row(struct looking *l, uint64_t number, struct span value)
 	return true;
 }
 
-static enum err number_of(const struct past *p, struct txn *t, const struct id *id, uint64_t *out)
-{
-	struct span value;
-
-	TRY(txn_get(t, p->ids, span(id->b, ID_BYTES), &value));
-	*out = key64_value(value);
-	return OK;
-}
-
 static enum err look_at_one(struct looking *l, struct txn *t, uint64_t number, int64_t now_us)
 {
 	struct key64 key = key64(number);
@@ -430,7 +448,7 @@ enum err past_look(struct past *p, struct txn *t, const struct readback *want, i
 	for (unsigned i = 0; i < want->filters; i++)
 		TRY(filter_parse(span_str(want->filter[i]), &l.filter[i]));
 	if (want->has_id && !after)
-		e = number_of(p, t, &want->id, &after);
+		e = past_ids_find(p->ids, t, &want->id, &after);
 	if (e == OK)
 		e = want->filters ? look_along(&l, t, start_of(want, after), now_us) : look_at_one(&l, t, after, now_us);
 	return e == ERR_NOT_FOUND ? OK : e;

@@ -5,6 +5,7 @@
 #ifndef PULLCORD_PAST_H
 #define PULLCORD_PAST_H
 
+#include "past_ids.h"
 #include "past_keys.h"
 #include "readback.h"
 
@@ -37,15 +38,19 @@ enum past_class past_class_of(enum topic_kind kind);
 struct past {
 	const struct vault *before;     /* borrowed: what sealed rows before there were keys for each month */
 	struct past_keys *keys;         /* borrowed */
-	unsigned table, ids;            /* the tables' numbers */
+	unsigned table, ids_table;      /* their numbers */
+	struct past_ids *ids;
 	struct past_keep keep;
 	uint64_t last;                  /* number of the newest */
 	uint64_t swept;                 /* rows up to this number were looked at in this round */
 	bool anew;                      /* there may be rows of before, which a sweep seals anew */
 };
 
-/* Reads where it stands. */
+/* Reads where it stands. On an error, too: past_close(). */
 enum err past_open(struct past *p, struct txn *t) MUST_USE;
+void past_close(struct past *p);
+/* After each transaction in which it put, swept or shed: whether that was committed. */
+void past_settle(struct past *p, bool kept);
 /* A topic, its length in a byte before it, and the payload. Before the commit: past_keys_flush(). ERR_KEY: it cannot be sealed;
  * nothing was done. */
 enum err past_put(struct past *p, struct txn *t, enum past_class class, const struct id *id, uint64_t at_us,

@@ -147,9 +147,11 @@ static bool shed(struct shelf *s)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	unsigned gone = 0;
+	bool done = txn_begin_write(s->store, &t) == OK && past_shed(&s->past, t, SHED_ROWS, &gone) == OK && gone > 0 &&
+		    txn_commit(&t) == OK;
 
-	return txn_begin_write(s->store, &t) == OK && past_shed(&s->past, t, SHED_ROWS, &gone) == OK && gone > 0 &&
-	       txn_commit(&t) == OK;
+	past_settle(&s->past, done);
+	return done;
 }
 
 /* Bytes of it that may be written in one commit, so that deletions and what must be kept never run out of room: its
@@ -224,10 +226,12 @@ static void sweep(struct shelf *s)
 
 	s->swept_ms = clock_us(CLOCK_MONOTONIC) / 1000;
 	if (sweep_some(s, &changed) == OK) {
+		past_settle(&s->past, true);
 		(void)!past_keys_destroy(s->keys);      /* tried again with the next, as what fails here */
 		return;
 	}
 	s->past = was;
+	past_settle(&s->past, false);
 	past_keys_undo(s->keys);
 }
 
@@ -346,6 +350,7 @@ static enum err write_all(struct shelf *s, const struct jobs *now, const struct 
 		e = write_jobs(s, t, noted);
 	if (e == OK)
 		e = commit(s, &t);
+	past_settle(&s->past, e == OK);
 	if (e != OK) {
 		s->past.last = last;
 		past_keys_undo(s->keys);
@@ -827,7 +832,7 @@ enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 	jobs_init(&s->noted);
 	s->last_asked = &s->asked;
 	s->last_looked = &s->looked;
-	s->past = (struct past){ .before = &s->vault, .table = TABLE_PAST, .ids = TABLE_PAST_IDS };
+	s->past = (struct past){ .before = &s->vault, .table = TABLE_PAST, .ids_table = TABLE_PAST_IDS };
 	pthread_mutex_init(&s->lock, NULL);
 	TRY(thread_cond_init(&s->more));
 	pthread_cond_init(&s->erased, NULL);
@@ -868,6 +873,7 @@ void shelf_close(struct shelf **sp)
 		next = j->next;
 		free(j);
 	}
+	past_close(&s->past);
 	past_keys_close(&s->keys);
 	store_close(&s->store);
 	vault_clear(&s->vault);

@@ -38,12 +38,13 @@ static void reopen(void)
 	const struct store_spec spec = { .kind = "test", .version = 1, .map_bytes = 4 << 20, .table = tables };
 	struct txn *t;
 
+	past_close(&past);
 	past_keys_close(&keys);
 	store_close(&store);
 	assert_int_equal(store_open(scratch_path(&scratch, "past.mdb"), &spec, &store), OK);
 	t = begin();
 	assert_int_equal(past_keys_open(scratch_path(&scratch, "past.mdb"), root, KEYS, t, &keys), OK);
-	past = (struct past){ .before = &vault, .keys = keys, .table = ROWS, .ids = IDS, .keep = past_keep_default() };
+	past = (struct past){ .before = &vault, .keys = keys, .table = ROWS, .ids_table = IDS, .keep = past_keep_default() };
 	assert_int_equal(past_open(&past, t), OK);
 	assert_int_equal(txn_commit(&t), OK);
 }
@@ -61,6 +62,7 @@ static int make(void **state)
 static int unmake(void **state)
 {
 	(void)state;
+	past_close(&past);
 	past_keys_close(&keys);
 	store_close(&store);
 	scratch_remove(&scratch);
@@ -89,6 +91,7 @@ static void put_on(const char *topic, enum past_class class, unsigned n, int64_t
 	assert_int_equal(past_put(&past, t, class, &id, (uint64_t)at_us, put_span(&b)), OK);
 	assert_int_equal(past_keys_flush(keys), OK);
 	assert_int_equal(txn_commit(&t), OK);
+	past_settle(&past, true);
 }
 
 static void keep(const char *topic, unsigned n) { put_on(topic, PAST_ALERT, n, T0 + n * 10, 1); }
@@ -223,6 +226,9 @@ static void by_id_one_or_what_comes_after_it(void **state)
 	on.oldest_first = false;
 	look(&on);
 	shows("2 1");
+	reopen();
+	look(&one);
+	shows("3");
 	one.id = on.id = id_of_number(9);
 	look(&one);
 	shows("");
