@@ -173,21 +173,26 @@ static void a_lost_table_holds_nothing_up(void **state)
 	assert_closed(2);
 }
 
-/* A folder is in its place: neither read nor written. */
+/* A folder is in its place: neither read nor written. Keys are made all along, and an epoch ends when the next one has its own: as
+ * soon as the machine lets it. */
 static void a_disk_that_takes_no_table_does_not_stop_the_record(void **state)
 {
+	int starts = 0;
+
 	(void)state;
 	assert_int_equal(mkdir(table, 0700), 0);
 	g.spec.line_every_us = 1;
 	g.spec.line_depth = FORWARD_DEPTH_MIN;
-	open_lined();
-	for (uint64_t i = 0; i < 25; i++) {
-		push_many(i, 1);
-		assert_true(UNTIL(record_settled(g.record, record_ticket(g.record))));
-		assert_int_equal(record_trouble(g.record), OK);
-	}
-	record_close(&g.record);
-	assert_int_equal(verify_line(), OK);
+	do {
+		open_lined();
+		for (uint64_t i = 0; i < 25; i++) {
+			push_many(i, 1);
+			assert_true(UNTIL(record_settled(g.record, record_ticket(g.record))));
+			assert_int_equal(record_trouble(g.record), OK);
+		}
+		record_close(&g.record);
+		assert_int_equal(verify_line(), OK);
+	} while (report.line.ends == 0 && ++starts < 20);
 	assert_true(report.line.ends >= 1);
 	assert_int_equal(rmdir(table), 0);
 }
