@@ -155,17 +155,26 @@ static enum err table_write(const struct epochs *e, const forward_pub *pub, unsi
 
 /* ---- making keys ---- */
 
+/* From that of `seed` on, which is wiped. */
+static enum err make_keys(uint8_t seed[FORWARD_SEED_BYTES], uint32_t first, uint32_t end, const atomic_bool *stop, forward_pub *pub)
+{
+	enum err e = OK;
+
+	for (uint32_t i = first; i < end && e == OK; i++) {
+		e = atomic_load(stop) ? ERR_CLOSED : forward_public(seed, pub[i]);
+		forward_seed_next(seed);
+	}
+	crypt_wipe(seed, FORWARD_SEED_BYTES);
+	return e;
+}
+
 static void *make(void *arg)
 {
 	struct maker *m = arg;
-	enum err e = OK;
+	enum err e;
 
 	(void)setpriority(PRIO_PROCESS, 0, NICE);     /* of this thread alone, on Linux */
-	for (uint32_t i = m->first; i < m->end && e == OK; i++) {
-		e = atomic_load(&m->stop) ? ERR_CLOSED : forward_public(m->seed, m->pub[i]);
-		forward_seed_next(m->seed);
-	}
-	crypt_wipe(m->seed, sizeof(m->seed));
+	e = make_keys(m->seed, m->first, m->end, &m->stop, m->pub);
 	atomic_store(&m->came, e == OK ? MADE : (int)e);
 	return NULL;
 }
@@ -253,20 +262,29 @@ bool epochs_made(const struct epochs *e)
 const struct epoch *epochs_now(const struct epochs *e) { return e->is_now ? &e->now : NULL; }
 const struct epoch *epochs_next(const struct epochs *e) { return e->is_next ? &e->next : NULL; }
 
-/* The one after now of its own line. What the table says of it must be what the seed says, and lead to the root. */
-static enum err go_on(const struct epochs *e, const struct epoch *now, struct epoch *next)
+/* From now to that epoch of its own line, as one step of the file. What the keys say of it must be what the seed says, and lead to
+ * the root. */
+static enum err go_by(const forward_pub *pub, const struct epoch *now, uint32_t epoch, struct epoch *next)
 {
-	CLEANUP(free_cleanup) forward_pub *kept = NULL;
 	forward_pub want;
 
 	*next = *now;
 	next->n++;
-	forward_seed_next(next->seed);
-	if (!is_mended(e))
-		TRY(table_read(e, now->root.depth, &kept));
-	TRY(forward_next(&now->root, &now->key, kept ? kept : e->maker.pub, &next->key));
+	while (next->key.epoch < epoch) {
+		TRY(forward_next(&next->root, &next->key, pub, &next->key));
+		forward_seed_next(next->seed);
+	}
 	TRY(forward_public(next->seed, want));
 	return memcmp(want, next->key.pub, sizeof(want)) == 0 ? OK : ERR_KEY;
+}
+
+static enum err go_on(const struct epochs *e, const struct epoch *now, uint32_t epoch, struct epoch *next)
+{
+	CLEANUP(free_cleanup) forward_pub *kept = NULL;
+
+	if (!is_mended(e))
+		TRY(table_read(e, now->root.depth, &kept));
+	return go_by(kept ? kept : e->maker.pub, now, epoch, next);
 }
 
 /* The table is lost or damaged, or cannot be read: what is to come is made anew. A thread that cannot start may the next time. */
@@ -291,7 +309,7 @@ static enum err choose_next(struct epochs *e)
 		return ERR_BUSY;
 	if (e->now.key.epoch + 1 >= forward_epochs(e->now.root.depth))
 		return e->maker.running ? ERR_BUSY : ERR_RANGE;
-	err = go_on(e, &e->now, &e->next);
+	err = go_on(e, &e->now, e->now.key.epoch + 1, &e->next);
 	return err == OK || err == ERR_CRYPTO ? err : mend_table(e);
 }
 
@@ -411,17 +429,32 @@ static enum err pick(const struct epochs *e, const struct forward_root *root, ui
 	return found ? OK : why;
 }
 
-/* The next's place is overwritten, whatever is in it: half of one that was being written, or one that the record does not know. */
+/* As go_on(), with keys that are made here and now: the start waits for them, for it signs nothing before. */
+static enum err go_on_without_table(const struct epochs *e, uint32_t epoch, struct epoch *next)
+{
+	const unsigned depth = e->now.root.depth;
+	CLEANUP(free_cleanup) forward_pub *pub = calloc(forward_epochs(depth), sizeof(*pub));
+	uint8_t seed[FORWARD_SEED_BYTES];
+
+	if (!pub)
+		return ERR_FULL;
+	memcpy(seed, e->now.seed, sizeof(seed));
+	TRY(make_keys(seed, e->now.key.epoch, forward_epochs(depth), &e->maker.stop, pub));
+	(void)!table_write(e, pub, depth);
+	return go_by(pub, &e->now, epoch, next);
+}
+
+/* The next's place is overwritten, whatever is in it: half of one that was being written, or one that the record does not know. Of
+ * what lies between nothing is written. */
 static enum err catch_up(struct epochs *e, uint32_t epoch)
 {
-	TRY(put_slot(e, e->now.n + 1, NULL));
-	while (e->now.key.epoch < epoch) {
-		TRY(go_on(e, &e->now, &e->next));
-		TRY(put_slot(e, e->next.n, &e->next));
-		e->is_next = true;
-		TRY(epochs_leave(e));
-	}
-	return OK;
+	if (e->now.key.epoch == epoch)
+		return put_slot(e, e->now.n + 1, NULL);
+	if (go_on(e, &e->now, epoch, &e->next) != OK)
+		TRY(go_on_without_table(e, epoch, &e->next));
+	TRY(put_slot(e, e->next.n, &e->next));
+	e->is_next = true;
+	return epochs_leave(e);
 }
 
 static enum err find(struct epochs *e, const struct forward_root *root, uint32_t epoch, bool sealed)

@@ -21,7 +21,7 @@
 struct epochs;
 
 struct epoch {
-	uint64_t n;                     /* counted over all lines in this file */
+	uint64_t n;                     /* counted over all that were in this file */
 	struct forward_root root;
 	uint8_t seed[FORWARD_SEED_BYTES];
 	struct forward_key key;
@@ -32,8 +32,9 @@ enum err epochs_open(const char *path, struct epochs **out) MUST_USE;
 void epochs_close(struct epochs **e);
 
 /* Which of what is in the file is the epoch that the record is at? `sealed`: the one before has signed its last checkpoint, and
- * is overwritten; else it is now, and the record's next. An older copy of the file catches up. ERR_NOT_FOUND: no seed is in it;
- * ERR_RANGE: the record was longer; ERR_KEY: of another line; ERR_CORRUPT: what is in it is no seed. */
+ * is overwritten; else it is now, and the record's next. An older copy of the file catches up, in two flushes; a table that is lost
+ * or damaged is made anew for that, and waited for. ERR_NOT_FOUND: no seed is in it; ERR_RANGE: the record was longer; ERR_KEY: of
+ * another line; ERR_CORRUPT: what is in it is no seed. */
 enum err epochs_find(struct epochs *e, const struct forward_root *root, uint32_t epoch, bool sealed) MUST_USE;
 /* There is none in force: what is in the file is of another record, or of an older version. */
 enum err epochs_forget(struct epochs *e) MUST_USE;

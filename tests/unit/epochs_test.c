@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "epochs.h"
+#include "faulty_disk.h"
 #include "own_record.h"
 #include "seed.h"
 
@@ -64,6 +65,18 @@ static void turn(void)
 {
 	prepare();
 	assert_int_equal(epochs_leave(epochs), OK);
+}
+
+static const uint8_t *slurp_table(size_t must_be)
+{
+	static uint8_t keys[32u << DEPTH];
+	size_t n;
+	uint8_t *have = slurp(table, &n);
+
+	assert_true(n == must_be && n == sizeof(keys));
+	memcpy(keys, have, n);
+	free(have);
+	return keys;
 }
 
 static bool file_holds(const uint8_t seed[FORWARD_SEED_BYTES])
@@ -272,27 +285,53 @@ static void what_is_no_seed_or_another_s_is_told_apart(void **state)
 	free(file);
 }
 
+/* However old it is, and whatever became of the table, which is there again then. */
 static void an_older_copy_catches_up(void **state)
 {
 	struct forward_root root;
-	uint8_t *old;
-	size_t n;
+	uint8_t *old, *keys;
+	size_t n, keys_n;
 
 	(void)state;
 	begin();
 	turn();
 	root = epochs_now(epochs)->root;
 	old = slurp(path, &n);
+	keys = slurp(table, &keys_n);
 	for (uint32_t to = 2; to < LAST; to++)
-		for (int sealed = 0; sealed < 2; sealed++) {
+		for (int how = 0; how < 6; how++) {
+			bool sealed = how % 2;
+			uint8_t was[FORWARD_SEED_BYTES];
+			struct epoch now;
+			unsigned flushes;
+
 			spill(path, old, n);
+			if (how / 2 == 1)
+				assert_int_equal(unlink(table), 0);
+			if (how / 2 == 2)
+				spill(table, (uint8_t[1]){ 0 }, 1);
 			reopen();
+			memcpy(was, old + EPOCHS_SLOT_BYTES + 8 + 32 + 1 + 4, sizeof(was));     /* of epoch 1 */
+			flushes = atomic_load(&disk.flushes);
+			if (!sealed && how / 2 && to == 2) {    /* it is there, and its next is made beside */
+				assert_int_equal(epochs_find(epochs, &root, to, sealed), ERR_BUSY);
+				turn();
+				continue;
+			}
 			assert_int_equal(epochs_find(epochs, &root, to, sealed), OK);
-			assert_int_equal(epochs_now(epochs)->key.epoch, sealed ? to : to - 1);
+			assert_in_range(atomic_load(&disk.flushes) - flushes, 1, sealed ? 2 : 3);
+			now = *epochs_now(epochs);
+			assert_int_equal(now.key.epoch, sealed ? to : to - 1);
 			assert_true(sealed || epochs_next(epochs)->key.epoch == to);
-			assert_int_equal(forward_fits(&root, &epochs_now(epochs)->key), OK);
+			assert_int_equal(forward_fits(&root, &now.key), OK);
+			if (now.key.epoch > 1)
+				assert_false(file_holds(was));
+			assert_memory_equal(slurp_table(keys_n) + 32 * to, keys + 32 * to, keys_n - 32 * to);
+			if (sealed)
+				turn();
 		}
 	free(old);
+	free(keys);
 }
 
 /* It is public, and what it says is checked: what is wrong or missing is made again from the seed. */

@@ -17,7 +17,7 @@ static struct {
 	atomic_int sync_errno;          /* of every flush; 0: they succeed */
 	_Atomic dev_t dev;              /* only of this file; 0: of any */
 	_Atomic ino_t ino;
-	atomic_uint refused;
+	atomic_uint refused, flushes;
 	atomic_int slow_ms;             /* the next flush alone takes so long */
 	atomic_bool slow_now;           /* it is under way */
 } disk;
@@ -37,6 +37,7 @@ OURS int fdatasync(int fd)
 		errno = why;
 		return -1;
 	}
+	atomic_fetch_add(&disk.flushes, 1);
 	why = atomic_exchange(&disk.slow_ms, 0);
 	if (why) {
 		atomic_store(&disk.slow_now, true);
