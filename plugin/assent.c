@@ -2,20 +2,24 @@
 
 #include <stdio.h>
 
+#include "edition.h"
 #include "whole.h"
 
-enum err assent_wanted(struct directory *d, const struct policy *p, struct ratification *out, bool *is_newest)
+enum err assent_wanted(struct directory *d, const struct policy *p, struct ratification *out, enum assent_place *place)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
 	enum err e = directory_edition(d, 0, &newest);
 
 	*out = (struct ratification){ .tenant = policy_tenant(p) };
-	*is_newest = false;
-	if (e != OK && e != ERR_NOT_FOUND)
-		return e;
+	*place = ASSENT_NEXT;
 	policy_hash(p, out->policy);
-	*is_newest = e == OK && memcmp(newest.hash, out->policy, sizeof(newest.hash)) == 0;
-	out->version = newest.number + !*is_newest;
+	if (e == OK && memcmp(newest.hash, out->policy, sizeof(newest.hash)) == 0)
+		*place = ASSENT_NEWEST;
+	if (edition_unreadable(e) && newest.number)
+		*place = ASSENT_UNREAD;
+	else if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	out->version = newest.number + (*place != ASSENT_NEWEST);
 	return OK;
 }
 
@@ -43,6 +47,17 @@ static void say_who(const struct ratified *found, char who[ASSENT_WHO_MAX])
 	who[b.n] = '\0';
 }
 
+static enum ratify_verdict judge(struct span note, const struct officers *list, const struct ratification *wanted,
+				 enum assent_place place, struct ratified *found)
+{
+	enum ratify_verdict v = ratify_judge(note, list, wanted, found);
+	struct ratification newest = *wanted;
+
+	newest.version--;
+	return v == RATIFY_NUMBER && place == ASSENT_UNREAD && found->r.version == newest.version
+		       ? ratify_judge(note, list, &newest, found) : v;
+}
+
 enum err assent_check(const char *list, struct directory *d, const struct policy *p, struct span note,
 			char who[ASSENT_WHO_MAX], char *why, size_t cap)
 {
@@ -51,22 +66,21 @@ enum err assent_check(const char *list, struct directory *d, const struct policy
 	struct officers officers;
 	struct ratified found;
 	enum ratify_verdict v;
-	bool is_newest;
+	enum assent_place place;
 	enum err e;
 
 	who[0] = '\0';
 	if (!list)
 		return OK;
-	e = assent_wanted(d, p, &wanted, &is_newest);
+	e = assent_wanted(d, p, &wanted, &place);
 	if (e != OK) {
-		snprintf(why, cap, "which version it would be cannot be told: the newest cannot be read: %s; right would be directory.mdb "
-			 "from a backup", err_text(e));
+		snprintf(why, cap, "which version it would be cannot be told: the newest cannot be looked at: %s", err_text(e));
 		return ERR_DENIED;
 	}
-	if (is_newest)
+	if (place == ASSENT_NEWEST)
 		return OK;
 	TRY(read_list(list, text, &officers, why, cap));
-	v = ratify_judge(note, &officers, &wanted, &found);
+	v = judge(note, &officers, &wanted, place, &found);
 	if (v == RATIFY_GOOD) {
 		say_who(&found, who);
 		return OK;

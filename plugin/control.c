@@ -182,7 +182,7 @@ static void reload(struct control *c, const struct job *j)
 	struct policy *fresh = NULL;
 	struct span tenant = policy_tenant(c->policy);
 	char path[600], why[400];
-	uint64_t before;
+	uint64_t before, unread;
 	enum err e;
 
 	snprintf(path, sizeof(path), "%s/%s", c->dir, POLICY_FILE);
@@ -191,8 +191,8 @@ static void reload(struct control *c, const struct job *j)
 	} else if (!span_eq(policy_tenant(fresh), tenant)) {
 		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the first tenant must stay %.*s", path, SPAN_FMT(tenant));
 		policy_close(&fresh);
-	} else if ((e = edition_steps_back_to(c->directory, fresh, &before)) != OK) {
-		edition_say_unread(e, c->dir, j->result->refused, sizeof(j->result->refused));
+	} else if ((e = edition_steps_back_to(c->directory, fresh, &before, &unread)) != OK) {
+		edition_say_untold(e, c->dir, j->result->refused, sizeof(j->result->refused));
 		policy_close(&fresh);
 	} else if (before) {
 		edition_say_back(before, c->dir, j->result->refused, sizeof(j->result->refused));
@@ -203,6 +203,7 @@ static void reload(struct control *c, const struct job *j)
 		j->result->unsigned_policy = true;
 		policy_close(&fresh);
 	} else {
+		j->result->unread = unread;
 		keep(c, fresh);
 		make_newest(c, fresh, j->result);
 	}

@@ -649,18 +649,19 @@ static bool check_newer(struct work *w, const struct order *o, struct edition *e
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
 	uint8_t in_force[sizeof(e->hash)];
-	enum err err = directory_edition(w->a->directory, 0, &newest), found;
+	enum err err = directory_edition(w->a->directory, 0, &newest), found = ERR_NOT_FOUND;
 
+	w->unread = 0;
 	if (err == ERR_NOT_FOUND)
 		return true;   /* the first */
-	if (err != OK) {
+	if (err != OK && !edition_unreadable(err)) {
 		work_fail_err(w, err, "read the newest version");
 		return false;
 	}
 	policy_hash(w->a->policy, in_force);
 	if (memcmp(in_force, e->hash, sizeof(e->hash)) == 0)
 		work_fail(w, "it is in force already, as version %llu", (unsigned long long)newest.number);
-	else if (memcmp(newest.hash, e->hash, sizeof(e->hash)) == 0)
+	else if (err == OK && memcmp(newest.hash, e->hash, sizeof(e->hash)) == 0)
 		return true;   /* kept, but its file could not be put in place: again */
 	else if (o->version && !o->rollback && o->version != newest.number + 1)
 		work_fail(w, "version %llu is not the next: %llu is in force", (unsigned long long)o->version,
@@ -668,9 +669,11 @@ static bool check_newer(struct work *w, const struct order *o, struct edition *e
 	else if ((found = edition_find(w->a->directory, e->hash, &same)) == OK && !o->rollback)
 		work_fail(w, "it is the text of version %llu: to go back to it, say \"rollback\": true",
 		     (unsigned long long)same.number);
-	else if (found != OK && found != ERR_NOT_FOUND && !o->rollback)
-		work_fail(w, "it may be the text of a version that cannot be read: to set it in any case, say \"rollback\": true");
-	e->rollback_of = same.number;
+	else if (edition_unreadable(found))
+		w->unread = same.number;
+	else if (found != OK && found != ERR_NOT_FOUND)
+		work_fail_err(w, found, "look whether it was in force before");
+	e->rollback_of = found == OK ? same.number : 0;
 	return !w->why[0];
 }
 
@@ -726,6 +729,7 @@ static bool check_signed(struct work *w, const struct order *o, const struct pol
 static void put_in_force(struct work *w, const struct edition *e, struct policy *fresh, bool files_lie_there)
 {
 	CLEANUP(edition_clear) struct edition was = { 0 };
+	char doubt[EDITION_UNREAD_TEXT] = "";
 	uint64_t number;
 	enum err err;
 
@@ -744,8 +748,12 @@ static void put_in_force(struct work *w, const struct edition *e, struct policy 
 	w->a->policy = fresh;
 	reply_number(w->r, "version", number);
 	reply_hash(w->r, e->hash);
-	work_tell(w, "policy: version %llu -> %llu%s%s%s", (unsigned long long)was.number, (unsigned long long)number,
-	     e->rollback_of ? ", a step back" : "", w->a->signed_by[0] ? ", signed by " : "", w->a->signed_by);
+	if (w->unread) {
+		edition_say_unread(w->unread, doubt);
+		reply_number(w->r, "unread", w->unread);
+	}
+	work_tell(w, "policy: version %llu -> %llu%s%s%s%s", (unsigned long long)was.number, (unsigned long long)number,
+	     e->rollback_of ? ", a step back" : "", w->a->signed_by[0] ? ", signed by " : "", w->a->signed_by, doubt);
 }
 
 void deed_put_policy(struct work *w, const struct order *o, const char *text)

@@ -23,6 +23,7 @@ struct work {
 	bool taken;                 /* and takes some of it in an emergency */
 	bool refused;               /* because they may not, as the verdict says */
 	bool partly;                /* some of it came to pass and stays: what was noted of that is kept */
+	uint64_t unread;            /* the policy that is set may be that version's, which cannot be read; 0: it is not */
 	struct act act;             /* that is asked for, or confirmed */
 	char why[256];              /* it cannot be done; "": it was */
 	char noted[256];            /* the same for the record, when that is not to have it so */

@@ -589,12 +589,16 @@ enum err directory_edition(struct directory *d, uint64_t number, struct edition 
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct key64 want = key64(number);
 	struct span key = key64_span(&want), sealed;
+	enum err e;
 
 	if (d->tables <= EDITION)
 		return ERR_NOT_FOUND;
 	TRY(txn_begin_read(d->store, &t));
 	TRY(number ? txn_get(t, EDITION, key, &sealed) : txn_last(t, EDITION, &key, &sealed));
-	return open_edition(d, EDITION, key, sealed, out);
+	e = open_edition(d, EDITION, key, sealed, out);
+	if (e != OK)
+		*out = (struct edition){ .number = key64_value(key) };
+	return e;
 }
 
 enum err directory_shadow(struct directory *d, struct edition *out)

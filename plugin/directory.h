@@ -93,7 +93,7 @@ struct edition {
 	struct edition_file *file;  /* a block of its own, too */
 	size_t files;
 };
-/* number 0: the newest. ERR_NOT_FOUND. */
+/* number 0: the newest. ERR_NOT_FOUND; ERR_CORRUPT, ERR_VERSION: it cannot be read, and of *out there is its number alone. */
 enum err directory_edition(struct directory *d, uint64_t number, struct edition *out) MUST_USE;
 void edition_clear(struct edition *e);
 

@@ -7,27 +7,30 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-
 /* What cannot be read may be the one that is looked for: it is stepped over, but then not to find it says nothing. */
 static enum err find(struct directory *d, const uint8_t *hash, size_t n, struct edition *out)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
-	enum err err, damage = ERR_NOT_FOUND;
+	enum err err = directory_edition(d, 0, &e), damage = ERR_NOT_FOUND;
+	uint64_t number, unread = 0;
 
-	TRY(directory_edition(d, 0, &e));
-	for (uint64_t number = e.number; memcmp(e.hash, hash, n) != 0; ) {
-		if (--number == 0)
-			return damage;
-		edition_clear(&e);
-		err = directory_edition(d, number, &e);
-		if (err == ERR_NOT_FOUND)       /* older ones are kept no more */
-			return damage;
-		if (err != OK)
+	for (; err == OK || (edition_unreadable(err) && e.number); err = number ? directory_edition(d, number, &e) : ERR_NOT_FOUND) {
+		if (err == OK && memcmp(e.hash, hash, n) == 0) {
+			*out = e;
+			e = (struct edition){ 0 };
+			return OK;
+		}
+		if (err != OK && !unread) {
+			unread = e.number;
 			damage = err;
+		}
+		number = e.number - 1;
+		edition_clear(&e);
 	}
-	*out = e;
-	e = (struct edition){ 0 };
-	return OK;
+	if (err != ERR_NOT_FOUND)               /* else older ones are kept no more */
+		return err;
+	*out = (struct edition){ .number = unread };
+	return damage;
 }
 
 enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out)
@@ -130,27 +133,33 @@ enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_u
 	return edition_add(d, &e, &number);
 }
 
-enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number)
+enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number, uint64_t *unread)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 }, same = { 0 };
 	uint8_t hash[32];
 	enum err e = directory_edition(d, 0, &newest);
 
-	*number = 0;
+	*number = *unread = 0;
 	policy_hash(p, hash);
 	if (e == OK && memcmp(newest.hash, hash, sizeof(hash)) == 0)
 		return OK;
-	if (e == OK)
-		e = edition_find(d, hash, &same);
+	e = edition_find(d, hash, &same);
 	if (e == OK)
 		*number = same.number;
-	return e == ERR_NOT_FOUND ? OK : e;
+	if (edition_unreadable(e))
+		*unread = same.number;
+	return e == ERR_NOT_FOUND || *unread ? OK : e;
 }
 
-void edition_say_unread(enum err e, const char *dir, char *out, size_t cap)
+void edition_say_untold(enum err e, const char *dir, char *out, size_t cap)
 {
-	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text, or in force, cannot be told: a version that was in force "
-		 "cannot be read: %s; right would be %.200s/directory.mdb from a backup", dir, err_text(e), dir);
+	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text, or in force, cannot be told: the versions that were in force "
+		 "cannot be looked at: %s", dir, err_text(e));
+}
+
+void edition_say_unread(uint64_t unread, char out[EDITION_UNREAD_TEXT])
+{
+	snprintf(out, EDITION_UNREAD_TEXT, "; version %llu cannot be read: it may have been this text", (unsigned long long)unread);
 }
 
 void edition_say_back(uint64_t number, const char *dir, char *out, size_t cap)

@@ -7,7 +7,11 @@
 
 #define POLICY_FILE "pullcord.policy"
 
-/* The newest edition with this text. ERR_NOT_FOUND; ERR_CORRUPT: it may be one that cannot be read. */
+/* It is damaged, or a later version of Pullcord wrote it: not a failure to look. */
+static inline bool edition_unreadable(enum err e) { return e == ERR_CORRUPT || e == ERR_VERSION; }
+
+/* The newest edition with this text. ERR_NOT_FOUND; edition_unreadable(): it may be one that cannot be read, the newest of which
+ * *out has the number of. */
 enum err edition_find(struct directory *d, const uint8_t hash[32], struct edition *out) MUST_USE;
 /* The same by what the record calls it: policy_version(). */
 enum err edition_of_version(struct directory *d, const uint8_t version[16], struct edition *out) MUST_USE;
@@ -18,10 +22,14 @@ enum err edition_add(struct directory *d, const struct edition *e, uint64_t *num
 /* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us) MUST_USE;
 /* The edition that this policy, with all its files, was before the newest came; 0: it is new, or the newest. As far back as
- * EDITIONS_MAX goes. Any error: it cannot be told, so it is not to be put in force. */
-enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number) MUST_USE;
+ * EDITIONS_MAX goes. One that cannot be read is stepped over, for a policy must be changed also then: *unread is the newest that may
+ * have been this one, 0: none. Any error: it cannot be told, so it is not to be put in force. */
+enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number, uint64_t *unread) MUST_USE;
 /* For people: that error, and what would be right. */
-void edition_say_unread(enum err e, const char *dir, char *out, size_t cap);
+void edition_say_untold(enum err e, const char *dir, char *out, size_t cap);
+/* For the record: that *unread. */
+#define EDITION_UNREAD_TEXT 96
+void edition_say_unread(uint64_t unread, char out[EDITION_UNREAD_TEXT]);
 /* For people: that the policy's file in `dir` is that edition's text, and what would be right. */
 void edition_say_back(uint64_t number, const char *dir, char *out, size_t cap);
 /* What a policy is made of, as an edition has it: hash, text and files. */

@@ -101,7 +101,8 @@ struct opening {
 	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
 	bool is_old;                /* for it is the text of an earlier version */
-	bool is_unread;             /* or those cannot be read */
+	bool is_untold;             /* or those cannot be looked at */
+	uint64_t unread;            /* it may be that version's */
 	bool unsettled;             /* and there is none to be in its place */
 };
 
@@ -126,12 +127,12 @@ static bool is_refused(struct opening *o)
 	struct guard *g = o->g;
 	char who[ASSENT_WHO_MAX], why[400];
 	uint64_t before;
-	enum err e = edition_steps_back_to(g->directory, g->policy, &before);
+	enum err e = edition_steps_back_to(g->directory, g->policy, &before, &o->unread);
 
 	o->is_old = before;
-	o->is_unread = e != OK;
+	o->is_untold = e != OK;
 	if (e != OK) {
-		edition_say_unread(e, o->spec->dir, o->refused, sizeof(o->refused));
+		edition_say_untold(e, o->spec->dir, o->refused, sizeof(o->refused));
 		return true;
 	}
 	if (before) {
@@ -273,9 +274,11 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
 	if (o.refused[0]) {
 		guard_refuse_policy(g, o.refused, o.is_old);
-		if (!o.is_old && !o.is_unread)
+		if (!o.is_old && !o.is_untold)
 			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
 	}
+	if (o.unread)
+		guard_unread_edition(g, o.unread);
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
 	*out = g;
@@ -493,6 +496,17 @@ void guard_refuse_policy(struct guard *g, const char *why, bool old)
 									   : "not loaded; the one before stays in force");
 	if (old)
 		anomaly_old_policy(g->anomaly, guard_mono_us());
+}
+
+void guard_unread_edition(struct guard *g, uint64_t number)
+{
+	char doubt[EDITION_UNREAD_TEXT], detail[EDITION_UNREAD_TEXT + 16];
+
+	log_say(EV_EDITION_UNREAD, KV_NUM("version", number), KV_STR("dir", g->dir),
+		KV_STR("right", "see that the text in force is the one that should be; directory.mdb from a backup has that version"));
+	edition_say_unread(number, doubt);
+	snprintf(detail, sizeof(detail), "in force%s", doubt);
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
 }
 
 void guard_reload(struct guard *g)

@@ -548,11 +548,14 @@ static void reply_texts(struct reply *r, const struct edition *e)
 void deed_get_policy(struct work *w, const struct order *o)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
+	enum err err = directory_edition(w->a->directory, o->version, &e);
 
-	if (directory_edition(w->a->directory, o->version, &e) != OK) {
+	if (edition_unreadable(err))
+		work_fail(w, "version %llu cannot be read", (unsigned long long)e.number);
+	else if (err != OK)
 		work_fail(w, "there is no version %llu", (unsigned long long)o->version);
+	if (err != OK)
 		return;
-	}
 	reply_edition(w->r, &e);
 	if (o->command == COMMAND_GET_POLICY)
 		reply_texts(w->r, &e);
@@ -562,12 +565,18 @@ void deed_list_policies(struct work *w, const struct order *o)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 };
 	uint64_t number = 0;
+	enum err err;
 
 	(void)o;
 	reply_array(w->r, "versions");
-	while (directory_edition(w->a->directory, number, &e) == OK) {
+	while ((err = directory_edition(w->a->directory, number, &e)) == OK || (edition_unreadable(err) && e.number)) {
 		reply_object(w->r, NULL);
-		reply_edition(w->r, &e);
+		if (err == OK) {
+			reply_edition(w->r, &e);
+		} else {
+			reply_number(w->r, "version", e.number);
+			reply_text(w->r, "unread", span_str(err_text(err)));
+		}
 		reply_end(w->r);
 		number = e.number - 1;
 		edition_clear(&e);

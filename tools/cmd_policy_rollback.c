@@ -40,6 +40,14 @@ static void say_edition(const struct edition *e)
 		    e->text ? "" : ", its text was too long to be kept");
 }
 
+static void say_unread(uint64_t number, enum err e)
+{
+	if (report_is_json())
+		report_object((const struct cell[]){ CELL_NUM("version", number), CELL_STR("unread", err_text(e)) }, 2);
+	else
+		report_line(TONE_WARN, "%6llu  cannot be read: %s", (unsigned long long)number, err_text(e));
+}
+
 static int show(const struct install *in, struct directory *d)
 {
 	uint64_t number = 0;
@@ -49,9 +57,12 @@ static int show(const struct install *in, struct directory *d)
 		CLEANUP(edition_clear) struct edition found = { 0 };
 
 		e = directory_edition(d, number, &found);
-		if (e != OK)
+		if (edition_unreadable(e) && found.number)
+			say_unread(found.number, e);
+		else if (e != OK)
 			break;
-		say_edition(&found);
+		else
+			say_edition(&found);
 		number = found.number - 1;
 	} while (number > 0);
 	if (e != OK && (number == 0 || e != ERR_NOT_FOUND))
@@ -118,7 +129,7 @@ static int go_back(const struct going *g, const struct install *in, struct direc
 
 	if (err == OK)
 		err = directory_edition(d, 0, &newest);
-	if (err == OK)
+	if (err == OK || (edition_unreadable(err) && newest.number))    /* then it is not what is gone back to */
 		err = edition_policy(&e, &p, &where);
 	if (err != OK) {
 		(void)report_fail(err, "read the text of version %llu", version);

@@ -320,13 +320,13 @@ static int promote(const struct trying *t, const struct install *in, struct dire
 		report_error("it is the text of version %llu: to go back to it, say --rollback", (unsigned long long)same.number);
 		return CMD_NO;
 	}
-	if (err != OK && err != ERR_NOT_FOUND && !t->rollback) {
-		report_error("it may be the text of a version that cannot be read: to set it in any case, say --rollback");
-		return CMD_NO;
-	}
+	if (edition_unreadable(err))
+		report_line(TONE_WARN, "Version %llu cannot be read: it may have been this text.", (unsigned long long)same.number);
+	else if (err != OK && err != ERR_NOT_FOUND)
+		return report_fail(err, "look whether it was in force before");
 	if (check_signed(t, in, d, &e) != OK)
 		return CMD_NO;
-	e.rollback_of = same.number;
+	e.rollback_of = err == OK ? same.number : 0;
 	e.at_us = (uint64_t)login_now_us();
 	e.by[0] = '\0';
 	err = put_in_force(in, d, &e, &number);

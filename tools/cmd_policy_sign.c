@@ -53,11 +53,17 @@ static int show_change(struct signing *s, struct directory *d)
 	CLEANUP(edition_clear) struct edition newest = { 0 };
 	CLEANUP(policy_close) struct policy *old = NULL;
 	struct policy_error where;
+	enum err e = directory_edition(d, 0, &newest);
 
-	if (directory_edition(d, 0, &newest) != OK) {
+	if (e == ERR_NOT_FOUND)
 		report_line(TONE_PLAIN, "It is the first policy there.");
+	else if (edition_unreadable(e))
+		report_line(TONE_WARN, "Version %llu, in force, cannot be read: what this one changes cannot be shown.",
+			    (unsigned long long)newest.number);
+	else if (e != OK)
+		return report_fail(e, "read the newest version");
+	if (e != OK)
 		return CMD_DONE;
-	}
 	if (edition_policy(&newest, &old, &where) != OK)
 		return report_fail(ERR_NOT_FOUND, "show what changes: the text in force was not kept");
 	report_line(TONE_STRONG, "Against version %llu, in force:", (unsigned long long)newest.number);
@@ -69,14 +75,15 @@ static int find_number(struct signing *s, const struct opt_page *page)
 {
 	CLEANUP(directory_close) struct directory *d = NULL;
 	uint64_t before;
-	bool begun = note_is_of(s, &before), is_newest;
+	bool begun = note_is_of(s, &before);
+	enum assent_place place;
 	struct install in;
 	enum err e;
 
 	if (s->dir) {
 		if (install_open(s->dir, &in) != OK || install_directory(&in, true, &d) != OK)
 			return CMD_NO;
-		e = assent_wanted(d, s->policy, &s->wanted, &is_newest);
+		e = assent_wanted(d, s->policy, &s->wanted, &place);
 		if (e != OK)
 			return report_fail(e, "read the newest version");
 		if (show_change(s, d) != CMD_DONE)
@@ -214,7 +221,7 @@ int policy_say_signed(const struct policy *p, const char *path, const char *offi
 	struct officers list;
 	struct ratified found;
 	enum ratify_verdict v;
-	bool is_newest;
+	enum assent_place place;
 	struct install in;
 	size_t noted;
 	enum err e;
@@ -230,7 +237,7 @@ int policy_say_signed(const struct policy *p, const char *path, const char *offi
 	policy_hash(p, wanted.policy);
 	v = ratify_judge(span(note, noted), &list, &wanted, &found);
 	wanted.version = found.r.version;
-	if (d && (e = assent_wanted(d, p, &wanted, &is_newest)) != OK)
+	if (d && (e = assent_wanted(d, p, &wanted, &place)) != OK)
 		return report_fail(e, "read the newest version");
 	v = ratify_judge(span(note, noted), &list, &wanted, &found);
 	if (report_is_json())

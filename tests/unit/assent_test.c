@@ -132,15 +132,22 @@ static void damage(uint64_t number)
 	damage_edition(scratch_path(&scratch, "d.mdb"), root, number, &d);
 }
 
-/* Signatures for version 1 fit the first policy only. */
-static void a_newest_that_cannot_be_read_is_not_none(void **state)
+/* What was signed as the newest is in force, or was to be; what was signed as an older one was before. */
+static void where_the_newest_cannot_be_read_signatures_as_that_or_the_next_will_do(void **state)
 {
 	(void)state;
 	assert_int_equal(edition_keep(d, first, 1), OK);
-	damage(1);
-	assert_int_equal(check(second, note_of(second, 1, 2)), ERR_DENIED);
-	assert_non_null(strstr(why, "the newest cannot be read"));
+	assert_int_equal(edition_keep(d, second, 2), OK);
+	damage(2);
+	assert_int_equal(check(second, span(NULL, 0)), ERR_DENIED);
+	assert_int_equal(check(second, note_of(second, 2, 1)), ERR_DENIED);
+	assert_int_equal(check(second, note_of(second, 2, 2)), OK);
+	assert_string_equal(who, "mercy/officer/ana and mercy/officer/ben");
 	assert_int_equal(check(first, note_of(first, 1, 2)), ERR_DENIED);
+	assert_non_null(strstr(why, "another version, 1; it would be 3"));
+	assert_int_equal(check(first, note_of(second, 2, 2)), ERR_DENIED);
+	assert_int_equal(check(first, note_of(first, 3, 2)), OK);
+	assert_int_equal(check(first, note_of(first, 4, 2)), ERR_DENIED);
 }
 
 static void a_list_that_is_none_lets_nothing_in(void **state)
@@ -238,7 +245,7 @@ int main(void)
 		TEST(without_a_list_nobody_is_asked),
 		TEST(the_first_policy_is_version_1_and_the_next_one_more),
 		TEST(what_is_in_force_needs_none),
-		TEST(a_newest_that_cannot_be_read_is_not_none),
+		TEST(where_the_newest_cannot_be_read_signatures_as_that_or_the_next_will_do),
 		TEST(a_list_that_is_none_lets_nothing_in),
 		TEST(by_command_it_takes_them_too),
 		TEST(the_note_lies_beside_the_file),

@@ -9,7 +9,9 @@
 
 #include "admin.h"
 #include "crypt.h"
+#include "damaged_edition.h"
 #include "draft.h"
+#include "edition.h"
 #include "emergency.h"
 #include "scratch.h"
 
@@ -186,6 +188,37 @@ static void a_certificate_is_set_by_who_may_hand_out_all_its_device_holds(void *
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
+/* ---- the policy ---- */
+
+/* By whoever sets it, knowing or not: it is done, and both they and the record are told. */
+static void a_policy_is_set_though_an_older_one_cannot_be_read(void **state)
+{
+	static const char second[] = "tenant mercy\nrole admin\n  allow control policy.*\n";
+	CLEANUP(policy_close) struct policy *two = NULL;
+	struct policy_error where;
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .party = USER, .id = "ana", .now_us = NOW };
+	char *answer;
+
+	(void)state;
+	assert_int_equal(policy_load(SPAN_LIT(second), &two, &where), OK);
+	save(USER, "ana", "admin", NULL, 0);
+	assert_int_equal(edition_keep(d, policy, NOW), OK);
+	assert_int_equal(edition_keep(d, two, NOW), OK);
+	damage_edition(scratch_path(&scratch, "d.mdb"), root, 1, &d);
+	a.directory = d;
+	answer = admin_run(&a, SPAN_LIT("{\"commands\":[{\"command\":\"setPolicy\",\"policy\":\"tenant mercy\\nrole admin\\n"
+					"  allow control *\\n\"},{\"command\":\"listPolicyVersions\"},"
+					"{\"command\":\"getPolicy\",\"version\":1}]}"));
+	assert_non_null(strstr(answer, "\"version\":3"));
+	assert_non_null(strstr(answer, "\"unread\":1"));
+	assert_non_null(strstr(answer, "{\"version\":1,\"unread\":\""));
+	assert_non_null(strstr(answer, "version 1 cannot be read"));
+	assert_string_equal(a.note->detail, "policy: version 2 -> 3; version 1 cannot be read: it may have been this text");
+	free(answer);
+	admin_notes_free(&a.note);
+	policy_close(&a.fresh);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +227,7 @@ int main(void)
 		TEST(two_emergencies_of_one_request_are_two),
 		TEST(an_administrator_may_shorten_what_others_hold),
 		TEST(a_certificate_is_set_by_who_may_hand_out_all_its_device_holds),
+		TEST(a_policy_is_set_though_an_older_one_cannot_be_read),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

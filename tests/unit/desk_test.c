@@ -545,87 +545,6 @@ static void a_reload_and_commands_are_done_in_the_order_they_were_asked_for(void
 	assert_int_equal(directory_edition(g->directory, 4, &newest), ERR_NOT_FOUND);   /* nothing new lies there */
 }
 
-/* An old file that lies there again is a mistake, or somebody's way round those who set policies. */
-static void an_older_text_is_not_taken_from_the_file(void **state)
-{
-	static const char first[] = "tenant mercy\nrole administrator\n  allow control policy.*\n",
-			  second[] = "tenant mercy\nrole administrator\n  allow control *\n";
-	uint8_t in_force[16];
-
-	(void)state;
-	write_file("pullcord.policy", first);
-	reload();
-	write_file("pullcord.policy", second);
-	reload();
-	memcpy(in_force, policy_version(g->policy), sizeof(in_force));
-	write_file("pullcord.policy", first);
-	reload();
-	assert_memory_equal(policy_version(g->policy), in_force, sizeof(in_force));
-	write_file("pullcord.policy", "tenant mercy\nrole administrator\n  allow control policy.*  # again, for the audit's sake\n");
-	reload();
-	assert_memory_not_equal(policy_version(g->policy), in_force, sizeof(in_force));
-	guard_close(&g);
-	assert_int_equal(recorded(RECORDED(POLICY), "an older text, not loaded; the newest stays in force").entries, 1);
-	guard_start();
-}
-
-#define DENYING "tenant mercy\nrole nurse\n  deny both mercy/#\n"
-
-static void an_older_policy_is_not_in_force_at_a_start_either(void **state)
-{
-	char topic[TOPIC_BYTES_MAX + 1];
-	uint8_t before[16], newest[16];
-
-	(void)state;
-	assert_int_equal(TOPIC_BUILD(topic, TOPIC_ALERT, "mercy", "operators", "medium", GUARD_SENDER), OK);
-	memcpy(before, policy_version(g->policy), 16);
-	write_file("pullcord.policy", DENYING);
-	reload();
-	memcpy(newest, policy_version(g->policy), 16);
-	assert_memory_not_equal(newest, before, 16);
-	UNTIL(control_idle(g->control));
-	write_file("pullcord.policy", policy_text);
-	guard_close(&g);
-	guard_start();
-	assert_memory_equal(policy_version(g->policy), newest, 16);
-	assert_true(UNTIL((guard_tick(g), times_published(topic, "") == 1)));
-	UNTIL(control_idle(g->control));
-	guard_close(&g);
-	guard_start();                  /* it did not become an edition of its own meanwhile */
-	assert_memory_equal(policy_version(g->policy), newest, 16);
-	assert_true(UNTIL((guard_tick(g), times_published(topic, "") == 2)));
-	UNTIL(control_idle(g->control));
-	write_file("pullcord.policy", DENYING);
-	guard_close(&g);
-	guard_start();
-	assert_memory_equal(policy_version(g->policy), newest, 16);
-	guard_tick(g);
-	assert_int_equal(times_published(topic, ""), 2);
-}
-
-/* Nobody is let in under a policy that is not the one in force. */
-static void where_the_newest_text_was_not_kept_an_older_one_keeps_the_broker_from_starting(void **state)
-{
-	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
-				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
-	static char huge[EDITION_TEXT_MAX + 128];
-	char what[1024];
-
-	(void)state;
-	strcpy(huge, DENYING "#");
-	memset(huge + strlen(huge), 'x', EDITION_TEXT_MAX);
-	write_file("pullcord.policy", huge);
-	reload();
-	UNTIL(control_idle(g->control));
-	write_file("pullcord.policy", policy_text);
-	guard_close(&g);
-	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_DENIED);
-	assert_non_null(strstr(what, "pullcord policy rollback 1 --dir"));
-	assert_non_null(strstr(what, "of version 2, which was in force, no text was kept"));
-	write_file("pullcord.policy", huge);
-	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
-}
-
 /* Each is an entry or three and a flush or two. */
 static void commands_are_within_the_limits_of_roles(void **state)
 {
@@ -960,9 +879,6 @@ int main(void)
 		TEST(what_only_looks_is_not_announced_and_secrets_never),
 		TEST(a_policy_that_is_set_replaces_the_one_that_decides),
 		TEST(a_reload_and_commands_are_done_in_the_order_they_were_asked_for),
-		TEST(an_older_text_is_not_taken_from_the_file),
-		TEST(an_older_policy_is_not_in_force_at_a_start_either),
-		TEST(where_the_newest_text_was_not_kept_an_older_one_keeps_the_broker_from_starting),
 		TEST(commands_are_within_the_limits_of_roles),
 		TEST(a_policy_on_trial_counts_and_changes_no_answer),
 		TEST(rights_on_trial_follow_the_directory),
