@@ -58,7 +58,7 @@ void anomaly_outside(struct anomaly *a, struct span user, int64_t now_us);
 void anomaly_break_glass(struct anomaly *a, struct span user, int64_t now_us);
 /* Wanted a policy that lacks officers' signatures; empty: it lies in the policy's file. */
 void anomaly_policy(struct anomaly *a, struct span user, int64_t now_us);
-/* A store was damaged, or set back, and put aside for another. */
+/* A store was damaged, or set back, and put aside for another; of the directory its newest policy. */
 void anomaly_damaged(struct anomaly *a, struct span store, int64_t now_us);
 /* Found an older policy in the file. */
 void anomaly_old_policy(struct anomaly *a, int64_t now_us);

@@ -191,8 +191,8 @@ static void reload(struct control *c, const struct job *j)
 	} else if (!span_eq(policy_tenant(fresh), tenant)) {
 		snprintf(j->result->refused, sizeof(j->result->refused), "%.400s: the first tenant must stay %.*s", path, SPAN_FMT(tenant));
 		policy_close(&fresh);
-	} else if ((e = edition_steps_back_to(c->directory, fresh, &before, &unread)) != OK) {
-		edition_say_untold(e, c->dir, j->result->refused, sizeof(j->result->refused));
+	} else if ((e = edition_steps_back_to(c->directory, fresh, &before, &unread)) != OK || unread) {
+		edition_say_untold(e != OK ? e : ERR_CORRUPT, c->dir, j->result->refused, sizeof(j->result->refused));
 		policy_close(&fresh);
 	} else if (before) {
 		edition_say_back(before, c->dir, j->result->refused, sizeof(j->result->refused));
@@ -203,7 +203,6 @@ static void reload(struct control *c, const struct job *j)
 		j->result->unsigned_policy = true;
 		policy_close(&fresh);
 	} else {
-		j->result->unread = unread;
 		keep(c, fresh);
 		make_newest(c, fresh, j->result);
 	}

@@ -45,7 +45,6 @@ struct control_result {
 	bool done;
 	uint64_t ticket;
 	char signed_by[ASSENT_WHO_MAX];   /* fresh; "": nobody had to */
-	uint64_t unread;            /* fresh may be the text of that version, which cannot be read; 0: not so, or an administrator's */
 	bool old_policy;            /* one was refused, being the text of an earlier version */
 	bool unsigned_policy;       /* one was refused for want of officers' signatures */
 	char refused[640];          /* why the policy's file was not read: file, line and remedy; "": nothing of the kind */

@@ -127,8 +127,6 @@ static void put_in_force(struct guard *g, struct control_result *r)
 	if (r->fresh)
 		guard_put_policy(g, r->fresh, detail);
 	r->fresh = NULL;
-	if (r->unread)
-		guard_unread_edition(g, r->unread);
 	if (r->freshness)
 		guard_freshness(g, r->freshness);
 	if (r->shadow_changed)

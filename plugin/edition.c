@@ -146,15 +146,16 @@ enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint
 	e = edition_find(d, hash, &same);
 	if (e == OK)
 		*number = same.number;
-	if (edition_unreadable(e))
-		*unread = same.number;
+	if (edition_unreadable(e) && same.number == newest.number)
+		*unread = newest.number;
 	return e == ERR_NOT_FOUND || *unread ? OK : e;
 }
 
 void edition_say_untold(enum err e, const char *dir, char *out, size_t cap)
 {
-	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text, or in force, cannot be told: the versions that were in force "
-		 "cannot be looked at: %s", dir, err_text(e));
+	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text cannot be told: a version that was in force cannot be read: %s; "
+		 "right would be `pullcord policy shadow FILE --dir %.100s` and `--promote`, an administrator's setPolicy, or directory.mdb from a "
+		 "backup", dir, err_text(e), dir);
 }
 
 void edition_say_unread(uint64_t unread, char out[EDITION_UNREAD_TEXT])

@@ -102,7 +102,7 @@ struct opening {
 	char refused[640];          /* why the policy's file is not in force; "": it is */
 	bool is_old;                /* for it is the text of an earlier version */
 	bool is_untold;             /* or those cannot be looked at */
-	uint64_t unread;            /* it may be that version's */
+	uint64_t unread;            /* it may be the newest, which cannot be read, or not; 0: that can */
 	bool unsettled;             /* and there is none to be in its place */
 };
 
@@ -222,6 +222,19 @@ static enum err open_all(struct opening *o)
 	return password_open(&g->passwords);
 }
 
+/* There is no other that could be in force: nobody is locked out for that. */
+static void say_unread_edition(struct guard *g, uint64_t number)
+{
+	char doubt[EDITION_UNREAD_TEXT], detail[EDITION_UNREAD_TEXT + 16];
+
+	log_say(EV_EDITION_UNREAD, KV_NUM("version", number), KV_STR("dir", g->dir),
+		KV_STR("right", "see that the text in force is the one that should be; directory.mdb from a backup has that version"));
+	edition_say_unread(number, doubt);
+	snprintf(detail, sizeof(detail), "in force%s", doubt);
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
+	anomaly_damaged(g->anomaly, SPAN_LIT("directory"), guard_mono_us());
+}
+
 enum err guard_open(const struct guard_spec *spec, struct guard **out, char *what, size_t cap)
 {
 	CLEANUP(guard_close) struct guard *g = calloc(1, sizeof(*g));
@@ -278,7 +291,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
 	}
 	if (o.unread)
-		guard_unread_edition(g, o.unread);
+		say_unread_edition(g, o.unread);
 	if (history_damaged(g->history))
 		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
 	*out = g;
@@ -496,17 +509,6 @@ void guard_refuse_policy(struct guard *g, const char *why, bool old)
 									   : "not loaded; the one before stays in force");
 	if (old)
 		anomaly_old_policy(g->anomaly, guard_mono_us());
-}
-
-void guard_unread_edition(struct guard *g, uint64_t number)
-{
-	char doubt[EDITION_UNREAD_TEXT], detail[EDITION_UNREAD_TEXT + 16];
-
-	log_say(EV_EDITION_UNREAD, KV_NUM("version", number), KV_STR("dir", g->dir),
-		KV_STR("right", "see that the text in force is the one that should be; directory.mdb from a backup has that version"));
-	edition_say_unread(number, doubt);
-	snprintf(detail, sizeof(detail), "in force%s", doubt);
-	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
 }
 
 void guard_reload(struct guard *g)

@@ -285,8 +285,6 @@ void guard_say_trouble(enum log_event ev, enum err now, enum err *was);
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
 /* The policy's file is no good: `why`, with file, line and remedy, is logged. */
 void guard_refuse_policy(struct guard *g, const char *why, bool old);
-/* A policy is put in force that may have been before, as a version that cannot be read. */
-void guard_unread_edition(struct guard *g, uint64_t number);
 /* Wrong passwords whose clients did not come back are counted, and recorded in the end. */
 void guard_login_tick(struct guard *g, int64_t now_ms);
 

@@ -102,8 +102,8 @@ static void damage(uint64_t number)
 #define FIRST "tenant mercy\nrole administrator\n  allow control policy.*\n"
 #define SECOND "tenant mercy\nrole administrator\n  allow control *\n"
 
-/* A policy must be changed also then: it is in force, and the record says what could not be told. */
-static void a_version_that_cannot_be_read_keeps_no_new_text_out(void **state)
+/* It may be that text. An administrator, who says so themselves, puts it in force (deed_test). */
+static void a_version_that_cannot_be_read_lets_no_file_in(void **state)
 {
 	uint8_t before[16], first[16];
 
@@ -122,11 +122,11 @@ static void a_version_that_cannot_be_read_keeps_no_new_text_out(void **state)
 	assert_memory_equal(policy_version(g->policy), before, 16);
 	write_file("pullcord.policy", DENYING);
 	reload();
-	assert_memory_not_equal(policy_version(g->policy), before, 16);
+	assert_memory_equal(policy_version(g->policy), before, 16);
 	assert_true(UNTIL(control_idle(g->control)));
 	guard_close(&g);
-	assert_int_equal(recorded(RECORDED(POLICY), "in force; version 1 cannot be read: it may have been this text").entries, 1);
 	guard_start();
+	assert_memory_equal(policy_version(g->policy), before, 16);
 }
 
 /* The file is that of the policy in force, as far as can be told: nobody is locked out for that. */
@@ -176,7 +176,7 @@ int main(void)
 		TEST(an_older_text_is_not_taken_from_the_file),
 		TEST(an_older_policy_is_not_in_force_at_a_start_either),
 		TEST(where_the_newest_text_was_not_kept_an_older_one_keeps_the_broker_from_starting),
-		TEST(a_version_that_cannot_be_read_keeps_no_new_text_out),
+		TEST(a_version_that_cannot_be_read_lets_no_file_in),
 		TEST(where_the_newest_cannot_be_read_the_file_is_in_force),
 		TEST(where_the_newest_cannot_be_read_an_older_text_keeps_the_broker_from_starting),
 	};

@@ -124,10 +124,10 @@ static void a_version_that_cannot_be_read_is_named_and_stepped_over(void **state
 	CLEANUP(policy_close) struct policy *second = policy_of("role beds\n  allow publish mercy/2\n");
 	CLEANUP(policy_close) struct policy *third = policy_of("role beds\n  allow publish mercy/3\n");
 	CLEANUP(policy_close) struct policy *fresh = policy_of("role beds\n  allow publish mercy/4\n");
-	const struct { struct policy *p; uint64_t damaged, number, unread; } row[] = {
-		{ fresh, 0, 0, 0 }, { second, 0, 2, 0 },
-		{ first, 2, 1, 0 }, { second, 2, 0, 2 }, { fresh, 2, 0, 2 }, { third, 2, 0, 0 },
-		{ first, 3, 1, 0 }, { second, 3, 0, 3 }, { third, 3, 0, 3 },
+	const struct { struct policy *p; uint64_t damaged, number, unread; enum err e; } row[] = {
+		{ fresh, 0, 0, 0, OK }, { second, 0, 2, 0, OK },
+		{ first, 2, 1, 0, OK }, { second, 2, 0, 0, ERR_CORRUPT }, { fresh, 2, 0, 0, ERR_CORRUPT }, { third, 2, 0, 0, OK },
+		{ first, 3, 1, 0, OK }, { second, 3, 0, 3, OK }, { third, 3, 0, 3, OK },
 	};
 	CLEANUP(edition_clear) struct edition e = { 0 };
 	uint64_t number, unread, damaged = 0;
@@ -141,7 +141,7 @@ static void a_version_that_cannot_be_read_is_named_and_stepped_over(void **state
 	for (size_t i = 0; i < countof(row); i++) {
 		if (row[i].damaged != damaged)
 			damage(damaged = row[i].damaged);
-		assert_int_equal(edition_steps_back_to(d, row[i].p, &number, &unread), OK);
+		assert_int_equal(edition_steps_back_to(d, row[i].p, &number, &unread), row[i].e);
 		assert_int_equal(number, row[i].number);
 		assert_int_equal(unread, row[i].unread);
 	}
