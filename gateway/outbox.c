@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "era.h"
 #include "outfile.h"
 
 #define EVICT_AT_ONCE 32
@@ -12,15 +13,10 @@
 #define SYNC_MAX_S 5
 #define RIDERS_MAX 256              /* that wait for the next commit */
 #define BUCKETS 512
-#define UNKEPT 1024                 /* names that were given to what was not kept */
+#define HANGS_MS 1000               /* a commit that takes longer holds nothing back */
 
 struct list {
 	struct op *first, **last;
-};
-
-struct named {
-	uint8_t seen[OUTFILE_SEEN_KEY];
-	uint64_t at;                    /* outfile_kept() when it got its name first */
 };
 
 struct outbox {
@@ -47,7 +43,8 @@ struct outbox {
 	/* the loop's */
 	struct op *handed;              /* what outbox_next() lent out */
 	uint64_t opened;                /* row of the last open alert that was handed out, or there at the start */
-	struct named given, unkept[UNKEPT];     /* the last name that was asked for; by hash */
+	uint64_t upto;                  /* the last place of what was handed out */
+	struct era era;
 };
 
 /* ---- lists ---- */
@@ -468,10 +465,12 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	op->work = work;
 	op->id = m->id;
 	outfile_seen_key(o->file, m->source, m->source_id, &m->digest, op->seen);
-	op->named_at = memcmp(o->given.seen, op->seen, OUTFILE_SEEN_KEY) == 0 ? o->given.at : 0;
 	given = op;
 	op = NULL;
-	return submit(o, given, seq);
+	TRY(submit(o, given, seq));
+	if (work != WORK_RECALL && work != WORK_TELL && work != WORK_UNTELL)
+		era_brought(&o->era);
+	return OK;
 }
 
 enum err outbox_put(struct outbox *o, const struct outbox_message *m, uint64_t *seq)
@@ -589,40 +588,50 @@ enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span s
 	return kept > pending ? kept : pending;
 }
 
-static struct named *unkept_at(struct outbox *o, const uint8_t seen[OUTFILE_SEEN_KEY])
-{
-	return &o->unkept[(seen[OUTFILE_SEEN_ID] | (unsigned)seen[OUTFILE_SEEN_ID + 1] << 8) % UNKEPT];
-}
-
-/* What was not kept may have gone out under a name of a time that has passed. If it was kept since it would still be remembered:
- * so that name is of nothing else. */
-void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME])
+bool outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME])
 {
 	uint8_t key[OUTFILE_SEEN_KEY];
-	const struct named *was;
 
+	if (!era_names(&o->era, outfile_kept(o->file)))
+		return false;
 	outfile_seen_key(o->file, source, source_id, d, key);
-	was = unkept_at(o, key);
-	o->given.at = outfile_kept(o->file);
-	if (memcmp(was->seen, key, OUTFILE_SEEN_KEY) == 0 && o->given.at - was->at < outfile_most(o->file))
-		o->given.at = was->at;
-	memcpy(o->given.seen, key, OUTFILE_SEEN_KEY);
-	outfile_name(o->file, key, o->given.at, name);
+	outfile_name(o->file, key, o->era.number, name);
+	return true;
 }
 
-static void unkept_in(struct outbox *o, const struct op *op)
+static bool is_hanging(struct outbox *o)
 {
-	struct named *n = unkept_at(o, op->seen);
+	struct outbox_health h;
 
-	memcpy(n->seen, op->seen, OUTFILE_SEEN_KEY);
-	n->at = op->named_at;
+	outbox_health(o, &h);
+	return h.busy_ms >= HANGS_MS;
 }
 
-bool outbox_next(struct outbox *o, struct outbox_done *out)
+uint64_t outbox_upto(struct outbox *o)
+{
+	return era_early(&o->era, outfile_kept(o->file)) || is_hanging(o) ? FLIGHT_SEQ_MAX : o->upto;
+}
+
+static void step_era(struct outbox *o)
+{
+	uint64_t kept = outfile_kept(o->file);
+	struct op *op;
+
+	if (!era_step(&o->era, kept))
+		return;
+	op = calloc(1, sizeof(*op));
+	if (op) {
+		op->work = WORK_NAME;
+		op->number = kept;
+	}
+	if (!op || submit(o, op, NULL) != OK)
+		era_written(&o->era, kept, false);
+}
+
+static struct op *take_done(struct outbox *o)
 {
 	struct op *op;
 
-	op_free(&o->handed);
 	pthread_mutex_lock(&o->lock);
 	op = list_pop(&o->done);
 	if (op) {
@@ -630,12 +639,27 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 		pending_out(o, op);
 	}
 	pthread_mutex_unlock(&o->lock);
+	return op;
+}
+
+bool outbox_next(struct outbox *o, struct outbox_done *out)
+{
+	struct op *op;
+
+	op_free(&o->handed);
+	while ((op = take_done(o)) && op->work == WORK_NAME) {
+		era_written(&o->era, op->number, op->err == OK);
+		op_free(&op);
+	}
+	if (op && brings(op))
+		era_back(&o->era, op->m.early, op->err == OK, outfile_kept(o->file));
+	step_era(o);
 	if (!op)
 		return false;
 	if (op->opened_as > o->opened)
 		o->opened = op->opened_as;
-	if (brings(op) && op->err != OK && op->named_at)
-		unkept_in(o, op);
+	if (op->seq > o->upto)
+		o->upto = op->seq;
 	o->handed = op;
 	*out = (struct outbox_done){ op->work, op->err, op->id, op->seq, op->queued, op->aside, op->known, op->reason, op->m };
 	return true;
@@ -751,6 +775,8 @@ enum err outbox_open(const struct outbox_spec *spec, struct outbox **out)
 	TRY(outfile_open(spec->path, spec->root, spec->map_bytes, &o->file));
 	o->next_seq = outfile_next_seq(o->file);
 	o->opened = outfile_opened(o->file);
+	o->upto = o->next_seq - 1;
+	era_init(&o->era, outfile_number(o->file), outfile_kept(o->file), outfile_most(o->file));
 	TRY(start(o));
 	*out = o;
 	o = NULL;

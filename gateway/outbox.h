@@ -8,7 +8,7 @@
  * Messages stand in tiers (0 code, 1 high, ... 4 info, 5 observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
  * (source, source_id, digest) is taken once: outbox_seen() knows the last ones. outbox_name() names it, so that one which
- * went out and was not kept comes again under the same id, also after a restart.
+ * went out and was not kept comes again under the same id, also after a restart (era.h).
  *
  * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
  * observations yield to observations; code and high never, unless they are set aside and the newcomer is no less
@@ -66,6 +66,7 @@ enum outbox_work {
 	WORK_FORGET,                    /* an open alert is finished */
 	WORK_TELL, WORK_UNTELL,         /* an alarm of the gateway's own is open; is over */
 	WORK_EVICT,                     /* had to yield: not asked for */
+	WORK_NAME,                      /* the outbox's own: is not handed out */
 };
 
 struct outbox_done {
@@ -116,10 +117,11 @@ enum outbox_seen {
 	SEEN_SAME,
 };
 enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d);
-/* Of what outbox_seen() does not know: the same for the same until it would be forgotten; then what says the same is something
- * new. Over a restart the same for the same, unless the number of all that was taken passed a multiple of outbox_most() in between;
- * and the last 1,024 that were not kept are remembered. A keyed hash. */
-void outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME]);
+/* Of what outbox_seen() does not know: the same for the same that was not kept, over any number of restarts, as long as fewer than
+ * era_keeps(outbox_most()) others were; another than what was kept under it and is forgotten had. A keyed hash. False: no name. */
+bool outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d, uint8_t name[ID_NAME]) MUST_USE;
+/* Messages up to this place may be sent now; later ones not before they are kept. */
+uint64_t outbox_upto(struct outbox *o);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);
 bool outbox_sync(struct outbox *o);         /* waits until all that is queued is done, at most 5 s (a failing disk): false */

@@ -16,8 +16,8 @@
 #include "vault.h"
 
 #define TABLES "queue", "where", "held", "aside", "seen", "seen_order", "open", "keys"
-enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED, TOLD, OPENED };
-static const char *const tables[] = { TABLES, "yielded", "told", "opened", NULL };
+enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED, TOLD, OPENED, NAMES };
+static const char *const tables[] = { TABLES, "yielded", "told", "opened", "names", NULL };
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
 #define RECORD_VERSION 3
@@ -33,7 +33,7 @@ struct outfile {
 	struct keyring keys;
 	struct hmac_key seen_key;       /* what a source says is remembered under */
 	uint32_t most;
-	uint64_t next_seq;              /* as it was at opening */
+	uint64_t next_seq, number;      /* as they were at opening */
 	uint32_t unreadable;            /* of what was held then */
 
 	/* whoever commits */
@@ -359,6 +359,16 @@ static enum err do_untell(struct outfile *f, struct txn *t, struct op *op)
 	return txn_del(t, TOLD, op->m.source_id);
 }
 
+#define NUMBER SPAN_LIT("number")
+
+static enum err do_name(struct outfile *f, struct txn *t, struct op *op)
+{
+	const struct key64 number = key64(op->number);
+
+	(void)f;
+	return txn_put(t, NAMES, NUMBER, key64_span(&number));
+}
+
 /* `tidy`: must succeed sooner or later. `queues`: gives a message its place. */
 static const struct {
 	enum err (*run)(struct outfile *f, struct txn *t, struct op *op);
@@ -375,6 +385,7 @@ static const struct {
 	[WORK_TELL] = { do_tell, true, false },
 	[WORK_UNTELL] = { do_untell, true, false },
 	[WORK_EVICT] = { do_evict, true, false },
+	[WORK_NAME] = { do_name, false, false },
 };
 
 static enum err commit(struct outfile *f, struct op *first, const struct op *end)
@@ -504,16 +515,31 @@ static enum err counts_load(struct outfile *f, struct txn *t)
 	return OK;
 }
 
-/* Names go by these numbers: a file that takes the place of another must not give old ones again.
- * Whole times `most`, so that a file is not in between from the start. */
-static uint64_t first_number(uint32_t most)
+/* Names go by these numbers: a file that takes the place of another must not give old ones again. */
+static uint64_t first_number(void)
 {
 	struct timespec t;
-	uint64_t no;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	no = ((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000) << 10;
-	return no - no % most + 1;
+	return (((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000) << 10) + 1;
+}
+
+/* Another number when some of what was named by the last is not remembered any more: less room, or an earlier version came by. */
+static enum err remembered_load(struct outfile *f, struct txn *t)
+{
+	struct span value = span(NULL, 0);
+	enum err e = txn_get(t, NAMES, NUMBER, &value);
+	struct key64 number;
+
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	f->number = key64_value(value);
+	TRY(taken_load(&f->taken, t, f->number ? f->number : first_number()));
+	if (f->number > f->taken.forgotten && f->number <= f->taken.next)
+		return OK;
+	f->number = f->taken.next;
+	number = key64(f->number);
+	return txn_put(t, NAMES, NUMBER, key64_span(&number));
 }
 
 static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
@@ -528,7 +554,7 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
 	TRY(find_next_seq(t, &f->next_seq));
-	TRY(taken_load(&f->taken, t, first_number(f->most)));
+	TRY(remembered_load(f, t));
 	TRY(opened_load(&f->opened, t));
 	TRY(held_release(f, t));
 	TRY(keys_prune(f, t));
@@ -698,6 +724,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 uint64_t outfile_newest(const struct outfile *f) { return f->taken.newest; }
+uint64_t outfile_number(const struct outfile *f) { return f->number; }
 uint64_t outfile_kept(const struct outfile *f) { return atomic_load(&f->taken.kept); }
 uint64_t outfile_opened(const struct outfile *f) { return f->opened.next - 1; }
 uint32_t outfile_unreadable(const struct outfile *f) { return f->unreadable; }
@@ -714,15 +741,12 @@ void outfile_seen_key(const struct outfile *f, struct span source, struct span s
 	memcpy(out + OUTFILE_SEEN_ID, hash, OUTFILE_SEEN_KEY - OUTFILE_SEEN_ID);
 }
 
-/* When as many came as it remembers, names change: they must not outlive what makes a message the same. How many that are is part of
- * them: with another size a time that has passed would come again. */
-void outfile_name(const struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint64_t at, uint8_t name[ID_NAME])
+void outfile_name(const struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint64_t number, uint8_t name[ID_NAME])
 {
-	const struct key64 times = key64(at / f->most), most = key64(f->most);
+	const struct key64 by = key64(number);
 	uint8_t hash[SHA256_BYTES];
 
-	HMAC256_BY(hash, &f->seen_key, SPAN_LIT("name"), key64_span(&most), key64_span(&times),
-		span(key, OUTFILE_SEEN_KEY));
+	HMAC256_BY(hash, &f->seen_key, SPAN_LIT("name"), key64_span(&by), span(key, OUTFILE_SEEN_KEY));
 	memcpy(name, hash, ID_NAME);
 }
 

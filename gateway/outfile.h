@@ -25,7 +25,7 @@ struct op {
 	uint64_t seen_as, yielded_as, forgot, buried;   /* taken.h's: numbers of rows it adds and takes away; 0: none */
 	uint32_t forgot_print;
 	uint64_t opened_as, closed_as, upto;    /* opened.h's: the same; FORGET: nothing of a later row */
-	uint64_t named_at;              /* outbox.c's */
+	uint64_t number;                /* NAME: names go by it from now on */
 	struct outbox_message m;        /* its spans point into `record` */
 	uint8_t *record;                /* malloc */
 	size_t n;
@@ -54,9 +54,10 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max);
 
 void outfile_seen_key(const struct outfile *f, struct span source, struct span source_id, const struct digest *d,
 		      uint8_t out[OUTFILE_SEEN_KEY]);
-/* `at`: outfile_kept() when it was named first. */
-void outfile_name(const struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint64_t at, uint8_t name[ID_NAME]);
-uint64_t outfile_kept(const struct outfile *f);         /* how many it ever kept, from some number on */
+/* Names go by a number, era.h's; it is on disk. */
+void outfile_name(const struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY], uint64_t number, uint8_t name[ID_NAME]);
+uint64_t outfile_number(const struct outfile *f);       /* as it was at opening */
+uint64_t outfile_kept(const struct outfile *f);         /* number of the next row of what it remembers */
 uint64_t outfile_opened(const struct outfile *f);       /* as which row the last open alert was kept; asked at the start */
 enum outbox_seen outfile_seen(struct outfile *f, const uint8_t key[OUTFILE_SEEN_KEY]);
 

@@ -106,6 +106,7 @@ static void send_some(struct gateway *g)
 	struct flight_item at;
 
 	flight_only(g->flight, held_back(g, FLIGHT_TIER_CALM) ? FLIGHT_TIER_CALM : FLIGHT_TIERS);
+	flight_upto(g->flight, outbox_upto(g->outbox));
 	while (g->link.state == LINK_UP && flight_take(g->flight, now_ms(g), &at))
 		if (!send_one(g, &at))
 			break;
@@ -182,7 +183,8 @@ static struct id named(struct gateway *g, const struct event *e, enum outbox_see
 
 	if (seen == SEEN_YIELDED)
 		return *fresh;
-	outbox_name(g->outbox, e->source, e->source_id, &e->digest, name);
+	if (!outbox_name(g->outbox, e->source, e->source_id, &e->digest, name))
+		return *fresh;
 	id = id_named(&g->ids, name);
 	return flight_has(g->flight, &id) ? *fresh : id;
 }
@@ -338,6 +340,8 @@ static void not_committed(struct gateway *g, const struct outbox_done *d)
 
 static void done_bring(struct gateway *g, const struct outbox_done *d)
 {
+	struct outbox_done told = *d;
+
 	if (d->work == WORK_PUT && !d->m.early && is_alert(&d->m))
 		leaving_drop(&g->leaving, &d->id);
 	if (d->err == OK) {
@@ -350,6 +354,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 			fly(g, &d->id, &d->m, d->seq);
 		return;
 	}
+	told.m.early = d->m.early && flight_sent(g->flight, &d->id);
 	if (d->m.early)
 		flight_drop(g->flight, &d->id);
 	not_committed(g, d);
@@ -358,7 +363,7 @@ static void done_bring(struct gateway *g, const struct outbox_done *d)
 		return;
 	}
 	refused(g, d->err, d->m.input);
-	answer_done(g, d, ANSWER_REFUSED);
+	answer_done(g, &told, ANSWER_REFUSED);
 }
 
 static void done_release(struct gateway *g, const struct outbox_done *d)

@@ -35,6 +35,7 @@ struct flight {
 	uint32_t *newest, mask;     /* buckets of conditions: 1 + slot */
 	struct tier tier[FLIGHT_TIERS];
 	unsigned window, sent, only;
+	uint64_t upto;
 	int64_t pause_ms;           /* nothing is sent before */
 	uint32_t added;
 	struct slot slot[];
@@ -67,6 +68,7 @@ enum err flight_make(uint32_t most, unsigned window, struct flight **out)
 		f->tier[i] = (struct tier){ TABLE_NONE, TABLE_NONE, 0, TABLE_NONE, NEVER };
 	f->window = window;
 	f->only = FLIGHT_TIERS;
+	f->upto = FLIGHT_SEQ_MAX;
 	*out = f;
 	return OK;
 }
@@ -77,6 +79,7 @@ void flight_window(struct flight *f, unsigned window)
 }
 
 void flight_only(struct flight *f, unsigned tiers) { f->only = tiers; }
+void flight_upto(struct flight *f, uint64_t seq) { f->upto = seq; }
 
 void flight_free(struct flight **f)
 {
@@ -286,7 +289,7 @@ static uint32_t next_of(struct flight *f, struct tier *t, int64_t now_ms)
 		uint32_t first = first_of_condition(f, s, now_ms);
 
 		if (!waits_ms(&f->slot[first], now_ms))
-			return first;
+			return f->slot[first].seq <= f->upto ? first : TABLE_NONE;
 		f->slot[s].due = f->slot[first].due;
 	}
 	return TABLE_NONE;
@@ -376,6 +379,13 @@ bool flight_drop(struct flight *f, const struct id *id)
 
 uint32_t flight_count(const struct flight *f) { return f->ids.count; }
 bool flight_has(const struct flight *f, const struct id *id) { return find(f, id) != TABLE_NONE; }
+
+bool flight_sent(const struct flight *f, const struct id *id)
+{
+	uint32_t s = find(f, id);
+
+	return s != TABLE_NONE && f->slot[s].state != READY;
+}
 
 void flight_lost(struct flight *f)
 {

@@ -50,6 +50,8 @@ void flight_window(struct flight *f, unsigned window);
 
 /* From now on only messages of the first `tiers` tiers are sent, and what must go before one of them; FLIGHT_TIERS: all. */
 void flight_only(struct flight *f, unsigned tiers);
+/* Nothing later than `seq` is sent: it is not kept yet. */
+void flight_upto(struct flight *f, uint64_t seq);
 
 /* A new last message of its tier. ERR_FULL; ERR_EXISTS. */
 enum err flight_add(struct flight *f, const struct flight_item *item) MUST_USE;
@@ -68,6 +70,7 @@ void flight_lost(struct flight *f);
 int64_t flight_next_ms(const struct flight *f, int64_t now_ms);
 uint32_t flight_count(const struct flight *f);
 bool flight_has(const struct flight *f, const struct id *id);
+bool flight_sent(const struct flight *f, const struct id *id);    /* at least once since the connection stands */
 /* How many there are of a tier, and the age of the first in turn; 0 when there is none. */
 struct flight_tier {
 	uint32_t n;

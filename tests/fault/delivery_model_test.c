@@ -1,6 +1,7 @@
 /* Every interleaving of a small world: two presses at a gateway, a broker with its history, a screen; either side dies at
- * any moment, the connection breaks, receipts are lost or come twice, the broker says "quota". The gateway decides with the
- * real flight.c and link.c; its outbox, the wire, the broker and the screen are a few bits each.
+ * any moment, the connection breaks, the gateway's disk fails, receipts are lost or come twice, the broker says "quota". The gateway
+ * decides with the real flight.c, link.c and era.c; its outbox, the wire, the broker and the screen are a few bits each. Its outbox
+ * has forgotten a press that it did not keep, and others come meanwhile, so that the number names go by changes.
  *
  * In every state that can be reached: what a source was promised is on one of the two disks, and the screen knows each
  * press by one id, so that it is shown once, and those of one tier in order. From every such state, once nothing more goes wrong, all is seen and the
@@ -16,23 +17,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "era.h"
 #include "flight.h"
 #include "link.h"
 
 #define PRESSES 2
 #define IDS 6                       /* messages made */
 #define QUEUE 24
+#define OTHER 0xff                  /* in the place of a message: somebody else's, which nobody looks at */
+#define MOST 16                     /* rows the outbox remembers: an era has two at least, and keeps its name for six */
+#define ROW 100                     /* the first */
 #define STEPS_MAX 400               /* of a drain */
 #define TICK_MS FLIGHT_AGAIN_MAX_MS
 #define TABLE (1u << 22)            /* states remembered */
 
 enum press { NEW, SAID, PROMISED };
-enum work { PUT, DELETE };
+enum work { PUT, DELETE, NAME };
 enum word { PUBACK, QUOTA, RECEIPT };
 
 struct queue {
 	uint8_t n;
-	struct { uint8_t what, id; } at[QUEUE];
+	struct { uint8_t what, id, seq; } at[QUEUE];
 };
 
 /* Everything but the flight, whose bytes are kept beside it. */
@@ -40,30 +45,37 @@ static struct world {
 	int64_t now_ms;
 	struct link link;
 	uint8_t press[PRESSES];
-	uint8_t ids, of[IDS];           /* messages made so far, and of which press */
+	uint8_t ids, of[IDS], by[IDS];  /* messages made so far, of which press, named by which number */
 	uint8_t shown_as[PRESSES];      /* 1 + the message the screen knows it by; 0: none yet */
 	uint8_t disk, taken;            /* the outbox: its messages; presses it knows */
+	uint8_t number, row;            /* on its disk: names go by it; of the next it keeps */
+	struct era era;
+	uint8_t seq, upto, others;      /* places given; handed out; messages of somebody else that may still come */
 	uint8_t rows, rows_todo, shown; /* history: on its disk; not yet; in its memory */
 	uint8_t seen, pressed_seen;     /* by the screen: messages, presses */
 	bool gateway, broker, connected, overtaken;
 	uint8_t faults;                 /* that may still happen */
-	struct queue todo, up, down, screen;
+	struct queue todo, doing, up, down, screen;
 } w;
 
 static struct flight *flight;
 static size_t flight_bytes;
 static uint8_t empty[2048];         /* a flight as it is made */
-static unsigned tier_of[PRESSES];
+static unsigned tier_of[PRESSES], presses;
+static bool in_steps;               /* more can come while a commit is under way, and that can fail */
 static unsigned states;
 static const char *trace[256];
 static unsigned depth;
 
-static void push(struct queue *q, uint8_t what, uint8_t id)
+static void push_at(struct queue *q, uint8_t what, uint8_t id, uint8_t seq)
 {
 	must(q->n < QUEUE);
+	q->at[q->n].seq = seq;
 	q->at[q->n].what = what;
 	q->at[q->n++].id = id;
 }
+
+static void push(struct queue *q, uint8_t what, uint8_t id) { push_at(q, what, id, 0); }
 
 static void pop(struct queue *q)
 {
@@ -94,9 +106,9 @@ static struct id id_number(unsigned n)
 
 /* ---- the gateway ---- */
 
-static void fly(unsigned id)
+static void fly(unsigned id, unsigned seq)
 {
-	const struct flight_item item = { .id = id_number(id), .seq = id, .tier = tier_of[w.of[id]] };
+	const struct flight_item item = { .id = id_number(id), .seq = seq, .tier = tier_of[w.of[id]] };
 
 	if (flight_add(flight, &item) != OK)
 		wrong("it flies twice");
@@ -106,8 +118,9 @@ static void send_some(void)
 {
 	struct flight_item at;
 
+	flight_upto(flight, era_early(&w.era, w.row) ? FLIGHT_SEQ_MAX : w.upto);
 	while (w.connected && flight_take(flight, w.now_ms, &at))
-		push(&w.up, 0, (uint8_t)at.seq);
+		push(&w.up, 0, (uint8_t)(at.id.b[ID_BYTES - 1] - 1));
 }
 
 static void step(enum link_event e)
@@ -133,22 +146,31 @@ static void connection_gone(void)
 
 static bool has(unsigned p)
 {
+	const struct queue *const q[] = { &w.todo, &w.doing };
 	bool has = w.taken & bit(p);
 
-	for (unsigned i = 0; i < w.todo.n; i++)
-		has = has || (w.todo.at[i].what == PUT && w.of[w.todo.at[i].id] == p);
+	for (size_t k = 0; k < countof(q); k++)
+		for (unsigned i = 0; i < q[k]->n; i++)
+			has = has || (q[k]->at[i].what == PUT && q[k]->at[i].id != OTHER && w.of[q[k]->at[i].id] == p);
 	return has;
 }
 
-/* As outbox_name(): what is said again has the id it had, whatever the gateway has forgotten meanwhile. */
+/* As outbox_name(). */
 static uint8_t id_for(unsigned p)
 {
 	for (uint8_t i = 0; i < w.ids; i++)
-		if (w.of[i] == p)
+		if (w.of[i] == p && w.by[i] == w.era.number)
 			return i;
 	must(w.ids < IDS);
 	w.of[w.ids] = (uint8_t)p;
+	w.by[w.ids] = (uint8_t)w.era.number;
 	return w.ids++;
+}
+
+static void bring(uint8_t id)
+{
+	push_at(&w.todo, PUT, id, ++w.seq);
+	era_brought(&w.era);
 }
 
 /* A source says things in its order, and again those that were not answered. */
@@ -156,7 +178,7 @@ static bool press(unsigned p)
 {
 	uint8_t id;
 
-	if (!w.gateway || w.press[p] == PROMISED || (p && !has(p - 1)))
+	if (p >= presses || !w.gateway || w.press[p] == PROMISED || (p && !has(p - 1)))
 		return false;
 	if (has(p)) {   /* said again: the outbox has it, or is about to */
 		if (!(w.taken & bit(p)))
@@ -166,9 +188,9 @@ static bool press(unsigned p)
 	}
 	id = id_for(p);
 	w.press[p] = SAID;
-	push(&w.todo, PUT, id);
+	bring(id);
 	if (tier_of[p] < FLIGHT_TIER_EARLY)
-		fly(id);
+		fly(id, w.seq);
 	if (tier_of[p] < FLIGHT_TIER_CALM)
 		step(LINK_EV_URGENT);
 	return true;
@@ -177,26 +199,77 @@ static bool press(unsigned p)
 static bool press_first(void) { return press(0); }
 static bool press_second(void) { return press(1); }
 
-static bool commit(void)
+static bool another(void)
 {
-	if (!w.gateway || !w.todo.n)
+	if (!w.gateway || !w.others)
 		return false;
-	for (unsigned i = 0; i < w.todo.n; i++) {
-		unsigned id = w.todo.at[i].id, p = w.of[id];
+	w.others--;
+	bring(OTHER);
+	return true;
+}
 
-		if (w.todo.at[i].what == DELETE) {
-			w.disk &= (uint8_t)~bit(id);
-			continue;
-		}
-		w.disk |= (uint8_t)bit(id);
-		w.taken |= (uint8_t)bit(p);
-		w.press[p] = PROMISED;
-		if (tier_of[p] >= FLIGHT_TIER_EARLY)
-			fly(id);
-	}
+/* What comes while it does so goes into the next commit. */
+static bool take_up(void)
+{
+	if (!w.gateway || !w.todo.n || w.doing.n)
+		return false;
+	w.doing = w.todo;
 	clear(&w.todo);
 	return true;
 }
+
+static bool takes_up(void) { return in_steps && take_up(); }
+
+static void keep(unsigned id, unsigned seq)
+{
+	unsigned p = w.of[id];
+
+	w.disk |= (uint8_t)bit(id);
+	w.taken |= (uint8_t)bit(p);
+	w.press[p] = PROMISED;
+	if (tier_of[p] >= FLIGHT_TIER_EARLY)
+		fly(id, seq);
+}
+
+static void put_done(unsigned id, unsigned seq, bool ok)
+{
+	bool early = id != OTHER && tier_of[w.of[id]] < FLIGHT_TIER_EARLY;
+
+	if (id != OTHER && ok)
+		keep(id, seq);
+	else if (early)   /* its source is told no, and says it again */
+		flight_drop(flight, &(struct id[]){ id_number(id) }[0]);
+	w.upto = (uint8_t)seq;
+	era_back(&w.era, early, ok, w.row);
+}
+
+/* All of it or nothing. */
+static bool committed(bool ok)
+{
+	if (!w.gateway || !w.doing.n)
+		return false;
+	for (unsigned i = 0; i < w.doing.n; i++)
+		w.row = (uint8_t)(w.row + (ok && w.doing.at[i].what == PUT));
+	for (unsigned i = 0; i < w.doing.n; i++) {
+		unsigned id = w.doing.at[i].id;
+
+		if (w.doing.at[i].what == PUT)
+			put_done(id, w.doing.at[i].seq, ok);
+		else if (w.doing.at[i].what == NAME)
+			era_written(&w.era, id, ok), w.number = ok ? (uint8_t)id : w.number;
+		else if (ok)
+			w.disk &= (uint8_t)~bit(id);
+		else
+			push(&w.todo, DELETE, (uint8_t)id);
+		if (era_step(&w.era, w.row))
+			push(&w.todo, NAME, w.row);
+	}
+	clear(&w.doing);
+	return true;
+}
+
+static bool commit(void) { return (in_steps || take_up()) && committed(true); }
+static bool disk_fails(void) { return in_steps && committed(false); }
 
 static bool gateway_hears(void)
 {
@@ -243,9 +316,12 @@ static bool gateway_starts(void)
 	memcpy(flight, empty, flight_bytes);   /* in place: a snapshot holds its inner pointers */
 	link_init(&w.link, 5000);
 	step(LINK_EV_START);
+	w.seq = 0;
+	era_init(&w.era, w.number, w.row, MOST);
 	for (unsigned i = 0; i < w.ids; i++)
 		if (w.disk & bit(i))
-			fly(i);
+			fly(i, ++w.seq);
+	w.upto = w.seq;
 	return true;
 }
 
@@ -324,6 +400,7 @@ static bool gateway_dies(void)
 	w.gateway = false;
 	connection_gone();
 	clear(&w.todo);
+	clear(&w.doing);
 	return true;
 }
 
@@ -385,25 +462,28 @@ static bool time_passes(void)
 static const struct action {
 	const char *name;
 	bool (*act)(void);
-	bool fault;
+	enum kind { GOES, FAULT, WIRE } kind;   /* by itself; goes wrong; on the wire or beyond, where the outbox is no matter */
 } actions[] = {
-	{ "screen", screen_shows, false },
-	{ "hears", gateway_hears, false },
-	{ "takes", broker_takes, false },
-	{ "commits", commit, false },
-	{ "stores", broker_commits, false },
-	{ "link", link_works, false },
-	{ "starts", gateway_starts, false },
-	{ "broker-starts", broker_starts, false },
-	{ "press-1", press_first, false },
-	{ "press-2", press_second, false },
-	{ "GATEWAY-DIES", gateway_dies, true },
-	{ "BROKER-DIES", broker_dies, true },
-	{ "BREAKS", connection_breaks, true },
-	{ "RECEIPT-LOST", receipt_is_lost, true },
-	{ "RECEIPT-TWICE", receipt_comes_twice, true },
-	{ "QUOTA", broker_says_quota, true },
-	{ "TIME", time_passes, true },
+	{ "screen", screen_shows, GOES },
+	{ "hears", gateway_hears, GOES },
+	{ "takes", broker_takes, GOES },
+	{ "takes-up", takes_up, GOES },
+	{ "commits", commit, GOES },
+	{ "stores", broker_commits, GOES },
+	{ "link", link_works, GOES },
+	{ "starts", gateway_starts, GOES },
+	{ "broker-starts", broker_starts, GOES },
+	{ "press-1", press_first, GOES },
+	{ "press-2", press_second, GOES },
+	{ "another", another, GOES },
+	{ "GATEWAY-DIES", gateway_dies, FAULT },
+	{ "BROKER-DIES", broker_dies, WIRE },
+	{ "BREAKS", connection_breaks, FAULT },
+	{ "RECEIPT-LOST", receipt_is_lost, WIRE },
+	{ "RECEIPT-TWICE", receipt_comes_twice, WIRE },
+	{ "QUOTA", broker_says_quota, WIRE },
+	{ "DISK-FAILS", disk_fails, FAULT },
+	{ "TIME", time_passes, WIRE },
 };
 
 /* ---- all of it ---- */
@@ -419,7 +499,7 @@ static bool act(const struct action *a)
 
 static void check_promises(void)
 {
-	for (unsigned p = 0; p < PRESSES; p++) {
+	for (unsigned p = 0; p < presses; p++) {
 		bool safe = tier_of[p] >= FLIGHT_TIER_SAFE;   /* the next measurement is as good */
 
 		for (unsigned i = 0; i < w.ids; i++)
@@ -431,10 +511,10 @@ static void check_promises(void)
 
 static bool all_is_well(void)
 {
-	for (unsigned p = 0; p < PRESSES; p++)
+	for (unsigned p = 0; p < presses; p++)
 		if (w.press[p] != PROMISED || (!(w.pressed_seen & bit(p)) && tier_of[p] < FLIGHT_TIER_SAFE))
 			return false;
-	return !w.disk && !w.todo.n && !flight_count(flight);
+	return !w.disk && !w.todo.n && !w.doing.n && !flight_count(flight);
 }
 
 /* Nothing more goes wrong: whatever can happen does, and when nothing can, time passes. */
@@ -446,7 +526,7 @@ static void drain(void)
 		if (all_is_well())
 			return;
 		for (size_t i = 0; i < countof(actions) && !moved; i++)
-			moved = !actions[i].fault && act(&actions[i]);
+			moved = actions[i].kind == GOES && act(&actions[i]);
 		if (!moved)
 			time_passes(), send_some();
 	}
@@ -506,9 +586,9 @@ static void explore(void)
 	drain();
 	restore(&here);
 	for (size_t i = 0; i < countof(actions); i++) {
-		if (actions[i].fault && !w.faults)
+		if (actions[i].kind != GOES && (!w.faults || (in_steps && actions[i].kind == WIRE)))
 			continue;
-		w.faults -= actions[i].fault;
+		w.faults -= actions[i].kind != GOES;
 		if (act(&actions[i])) {
 			must(depth < countof(trace));
 			trace[depth++] = actions[i].name;
@@ -529,8 +609,12 @@ static void explore_from_the_start(unsigned first, unsigned second, unsigned fau
 	tier_of[1] = second;
 	w.faults = (uint8_t)faults;
 	w.broker = true;
+	w.others = in_steps ? 2 : 0;
+	w.number = ROW;
+	w.row = in_steps ? ROW + 1 : ROW;       /* an era ends with the next */
 	states = depth = 0;
 	gateway_starts();
+	w.era.until = ROW;
 	explore();
 	print_message("# tiers %u and %u, %u faults: %u states\n", first, second, faults, states);
 }
@@ -540,9 +624,20 @@ static void two_calm_ones(void **state) { (void)state; explore_from_the_start(2,
 static void a_calm_one_then_an_urgent_one(void **state) { (void)state; explore_from_the_start(3, 0, 1); }
 static void an_alert_and_an_observation(void **state) { (void)state; explore_from_the_start(1, 5, 2); }
 
+static void an_alert_and_others_over_the_end_of_an_era(void **state)
+{
+	(void)state;
+	presses = 1;
+	in_steps = true;
+	explore_from_the_start(1, 5, 2);
+}
+
+
 static int make(void **state)
 {
 	(void)state;
+	presses = PRESSES;
+	in_steps = false;
 	known = malloc(TABLE * sizeof(*known));
 	if (!known || flight_make(IDS, 2, &flight) != OK)
 		return -1;
@@ -567,6 +662,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(two_calm_ones, make, drop),
 		cmocka_unit_test_setup_teardown(a_calm_one_then_an_urgent_one, make, drop),
 		cmocka_unit_test_setup_teardown(an_alert_and_an_observation, make, drop),
+		cmocka_unit_test_setup_teardown(an_alert_and_others_over_the_end_of_an_era, make, drop),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

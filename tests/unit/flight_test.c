@@ -64,6 +64,26 @@ static bool dropped(uint32_t n)
 	return flight_drop(f, &id);
 }
 
+static void what_is_not_kept_yet_waits_when_it_must(void **state)
+{
+	(void)state;
+	add(1, 1);
+	add(2, 1);
+	add(3, 0);
+	add(4, 2);
+	flight_upto(f, 2);
+	assert_int_equal(take(0), 1);
+	assert_int_equal(take(0), 2);
+	assert_int_equal(take(0), -1);
+	assert_true(flight_sent(f, &(struct id[]){ id_of_number(2) }[0]));
+	assert_false(flight_sent(f, &(struct id[]){ id_of_number(3) }[0]));
+	flight_upto(f, 3);
+	assert_int_equal(take(0), 3);
+	assert_int_equal(take(0), -1);
+	flight_upto(f, FLIGHT_SEQ_MAX);
+	assert_int_equal(take(0), 4);
+}
+
 /* Their places are counted anew now and then. */
 static void what_comes_back_is_next_however_many_came_since(void **state)
 {
@@ -437,6 +457,7 @@ static void nothing_is_forgotten_that_is_not_safe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		WITH_FLIGHT(what_is_not_kept_yet_waits_when_it_must),
 		WITH_FLIGHT(what_comes_back_is_next_however_many_came_since),
 		WITH_FLIGHT(what_waits_is_due_for_good),
 		WITH_FLIGHT(important_ones_first_and_each_tier_in_order),

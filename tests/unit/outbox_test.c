@@ -1,4 +1,5 @@
 /* outbox: what comes back after a restart, in which order, and what yields when there is no room. */
+#include "era.h"
 #include "outboxed.h"
 
 static void what_was_put_is_there_after_a_restart_in_order(void **state)
@@ -197,7 +198,7 @@ static struct id name(const char *source, const char *source_id, const char *byt
 	const struct digest d = digest_of(span_str(bytes));
 	struct id id = { { 0 } };
 
-	outbox_name(o, span_str(source), span_str(source_id), &d, id.b);
+	assert_true(outbox_name(o, span_str(source), span_str(source_id), &d, id.b));
 	return id;
 }
 
@@ -231,8 +232,54 @@ static void what_is_the_same_has_the_same_name(void **state)
 	assert_memory_not_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
 }
 
+/* Wherever in an era it is killed: what had gone out may come again for some time. */
+static void what_was_not_kept_has_its_name_also_after_a_crash(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for (unsigned crash = 0; crash < 100; crash++) {
+		const struct id want = name("s", "1", "water");
+		bool out = outbox_upto(o) == FLIGHT_SEQ_MAX;
+
+		reopen();
+		for (unsigned i = 0; i < 1 + crash % 3; i++, n += 37)
+			others_come(n, n + 37);
+		reopen();
+		others_come(n, n + 37);
+		n += 37;
+		if (out)
+			assert_memory_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
+		if (crash % 10 == 9)
+			others_come(n, n + 400), n += 400;
+	}
+	assert_true(n > 10 * outbox_most(o));
+}
+
+/* Between two eras, for some commits; and then not any more. */
+static void now_and_then_nothing_goes_out_before_it_is_kept(void **state)
+{
+	unsigned held = 0;
+
+	(void)state;
+	others_come(0, (unsigned)era_keeps(outbox_most(o)));
+	for (unsigned n = 0; n < outbox_most(o); n++) {
+		uint64_t seq;
+		struct outbox_message m = message(1, 10000 + n);
+
+		assert_int_equal(outbox_put(o, &m, &seq), OK);
+		held += outbox_upto(o) < seq;
+		settle();
+		for (struct outbox_done d; outbox_next(o, &d);)
+			if (d.work == WORK_PUT)
+				assert_int_equal(outbox_delivered(o, &d.id), OK);
+		assert_true(outbox_upto(o) >= seq);
+	}
+	assert_in_range(held, 1, 40);
+}
+
 /* Whatever came in between. Then what says the same is something new, also if it was kept meanwhile. */
-static void what_was_not_kept_has_its_name_as_long_as_if_it_had_been(void **state)
+static void what_was_not_kept_has_its_name_for_long(void **state)
 {
 	const struct digest d = digest_of(SPAN_LIT("water"));
 	struct outbox_message m = message(1, 1);
@@ -244,12 +291,13 @@ static void what_was_not_kept_has_its_name_as_long_as_if_it_had_been(void **stat
 	m.source = SPAN_LIT("s");
 	m.source_id = SPAN_LIT("1");
 	m.digest = d;
+	m.early = true;
 	want = name("s", "1", "water");
 	assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
 	done(WORK_PUT, ERR_EXISTS);
-	others_come(1, outbox_most(o));
+	others_come(1, (unsigned)era_keeps(outbox_most(o)));
 	assert_memory_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
-	others_come(outbox_most(o), outbox_most(o) + 1);
+	others_come((unsigned)era_keeps(outbox_most(o)), outbox_most(o) + 1);
 	assert_memory_not_equal(&(struct id[]){ name("s", "1", "water") }, &want, sizeof(want));
 }
 
@@ -739,7 +787,9 @@ int main(void)
 		WITH_OUTBOX(a_probe_is_of_conditions_oldest_first),
 		WITH_OUTBOX(a_source_id_is_taken_once_also_after_a_restart),
 		WITH_OUTBOX(what_is_the_same_has_the_same_name),
-		WITH_OUTBOX(what_was_not_kept_has_its_name_as_long_as_if_it_had_been),
+		WITH_OUTBOX(what_was_not_kept_has_its_name_for_long),
+		WITH_OUTBOX(what_was_not_kept_has_its_name_also_after_a_crash),
+		WITH_OUTBOX(now_and_then_nothing_goes_out_before_it_is_kept),
 		WITH_OUTBOX(an_event_that_is_being_kept_is_not_forgotten),
 		WITH_OUTBOX(a_place_that_nothing_can_have_is_damage),
 		WITH_OUTBOX(an_id_used_again_for_something_else_is_taken_and_told_apart),
