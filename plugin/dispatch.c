@@ -60,6 +60,13 @@ bool guard_order_waits(struct guard *g, const struct session *s, const struct to
 	return held_find(&g->held, n.author, n.order, guard_mono_us());
 }
 
+const char *guard_unanswered_order(const struct session *s, const struct topic *t)
+{
+	log_say(EV_ORDER_UNANSWERED, KV_STR("sender", s->id), KV_SPAN("topic", t->text),
+		KV_STR("right", "QoS 1 or 2 and a session, or pullcord order send"));
+	return "an order takes QoS 1 or 2: at 0 its sender cannot be told that it is to come again";
+}
+
 const char *guard_hold_order(struct guard *g, const struct session *s, const struct topic *t, struct span payload)
 {
 	const struct order_name n = name_of(g, s, t, payload);

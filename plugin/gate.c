@@ -382,7 +382,10 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	if (e->head)
 		d.message = &e->id;
 	d.answer = GATE_ALLOW;
-	if (g->record_out && !d.verdict.life_critical && !goes_on_without_record(d.topic->kind)) {
+	if (d.topic->kind == TOPIC_CMD && !p->qos) {
+		d.detail = guard_unanswered_order(s, d.topic);
+		d.answer = GATE_CLOSE;   /* a refusal at QoS 0 looks like nothing */
+	} else if (g->record_out && !d.verdict.life_critical && !goes_on_without_record(d.topic->kind)) {
 		d.detail = "the record has stopped";
 		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
 	} else if (d.topic->kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {

@@ -297,6 +297,8 @@ bool guard_may_read(struct guard *g, struct session *s, const char *topic, struc
 
 /* ---- dispatch.c ---- */
 
+/* An order at QoS 0, after which nobody comes again: why it does not go on, which the log says, too. */
+const char *guard_unanswered_order(const struct session *s, const struct topic *t);
 /* Did this order of theirs come before, and is it to come again? Overwrites the arena. */
 bool guard_order_waits(struct guard *g, const struct session *s, const struct topic *t, struct span payload);
 /* The order that the policy lets them give: is it on durable record? NULL: it is, and may go on. Else why not; its entry is on its

@@ -160,7 +160,8 @@ int login_send(struct login *l, struct client *c, const char *topic, const Proto
 	if (e == ERR_DENIED)
 		return say_refused(l, c, topic);
 	if (e == ERR_CLOSED && l->again)
-		report_hint("the broker's record may not keep it, and then it does not go on: look at the broker's log");
+		report_hint("it did not go on: the broker lets it, once it is on durable record, and for %d s it was not; see what its log says "
+			    "of the record, then send it again", (int)(AGAIN_US / 1000000));
 	return e == OK ? CMD_DONE : report_fail(e, "publish on %s (%s)", topic, client_why(c));
 }
 

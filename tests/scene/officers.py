@@ -167,7 +167,7 @@ def _(stage, name, outcome, period):
     expect("what it says", True, f": {outcome}" in waiting.text(), waiting.text())
 
 
-def hand_over(stage, user, name, expires_us=None):
+def hand_over(stage, user, name, expires_us=None, qos=1):
     """Without our tool, which knows when an order is no good. Gives what sends it once, and the order's fields."""
     house, path = stage.house, stage.house.root / "command"
     fields, signatures = order(stage, name).read_text().split("\n\u2014 ", 1)
@@ -178,7 +178,7 @@ def hand_over(stage, user, name, expires_us=None):
     stage.sequence += 1
     path.write_bytes(wire.envelope(house.tenant, "user", user, "device-command", body, int(time.time() * 1e6),
                                    sequence=stage.sequence))
-    return lambda: house.run(["mosquitto_pub", *house.tls(user), "-t", f"{house.tenant}/device/{line['device']}/cmd", "-q", "1",
+    return lambda: house.run(["mosquitto_pub", *house.tls(user), "-t", f"{house.tenant}/device/{line['device']}/cmd", "-q", str(qos),
                               "-f", path]), line
 
 
@@ -205,6 +205,17 @@ def _(stage, user, name, ago, why):
 @step("{user} publishes {name} by hand -> {why}")
 def _(stage, user, name, why):
     publish(stage, user, name, why)
+
+
+@step("{user} publishes {name} by hand at QoS 0 -> nothing")
+def _(stage, user, name):
+    """Nobody would be told that it is to come again: however often it comes, it does not go on, and the log says so."""
+    send, line = hand_over(stage, user, name, qos=0)
+    stage.house.tool("order", "status", line["device"], "--json", *login(stage, user))
+    for n in range(1, 3):
+        send()
+        wait_for("it is in the broker's log", patience(20),
+                 lambda n=n: stage.house.broker_text().count("order_unanswered sender=" + user) == n)
 
 
 @step("{user} publishes {name} by hand, once -> cut off")

@@ -18,6 +18,14 @@ static const char limited[] =
 	"  allow publish   mercy/device/+/cmd\n"
 	"  limit rate 1/h\n";
 
+static char noted[1024];
+
+static void note_log(enum log_level level, const char *line)
+{
+	(void)level;
+	snprintf(noted, sizeof(noted), "%s", line);
+}
+
 static void start(void)
 {
 	write_file("pullcord.policy", with_officers);
@@ -128,6 +136,29 @@ static void an_order_that_comes_again_is_counted_once(void **state)
 	assert_int_equal(recorded(RECORDED(PUBLISH), "limit rate: more messages than the roles allow").entries, 1);
 }
 
+/* Nobody would come again: it is refused for good, and never looks as if it had gone on. */
+static void an_order_at_qos_0_is_refused_and_said_why(void **state)
+{
+	const struct message m = wipe("opa", 1);
+	struct client c = client_at(0, "opa.t1", NULL);
+
+	(void)state;
+	start();
+	log_to(note_log);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(person_login(0, "opa", "opa.t1", "an operator's password"), GATE_ALLOW);
+		assert_int_equal(guard_publish(g, &c, CMD, &(struct publish){ span(m.raw, m.n), 0, false }), GATE_CLOSE);
+		assert_non_null(strstr(noted, "order_unanswered sender=opa topic=" CMD));
+		noted[0] = '\0';
+		guard_logoff(g, &ctx[0], 0);
+		assert_true(UNTIL(record_settled(g->record, record_ticket(g->record))));
+	}
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(ORDER), "").entries, 0);
+	assert_int_equal(recorded(RECORDED(PUBLISH), "an order takes QoS 1 or 2: at 0 its sender cannot be told that it is to come again")
+			 .entries, 2);
+}
+
 /* What is not signed, or cannot be read here, is known by all of what was sent. */
 static void what_nobody_signed_is_on_record_first_too(void **state)
 {
@@ -156,7 +187,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST_STUCK(an_order_goes_on_when_its_entry_is_durable_and_not_before), TEST(what_the_record_cannot_keep_does_not_go_on),
-		TEST(what_nobody_signed_is_on_record_first_too), TEST(an_order_that_comes_again_is_counted_once),
+		TEST(an_order_at_qos_0_is_refused_and_said_why), TEST(what_nobody_signed_is_on_record_first_too),
+		TEST(an_order_that_comes_again_is_counted_once),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
