@@ -1,4 +1,4 @@
-/* Orders to devices, which the broker carries: each is on durable record before it goes on, and what devices say of them is, too. */
+/* Orders to devices, which the broker carries: each is on durable record before it goes on, and so is what devices say of them. */
 #include "guard.h"
 
 /* Whoever gives orders may; a device says what it likes as often as it likes, which is counted like its comings and goings. */

@@ -1,6 +1,7 @@
-/* stores: the record and the history, opened at the broker's start. A hospital's broker comes up: one that is damaged, or a record
- * that was cut or set back, is put aside, never deleted, another one begins, and everybody is told. A record's successor says in its
- * first entry what was found and quotes what had been signed last (successor.h). What is wrong with keys is for a person to mend. */
+/* stores: the record and the history, opened at the broker's start. A hospital's broker comes up: one that is damaged, or a
+ * record that was cut or set back, is put aside, never deleted, another one begins, and everybody is told. A record's successor
+ * says in its first entry what was found and quotes what had been signed last (successor.h). What is wrong with keys is for a
+ * person to mend. */
 #ifndef PULLCORD_STORES_H
 #define PULLCORD_STORES_H
 

@@ -58,8 +58,8 @@ void csv_end(struct csv *c)
 
 static const char *const names[] = {
 	"index", "time", "until", "event", "outcome", "party", "actor", "client", "address", "topic", "message", "patient",
-	"policy", "line", "why", "qos", "retain", "life_critical", "count", "last", "digest", "detail", "change", "by", "claimed", "certificate",
-	"basis", "emergency", "recipients",
+	"policy", "line", "why", "qos", "retain", "life_critical", "count", "last", "digest", "detail", "change", "by", "claimed",
+	"certificate", "basis", "emergency", "recipients",
 };
 
 void csv_event_head(struct put *out)

@@ -42,7 +42,10 @@ enum control_type {
 #define KEEP_YEARS_DEFAULT 6            /* 45 CFR 164.316(b)(2)(i) */
 #define KEEP_TEXT_MAX 8
 /* The year of whose pseudonyms it is the key; 0: it is none. */
-static inline unsigned keep_year(uint16_t keep) { return (keep & (KEEP_DAYS | KEEP_PSEUDONYMS)) == KEEP_PSEUDONYMS ? keep & 0xfffu : 0; }
+static inline unsigned keep_year(uint16_t keep)
+{
+	return (keep & (KEEP_DAYS | KEEP_PSEUDONYMS)) == KEEP_PSEUDONYMS ? keep & 0xfffu : 0;
+}
 /* "6y", "90d" (1 to 999 of either), and back; "of 2026" of pseudonyms. False: it is neither of the first two. */
 bool keep_read(struct span text, uint16_t *keep) MUST_USE;
 void keep_write(uint16_t keep, char out[KEEP_TEXT_MAX]);

@@ -51,8 +51,9 @@ enum err notebook_add(struct notebook *n, struct span body, bool newest, uint64_
 void notebook_gossip(const struct notebook *n, const struct witnesses *peers, struct gossip *out);
 /* What it vouched for last, and that line, as the others are to hear it (gossip.h). ERR_NOT_FOUND: nothing yet. */
 enum err notebook_tell(const struct notebook *n, struct span line, struct put *out) MUST_USE;
-/* Another witness says that, or shows evidence; and the log's answer to gossip_wants(). When it contradicts (witness_contradicts(*kind, true)), what
- * was signed to them and what to us are kept as evidence, and that is the end. ERR_CLOSED: it has stopped; others are the disk's. */
+/* Another witness says that, or shows evidence; and the log's answer to gossip_wants(). When it contradicts
+ * (witness_contradicts(*kind, true)), what was signed to them and what to us are kept as evidence, and that is the end. ERR_CLOSED:
+ * it has stopped; others are the disk's. */
 enum err notebook_hear(struct notebook *n, struct gossip *g, struct span note, uint64_t time_s, int64_t now_ms,
 		       enum witness_kind *kind) MUST_USE;
 enum err notebook_prove(struct notebook *n, struct gossip *g, struct span body, int64_t now_ms, enum witness_kind *kind) MUST_USE;

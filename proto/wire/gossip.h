@@ -15,8 +15,9 @@
  *     add-checkpoint body of what it got (witness.h), the note again with the log's line alone
  *     "\n"  the witness's line: a signed note (note.h), of type 0x01, for it is no cosignature
  *
- * Only what convicts by itself is believed: both notes the log's, and two trees of one size, or a proof that leads to the other from
- * another tree. Of a log that was set back, or proves nothing, that is a witness's word alone; its notes are compared with ours.
+ * Only what convicts by itself is believed: both notes the log's, and two trees of one size, or a proof that leads to the other
+ * from another tree. Of a log that was set back, or proves nothing, that is a witness's word alone; its notes are compared with
+ * ours.
  *
  * Pure; one thread. */
 #ifndef PULLCORD_GOSSIP_H

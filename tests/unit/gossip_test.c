@@ -471,7 +471,8 @@ int main(void)
 		CASE(one_proof_settles_all_who_say_the_same), CASE(who_is_not_listed_says_nothing),
 		CASE(what_is_repeated_or_old_is_no_sign_of_life), CASE(less_than_a_majority_is_silence),
 		CASE(only_what_the_log_signed_is_handed_on), CASE(what_convicts_by_itself_is_believed),
-		CASE(both_notes_are_to_be_the_logs), CASE(evidence_that_is_forged_or_nobodys_is_none), CASE(no_evidence_is_written_of_what_the_log_did_not_sign),
+		CASE(both_notes_are_to_be_the_logs), CASE(evidence_that_is_forged_or_nobodys_is_none),
+		CASE(no_evidence_is_written_of_what_the_log_did_not_sign),
 		CASE(what_does_not_convict_by_itself_is_compared), CASE(what_is_shown_again_and_again_costs_two_questions),
 		CASE(a_new_list_keeps_what_those_on_both_have_said),
 	};
