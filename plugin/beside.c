@@ -89,6 +89,7 @@ void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused
 	g->shadow_attend = true;
 	g->shadows++;           /* what sessions hold of the one before is of no use any more */
 	if (fresh) {
+		guard_places(g, shadow_policy(fresh));
 		memcpy(which.policy, policy_version(shadow_policy(fresh)), sizeof(which.policy));
 		hex_encode(span(which.policy, sizeof(which.policy)), version);
 		h.shadow = &which;

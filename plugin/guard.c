@@ -8,6 +8,7 @@
 #include "edition.h"
 #include "log.h"
 #include "metrics.h"
+#include "listing.h"
 #include "policy_file.h"
 #include "retained.h"
 #include "stores.h"
@@ -195,13 +196,16 @@ static enum err open_all(struct opening *o)
 	TRY(open_directory(o));
 	TRY(settle_policy(o));
 	must(span_text(policy_tenant(g->policy), g->tenant, sizeof(g->tenant)));
+	guard_places(g, g->policy);
+	if (g->places_due)
+		return ERR_FULL;
 	crypt_random(seed, sizeof(seed));
 	id_init(&g->ids, span_str(g->tenant), PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT(GUARD_SENDER), (uint16_t)seed[1]);
 	TRY(sessions_init(&g->sessions, seed[0]));
 	g->arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
 	if (!g->arena.p)
 		return ERR_FULL;
-	o->stores = (struct stores){ .spec = o->spec, .root = o->root };
+	o->stores = (struct stores){ .spec = o->spec, .root = o->root, .places = g->places };
 	stores_probe(&o->stores);
 	TRY(open_accounts(o));
 	o->path[0] = '\0';              /* what follows names its own */
@@ -318,6 +322,7 @@ void guard_close(struct guard **gp)
 	password_close(&g->passwords);
 	history_close(&g->history);
 	record_close(&g->record);
+	places_close(&g->places);
 	owners_close(&g->owners);
 	locks_close(&g->locks);
 	control_close(&g->control);
@@ -487,6 +492,21 @@ void guard_misconfigured(struct guard *g)
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, "the broker was told to use an option we forbid");
 }
 
+static void add_place(void *ctx, struct span pattern)
+{
+	struct guard *g = ctx;
+
+	g->places_due = places_add(&g->places, pattern) != OK || g->places_due;
+}
+
+void guard_places(struct guard *g, const struct policy *p)
+{
+	g->places_due = false;
+	policy_each_place(p, SPAN_LIT("patient"), add_place, g);
+	if (g->record && record_places(g->record, g->places) != OK)
+		g->places_due = true;
+}
+
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 {
 	char version[33];
@@ -496,6 +516,7 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 	g->policy = fresh;
 	g->attend = true;
 	memo_forget(&g->topics);
+	guard_places(g, fresh);
 	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), tend_sessions() */
 	hex_encode(span(policy_version(g->policy), 16), version);
 	log_say(EV_POLICY_LOADED, KV_STR("version", version));
@@ -861,6 +882,8 @@ void guard_tick(struct guard *g)
 		publish_checkpoint(g);
 	if (!once_a_second)
 		return;         /* a tick follows every message */
+	if (g->places_due)
+		guard_places(g, g->policy);
 	guard_notice_tick(g);
 	guard_emergency_tick(g);
 	guard_login_tick(g, guard_mono_us() / 1000);

@@ -32,6 +32,7 @@
 #include "log.h"
 #include "owners.h"
 #include "password.h"
+#include "places.h"
 #include "record.h"
 #include "session.h"
 #include "tally.h"
@@ -76,6 +77,8 @@ struct guard {
 	struct guard_host host;
 	char dir[512], tenant[WORD_BYTES_MAX + 1];      /* the policy's first tenant */
 	struct policy *policy;
+	struct places *places;          /* where topics name patients by the policies there were so far */
+	bool places_due;                /* there was no memory to say so: again later */
 	uint64_t policies;              /* that were in force so far; session.bound */
 	struct shadow *shadow;          /* on trial; NULL: none */
 	bool shadow_attend;             /* some session may still be to be bound to it */
@@ -283,6 +286,8 @@ void guard_say_trouble(enum log_event ev, enum err now, enum err *was);
 /* Puts another policy in force; takes it. `detail` is for the record. Sessions are bound to it before they are asked
  * about next, and a few in each tick. */
 void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
+/* Tells the record where this one's topics name patients; one on trial, too. */
+void guard_places(struct guard *g, const struct policy *p);
 /* The policy's file is no good: `why`, with file, line and remedy, is logged. */
 void guard_refuse_policy(struct guard *g, const char *why, bool old);
 /* Wrong passwords whose clients did not come back are counted, and recorded in the end. */

@@ -85,6 +85,7 @@ static enum err find_place(struct stores *s, struct place *p)
 		.map_bytes = s->spec->record_mib << 20, .ring_bytes = s->spec->record_mib < 64 ? RING_SMALL : RING, .line_path = p->line,
 		.witnesses_path = p->witnesses, .spill_path = p->spill, .spill_bytes = spill_bytes(p->spill, s->spec->record_mib << 20),
 		.line_depth = s->spec->line_depth, .quorum = s->spec->quorum, .found = &p->found,
+		.places = s->places,
 	};
 	memcpy(p->spec.keep, s->spec->keep, sizeof(p->spec.keep));
 	return OK;

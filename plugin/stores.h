@@ -11,6 +11,7 @@
 
 struct stores {
 	const struct guard_spec *spec;
+	const struct places *places;    /* where topics name patients */
 	const uint8_t *root;
 	char path[600];                 /* what is being opened, for the error */
 	bool in_record, is_first;       /* it failed there; there was no record yet */

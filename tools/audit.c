@@ -18,7 +18,7 @@ static int announce(const struct source *s, const struct criteria *c, const uint
 	if (c)
 		criteria_write(c, &what);
 	text[what.n] = '\0';
-	return reading_announce(s->record, root, text, c ? criteria_patient(c, patient) : NULL);
+	return reading_announce(s->record, root, text, c ? criteria_patient(c, patient) : NULL, c ? c->topic : NULL);
 }
 
 int audit_open(const struct source *s, struct criteria *c, struct reader **out)

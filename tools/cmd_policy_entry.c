@@ -18,7 +18,7 @@ struct decided {
 	enum access access;
 	struct span topic_text, actor, address, detail, version;
 	struct topic topic;
-	char named[AUDITED_TOPIC_SHOWN + WORD_BYTES_MAX];      /* its text, where the record has a pseudonym in it */
+	char named[AUDITED_TOPIC_SHOWN + TOPIC_LEVELS_MAX * WORD_BYTES_MAX];   /* its text, where the record has pseudonyms in it */
 	uint32_t line;
 	bool allow;
 	const struct reader *reader;
@@ -231,27 +231,40 @@ static bool is_called(const struct reader *r, struct span id, const uint8_t whom
 	return false;
 }
 
-/* Whom the record has by pseudonym is one of the subject's own patients, or somebody who is none: that is all a rule asks. */
-static void name_patient(struct decided *d, const struct subject *s)
+/* Who of the subject's own patients that is; "-": somebody who is none of them, and that is all a rule asks. */
+static struct span own_patient(const struct decided *d, const struct subject *s, const uint8_t whom[PATIENT_PSEUDONYM_BYTES])
 {
-	const struct span word = patient_in_topic(d->topic_text);
-	uint8_t whom[PATIENT_PSEUDONYM_BYTES];
-	struct put text = put(d->named, sizeof(d->named));
-	struct span id = SPAN_LIT("-");
-
-	if (word.n != PATIENT_WORD - 1 || !patient_word_read(word, whom))
-		return;
-	for (size_t i = 0; i < s->attributes; i++) {
+	for (size_t i = 0; i < s->attributes; i++)
 		if (span_is(s->attribute[i].name, "patient") && is_called(d->reader, s->attribute[i].value, whom))
-			id = s->attribute[i].value;
+			return s->attribute[i].value;
+	return SPAN_LIT("-");
+}
+
+/* The topic as it was asked about, where the record has pseudonyms in it. */
+static void name_patients(struct decided *d, const struct subject *s)
+{
+	struct put text = put(d->named, sizeof(d->named));
+	uint8_t whom[PATIENT_PSEUDONYM_BYTES];
+	struct span rest = d->topic_text;
+	size_t words = 0, others = 0;
+
+	while (rest.p) {
+		struct span level = span_cut(rest, '/', &rest);
+
+		if (level.n == PATIENT_WORD - 1 && patient_word_read(level, whom)) {
+			level = own_patient(d, s, whom);
+			others += span_is(level, "-");
+			words++;
+		}
+		put_bytes(&text, level);
+		put_str(&text, rest.p ? "/" : "");
 	}
-	put_bytes(&text, span(d->topic_text.p, (size_t)(word.p - d->topic_text.p)));
-	put_bytes(&text, id);
-	put_str(&text, (const char *)word.p + word.n);
+	if (!words)
+		return;
 	if (put_end(&text) == OK)
 		d->topic = cmd_policy_topic(put_span(&text), d->access);
-	report_line(TONE_DIM, "The record has a pseudonym of the patient, who is %s of %.*s's today.",
-		    span_is(id, "-") ? "none" : "one", SPAN_FMT(d->actor));
+	report_line(TONE_DIM, "The record has a pseudonym of the patient, who is %s of %.*s's today.", others ? "none" : "one",
+		    SPAN_FMT(d->actor));
 }
 
 static int say_today(const struct opinion *then, const struct opinion *now, const struct decided *d)
@@ -290,7 +303,7 @@ static int explain_today(const struct install *in, struct directory *dir, struct
 		return report_fail(e, "find %.*s in the directory of %s", SPAN_FMT(d->actor), in->dir);
 	s = account_subject(account, login_now_us(), &until);
 	s.address = from ? span_str(from) : d->address;
-	name_patient(d, &s);
+	name_patients(d, &s);
 	e = ask(&before, &s, d);
 	if (e == OK)
 		e = ask(&today, &s, d);

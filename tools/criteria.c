@@ -255,17 +255,13 @@ static bool is_claimed(const struct criteria *c, const char *name)
 void criteria_write(const struct criteria *c, struct put *out)
 {
 	const struct { const char *name, *value; } all[] = {
-		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "topic", c->place.n ? NULL : c->topic },
-		{ "event", c->event }, { "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
+		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "event", c->event }, { "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
 	};
-	const size_t before = c->place.n ? (size_t)(c->place.p - c->filter_text.p) : 0, after = before + c->place.n;
 
 	if (c->patient)
 		put_str(out, " --patient ...");
 	if (c->claimed)
 		put_str(out, " --claimed ...");
-	if (c->place.n)
-		put_fmt(out, " --topic %.*s...%s", (int)before, c->topic, c->topic + after);
 	for (size_t i = 0; i < countof(all); i++)
 		if (all[i].value)
 			put_fmt(out, " --%s %s", all[i].name, all[i].value);

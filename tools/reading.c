@@ -58,7 +58,7 @@ static int refused(enum err e, const char *record)
 	return CMD_NO;
 }
 
-int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient)
+int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient, const char *topic)
 {
 	const struct reading_who w = reading_who(LOGIN_UID, getuid());
 	struct timespec t;
@@ -68,6 +68,7 @@ int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], con
 	e = reads_put(record, root, &(struct read_note){
 		.at_us = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000, .who = span_str(w.who), .as = span_str(w.as),
 		.what = span_str(what), .patient = span_str(patient ? patient : ""),
+		.topic = span_str(topic ? topic : ""),
 	});
 	if (e == ERR_CLOSED) {
 		report_hint("nobody can write on this file system: that you read %s is put on record nowhere", record);

@@ -22,6 +22,7 @@ const char *reading_name(char out[DIRECTORY_BY_MAX + 1]);
 
 /* `what` is the command with what was asked for, `patient` whom it is about (NULL: nobody in particular). CMD_DONE; why it
  * cannot be is said. */
-int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient) MUST_USE;
+int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient,
+		     const char *topic) MUST_USE;
 
 #endif

@@ -99,7 +99,7 @@ enum err source_reader(const struct install *in, const char *what, struct reader
 	e = reader_open(path.text, root, out);
 	if (e != OK)
 		(void)source_no_record(e, path.text);
-	else if (reading_announce(path.text, root, what, NULL) != CMD_DONE)
+	else if (reading_announce(path.text, root, what, NULL, NULL) != CMD_DONE)
 		e = ERR_DENIED;
 	install_leave(in);
 	crypt_wipe(root, sizeof(root));

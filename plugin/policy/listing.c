@@ -17,6 +17,28 @@ struct listed policy_list(const struct policy *p, uint32_t i)
 				rules_is_quarantine(&p->rules, r->role), p->rules.tenant[p->rules.role[r->role].tenant].name };
 }
 
+static bool asks_for(const struct rule *r, struct span name)
+{
+	const struct pattern pattern = rule_pattern(r);
+
+	for (uint32_t i = 0; i < pattern.n; i++)
+		if (pattern.level[i].kind == STEP_ATTRIBUTE && span_eq(pattern.level[i].text, name))
+			return true;
+	return false;
+}
+
+void policy_each_place(const struct policy *p, struct span name, void (*say)(void *ctx, struct span pattern), void *ctx)
+{
+	const unsigned topics = ACCESS_PUBLISH | ACCESS_SUBSCRIBE | ACCESS_RECEIVE;
+
+	for (uint32_t i = 0; i < p->rules.n; i++) {
+		const struct rule *r = &p->rules.rule[i];
+
+		if ((r->effect > EFFECT_DENY || r->accesses & topics) && asks_for(r, name))
+			say(ctx, r->pattern);
+	}
+}
+
 uint32_t policy_shares(const struct policy *p)
 {
 	return p->rules.shares;

@@ -16,6 +16,8 @@ struct listed {
 };
 uint32_t policy_listed(const struct policy *p);
 struct listed policy_list(const struct policy *p, uint32_t i);      /* i < policy_listed(p) */
+/* The patterns of topics that have {NAME} in them, of all rules and lines. Borrows for the call. */
+void policy_each_place(const struct policy *p, struct span name, void (*say)(void *ctx, struct span pattern), void *ctx);
 /* Roles, in order of lines; also those without rules. */
 uint32_t policy_roles(const struct policy *p);
 struct span policy_role(const struct policy *p, uint32_t i);

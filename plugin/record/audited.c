@@ -227,13 +227,7 @@ void audited_read(struct span raw, struct audited *out)
 
 /* ---- folding ---- */
 
-bool audited_names(const struct happening *h)
-{
-	return h->patient.n || patient_in_topic(h->topic).n || patient_words_in(h->detail) || patient_words_in(h->change) ||
-	       patient_words_in(h->claimed);
-}
-
-#define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 2048)
+#define TEXT_BYTES (AUDITED_RECIPIENTS_MAX * (AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + 2) + 2560)
 
 struct fold {
 	Pullcord__V1__AuditEvent event;
@@ -250,6 +244,7 @@ struct fold {
 	size_t topic_n;
 	Pullcord__V1__Shadow shadow;
 	struct patients patients;
+	struct places *places;
 	uint64_t lost[RECORD_CLASSES];
 	char text[TEXT_BYTES];
 	uint8_t packed[AUDITED_BYTES_MAX];
@@ -266,10 +261,24 @@ void fold_use(struct fold *f, const struct patients *p)
 	f->patients = *p;
 }
 
+bool fold_names(const struct fold *f, const struct happening *h)
+{
+	return h->patient.n || places_in(f->places, h->topic) || patient_words_in(h->detail) || patient_words_in(h->change) ||
+	       patient_words_in(h->claimed);
+}
+
+void fold_places(struct fold *f, struct places *p)
+{
+	places_close(&f->places);
+	f->places = p;
+}
+
 void fold_close(struct fold **f)
 {
-	if (*f)
+	if (*f) {
 		crypt_wipe(&(*f)->patients, sizeof((*f)->patients));
+		places_close(&(*f)->places);
+	}
 	free(*f);
 	*f = NULL;
 }
@@ -329,7 +338,7 @@ static char *keep_topic(struct fold *f, struct span topic)
 		f->topic_n = cut(topic, sizeof(f->topic)).n;
 	if (f->topic_n)
 		memcpy(f->topic, topic.p, f->topic_n);
-	patient_conceal(&f->patients, audited_cut(span(f->topic, f->topic_n), sizeof(f->topic)), &out);
+	patient_conceal(&f->patients, f->places, audited_cut(span(f->topic, f->topic_n), sizeof(f->topic)), &out);
 	must(put_end(&out) == OK);
 	return keep(f, put_span(&out), sizeof(text));
 }

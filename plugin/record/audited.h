@@ -16,7 +16,7 @@
 #define AUDITED_CLIENT_MAX 64
 #define AUDITED_ADDRESS_MAX 64
 #define AUDITED_TOPIC_MAX 200
-#define AUDITED_TOPIC_SHOWN (AUDITED_TOPIC_MAX + PATIENT_GAIN)  /* as the event has it */
+#define AUDITED_TOPIC_SHOWN (AUDITED_TOPIC_MAX + TOPIC_LEVELS_MAX * PATIENT_GAIN)  /* as the event has it */
 #define AUDITED_DETAIL_MAX 200
 #define AUDITED_CHANGE_MAX 800
 #define AUDITED_BY_MAX 140
@@ -61,9 +61,11 @@ void audited_read(struct span raw, struct audited *out);
 struct span audited_cut(struct span text, size_t max);
 struct fold;
 enum err fold_open(struct fold **out) MUST_USE;
-/* Makes the pseudonyms of what is added from now on; copies. What names nobody needs none: audited_names(). */
+/* Makes the pseudonyms of what is added from now on; copies. What names nobody needs none: fold_names(). */
 void fold_use(struct fold *f, const struct patients *p);
-bool audited_names(const struct happening *h);
+bool fold_names(const struct fold *f, const struct happening *h);
+/* Where topics name a patient, from now on. Takes. */
+void fold_places(struct fold *f, struct places *p);
 void fold_close(struct fold **f);
 /* False: it does not belong to what is gathered; take that first. */
 bool fold_add(struct fold *f, const struct happening *h);

@@ -68,6 +68,7 @@ struct record {
 
 	/* Between them. */
 	atomic_bool stop, turn, ended, urgent;
+	struct places *_Atomic places;      /* given by the one, not yet taken by the other; NULL: none are */
 	pthread_mutex_t act_lock;           /* guards what is asked of the writer */
 	pthread_cond_t acted;
 	struct segment_asked *asked;                /* NULL: nothing; its owner waits */

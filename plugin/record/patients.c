@@ -97,50 +97,34 @@ void patient_renew(const struct patients *p, char *text)
 
 /* ---- topics ---- */
 
-static struct span next_level(struct span *rest)
-{
-	return span_cut(*rest, '/', rest);
-}
-
-static bool is_wild(struct span level)
-{
-	return span_is(level, "+") || span_is(level, "#");
-}
-
-/* "mercy/+/icu3/alert/+/+" is about a unit, as its fourth level says. */
-static bool may_follow_patient(struct span level)
-{
-	return !level.n || is_wild(level) || span_is(level, "msg") || span_is(level, "receipt");
-}
-
 struct span patient_in_topic(struct span topic)
 {
-	struct span rest = topic, kind, level = next_level(&rest);
+	uint32_t levels = places_in(NULL, topic);
+	struct span level = span(NULL, 0);
 
-	if (span_is(level, "$share")) {
-		(void)next_level(&rest);
-		(void)next_level(&rest);
-	}
-	kind = next_level(&rest);
-	level = next_level(&rest);
-	if (is_wild(level) || (!span_is(kind, "patient") && !(span_is(kind, "+") && may_follow_patient(next_level(&rest)))))
-		return span(NULL, 0);
+	for (; levels; levels >>= 1)
+		level = span_cut(topic, '/', &topic);
 	return level;
 }
 
-void patient_conceal(const struct patients *p, struct span topic, struct put *out)
+static void put_level(const struct patients *p, struct span level, bool named, struct put *out)
 {
-	struct span id = patient_in_topic(topic);
 	uint8_t known[PATIENT_PSEUDONYM_BYTES];
 	char word[PATIENT_WORD];
-	size_t before;
 
-	if (!id.n || (id.n == PATIENT_WORD - 1 && patient_word_read(id, known))) {
-		put_bytes(out, topic);
-		return;
+	named = named && !(level.n == PATIENT_WORD - 1 && patient_word_read(level, known));
+	put_bytes(out, named ? span_str(patient_word(p, level, word)) : level);
+}
+
+void patient_conceal(const struct patients *p, const struct places *more, struct span topic, struct put *out)
+{
+	uint32_t levels = places_in(more, topic);
+	struct span level;
+
+	for (; levels; levels >>= 1) {
+		level = span_cut(topic, '/', &topic);
+		put_level(p, level, levels & 1, out);
+		put_str(out, topic.p ? "/" : "");
 	}
-	before = (size_t)(id.p - topic.p);
-	put_bytes(out, span(topic.p, before));
-	put_str(out, patient_word(p, id, word));
-	put_bytes(out, span(id.p + id.n, topic.n - before - id.n));
+	put_bytes(out, topic);
 }

@@ -4,6 +4,7 @@
 
 #include "crypt.h"
 #include "cur.h"
+#include "places.h"
 
 #define PATIENT_ID_MAX 64           /* bytes of an id that count */
 
@@ -38,12 +39,11 @@ bool patient_words_in(struct span text);
  * where the text was cut goes, but for its "~". */
 void patient_renew(const struct patients *p, char *text);
 
-/* The level of a topic or filter that names a patient: the one after TENANT/patient, also behind $share/GROUP. In a filter
- * TENANT/+ may stand for that, where what follows is how a patient's topics go on. Empty: none does; '+' and '#' name nobody.
- * Of any text, whether it is a topic of ours or not. Borrows. */
+/* The level of a topic or filter that names a patient as our own grammar has it (places.h). Empty: none does. Borrows. */
 struct span patient_in_topic(struct span topic);
-/* Appends the topic with the word for them in that place, unless there is one already; what it gains: at most PATIENT_GAIN. */
+/* Appends the topic with words in all places (NULL: of our grammar alone) for whom they name, unless there is one already. What
+ * each gains: at most PATIENT_GAIN. */
 #define PATIENT_GAIN (PATIENT_WORD - 2)
-void patient_conceal(const struct patients *p, struct span topic, struct put *out);
+void patient_conceal(const struct patients *p, const struct places *more, struct span topic, struct put *out);
 
 #endif

@@ -137,7 +137,7 @@ static enum err conceal_topic(const struct patients *p, Pullcord__V1__AuditEvent
 
 	if (!patient_in_topic(span_str(e->topic)).n)
 		return OK;
-	patient_conceal(p, span_str(e->topic), &out);
+	patient_conceal(p, NULL, span_str(e->topic), &out);
 	TRY(put_end(&out));
 	text[out.n] = '\0';
 	concealed = strdup(text);

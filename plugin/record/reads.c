@@ -51,6 +51,8 @@ void read_note_write(const struct read_note *n, struct put *out)
 	put_text(out, n->as, READS_WHO_MAX);
 	put_text(out, n->what, READS_WHAT_MAX);
 	put_text(out, n->patient, READS_PATIENT_MAX);
+	if (n->topic.n)
+		put_text(out, n->topic, READS_TOPIC_MAX);
 }
 
 static struct span take_text(struct cur *c, size_t most)
@@ -70,6 +72,10 @@ enum err read_note_read(struct span raw, struct read_note *out)
 	n.as = take_text(&c, READS_WHO_MAX);
 	n.what = take_text(&c, READS_WHAT_MAX);
 	n.patient = take_text(&c, READS_PATIENT_MAX);
+	if (c.left.n) {
+		n.topic = take_text(&c, READS_TOPIC_MAX);
+		c.bad = c.bad || !n.topic.n;
+	}
 	TRY(cur_end(&c));
 	if (n.at_us < 0 || !n.who.n || !n.what.n)
 		return ERR_RANGE;
@@ -273,7 +279,7 @@ bool reads_peek(struct reads *r, struct happening *out)
 		return false;
 	if (next(r, &n) == OK) {
 		*out = (struct happening){ .type = PULLCORD__V1__AUDIT_TYPE__AUDIT_READ, .at_us = n.at_us, .actor = n.who, .client = n.as,
-					   .outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED, .detail = n.what, .patient = n.patient };
+					   .outcome = PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED, .detail = n.what, .patient = n.patient, .topic = n.topic };
 		return true;
 	}
 	r->at = r->size;

@@ -2,9 +2,9 @@
  * `record.reads` of `record.mdb`; the record's writer takes what lies there, when it starts and once a second, and makes
  * an entry of each. So nobody who reads waits for a broker, and who reads while none runs is on record when one starts.
  *
- *     length of what follows, u32 | sealed (vault of purpose "record reads"): at, u64 (us) | who | as | what | patient
+ *     length of what follows, u32 | sealed (vault of purpose "record reads"): at, u64 (us) | who | as | what | patient | topic
  *
- * Texts have a length, u16, before them. Notes are sealed because they may name a patient, and so that nobody makes one
+ * Texts have a length, u16, before them; a topic that was not asked for is left out. Notes are sealed because they may name a patient, and so that nobody makes one
  * up. Who may write in the folder can take them away before they were taken: the broker's user, and root. */
 #ifndef PULLCORD_READS_H
 #define PULLCORD_READS_H
@@ -14,7 +14,8 @@
 #define READS_WHO_MAX AUDITED_ACTOR_MAX
 #define READS_WHAT_MAX AUDITED_DETAIL_MAX
 #define READS_PATIENT_MAX AUDITED_PATIENT_MAX
-#define READS_NOTE_MAX (8 + 4 * 2 + 2 * READS_WHO_MAX + READS_WHAT_MAX + READS_PATIENT_MAX)
+#define READS_TOPIC_MAX AUDITED_TOPIC_MAX
+#define READS_NOTE_MAX (8 + 5 * 2 + 2 * READS_WHO_MAX + READS_WHAT_MAX + READS_PATIENT_MAX + READS_TOPIC_MAX)
 
 struct read_note {
 	int64_t at_us;
@@ -22,6 +23,7 @@ struct read_note {
 	struct span as;                 /* as whom, when that is another: "os:root"; or empty */
 	struct span what;               /* "audit search --user bea" */
 	struct span patient;            /* whose entries were asked for, by id; empty: nobody's in particular */
+	struct span topic;              /* on which, and filters that could meet it; empty: any. It may name a patient */
 };
 
 /* Texts are cut at their limits. Durable when OK. ERR_DENIED: the folder may not be written; ERR_FULL, ERR_IO,

@@ -78,6 +78,21 @@ static bool set_aside(struct record *r, const struct happening *h)
 	return true;
 }
 
+static void put_places(struct record *r, struct places *p)
+{
+	p = atomic_exchange(&r->places, p);
+	places_close(&p);
+}
+
+enum err record_places(struct record *r, const struct places *p)
+{
+	struct places *copy = NULL;
+
+	TRY(places_copy(p, &copy));
+	put_places(r, copy);
+	return OK;
+}
+
 bool record_push(struct record *r, const struct happening *h)
 {
 	enum record_class class = record_class(h);
@@ -159,6 +174,13 @@ static enum err write_clock(struct record *r, const struct happening *h)
 	return write_event(r, RECORD_ACCESS, fold_own(r->fold, PULLCORD__V1__AUDIT_TYPE__AUDIT_CLOCK, NULL, h, detail));
 }
 
+/* What was said before an event came is known when the event is seen. */
+static void take_places(struct record *r)
+{
+	if (atomic_load_explicit(&r->places, memory_order_acquire))
+		fold_places(r->fold, atomic_exchange(&r->places, NULL));
+}
+
 /* Pseudonyms are those of the year it happened in. */
 static enum err write_happening(struct record *r, const struct audited *e)
 {
@@ -166,7 +188,8 @@ static enum err write_happening(struct record *r, const struct audited *e)
 
 	if (e->h.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
 		return write_gap(r, &e->gap, "the record had no room");
-	if (audited_names(&e->h)) {
+	take_places(r);
+	if (fold_names(r->fold, &e->h)) {
 		TRY(years_key(&r->done.years, &r->done.pens, &r->ink, e->h.at_us, &patients));
 		fold_use(r->fold, patients);
 	}
@@ -762,6 +785,7 @@ static void record_free(struct record **r)
 		spill_close(&(*r)->spill);
 		cosigners_close(&(*r)->cosigners);
 		reads_close(&(*r)->reads);
+		put_places(*r, NULL);
 		fold_close(&(*r)->fold);
 		sizes_close(&(*r)->sizes);
 		turns_close(&(*r)->turns);
@@ -796,6 +820,7 @@ enum err record_open(const struct record_spec *spec, struct record **out)
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		r->keep[i] = spec->keep[i] ? spec->keep[i] : KEEP_YEARS_DEFAULT;
 	TRY(fold_open(&r->fold));
+	TRY(record_places(r, spec->places));
 	TRY(ring_open(spec->ring_bytes, &r->ring));
 	TRY(cosigners_open(spec->witnesses_path ? spec->witnesses_path : "", spec->quorum, &r->cosigners));
 	TRY(reads_open(spec->path, spec->root, &r->reads));

@@ -15,6 +15,7 @@
 #include "record.pb-c.h"
 #include "witness.h"
 
+struct places;
 struct record;
 struct segment;
 struct segment_act;
@@ -49,6 +50,7 @@ struct record_spec {
 	struct span before;          /* of a new record: the last note of the one it goes on from, and why that ended */
 	const char *reason;
 	const char **found;          /* what made it ERR_CORRUPT, in a few words; NULL: nobody asks */
+	const struct places *places; /* as record_places() takes them; NULL: none */
 	uint16_t keep[RECORD_CLASSES];   /* retention (keep_read() of seal.h); 0: six years. Who shares one, shares segments */
 };
 
@@ -70,7 +72,7 @@ struct happening {
 	struct span actor;           /* authenticated id; empty: nobody proved who they are */
 	struct span client;          /* MQTT client id, as sent, cut at 64 bytes */
 	struct span address;         /* peer's IP address */
-	struct span topic;           /* or filter; cut at 200 bytes; a patient in it is kept as a pseudonym */
+	struct span topic;           /* or filter; cut at 200 bytes; patients in it are kept as pseudonyms */
 	struct span patient;         /* id of whom it is about; kept as a pseudonym only; empty: not known */
 	const struct id *message;    /* NULL: none */
 	const uint8_t *policy;       /* 16 bytes, policy_version(); NULL: none */
@@ -104,6 +106,9 @@ enum err record_open(const struct record_spec *spec, struct record **out) MUST_U
  * those of files beside the store. Before there are threads. */
 enum err record_probe(const struct record_spec *spec) MUST_USE;
 void record_close(struct record **r);             /* waits until everything is durable, or the disk refuses */
+
+/* Where topics name a patient beside our own grammar (places.h), for what is pushed from now on. Copies. ERR_FULL: no memory. */
+enum err record_places(struct record *r, const struct places *p) MUST_USE;
 
 /* Broker's thread. False when there is no room: the gap is counted by class and becomes a GAP entry, the first when there is
  * room again. What is life-critical goes to the spill then, and follows. Housekeeping is not taken while the record is

@@ -15,8 +15,8 @@ static void conceal(struct span text)
 	must(whom.n == 0 || (whom.p > text.p && whom.p + whom.n <= text.p + text.n));
 	if (text.n > 65536)
 		return;
-	patient_conceal(&patients, text, &once);
-	patient_conceal(&patients, put_span(&once), &again);
+	patient_conceal(&patients, NULL, text, &once);
+	patient_conceal(&patients, NULL, put_span(&once), &again);
 	must(put_end(&once) == OK && put_end(&again) == OK && span_eq(put_span(&once), put_span(&again)));
 	must(whom.n || span_eq(put_span(&once), text));
 }

@@ -119,13 +119,13 @@ static void what_administrators_did_is_by_the_year_s_key_too(void **state)
 	patient_word(&year, SPAN_LIT("p1"), of_year);
 	snprintf(detail, sizeof(detail), "user:ana patient=%s: not held", word);
 	snprintf(change, sizeof(change), "+patient=%s", word);
-	assert_false(audited_names(&nobody));
+	assert_false(fold_names(f, &nobody));
 	nobody.detail = span_str(detail);
-	assert_true(audited_names(&nobody));
+	assert_true(fold_names(f, &nobody));
 	nobody = (struct happening){ .change = span_str(change) };
-	assert_true(audited_names(&nobody));
+	assert_true(fold_names(f, &nobody));
 	nobody = (struct happening){ .claimed = span_str(word) };
-	assert_true(audited_names(&nobody));
+	assert_true(fold_names(f, &nobody));
 	h.detail = span_str(detail);
 	h.change = span_str(change);
 	h.claimed = span_str(word);

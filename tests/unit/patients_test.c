@@ -39,17 +39,17 @@ static void what_stands_for_them_takes_their_place(void **state)
 	assert_int_equal(crypt_init(), OK);
 	patient_word(&patients, SPAN_LIT("p1"), word);
 	snprintf(want, sizeof(want), "$share/desk/mercy/patient/%s/msg", word);
-	patient_conceal(&patients, SPAN_LIT("$share/desk/mercy/patient/p1/msg"), &once);
+	patient_conceal(&patients, NULL, SPAN_LIT("$share/desk/mercy/patient/p1/msg"), &once);
 	assert_int_equal(put_end(&once), OK);
 	assert_true(span_is(put_span(&once), want));
 	assert_int_equal(once.n, strlen("$share/desk/mercy/patient/p1/msg") + PATIENT_GAIN - 1);
 	again = put(text, sizeof(text) - 1);     /* what is concealed stays so */
-	patient_conceal(&patients, span_str(want), &again);
+	patient_conceal(&patients, NULL, span_str(want), &again);
 	assert_true(span_is(put_span(&again), want));
 	again = put(text, sizeof(text) - 1);
-	patient_conceal(&patients, SPAN_LIT("mercy/unit/icu3/broadcast"), &again);
+	patient_conceal(&patients, NULL, SPAN_LIT("mercy/unit/icu3/broadcast"), &again);
 	assert_true(span_is(put_span(&again), "mercy/unit/icu3/broadcast"));
-	patient_conceal(&patients, SPAN_LIT("mercy/patient/p1/msg"), &short_of);
+	patient_conceal(&patients, NULL, SPAN_LIT("mercy/patient/p1/msg"), &short_of);
 	assert_int_equal(put_end(&short_of), ERR_TOO_LARGE);
 }
 

@@ -77,9 +77,9 @@ static void it_is_noted_beside_the_record_or_refused(void **state)
 	assert_int_equal(crypt_init(), OK);
 	must(f && fclose(f) == 0 && nowhere);
 	report_to(nowhere, nowhere);
-	assert_int_equal(reading_announce(record, root, "audit tail", NULL), CMD_DONE);
+	assert_int_equal(reading_announce(record, root, "audit tail", NULL, NULL), CMD_DONE);
 	assert_int_equal(access(scratch_path(&scratch, "record.reads"), F_OK), 0);
-	assert_int_equal(reading_announce("/nowhere/record.mdb", root, "audit tail", NULL), CMD_NO);
+	assert_int_equal(reading_announce("/nowhere/record.mdb", root, "audit tail", NULL, NULL), CMD_NO);
 	report_to(stdout, stderr);
 	fclose(nowhere);
 }

@@ -22,6 +22,12 @@ static const char *beside(const char *more)
 	return path[at];
 }
 
+static enum err note_topic(const char *who, const char *topic)
+{
+	return reads_put(g.path, g.root, &(struct read_note){ .at_us = 1770000000000000, .who = span_str(who),
+							       .what = SPAN_LIT("audit search"), .topic = span_str(topic) });
+}
+
 static enum err note(const char *who, const char *what, const char *patient)
 {
 	return reads_put(g.path, g.root, &(struct read_note){ .at_us = 1770000000000000, .who = span_str(who), .as = SPAN_LIT("os:root"),
@@ -30,7 +36,7 @@ static enum err note(const char *who, const char *what, const char *patient)
 
 struct seen {
 	unsigned entries, failed;
-	char actor[65], client[65], detail[201];
+	char actor[65], client[65], detail[201], topic[AUDITED_TOPIC_SHOWN + 1];
 	uint8_t patient[PATIENT_PSEUDONYM_BYTES];
 	struct patients patients;       /* what made that */
 	int64_t at_us;
@@ -58,6 +64,7 @@ static struct seen seen(void)
 		snprintf(s.actor, sizeof(s.actor), "%s", e->actor);
 		snprintf(s.client, sizeof(s.client), "%s", e->client);
 		snprintf(s.detail, sizeof(s.detail), "%s", e->detail);
+		snprintf(s.topic, sizeof(s.topic), "%s", e->topic);
 		if (e->patient.len == sizeof(s.patient))
 			memcpy(s.patient, e->patient.data, sizeof(s.patient));
 		s.at_us = (int64_t)e->at_us;
@@ -101,6 +108,26 @@ static void who_read_while_no_broker_ran_is_on_record_when_one_starts(void **sta
 	assert_true(gone());
 	record_some(1);
 	assert_int_equal(seen().entries, 2);    /* once */
+}
+
+/* As others' topics are: a patient in it is a pseudonym. */
+static void the_topic_that_was_asked_for_is_on_record(void **state)
+{
+	char word[PATIENT_WORD], want[100];
+	struct places *places = NULL;
+	struct seen s;
+
+	(void)state;
+	record_some(1);
+	assert_int_equal(places_add(&places, SPAN_LIT("mercy/x/{patient}/y")), OK);
+	g.spec.places = places;
+	assert_int_equal(note_topic("os:ana", "mercy/x/MRN-4711/+"), OK);
+	record_some(1);
+	s = seen();
+	snprintf(want, sizeof(want), "mercy/x/%s/+", patient_word(&s.patients, SPAN_LIT("MRN-4711"), word));
+	assert_string_equal(s.topic, want);
+	places_close(&places);
+	g.spec.places = NULL;
 }
 
 static void who_reads_while_it_runs_is_on_record_soon(void **state)
@@ -255,6 +282,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, folder_make, folder_drop)
 		T(who_read_while_no_broker_ran_is_on_record_when_one_starts),
+		T(the_topic_that_was_asked_for_is_on_record),
 		T(who_reads_while_it_runs_is_on_record_soon),
 		T(what_was_taken_and_not_written_comes_first),
 		T(what_found_no_room_is_not_forgotten),
