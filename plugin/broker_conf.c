@@ -78,6 +78,12 @@ static const struct rule rules[] = {
 	  WORDS("all debug internal subscribe unsubscribe websockets") },
 	{ "log_dest", WANT_NONE_OF, WARN, FINE, "the broker's log is published to its clients", "log_dest stderr",
 	  WORDS("topic") },
+	{ "disable_client_cert_date_checks", WANT_FALSE, FATAL, FINE, "a device's certificate would then be good for ever",
+	  "disable_client_cert_date_checks false", PLAIN },
+	{ "enable_proxy_protocol", WANT_ABSENT, FATAL, FINE,
+	  "whoever connects then says from where, and lock-outs and networks go by that", "remove the line", PLAIN },
+	{ "protocol", WANT_NONE_OF, FATAL, FINE, "the broker then asks the plugin from two threads at once, which none is made for",
+	  "remove the listener", WORDS("http_api") },
 	{ "protocol", WANT_NONE_OF, WARN, FINE,
 	  "a listener for browsers shows no client certificate and checks no revocation list: people only, by password",
 	  "protocol mqtt on every listener for devices", WORDS("websockets") },
@@ -95,6 +101,8 @@ static const struct advice plugin_before = { FATAL, "it is asked before ours, an
 	"the line of mosquitto_pullcord.so before it" };
 static const struct advice plugin_after = { WARN, "it sees, and may change, every message",
 	"remove the line unless you trust it with everything" };
+static const struct advice plugin_loaded = { FATAL, "only listeners that say plugin_use then ask it",
+	"plugin and its path, above the listeners" };
 static const struct advice no_listener = { FATAL, "the broker then opens 1883 on loopback and lets everybody in",
 	"listener 8883, and below it cafile, certfile, keyfile" };
 static const struct advice plain_listener = { FATAL, "other machines reach it without TLS",
@@ -268,10 +276,13 @@ static void judge_plugin(struct conf *c, struct where where, struct span option,
 		first_word(value, &path);
 	else if (!is_one_of("plugin auth_plugin global_plugin", option))
 		return;
-	if (is_ours(path))
+	if (is_ours(path)) {
 		c->ours = true;
-	else
+		if (span_is(option, "plugin_load"))
+			fault(c, &plugin_loaded, where, option, &value);
+	} else {
 		fault(c, c->ours ? &plugin_after : &plugin_before, where, option, &value);
+	}
 }
 
 /* ---- listeners --------------------------------------------------------------------------------------------------- */

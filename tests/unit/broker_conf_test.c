@@ -103,7 +103,11 @@ static void each_forbidden_option_is_a_fault(void **state)
 		{ "log_dest topic", "19 log_dest topic" },
 		{ "log_dest file /var/log/m.log", "" },
 		{ "protocol websockets", "19 protocol websockets" },
+		{ "protocol http_api", "19 protocol http_api!" },
 		{ "protocol mqtt", "" },
+		{ "disable_client_cert_date_checks true", "19 disable_client_cert_date_checks true!" },
+		{ "disable_client_cert_date_checks false", "" },
+		{ "enable_proxy_protocol 2", "19 enable_proxy_protocol 2!" },
 		{ "tls_version tlsv1.2", "" },
 		{ "tls_version tlsv1.1", "19 tls_version tlsv1.1!" },
 		{ "tls_version tlsv1", "19 tls_version tlsv1!" },
@@ -192,7 +196,7 @@ static void the_first_plugin_must_be_ours(void **state)
 	assert_faults("global_plugin /a/b.so\n" BASE, "1 global_plugin /a/b.so!");
 	assert_faults("plugin_load name /a/b.so\n" BASE, "1 plugin_load name /a/b.so!");
 	assert_faults("plugin /mosquitto_pullcord.so/evil.so\n" BASE, "1 plugin /mosquitto_pullcord.so/evil.so!");
-	assert_faults("plugin_load name mosquitto_pullcord.so\n" REST LISTEN, "");
+	assert_faults("plugin_load name mosquitto_pullcord.so\n" REST LISTEN, "1 plugin_load name mosquitto_pullcord.so!");
 	assert_faults("global_plugin ./mosquitto_pullcord.so\n" REST LISTEN, "");
 	assert_faults("auth_plugin mosquitto_pullcord.so\nplugin b.so\n" REST LISTEN, "2 plugin b.so");
 }
