@@ -53,12 +53,13 @@ tools_libs := -lmosquitto -lssl $(plugin_libs)
 
 products := $(B)/mosquitto_pullcord.so $(B)/pullcord-gateway $(B)/pullcord
 
-.PHONY: all test demo bench soak valgrind interop rules fuzz deps install clean help tests
+.PHONY: all test demo bench soak valgrind interop brokers rules fuzz deps install clean help tests
 all: $(products) ## the plugin, the gateway and the tool
 
+# Of libmosquitto it takes what a broker keeps to itself (shim.c, properties_readable()).
 $(B)/mosquitto_pullcord.so: $(plugin_obj) $(proto_obj)
 	$(Q)echo "  link    $@"
-	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^ $(plugin_libs)
+	$(Q)$(CC) -shared $(ALL_LDFLAGS) -o $@ $^ $(plugin_libs) -lmosquitto
 
 $(B)/pullcord-gateway: $(gateway_obj) $(B)/libproto.a
 	$(Q)echo "  link    $@"
@@ -217,6 +218,10 @@ interop: deps-present all $(B)/tests/audit/maker ## Go's own note and tlog check
 	$(Q)dpkg-query -W golang-go golang-golang-x-mod-dev >/dev/null 2>&1 || $(MAKE) deps packages="golang-go golang-golang-x-mod-dev"
 	$(Q)python3 tests/run.py tests/interop/go_test.py
 
+# Not a part of `test`: it needs Debian's mirror, where later releases come and go.
+brokers: deps-present tests ## scenes on the Mosquittos of later Debians, fetched into build/brokers; T=word: only those whose name has it
+	$(Q)python3 tests/brokers/brokers.py --only "$(T)" $(addprefix --suite ,$(SUITES)) $(B)
+
 demo: deps-present all ## the whole story on this machine in under 90 seconds
 	$(Q)tests/demo/demo.py $(B)
 
@@ -238,4 +243,4 @@ clean: ## remove build/
 help: ## this list
 	$(Q)grep -hE '^[a-z]+:.*## ' $(firstword $(MAKEFILE_LIST)) | awk -F ':.*## ' '{ printf "  make %-8s %s\n", $$1, $$2 }'
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B) -path build/brokers -prune -o -name '*.d' -print 2>/dev/null)

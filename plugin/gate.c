@@ -65,6 +65,7 @@ void guard_bypass_tick(struct guard *g, int64_t mono_us)
 	g->bypass.said_us = mono_us;
 }
 
+/* `topic`: what they reached for; NULL: they are just there. */
 static void report_bypass(struct guard *g, const struct client *c, const char *topic)
 {
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, NULL);
@@ -74,10 +75,22 @@ static void report_bypass(struct guard *g, const struct client *c, const char *t
 	h.client = span_str(c->client);
 	h.address = span_str(c->address);
 	h.topic = span_str(topic);
-	h.detail = SPAN_LIT("reached a topic without a login: check use_identity_as_username");
+	h.detail = topic ? SPAN_LIT("reached a topic without a login: check use_identity_as_username") :
+			   SPAN_LIT("connected without a login: check use_identity_as_username");
 	g->count.bypasses++;
 	guard_bypass_tick(g, h.mono_us);
 	tally_add(g->tally, &h);
+}
+
+void guard_connected(struct guard *g, const struct client *c)
+{
+	struct session *s = session_for(g, c->context, c->client);
+
+	if (s && s->state == SESSION_LIVE)
+		return;
+	if (s)
+		session_drop(&g->sessions, s);
+	report_bypass(g, c, NULL);
 }
 
 /* One that speaks just now is ended by our answer, and not kicked by its client id, which may be somebody else's by then.
@@ -564,6 +577,10 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 
 	if (!known)
 		return turn_away(g, c, filter);
+	/* 2.0.12 and later ask so for each subscription of a session that we end, and take away what we refuse. It may be wanted
+	 * when its owner is back; what comes by it is decided in any case. */
+	if (c->context == g->ending)
+		return GATE_ALLOW;
 	d = s->unread ? nobody_knows() : decide_subscribe(g, s, span_str(filter), &parsed);
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);

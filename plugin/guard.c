@@ -269,6 +269,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	g->emergencies.look = true;
 	g->ticks = 1;
 	g->host = spec->host;
+	g->told_of_sending = spec->told_of_sending;
 	TRY(crypt_init());
 	TRY(read_policy(g->dir, &g->policy, what, cap));
 	e = open_all(&o);
@@ -288,7 +289,9 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		return e;
 	}
 	stores_tell(g, &o.stores);
-	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true, "pullcord " PULLCORD_VERSION);
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true,
+		     spec->told_of_sending ? "pullcord " PULLCORD_VERSION ", delivered: when the broker sends it" :
+					     "pullcord " PULLCORD_VERSION ", delivered: when it is queued");
 	if (o.refused[0]) {
 		guard_refuse_policy(g, o.refused, o.is_old);
 		if (!o.is_old && !o.is_untold)
@@ -484,8 +487,6 @@ void guard_say_trouble(enum log_event ev, enum err now, enum err *was)
 }
 
 /* ---- reloading ---- */
-
-void guard_told_of_sending(struct guard *g) { g->told_of_sending = true; }
 
 void guard_misconfigured(struct guard *g)
 {
@@ -736,7 +737,9 @@ static void end_session(struct guard *g, struct session *s, const char *detail)
 	tally_add(g->arrivals, &h);
 	g->count.ended++;
 	s->kick = true;
+	g->ending = s->context;
 	g->host.kick(s->client);
+	g->ending = NULL;
 }
 
 /* Kicking calls back into guard_logoff(), which leaves the list as it is. After a crash everybody comes back at once, and

@@ -100,7 +100,7 @@ struct guard {
 	struct id_maker ids;
 	struct memo_topics topics;
 	struct guard_counts count;
-	bool told_of_sending;           /* the broker calls guard_sent(): that is what "delivered" rests on */
+	bool told_of_sending;           /* the broker calls guard_sent(): that is what "delivered" rests on, and so says the start */
 	struct {                        /* who got past us, in the broker's log: the first at once, then once a minute how many */
 		uint64_t said;              /* of count.bypasses */
 		int64_t said_us;            /* monotonic; 0: never */
@@ -115,6 +115,7 @@ struct guard {
 		int64_t value[METRICS_MAX];
 		char text[METRICS_TEXT_MAX];
 	} told;
+	const void *ending;             /* context of the connection we are about to end; NULL: none */
 	struct {                        /* whom the broker serves just now; NULL: anybody */
 		const struct session *who;
 		Pullcord__V1__AuditHow how;     /* what it then asks for them has come so */
@@ -185,6 +186,7 @@ struct guard_spec {
 	const char *sizes_path;         /* where record.sizes lies; NULL: in `dir` */
 	bool damaged_refused;           /* a damaged record or history keeps it from starting (stores.h) */
 	const char *officers_path;      /* of those two of whom must sign a policy (assent.h); NULL: nobody must */
+	bool told_of_sending;           /* the broker calls guard_sent() */
 };
 
 /* On failure `what` says what was being read and what would be right. */
@@ -205,6 +207,9 @@ void guard_tick(struct guard *g);
  * leaves it as it is; else it lives as long as the session. */
 enum gate guard_login(struct guard *g, const struct client *c, void *x509, const char *password, const char **username);
 void guard_logoff(struct guard *g, const void *context, int reason);
+/* They are connected now, as 2.1 says and 2.0 does not. Who did not log in here got past us: nothing that is known of an earlier
+ * connection is theirs. */
+void guard_connected(struct guard *g, const struct client *c);
 
 struct publish {
 	struct span payload;
@@ -238,10 +243,9 @@ void guard_bypass_tick(struct guard *g, int64_t mono_us);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 
 /* The broker is sending it down that connection, as 2.1 says and 2.0 does not. For the record alone: it was decided by
- * guard_receive(), which then leaves an entry only of what must wait, for its recipient is away. Nothing is sent so before
- * guard_told_of_sending() was called. */
+ * guard_receive(), which then leaves an entry only of what must wait, for its recipient is away. Nothing is sent so unless
+ * guard_spec.told_of_sending says so. */
 void guard_sent(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p);
-void guard_told_of_sending(struct guard *g);
 
 /* Most deliveries are to a connection that logged in here, on a topic it was asked about before, and allowed: then this says
  * so at once, and has put on record what is to be. False says nothing: guard_receive() is to be asked. */

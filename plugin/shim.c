@@ -1,6 +1,8 @@
 /* shim: Mosquitto's calls in, verdicts out. The only file that knows the broker; nothing is decided here.
- * Plugin API 5, Mosquitto 2.0.11 and later. What the broker does around these calls: mosquitto's source, and README. */
+ * Plugin API 5, Mosquitto 2.0.11 and later; tried with 2.0.11, and by `make brokers` with those of later Debians. What the
+ * broker does around these calls: mosquitto's source, and README. */
 #include <limits.h>
+#include <malloc.h>
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
@@ -16,6 +18,7 @@
 #include "seal.h"
 
 #define EXPORT __attribute__((visibility("default")))
+#define TICK_MS 100     /* what 2.0 waits at most */
 
 /* The broker calls these by name; its header declares them without our visibility. */
 EXPORT int mosquitto_plugin_version(int n, const int *versions);
@@ -141,6 +144,9 @@ static int on_acl_check(int event, void *event_data, void *data)
 
 /* ---- what travels beside a payload ---- */
 
+/* What gives back what a property was read into: from 2.1 on the broker counts it among its own memory. */
+static void (*release)(void *) = free;
+
 /* `response`: the caller's to free. */
 static struct extras extras_of(const mosquitto_property *from, char **response)
 {
@@ -162,9 +168,9 @@ static struct extras extras_of(const mosquitto_property *from, char **response)
 			(void)mosquitto_property_read_string_pair(p, id, &name, &value, false);
 		x.users += id == MQTT_PROP_USER_PROPERTY;
 		x.bytes += n + (name ? strlen(name) : 0) + (value ? strlen(value) : 0);
-		mosquitto_free(name);
-		mosquitto_free(value);
-		mosquitto_free(data);
+		release(name);
+		release(value);
+		release(data);
 	}
 	x.response = *response;
 	return x;
@@ -188,9 +194,9 @@ static bool keep_property(mosquitto_property **to, const mosquitto_property *p)
 		rc = mosquitto_property_add_byte(to, id, byte);
 	else if (mosquitto_property_read_string(p, id, &value, false))
 		rc = mosquitto_property_add_string(to, id, value);
-	mosquitto_free(name);
-	mosquitto_free(value);
-	mosquitto_free(data);
+	release(name);
+	release(value);
+	release(data);
 	return rc == MOSQ_ERR_SUCCESS;
 }
 
@@ -199,7 +205,23 @@ static bool goes_off(unsigned off, int id)
 	return off & EXTRA_ALL || (off & EXTRA_RESPONSE && (id == MQTT_PROP_RESPONSE_TOPIC || id == MQTT_PROP_CORRELATION_DATA));
 }
 
-/* Without memory all of them go: the message is worth more. */
+/* Whose a list is that a plugin put another in the place of, brokers see differently: 2.0.11 forgets it, 2.0.15 and later free
+ * it. So its head stays in its place, and what is in it changes places with what is in the other's. Both were allocated by the
+ * broker, as all properties are: alone, and of one size. */
+static void exchange(mosquitto_property *a, mosquitto_property *b)
+{
+	const size_t n = malloc_usable_size(a), m = malloc_usable_size(b);
+	char *p = (char *)a, *q = (char *)b, byte;
+
+	for (size_t i = 0; i < n && i < m; i++) {
+		byte = p[i];
+		p[i] = q[i];
+		q[i] = byte;
+	}
+}
+
+/* Without memory all of them go: the message is worth more. For none of them stands one that says nothing (MQTT 5 §3.3.2.3.2:
+ * 0 is as if it were not there). */
 static void take_off(mosquitto_property **from, unsigned off)
 {
 	mosquitto_property *kept = NULL;
@@ -209,8 +231,12 @@ static void take_off(mosquitto_property **from, unsigned off)
 			mosquitto_property_free_all(&kept);
 			break;
 		}
-	mosquitto_property_free_all(from);
-	*from = kept;
+	if (!kept && mosquitto_property_add_byte(&kept, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, 0) != MOSQ_ERR_SUCCESS) {
+		*from = NULL;
+		return;
+	}
+	exchange(*from, kept);
+	mosquitto_property_free_all(&kept);
 }
 
 static __attribute__((noinline)) void look_at_extras(struct guard *g, struct mosquitto_evt_message *ed)
@@ -224,7 +250,28 @@ static __attribute__((noinline)) void look_at_extras(struct guard *g, struct mos
 	off = guard_extras(g, &c, ed->topic, &x);
 	if (off)
 		take_off(&ed->properties, off);
-	mosquitto_free(response);
+	release(response);
+}
+
+/* What reads properties some brokers keep from plugins (2.0.21 of Debian 13); then the client library's is found, which is to be
+ * of the same version: what the broker makes must be read as it was meant. */
+static bool properties_readable(void)
+{
+	mosquitto_property *p = NULL;
+	struct extras x;
+	char *response = NULL;
+	bool good;
+
+	good = mosquitto_property_add_string(&p, MQTT_PROP_RESPONSE_TOPIC, "a/b") == MOSQ_ERR_SUCCESS &&
+	       mosquitto_property_add_binary(&p, MQTT_PROP_CORRELATION_DATA, "mark", 4) == MOSQ_ERR_SUCCESS &&
+	       mosquitto_property_add_string_pair(&p, MQTT_PROP_USER_PROPERTY, "name", "value") == MOSQ_ERR_SUCCESS;
+	if (good) {
+		x = extras_of(p, &response);
+		good = response && strcmp(response, "a/b") == 0 && x.users == 1 && x.bytes == strlen("mark" "name" "value");
+	}
+	release(response);
+	mosquitto_property_free_all(&p);
+	return good;
 }
 
 /* The broker asks so of each message it is about to pass on, but for wills, and for those to $CONTROL. */
@@ -273,8 +320,8 @@ static int on_ask(int event, void *event_data, void *data)
 	(void)mosquitto_property_read_string(ed->properties, MQTT_PROP_RESPONSE_TOPIC, &response, false);
 	(void)mosquitto_property_read_binary(ed->properties, MQTT_PROP_CORRELATION_DATA, &mark, &n, false);
 	guard_ask(data, &c, span(ed->payload, ed->payload ? ed->payloadlen : 0), response, span(mark, n));
-	mosquitto_free(response);
-	mosquitto_free(mark);
+	release(response);
+	release(mark);
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -287,10 +334,30 @@ static int on_disconnect(int event, void *event_data, void *data)
 	return MOSQ_ERR_SUCCESS;
 }
 
+/* Called as well for somebody whom the broker let in without asking us. */
+static int on_connect(int event, void *event_data, void *data)
+{
+	const struct { void *future; struct mosquitto *client; } *ed = event_data;      /* as they all begin */
+	struct client c = client_of(ed->client, mosquitto_client_username(ed->client));
+
+	(void)event;
+	guard_connected(data, &c);
+	return MOSQ_ERR_SUCCESS;
+}
+
+/* Built without websockets, 2.1 sleeps until something comes. It can be told when to call again, but then does not call before,
+ * nor wakes for what it put off (plugin_tick.c of 2.1.2), but for a plugin whose clock stands at 0. Its next_ms is here called
+ * next_ns; 2.0 looks at none of them. */
 static int on_tick(int event, void *event_data, void *data)
 {
-	(void)event, (void)event_data;
+	struct mosquitto_evt_tick *ed = event_data;
+
+	(void)event;
 	guard_tick(data);
+	ed->now_s = 0;
+	ed->now_ns = 0;
+	ed->next_s = 0;
+	ed->next_ns = TICK_MS;
 	return MOSQ_ERR_SUCCESS;
 }
 
@@ -331,10 +398,13 @@ static int on_reload(int event, void *event_data, void *data)
 
 /* What Mosquitto 2.1 says and its header of 2.0 has no name for; an earlier broker refuses to register it.
  * https://github.com/eclipse-mosquitto/mosquitto/blob/v2.1.2/include/mosquitto/broker.h, enum mosquitto_plugin_event.
+ *     CONNECT          after CONNACK, and what had waited for them
  *     MESSAGE_OUT      before each PUBLISH is written to a connection, also when it is sent again; its data are those of MESSAGE
  *     CLIENT_OFFLINE   of a durable session instead of DISCONNECT; its data begin alike
- * PERSIST_CLIENT_MSG_DELETE (25) is no receipt: it comes as well when a message is dropped or expires, names it by a number of
- * the broker's store alone, and that header calls the interface unstable. */
+ * SUBSCRIBE (12) and UNSUBSCRIBE (13) say no more than ACL_CHECK did just before. PERSIST_CLIENT_MSG_DELETE (25) is no receipt: it
+ * comes as well when a message is dropped or expires, names it by a number of the broker's store alone, that header calls the
+ * interface unstable, and none of PERSIST_* is to be had beside `persistence true`. */
+#define EVT_CONNECT 11
 #define EVT_MESSAGE_OUT 27
 #define EVT_CLIENT_OFFLINE 28
 
@@ -347,9 +417,19 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 	{ MOSQ_EVT_DISCONNECT, on_disconnect, NULL, false },
 	{ MOSQ_EVT_TICK, on_tick, NULL, false },
 	{ MOSQ_EVT_RELOAD, on_reload, NULL, false },
+	{ EVT_CONNECT, on_connect, NULL, true },
 	{ EVT_MESSAGE_OUT, on_message_out, NULL, true },
 	{ EVT_CLIENT_OFFLINE, on_disconnect, NULL, true },
 };
+
+/* As 2.1 and later do. */
+static bool offers_message_out(mosquitto_plugin_id_t *id)
+{
+	if (mosquitto_callback_register(id, EVT_MESSAGE_OUT, on_message_out, NULL, NULL) != MOSQ_ERR_SUCCESS)
+		return false;
+	mosquitto_callback_unregister(id, EVT_MESSAGE_OUT, on_message_out, NULL);
+	return true;
+}
 
 /* ---- options: plugin_opt_<name> in mosquitto.conf ---- */
 
@@ -490,6 +570,14 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	log_to(to_broker_log);
 	if (!read_options(opt, n, &s) || !broker_conf_allows(&broker_files))
 		return MOSQ_ERR_INVAL;
+	spec.told_of_sending = offers_message_out(id);
+	if (spec.told_of_sending)
+		release = mosquitto_free;
+	if (!properties_readable()) {
+		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "what messages carry beside their payload cannot be read"),
+			KV_STR("right", "libmosquitto.so.1 of the broker's version"));
+		return MOSQ_ERR_INVAL;
+	}
 	spec.dir = s.dir;
 	spec.metrics_path = s.metrics;
 	spec.record_mib = (size_t)s.record_mib;
@@ -530,8 +618,6 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 			guard_close(&g);
 			return MOSQ_ERR_NOT_SUPPORTED;
 		}
-		if (taken && callbacks[i].event == EVT_MESSAGE_OUT)
-			guard_told_of_sending(g);
 	}
 	guard_watch(g, &broker_files);
 	log_say(EV_PLUGIN_START, KV_STR("version", PULLCORD_VERSION), KV_STR("tenant", g->tenant), KV_STR("dir", g->dir),

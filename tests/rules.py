@@ -20,7 +20,7 @@ PROGRAMS = {
 
 # libc and POSIX; anything else between < and > is somebody's library, and has one user in a program.
 LIBC = set("""arpa/inet.h assert.h ctype.h dirent.h endian.h errno.h fcntl.h fnmatch.h getopt.h glob.h grp.h inttypes.h
-    limits.h locale.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h pwd.h sched.h setjmp.h signal.h spawn.h
+    limits.h locale.h malloc.h netdb.h netinet/in.h netinet/tcp.h poll.h pthread.h pwd.h sched.h setjmp.h signal.h spawn.h
     stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h stdlib.h string.h strings.h sys/file.h sys/ioctl.h sys/mman.h
     sys/queue.h sys/random.h sys/resource.h sys/select.h sys/socket.h sys/stat.h sys/syscall.h sys/time.h sys/types.h sys/uio.h
     sys/un.h sys/wait.h syslog.h termios.h time.h unistd.h""".split())

@@ -57,6 +57,32 @@ static void what_was_proved_of_a_sender_is_asked_anew_with_its_account(void **st
 	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_DENY);
 }
 
+static enum gate kept;
+
+static void broker_looks_at_what_they_subscribed_to(void)
+{
+	kept = subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
+}
+
+/* As 2.0.12 and later do of a session that stays: refused, it would be gone when they are back. */
+static void whose_connection_we_end_keeps_what_they_subscribed_to(void **state)
+{
+	(void)state;
+	person_login(0, "ana", "ana.t1", "correct horse");
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_ALLOW);
+	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
+	kept = GATE_CLOSE;
+	while_kicked = broker_looks_at_what_they_subscribed_to;
+	guard_tick(g);
+	while_kicked = NULL;
+	assert_int_equal(asked.kicks, 1);
+	assert_int_equal(kept, GATE_ALLOW);
+	assert_int_equal(subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_DENY);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(SUBSCRIBE), "").events, 2);   /* hers */
+	guard_start();
+}
+
 /* No answer is better than "not authorised": a gateway would set the alert aside for good. */
 static void whose_account_cannot_be_read_is_not_called_forbidden(void **state)
 {
@@ -891,6 +917,7 @@ int main(void)
 		TEST(an_alert_goes_out_and_its_receipt_comes_back),
 		TEST(what_an_envelope_claims_must_be_proved),
 		TEST(what_was_proved_of_a_sender_is_asked_anew_with_its_account),
+		TEST(whose_connection_we_end_keeps_what_they_subscribed_to),
 		TEST(whose_account_cannot_be_read_is_not_called_forbidden),
 		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
 		TEST(a_nurse_sees_her_unit_and_no_other),

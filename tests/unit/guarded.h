@@ -59,9 +59,13 @@ static int ctx[16];                 /* addresses that stand for the broker's con
 static struct { char kicked[4][65]; int kicks; char topic[ASKED_MAX][201], client[ASKED_MAX][65], payload[2048],
 		shown[512]; size_t bytes; int published; } asked;
 
+static void (*while_kicked)(void);      /* NULL: nothing happens then */
+
 static void host_kick(const char *client)
 {
 	strcpy(asked.kicked[asked.kicks++ % 4], client);
+	if (while_kicked)
+		while_kicked();
 }
 
 static bool broker_refuses;     /* what the guard wants to send */
