@@ -637,6 +637,28 @@ static void name_message(struct guard *g, struct decision *d, struct id *message
 	d->patient = delivered_patient(g, t ? &t->topic : &none, message, payload);
 }
 
+/* What was dropped where this one lies now is expected no longer. */
+static void expect_sending(struct session *s, const struct publish *p, Pullcord__V1__AuditHow how)
+{
+	const uint64_t place = awaited_place(p->payload.p);
+
+	(void)awaited_take(&s->awaited, place);
+	if (how != PULLCORD__V1__AUDIT_HOW__HOW_LIVE)
+		awaited_note(&s->awaited, place, (uint8_t)how);
+}
+
+/* It was let by before: as one of those that do not come live, or else live, whether it went at once or waited its turn. */
+static Pullcord__V1__AuditHow how_it_came(struct session *s, const struct publish *p, const struct id *message)
+{
+	uint8_t how = awaited_take(&s->awaited, awaited_place(p->payload.p));
+
+	if (!how && message)
+		how = awaited_take(&s->awaited, awaited_id(message));
+	if (!how)
+		how = s->awaited.lost ? PULLCORD__V1__AUDIT_HOW__HOW_UNKNOWN : PULLCORD__V1__AUDIT_HOW__HOW_LIVE;
+	return (Pullcord__V1__AuditHow)how;
+}
+
 /* Kept apart, so that deliveries that leave no record do not carry its weight. What is read back is in an answer of ours, of
  * which the broker does not say that it is sent. */
 static __attribute__((noinline)) enum gate record_delivery(struct guard *g, struct session *s, const char *topic,
@@ -653,6 +675,7 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, stru
 	if (g->told_of_sending && d.answer == GATE_ALLOW && !detail) {
 		if (s->state == SESSION_LIVE) {
 			ask_shadow(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t->topic.text, &d);
+			expect_sending(s, p, d.how);
 			return GATE_ALLOW;      /* guard_sent() has it on record */
 		}
 		d.basis = PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED;
@@ -770,5 +793,6 @@ void guard_sent(struct guard *g, const void *context, const char *client, const 
 	if (!d.verdict.allow)
 		d.detail = "allowed when it was queued, not any more";
 	name_message(g, &d, &message, t, p->payload);
+	d.how = how_it_came(s, p, d.message);
 	put_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 }

@@ -632,7 +632,7 @@ static void send_receipts(struct guard *g)
 	}
 }
 
-static void deliver_late(struct guard *g, const struct session *s, const struct kept *k)
+static void deliver_late(struct guard *g, struct session *s, const struct kept *k)
 {
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, true, s);
 	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic);
@@ -657,11 +657,13 @@ static void deliver_late(struct guard *g, const struct session *s, const struct 
 	h.basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED : PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED;
 	h.how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN;
 	h.detail = SPAN_LIT("open when subscribed");
+	if (g->told_of_sending)
+		awaited_note(&s->awaited, awaited_id(&k->id), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
 	record_push(g->record, &h);
 }
 
 /* Open alerts up to number `before`, oldest first; filter NULL: whatever it may receive. */
-static void show_open(struct guard *g, const struct session *s, const struct topic *filter, uint64_t before)
+static void show_open(struct guard *g, struct session *s, const struct topic *filter, uint64_t before)
 {
 	for (const struct kept *k = history_next(g->history, NULL); k && k->number <= before;
 	     k = history_next(g->history, k))

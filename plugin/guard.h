@@ -16,7 +16,7 @@
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
  * session after its rights ended or another policy came, and one a minute to a session that is offline since before a
- * restart: rights are looked up then. */
+ * restart: rights are looked up then; and, where the broker says what it sends, for what does not come live (awaited.h). */
 #ifndef PULLCORD_GUARD_H
 #define PULLCORD_GUARD_H
 

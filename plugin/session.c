@@ -135,6 +135,7 @@ void session_drop(struct sessions *t, struct session *s)
 	holder_close(&s->holder);
 	holder_close(&s->shadow);
 	emergency_held_free(&s->taken);
+	awaited_clear(&s->awaited);
 	free(s->filter);
 	free(s);
 }

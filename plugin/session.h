@@ -8,6 +8,7 @@
 #ifndef PULLCORD_SESSION_H
 #define PULLCORD_SESSION_H
 
+#include "awaited.h"
 #include "directory.h"
 #include "emergency.h"
 #include "envelope.h"
@@ -61,6 +62,7 @@ struct session {
 	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
+	struct awaited awaited;     /* only of a broker that says when it sends */
 	uint64_t subscribed;        /* in which of guard.ticks it did so last */
 	bool withheld;              /* ...and alerts that came since wait to be shown after those that are open */
 	bool missed;                /* alerts after this number, for the record had stopped: shown when it goes on */

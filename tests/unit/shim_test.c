@@ -5,8 +5,10 @@
 #include <mosquitto.h>
 #include <mosquitto_broker.h>
 #include <mosquitto_plugin.h>
+#include <mqtt_protocol.h>
 
-#define MESSAGE_OUT 27          /* mosquitto/broker.h of 2.1 */
+#define CONNECT 11              /* mosquitto/broker.h of 2.1 */
+#define MESSAGE_OUT 27
 #define EVENTS 64
 
 int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n);
@@ -17,13 +19,13 @@ int mosquitto_plugin_cleanup(void *data, struct mosquitto_opt *opt, int n);
 struct mosquitto { const char *id, *username; };
 
 static MOSQ_FUNC_generic_callback taken[EVENTS];
-static bool offers;             /* MESSAGE_OUT */
+static bool offers;             /* what 2.1 does */
 static void *plugin;
 
 int mosquitto_callback_register(mosquitto_plugin_id_t *id, int event, MOSQ_FUNC_generic_callback call, const void *data, void *user)
 {
 	(void)id, (void)data, (void)user;
-	if (event >= EVENTS || (event > MOSQ_EVT_DISCONNECT && !(offers && event == MESSAGE_OUT)))
+	if (event >= EVENTS || (event > MOSQ_EVT_DISCONNECT && !(offers && (event == MESSAGE_OUT || event == CONNECT))))
 		return MOSQ_ERR_NOT_SUPPORTED;
 	taken[event] = call;
 	return MOSQ_ERR_SUCCESS;
@@ -157,6 +159,13 @@ static void sends(struct mosquitto *m, const char *topic, struct message *msg)
 		assert_int_equal(taken[MESSAGE_OUT](MESSAGE_OUT, &ed, plugin), MOSQ_ERR_SUCCESS);
 }
 
+static void connected(struct mosquitto *m)
+{
+	const struct { void *future; struct mosquitto *client; void *future2[4]; } ed = { .client = m };
+
+	taken[CONNECT](CONNECT, (void *)&ed, plugin);
+}
+
 static void turn(void)
 {
 	taken[MOSQ_EVT_TICK](MOSQ_EVT_TICK, &(struct mosquitto_evt_tick){ .future = NULL }, plugin);
@@ -181,8 +190,12 @@ static unsigned deliveries(Pullcord__V1__AuditBasis basis, const char *detail)
 	return n;
 }
 
-/* To the first recipient of the first delivery on that topic; -1: there is none. */
-static int how(const char *topic)
+#define QUEUED PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED
+#define SENT PULLCORD__V1__AUDIT_BASIS__BASIS_SENT
+#define AUTHORISED PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED
+
+/* To the first recipient of the first delivery on that topic and basis; -1: there is none. */
+static int how(const char *topic, Pullcord__V1__AuditBasis basis)
 {
 	const Pullcord__V1__AuditEvent *e;
 	struct reader *r = NULL;
@@ -193,15 +206,11 @@ static int how(const char *topic)
 	assert_int_equal(vault_root(in_dir("keys/root.key"), root), OK);
 	assert_int_equal(reader_open(in_dir("record.mdb"), root, &r), OK);
 	for (uint64_t i = 0; found < 0 && reader_get(r, i, &entry, &e) == OK; i++)
-		if (e && e->type == RECORDED(DELIVER) && strcmp(e->topic, topic) == 0)
+		if (e && e->type == RECORDED(DELIVER) && e->basis == basis && strcmp(e->topic, topic) == 0)
 			found = e->n_recipient ? (int)e->recipient[0]->how : -1;
 	reader_close(&r);
 	return found;
 }
-
-#define QUEUED PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED
-#define SENT PULLCORD__V1__AUDIT_BASIS__BASIS_SENT
-#define AUTHORISED PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED
 
 static struct mosquitto nc, ana;
 
@@ -302,6 +311,7 @@ static void an_open_alert_is_on_its_way_until_it_is_sent(void **state)
 	assert_int_equal(deliveries(AUTHORISED, "open when subscribed"), 2);
 	assert_int_equal(deliveries(QUEUED, "open when subscribed"), 0);
 	assert_int_equal(deliveries(SENT, ""), 3);
+	assert_int_equal(how(ALERT, AUTHORISED), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
 }
 
 /* As Mosquitto 2.0 asks: a retained message when somebody subscribes, though live ones with that flag come in the same turn; what
@@ -330,10 +340,135 @@ static void how_it_came_is_told_as_far_as_the_broker_shows_it(void **state)
 	assert_int_equal(asks(&back, MOSQ_ACL_READ, late, &m), MOSQ_ERR_SUCCESS);
 	turn();
 	broker_stop();
-	assert_int_equal(how("mercy/unit/icu3/alert/medium/nc-1"), PULLCORD__V1__AUDIT_HOW__HOW_RETAINED);
-	assert_int_equal(how(ALERT), PULLCORD__V1__AUDIT_HOW__HOW_LIVE);
-	assert_int_equal(how("mercy/unit/icu3/alert/code/nc-1"), PULLCORD__V1__AUDIT_HOW__HOW_AWAY);
-	assert_int_equal(how(late), PULLCORD__V1__AUDIT_HOW__HOW_RELEASED);
+	assert_int_equal(how("mercy/unit/icu3/alert/medium/nc-1", QUEUED), PULLCORD__V1__AUDIT_HOW__HOW_RETAINED);
+	assert_int_equal(how(ALERT, QUEUED), PULLCORD__V1__AUDIT_HOW__HOW_LIVE);
+	assert_int_equal(how("mercy/unit/icu3/alert/code/nc-1", QUEUED), PULLCORD__V1__AUDIT_HOW__HOW_AWAY);
+	assert_int_equal(how(late, QUEUED), PULLCORD__V1__AUDIT_HOW__HOW_RELEASED);
+}
+
+/* As 2.1 asks, and sends later: what is retained once all that is has been asked about, what waited after the CONNACK, and of what
+ * is live what exceeds max_inflight_messages. One that expires while it waits leaves its place to another. */
+static void how_it_came_is_told_when_it_is_sent(void **state)
+{
+	struct message code = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct message medium = alert_from("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START);
+	struct message high = alert_from("nc-1", 3, PULLCORD__V1__PHASE__PHASE_START), gone = high;
+	struct mosquitto back = { "ana.t1", "ana" };
+	static const char to_code[] = "mercy/unit/icu3/alert/code/nc-1", to_medium[] = "mercy/unit/icu3/alert/medium/nc-1";
+	static const char to_low[] = "mercy/unit/icu3/alert/low/nc-1";
+
+	(void)state;
+	nc = (struct mosquitto){ "nc-1", NULL };
+	ana = (struct mosquitto){ "ana.t1", "ana" };
+	broker_start(true);
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/+/+", NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, to_code, &code, true), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, to_medium, &medium, true), MOSQ_ERR_SUCCESS);
+	sends(&ana, to_code, &code);
+	sends(&ana, to_medium, &medium);
+	logoff(&ana);
+	assert_int_equal(login(&back, "correct horse"), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&back, MOSQ_ACL_READ, to_low, &medium), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&back, MOSQ_ACL_READ, to_code, &gone), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &high), MOSQ_ERR_SUCCESS);
+	memcpy(&gone, &high, sizeof(gone));
+	assert_int_equal(asks(&back, MOSQ_ACL_READ, ALERT, &gone), MOSQ_ERR_SUCCESS);
+	sends(&back, to_low, &medium);
+	sends(&back, ALERT, &gone);
+	broker_stop();
+	assert_int_equal(how(to_code, SENT), PULLCORD__V1__AUDIT_HOW__HOW_RETAINED);
+	assert_int_equal(how(to_medium, SENT), PULLCORD__V1__AUDIT_HOW__HOW_RETAINED);
+	assert_int_equal(how(to_low, SENT), PULLCORD__V1__AUDIT_HOW__HOW_RELEASED);
+	assert_int_equal(how(ALERT, SENT), PULLCORD__V1__AUDIT_HOW__HOW_LIVE);
+}
+
+/* What the broker shows of an alert that was open when they subscribed is a copy of ours. */
+static void an_open_alert_came_so(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START), copy = m;
+
+	(void)state;
+	nc = (struct mosquitto){ "nc-1", NULL };
+	ana = (struct mosquitto){ "ana.t1", "ana" };
+	broker_start(true);
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/high/+", NULL), MOSQ_ERR_SUCCESS);
+	turn();
+	sends(&ana, ALERT, &copy);
+	broker_stop();
+	assert_int_equal(how(ALERT, AUTHORISED), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
+	assert_int_equal(how(ALERT, SENT), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
+}
+
+/* Somebody whom the broker let in without asking, where our last connection of that client id had been. */
+static void who_is_there_without_a_login_is_nobody(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	nc = (struct mosquitto){ "nc-1", NULL };
+	broker_start(true);
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	connected(&nc);
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
+	logoff(&nc);
+	connected(&nc);
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_UNKNOWN);
+	broker_stop();
+	assert_non_null(strstr(logged, "plugin_stop"));
+}
+
+/* Built without websockets, 2.1 would sleep between two messages; and what it gives as its time says when it asks again. */
+static void every_turn_of_the_broker_is_ours_and_comes_soon(void **state)
+{
+	struct mosquitto_evt_tick ed = { .now_s = 1000, .now_ns = 1, .next_s = 9, .next_ns = 9 };
+
+	(void)state;
+	broker_start(true);
+	taken[MOSQ_EVT_TICK](MOSQ_EVT_TICK, &ed, plugin);
+	broker_stop();
+	assert_int_equal(ed.now_s, 0);
+	assert_int_equal(ed.now_ns, 0);
+	assert_int_equal(ed.next_s, 0);
+	assert_int_equal(ed.next_ns, 100);
+}
+
+/* Whether the broker frees a list that another took the place of depends on its version. */
+static void what_is_taken_off_a_message_leaves_its_list_in_place(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	mosquitto_property *list = NULL, *head;
+	struct mosquitto_evt_message ed = { .client = &nc, .topic = ALERT, .payload = m.raw, .payloadlen = (uint32_t)m.n, .qos = 1 };
+	uint8_t format;
+
+	(void)state;
+	nc = (struct mosquitto){ "nc-1", NULL };
+	broker_start(true);
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	for (int kept = 1; kept >= 0; kept--) {
+		assert_int_equal(mosquitto_property_add_string(&list, MQTT_PROP_RESPONSE_TOPIC, "$SYS/x"), MOSQ_ERR_SUCCESS);
+		assert_int_equal(mosquitto_property_add_binary(&list, MQTT_PROP_CORRELATION_DATA, "mark", 4), MOSQ_ERR_SUCCESS);
+		if (kept)
+			assert_int_equal(mosquitto_property_add_string(&list, MQTT_PROP_CONTENT_TYPE, "text/x"), MOSQ_ERR_SUCCESS);
+		ed.properties = head = list;
+		assert_int_equal(taken[MOSQ_EVT_MESSAGE](MOSQ_EVT_MESSAGE, &ed, plugin), MOSQ_ERR_SUCCESS);
+		assert_ptr_equal(ed.properties, head);
+		assert_null(mosquitto_property_next(head));
+		if (kept) {
+			assert_int_equal(mosquitto_property_identifier(head), MQTT_PROP_CONTENT_TYPE);
+		} else {
+			assert_non_null(mosquitto_property_read_byte(head, MQTT_PROP_PAYLOAD_FORMAT_INDICATOR, &format, false));
+			assert_int_equal(format, 0);    /* says nothing */
+		}
+		mosquitto_property_free_all(&list);
+	}
+	broker_stop();
 }
 
 static void a_quorum_is_of_those_listed(void **state)
@@ -363,6 +498,11 @@ int main(void)
 		TEST(what_is_sent_under_other_rights_says_so),
 		TEST(an_open_alert_is_on_its_way_until_it_is_sent),
 		TEST(how_it_came_is_told_as_far_as_the_broker_shows_it),
+		TEST(how_it_came_is_told_when_it_is_sent),
+		TEST(an_open_alert_came_so),
+		TEST(who_is_there_without_a_login_is_nobody),
+		TEST(every_turn_of_the_broker_is_ours_and_comes_soon),
+		TEST(what_is_taken_off_a_message_leaves_its_list_in_place),
 		TEST(a_quorum_is_of_those_listed),
 	};
 
