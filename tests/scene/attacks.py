@@ -67,6 +67,11 @@ def _(stage, who, client, topic):
     connection.drop()
 
 
+@step("{who} opens {client} with a will on {topic} -> {outcome}")
+def _(stage, who, client, topic, outcome):
+    opens(stage, who, client, outcome, once=True, will=(topic, b"from the grave", False))
+
+
 @step("{who} opens {client} with its state as a will on {topic} -> {outcome}")
 def _(stage, who, client, topic, outcome):
     opens(stage, who, client, outcome, will=(topic, forged(stage, "state", who), False))

@@ -15,9 +15,16 @@ import time
 from pathlib import Path
 
 TOP = Path(__file__).resolve().parents[2]
+MOSQUITTO = os.environ.get("MOSQUITTO", "mosquitto")    # which broker; tests/brokers has others
 PASSWORDS = {"right": "correct horse 7", "wrong": "battery staple 8"}
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), None)
 SANITIZER_SIGNS = ("AddressSanitizer", "LeakSanitizer", "runtime error:", "UndefinedBehaviorSanitizer")
+
+
+def mosquitto_version():
+    """As numbers: (2, 0, 11)."""
+    said = subprocess.run([MOSQUITTO, "-h"], capture_output=True, text=True).stdout
+    return tuple(map(int, re.match(r"mosquitto version ([\d.]+)", said)[1].split(".")))
 
 
 class Trouble(Exception):
@@ -264,7 +271,7 @@ class House:
         self.logs = self.root / "logs"
         self.logs.mkdir()
         self.device_port, self.app_port = free_port(), free_port()
-        self.processes, self.broker = [], None
+        self.processes, self.broker, self.mosquitto = [], None, MOSQUITTO
         self.clock_days = 0     # the broker's clock is ahead by so many, and that of who asks for it
         self.password = {}
         self._watchers = 0
@@ -355,7 +362,7 @@ class House:
     def broker_start(self, seconds=10):
         """True once both ports answer and SIGHUP no longer ends it; False when the broker ended instead."""
         number = sum(p.name.startswith("broker") for p in self.processes) + 1
-        self.broker = self.start(f"broker{number}", ["mosquitto", "-c", self.conf], env=self.env(broker=True))
+        self.broker = self.start(f"broker{number}", [self.mosquitto, "-c", self.conf], env=self.env(broker=True))
 
         def answered():
             if not self.broker.alive():

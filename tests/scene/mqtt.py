@@ -32,7 +32,7 @@ def tls(cafile, cert, key):
     return context
 
 
-KEEP_ALIVE_S = 120      # as much as the broker grants
+KEEP_ALIVE_S = 100      # less than the broker grants: 2.0.21 ends who asks for as much (mosquitto#3226)
 
 
 class Connection:

@@ -4,7 +4,8 @@
     tests/scene/scene.py [--build DIR] [--keep] FILE.scene
 
 A line is `who what -> outcome`; comments begin with '#'; a line beginning with '|' belongs to the step above it. What
-may be said is the table of @step patterns below. --keep shows every log also when all went well.
+may be said is the table of @step patterns below. A line that begins with [<2.1] or [>=2.1] is for such brokers only. --keep
+shows every log also when all went well.
 """
 import argparse
 import hashlib
@@ -25,7 +26,7 @@ import officers   # its steps
 import thief      # its steps
 import vital      # its steps
 import witnesses  # its steps
-from house import Gateway, PASSWORDS, Trouble, certificate_files, hl7, patience, renumbered, tail, wait_for
+from house import Gateway, PASSWORDS, Trouble, certificate_files, hl7, mosquitto_version, patience, renumbered, tail, wait_for
 from stage import DATA, STEPS, Stage, expect, forged, seconds_of, step, wanted
 
 
@@ -81,6 +82,11 @@ def _(stage, why):
         raise Trouble(f"the broker did not say {why!r}:\n{tail(stage.house.broker.text())}")
     if stage.house.broker.child.returncode == 0:
         raise Trouble("the broker ended with exit status 0")
+
+
+@step("broker is this system's own from now on")
+def _(stage):
+    stage.house.mosquitto = "mosquitto"
 
 
 @step("broker kill")
@@ -838,6 +844,15 @@ def _(stage, period):
 
 # ---- playing ----
 
+def for_this_broker(text):
+    """The step without what it says of brokers; None: it is for others."""
+    said = re.match(r"\[(<|>=)([\d.]+)\]\s+(.*)", text)
+    if not said:
+        return text
+    older = mosquitto_version() < tuple(map(int, said[2].split(".")))
+    return said[3] if older == (said[1] == "<") else None
+
+
 def lines_of(path):
     """(number, text, block) of each step."""
     steps = []
@@ -846,7 +861,7 @@ def lines_of(path):
             steps[-1][2].append(line.lstrip()[1:].removeprefix(" "))
         elif text := re.sub(r"(^|\s\s)#.*", "", line).strip():
             steps.append((number, text, []))
-    return steps
+    return [(number, here, block) for number, text, block in steps if (here := for_this_broker(text))]
 
 
 def play(stage, text, block):
