@@ -22,7 +22,7 @@ struct session {
 	bool slowed, feeding;
 	struct span rest;          /* what is not looked at yet; owned */
 	unsigned waits;
-	uint8_t wait[WINDOW][KEY_BYTES];
+	struct digest wait[WINDOW];
 	bool skipping;             /* the rest of a line that was too long */
 	size_t n;
 	uint8_t line[LOCAL_LINE_MAX];
@@ -66,35 +66,29 @@ static bool session_has(const struct session *s, struct span source)
 	return false;
 }
 
-static void message_name(struct span source, struct span source_id, const struct digest *d, uint8_t name[KEY_BYTES])
-{
-	key_of((const struct span[]){ source, source_id, span(d->b, sizeof(d->b)) }, 3, name);
-}
-
 static void session_go(struct session *s);
 
-/* It has its answer: kept, or not. */
-static void session_answered(struct session *s, const uint8_t name[KEY_BYTES])
+/* It has its answer: kept, or not. Its line names its source and itself. */
+static void session_answered(struct session *s, const struct digest *line)
 {
 	for (unsigned i = s->waits; i-- > 0;)
-		if (memcmp(s->wait[i], name, KEY_BYTES) == 0)
-			memmove(s->wait[i], s->wait[--s->waits], KEY_BYTES);
+		if (memcmp(s->wait[i].b, line->b, sizeof(line->b)) == 0)
+			s->wait[i] = s->wait[--s->waits];
 	session_go(s);
 }
 
 static void local_answer(struct input *in, const struct answer *a)
 {
-	uint8_t line[1024], name[KEY_BYTES];
+	uint8_t line[1024];
 	struct put out = put(line, sizeof(line));
 	bool written = local_write(a, &out) == OK;
 	struct session *s;
 
-	message_name(a->source, a->source_id, &a->digest, name);
 	LIST_FOREACH(s, &in->sessions, list) {
 		if (written && session_has(s, a->source))
 			session_say(s, put_span(&out));
 		if (a->kind == ANSWER_DURABLE || a->kind == ANSWER_REFUSED)
-			session_answered(s, name);
+			session_answered(s, &a->digest);
 	}
 }
 
@@ -136,7 +130,7 @@ static enum err session_push(struct session *s, struct local_no *no)
 			session_say(s, put_span(&out));
 		return OK;
 	}
-	message_name(said->event.source, said->event.source_id, &said->event.digest, s->wait[s->waits++]);
+	s->wait[s->waits++] = said->event.digest;
 	e = s->in->to.push(s->in->to.ctx, s->in, &said->event);
 	if (e != OK) {
 		s->waits--;
