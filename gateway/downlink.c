@@ -48,7 +48,7 @@ static void tell_source(struct gateway *g, const struct open_alert *a, const Pul
 	gateway_answer(g, &(struct answer){ .kind = ANSWER_UPDATE, .source = span_str(a->source),
 				    .source_id = span_str(a->source_id), .alert = a->id, .state = u->state,
 				    .by = span_str(by) }, span_str(a->input));
-	message_kind(hash_key(g), span_str(a->source), a->key, kind);
+	message_kind(&g->hash_key, span_str(a->source), a->key, kind);
 	if (u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_RESOLVED ||
 	    u->state == PULLCORD__V1__ALERT_STATE__ALERT_STATE_DECLINED)
 		throttle_settle(g->throttle, kind);

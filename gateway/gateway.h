@@ -27,7 +27,7 @@ struct gateway {
 	struct pipeline_spec spec;
 	struct message_from from;
 	struct id_maker ids;
-	uint8_t hash_key[AEAD_KEY_BYTES];
+	struct hmac_key hash_key;
 	struct self self;
 
 	struct throttle *throttle;
@@ -65,7 +65,6 @@ struct gateway {
 static inline int64_t now_ms(const struct gateway *g) { return g->spec.now_ms(g->spec.ctx); }
 static inline int64_t real_us(const struct gateway *g) { return g->spec.real_us(g->spec.ctx) + g->alarms.clock_off_us; }
 static inline struct id new_id(struct gateway *g) { return id_next(&g->ids, real_us(g) / 1000); }
-static inline struct span hash_key(const struct gateway *g) { return span(g->hash_key, sizeof(g->hash_key)); }
 
 static inline uint32_t random32(void)
 {

@@ -245,7 +245,7 @@ static enum err push_alert(struct port *p, const struct event *said, enum outbox
 
 	message_scope(&g->from, said->alert.key, key);
 	e.alert.key = (ProtobufCBinaryData){ sizeof(key), key };
-	message_throttle(hash_key(g), e.source, &e.alert, &fresh, real_us(g), &t);
+	message_throttle(&g->hash_key, e.source, &e.alert, &fresh, real_us(g), &t);
 	v = throttle_step(g->throttle, &t, now_ms(g));
 	if (v.send && v.count == 1)
 		v.id = named(g, said, seen, &fresh);
@@ -334,7 +334,7 @@ static void not_committed(struct gateway *g, const struct outbox_done *d)
 
 	if (!is_alert(&d->m))
 		return;   /* no alert: the throttle never saw it */
-	message_kind(hash_key(g), d->m.source, d->m.key, kind);
+	message_kind(&g->hash_key, d->m.source, d->m.key, kind);
 	not_kept(g, kind, &v);
 }
 
@@ -762,6 +762,7 @@ enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
 {
 	CLEANUP(pipeline_close) struct gateway *g = calloc(1, sizeof(*g));
 	struct throttle_limits limits = limits_of(spec->conf);
+	uint8_t key[AEAD_KEY_BYTES];
 
 	if (!g)
 		return ERR_FULL;
@@ -772,7 +773,9 @@ enum err pipeline_open(const struct pipeline_spec *spec, struct gateway **out)
 	g->arena = (struct arena){ g->arena_bytes, sizeof(g->arena_bytes), 0 };
 	self_init(&g->self, now_ms(g));
 	alarms_init(&g->alarms);
-	crypt_random(g->hash_key, sizeof(g->hash_key));
+	crypt_random(key, sizeof(key));
+	hmac_key_init(&g->hash_key, span(key, sizeof(key)));
+	crypt_wipe(key, sizeof(key));
 	id_init(&g->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device),
 		(uint16_t)random32());
 	TRY(filters_make(spec->conf, spec->tenant, spec->device, &g->filters));
@@ -798,7 +801,7 @@ void pipeline_close(struct gateway **out)
 	open_free(&g->open);
 	throttle_free(&g->throttle);
 	filters_free(&g->filters);
-	crypt_wipe(g->hash_key, sizeof(g->hash_key));
+	crypt_wipe(&g->hash_key, sizeof(g->hash_key));
 	free(g);
 	*out = NULL;
 }

@@ -1,6 +1,5 @@
 #include "message.h"
 
-#include "crypt.h"
 #include "flight.h"
 #include "open.h"
 
@@ -96,7 +95,7 @@ static struct span binary(ProtobufCBinaryData b) { return span(b.data, b.len); }
 
 /* At most 8 pieces, each no longer than text() gives; with their lengths, so that no two lists of pieces are the same
  * bytes. */
-static void hash(struct span key, const struct span *piece, size_t n, uint8_t *out, size_t cap)
+static void hash(const struct hmac_key *key, const struct span *piece, size_t n, uint8_t *out, size_t cap)
 {
 	uint8_t digest[SHA256_BYTES], bytes[PIECES_MAX];
 	struct put b = put(bytes, sizeof(bytes));
@@ -106,7 +105,7 @@ static void hash(struct span key, const struct span *piece, size_t n, uint8_t *o
 		put_bytes(&b, piece[i]);
 	}
 	must(put_end(&b) == OK);
-	HMAC256(digest, key, put_span(&b));
+	HMAC256_BY(digest, key, put_span(&b));
 	memcpy(out, digest, cap);
 }
 
@@ -122,7 +121,7 @@ static struct span text(const char *s)
 	return span(s, n);
 }
 
-void message_kind(struct span key, struct span source, const uint8_t condition[16], uint8_t kind[THROTTLE_KEY])
+void message_kind(const struct hmac_key *key, struct span source, const uint8_t condition[16], uint8_t kind[THROTTLE_KEY])
 {
 	uint8_t out[THROTTLE_KEY];
 
@@ -130,7 +129,7 @@ void message_kind(struct span key, struct span source, const uint8_t condition[1
 	memcpy(kind, out, sizeof(out));
 }
 
-void message_throttle(struct span key, struct span source, const Pullcord__V1__Alert *a, const struct id *fresh,
+void message_throttle(const struct hmac_key *key, struct span source, const Pullcord__V1__Alert *a, const struct id *fresh,
 		      int64_t now_us, struct throttle_event *out)
 {
 	uint8_t content[8], test = a->test, type = (uint8_t)a->type;

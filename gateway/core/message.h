@@ -2,6 +2,7 @@
 #ifndef PULLCORD_MESSAGE_H
 #define PULLCORD_MESSAGE_H
 
+#include "crypt.h"
 #include "envelope.h"
 #include "event.h"
 #include "throttle.h"
@@ -46,8 +47,8 @@ enum err message_trouble(const struct message_from *from, const char *unit, cons
 			 struct put *room, struct message *out) MUST_USE;
 
 /* What the throttle is told of an alert; hashed under `key`, so that no source can make two conditions meet. */
-void message_throttle(struct span key, struct span source, const Pullcord__V1__Alert *a, const struct id *fresh,
+void message_throttle(const struct hmac_key *key, struct span source, const Pullcord__V1__Alert *a, const struct id *fresh,
 		      int64_t now_us, struct throttle_event *out);
-void message_kind(struct span key, struct span source, const uint8_t condition[16], uint8_t kind[THROTTLE_KEY]);
+void message_kind(const struct hmac_key *key, struct span source, const uint8_t condition[16], uint8_t kind[THROTTLE_KEY]);
 
 #endif
