@@ -20,13 +20,15 @@ bool load_big(void);
 #define LOAD_BIG_NAME 240
 #define LOAD_BIG_VALUE 100
 
+#define LOAD_BYTES_MAX 2048
+
 /* Alerts of one device: small (about 150 bytes), valid, each a condition of its own. */
 struct caller {
 	const char *tenant, *device;
 	int priority;
 	char topic[TOPIC_BYTES_MAX + 1];
 	struct id_maker ids;
-	uint8_t buffer[2048];
+	uint8_t buffer[LOAD_BYTES_MAX];
 };
 
 void caller_init(struct caller *c, const char *tenant, const char *unit, const char *priority, const char *device);

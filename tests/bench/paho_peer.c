@@ -6,7 +6,8 @@
  *     < pace COUNT PER_S PRIORITY      > done START END      evenly; ns on load_now_ns(), END: the last PUBACK
  *
  * FOLDER: Paho keeps unacknowledged messages in files there; without it, in memory only. BENCH_AGAIN=1 in the environment:
- * it connects again by itself when the connection is lost, and what is sent meanwhile waits. */
+ * it connects again by itself when the connection is lost; what is sent meanwhile waits, and what Paho gives up when the
+ * connection breaks is sent anew. */
 #include <MQTTAsync.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -72,16 +73,42 @@ static void acknowledged(bool taken)
 	pthread_mutex_unlock(&link_state.lock);
 }
 
+/* A message until it is acknowledged: Paho forgets what was on its way when the connection broke. */
+struct message {
+	char topic[TOPIC_BYTES_MAX + 1];
+	size_t n;
+	uint8_t payload[LOAD_BYTES_MAX];
+};
+
+static void message_send(struct message *m);
+
 static void on_puback(void *ctx, MQTTAsync_successData5 *data)
 {
-	(void)ctx;
+	free(ctx);
 	acknowledged(data->reasonCode < MQTTREASONCODE_UNSPECIFIED_ERROR);
 }
 
 static void on_publish_failed(void *ctx, MQTTAsync_failureData5 *data)
 {
-	(void)ctx, (void)data;
+	if (again && data->reasonCode < MQTTREASONCODE_UNSPECIFIED_ERROR) {     /* the connection's fault, not the message's */
+		message_send(ctx);
+		return;
+	}
+	free(ctx);
 	acknowledged(false);
+}
+
+static void message_send(struct message *m)
+{
+	MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
+	int rc;
+
+	answer.context = m;
+	answer.onSuccess5 = on_puback;
+	answer.onFailure5 = on_publish_failed;
+	rc = MQTTAsync_send(client, m->topic, (int)m->n, m->payload, 1, 0, &answer);
+	if (rc != MQTTASYNC_SUCCESS)
+		load_fail("cannot publish: %s", MQTTAsync_strerror(rc));
 }
 
 /* Until at most `most` of `sent` are unacknowledged. */
@@ -144,15 +171,15 @@ static const char *version(void)
 
 static void publish(struct caller *c, uint32_t n)
 {
-	MQTTAsync_responseOptions answer = MQTTAsync_responseOptions_initializer;
 	struct span payload = caller_next(c, n);
-	int rc;
+	struct message *m = malloc(sizeof(*m));
 
-	answer.onSuccess5 = on_puback;
-	answer.onFailure5 = on_publish_failed;
-	rc = MQTTAsync_send(client, c->topic, (int)payload.n, payload.p, 1, 0, &answer);
-	if (rc != MQTTASYNC_SUCCESS)
-		load_fail("cannot publish: %s", MQTTAsync_strerror(rc));
+	if (!m)
+		load_fail("out of memory");
+	m->n = payload.n;
+	memcpy(m->topic, c->topic, sizeof(m->topic));
+	memcpy(m->payload, payload.p, payload.n);
+	message_send(m);
 }
 
 static void sleep_until(int64_t ns)
