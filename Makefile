@@ -102,7 +102,7 @@ $(B)/tools/baseline.o: configs/mosquitto.conf configs/hospital.policy
 unit_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/unit/*_test.c))
 fault_tests := $(patsubst %.c,$(B)/%,$(wildcard tests/fault/*_test.c))
 fuzz_replays := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
-bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer fill)
+bench_programs := $(addprefix $(B)/tests/bench/,fanout app press paho_peer fill echo)
 bench_objects := $(addprefix $(B)/tests/bench/,yes_plugin.so counted.so)
 soak_objects := $(if $(SAN),,$(B)/tests/soak/fault.so)
 own_benches := $(addprefix $(B)/tests/bench/,record_bench owners_bench outbox_bench)
@@ -194,7 +194,7 @@ else
 	$(Q)$(call fuzzing,$(T),$(S))
 endif
 
-bench: deps-present all $(bench_programs) $(bench_objects) $(own_benches) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: broker_cost, policy, owners, gateway, outbox, searching or record_cost only
+bench: deps-present all $(bench_programs) $(bench_objects) $(own_benches) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: only parts, or rows, whose name has it; T=list: which there are
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
 # ONLY=flood: audit flooding, five minutes of it unless S says; ONLY=record: the record's writer alone is killed, KILLS times, and

@@ -176,9 +176,25 @@ def what_is_installed_finds_itself():
                 yield f"make install: nothing in {kind}"
 
 
+def every_figure_is_measured():
+    """README's rows, and what it says of `make bench`, are the bench's."""
+    sys.path.insert(0, str(TOP / "tests/bench"))
+    import bench
+    declared = {f.pattern: f.part for theme in bench.THEMES for f in theme.figures}
+    for part in sorted(set(declared.values()) ^ set(bench.PARTS)):
+        yield f"tests/bench: the part {part} has no figure, or a figure no such part"
+    for path in [TOP / "README.md", *files(".c", ".h")]:
+        for word in re.findall(r"make bench T=(\w[\w.]*)", path.read_text()):
+            if not bench.parts_of(word):
+                yield f"{name(path)}: make bench T={word} measures nothing"
+    for row in re.findall(r"^\| `([^`]+)`", bench.README.read_text().partition(bench.BEGIN)[2].partition(bench.END)[0], re.M):
+        if row not in declared:
+            yield f"README.md: {row} is no row of the bench's"
+
+
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
          every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
-         what_is_declared_is_used, what_is_installed_finds_itself]
+         what_is_declared_is_used, what_is_installed_finds_itself, every_figure_is_measured]
 
 
 def main():

@@ -3,10 +3,10 @@
  *     app CA PORT USER TENANT UNIT         BENCH_PASSWORD in the environment
  *
  *     < expect N        > ready              forgets what it saw; counts what is pressed from now on
- *     < result SECONDS  > got N P50 P99 MAX LAST
+ *     < result SECONDS  > got N P50 P99 LAST BYTES
  *
- * Waits until N came or the seconds are over. P50, P99 and MAX: from press to app, ns; LAST: when the last came, on
- * load_now_ns(). An alert counts once, however often it comes. */
+ * Waits until N came or the seconds are over. P50 and P99: from press to app, ns; LAST: when the last came, on
+ * load_now_ns(); BYTES: of the largest. An alert counts once, however often it comes. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@ static bool came[EXPECT_MAX];
 static uint8_t scratch[ENVELOPE_ARENA];
 static struct waits waits;
 static int64_t since, last;
+static size_t bytes;
 
 static void note(void *ctx, struct span payload)
 {
@@ -36,6 +37,7 @@ static void note(void *ctx, struct span payload)
 		return;
 	came[p.n] = true;
 	last = now;
+	bytes = payload.n > bytes ? payload.n : bytes;
 	waits_add(&waits, now - p.at_ns);
 }
 
@@ -46,6 +48,7 @@ static void expect(size_t n)
 	memset(came, 0, sizeof(came));
 	waits = (struct waits){ wait_ns, 0, n };
 	since = load_now_ns();
+	bytes = 0;
 	load_say("ready");
 }
 
@@ -55,8 +58,8 @@ static void result(int seconds)
 
 	while (waits.n < waits.cap && load_now_ns() < until)
 		crowd_turn(100);
-	load_say("got %zu %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, waits.n, waits_percentile(&waits, 50),
-		 waits_percentile(&waits, 99), waits_percentile(&waits, 100), last);
+	load_say("got %zu %" PRId64 " %" PRId64 " %" PRId64 " %zu", waits.n, waits_percentile(&waits, 50),
+		 waits_percentile(&waits, 99), last, bytes);
 }
 
 int main(int argc, char **argv)

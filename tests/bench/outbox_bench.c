@@ -164,8 +164,8 @@ int main(int argc, char **argv)
 		for (size_t k = 0; k < countof(sizes); k++) {
 			struct figures ours = keep(argv[1], sizes[k].bytes), floor = append(argv[1], sizes[k].bytes, ours.commits);
 
-			say(sizes[k].rate, "messages/s, durable and sealed", ours.rate, floor.rate);
-			say(sizes[k].cpu, "µs of CPU a message", ours.cpu_us, floor.cpu_us);
+			say(sizes[k].rate, "messages/s", ours.rate, floor.rate);
+			say(sizes[k].cpu, "µs", ours.cpu_us, floor.cpu_us);
 		}
 	return 0;
 }

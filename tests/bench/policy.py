@@ -477,7 +477,4 @@ def memory(rig):
     yield Row("policy.kb_per_session", "kB", NONE, Series([ours_session]), Series([none_session]))
 
 
-def policy(rig):
-    yield from per_delivery(rig)
-    yield from at_100k(rig)
-    yield from memory(rig)
+PARTS = {"policy_count": per_delivery, "policy_100k": at_100k, "policy_room": memory}

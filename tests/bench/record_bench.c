@@ -1,6 +1,6 @@
 /* record_bench: what the record costs, each figure beside a floor measured in the same run.
  *
- *     record_bench FOLDER ROUNDS
+ *     record_bench FOLDER ROUNDS WHAT        cost, enqueue or line
  *
  * One line a figure and round, by tabs: name, unit, what the floor is, ours, floor. */
 #include <fcntl.h>
@@ -123,9 +123,9 @@ static void durable_events(struct recording *g)
 	ours_cpu = (double)(now_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu - mine) / 1e3 / EVENTS;
 	record_close(&g->record);
 	say("record.events_per_s", "events/s", "the same bytes, in clear, appended to a file and flushed", ours, plain);
-	say("record.cpu_per_event", "µs of the writer", "the same bytes, in clear, appended to a file and flushed", ours_cpu,
+	say("record.cpu_per_event", "µs", "the same bytes, in clear, appended to a file and flushed", ours_cpu,
 	    plain_cpu);
-	say("record.bytes_per_event", "bytes on disk", "the event packed, in clear", used_bytes(g) / EVENTS,
+	say("record.bytes_per_event", "bytes", "the event packed, in clear", used_bytes(g) / EVENTS,
 	    (double)packed_bytes());
 }
 
@@ -149,7 +149,7 @@ static void verification(const struct recording *g)
 		h = tree_leaf(span(text, n + ENTRY_SEAL_EXTRA));
 	}
 	start = now_ns(CLOCK_THREAD_CPUTIME_ID) - start;
-	say("record.verify_us", "µs of CPU for an entry", "hashing as many bytes once", (double)ours / 1e3 / (double)report.entries,
+	say("record.verify_us", "µs", "hashing as many bytes once", (double)ours / 1e3 / (double)report.entries,
 	    (double)start / 1e3 / EVENTS);
 }
 
@@ -200,7 +200,7 @@ static void enqueueing(struct recording *g)
 	for (size_t i = 0; i < countof(at); i++) {
 		size_t k = (size_t)(at[i].part * PACE_EVENTS);
 
-		say(at[i].name, "µs, 50,000 a second", "a copy of as many bytes", ours[k] / 1e3, floor[k] / 1e3);
+		say(at[i].name, "µs", "a copy of as many bytes", ours[k] / 1e3, floor[k] / 1e3);
 	}
 	free(ours);
 	free(floor);
@@ -212,7 +212,7 @@ static void enqueueing(struct recording *g)
 #define KEYS 4096
 
 /* What 2^16 epochs' keys take is 16 times that of KEYS. */
-static void forward_secure_line(const struct recording *g)
+static void forward_secure_line(struct recording *g)
 {
 	CLEANUP(free_cleanup) forward_pub *pub = calloc(KEYS, sizeof(*pub));
 	uint8_t seed[FORWARD_SEED_BYTES] = { 1 };
@@ -234,7 +234,7 @@ static void forward_secure_line(const struct recording *g)
 	for (unsigned i = 0; i < KEYS; i++)
 		must(sign_public(g->secret, pub[0]) == OK);
 	at[2] = now_ns(CLOCK_THREAD_CPUTIME_ID);
-	say("line.key_us", "µs of CPU for an epoch's key", "a public key alone", (double)(at[1] - at[0]) / 1e3 / KEYS,
+	say("line.key_us", "µs", "a public key alone", (double)(at[1] - at[0]) / 1e3 / KEYS,
 	    (double)(at[2] - at[1]) / 1e3 / KEYS);
 
 	memset(seed, 1, sizeof(seed));
@@ -259,18 +259,31 @@ static void forward_secure_line(const struct recording *g)
 	for (unsigned i = 0; i < LINES; i++)
 		must(note_open(put_span(&note), c.origin, g->pub, &c) == OK);
 	at[4] = now_ns(CLOCK_THREAD_CPUTIME_ID);
-	say("line.sign_us", "µs of CPU for a line", "a checkpoint without", (double)(at[1] - at[0]) / 1e3 / LINES,
+	say("line.sign_us", "µs", "a checkpoint without", (double)(at[1] - at[0]) / 1e3 / LINES,
 	    (double)(at[2] - at[1]) / 1e3 / LINES);
-	say("line.verify_us", "µs of CPU for a line", "the checkpoint's own signature", (double)(at[3] - at[2]) / 1e3 / LINES,
+	say("line.verify_us", "µs", "the checkpoint's own signature", (double)(at[3] - at[2]) / 1e3 / LINES,
 	    (double)(at[4] - at[3]) / 1e3 / LINES);
 }
 
+static void cost(struct recording *g)
+{
+	durable_events(g);
+	verification(g);
+}
+
+static const struct { const char *what; void (*measure)(struct recording *g); } parts[] = {
+	{ "cost", cost }, { "enqueue", enqueueing }, { "line", forward_secure_line },
+};
+
 int main(int argc, char **argv)
 {
-	int rounds = argc == 3 ? atoi(argv[2]) : 0;
+	int rounds = argc == 4 ? atoi(argv[2]) : 0;
+	size_t k = 0;
 
-	if (rounds < 1) {
-		fprintf(stderr, "usage: record_bench FOLDER ROUNDS\n");
+	while (k < countof(parts) && (argc != 4 || strcmp(argv[3], parts[k].what) != 0))
+		k++;
+	if (rounds < 1 || k == countof(parts)) {
+		fprintf(stderr, "usage: record_bench FOLDER ROUNDS cost|enqueue|line\n");
 		return 2;
 	}
 	for (int i = 0; i < rounds; i++) {
@@ -279,10 +292,7 @@ int main(int argc, char **argv)
 		recording_make_in(&g, argv[1]);
 		g.spec.map_bytes = 512u << 20;
 		g.spec.ring_bytes = 16 << 20;
-		durable_events(&g);
-		verification(&g);
-		enqueueing(&g);
-		forward_secure_line(&g);
+		parts[k].measure(&g);
 		recording_drop(&g);
 	}
 	return 0;

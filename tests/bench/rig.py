@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from figures import Row, Series, say
+
 BROKER_CORE, OTHERS_CORE = 0, 1
 
 
@@ -171,6 +173,15 @@ def wait_for_port(port, process, seconds=20):
     raise Unmeasured(f"{process.name} does not listen on {port}: {process.last_words()}")
 
 
+def wait_for_file(path, process, seconds=20):
+    until = time.monotonic() + seconds
+    while not path.exists():
+        process.check()
+        if time.monotonic() > until:
+            raise Unmeasured(f"{process.name} does not make {path.name}: {process.last_words()}")
+        time.sleep(0.05)
+
+
 @dataclass
 class Broker:
     process: Process
@@ -240,6 +251,22 @@ class Rig:
                        BENCH_PASSWORD=self.password, **env)
         p.greeting = p.answer()
         return p
+
+    def measured(self, program, *argv):
+        """The rows of a program that measures each figure and its floor by turns, and says them by tabs, a line each."""
+        p = self.start(Process, program, self.build / "tests/bench" / program, *argv, core=None)
+        figures, rounds = {}, 0
+        for line in p.child.stdout:
+            name, unit, against, ours, floor = line.decode().split("\t")
+            had = figures.setdefault((name, unit, against), [])
+            had.append((float(ours), float(floor)))
+            if len(had) > rounds:
+                rounds = len(had)
+                say(f"  round {rounds}")
+        if p.child.wait():
+            p.check()
+        for figure, pairs in figures.items():
+            yield Row(*figure, *(Series(values) for values in zip(*pairs)))
 
     def stop(self, *processes):
         for p in processes:

@@ -11,6 +11,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from figures import Row, Series, say
+
 ENTRIES = 10_000_000
 ROUNDS = 5
 READ = 2                        # of the questions are also answered by reading everything
@@ -25,7 +27,7 @@ QUESTIONS = (
 
 
 class Folder:
-    def __init__(self, build, entries, say):
+    def __init__(self, build, entries):
         self.build, self.path = Path(build), Path(tempfile.mkdtemp(prefix="pullcord-bench."))
         if shutil.disk_usage(self.path).free < entries * BYTES_AN_ENTRY:
             shutil.rmtree(self.path)
@@ -46,9 +48,9 @@ class Folder:
         return seconds * 1000, out.count("\n")
 
 
-def measure(build, say, entries=ENTRIES):
-    """Rows (name, unit, against, ours, peer's): the whole command, from its start to its last line."""
-    folder = Folder(build, entries, say)
+def measure(build, entries=ENTRIES):
+    """The whole command, from its start to its last line."""
+    folder = Folder(build, entries)
     try:
         record = (folder.path / "record.mdb").stat().st_blocks * 512
         first = folder.search("--user", "nobody")[0]
@@ -68,11 +70,13 @@ def measure(build, say, entries=ENTRIES):
             say(f"    reading all of it: {read[0] / 1000:.1f} s")
             peers.append(read[0])
         label = f"{entries // 1000000}M" if entries >= 1000000 else str(entries)
-        yield f"record.search_ms.{label}", "ms", "reading the whole record", ours, peers
+        yield Row(f"record.search_ms.{label}", "ms", "reading the whole record", Series(ours), Series(peers))
     finally:
         shutil.rmtree(folder.path)
 
 
+PARTS = {"searching": lambda rig: measure(rig.build)}
+
 if __name__ == "__main__":
-    for row in measure(sys.argv[1], print, int(sys.argv[2]) if len(sys.argv) > 2 else ENTRIES):
-        print(row)
+    for row in measure(sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else ENTRIES):
+        print(row.tsv())
