@@ -1,6 +1,6 @@
 /* What the broker's thread does for an event that goes on record: it copies it, and may wake the writer. How fast that is says
- * `make bench T=record_cost`; that it asks neither the kernel nor the heap for anything else is counted here. (What is set aside while the record has stopped is
- * sealed at once, by OpenSSL, which may ask for memory: that is not looked at.) */
+ * `make bench T=acceptance_10`; that it asks neither the kernel nor the heap for anything else is counted here. (What is set
+ * aside while the record has stopped is sealed at once, by OpenSSL, which may ask for memory: that is not looked at.) */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
