@@ -1,72 +1,14 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "read_back.h"
+
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/wait.h>
 #include <time.h>
 
-#include "audited.h"
-#include "faulty_disk.h"
 #include "keeping.h"
-#include "reader.h"
-#include "own_record.h"
 #include "seed.h"
 #include "trail.h"
-
-static int record_drop(void **state)
-{
-	disk_heals();
-	return folder_drop(state);
-}
-
-/* Every event of the record, in order; `visit` sees NULL for control entries. */
-static void each_event(void (*visit)(uint64_t index, const Pullcord__V1__AuditEvent *e))
-{
-	const Pullcord__V1__AuditEvent *event;
-	struct reader *reader = NULL;
-	struct entry entry;
-	uint64_t n;
-
-	assert_int_equal(reader_open(g.path, g.root, &reader), OK);
-	assert_int_equal(reader_size(reader, &n), OK);
-	for (uint64_t i = 0; i < n; i++) {
-		assert_int_equal(reader_get(reader, i, &entry, &event), OK);
-		visit(i, event);
-	}
-	reader_close(&reader);
-}
-
-static struct { uint64_t control, events, stood_for, lost, gaps, clocks, last_line, recipients; } seen;
-
-static void count_event(uint64_t index, const Pullcord__V1__AuditEvent *e)
-{
-	(void)index;
-	if (!e) {
-		seen.control++;
-		return;
-	}
-	seen.events++;
-	seen.recipients += e->n_recipient;
-	if (e->type == TYPE(GAP)) {
-		seen.gaps++;
-		seen.lost += e->count;
-	} else if (e->type == TYPE(CLOCK)) {
-		seen.clocks++;
-	} else {
-		seen.stood_for += e->count ? e->count : 1;
-		seen.last_line = e->line;
-	}
-}
-
-static void count_all(void)
-{
-	memset(&seen, 0, sizeof(seen));
-	each_event(count_event);
-}
 
 /* ---- writing and reading ---- */
 
@@ -488,159 +430,7 @@ static void a_gap_that_nothing_follows_is_told_at_the_next_tick(void **state)
 	assert_int_equal(seen.lost, refused);
 }
 
-/* ---- what becomes of each class ---- */
-
-static void every_event_has_its_class(void **state)
-{
-	static const struct { Pullcord__V1__AuditType type; bool denied, life_critical; enum record_class class; } row[] = {
-		{ TYPE(ADMIN), false, false, RECORD_CONSENT }, { TYPE(POLICY), true, false, RECORD_CONSENT },
-		{ TYPE(DIRECTORY), false, false, RECORD_CONSENT }, { TYPE(LOGIN), false, false, RECORD_ACCESS },
-		{ TYPE(LOGIN), true, false, RECORD_ACCESS }, { TYPE(SUBSCRIBE), false, false, RECORD_ACCESS },
-		{ TYPE(TAKEOVER), true, false, RECORD_ACCESS }, { TYPE(PUBLISH), true, true, RECORD_ACCESS },
-		{ TYPE(PUBLISH), false, false, RECORD_MOVEMENT }, { TYPE(DELIVER), false, false, RECORD_MOVEMENT },
-		{ TYPE(PUBLISH), false, true, RECORD_CRITICAL }, { TYPE(DELIVER), false, true, RECORD_CRITICAL },
-		{ TYPE(WILL), false, true, RECORD_CRITICAL }, { TYPE(REAUTH), false, false, RECORD_HOUSEKEEPING },
-		{ TYPE(REAUTH), true, false, RECORD_ACCESS }, { TYPE(START), false, false, RECORD_ACCESS },
-		{ TYPE(LOCKOUT), false, false, RECORD_ACCESS }, { TYPE(SHADOW), false, false, RECORD_HOUSEKEEPING },
-		{ TYPE(SHADOW), true, true, RECORD_HOUSEKEEPING },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < countof(row); i++) {
-		struct happening h = { .type = row[i].type, .life_critical = row[i].life_critical,
-				       .outcome = row[i].denied ? OUTCOME(DENIED) : OUTCOME(ALLOWED) };
-
-		assert_int_equal(record_class(&h), row[i].class);
-	}
-}
-
-static void wait_for(enum record_state want);
-static uint64_t lost_by[RECORD_CLASSES], aside, critical, plain, sum;
-static bool in_order;
-
-static void add_gap(uint64_t index, const Pullcord__V1__AuditEvent *e)
-{
-	(void)index;
-	if (!e)
-		return;
-	if (e->type == TYPE(GAP)) {
-		assert_int_equal(e->n_lost, RECORD_CLASSES);
-		for (size_t i = 0; i < RECORD_CLASSES; i++)
-			lost_by[i] += e->lost[i];
-		aside += e->aside;
-		assert_true(e->until_us >= e->at_us);
-	} else if (e->life_critical) {
-		if (in_order)
-			assert_int_equal(e->line, critical);
-		sum += e->line;
-		critical++;
-	} else {
-		plain += e->count ? e->count : 1;
-	}
-}
-
-static void add_gaps(void)
-{
-	memset(lost_by, 0, sizeof(lost_by));
-	aside = critical = plain = sum = 0;
-	each_event(add_gap);
-}
-
-/* The disk is full for a while: what saves lives is set aside and follows, everything else is counted to the unit. */
-static void acceptance_7_what_is_life_critical_is_set_aside(void **state)
-{
-	uint64_t refused[RECORD_CLASSES] = { 0 }, n = 0, told = 0;
-	char spill[128];
-
-	(void)state;
-	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
-	g.spec.ring_bytes = 1 << 15;
-	g.spec.spill_path = spill;
-	g.spec.spill_bytes = 4 << 20;
-	open_record();
-	push_many(0, 10);
-	disk_refuses(ENOSPC, g.path);
-	push_many(10, 1);
-	told = 11;
-	wait_for(RECORD_STOPPED);
-	for (int i = 0; i < 2000; i++) {
-		struct happening life = publish(n), other = publish(0), login = publish(0), again = publish(0);
-
-		life.life_critical = true;
-		login.type = TYPE(LOGIN);
-		again.type = TYPE(REAUTH);
-		assert_true(record_push(g.record, &life));
-		n++;
-		refused[RECORD_MOVEMENT] += !record_push(g.record, &other);
-		refused[RECORD_ACCESS] += !record_push(g.record, &login);
-		assert_false(record_push(g.record, &again));    /* the record can do without it */
-		refused[RECORD_HOUSEKEEPING]++;
-	}
-	assert_int_equal(record_lost(g.record), refused[1] + refused[2] + refused[4]);
-	disk_heals();
-	assert_true(UNTIL(record_state(g.record) == RECORD_FLOWING, record_tick(g.record)));
-	record_tick(g.record);
-	for (int i = 0; i < 500; i++) {
-		struct happening life = publish(n++);
-
-		life.life_critical = true;
-		assert_true(record_push(g.record, &life));
-	}
-	record_close(&g.record);
-	assert_good();
-	in_order = true;
-	add_gaps();
-	assert_int_equal(critical, n);
-	assert_memory_equal(lost_by, refused, sizeof(refused));
-	assert_true(aside > 1500);
-	assert_int_equal(plain, told + 4000 - refused[RECORD_MOVEMENT] - refused[RECORD_ACCESS]);
-}
-
-/* The same, and the broker is stopped before there is room: the next start tells. What was in the ring comes last then;
- * their times say how they were. */
-static void what_was_set_aside_outlives_a_restart(void **state)
-{
-	uint64_t refused = 0, n = 0, other = 0;
-	struct happening now = publish(0);
-	char spill[128];
-
-	(void)state;
-	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
-	g.spec.ring_bytes = 1 << 15;
-	g.spec.spill_path = spill;
-	g.spec.spill_bytes = 4 << 20;
-	open_record();
-	disk_refuses(EIO, g.path);
-	push_many(0, 1);
-	wait_for(RECORD_STOPPED);
-	for (int i = 0; i < 1000; i++) {
-		struct happening life = publish(n), h = publish(0);
-
-		life.life_critical = true;
-		h.count = 3;
-		h.until_us = h.at_us;
-		assert_true(record_push(g.record, &life));
-		n++;
-		refused += !record_push(g.record, &h);
-		other += 3;
-	}
-	record_close(&g.record);
-	disk_heals();
-	open_record();
-	now.mono_us = 5;                /* an hour later, after another boot: the clock was not set */
-	now.at_us += 3600 * 1000000LL;
-	assert_true(record_push(g.record, &now));
-	record_close(&g.record);
-	assert_good();
-	in_order = false;
-	add_gaps();
-	assert_int_equal(critical, n);
-	assert_int_equal(sum, n * (n - 1) / 2);
-	assert_int_equal(lost_by[RECORD_MOVEMENT], other + 2 - plain);
-	assert_true(refused > 0 && aside == n);
-	count_all();
-	assert_int_equal(seen.clocks, 0);
-}
+/* ---- acts, and the room there is ---- */
 
 /* An act is settled when it is durable, and never when the record has stopped for good. */
 static void a_ticket_is_settled_when_it_is_durable(void **state)
@@ -693,11 +483,6 @@ static void the_disk_runs_low_by_degrees(void **state)
 }
 
 /* ---- a store without room ---- */
-
-static void wait_for(enum record_state want)
-{
-	assert_true(UNTIL(record_state(g.record) == want));
-}
 
 /* The map is full for good: the record stops before LMDB's last pages are gone, stays verifiable, and what it has is
  * what was reported durable. With a larger map it goes on, and nothing that was durable is lost. */
@@ -957,7 +742,6 @@ static void other_keys_do_not_open_it(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, folder_make, record_drop)
 		T(what_happened_is_read_back),
 		T(many_are_kept_in_order_over_several_starts),
 		T(segments_turn_at_their_limit),
@@ -974,9 +758,6 @@ int main(void)
 		T(lost_and_kept_add_up),
 		T(a_gap_counts_what_one_stood_for),
 		T(a_gap_that_nothing_follows_is_told_at_the_next_tick),
-		T(every_event_has_its_class),
-		T(acceptance_7_what_is_life_critical_is_set_aside),
-		T(what_was_set_aside_outlives_a_restart),
 		T(a_ticket_is_settled_when_it_is_durable),
 		T(the_disk_runs_low_by_degrees),
 		T(a_full_store_stops_and_goes_on_with_more_room),
