@@ -85,7 +85,7 @@ static const struct rule rules[] = {
 	{ "protocol", WANT_NONE_OF, FATAL, FINE, "the broker then asks the plugin from two threads at once, which none is made for",
 	  "remove the listener", WORDS("http_api") },
 	{ "protocol", WANT_NONE_OF, WARN, FINE,
-	  "a listener for browsers shows no client certificate and checks no revocation list: people only, by password",
+	  "a listener for browsers checks no revocation list before 2.1: people only, by password",
 	  "protocol mqtt on every listener for devices", WORDS("websockets") },
 };
 

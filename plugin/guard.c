@@ -270,6 +270,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	g->ticks = 1;
 	g->host = spec->host;
 	g->told_of_sending = spec->told_of_sending;
+	g->websocket_lists = spec->websocket_lists;
 	TRY(crypt_init());
 	TRY(read_policy(g->dir, &g->policy, what, cap));
 	e = open_all(&o);

@@ -101,6 +101,7 @@ struct guard {
 	struct memo_topics topics;
 	struct guard_counts count;
 	bool told_of_sending;           /* the broker calls guard_sent(): that is what "delivered" rests on, and so says the start */
+	bool websocket_lists;           /* as guard_spec says */
 	struct {                        /* who got past us, in the broker's log: the first at once, then once a minute how many */
 		uint64_t said;              /* of count.bypasses */
 		int64_t said_us;            /* monotonic; 0: never */
@@ -187,6 +188,7 @@ struct guard_spec {
 	bool damaged_refused;           /* a damaged record or history keeps it from starting (stores.h) */
 	const char *officers_path;      /* of those two of whom must sign a policy (assent.h); NULL: nobody must */
 	bool told_of_sending;           /* the broker calls guard_sent() */
+	bool websocket_lists;           /* it looks at revocation lists by websocket, too; else no device comes by one */
 };
 
 /* On failure `what` says what was being read and what would be right. */

@@ -30,6 +30,7 @@ enum fault {
 	LOGIN_WIPED,
 	LOGIN_LOCKED,
 	LOGIN_FORMER,
+	LOGIN_WEBSOCKET,
 };
 
 static const struct { const char *text; enum gate answer; } faults[] = {
@@ -53,6 +54,7 @@ static const struct { const char *text; enum gate answer; } faults[] = {
 	[LOGIN_WIPED] = { "wiped", GATE_DENY },
 	[LOGIN_LOCKED] = { "locked out", GATE_DENY },
 	[LOGIN_FORMER] = { "the certificate is of a device of this name that was removed", GATE_DENY },
+	[LOGIN_WEBSOCKET] = { "a device by websocket, where the broker looks at no revocation list", GATE_DENY },
 };
 
 /* Who a connection says it is, while that is being found out. */
@@ -260,6 +262,8 @@ static enum fault prove(struct guard *g, const struct client *c, void *x509, con
 		return LOGIN_CLIENT_ID;
 	if (c->protocol < 5 && (c->keepalive_s < 1 || c->keepalive_s > KEEPALIVE_MAX_S))
 		return LOGIN_KEEPALIVE;   /* in version 5 the broker itself lowers it */
+	if (x509 && c->websocket && !g->websocket_lists)
+		return LOGIN_WEBSOCKET;
 	if (!x509 && record_state(g->record) != RECORD_FLOWING)
 		return LOGIN_RECORD;      /* people wait; devices carry alerts */
 	f = x509 ? claim_device(g, c, x509, k) : claim_person(g, c, password, k);

@@ -570,9 +570,11 @@ EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct 
 	log_to(to_broker_log);
 	if (!read_options(opt, n, &s) || !broker_conf_allows(&broker_files))
 		return MOSQ_ERR_INVAL;
-	spec.told_of_sending = offers_message_out(id);
-	if (spec.told_of_sending)
+	if (offers_message_out(id)) {
+		spec.told_of_sending = true;
+		spec.websocket_lists = true;    /* it serves websockets itself, as all else; 2.0 left that to a library */
 		release = mosquitto_free;
+	}
 	if (!properties_readable()) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "what messages carry beside their payload cannot be read"),
 			KV_STR("right", "libmosquitto.so.1 of the broker's version"));

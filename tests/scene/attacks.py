@@ -12,7 +12,7 @@ import time
 
 import der
 import mqtt
-from house import Trouble, certificate_files, patience, wait_for
+from house import Trouble, certificate_files, free_port, patience, wait_for
 from stage import DATA, expect, forged, seconds_of, step, wanted
 
 
@@ -247,15 +247,41 @@ def _(stage, whose, version, outcome):
     expect(f"{version} at {whose} port", outcome, "accepted" if "CONNECTION ESTABLISHED" in text else "refused", text)
 
 
-@step("revocation list ends in {hours} hours")
-def _(stage, hours):
-    """Another one in its place, which the broker has not read yet."""
-    house = stage.made()
+def ca(house, *words):
     config, index = house.root / "ca.conf", house.root / "index"
     index.touch()
     config.write_text(f"[ca]\ndefault_ca = ours\n[ours]\ndatabase = {index}\ndefault_md = sha256\n")
-    der.run("openssl", "ca", "-gencrl", "-config", config, "-cert", house.dir / "ca.crt", "-keyfile", house.dir / "keys/ca.key",
-            "-crlhours", hours, "-out", house.dir / "ca.crl")
+    der.run("openssl", "ca", "-config", config, "-cert", house.dir / "ca.crt", "-keyfile", house.dir / "keys/ca.key", *words)
+
+
+@step("revocation list ends in {hours} hours")
+def _(stage, hours):
+    """Another one in its place, which the broker has not read yet."""
+    ca(stage.made(), "-gencrl", "-crlhours", hours, "-out", stage.house.dir / "ca.crl")
+
+
+@step("revocation list names {device}")
+def _(stage, device):
+    ca(stage.house, "-revoke", certificate_files(stage.house.folder(device))[0])
+    ca(stage.house, "-gencrl", "-crlhours", "48", "-out", stage.house.dir / "ca.crl")
+
+
+@step("conf has a listener for devices by websocket as well")
+def _(stage):
+    house, stage.websocket_port = stage.made(), free_port()
+    text = house.conf.read_text()
+    own = text[text.index(f"listener {house.device_port}"):text.index(f"listener {house.app_port}")]
+    house.conf.write_text(text + own.replace(str(house.device_port), str(stage.websocket_port), 1) + "protocol websockets\n")
+
+
+@step("{who} connects by websocket -> {outcome}")
+def _(stage, who, outcome):
+    _, *trust = stage.house.ends(who)
+    connection = mqtt.Connection(stage.websocket_port, *trust, seconds=patience(10), websocket=True)
+    expect(f"{who} connects", outcome, connection.connect(who))
+    if outcome == "accepted":
+        expect(f"{who} says something", "accepted", connection.publish(f"mercy/device/{who}/state", forged(stage, "state", who)))
+    connection.drop()
 
 
 @step("{user} and {device} take over, drop, leave wills and are reloaded in {turns} random turns")

@@ -1,6 +1,8 @@
 """MQTT 5 from its standard alone, over TLS: a client that may say what stock clients would not, and many things at once.
 One connection; what is delivered is acknowledged and kept."""
+import base64
 import functools
+import os
 import socket
 import ssl
 import struct
@@ -32,13 +34,50 @@ def tls(cafile, cert, key):
     return context
 
 
+class Websocket:
+    """A socket whose bytes go in frames (RFC 6455). What comes is unmasked, in one piece, and shorter than 64 KiB."""
+
+    def __init__(self, sock):
+        self.sock, self.unread = sock, b""
+        sock.sendall(b"GET /mqtt HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+                     b"Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Key: " + base64.b64encode(os.urandom(16)) + b"\r\n\r\n")
+        while b"\r\n\r\n" not in self.unread:
+            self._more()
+        head, self.unread = self.unread.split(b"\r\n\r\n", 1)
+        if b" 101 " not in head.splitlines()[0]:
+            raise OSError("it is not switched to websocket")
+        self.settimeout, self.close = sock.settimeout, sock.close
+
+    def _more(self):
+        got = self.sock.recv(65536)
+        if not got:
+            raise OSError("it was closed")
+        self.unread += got
+
+    def sendall(self, data):
+        mask = os.urandom(4)
+        length = bytes([0x80 | len(data)]) if len(data) < 126 else b"\xfe" + struct.pack(">H", len(data))
+        self.sock.sendall(b"\x82" + length + mask + bytes(byte ^ mask[at % 4] for at, byte in enumerate(data)))
+
+    def recv(self, _):
+        while True:
+            n = self.unread[1] if len(self.unread) > 1 else 0
+            at = 4 if n == 126 else 2
+            n = struct.unpack_from(">H", self.unread, 2)[0] if n == 126 and len(self.unread) >= 4 else n
+            if len(self.unread) > 1 and len(self.unread) >= at + n:
+                kind, data, self.unread = self.unread[0] & 15, self.unread[at:at + n], self.unread[at + n:]
+                return data if kind == 2 else b""
+            self._more()
+
+
 KEEP_ALIVE_S = 100      # less than the broker grants: 2.0.21 ends who asks for as much (mosquitto#3226)
 
 
 class Connection:
     """Outcomes are words: accepted, refused, closed (without an answer)."""
 
-    def __init__(self, port, cafile, cert=None, key=None, seconds=10):
+    def __init__(self, port, cafile, cert=None, key=None, seconds=10, websocket=False):
+        self.websocket = websocket
         self.context = tls(cafile, cert, key)
         self.port, self.seconds, self.sock, self.said = port, seconds, None, 0.0
         self.unread, self.packets, self.delivered, self.number = b"", [], [], 0
@@ -61,6 +100,8 @@ class Connection:
             raw = socket.create_connection(("127.0.0.1", self.port), timeout=self.seconds)
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.sock = self.context.wrap_socket(raw, server_hostname="localhost")
+            if self.websocket:
+                self.sock = Websocket(self.sock)
             self.send(CONNECT, text("MQTT") + bytes([5, flags]) + struct.pack(">H", KEEP_ALIVE_S) + varint(len(properties)) + properties
                       + body)
             packet = self.await_packet(CONNACK)

@@ -76,12 +76,38 @@ static void the_certificate_that_was_shown_is_told_good_or_not(void **state)
 	assert_string_equal(r.claimed, "ana");
 }
 
+static enum gate device_by_websocket(void)
+{
+	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 5, 60, true, true };
+	X509 *x = certificate("mercy", "nc-1");
+	const char *mapped;
+	enum gate answer = guard_login(g, &c, x, NULL, &mapped);
+
+	X509_free(x);
+	return answer;
+}
+
+/* Its certificate may have been revoked in a list that the broker looks at only where it does TLS itself. */
+static void a_device_comes_by_websocket_where_its_list_is_read(void **state)
+{
+	struct recorded r;
+
+	(void)state;
+	assert_int_equal(device_by_websocket(), GATE_DENY);
+	r = on_record(LOGIN, "where the broker looks at no revocation list");
+	assert_int_equal(r.entries, 1);
+	assert_string_equal(r.actor, "");
+	g->websocket_lists = true;
+	assert_int_equal(device_by_websocket(), GATE_ALLOW);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_name_that_was_not_proved_is_a_claim, install, uninstall),
 		cmocka_unit_test_setup_teardown(what_is_nobodys_name_is_told_by_what_stands_for_it, install, uninstall),
 		cmocka_unit_test_setup_teardown(the_certificate_that_was_shown_is_told_good_or_not, install, uninstall),
+		cmocka_unit_test_setup_teardown(a_device_comes_by_websocket_where_its_list_is_read, install, uninstall),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
