@@ -86,8 +86,8 @@ class FailingHouse(House):
     """Its broker's disk fails when it is told to."""
     disk = None
 
-    def env(self, broker=False, gateway=False):
-        return super().env(broker, gateway) | (self.disk.env if broker and self.disk else {})
+    def env(self, broker=False, **more):
+        return super().env(broker, **more) | (self.disk.env if broker and self.disk else {})
 
 
 class Soak:
