@@ -21,7 +21,8 @@ struct history {
 	struct past_keep keep;
 	uint64_t unnoted;
 	struct kept *first, *last;
-	struct kept *by_id[BUCKETS], *by_key[BUCKETS];
+	struct kept *by_id[BUCKETS];
+	struct keyed { struct kept *first, *last; } by_key[BUCKETS];    /* each from the oldest on */
 	struct ranks of_all;
 	struct ranks of_sender[BUCKETS];        /* by hash: who shares a bucket shares a share */
 	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: no late duplicate opens them */
@@ -54,9 +55,27 @@ static struct kept **id_chain(struct history *h, const struct id *id)
 	return &h->by_id[hash16(h, id->b) % BUCKETS];
 }
 
-static struct kept **key_chain(struct history *h, const uint8_t key[ID_BYTES])
+static struct keyed *keyed(struct history *h, const uint8_t key[ID_BYTES])
 {
 	return &h->by_key[hash16(h, key) % BUCKETS];
+}
+
+static void key_in(struct history *h, struct kept *k)
+{
+	struct keyed *r = keyed(h, k->key);
+
+	k->prev_by_key = r->last;
+	k->next_by_key = NULL;
+	*(r->last ? &r->last->next_by_key : &r->first) = k;
+	r->last = k;
+}
+
+static void key_out(struct history *h, struct kept *k)
+{
+	struct keyed *r = keyed(h, k->key);
+
+	*(k->prev_by_key ? &k->prev_by_key->next_by_key : &r->first) = k->next_by_key;
+	*(k->next_by_key ? &k->next_by_key->prev_by_key : &r->last) = k->prev_by_key;
 }
 
 /* What goes first when there are too many: the lower number, and of one number the oldest. */
@@ -104,15 +123,14 @@ static void rank_out(struct history *h, struct kept *k)
 
 static void link_in(struct history *h, struct kept *k)
 {
-	struct kept **id = id_chain(h, &k->id), **key = key_chain(h, k->key);
+	struct kept **id = id_chain(h, &k->id);
 
 	k->prev = h->last;
 	*(h->last ? &h->last->next : &h->first) = k;
 	h->last = k;
 	k->next_by_id = *id;
 	*id = k;
-	k->next_by_key = *key;
-	*key = k;
+	key_in(h, k);
 	k->sender = sender_of(h, &k->topic);
 	rank_in(h, k);
 }
@@ -127,9 +145,7 @@ static void link_out(struct history *h, struct kept *k)
 	for (at = id_chain(h, &k->id); *at != k; at = &(*at)->next_by_id)
 		;
 	*at = k->next_by_id;
-	for (at = key_chain(h, k->key); *at != k; at = &(*at)->next_by_key)
-		;
-	*at = k->next_by_key;
+	key_out(h, k);
 }
 
 static const struct kept *find(struct history *h, const struct id *id)
@@ -297,14 +313,20 @@ static bool same_place(const struct topic *a, const struct topic *b)
 	       span_eq(topic_word(a, "device"), topic_word(b, "device"));
 }
 
-/* Sent again after a restart that forgot the alert, as it was over, but still has its end. */
+static bool is_of(const struct kept *k, const uint8_t key[ID_BYTES], const struct topic *place)
+{
+	return memcmp(k->key, key, ID_BYTES) == 0 && same_place(&k->topic, place);
+}
+
+/* Sent again after a restart that forgot the alert, as it was over, but still has its end: that leaves none before it, so it is
+ * the first. */
 static bool ended(struct history *h, const struct alert *a, uint64_t order)
 {
-	for (const struct kept *k = *key_chain(h, a->key); k; k = k->next_by_key)
-		if (k->over && memcmp(k->key, a->key, ID_BYTES) == 0 && order < k->order &&
-		    same_place(&k->topic, a->topic))
-			return true;
-	return false;
+	const struct kept *k = keyed(h, a->key)->first;
+
+	while (k && !is_of(k, a->key, a->topic))
+		k = k->next_by_key;
+	return k && k->over && order < k->order;
 }
 
 /* What an end ends that is sent again: not what began anew since. */
@@ -312,9 +334,9 @@ static void end_again(struct history *h, const struct alert *a, uint64_t order)
 {
 	struct kept *next;
 
-	for (struct kept *k = *key_chain(h, a->key); k; k = next) {
+	for (struct kept *k = keyed(h, a->key)->first; k; k = next) {
 		next = k->next_by_key;
-		if (memcmp(k->key, a->key, ID_BYTES) == 0 && k->order < order && same_place(&k->topic, a->topic))
+		if (k->order < order && is_of(k, a->key, a->topic))
 			forget(h, k);
 	}
 }
@@ -358,9 +380,9 @@ void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct
 {
 	struct kept *next;
 
-	for (struct kept *k = *key_chain(h, key); k; k = next) {
+	for (struct kept *k = keyed(h, key)->first; k; k = next) {
 		next = k->next_by_key;
-		if (memcmp(k->key, key, ID_BYTES) != 0 || !same_place(&k->topic, topic))
+		if (!is_of(k, key, topic))
 			continue;
 		if (what == HISTORY_DONE) {
 			forget(h, k);

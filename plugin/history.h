@@ -37,7 +37,7 @@ struct kept {
 	bool accepted;                             /* somebody sees to it: not shown to newcomers */
 	struct topic topic;                        /* borrows from `text` */
 	char text[TOPIC_BYTES_MAX + 1];
-	struct kept *next, *prev, *next_by_id, *next_by_key;
+	struct kept *next, *prev, *next_by_id, *next_by_key, *prev_by_key;
 	struct { struct kept *next, *prev; } rank[AMONGS];      /* its neighbours */
 	size_t n;
 	uint8_t payload[];

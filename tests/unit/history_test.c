@@ -393,6 +393,16 @@ static void what_was_over_before_a_restart_is_not_opened_by_being_sent_again(voi
 	assert_int_equal(n, 2);
 }
 
+static void what_comes_late_is_kept_beside_a_newer_one(void **state)
+{
+	struct said older = alert_of(1), newer = alert_of(1);
+
+	(void)state;
+	say(&newer, false);
+	say(&older, false);
+	assert_int_equal(calls(), 2);
+}
+
 static void an_end_sent_again_leaves_what_began_since(void **state)
 {
 	struct said call = alert_of(1), end = alert_of(1), anew = alert_of(1);
@@ -403,6 +413,7 @@ static void an_end_sent_again_leaves_what_began_since(void **state)
 	say(&anew, false);
 	reopen(1);
 	say(&call, false);
+	assert_int_equal(calls(), 1);
 	say(&end, true);
 	assert_int_equal(calls(), 1);
 	say(&anew, false);
@@ -575,6 +586,7 @@ int main(void)
 		TEST(numbers_go_on_rising_after_a_restart),
 		TEST(receipts_of_many_come_in_batches),
 		TEST(what_was_over_before_a_restart_is_not_opened_by_being_sent_again),
+		TEST(what_comes_late_is_kept_beside_a_newer_one),
 		TEST(an_end_sent_again_leaves_what_began_since),
 		TEST(an_end_its_source_repeats_leaves_what_began_since),
 		TEST(an_end_sent_again_ends_what_came_after_it_and_is_older),
