@@ -30,9 +30,9 @@ static const struct deed_of *deed_of_kind(enum act_kind kind)
 	return &kinds[kind - ACT_HOLD];
 }
 
-/* "closed", "closed, held", "open", "erased" */
+/* "closed", "closed, held", "open, held 2 times", "erased" */
 struct how {
-	char text[24];
+	char text[32];
 };
 
 static struct how how_is(const struct segment *s)
@@ -40,8 +40,11 @@ static struct how how_is(const struct segment *s)
 	static const char *const word[] = { [SEGMENT_OPEN] = "open", [SEGMENT_CLOSED] = "closed", [SEGMENT_ERASED] = "erased" };
 	struct how h;
 
-	snprintf(h.text, sizeof(h.text), "%s%s", s->state && s->state < (int)countof(word) ? word[s->state] : "unknown",
-		 s->held ? ", held" : "");
+	int n = snprintf(h.text, sizeof(h.text), "%s%s", s->state && s->state < (int)countof(word) ? word[s->state] : "unknown",
+			 s->holds ? ", held" : "");
+
+	if (s->holds > 1)
+		snprintf(h.text + n, sizeof(h.text) - (size_t)n, " %u times", s->holds);
 	return h;
 }
 
@@ -52,7 +55,7 @@ static bool can_erase(struct work *w, uint32_t id, const struct segment *s, cons
 	const struct act *hold = acts_about(w->a->acts, ACT_HOLD, id, w->a->now_us);
 	char time[COMMAND_TIME];
 
-	if (s->held)
+	if (s->holds)
 		work_fail(w, "segment %u is held", id);
 	else if (k->held)
 		work_fail(w, "segment %u makes the pseudonyms of %u, of which a segment is held", id, keep_year(s->keep));
@@ -81,8 +84,8 @@ static bool can(struct work *w, enum act_kind kind, uint32_t id, struct segment 
 		work_fail(w, "segment %u was erased", id);
 	else if (kind == ACT_ERASE)
 		return can_erase(w, id, s, &kept);
-	else if (s->held == (kind == ACT_HOLD))
-		work_fail(w, "segment %u is %s", id, s->held ? "held already" : "not held");
+	else if (s->holds == (kind == ACT_HOLD ? UINT8_MAX : 0))
+		work_fail(w, s->holds ? "segment %u is held as often as is counted" : "segment %u is not held", id);
 	return !w->why[0];
 }
 

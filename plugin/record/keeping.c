@@ -49,14 +49,14 @@ static enum err look_at_year(struct txn *view, const struct segment *key, struct
 			continue;
 		until_us = s.state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s.keep, s.closed_us);
 		out->until_us = until_us > out->until_us ? until_us : out->until_us;
-		out->held |= s.held;
+		out->held |= s.holds > 0;
 	}
 	return OK;
 }
 
 enum err keep_look(struct txn *view, const struct segment *s, struct retention *out)
 {
-	*out = (struct retention){ .until_us = s->state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s->keep, s->closed_us), .held = s->held };
+	*out = (struct retention){ .until_us = s->state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s->keep, s->closed_us), .held = s->holds > 0 };
 	return keep_year(s->keep) ? look_at_year(view, s, out) : OK;
 }
 
@@ -122,13 +122,13 @@ enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act 
 	TRY(look_up(t, act->segment, &row));
 	if (!are_two(act))
 		return ERR_DENIED;
-	if (row.held == held)
-		return ERR_EXISTS;
-	row.held = held;
+	if (row.holds == (held ? UINT8_MAX : 0))
+		return held ? ERR_FULL : ERR_EXISTS;
+	row.holds = (uint8_t)(held ? row.holds + 1 : row.holds - 1);
 	TRY(say(t, &e, &row));
 	for (size_t i = 0; i < p->n; i++)
 		if (p->pen[i].id == act->segment)
-			p->pen[i].segment.held = held;
+			p->pen[i].segment.holds = row.holds;
 	return OK;
 }
 

@@ -27,8 +27,9 @@ enum err keep_look(struct txn *view, const struct segment *s, struct retention *
 /* Is it one that may be erased now: closed, kept long enough, not held, not erased before? */
 bool keep_is_over(const struct segment *s, const struct retention *k, int64_t now_us);
 
-/* Held, or no longer: an entry and the segment's row, in one transaction. ERR_NOT_FOUND; ERR_EXISTS: it is so already;
- * ERR_CLOSED: it was erased; ERR_DENIED: it takes two persons. */
+/* One hold more, or less: an entry and the segment's row, in one transaction. Each is for a reason of its own, so the segment is
+ * held until as many were released. ERR_NOT_FOUND; ERR_EXISTS: there is none; ERR_FULL: no more are counted; ERR_CLOSED: it was
+ * erased; ERR_DENIED: it takes two persons. */
 enum err keeping_hold(struct trail *t, struct pens *p, const struct segment_act *act, bool held) MUST_USE;
 
 /* Says in an entry that the segment is erased, durably. What follows is keeping_step(), also after a crash.

@@ -272,9 +272,8 @@ static enum err segment_read(struct span raw, struct segment *out)
 {
 	struct cur c = cur(raw);
 	struct segment s = { .state = cur_u8(&c) };
-	uint8_t held = cur_u8(&c);
 
-	s.held = held;
+	s.holds = cur_u8(&c);
 	s.keep = cur_u16(&c);
 	s.first = cur_u64(&c);
 	s.last = cur_u64(&c);
@@ -282,7 +281,7 @@ static enum err segment_read(struct span raw, struct segment *out)
 	s.opened_us = (int64_t)cur_u64(&c);
 	s.closed_us = (int64_t)cur_u64(&c);
 	s.erased_at = cur_u64(&c);
-	if (cur_end(&c) != OK || s.state < SEGMENT_OPEN || s.state > SEGMENT_ERASED || held > 1)
+	if (cur_end(&c) != OK || s.state < SEGMENT_OPEN || s.state > SEGMENT_ERASED)
 		return ERR_CORRUPT;
 	*out = s;
 	return OK;
@@ -295,7 +294,7 @@ enum err trail_put_segment(struct trail *t, uint32_t id, const struct segment *s
 	struct key32 key = key32(id);
 
 	put_u8(&b, (uint8_t)s->state);
-	put_u8(&b, s->held);
+	put_u8(&b, s->holds);
 	put_u16(&b, s->keep);
 	put_u64(&b, s->first);
 	put_u64(&b, s->last);

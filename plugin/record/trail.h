@@ -49,7 +49,7 @@ enum segment_state { SEGMENT_OPEN = 1, SEGMENT_CLOSED, SEGMENT_ERASED };
 
 struct segment {
 	enum segment_state state;
-	bool held;                      /* must not be erased */
+	uint8_t holds;                  /* in force: while there is one it must not be erased */
 	uint16_t keep;                  /* KEEP_* of seal.h */
 	uint64_t first, last;           /* index of its segment-open entry; of its newest record, or `first` */
 	uint32_t records;               /* sealed in it: the next one's seq */

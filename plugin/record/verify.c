@@ -26,7 +26,10 @@ struct followed {
 #define CLOSED_SLACK_US 1000000
 
 /* What the entries say of a segment, from 1 on. */
-enum { SAID_HELD = 1, SAID_ERASED = 2, SAID_LATER = 4 /* something, after the head we began with */ };
+struct said {
+	uint8_t holds;                  /* in force */
+	bool later;                     /* something, after the head we began with */
+};
 
 /* The stored hashes of a level around where we are. */
 struct run {
@@ -58,7 +61,7 @@ struct verifier {
 	uint64_t next_checkpoint;       /* the size of it */
 	uint32_t segment;               /* newest seen */
 	struct followed followed[FOLLOWED_MAX];
-	uint8_t *said;                  /* SAID_* of each segment */
+	struct said *said;              /* of each segment */
 	size_t said_n;
 	struct run run[TREE_TILE_LEVELS];
 	uint8_t text[ENTRY_BYTES_MAX];
@@ -128,14 +131,14 @@ static void see_closings(struct verifier *v, struct txn *view, uint64_t index, i
 static enum err make_room(struct verifier *v, uint32_t id)
 {
 	size_t room = v->said_n ? 2 * v->said_n : 1024;
-	uint8_t *more;
+	struct said *more;
 
 	if (id < v->said_n)
 		return OK;
-	more = realloc(v->said, room);
+	more = realloc(v->said, room * sizeof(*more));
 	if (!more)
 		return ERR_FULL;
-	memset(more + v->said_n, 0, room - v->said_n);
+	memset(more + v->said_n, 0, (room - v->said_n) * sizeof(*more));
 	v->said = more;
 	v->said_n = room;
 	return OK;
@@ -318,22 +321,25 @@ static enum err check_erasing(struct verifier *v, struct txn *view, uint64_t ind
 	if (s.state != SEGMENT_ERASED || s.erased_at != index)
 		return bad(v, "segment", e->segment, "entry %llu says that it was erased, but its row does not",
 			   (unsigned long long)index);
-	if (v->said[e->segment] & SAID_HELD)
+	if (v->said[e->segment].holds)
 		return bad(v, "entry", index, "it erases segment %u, which was held", e->segment);
 	got = keep_look(view, &s, &kept);
 	if (got != OK)
 		return missing(v, got, "segment", e->segment, "a row of its year is missing or cannot be read");
 	if (e->at_us < kept.until_us)
 		return bad(v, "entry", index, "it erases segment %u, which was to be kept longer", e->segment);
-	v->said[e->segment] |= SAID_ERASED;
 	return OK;
 }
 
-static void see_hold(struct verifier *v, const struct entry *e)
+static enum err check_hold(struct verifier *v, uint64_t index, const struct entry *e)
 {
-	uint8_t *said = &v->said[e->segment];
+	uint8_t *holds = &v->said[e->segment].holds;
 
-	*said = (uint8_t)(e->held ? *said | SAID_HELD : *said & ~SAID_HELD);
+	if (*holds == (e->held ? UINT8_MAX : 0))
+		return bad(v, "entry", index, e->held ? "it holds segment %u more often than is counted"
+			   : "it releases segment %u, which was not held", e->segment);
+	*holds = (uint8_t)(e->held ? *holds + 1 : *holds - 1);
+	return OK;
 }
 
 static enum err check_content(struct verifier *v, struct txn *view, uint64_t index, struct span raw)
@@ -357,8 +363,7 @@ static enum err check_content(struct verifier *v, struct txn *view, uint64_t ind
 			return bad(v, "entry", index, "it speaks of segment %u, which there is none of yet", e.segment);
 		if (e.type == CONTROL_SEGMENT_ERASED)
 			return check_erasing(v, view, index, &e);
-		see_hold(v, &e);
-		return OK;
+		return check_hold(v, index, &e);
 	case CONTROL_LINE_BEGIN: case CONTROL_LINE_MARK: case CONTROL_LINE_ROOT: case CONTROL_EPOCH_END: return OK;
 	}
 	return OK;
@@ -627,7 +632,7 @@ static enum err see_later(struct verifier *v, struct txn *view, uint64_t size)
 		TRY(view_entry(view, i, &raw));
 		if (entry_read(raw, &e) == OK && e.kind == ENTRY_CONTROL &&
 		    (e.type == CONTROL_HOLD || e.type == CONTROL_SEGMENT_ERASED) && e.segment && e.segment <= v->segment)
-			v->said[e.segment] |= SAID_LATER;
+			v->said[e.segment].later = true;
 	}
 	return OK;
 }
@@ -644,11 +649,10 @@ static bool is_listed(const uint32_t *id, size_t n, uint32_t segment)
 static enum err check_said(struct verifier *v, uint32_t id, const struct segment *s, uint32_t erasing)
 {
 	uint8_t wrapped[SHA256_BYTES];
-	bool held = v->said[id] & SAID_HELD;
+	const struct said *said = &v->said[id];
 
-	if (!(v->said[id] & SAID_LATER) && s->held != held)
-		return bad(v, "segment", id, held ? "an entry says that it is held, but its row does not"
-			   : "its row says that it is held, but no entry does");
+	if (!said->later && s->holds != said->holds)
+		return bad(v, "segment", id, "its row says that it is held %u times, and the entries %u times", s->holds, said->holds);
 	if (s->state == SEGMENT_ERASED && id != erasing && trail_key_digest(v->trail, id, wrapped) == OK)
 		return bad(v, "segment", id, "it was erased, but its key is there");
 	if (id == erasing && s->state != SEGMENT_ERASED)

@@ -205,12 +205,12 @@ static void a_hold_is_asked_for_by_one_and_confirmed_by_another(void **state)
 	assert_non_null(strstr(response, "\"expires\":\""));
 	assert_note(ALLOWED, "holding segments 1-2: asked for, request ");
 	assert_note(ALLOWED, ": case 7");
-	assert_false(look(1).held || look(2).held);
+	assert_false(look(1).holds || look(2).holds);
 	assert_confirm_refused("ana", "holdSegments", n, "you asked for request");
 	assert_note(DENIED, "it takes another person");
-	assert_false(look(1).held);
+	assert_false(look(1).holds);
 	assert_non_null(strstr(confirm("ben", "holdSegments", n), "\"held\":2"));
-	assert_true(look(1).held && look(2).held);
+	assert_true(look(1).holds && look(2).holds);
 	assert_note(ALLOWED, "segment 1: closed -> closed, held; request ");
 	assert_note(ALLOWED, "segment 2: open -> open, held; request ");
 	assert_note(ALLOWED, " of ana");
@@ -228,13 +228,18 @@ static void a_release_takes_two_as_well(void **state)
 	assert_refused("ana", "'releaseSegments','segments':[1],'reason':'x'", "segment 1 is not held");
 	n = asked_for("ana", "'holdSegments','segments':[1],'reason':'case 7'");
 	assert_null(strstr(confirm("ben", "holdSegments", n), "error"));
-	assert_refused("ben", "'holdSegments','segments':[1],'reason':'x'", "segment 1 is held already");
+	n = asked_for("ben", "'holdSegments','segments':[1],'reason':'case 8'");
+	assert_null(strstr(confirm("ana", "holdSegments", n), "error"));        /* two holds */
+	assert_note(ALLOWED, "segment 1: closed, held -> closed, held 2 times; request ");
+	n = asked_for("ben", "'releaseSegments','segments':[1],'reason':'case 8 is closed'");
+	assert_non_null(strstr(confirm("ana", "releaseSegments", n), "\"released\":1"));
+	assert_refused("ana", "'eraseSegments','segments':[1],'reason':'x'", "segment 1 is held");
 	n = asked_for("ben", "'releaseSegments','segments':[1],'reason':'case 7 is closed'");
 	assert_confirm_refused("ben", "releaseSegments", n, "you asked for request");
 	assert_confirm_refused("ana", "holdSegments", n, "is about something else than holding");
-	assert_true(look(1).held);
+	assert_true(look(1).holds);
 	assert_non_null(strstr(confirm("ana", "releaseSegments", n), "\"released\":1"));
-	assert_false(look(1).held);
+	assert_false(look(1).holds);
 	assert_note(ALLOWED, "segment 1: closed, held -> closed; request ");
 }
 
@@ -306,7 +311,7 @@ static void whoever_asked_must_still_be_one_who_may(void **state)
 	n = asked_for("ana", "'releaseSegments','segments':[1],'reason':'x'");
 	save_at(USER, "mercy", "ana", "officer", ACCOUNT_SUSPENDED);
 	assert_confirm_refused("ben", "releaseSegments", n, "ana, who asked for it, may do so no more");
-	assert_true(look(1).held);
+	assert_true(look(1).holds);
 }
 
 static void it_takes_the_permission_a_person_and_the_house(void **state)
@@ -336,7 +341,7 @@ static void a_request_is_whole_or_refused(void **state)
 	assert_refused("ana", "'holdSegments','segments':[0],'reason':'x'", "a list of 1 to 1024 whole numbers");
 	assert_refused("ana", "'holdSegments','segments':[4294967296],'reason':'x'", "a list of 1 to 1024 whole numbers");
 	assert_refused("ana", "'batch','commands':[{'command':'holdSegments','segments':[1],'reason':'x'}]", "it has no place in a batch");
-	assert_false(look(1).held);
+	assert_false(look(1).holds);
 }
 
 static void what_waits_is_listed_until_it_is_over(void **state)

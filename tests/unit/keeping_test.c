@@ -301,7 +301,7 @@ static void erasing_takes_two_persons_time_and_no_hold(void **state)
 	assert_int_equal(erase(1, in_days(0)), ERR_TIME);
 	assert_int_equal(erase(9, in_days(2)), ERR_NOT_FOUND);
 	assert_int_equal(hold(1, true), OK);
-	assert_int_equal(hold(1, true), ERR_EXISTS);
+	assert_int_equal(hold(1, true), OK);                    /* for another reason */
 	assert_int_equal(hold(4, true), OK);                    /* one that is written on */
 	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);
 	push_mixed(40, 20);
@@ -313,6 +313,9 @@ static void erasing_takes_two_persons_time_and_no_hold(void **state)
 	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);
 	assert_int_equal(erase(4, in_days(20)), ERR_BUSY);
 	assert_int_equal(hold(1, false), OK);
+	assert_int_equal(erase(1, in_days(2)), ERR_BUSY);
+	assert_int_equal(hold(1, false), OK);
+	assert_int_equal(hold(1, false), ERR_EXISTS);
 	assert_int_equal(erase(1, in_days(2)), OK);
 	assert_int_equal(erase(1, in_days(2)), ERR_CLOSED);
 	assert_int_equal(hold(1, true), ERR_CLOSED);
@@ -515,11 +518,13 @@ static void a_row_that_says_what_no_entry_does_is_named(void **state)
 	record_close(&g.record);
 	assert_good();
 	row = get_row(1);
-	row.held = false;
-	assert_row_found(1, &row, "an entry says that it is held");
+	row.holds = 0;
+	assert_row_found(1, &row, "its row says that it is held 0 times, and the entries 1 times");
+	row.holds = 2;
+	assert_row_found(1, &row, "held 2 times");
 	row = get_row(2);
-	row.held = true;
-	assert_row_found(2, &row, "its row says that it is held");
+	row.holds = 1;
+	assert_row_found(2, &row, "its row says that it is held 1 times, and the entries 0 times");
 	row = get_row(2);
 	row.closed_us -= 24 * 3600 * 1000000LL;
 	assert_row_found(2, &row, "closed at a time when none was");
@@ -608,6 +613,28 @@ static void an_erasing_of_what_is_held_is_named(void **state)
 	say_erased(1, in_days(2), 1);
 	assert_int_equal(verify(), ERR_CORRUPT);
 	assert_non_null(strstr(report.what, "segment 1, which was held"));
+}
+
+static void a_release_of_what_nobody_held_is_named(void **state)
+{
+	const struct entry e = { .type = CONTROL_HOLD, .at_us = in_days(1), .segment = 1, .who = SPAN_LIT("ana"),
+				 .second = SPAN_LIT("bob") };
+	uint8_t raw[256];
+	struct put entry = put(raw, sizeof(raw));
+	struct segment row;
+	struct trail *t;
+
+	(void)state;
+	record_mixed(0, 20);
+	t = open_trail(1, &row);
+	entry_write_control(&e, &entry);
+	assert_int_equal(trail_begin(t), OK);
+	assert_int_equal(trail_append(t, put_span(&entry)), OK);
+	assert_int_equal(trail_commit(t), OK);
+	trail_close(&t);
+	assert_int_equal(verify(), ERR_CORRUPT);
+	assert_string_equal(report.part, "entry");
+	assert_non_null(strstr(report.what, "it releases segment 1, which was not held"));
 }
 
 static void an_erased_segment_whose_entries_or_key_are_there_is_named(void **state)
@@ -729,6 +756,7 @@ int main(void)
 		T(a_list_that_does_not_agree_with_the_rows_is_named),
 		T(an_erasing_before_its_time_is_named),
 		T(an_erasing_of_what_is_held_is_named),
+		T(a_release_of_what_nobody_held_is_named),
 		T(an_erased_segment_whose_entries_or_key_are_there_is_named),
 		T(a_key_that_came_back_is_named),
 		T(retentions_come_and_go),
