@@ -20,10 +20,11 @@ struct asking {
 	long confirm;
 	long pseudonyms;                /* the year whose key is meant; 0: segments are */
 	bool expired, json;
+	struct criteria about;          /* a patient's entries; patient NULL: that is not asked */
 	struct live live;
 	uint32_t segment[ACT_SEGMENTS_MAX];
 	size_t segments;
-	bool more;                      /* that had their time than one request takes */
+	bool more;                      /* than one request takes */
 };
 
 /* ---- which segments ---- */
@@ -129,6 +130,64 @@ static int find_expired(struct asking *a)
 	return CMD_NO;
 }
 
+/* Those in which somebody stands. */
+struct bearing {
+	bool *in;                       /* by segment */
+	size_t room;
+};
+
+static void bearing_free(struct bearing *b) { free(b->in); }
+
+static enum err on_bearing(void *ctx, uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
+{
+	struct bearing *b = ctx;
+
+	(void)index;
+	(void)e;
+	if (entry->segment >= b->room) {
+		size_t room = 2 * ((size_t)entry->segment + 1);
+		bool *in = realloc(b->in, room * sizeof(*in));
+
+		if (!in)
+			return ERR_FULL;
+		memset(in + b->room, 0, (room - b->room) * sizeof(*in));
+		b->in = in;
+		b->room = room;
+	}
+	b->in[entry->segment] = true;
+	return OK;
+}
+
+static int find_bearing(struct asking *a)
+{
+	CLEANUP(bearing_free) struct bearing b = { 0 };
+	CLEANUP(audit_books_close) struct audit_books books = { 0 };
+	struct audit_walk walk = { .criteria = &a->about };
+	struct source s = { .dir = a->live.login.dir };
+	int code;
+	enum err e;
+
+	source_says(&s, "audit hold");
+	if (source_fill(&s) != OK)
+		return CMD_NO;
+	code = audit_books_open(&s, &a->about, NULL, false, &books);
+	if (code != CMD_DONE)
+		return code;
+	walk.index = books.index;
+	e = audit_walk(books.reader, &walk, on_bearing, &b);
+	source_leave(&s);
+	if (e != OK)
+		return report_fail(e, "read entry %llu", (unsigned long long)walk.at);
+	for (size_t id = 1; id < b.room && !a->more; id++)
+		if (b.in[id])
+			a->more = add(a, (uint32_t)id) != OK;
+	if (a->more)
+		report_error("they stand in more segments than the %d that one request takes: ask by parts, --from and --to", ACT_SEGMENTS_MAX);
+	else if (!a->segments)
+		report_error("no entry that is left is about that patient");
+	return a->more || !a->segments ? CMD_NO : CMD_DONE;
+}
+
 /* ---- the request ---- */
 
 static char *request_of(const struct asking *a)
@@ -208,13 +267,15 @@ static int send(struct asking *a, const struct opt_page *page, void (*listen)(vo
 
 static int check(const struct asking *a, const struct opt_page *page, const struct opt_list *list)
 {
-	if (a->confirm && (list->n || a->reason || a->expired || a->pseudonyms))
+	const char *finds = a->expired ? "--expired" : a->pseudonyms ? "--pseudonyms" : a->about.patient ? "--patient" : NULL;
+
+	if (a->confirm && (list->n || a->reason || finds))
 		return opt_wrong(page, "--confirm says it all: which segments and why is in the request");
 	if (!a->confirm && !a->reason)
 		return opt_wrong(page, "--reason WHY, or --confirm REQUEST");
-	if (!a->confirm && (list->n > 0) + a->expired + (a->pseudonyms > 0) > 1)
-		return opt_wrong(page, "%s finds the segments by itself", a->expired ? "--expired" : "--pseudonyms");
-	if (!a->confirm && !list->n && !a->expired && !a->pseudonyms)
+	if (finds && (list->n || (a->expired && a->pseudonyms)))
+		return opt_wrong(page, "%s finds the segments by itself", finds);
+	if (!a->confirm && !list->n && !finds)
 		return opt_wrong(page, "which segments? pullcord audit segments lists them");
 	return OPT_RUN;
 }
@@ -228,15 +289,16 @@ static int run(struct asking *a, const struct opt_page *page, int argc, char **a
 		code = check(a, page, &list);
 	if (code == OPT_RUN)
 		code = add_words(a, page, &list);
+	if (code == OPT_RUN && a->about.patient)
+		code = criteria_read(&a->about, page);
 	if (code != OPT_RUN)
 		return code;
 	report_json(a->json);
-	if (a->expired || a->pseudonyms) {
-		code = find_expired(a);
-		if (code != CMD_DONE)
-			return code;
-	}
-	code = send(a, page, hear);
+	code = a->about.patient ? find_bearing(a) : a->expired || a->pseudonyms ? find_expired(a) : CMD_DONE;
+	if (code == CMD_DONE)
+		code = send(a, page, hear);
+	if (code == CMD_DONE && a->about.patient)
+		report_hint("it is about %zu segments, which pullcord audit requests lists", a->segments);
 	if (code == CMD_DONE && a->more)
 		report_hint("more have had their time: ask again when these are erased");
 	return code;
@@ -254,16 +316,26 @@ int audit_hold(int argc, char **argv)
 
 	must(a);
 	a->command = "holdSegments";
-	const struct opt opt[] = { ACT_OPTS(a) };
+	const struct opt opt[] = {
+		OPT_TEXT("patient", "ID", &a->about.patient, "the segments in which this patient stands (the id as the source knows it)"),
+		OPT_TEXT("from", "TIME", &a->about.from, "in entries from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),
+		OPT_TEXT("to", "TIME", &a->about.to, "in entries before then"),
+		ACT_OPTS(a),
+	};
+	const struct opt_rule rule[] = { OPT_WITH("from", "patient"), OPT_WITH("to", "patient") };
 	const struct opt_page page = {
 		.command = "audit hold", .operands = "[SEGMENT...]", .most = OPT_LIST_MAX,
 		.text = "Keeps segments of the record from being erased, whatever their retention, until they are released. SEGMENT is a "
-			"number or a range, as pullcord audit segments lists them.\n"
+			"number or a range, as pullcord audit segments lists them. One may be held more than once, each time for another reason, "
+			"and is until each of these was released.\n"
+			"--patient is read from the installation's record, which that is put on. It finds what there is now: of what is recorded "
+			"later nothing is held until it is asked again.\n"
 			"It takes two persons: one asks and says why, another one confirms within an hour; both need record.hold. Both are on "
 			"record, before anything is done and after.",
 		.example = "pullcord audit hold 7-12 --reason \"case 2026-114\" --user ana\n"
+			   "pullcord audit hold --patient MRN-4711 --reason \"case 2026-115\" --user ana\n"
 			   "pullcord audit hold --confirm 483920175 --user ben",
-		OPTS(opt),
+		OPTS(opt), OPT_RULES(rule),
 	};
 
 	return run(a, &page, argc, argv);
@@ -278,8 +350,9 @@ int audit_release(int argc, char **argv)
 	const struct opt opt[] = { ACT_OPTS(a) };
 	const struct opt_page page = {
 		.command = "audit release", .operands = "[SEGMENT...]", .most = OPT_LIST_MAX,
-		.text = "Ends the hold of segments: from then on they may be erased when their retention is over. It takes two persons, as "
-			"the hold did; both need record.release.",
+		.text = "Ends a hold of each of these segments: when no other is in force they may be erased once their retention is over. "
+			"pullcord audit search --event admin says what was held for which reason. It takes two persons, as the hold did; both "
+			"need record.release.",
 		.example = "pullcord audit release 7-12 --reason \"case 2026-114 is closed\" --user ana\n"
 			   "pullcord audit release --confirm 483920175 --user ben",
 		OPTS(opt),

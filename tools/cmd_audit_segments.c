@@ -28,12 +28,13 @@ static void say_segment(uint32_t id, const struct segment *s, const struct reten
 
 	keep_write(s->keep, keep);
 	struct cell cell[] = {
-		CELL_NUM("segment", id), CELL_STR("state", known ? states[s->state] : "unknown"), CELL_BOOL("held", s->held),
+		CELL_NUM("segment", id), CELL_STR("state", known ? states[s->state] : "unknown"),
+		CELL_BOOL("held", s->holds > 0), CELL_NUM("holds", s->holds),
 		CELL_STR("keep", keep), CELL_NUM("first", s->first), CELL_NUM("last", s->last), CELL_NUM("records", s->records),
 		cell_time("opened", s->opened_us, opened), cell_time("closed", s->closed_us, closed),
 		cell_time("until", k->until_us < INT64_MAX ? k->until_us : 0, until),
 	};
-	static const int width[] = { 8, 7, 5, 6, 12, 12, 8, 28, 28, 0 };
+	static const int width[] = { 8, 7, 5, 6, 6, 12, 12, 8, 28, 28, 0 };
 
 	for (size_t i = 0; i < countof(cell); i++)
 		cell[i].width = width[i];
@@ -92,8 +93,8 @@ int audit_segments(int argc, char **argv)
 		.command = "audit segments",
 		.text = "Lists the segments of the record: what has one key, and is kept, held and erased together. Needs no root key.\n"
 			"first and last are entries; of several retentions the segments lie side by side. until says from when on a closed "
-			"one may be erased, unless it is held. One whose keep is \"of 2026\" has no records: it is the key of the pseudonyms that "
-			"patients have in that year's entries, and is kept as long as any of them.",
+			"one may be erased, unless it is held; holds says how many times it is. One whose keep is \"of 2026\" has no records: it "
+			"is the key of the pseudonyms that patients have in that year's entries, and is kept as long as any of them.",
 		.example = "pullcord audit segments --expired --json",
 		OPTS(opt), OPT_RULES(rule),
 	};

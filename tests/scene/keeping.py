@@ -50,12 +50,12 @@ def _(stage, who, what, outcome):
         raise Trouble(f"confirming {what} did not say {outcome!r}:\n{text}")
 
 
-@step("record segment {number} is {state}")
+@step("record segment {number} is {state...}")
 def _(stage, number, state):
-    """open, closed, erased or held"""
+    """open, closed, erased or held; "closed and free": not held either"""
     rows = stage.house.tool("audit", "segments", "--dir", stage.house.dir, "--json").stdout.splitlines()
     row = next(row for row in map(json.loads, rows) if row["segment"] == int(number))
-    if state not in (row["state"], "held" if row["held"] else ""):
+    if state not in (row["state"], "held" if row["held"] else f"{row['state']} and free"):
         raise Trouble(f"segment {number} is {row}")
 
 
