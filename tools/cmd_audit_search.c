@@ -103,6 +103,8 @@ static int show_run(const struct source *s, const struct opt_list *list, const u
 
 		if (e != OK)
 			return report_fail(e, "read entry %llu", (unsigned long long)index[i]);
+		if (i)
+			report_line(TONE_PLAIN, "%s", "");
 		event_show(index[i], &entry, event, reader_raw(r));
 	}
 	return code;

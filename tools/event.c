@@ -144,7 +144,7 @@ static void say_who(const Pullcord__V1__AuditEvent *e)
 {
 	if (*e->actor || *e->client || *e->address) {
 		say_one(e->actor, e->client);
-		report_say(TONE_DIM, "%s%s", *e->address ? " " : "", e->address);
+		report_say(TONE_DIM, "%s%s", *e->address && (*e->actor || *e->client) ? " " : "", e->address);
 		if (*e->claimed)
 			report_say(TONE_WARN, " as %s, unproven", e->claimed);
 		report_say(TONE_PLAIN, "  ");
@@ -322,27 +322,72 @@ static size_t change_cells(const Pullcord__V1__AuditEvent *e, struct changes *c,
 	return c->cut.n ? 4 : *e->change || *e->by ? 3 : 0;
 }
 
+#define CELLS_MAX 56
+
+static size_t add(struct cell cell[CELLS_MAX], size_t n, struct cell one)
+{
+	must(n < CELLS_MAX);
+	cell[n] = one;
+	return n + 1;
+}
+
+/* What each of them was allowed by, and how it came to them. */
+struct recipients {
+	struct span *client, *actor, *how, *taken;
+	uint64_t *line, *qos;
+	size_t takers;                  /* who got it by emergency access alone */
+};
+
+static void recipients_free(struct recipients *r)
+{
+	free(r->client);
+	free(r->line);
+}
+
+static void recipients_of(const Pullcord__V1__AuditEvent *e, struct recipients *r)
+{
+	const size_t n = e->n_recipient + 1;
+
+	r->client = calloc(4 * n, sizeof(*r->client));
+	r->line = calloc(2 * n, sizeof(*r->line));
+	must(r->client && r->line);
+	r->actor = r->client + n;
+	r->how = r->actor + n;
+	r->taken = r->how + n;
+	r->qos = r->line + n;
+	for (size_t i = 0; i < e->n_recipient; i++) {
+		r->client[i] = span_str(e->recipient[i]->client);
+		r->actor[i] = span_str(e->recipient[i]->actor);
+		r->how[i] = span_str(event_how(e->recipient[i]));
+		r->line[i] = e->recipient[i]->line;
+		r->qos[i] = e->recipient[i]->qos;
+		if (e->recipient[i]->emergency_us)
+			r->taken[r->takers++] = r->actor[i];
+	}
+}
+
+/* How many were lost, by class, and how many follow. */
+static size_t gap_cells(const Pullcord__V1__AuditEvent *e, struct cell cell[CELLS_MAX], size_t n)
+{
+	static const char *const lost[] = { "lost_consent", "lost_access", "lost_movement", "lost_critical", "lost_housekeeping" };
+
+	if (e->type != PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
+		return n;
+	for (size_t i = 0; i < countof(lost); i++)
+		n = add(cell, n, CELL_NUM(lost[i], i < e->n_lost ? e->lost[i] : 0));
+	return add(cell, n, CELL_NUM("aside", e->aside));
+}
+
 /* `show` gets what is to be said. */
 static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const struct hash *leaf,
 		       void (*show)(const struct cell *cell, size_t n))
 {
-	CLEANUP(free_cleanup) struct span *client = calloc(e->n_recipient + 1, sizeof(*client));
-	CLEANUP(free_cleanup) struct span *actor = calloc(e->n_recipient + 1, sizeof(*actor));
-	CLEANUP(free_cleanup) struct span *taken = calloc(e->n_recipient + 1, sizeof(*taken));
-	CLEANUP(free_cleanup) struct span *how = calloc(e->n_recipient + 1, sizeof(*how));
-	size_t takers = 0;
+	CLEANUP(recipients_free) struct recipients r = { 0 };
 	struct changes changes;
 	const char *why = event_why(e), *basis = event_basis(e);
 
-	must(client && actor && taken && how);
-	for (size_t i = 0; i < e->n_recipient; i++) {
-		client[i] = span_str(e->recipient[i]->client);
-		actor[i] = span_str(e->recipient[i]->actor);
-		how[i] = span_str(event_how(e->recipient[i]));
-		if (e->recipient[i]->emergency_us)
-			taken[takers++] = actor[i];
-	}
-	struct cell cell[] = {
+	recipients_of(e, &r);
+	struct cell cell[CELLS_MAX] = {
 		CELL_NUM("index", index), CELL_STR("type", event_type(e)), CELL_STR("outcome", event_outcome(e)),
 		CELL_US("at_us", e->at_us), CELL_NUM("mono_us", e->mono_us),
 		CELL_STR("party", event_party(e)),
@@ -353,28 +398,31 @@ static void with_cells(uint64_t index, const Pullcord__V1__AuditEvent *e, const 
 		CELL_NUM("count", e->count ? e->count : 1),
 		e->until_us ? CELL_US("until_us", e->until_us) : CELL_NULL("until_us"),
 		hex_cell("last", &e->last), hex_cell("digest", &e->digest),
-		CELL_WORDS("recipient_clients", client, e->n_recipient),
-		CELL_WORDS("recipient_actors", actor, e->n_recipient),
-		CELL_WORDS("recipient_how", how, e->n_recipient),
+		CELL_WORDS("recipient_clients", r.client, e->n_recipient),
+		CELL_WORDS("recipient_actors", r.actor, e->n_recipient),
+		CELL_WORDS("recipient_how", r.how, e->n_recipient),
+		CELL_NUMS("recipient_lines", r.line, e->n_recipient),
+		CELL_NUMS("recipient_qos", r.qos, e->n_recipient),
 		basis ? CELL_STR("basis", basis) : CELL_NULL("basis"),
-		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
-		CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""), CELL_NULL(""),
-		CELL_NULL(""),
 	};
-	size_t n = countof(cell) - 14;
+	size_t n = 0;
 
+	while (cell[n].key)
+		n++;
+	n = gap_cells(e, cell, n);
+	must(n + 9 <= CELLS_MAX);
 	n += shadow_cells(e, cell + n);
 	n += change_cells(e, &changes, cell + n);
 	if (*e->claimed)
-		cell[n++] = CELL_STR("claimed", e->claimed);
+		n = add(cell, n, CELL_STR("claimed", e->claimed));
 	if (e->certificate.len)
-		cell[n++] = hex_cell("certificate", &e->certificate);
+		n = add(cell, n, hex_cell("certificate", &e->certificate));
 	if (event_emergency_us(e))
-		cell[n++] = CELL_US("emergency_us", event_emergency_us(e));
-	if (takers)
-		cell[n++] = CELL_WORDS("recipients_by_emergency", taken, takers);
+		n = add(cell, n, CELL_US("emergency_us", event_emergency_us(e)));
+	if (r.takers)
+		n = add(cell, n, CELL_WORDS("recipients_by_emergency", r.taken, r.takers));
 	if (leaf)
-		cell[n++] = CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b)));
+		n = add(cell, n, CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b))));
 	show(cell, n);
 }
 
@@ -433,18 +481,67 @@ static void say_control_text(const struct entry *e)
 		report_say(TONE_PLAIN, ": %.*s", SPAN_FMT(e->reason));
 }
 
+/* What its kind has, and no more. */
+static size_t control_cells(uint64_t index, const struct entry *e, char keep[KEEP_TEXT_MAX], struct cell cell[CELLS_MAX])
+{
+	const struct span hash = span(e->commitment, sizeof(e->commitment));
+	size_t n = 0;
+
+	n = add(cell, n, CELL_NUM("index", index));
+	n = add(cell, n, CELL_STR("type", control_name(e)));
+	n = add(cell, n, CELL_US("at_us", e->at_us));
+	n = add(cell, n, CELL_NUM("segment", e->segment));
+	if (e->kind == ENTRY_ERASED)
+		return add(cell, n, CELL_NUM("seq", e->seq));
+	if (e->who.n) {
+		n = add(cell, n, CELL_BOOL("held", e->held));
+		n = add(cell, n, CELL_SPAN("who", e->who));
+		n = add(cell, n, CELL_SPAN("second", e->second));
+		n = add(cell, n, CELL_SPAN("reason", e->reason));
+	}
+	switch (e->type) {
+	case CONTROL_GENESIS:
+		n = add(cell, n, CELL_SPAN("vkey", e->vkey));
+		n = add(cell, n, CELL_SPAN("before", e->before));
+		return add(cell, n, CELL_SPAN("reason", e->reason));
+	case CONTROL_SEGMENT_OPEN:
+		keep_write(e->keep, keep);
+		n = add(cell, n, CELL_STR("keep", keep));
+		return add(cell, n, CELL_HEX("commitment", hash));
+	case CONTROL_SEGMENT_ERASED:
+		return add(cell, n, CELL_HEX("key_sha256", hash));
+	case CONTROL_HOLD:
+		return n;
+	case CONTROL_LINE_BEGIN: case CONTROL_LINE_MARK:
+		n = add(cell, n, CELL_NUM("mark", e->number));
+		return add(cell, n, CELL_HEX("value", hash));
+	case CONTROL_LINE_ROOT:
+		n = add(cell, n, CELL_NUM("epochs", 1u << e->depth));
+		n = add(cell, n, CELL_NUM("epoch_us", e->every_us));
+		return add(cell, n, CELL_HEX("root", hash));
+	case CONTROL_EPOCH_END:
+		n = add(cell, n, CELL_NUM("epoch", e->number));
+		return add(cell, n, CELL_BOOL("clock_set", e->clock_set));
+	}
+	return n;
+}
+
+static void with_control(uint64_t index, const struct entry *e, const struct hash *leaf,
+			 void (*show)(const struct cell *cell, size_t n))
+{
+	struct cell cell[CELLS_MAX];
+	char keep[KEEP_TEXT_MAX];
+	size_t n = control_cells(index, e, keep, cell);
+
+	if (leaf)
+		n = add(cell, n, CELL_HEX("leaf", span(leaf->b, sizeof(leaf->b))));
+	show(cell, n);
+}
+
 static void say_control(uint64_t index, const struct entry *e)
 {
 	char when[REPORT_TIME];
 
-	if (report_is_json()) {
-		report_object((const struct cell[]){ CELL_NUM("index", index), CELL_STR("type", control_name(e)),
-						     CELL_NUM("at_us", e->at_us), CELL_NUM("segment", e->segment),
-						     CELL_BOOL("held", e->held), CELL_SPAN("who", e->who),
-						     CELL_SPAN("second", e->second), CELL_SPAN("reason", e->reason) },
-			      e->who.n ? 8 : 4);
-		return;
-	}
 	report_say(TONE_DIM, "%6llu  %s  ", (unsigned long long)index, e->at_us ? report_date(e->at_us, when) : "-");
 	say_control_text(e);
 	report_end();
@@ -452,7 +549,9 @@ static void say_control(uint64_t index, const struct entry *e)
 
 void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
 {
-	if (!e)
+	if (!e && report_is_json())
+		with_control(index, entry, NULL, report_object);
+	else if (!e)
 		say_control(index, entry);
 	else if (report_is_json())
 		with_cells(index, e, NULL, report_object);
@@ -462,10 +561,11 @@ void event_say(uint64_t index, const struct entry *entry, const Pullcord__V1__Au
 
 void event_show(uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e, struct span raw)
 {
-	struct hash leaf = tree_leaf(raw);
+	/* Of what was erased the leaf cannot be made any more: it is in the tree. */
+	const struct hash leaf = tree_leaf(raw), *shown = entry->kind == ENTRY_ERASED ? NULL : &leaf;
 
-	if (!e)
-		say_control(index, entry);
+	if (e)
+		with_cells(index, e, shown, report_card);
 	else
-		with_cells(index, e, &leaf, report_card);
+		with_control(index, entry, shown, report_card);
 }

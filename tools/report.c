@@ -244,6 +244,15 @@ static json_t *json_words(const struct cell *c)
 	return array;
 }
 
+static json_t *json_numbers(const struct cell *c)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < c->n; i++)
+		json_array_append_new(array, json_integer((json_int_t)c->numbers[i]));
+	return array;
+}
+
 static json_t *json_pairs(const struct cell *c)
 {
 	json_t *object = json_object();
@@ -278,6 +287,8 @@ static json_t *json_cell(const struct cell *c)
 		return json_hex(c->text);
 	case CELL_IS_WORDS:
 		return json_words(c);
+	case CELL_IS_NUMBERS:
+		return json_numbers(c);
 	case CELL_IS_PAIRS:
 		return json_pairs(c);
 	case CELL_IS_NULL:
@@ -332,6 +343,15 @@ static int put_words(FILE *f, const struct cell *c)
 	return columns;
 }
 
+static int put_numbers(FILE *f, const struct cell *c)
+{
+	int columns = 0;
+
+	for (size_t i = 0; i < c->n; i++)
+		columns += fprintf(f, "%s%llu", i ? " " : "", (unsigned long long)c->numbers[i]);
+	return columns;
+}
+
 static int put_pairs(FILE *f, const struct cell *c)
 {
 	int columns = 0;
@@ -362,6 +382,8 @@ static int put_cell(FILE *f, const struct cell *c)
 		return put_hex(f, c->text);
 	case CELL_IS_WORDS:
 		return c->n ? put_words(f, c) : fprintf(f, "-");
+	case CELL_IS_NUMBERS:
+		return c->n ? put_numbers(f, c) : fprintf(f, "-");
 	case CELL_IS_PAIRS:
 		return c->n ? put_pairs(f, c) : fprintf(f, "-");
 	case CELL_IS_NULL:

@@ -41,7 +41,9 @@ void report_end(void);
 void report_line(enum tone tone, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* Named values. */
-enum cell_kind { CELL_IS_TEXT, CELL_IS_NUMBER, CELL_IS_US, CELL_IS_BOOL, CELL_IS_HEX, CELL_IS_WORDS, CELL_IS_PAIRS, CELL_IS_NULL };
+enum cell_kind {
+	CELL_IS_TEXT, CELL_IS_NUMBER, CELL_IS_US, CELL_IS_BOOL, CELL_IS_HEX, CELL_IS_WORDS, CELL_IS_NUMBERS, CELL_IS_PAIRS, CELL_IS_NULL
+};
 
 struct cell {
 	const char *key;
@@ -50,6 +52,7 @@ struct cell {
 	struct span text;               /* TEXT, HEX */
 	long long number;               /* NUMBER, BOOL; US: microseconds since 1970, a date for people */
 	const struct span *word;        /* WORDS: an array in JSON */
+	const uint64_t *numbers;        /* NUMBERS: the same */
 	const struct attribute *pair;   /* PAIRS: an object of arrays in JSON */
 	size_t n;
 };
@@ -61,6 +64,7 @@ struct cell {
 #define CELL_BOOL(k, v) ((struct cell){ .key = (k), .kind = CELL_IS_BOOL, .number = (v) })
 #define CELL_HEX(k, s) ((struct cell){ .key = (k), .kind = CELL_IS_HEX, .text = (s) })
 #define CELL_WORDS(k, w, c) ((struct cell){ .key = (k), .kind = CELL_IS_WORDS, .word = (w), .n = (c) })
+#define CELL_NUMS(k, v, c) ((struct cell){ .key = (k), .kind = CELL_IS_NUMBERS, .numbers = (v), .n = (c) })
 #define CELL_PAIRS(k, p, c) ((struct cell){ .key = (k), .kind = CELL_IS_PAIRS, .pair = (p), .n = (c) })
 #define CELL_NULL(k) ((struct cell){ .key = (k), .kind = CELL_IS_NULL })
 

@@ -78,6 +78,8 @@ def a_sum_counts_and_what_is_missing_is_said():
     end = next(e["index"] for e in other.events() if e["type"] == "segment-open" and e["segment"] == 3)
     erased = sum(e["type"] == "erased" for e in other.events())
     equal("some were lost and some erased", (True, True), (0 < lost <= 2000, 0 < erased < end))
+    gaps = [e for e in other.events() if e["type"] == "gap"]
+    equal("each gap says of which class", lost, sum(n for e in gaps for key, n in e.items() if key.startswith("lost_")))
     for words in ([], ["--no-index"]):
         told = [json.loads(line) for line in
                 other.tool("disclosures", "--patient", "MRN-sum", "--json", *words).stdout.splitlines()]

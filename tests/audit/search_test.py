@@ -131,7 +131,19 @@ def show_says_everything():
     equal("the leaf is a hash", 64, len(shown["leaf"]))
     equal("nobody got it yet", None, shown["basis"])
     delivered = found(record, "--event", "deliver")[0]
-    equal("what delivered rests on", "acl-read", json.loads(record.tool("show", str(delivered), "--json").stdout)["basis"])
+    shown = json.loads(record.tool("show", str(delivered), "--json").stdout)
+    equal("what delivered rests on", "acl-read", shown["basis"])
+    each = ("recipient_actors", "recipient_clients", "recipient_how", "recipient_lines", "recipient_qos")
+    equal("each recipient's rule", {len(shown["recipient_actors"])}, {len(shown[key]) for key in each})
+    rules = {line for e in record.events() for line in e.get("recipient_lines", [])}
+    equal("rules that let somebody have it", True, {7, 8, 9} <= rules)
+    first = str(next(e["index"] for e in record.events() if e["type"] == "segment-open"))
+    genesis, opened = map(json.loads, record.tool("show", "0", first, "--json").stdout.splitlines())
+    equal("whose key the record begins with", (record.folder / "record.vkey").read_text().strip(), genesis["vkey"])
+    equal("what a segment is kept and sealed by", ("6y", 64), (opened["keep"], len(opened["commitment"])))
+    equal("leaves", [64, 64], [len(entry["leaf"]) for entry in (genesis, opened)])
+    equal("several are apart", 1, record.tool("show", "0", "1").stdout.split("\n").count("") - 1)
+    shown = json.loads(record.tool("show", str(index), "--json").stdout)
     said = record.tool("show", str(index)).stdout
     equal("for people", True, shown["topic"] in said and shown["message"] in said)
     equal("no such entry", 1, record.tool("show", "99999999", check=False).returncode)

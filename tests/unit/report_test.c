@@ -143,9 +143,10 @@ static void a_card_names_every_value(void **state)
 {
 	(void)state;
 	report_card((const struct cell[]){
-		CELL_STR("id", "ana"), CELL_PAIRS("held", attributes, 2), CELL_STR("name", ""),
-	}, 3);
-	assert_string_equal(heard(), "id    ana\nheld  unit=icu3 unit=med4\nname  -\n");
+		CELL_STR("id", "ana"), CELL_PAIRS("held", attributes, 2), CELL_STR("name", ""), CELL_NUMS("line", ((const uint64_t[]){ 7, 0 }), 2),
+		CELL_NUMS("none", NULL, 0),
+	}, 5);
+	assert_string_equal(heard(), "id    ana\nheld  unit=icu3 unit=med4\nname  -\nline  7 0\nnone  -\n");
 }
 
 static void lines_for_people_are_silent_in_json(void **state)
