@@ -41,6 +41,18 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out)
 	return code;
 }
 
+int audit_unread(const struct source *s, enum err e, uint64_t index)
+{
+	(void)report_fail(e, "read entry %llu", (unsigned long long)index);
+	if (e == ERR_KEY)
+		source_hint_key(s->record);
+	else if (e == ERR_NOT_FOUND)
+		report_hint("the record has none of that number: pullcord audit tail --last 1 shows its newest");
+	else
+		report_hint("pullcord audit verify says more");
+	return CMD_NO;
+}
+
 int audit_replaced(const char *path)
 {
 	report_error("the record that was read is no longer %s: it was renewed, or another one was put there", path);
@@ -68,7 +80,7 @@ static int no_index_opens(enum err e, const char *path)
 	if (e == ERR_DENIED || e == ERR_NOT_FOUND)
 		report_hint("--index names another file, --no-index does without one");
 	else if (e == ERR_KEY || e == ERR_CORRUPT)
-		report_hint("if pullcord audit verify finds the record whole, delete the index: it is made again");
+		report_hint("if pullcord audit verify with that root key finds the record whole, delete the index: it is made again");
 	return CMD_NO;
 }
 

@@ -29,6 +29,9 @@ int audit_show_checkpoint(const struct source *s, bool must_be, size_t quorum) M
  * (source_says() and the criteria), is put on record first. CMD_DONE; what went wrong is said. */
 int audit_open(const struct source *s, struct criteria *c, struct reader **out) MUST_USE;
 
+/* Why that entry cannot be read, and what to do. CMD_NO. */
+int audit_unread(const struct source *s, enum err e, uint64_t index);
+
 /* Says that the record which is followed has ended, because another one lies in its place. CMD_NO. */
 int audit_replaced(const char *path);
 

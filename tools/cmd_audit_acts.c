@@ -177,7 +177,7 @@ static int find_bearing(struct asking *a)
 	e = audit_walk(books.reader, &walk, on_bearing, &b);
 	source_leave(&s);
 	if (e != OK)
-		return report_fail(e, "read entry %llu", (unsigned long long)walk.at);
+		return audit_unread(&s, e, walk.at);
 	for (size_t id = 1; id < b.room && !a->more; id++)
 		if (b.in[id])
 			a->more = add(a, (uint32_t)id) != OK;

@@ -284,11 +284,8 @@ static int disclosures_run(const struct source *s, struct criteria *c, const cha
 		e = say_incomplete(&a);
 	if (e == ERR_CLOSED || (csv && fflush(stdout) != 0))
 		return CMD_NO;
-	if (e != OK) {
-		(void)report_fail(e, "read entry %llu", (unsigned long long)walk.at);
-		report_hint("pullcord audit verify says more");
-		return CMD_NO;
-	}
+	if (e != OK)
+		return audit_unread(s, e, walk.at);
 	return CMD_DONE;
 }
 

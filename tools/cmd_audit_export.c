@@ -181,11 +181,8 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 		report_hint("is the disk full? The record is not at fault; what was begun of the file is taken away");
 		return CMD_NO;
 	}
-	if (e != OK) {
-		(void)report_fail(e, "export entry %llu", (unsigned long long)walk.at);
-		report_hint("pullcord audit verify says more");
-		return CMD_NO;
-	}
+	if (e != OK)
+		return audit_unread(s, e, walk.at);
 	if (path)
 		report_line(TONE_GOOD, "%llu events written to %s", (unsigned long long)x->written, path);
 	return CMD_DONE;

@@ -1,4 +1,5 @@
 /* audit feed: the record to an audit repository as it grows, over syslog and TLS; audit reconcile: what the repository has. */
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -416,7 +417,7 @@ static enum err see_file(struct seen *s, const char *path, struct span origin)
 	enum err e;
 
 	if (!f)
-		return ERR_NOT_FOUND;
+		return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
 	while ((n = getline(&line, &cap, f)) > 0)
 		see_line(s, span(line, (size_t)n), origin);
 	e = ferror(f) ? ERR_IO : OK;
@@ -495,7 +496,7 @@ static int reconcile_run(const struct source *s, struct criteria *c, const struc
 	}
 	e = audit_walk(r, &walk, on_event, &rec);
 	if (e != OK)
-		return report_fail(e, "read entry %llu of the record", (unsigned long long)walk.at);
+		return audit_unread(s, e, walk.at);
 	say_range(&rec.missing);
 	if (report_is_json())
 		report_object((const struct cell[]){ CELL_NUM("events", rec.missing.events), CELL_NUM("missing", rec.missing.missing),

@@ -31,8 +31,9 @@ static int make_proof(const struct source *s, uint64_t index, struct proof *p)
 	CLEANUP(evidence_close) struct evidence *e = NULL;
 	enum err got = evidence_open(s->record, &e);
 
-	if (got == OK)
-		got = evidence_prove(e, index, p);
+	if (got != OK)
+		return source_no_record(got, s->record);
+	got = evidence_prove(e, index, p);
 	return got == OK ? CMD_DONE : no_proof(got, s->record, index);
 }
 
@@ -120,7 +121,7 @@ static int add_key(const struct source *s, struct proof *p)
 	if (e == ERR_CLOSED)
 		return was_erased(p->index);
 	p->has_key = true;
-	return e == OK ? CMD_DONE : report_fail(e, "open entry %llu", (unsigned long long)p->index);
+	return e == OK ? CMD_DONE : audit_unread(s, e, p->index);
 }
 
 int audit_disclose(int argc, char **argv)

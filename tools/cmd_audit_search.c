@@ -34,11 +34,8 @@ static int search_run(const struct source *s, struct criteria *c, const char *in
 		return code;
 	walk.index = books.index;
 	e = audit_walk(books.reader, &walk, on_event, f);
-	if (e != OK && e != ERR_CLOSED) {
-		(void)report_fail(e, "read entry %llu", (unsigned long long)walk.at);
-		report_hint("pullcord audit verify says more");
-		return CMD_NO;
-	}
+	if (e != OK && e != ERR_CLOSED)
+		return audit_unread(s, e, walk.at);
 	if (f->count && report_is_json())
 		report_object((const struct cell[]){ CELL_NUM("events", f->n) }, 1);
 	else if (!report_is_json())
@@ -102,7 +99,7 @@ static int show_run(const struct source *s, const struct opt_list *list, const u
 		enum err e = reader_get(r, index[i], &entry, &event);
 
 		if (e != OK)
-			return report_fail(e, "read entry %llu", (unsigned long long)index[i]);
+			return audit_unread(s, e, index[i]);
 		if (i)
 			report_line(TONE_PLAIN, "%s", "");
 		event_show(index[i], &entry, event, reader_raw(r));

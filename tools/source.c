@@ -74,6 +74,11 @@ int source_no_file(enum err e, const char *path)
 	return CMD_NO;
 }
 
+void source_hint_key(const char *record)
+{
+	report_hint("another root key sealed it, or its segments' keys in %s-keys are not there or not to be read", record);
+}
+
 int source_no_record(enum err e, const char *path)
 {
 	(void)report_fail(e, "read the record %s", path);
@@ -82,7 +87,7 @@ int source_no_record(enum err e, const char *path)
 	if (e == ERR_DENIED)
 		report_hint("it belongs to the broker's user");
 	if (e == ERR_KEY)
-		report_hint("another root key sealed it, or its segments' keys in %s-keys are not there", path);
+		source_hint_key(path);
 	if (e == ERR_VERSION)
 		report_hint("another version of Pullcord wrote it, in a layout this one does not read");
 	return CMD_NO;

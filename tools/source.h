@@ -36,6 +36,8 @@ enum err source_reader(const struct install *in, const char *what, struct reader
 /* Why the root key, or the record, cannot be read, and what to do. CMD_NO. */
 int source_no_key(enum err e, const char *path);
 int source_no_record(enum err e, const char *path);
+/* The root key does not fit. */
+void source_hint_key(const char *record);
 /* The verifier key: a file that holds it, or the key itself. Takes *text, from which *origin borrows. CMD_DONE; mistakes are
  * said. */
 int source_vkey(const char *given, char **text, struct span *origin, uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;

@@ -68,6 +68,8 @@ enum err reader_open(const char *path, const uint8_t root[32], struct reader **o
 		return ERR_FULL;
 	(void)stat(path, &r->file);     /* before: what takes its place meanwhile is another */
 	TRY(trail_open(path, 1 << 20, true, &r->trail));
+	if (!trail_has_keys(r->trail))  /* or a patient would seem to be in no entry */
+		return ERR_KEY;
 	TRY(learn_origin(r));
 	TRY(years_all(r->trail, &r->vault, span_str(r->origin), root, r->patients, &r->patients_n));
 	*out = r;

@@ -246,6 +246,8 @@ enum err trail_get_key(const struct trail *t, const struct vault *v, struct span
 	return OK;
 }
 
+bool trail_has_keys(const struct trail *t) { return t->keys >= 0; }
+
 enum err trail_key_digest(const struct trail *t, uint32_t id, uint8_t out[SHA256_BYTES])
 {
 	uint8_t slot[KEY_SLOT];

@@ -65,6 +65,8 @@ enum err trail_put_key(struct trail *t, const struct vault *v, struct span origi
 		       const struct segment_key *key) MUST_USE;
 enum err trail_get_key(const struct trail *t, const struct vault *v, struct span origin, uint32_t id, uint16_t keep,
 		       struct segment_key *key) MUST_USE;
+/* Opened to read: can the file of keys be read? Without it all is verified that is public, and nothing opened. */
+bool trail_has_keys(const struct trail *t);
 /* SHA-256 of the wrapped key as it lies in the file. ERR_NOT_FOUND. */
 enum err trail_key_digest(const struct trail *t, uint32_t id, uint8_t out[SHA256_BYTES]) MUST_USE;
 /* Overwritten in place with random bytes, then with zeros, flushed after each. */

@@ -181,7 +181,8 @@ static enum err check_key(struct verifier *v, const struct entry *e, uint64_t in
 		return OK;
 	if (trail_get_key(v->trail, &v->vault, v->origin, e->segment, e->keep, &f->key) != OK)
 		return was_erased_since(v, e->segment) ? OK
-			: bad(v, "segment", e->segment, "its wrapped key does not open with this root key");
+			: bad(v, "segment", e->segment, trail_has_keys(v->trail) ? "its wrapped key does not open with this root key"
+			      : "its wrapped key cannot be read; it lies beside the record, in the file of that name with -keys");
 	segment_commitment(&f->key, commitment);
 	if (!crypt_same(commitment, e->commitment, sizeof(commitment)))
 		return bad(v, "segment", e->segment, "its key is not the one that entry %llu commits to",

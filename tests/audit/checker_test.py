@@ -154,6 +154,8 @@ def a_disclosure_opens_one_entry_without_the_root_key():
 
 def what_cannot_be_proved_is_said():
     equal("an entry that is not there", 1, record.tool("prove", "99999999", key=False, check=False).returncode)
+    done = record.plain("prove", "1", "--record", record.folder / "nowhere.mdb")
+    equal(f"of a record that is not there: {done.stderr}", (1, True), (done.returncode, "nowhere.mdb" in done.stderr))
     path = record.folder / "rubbish"
     path.write_text("rubbish\n")
     done = check_proof(path)

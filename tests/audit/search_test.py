@@ -124,6 +124,22 @@ def a_run_that_is_killed_does_no_harm():
         equal(f"{criteria}", found(other, "--no-index", *criteria), found(other, *criteria))
 
 
+def without_the_segments_keys_nothing_is_answered():
+    """An index alone would say that nobody was ever there."""
+    other = Record(40)
+    found(other, "--patient", "MRN-1")
+    (other.folder / "record.mdb-keys").rename(other.folder / "elsewhere")
+    for words in (["search", "--patient", "MRN-1", "--count"], ["tail"], ["disclosures", "--patient", "MRN-1"]):
+        done = other.tool(*words, check=False)
+        equal(f"{words}: {done.stderr}", (1, "", True), (done.returncode, done.stdout, "record.mdb-keys" in done.stderr))
+    done = other.tool("verify", "--vkey", other.folder / "record.vkey", check=False)
+    equal(f"verify: {done.stdout}", (1, True), (done.returncode, "-keys" in done.stdout))
+    done = other.tool("verify", "--vkey", other.folder / "record.vkey", key=False)
+    equal("what is public", True, "the record is whole" in done.stdout)
+    done = other.tool("show", "3", key=False, check=False)
+    equal("no key at all is a mistake", 2, done.returncode)
+
+
 def show_says_everything():
     index = found(record, "--event", "publish", "--topic", "mercy/unit/+/alert/#")[0]
     shown = json.loads(record.tool("show", str(index), "--json").stdout)
@@ -163,4 +179,5 @@ def segments_cover_every_event():
 
 run([index_and_record_agree, what_came_later_is_found_in_the_same_index, what_spans_decades_is_found_in_every_period,
      a_limit_and_a_count, the_index_tells_nobody_who_is_in_it,
-     an_index_of_another_record_is_made_anew, a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm, show_says_everything, segments_cover_every_event])
+     an_index_of_another_record_is_made_anew, a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm,
+     without_the_segments_keys_nothing_is_answered, show_says_everything, segments_cover_every_event])
