@@ -5,6 +5,9 @@ tlog-proof, and what proto/wire/forward.h and plugin/record/line_check.h say of 
 cryptography alone.
 
     tests/audit/checker.py FOLDER VKEY      says how many entries, notes and closed epochs are good, or what is not, and exits 1
+    tests/audit/checker.py PROOF VKEY       the same of one entry: a file of pullcord audit prove or disclose
+
+VKEY is the file of the verifier key. Exits 2 when it was called otherwise.
 """
 import base64
 import sys
@@ -114,9 +117,10 @@ def unbase64(text):
 
 
 def read_vkey(text):
-    name, key_id, key = text.strip().split("+", 2)
+    name, _, rest = text.strip().partition("+")
+    key_id, _, key = rest.partition("+")
     raw = unbase64(key)
-    if raw[0] != 1 or sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != key_id:
+    if raw[:1] != b"\1" or sha256(name.encode() + b"\n" + raw).digest()[:4].hex() != key_id:
         raise Bad("the verifier key is none")
     return name, bytes.fromhex(key_id), Ed25519PublicKey.from_public_bytes(raw[1:])
 
@@ -363,8 +367,11 @@ def check_proof(text, vkey_text):
     """(index, entry) of a tlog-proof that is good."""
     vkey = read_vkey(vkey_text)
     head, _, note = text.partition(b"\n\n")
-    magic, extra, index, *proof = head.decode().split("\n")
-    if magic != "c2sp.org/tlog-proof@v1" or not extra.startswith("extra ") or not index.startswith("index "):
+    magic, *lines = head.decode(errors="replace").split("\n")
+    if magic != "c2sp.org/tlog-proof@v1" or len(lines) < 2:
+        raise Bad("not a proof")
+    extra, index, *proof = lines
+    if not extra.startswith("extra ") or not index.startswith("index "):
         raise Bad("not a proof")
     raw = base64.b64decode(extra[6:], validate=True)
     entry = raw[1:] if raw[0] == 1 else raw[33:]
@@ -374,10 +381,22 @@ def check_proof(text, vkey_text):
     return int(index[6:]), entry
 
 
-if __name__ == "__main__":
+def main(words):
+    if len(words) != 2 or words[0].startswith("-"):
+        print(__doc__.strip(), file=sys.stderr)
+        return 2
+    what = Path(words[0])
     try:
-        print("%d entries and %d notes are good, %d entries were erased, %d epochs are closed" %
-              check(Path(sys.argv[1]), Path(sys.argv[2]).read_text()))
-    except Bad as why:
+        vkey = Path(words[1]).read_text()
+        if what.is_dir():
+            print("%d entries and %d notes are good, %d entries were erased, %d epochs are closed" % check(what, vkey))
+        else:
+            print("entry %d is under the signed root" % check_proof(what.read_bytes(), vkey)[0])
+    except (Bad, OSError, ValueError) as why:       # ValueError: what is not even text, numbers or base64
         print(why)
-        sys.exit(1)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -5,6 +5,7 @@ import hmac
 import json
 import random
 import subprocess
+import sys
 from hashlib import sha256
 
 from tap import BUILD, SHARED, Record, Skip, equal, run
@@ -166,6 +167,23 @@ def what_cannot_be_proved_is_said():
     equal("the key of another record", (1, True), (done.returncode, "not signed by this key" in done.stdout))
 
 
+def who_calls_it_hears_what_is_wrong():
+    called, proof = record.folder / "called", record.folder / "called.proof"
+    record.tool("export", "--format", "tiles", "--out", called, key=False)
+    record.tool("prove", "7", "--out", proof, key=False)
+
+    def call(*words):
+        done = subprocess.run([sys.executable, checker.__file__, *words], capture_output=True, text=True)
+        equal(f"{words}: {done.stderr}", False, "Traceback" in done.stderr)
+        return done.returncode, done.stdout
+    equal("the tree", 0, call(called, vkey)[0])
+    equal("a proof", (0, "entry 7 is under the signed root\n"), call(proof, vkey))
+    for words in (), ("--help",), (called,):
+        equal(f"{words}", 2, call(*words)[0])
+    for words in (called, proof), (vkey, vkey), (called / "no", vkey), (record.folder / "record.mdb", vkey), (proof, record.folder / "root.key"):
+        equal(f"{words}", 1, call(*words)[0])
+
+
 def acceptance_8_what_is_left_of_an_erased_segment_can_be_checked():
     needed()
     other = Record(300, 2)
@@ -253,6 +271,6 @@ run([acceptance_9_it_agrees_over_100000_entries_and_four_starts, acceptance_5_th
      it_names_what_was_changed,
      acceptance_9_proofs_hold_and_changed_ones_do_not,
      a_disclosure_opens_one_entry_without_the_root_key, what_cannot_be_proved_is_said,
-     acceptance_8_what_is_left_of_an_erased_segment_can_be_checked, what_nobody_signed_is_said_apart,
+     who_calls_it_hears_what_is_wrong, acceptance_8_what_is_left_of_an_erased_segment_can_be_checked, what_nobody_signed_is_said_apart,
      acceptance_9_the_example_of_c2sp_holds,
      all_inclusion_proofs_are_judged_as_they_should, all_consistency_proofs_are_judged_as_they_should])
