@@ -9,7 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <sys/time.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "plain.h"
@@ -39,40 +39,67 @@ enum err tls_only_13(void)
 	return b && c && NCONF_load_bio(c, b, &line) == 1 && CONF_modules_load(c, NULL, 0) == 1 ? OK : ERR_CRYPTO;
 }
 
-static void set_timeout(int fd, unsigned ms)
+static int64_t mono_ms(void)
 {
-	struct timeval t = { ms / 1000, (long)(ms % 1000) * 1000 };
+	struct timespec t;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static int connect_one(const struct addrinfo *a, unsigned timeout_ms)
+/* One time for all: a peer that sends a byte now and then holds nobody. */
+static bool wait_for(int fd, short events, int64_t until_ms)
 {
-	CLEANUP(fd_cleanup) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct pollfd p = { .fd = fd, .events = events };
+	int64_t left;
+
+	while ((left = until_ms - mono_ms()) > 0) {
+		int n = poll(&p, 1, left < INT32_MAX ? (int)left : INT32_MAX);
+
+		if (n > 0 || (n < 0 && errno != EINTR))
+			return n > 0;
+	}
+	return false;
+}
+
+static bool is_connected(int fd)
+{
+	socklen_t n = sizeof(int);
+	int e = 0;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ERROR, &e, &n) == 0 && e == 0;
+}
+
+static int connect_one(const struct addrinfo *a, int64_t until_ms)
+{
+	CLEANUP(fd_cleanup) int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int given;
 
 	if (fd < 0)
 		return -1;
-	set_timeout(fd, timeout_ms);   /* Linux: connect() keeps to it, too */
-	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0)
+	if (connect(fd, a->ai_addr, a->ai_addrlen) != 0 &&
+	    (errno != EINPROGRESS || !wait_for(fd, POLLOUT, until_ms) || !is_connected(fd)))
 		return -1;
 	given = fd;
 	fd = -1;
 	return given;
 }
 
-static enum err connect_to(const struct tls_try *t, int *out)
+/* Each address has its share of the time. */
+static enum err connect_to(const struct tls_try *t, int64_t until_ms, int *out)
 {
 	CLEANUP(addresses_drop) struct addrinfo *all = NULL;
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
+	int64_t left = 0;
 	char port[8];
 
 	snprintf(port, sizeof(port), "%u", t->port);
 	if (getaddrinfo(t->host, port, &hints, &all) != 0)
 		return ERR_IO;
-	for (const struct addrinfo *a = all; a && *out < 0; a = a->ai_next)
-		*out = connect_one(a, t->timeout_ms);
+	for (const struct addrinfo *a = all; a; a = a->ai_next)
+		left++;
+	for (const struct addrinfo *a = all; a && *out < 0; a = a->ai_next, left--)
+		*out = connect_one(a, mono_ms() + (until_ms - mono_ms()) / left);
 	return *out < 0 ? ERR_IO : OK;
 }
 
@@ -83,7 +110,7 @@ static enum err say_why(SSL *s, char why[TLS_WHY_MAX])
 	unsigned long e = ERR_peek_error();
 	const char *reason = verified != X509_V_OK ? X509_verify_cert_error_string(verified) : e ? ERR_reason_error_string(e) : NULL;
 
-	snprintf(why, TLS_WHY_MAX, "%s", reason ? plain_why(reason) : "the peer hung up or was silent");
+	snprintf(why, TLS_WHY_MAX, "%s", reason ? plain_why(reason) : "the peer hung up, was silent or too slow");
 	ERR_clear_error();
 	return ERR_DENIED;
 }
@@ -103,23 +130,38 @@ static SSL_CTX *context_of(const struct tls_try *t)
 	return given;
 }
 
-/* Silence is consent: a broker waits for our CONNECT. */
-static bool is_taken(SSL *s, int fd)
+static int read_one(SSL *s)
 {
 	char byte;
-	int n;
 
-	set_timeout(fd, REFUSAL_MS);
-	n = SSL_read(s, &byte, 1);
-	return n > 0 || SSL_get_error(s, n) == SSL_ERROR_WANT_READ;
+	return SSL_read(s, &byte, 1);
 }
+
+/* More than 0: done. 0: not in time. */
+static int try_until(SSL *s, int fd, int (*step)(SSL *s), int64_t until_ms)
+{
+	for (;;) {
+		int n = step(s), why = SSL_get_error(s, n);
+
+		if (n > 0)
+			return n;
+		if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE)
+			return -1;
+		if (!wait_for(fd, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, until_ms))
+			return 0;
+	}
+}
+
+/* Silence is consent: a broker waits for our CONNECT. */
+static bool is_taken(SSL *s, int fd) { return try_until(s, fd, read_one, mono_ms() + REFUSAL_MS) >= 0; }
 
 enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX])
 {
 	CLEANUP(fd_cleanup) int fd = -1;
 	CLEANUP(ctx_drop) SSL_CTX *c = NULL;
 	CLEANUP(ssl_drop) SSL *s = NULL;
-	enum err e = connect_to(t, &fd);
+	int64_t until_ms = mono_ms() + t->timeout_ms;
+	enum err e = connect_to(t, until_ms, &fd);
 
 	ERR_clear_error();
 	snprintf(why, TLS_WHY_MAX, "no connection");
@@ -128,7 +170,7 @@ enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX])
 	c = context_of(t);
 	s = c ? SSL_new(c) : NULL;
 	if (!s || SSL_set1_host(s, t->host) != 1 || SSL_set_tlsext_host_name(s, t->host) != 1 || SSL_set_fd(s, fd) != 1 ||
-	    SSL_connect(s) != 1 || !is_taken(s, fd))
+	    try_until(s, fd, SSL_connect, until_ms) != 1 || !is_taken(s, fd))
 		return say_why(s, why);
 	SSL_shutdown(s);
 	return OK;

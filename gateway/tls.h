@@ -14,8 +14,9 @@ struct tls_try {
 	const char *host, *cafile, *certfile, *keyfile;   /* PEM; the host's name is checked */
 	unsigned port, timeout_ms;
 };
-/* Connects, shakes hands both ways and hangs up; blocks. OK: the broker took our certificate and we took its. ERR_IO: no
- * connection. ERR_DENIED: the handshake failed, `why` says how, in plain words where it can. */
+/* Connects, shakes hands both ways and hangs up; blocks, at most for timeout_ms and half a second more whatever the peer does (and
+ * as long as the resolver takes to find its name). OK: the broker took our certificate and we took its. ERR_IO: no connection.
+ * ERR_DENIED: the handshake failed, `why` says how, in plain words where it can. */
 enum err tls_try(const struct tls_try *t, char why[TLS_WHY_MAX]) MUST_USE;
 
 /* For cmp.h: TLS over a connection of OpenSSL's, as `t` says but for port and timeout; and off again. NULL: it fails. */

@@ -25,6 +25,7 @@
 
 #define WHY_MAX 160
 #define HANGUP_MS 500
+#define EXPLAIN_MS 2000             /* the next try to connect waits for it */
 #define TOPIC_MAX 256
 #define PAYLOAD_MAX 262144
 #define FD_LOOKED_AT 1024
@@ -508,7 +509,7 @@ static void explain(struct uplink *u, const char *raw)
 	plan = u->plan;
 	pthread_mutex_unlock(&u->queue_lock);
 	e = tls_try(&(struct tls_try){ plan.host, u->spec.cafile, u->spec.certfile, u->spec.keyfile, plan.port,
-				       u->spec.connect_timeout_ms }, why);
+				       u->spec.connect_timeout_ms < EXPLAIN_MS ? u->spec.connect_timeout_ms : EXPLAIN_MS }, why);
 	say_simple(u, UPLINK_LOST, 0, e == ERR_DENIED ? why : plain_why(raw));
 }
 

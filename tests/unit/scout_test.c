@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <arpa/inet.h>
+#include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -190,6 +192,55 @@ static void the_pair_before_is_kept_until_a_login_was_taken(void **state)
 	waitpid(pid, NULL, 0);
 }
 
+/* Begins a record of 16 KiB and sends a byte of it every few milliseconds, as long as somebody is there: a minute would not do. */
+struct tarpit {
+	int listener;
+	bool left_alone;
+};
+
+static bool is_left(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	char b[512];
+
+	return poll(&p, 1, 4) > 0 && recv(fd, b, sizeof(b), 0) <= 0;
+}
+
+static void *trickle(void *arg)
+{
+	struct tarpit *t = arg;
+	int fd = accept(t->listener, NULL, NULL);
+
+	(void)!send(fd, "\x16\x03\x03\x3f\xff", 5, 0);
+	t->left_alone = UNTIL(is_left(fd) || send(fd, "x", 1, MSG_NOSIGNAL) < 0);
+	close(fd);
+	return NULL;
+}
+
+static void a_broker_that_trickles_holds_nobody(void **state)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct tarpit t = { .listener = socket(AF_INET, SOCK_STREAM, 0) };
+	socklen_t n = sizeof(at);
+	struct scout *s = NULL;
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(bind(t.listener, (struct sockaddr *)&at, n), 0);
+	assert_int_equal(listen(t.listener, 1), 0);
+	assert_int_equal(getsockname(t.listener, (struct sockaddr *)&at, &n), 0);
+	assert_int_equal(pthread_create(&thread, NULL, trickle, &t), 0);
+	conf.uplink_port = ntohs(at.sin_port);
+	conf.uplink_connect_timeout_ms = 300;
+	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
+	make_pair("nc1");
+	assert_true(UNTIL(strstr(last_log, "too slow"), look(s, 10000)));
+	scout_close(&s);
+	pthread_join(thread, NULL);
+	assert_true(t.left_alone);
+	close(t.listener);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -198,6 +249,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_pair_that_was_not_taken_does_not_come_into_force, make, drop),
 		cmocka_unit_test_setup_teardown(a_pair_of_another_hospital_is_not_even_tried, make, drop),
 		cmocka_unit_test_setup_teardown(the_pair_before_is_kept_until_a_login_was_taken, make, drop),
+		cmocka_unit_test_setup_teardown(a_broker_that_trickles_holds_nobody, make, drop),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
