@@ -5,6 +5,7 @@
 #include "crypt.h"
 #include "cur.h"
 #include "envelope.h"
+#include "words.h"
 
 #define BUCKETS 4096            /* of the tables by id and by key, and of senders */
 #define CLOSED_IDS 4096
@@ -26,28 +27,22 @@ struct history {
 	struct ranks of_all;
 	struct ranks of_sender[BUCKETS];        /* by hash: who shares a bucket shares a share */
 	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: no late duplicate opens them */
-	uint64_t hash_key;              /* ids and keys are chosen by senders */
+	uint64_t hash_key[2];           /* ids and keys are chosen by senders */
 	uint64_t number, evicted;
 };
 
 /* ---- the tables ---- */
 
-/* FNV-1a, started where no sender knows. */
-static uint64_t hash(uint64_t x, struct span s)
-{
-	for (size_t i = 0; i < s.n; i++)
-		x = (x ^ s.p[i]) * 0x100000001b3u;
-	return x ^ x >> 32;
-}
-
 static uint64_t hash16(const struct history *h, const uint8_t b[ID_BYTES])
 {
-	return hash(h->hash_key, span(b, ID_BYTES));
+	return words_hash(h->hash_key, span(b, ID_BYTES));
 }
 
 static uint32_t sender_of(const struct history *h, const struct topic *t)
 {
-	return hash(hash(h->hash_key, t->level[0]), topic_word(t, "device")) % BUCKETS;
+	const uint64_t of_tenant[2] = { words_hash(h->hash_key, t->level[0]), h->hash_key[1] };
+
+	return words_hash(of_tenant, topic_word(t, "device")) % BUCKETS;
 }
 
 static struct kept **id_chain(struct history *h, const struct id *id)
@@ -280,7 +275,7 @@ enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes
 
 	if (!h)
 		return ERR_FULL;
-	crypt_random(&h->hash_key, sizeof(h->hash_key));
+	crypt_random(h->hash_key, sizeof(h->hash_key));
 	TRY(shelf_open(path, root, map_bytes, take_up, &o, &h->shelf));
 	*out = h;
 	h = NULL;

@@ -7,6 +7,7 @@
 
 #include "accounts.h"
 #include "cmd.h"
+#include "crypt.h"
 #include "fold.h"
 #include "login.h"
 #include "ref.h"
@@ -589,6 +590,7 @@ int cmd_watch(int argc, char **argv)
 	w.fold = calloc(1, sizeof(*w.fold));
 	if (!w.arena.p || !w.fold)
 		return report_fail(ERR_FULL, "watch");
+	crypt_random(w.fold->key, sizeof(w.fold->key));
 	report_json(w.json);
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);

@@ -2,14 +2,11 @@
 
 #include <string.h>
 
-/* FNV-1a: ids of one device differ in some of their bytes only. */
+#include "words.h"
+
 static uint32_t *alike(struct fold *f, const struct id *id)
 {
-	uint32_t hash = 2166136261;
-
-	for (size_t i = 0; i < sizeof(id->b); i++)
-		hash = (hash ^ id->b[i]) * 16777619;
-	return &f->alike[(hash ^ hash >> 16) % FOLD_IDS];
+	return &f->alike[words_hash(f->key, span(id->b, ID_BYTES)) % FOLD_IDS];
 }
 
 static void forget(struct fold *f, uint32_t place)

@@ -1,6 +1,6 @@
 /* fold: which alerts a screen has seen. A device that is not sure sends a message again, and the same condition raises
  * one message after another until it is over: from then on it is a new one. A condition is one device's: two devices may
- * use the same key. Remembers the last FOLD_IDS messages and FOLD_MAX conditions. Pure; all zero is ready. */
+ * use the same key. Remembers the last FOLD_IDS messages and FOLD_MAX conditions. Pure; all zero but for its key is ready. */
 #ifndef PULLCORD_FOLD_H
 #define PULLCORD_FOLD_H
 
@@ -30,6 +30,7 @@ struct fold_alert {
 };
 
 struct fold {
+	uint64_t key[2];        /* random: devices choose ids, and shall not choose ones that are slow to find */
 	struct id id[FOLD_IDS];
 	uint32_t alike[FOLD_IDS], next[FOLD_IDS];       /* by hash: the first, and the next after each; 1 + its place, 0: none */
 	struct fold_alert alert[FOLD_MAX];

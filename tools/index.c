@@ -10,6 +10,7 @@
 #include "report.h"
 #include "store.h"
 #include "vault.h"
+#include "words.h"
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
@@ -110,7 +111,7 @@ struct hours {
 
 struct gather {
 	struct index *x;
-	uint64_t seed;                  /* clients choose what is hashed: not without a secret */
+	uint64_t key[2];                /* clients choose what is hashed: not without a secret */
 	struct list *list;              /* a table of open addresses */
 	size_t lists, slots, bytes;
 	struct hours *hour;
@@ -119,13 +120,9 @@ struct gather {
 
 static uint64_t hash_of(const struct gather *g, enum kind kind, struct span text)
 {
-	uint64_t h = g->seed ^ (uint64_t)kind;
+	const uint64_t of_kind[2] = { g->key[0] ^ (uint64_t)kind, g->key[1] };
 
-	for (size_t i = 0; i < text.n; i++) {
-		h = (h ^ text.p[i]) * 0x9E3779B97F4A7C15ULL;
-		h ^= h >> 29;
-	}
-	return h ^ h >> 32;
+	return words_hash(of_kind, text);
 }
 
 static struct list *slot_of(struct gather *g, uint64_t hash, enum kind kind, struct span text)
@@ -507,7 +504,7 @@ static enum err bring_up_to_date(struct index *x, struct reader *r)
 {
 	CLEANUP(gather_close) struct gather g = { .x = x, .slots = 2 * (size_t)GATHER_TERMS };
 
-	crypt_random(&g.seed, sizeof(g.seed));
+	crypt_random(g.key, sizeof(g.key));
 	g.list = calloc(g.slots, sizeof(*g.list));
 	return g.list ? catch_up(x, r, &g) : ERR_FULL;
 }

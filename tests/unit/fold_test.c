@@ -8,6 +8,7 @@
 
 #include "fold.h"
 #include "history.h"
+#include "words.h"
 
 static struct fold *f;
 
@@ -15,6 +16,8 @@ static int make(void **state)
 {
 	(void)state;
 	f = calloc(1, sizeof(*f));
+	if (f)
+		memcpy(f->key, "known to nobody!", sizeof(f->key));
 	return f ? 0 : -1;
 }
 
@@ -203,6 +206,48 @@ static void all_that_the_broker_keeps_is_remembered(void **state)
 	assert_true(FOLD_MAX >= HISTORY_ALERTS_MAX);
 }
 
+static unsigned longest_chain(void)
+{
+	unsigned longest = 0;
+
+	for (size_t b = 0; b < FOLD_IDS; b++) {
+		unsigned n = 0;
+
+		for (uint32_t i = f->alike[b]; i; i = f->next[i - 1])
+			n++;
+		longest = n > longest ? n : longest;
+	}
+	return longest;
+}
+
+/* Who knows the key makes all of them lie in one place; nobody does. */
+static void ids_that_are_alike_under_one_key_are_not_under_another(void **state)
+{
+	static const uint64_t known[2] = { 0x9e3779b97f4a7c15, 0xc2b2ae3d27d4eb4f };
+	struct id chosen[24];
+	unsigned n = 0;
+
+	(void)state;
+	for (uint64_t i = 0; n < countof(chosen); i++) {
+		struct id id = numbered(i);
+
+		if (words_hash(known, span(id.b, ID_BYTES)) % FOLD_IDS == 7)
+			chosen[n++] = id;
+	}
+	for (uint64_t other = 0; other < 2; other++) {
+		memset(f, 0, sizeof(*f));
+		f->key[0] = known[other];
+		f->key[1] = known[1];
+		for (n = 0; n < countof(chosen); n++) {
+			Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
+
+			a.key = (ProtobufCBinaryData){ FOLD_KEY_BYTES, chosen[n].b };
+			assert_int_equal(fold_see(f, &chosen[n], n, "nc1", &a), FOLD_NEW);
+		}
+		assert_in_range(longest_chain(), other ? 1 : countof(chosen), other ? 3 : countof(chosen));
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
 int main(void)
@@ -220,6 +265,7 @@ int main(void)
 		TEST(the_oldest_condition_is_forgotten_first),
 		TEST(an_alert_that_stays_open_is_known_after_many_others),
 		TEST(all_that_the_broker_keeps_is_remembered),
+		TEST(ids_that_are_alike_under_one_key_are_not_under_another),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
