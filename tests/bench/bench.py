@@ -121,8 +121,9 @@ def run(build, parts):
     introduce(build)
     for number, part in enumerate(parts, 1):
         say(f"\n{part} ({number} of {len(parts)}): {', '.join(figure.pattern for figure in figures_of(part))}")
-        had = len(rows)
+        had, began = len(rows), time.monotonic()
         missing += measure(build, part, rows)
+        say(f"  took {time.monotonic() - began:.0f} s")
         tsv_merge(path, [name for name in FIGURES if name not in rows_of(part)], rows[had:])
     say("\nFigures")
     print_table(rows, lambda name: FIGURES[name].what)

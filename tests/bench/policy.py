@@ -14,7 +14,7 @@ import signal
 import subprocess
 import time
 
-from figures import Row, Series, say
+from figures import Row, Series, in_turn, say
 from plain import knock, publish_packet
 from rig import BROKER_CORE, Process, Unmeasured, cpu_ns, free_ports, resident_mb
 
@@ -26,7 +26,7 @@ SLOW_LONG = 60          # the same of a peer with many rules, whose count differ
 BURST = 10
 COUNTS = 3
 QUIET_S = 2.5           # the record of the logins is signed in it, by a thread that is counted too
-LOGINS, SUBSCRIBES, ROUNDS = 100, 500, 5
+LOGINS, SUBSCRIBES, REFUSED, ROUNDS = 100, 500, 400, 5
 SESSIONS = 500
 CHANGES = 15
 IDLE_S = 0.3
@@ -309,26 +309,40 @@ def thread_us(p, work, n):
     return (cpu_ns(p.pid)[1] - before) / 1000 / n
 
 
-def login_us(site, p):
+def login_us(site):
+    """The first time their passwords are hashed, which is remembered for a minute."""
     def come_and_go():
         for i in range(LOGINS):
-            site.login(p, f"s{i}").close()
+            site.login(site.running, f"s{i}").close()
 
-    come_and_go()       # hashes the passwords, which are remembered for a minute
-    return Series([thread_us(p, come_and_go, LOGINS) for _ in range(ROUNDS)])
+    return thread_us(site.running, come_and_go, LOGINS)
 
 
-def subscribe_us(site, p, rules):
-    c = site.login(p, "s0")
+def subscribe_us(site, rules):
+    c = site.login(site.running, "s0")
 
     def subscribe():
         for _ in range(SUBSCRIBES):
             c.subscribe(topic(rules))
 
-    subscribe()
-    series = Series([thread_us(p, subscribe, SUBSCRIBES) for _ in range(ROUNDS)])
+    us = thread_us(site.running, subscribe, SUBSCRIBES)
     c.close()
-    return series
+    return us
+
+
+def refused_us(site, user):
+    """Of a flood to another unit; somebody else's each time, and short enough that they are not cut off."""
+    c = site.login(site.running, user)
+
+    def publish():
+        c.s.sendall(publish_packet("mercy/unit/icu4/vitals/d0", site.rig.vitals) * REFUSED)
+        c.ping()
+        while c.read()[0] != 0xd0:
+            pass
+
+    us = thread_us(site.running, publish, REFUSED)
+    c.close()
+    return us
 
 
 class Pinger:
@@ -426,13 +440,17 @@ def at_100k(rig):
                 rig.stop(p)
             else:
                 site.running = p
-    say("  started: " + ", ".join(f"{name} {Series(s)} s" for name, s in starts.items()))
-    login = {name: login_us(site, site.running) for name, (site, _) in sites.items()}
-    subscribe = {name: subscribe_us(site, site.running, rules) for name, (site, rules) in sites.items()}
-    for peer in (NONE, DYNSEC):
-        yield Row("policy.start_s.100k", "s", peer, Series(starts["ours"]), Series(starts[peer]))
-        yield Row("policy.login_us.100k", "µs", peer, login["ours"], login[peer])
-        yield Row("policy.subscribe_us.100k", "µs", peer, subscribe["ours"], subscribe[peer])
+        say(f"  start {turn + 1}/{ROUNDS}: " + ", ".join(f"{name} {s[-1]:.2f} s" for name, s in starts.items()))
+    login = in_turn(ROUNDS, {name: lambda s=site: login_us(s) for name, (site, _) in sites.items()}, "{:.0f}".format)
+    subscribe = in_turn(ROUNDS, {name: lambda s=site, r=rules: subscribe_us(s, r) for name, (site, rules) in sites.items()},
+                        "{:.0f}".format)
+    users = {name: (f"s{i}" for i in range(LOGINS)) for name in sites}
+    refused = in_turn(ROUNDS, {name: lambda s=site, u=users[name]: refused_us(s, next(u)) for name, (site, _) in sites.items()},
+                      "{:.1f}".format)
+    for row, unit, took in (("start_s", "s", starts), ("login_us", "µs", login), ("subscribe_us", "µs", subscribe),
+                            ("refused_us", "µs", refused)):
+        for peer in (NONE, DYNSEC):
+            yield Row(f"policy.{row}.100k", unit, peer, Series(took["ours"]), Series(took[peer]))
     yield from stall_rows(ours, theirs, n)
     rig.stop(*(site.running for site, _ in sites.values()))
 
@@ -465,6 +483,7 @@ def memory(rig):
             site = make(people)
             p, _ = start_s(site)
             had.append(resident_mb(p.pid)[0])
+            say(f"  {name}, {people} people: {had[-1]:.1f} MB")
             if name == "ours" and people == few:
                 ours_session = sessions_kb(site, p)
             rig.stop(p)

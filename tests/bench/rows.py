@@ -46,6 +46,7 @@ policy_count    policy.instr_per_further_delivery.{yes,yes_with_thread}     one 
 policy_100k     policy.start_s.100k             start with 100,000 rules and people (goal under 1 s)
 policy_100k     policy.login_us.100k            a login there, the broker's thread
 policy_100k     policy.subscribe_us.100k        a subscription there
+policy_100k     policy.refused_us.100k          a message that is refused, of a flood
 policy_100k     policy.admin_stall_ms.100k      the longest another waits while an account is made there (goal 1 ms)
 policy_100k     policy.grant_stall_ms.100k      while a grant is changed
 policy_100k     policy.admin_thread_us.100k     making an account there, the broker's thread
@@ -91,6 +92,8 @@ record_instr    record.instr_per_delivery       instructions of a delivery, all 
 record_instr    record.instr_per_delivery_{all_threads,without_sha256}  of all threads; without SHA-256
 record_line     line.{key,sign,verify}_us       the forward-secure line, CPU: an epoch's key, a line, checking one
 searching       record.search_ms.10M            a search among ten million events, of an index made before
+searching       record.index_us.10M             making that index, an entry
+searching       record.index_bytes.10M          its disk, an entry
 """),
 ]
 

@@ -15,6 +15,7 @@ from figures import Row, Series, say
 
 ENTRIES = 10_000_000
 ROUNDS = 5
+ALL = "reading the whole record"
 READ = 2                        # of the questions are also answered by reading everything
 BYTES_AN_ENTRY = 520            # of disk, record and index, and a little room
 # Each is answered by a few hundred events at most, somewhere in a month; a nurse's own day takes her id and the time.
@@ -70,7 +71,9 @@ def measure(build, entries=ENTRIES):
             say(f"    reading all of it: {read[0] / 1000:.1f} s")
             peers.append(read[0])
         label = f"{entries // 1000000}M" if entries >= 1000000 else str(entries)
-        yield Row(f"record.search_ms.{label}", "ms", "reading the whole record", Series(ours), Series(peers))
+        yield Row(f"record.search_ms.{label}", "ms", ALL, Series(ours), Series(peers))
+        yield Row(f"record.index_us.{label}", "µs", ALL, *(Series([ms * 1000 / entries]) for ms in (first, peers[0])))
+        yield Row(f"record.index_bytes.{label}", "bytes", "an entry of the record", *(Series([n / entries]) for n in (index, record)))
     finally:
         shutil.rmtree(folder.path)
 
