@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs test programs and adds up what they say in TAP (https://testanything.org).
 
-    tests/run.py [--only WORD] BUILD...      everything found under these build folders, the rules once
+    tests/run.py [--only WORD,...] BUILD...  everything found under these build folders, the rules once
     tests/run.py PROGRAM...                  just these
 
 Prints one line for each program, details only of what failed, then the names of what was skipped. The last line is
@@ -159,7 +159,7 @@ def say(outcome):
 
 def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    args.add_argument("--only", default="", metavar="WORD", help="only programs whose name contains this")
+    args.add_argument("--only", default="", metavar="WORD,...", help="only programs whose name contains one of these")
     args.add_argument("--jobs", type=int, default=6, help="programs at a time (6: most of their time they wait)")
     args.add_argument("what", nargs="+", type=Path, help="build folders or programs")
     args = args.parse_args()
@@ -173,7 +173,7 @@ def main():
     if any(w.is_dir() for w in args.what):
         jobs.append(Job("rules", [sys.executable, TESTS / "rules.py", args.what[0]]))
         jobs.append(Job("health/alerts", [sys.executable, TESTS / "health/alerts_test.py"]))
-    jobs = [j for j in jobs if args.only in j.name]
+    jobs = [j for j in jobs if any(word in j.name for word in args.only.split(","))]
     jobs.sort(key=lambda j: LONG_FIRST.index(j.kind) if j.kind in LONG_FIRST else len(LONG_FIRST))
 
     outcomes = []
