@@ -37,6 +37,7 @@ static void put_event(struct put *out, const struct mapped *m)
 		put_text(out, m->why);
 		put_str(out, "</EventOutcomeDescription>");
 	}
+	put_code(out, "PurposeOfUse", m->purpose);
 	put_str(out, "</EventIdentification>");
 }
 

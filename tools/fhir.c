@@ -15,7 +15,7 @@ static void put_text(struct put *out, const char *text)
 
 static const char *system_of(const struct mapped_code *c)
 {
-	return strcmp(c->system, "DCM") == 0 ? DCM : c->system;
+	return strcmp(c->system, "DCM") == 0 ? DCM : strcmp(c->system, MAPPED_ACT_REASON) == 0 ? HL7 "v3-ActReason" : c->system;
 }
 
 static void put_coding(struct put *out, const struct mapped_code *c)
@@ -43,6 +43,11 @@ static void put_event(struct put *out, const struct mapped *m)
 		put_str(out, ",\"outcomeDesc\":\"");
 		put_text(out, m->why);
 		put_u8(out, '"');
+	}
+	if (m->purpose) {
+		put_str(out, ",\"purposeOfEvent\":[{\"coding\":[");
+		put_coding(out, m->purpose);
+		put_str(out, "]}]");
 	}
 }
 

@@ -33,19 +33,26 @@
 #define RECORDING_STOPPED DCM("110133", "Audit Recording Stopped")
 #define EMERGENCY DCM("110127", "Emergency Override Started")
 #define EMERGENCY_OVER DCM("110138", "Emergency Override Stopped")
+#define OBJECT_ATTRIBUTES DCM("110135", "Object Security Attributes Changed")
+#define ROLES DCM("110136", "Security Roles Changed")
 #define USER_ATTRIBUTES DCM("110137", "User Security Attributes Changed")
+#define REMOTE_STARTED DCM("110139", "Remote Service Operation Started")
+#define REMOTE_STOPPED DCM("110140", "Remote Service Operation Stopped")
 
 static const struct mapped_code application = { "110150", "DCM", "Application" };
 static const struct mapped_code destination = { "110152", "DCM", "Destination Role ID" };
 static const struct mapped_code source_role = { "110153", "DCM", "Source Role ID" };
+
+/* HL7 v3 ActReason. */
+static const struct mapped_code break_glass = { "BTG", MAPPED_ACT_REASON, "break the glass" };
 
 static const struct mapped_code id_patient = { "2", "RFC-3881", "Patient Number" };
 static const struct mapped_code id_search = { "10", "RFC-3881", "Search Criteria" };
 static const struct mapped_code id_user = { "11", "RFC-3881", "User Identifier" };
 static const struct mapped_code id_uri = { "12", "RFC-3881", "URI" };
 
-/* Which way the data goes. */
-enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT };
+/* Which way the data goes; AWAY: who asked takes it from us. */
+enum flow { FLOW_NONE, FLOW_IN, FLOW_OUT, FLOW_AWAY };
 
 enum about { ABOUT_NOTHING, ABOUT_TOPIC, ABOUT_FILTER, ABOUT_ACCOUNT, ABOUT_PERMISSION };
 
@@ -84,9 +91,8 @@ static const struct row rows[] = {
 	T(ANOMALY) = { ALERT, NULL, OURS("anomaly", "Operators were told of something odd"), 'E', FLOW_NONE, ABOUT_NOTHING, 4 },
 	T(SHADOW) = { ACTIVITY, NULL, OURS("policy-trial", "A policy on trial would decide otherwise"), 'E', FLOW_NONE,
 		      ABOUT_TOPIC, 0 },
-	T(ORDER) = { ALERT, SECURITY_CONFIGURATION, OURS("order", "Order to a device"), 'E', FLOW_NONE, ABOUT_TOPIC, 0 },
-	T(RECEIPT) = { ALERT, SECURITY_CONFIGURATION, OURS("receipt", "What became of an order to a device"), 'E', FLOW_NONE,
-		       ABOUT_TOPIC, 0 },
+	T(ORDER) = { ALERT, REMOTE_STARTED, OURS("order", "Order to a device"), 'E', FLOW_NONE, ABOUT_TOPIC, 0 },
+	T(RECEIPT) = { ALERT, REMOTE_STOPPED, OURS("receipt", "What became of an order to a device"), 'E', FLOW_NONE, ABOUT_TOPIC, 0 },
 	T(READ) = { LOG_USED, NULL, OURS("read", "Record read"), 'R', FLOW_NONE, ABOUT_NOTHING, 0 },
 	T(REQUEST) = { ALERT, SECURITY_CONFIGURATION, OURS("request", "Administrator's command, before it is carried out"), 'E',
 		       FLOW_NONE, ABOUT_PERMISSION, 0 },
@@ -102,6 +108,65 @@ static const struct row emergency = {
 	ALERT, EMERGENCY, OURS("emergency", "Emergency access"), 'E', FLOW_NONE, ABOUT_PERMISSION, 0,
 };
 
+static const struct row exported = { EXPORT, NULL, OURS("export", "Record exported"), 'R', FLOW_AWAY, ABOUT_NOTHING, 0 };
+
+/* What an administrator changed, by the permission it took; asking is changing nothing. */
+static const struct {
+	const char *permission;         /* what it begins with */
+	struct row row;
+} changes[] = {
+#define CHANGE(permission, type, ours) { permission, { ALERT, type, ours, 'E', FLOW_NONE, ABOUT_PERMISSION, 0 } }
+	CHANGE("role.", ROLES, OURS("admin", "Role granted or taken back")),
+	CHANGE("user.", USER_ATTRIBUTES, OURS("admin", "Person changed")),
+	CHANGE("device.", USER_ATTRIBUTES, OURS("admin", "Device changed")),
+	CHANGE("account.wipe", USER_ATTRIBUTES, OURS("wipe", "Account wiped")),
+	CHANGE("account.quarantine", USER_ATTRIBUTES, OURS("quarantine", "Account put in quarantine")),
+	CHANGE("account.", USER_ATTRIBUTES, OURS("admin", "Account suspended, resumed, unlocked or released")),
+	CHANGE("attribute.", USER_ATTRIBUTES, OURS("admin", "Attribute set or cleared")),
+	CHANGE("team.", USER_ATTRIBUTES, OURS("admin", "Team changed")),
+	CHANGE("certificate.", USER_ATTRIBUTES, OURS("admin", "Certificate revoked or allowed")),
+	CHANGE("record.hold", OBJECT_ATTRIBUTES, OURS("hold", "Record held")),
+	CHANGE("record.release", OBJECT_ATTRIBUTES, OURS("release", "Hold of the record ended")),
+	CHANGE("record.erase", NULL, OURS("purge", "Record erased")),
+	CHANGE("history.erase", NULL, OURS("purge", "History erased")),
+#undef CHANGE
+};
+
+static bool begins(struct span text, const char *with)
+{
+	size_t n = strlen(with);
+
+	return text.n >= n && memcmp(text.p, with, n) == 0;
+}
+
+static bool ends(struct span text, const char *with)
+{
+	size_t n = strlen(with);
+
+	return text.n >= n && memcmp(text.p + text.n - n, with, n) == 0;
+}
+
+/* "mercy/control/role.grant" */
+static const struct row *row_of_change(struct span topic)
+{
+	struct span permission, rest;
+
+	(void)span_cut(topic, '/', &rest);
+	(void)span_cut(rest, '/', &permission);
+	if (ends(permission, ".get") || ends(permission, ".list"))
+		return NULL;
+	for (size_t i = 0; i < countof(changes); i++)
+		if (begins(permission, changes[i].permission))
+			return &changes[i].row;
+	return NULL;
+}
+
+/* What goes out of the house's hands, as the tool says it (source_says()). */
+static bool is_export(struct span what)
+{
+	return begins(what, "audit export ") || begins(what, "audit feed ") || begins(what, "audit disclose ");
+}
+
 static const struct row pending = {
 	ACTIVITY, NULL, OURS("mqtt-queue", "Queued for somebody who is away"), 'E', FLOW_OUT, ABOUT_TOPIC, 0,
 };
@@ -113,6 +178,11 @@ static const struct row *row_of(const Pullcord__V1__AuditEvent *e)
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED &&
 	    strncmp(e->detail, EMERGENCY_WORD, sizeof(EMERGENCY_WORD) - 1) == 0)
 		return &emergency;
+	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN && e->outcome != PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED &&
+	    row_of_change(span_str(e->topic)))
+		return row_of_change(span_str(e->topic));
+	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_READ && is_export(span_str(e->detail)))
+		return &exported;
 	if (event_is_pending(e) && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED)
 		return &pending;
 	return e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED && rows[type].event->code[5] != '4' ? &refused :
@@ -122,10 +192,19 @@ static const struct row *row_of(const Pullcord__V1__AuditEvent *e)
 static int outcome_of(const Pullcord__V1__AuditEvent *e, const struct row *row)
 {
 	switch (e->outcome) {
-	case PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED: return 4;
+	case PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED: return row == &refused && e->count > 1 ? 8 : 4;
 	case PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_FAILED: return 8;
 	default: return row->outcome;
 	}
+}
+
+/* Of a delivery: for all of its recipients. */
+static bool rests_on_emergency(const Pullcord__V1__AuditEvent *e)
+{
+	for (size_t i = 0; i < e->n_recipient; i++)
+		if (!e->recipient[i]->emergency_us)
+			return false;
+	return event_emergency_us(e) > 0;
 }
 
 /* ---- who ---- */
@@ -151,7 +230,8 @@ static void add_broker(struct mapped *m, const struct mapped_code *role)
 
 static void add_agents(struct mapped *m, const Pullcord__V1__AuditEvent *e, const struct row *row)
 {
-	const struct mapped_code *theirs = row->flow == FLOW_IN ? &source_role : row->flow == FLOW_OUT ? &destination : NULL;
+	const struct mapped_code *theirs = row->flow == FLOW_IN || row->flow == FLOW_AWAY ? &source_role
+					 : row->flow == FLOW_OUT ? &destination : NULL;
 	size_t from = (size_t)m->part * MAPPED_RECIPIENTS, to = from + MAPPED_RECIPIENTS;
 	struct mapped_agent *a;
 
@@ -351,6 +431,7 @@ void mapped_make(const struct mapped_source *source, uint64_t index, const struc
 	out->event = row->event;
 	out->type = row->type;
 	out->ours = row->ours;
+	out->purpose = row == &emergency || rests_on_emergency(e) ? &break_glass : NULL;
 	out->agents = out->objects = 0;
 	snprintf(out->urn, sizeof(out->urn), "urn:pullcord:record:%s:%llu", source->origin, (unsigned long long)index);
 	add_agents(out, e, row);

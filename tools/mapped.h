@@ -16,6 +16,7 @@
 #define MAPPED_DETAILS 23
 #define MAPPED_BYTES_MAX 131072     /* of a message, however it is written */
 
+#define MAPPED_ACT_REASON "2.16.840.1.113883.5.8"
 struct mapped_code {
 	const char *code, *system, *text;       /* "110106", "DCM", "Export" */
 };
@@ -59,6 +60,7 @@ struct mapped {
 	int outcome;                            /* 0 4 8 12 */
 	const char *why;                        /* "" or our words */
 	const struct mapped_code *event, *type, *ours;  /* `type` may be NULL */
+	const struct mapped_code *purpose;      /* of what rests on emergency access, gives or ends it; NULL: not said */
 	struct mapped_agent agent[MAPPED_AGENTS];
 	size_t agents;
 	struct mapped_object object[MAPPED_OBJECTS];

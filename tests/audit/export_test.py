@@ -62,6 +62,18 @@ def both_name_every_entry_and_the_same():
     equal("indices", sorted(told), sorted({i for i, _, _ in atna}))
 
 
+def emergency_access_is_the_purpose():
+    taken = {i for i, e in told.items() if e["detail"].startswith("emergency: ")}
+    xmls = {int(details(m)["chain-seq"]): m.find("EventIdentification/PurposeOfUse") for m in map(xml.fromstring, lines("atna"))}
+    fhir = {int(next(d["valueString"] for d in r["entity"][-1]["detail"] if d["type"] == "chain-seq")): r.get("purposeOfEvent")
+            for r in map(json.loads, lines("fhir"))}
+    equal("there is some, and more rests on it", True, taken < {i for i, purpose in xmls.items() if purpose is not None})
+    equal("ATNA's word", {"BTG"}, {purpose.get("csd-code") for purpose in xmls.values() if purpose is not None})
+    equal("FHIR says it of the same", {i for i, p in xmls.items() if p is not None}, {i for i, p in fhir.items() if p})
+    equal("FHIR's word", {("http://terminology.hl7.org/CodeSystem/v3-ActReason", "BTG")},
+          {(c["system"], c["code"]) for p in fhir.values() if p for c in p[0]["coding"]})
+
+
 def strangers_texts_come_back_byte_by_byte():
     for message in map(xml.fromstring, lines("atna")):
         d = details(message)
@@ -154,7 +166,7 @@ def a_file_that_is_there_is_not_overwritten():
 
 
 run([every_atna_message_is_valid_by_the_schema, every_fhir_resource_is_valid_by_its_definition,
-     both_name_every_entry_and_the_same, strangers_texts_come_back_byte_by_byte,
+     both_name_every_entry_and_the_same, emergency_access_is_the_purpose, strangers_texts_come_back_byte_by_byte,
      a_delivery_to_a_hundred_is_several_messages_with_everybody, csv_has_a_row_for_every_event, criteria_choose,
      what_is_wrong_is_said, tiles_are_for_their_owner_and_what_is_left_half_done_is_said,
      a_file_that_is_there_is_not_overwritten])

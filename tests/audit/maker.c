@@ -112,7 +112,7 @@ static void one_of_each(void)
 	};
 	char client[32], nurse[32];
 
-	for (int type = TYPE(NONE) + 1; type <= TYPE(READ); type++, made++) {
+	for (int type = TYPE(NONE) + 1; type <= TYPE(BREAKGLASS_END); type++, made++) {
 		if (type == TYPE(GAP))
 			continue;       /* the record's own */
 		push(happening((Pullcord__V1__AuditType)type, PARTY(USER), "ana", "ana.t1", "mercy/unit/icu3/ack/nc-1"));

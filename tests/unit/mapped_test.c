@@ -149,6 +149,100 @@ static void emergency_access_is_an_override_and_who_changed_an_account_an_agent(
 	assert_true(mapped.agent[1].requestor && span_is(mapped.agent[1].id, "os:opa"));
 }
 
+#define TYPE(name) PULLCORD__V1__AUDIT_TYPE__AUDIT_##name
+#define OUTCOME(name) PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_##name
+
+/* The rows of the mapping to ATNA that an auditor looks for. */
+static void each_event_has_its_codes(void **state)
+{
+	static const struct {
+		Pullcord__V1__AuditType type;
+		Pullcord__V1__AuditOutcome outcome;
+		const char *topic, *detail;
+		uint64_t count;
+		const char *event, *code, *ours;
+		char action;
+		int result;
+	} row[] = {
+		{ TYPE(START), OUTCOME(ALLOWED), "", "", 0, "110100", "110120", "start", 'E', 0 },
+		{ TYPE(STOP), OUTCOME(ALLOWED), "", "", 0, "110100", "110121", "stop", 'E', 0 },
+		{ TYPE(GAP), OUTCOME(NONE), "", "", 9, "110113", "110133", "gap", 'E', 12 },
+		{ TYPE(LOGIN), OUTCOME(ALLOWED), "", "", 0, "110114", "110122", "login", 'E', 0 },
+		{ TYPE(LOGIN), OUTCOME(DENIED), "", "", 3, "110114", "110122", "login", 'E', 4 },
+		{ TYPE(LOCKOUT), OUTCOME(ALLOWED), "", "", 0, "110113", "110132", "lockout", 'E', 8 },
+		{ TYPE(LOGOFF), OUTCOME(ALLOWED), "", "", 0, "110114", "110123", "logoff", 'E', 0 },
+		{ TYPE(SUBSCRIBE), OUTCOME(ALLOWED), "mercy/#", "", 0, "110112", NULL, "mqtt-subscribe", 'E', 0 },
+		{ TYPE(PUBLISH), OUTCOME(ALLOWED), "mercy/a", "", 0, "110107", NULL, "mqtt-publish", 'C', 0 },
+		{ TYPE(PUBLISH), OUTCOME(DENIED), "mercy/a", "", 0, "110113", "110132", "acl-deny", 'E', 4 },
+		{ TYPE(PUBLISH), OUTCOME(DENIED), "mercy/a", "", 7, "110113", "110132", "acl-deny", 'E', 8 },
+		{ TYPE(DELIVER), OUTCOME(ALLOWED), "mercy/a", "", 0, "110106", NULL, "mqtt-deliver", 'R', 0 },
+		{ TYPE(POLICY), OUTCOME(FAILED), "", "", 0, "110113", "110129", "policy", 'E', 8 },
+		{ TYPE(BREAKGLASS_END), OUTCOME(ALLOWED), "", "", 0, "110113", "110138", "emergency-end", 'E', 0 },
+		{ TYPE(READ), OUTCOME(ALLOWED), "", "audit search", 0, "110101", NULL, "read", 'R', 0 },
+		{ TYPE(READ), OUTCOME(ALLOWED), "", "audit disclosures --patient ~", 0, "110101", NULL, "read", 'R', 0 },
+		{ TYPE(READ), OUTCOME(ALLOWED), "", "audit disclose 7", 0, "110106", NULL, "export", 'R', 0 },
+		{ TYPE(READ), OUTCOME(ALLOWED), "", "audit export --format csv", 0, "110106", NULL, "export", 'R', 0 },
+		{ TYPE(ORDER), OUTCOME(ALLOWED), "mercy/device/nc1/cmd", "", 0, "110113", "110139", "order", 'E', 0 },
+		{ TYPE(RECEIPT), OUTCOME(FAILED), "mercy/device/nc1/cmd", "", 0, "110113", "110140", "receipt", 'E', 8 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/role.grant", "", 0, "110113", "110136", "admin", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/role.grant", "emergency: why", 0, "110113", "110127", "emergency", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/user.create", "", 0, "110113", "110137", "admin", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/user.get", "", 0, "110113", "110129", "admin", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/team.list", "", 0, "110113", "110129", "admin", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(FAILED), "mercy/control/account.quarantine", "", 0, "110113", "110137", "quarantine", 'E', 8 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/account.wipe", "", 0, "110113", "110137", "wipe", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(DENIED), "mercy/control/account.wipe", "", 0, "110113", "110132", "acl-deny", 'E', 4 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/policy.set", "", 0, "110113", "110129", "admin", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/record.hold", "", 0, "110113", "110135", "hold", 'E', 0 },
+		{ TYPE(ADMIN), OUTCOME(ALLOWED), "mercy/control/record.erase", "", 0, "110113", NULL, "purge", 'E', 0 },
+		{ TYPE(REQUEST), OUTCOME(ALLOWED), "mercy/control/record.erase", "", 0, "110113", "110129", "request", 'E', 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(row) / sizeof(row[0]); i++) {
+		Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
+		const struct mapped *m;
+
+		e.type = row[i].type;
+		e.outcome = row[i].outcome;
+		e.topic = (char *)(uintptr_t)row[i].topic;
+		e.detail = (char *)(uintptr_t)row[i].detail;
+		e.count = row[i].count;
+		m = mapped_of(&e);
+		if (strcmp(m->event->code, row[i].event) != 0 || strcmp(m->type ? m->type->code : "", row[i].code ? row[i].code : "") != 0 ||
+		    strcmp(m->ours->code, row[i].ours) != 0 || m->action != row[i].action || m->outcome != row[i].result)
+			fail_msg("row %zu: %s %s %s %c %d", i, m->event->code, m->type ? m->type->code : "-", m->ours->code, m->action,
+				 m->outcome);
+	}
+}
+
+static void what_rests_on_emergency_access_says_its_purpose(void **state)
+{
+	Pullcord__V1__Recipient one = PULLCORD__V1__RECIPIENT__INIT, other = PULLCORD__V1__RECIPIENT__INIT;
+	Pullcord__V1__Recipient *both[] = { &one, &other };
+	Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
+
+	(void)state;
+	e.outcome = OUTCOME(ALLOWED);
+	e.type = TYPE(ADMIN);
+	e.topic = "mercy/control/role.grant";
+	assert_null(mapped_of(&e)->purpose);
+	e.detail = "emergency: code 412";
+	assert_string_equal(mapped_of(&e)->purpose->code, "BTG");
+	e.type = TYPE(PUBLISH);
+	assert_null(mapped_of(&e)->purpose);
+	e.emergency_us = 1;
+	assert_non_null(mapped_of(&e)->purpose);
+	e.type = TYPE(DELIVER);
+	e.emergency_us = 0;
+	e.recipient = both;
+	e.n_recipient = 2;
+	one.emergency_us = 1;
+	assert_null(mapped_of(&e)->purpose);    /* the other one had it by a role of theirs */
+	other.emergency_us = 1;
+	assert_non_null(mapped_of(&e)->purpose);
+}
+
 static void times_are_utc_and_stay_in_their_years(void **state)
 {
 	char at[MAPPED_TIME];
@@ -198,6 +292,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_strangers_wrote_is_well_formed_and_comes_back),
 		cmocka_unit_test(emergency_access_is_an_override_and_who_changed_an_account_an_agent),
+		cmocka_unit_test(each_event_has_its_codes),
+		cmocka_unit_test(what_rests_on_emergency_access_says_its_purpose),
 		cmocka_unit_test(times_are_utc_and_stay_in_their_years),
 		cmocka_unit_test(the_largest_event_fits),
 	};
