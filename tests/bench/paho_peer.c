@@ -161,14 +161,6 @@ static void connect_to(char **argv)
 	pthread_mutex_unlock(&link_state.lock);
 }
 
-static const char *version(void)
-{
-	for (const MQTTAsync_nameValue *v = MQTTAsync_getVersionInfo(); v->name; v++)
-		if (strcmp(v->name, "Version") == 0)
-			return v->value;
-	return "?";
-}
-
 static void publish(struct caller *c, uint32_t n)
 {
 	struct span payload = caller_next(c, n);
@@ -218,7 +210,7 @@ int main(int argc, char **argv)
 	load_open();
 	again = getenv("BENCH_AGAIN") != NULL;
 	connect_to(argv);
-	load_say("ready %s", version());
+	load_say("ready");
 	while (fgets(line, sizeof(line), stdin)) {
 		bool rate = sscanf(line, "rate %ld %ld %15s", &count, &n, priority) == 3;
 

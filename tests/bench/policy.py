@@ -184,7 +184,7 @@ class Counted:
         self.hashed = hashed
         self.thread = "-01" if alone else ""    # the one that answers, which is the first
         self.process = site.rig.start(
-            Process, f"counted-{site.name}", "valgrind", "--tool=callgrind", "--instr-atstart=no",
+            Process, f"counted-{site.name}", "valgrind", "--tool=callgrind", "--instr-atstart=no", "--vgdb=no",
             f"--separate-threads={'yes' if alone else 'no'}",
             f"--callgrind-out-file={self.out}", "mosquitto", "-c", site.conf, core=BROKER_CORE,
             LD_PRELOAD=str(site.rig.build / "tests/bench/counted.so"))
@@ -224,6 +224,8 @@ def instructions(site, rules, long, alone=False, hashed=True):
         more = [site.login(counted.process, f"s{i + 1}", "also") for i in range(READERS)]
         further = per_message(site, counted, writer, readers, rules, long, more) - total
         return total / READERS, further / READERS
+    except (Unmeasured, OSError) as e:
+        raise Unmeasured(f"{site.name}: {e}; the broker: {counted.process.last_words()}") from e
     finally:
         site.rig.stop(counted.process)
 

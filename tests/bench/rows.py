@@ -62,7 +62,7 @@ gateway         gateway.durable_rate                        alerts a second, dur
 gateway         gateway.press_to_app_{p50,p99}              from press to app
 gateway         gateway.press_to_app_high_{p50,p99}         the same, `high`
 gateway         gateway.{rss,rss_anon}_after_mb             memory after that work, with mapped files; without
-outbox_rate_128 outbox.rate_128                             alerts a second, of 128 bytes, durable and at the app (goal 20,000)
+outbox_rate_128 outbox.rate_128             small alerts (140 to 180 bytes) a second, durable and at the app (goal 20,000)
 outbox_rate_1k  outbox.rate_1k                              the same, of 1 KiB (goal 20,000)
 outbox_rate_128 outbox.rate_128_cpu_us.{gateway,broker,app,all}     CPU of an alert, and whose
 outbox_rate_1k  outbox.rate_1k_cpu_us.{gateway,broker,app,all}      the same, of 1 KiB
