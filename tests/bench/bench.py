@@ -134,7 +134,8 @@ def run(build, parts):
 
 
 def main(build, word=""):
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # not without ending what was started
+    for number in (signal.SIGINT, signal.SIGTERM):      # not without ending what was started
+        signal.signal(number, lambda n, _: sys.exit(128 + n))
     if word == "--readme":
         return write_tables(tsv_read(build / "bench.tsv"))
     if parts := parts_of(word):
