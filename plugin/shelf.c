@@ -10,6 +10,7 @@
 #include "store.h"
 #include "thread.h"
 #include "vault.h"
+#include "words.h"
 
 #define GATHER_US 1000          /* receipts leave at the broker's next tick anyway: gather a batch */
 #define RETRY_MS 1000
@@ -20,6 +21,7 @@
 #define SHED_ROWS 256           /* of the past, when room is short */
 #define ROUNDS_MAX 8            /* of shedding, for one commit */
 #define DEFERRED_MAX 64         /* commits that a look waits for */
+#define OWED_BY 256
 
 enum { TABLE_KEPT, TABLE_PAST, TABLE_PAST_IDS, TABLE_PAST_KEYS };
 static const char *const tables[] = { "kept", "past", "past_ids", "past_keys", NULL };
@@ -48,7 +50,9 @@ struct shelf {
 	struct store *store;
 	struct vault vault;
 	uint64_t damaged;
-	struct job *owed;           /* the caller's thread: taken from `done` */
+	struct jobs owed[OWED_BY];  /* the caller's thread: taken from `done`, by a hash of the topic */
+	unsigned owing;             /* none before it */
+	uint64_t hash_key[2];       /* devices choose what they are called */
 	struct jobs held;           /* the writer's: puts that wait for room */
 	struct past past;           /* the writer's, but for what is kept, which is under the lock */
 	struct past_keys *keys;     /* the same */
@@ -715,29 +719,50 @@ static void looks_clear(struct shelf_look *first)
 	}
 }
 
+/* Thousands of devices may be owed one each, and none is to be looked for among all others'. */
+static struct jobs *owed_to(struct shelf *s, const char *receipt)
+{
+	return &s->owed[words_hash(s->hash_key, span_str(receipt)) % OWED_BY];
+}
+
+static void take_owed(struct shelf *s)
+{
+	struct jobs done;
+
+	jobs_init(&done);
+	pthread_mutex_lock(&s->lock);
+	jobs_move(&s->done, &done);
+	atomic_store(&s->any_done, false);
+	pthread_mutex_unlock(&s->lock);
+	for (struct job *j; (j = jobs_take(&done));)
+		jobs_add(owed_to(s, j->receipt), j);
+	s->owing = 0;
+}
+
 size_t shelf_owed(struct shelf *s, char topic[TOPIC_BYTES_MAX + 1], struct id *id, size_t most)
 {
+	struct jobs all, *from;
 	size_t n = 0;
 
-	if (!s->owed && atomic_load(&s->any_done)) {
-		pthread_mutex_lock(&s->lock);
-		s->owed = s->done.head;
-		jobs_init(&s->done);
-		atomic_store(&s->any_done, false);
-		pthread_mutex_unlock(&s->lock);
-	}
-	if (!s->owed)
+	if (s->owing == OWED_BY && atomic_load(&s->any_done))
+		take_owed(s);
+	while (s->owing < OWED_BY && !s->owed[s->owing].head)
+		s->owing++;
+	if (s->owing == OWED_BY)
 		return 0;
-	strcpy(topic, s->owed->receipt);
-	for (struct job **at = &s->owed, *j; (j = *at) && n < most;) {
+	from = &s->owed[s->owing];
+	strcpy(topic, from->head->receipt);
+	jobs_init(&all);
+	jobs_move(from, &all);
+	for (struct job *j; n < most && (j = jobs_take(&all));) {
 		if (strcmp(j->receipt, topic) != 0) {
-			at = &j->next;
+			jobs_add(from, j);
 			continue;
 		}
 		id[n++] = j->id;
-		*at = j->next;
 		free(j);
 	}
+	jobs_move(&all, from);
 	return n;
 }
 
@@ -830,6 +855,10 @@ enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,
 	jobs_init(&s->todo);
 	jobs_init(&s->done);
 	jobs_init(&s->noted);
+	for (unsigned i = 0; i < OWED_BY; i++)
+		jobs_init(&s->owed[i]);
+	s->owing = OWED_BY;
+	crypt_random(s->hash_key, sizeof(s->hash_key));
 	s->last_asked = &s->asked;
 	s->last_looked = &s->looked;
 	s->past = (struct past){ .before = &s->vault, .table = TABLE_PAST, .ids_table = TABLE_PAST_IDS };
@@ -869,10 +898,8 @@ void shelf_close(struct shelf **sp)
 	jobs_clear(&s->noted);
 	looks_clear(s->asked);
 	looks_clear(s->looked);
-	for (struct job *j = s->owed, *next; j; j = next) {
-		next = j->next;
-		free(j);
-	}
+	for (unsigned i = 0; i < OWED_BY; i++)
+		jobs_clear(&s->owed[i]);
 	past_close(&s->past);
 	past_keys_close(&s->keys);
 	store_close(&s->store);

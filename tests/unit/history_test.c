@@ -63,12 +63,18 @@ static struct topic topic_of(const char *text)
 	return t;
 }
 
-static enum err put_as(const struct id *id, uint8_t key, int64_t until_us, const char *text, bool over, struct span payload)
+static enum err put_to(const struct id *id, uint8_t key, int64_t until_us, const char *text, bool over, struct span payload,
+		       const char *receipt)
 {
 	uint8_t key16[ID_BYTES] = { key };
 	struct topic t = topic_of(text);
 
-	return history_put(h, &(struct alert){ *id, key16, until_us, over, &t, payload, RECEIPT });
+	return history_put(h, &(struct alert){ *id, key16, until_us, over, &t, payload, receipt });
+}
+
+static enum err put_as(const struct id *id, uint8_t key, int64_t until_us, const char *text, bool over, struct span payload)
+{
+	return put_to(id, key, until_us, text, over, payload, RECEIPT);
 }
 
 static void answer_at(uint8_t key, const char *text, enum history_answer what)
@@ -357,6 +363,35 @@ static void receipts_of_many_come_in_batches(void **state)
 	assert_int_equal(n, 150);
 }
 
+/* Each device hears of its own alone, in order. */
+static void receipts_of_many_devices_are_each_their_own(void **state)
+{
+	enum { DEVICES = 300, EACH = 3 };
+	struct id said[DEVICES][EACH], owed[EACH * DEVICES];
+	char topic[TOPIC_BYTES_MAX + 1], text[TOPIC_BYTES_MAX + 1];
+	size_t told[DEVICES] = { 0 }, n = 0;
+
+	(void)state;
+	for (int k = 0; k < EACH; k++)
+		for (int d = 0; d < DEVICES; d++) {
+			struct said m = alert_of((uint8_t)d);
+
+			snprintf(text, sizeof(text), "mercy/device/nc-%d/stored", d);
+			said[d][k] = m.id;
+			assert_int_equal(put_to(&m.id, (uint8_t)d, HOUR_US, TOPIC, false, span(m.raw, m.n), text), OK);
+		}
+	while (n < DEVICES * EACH) {
+		size_t got = 0, d;
+
+		assert_true(UNTIL((got = history_owed(h, topic, owed, countof(owed))) > 0));
+		d = (size_t)atoi(topic + strlen("mercy/device/nc-"));
+		for (size_t i = 0; i < got; i++)
+			assert_memory_equal(owed[i].b, said[d][told[d]++].b, ID_BYTES);
+		n += got;
+	}
+	assert_int_equal(history_owed(h, topic, owed, countof(owed)), 0);
+}
+
 static void say(const struct said *m, bool over)
 {
 	assert_int_equal(put_as(&m->id, 1, HOUR_US, TOPIC, over, span(m->raw, m->n)), OK);
@@ -585,6 +620,7 @@ int main(void)
 		TEST(expired_alerts_go_in_life_and_at_the_next_start),
 		TEST(numbers_go_on_rising_after_a_restart),
 		TEST(receipts_of_many_come_in_batches),
+		TEST(receipts_of_many_devices_are_each_their_own),
 		TEST(what_was_over_before_a_restart_is_not_opened_by_being_sent_again),
 		TEST(what_comes_late_is_kept_beside_a_newer_one),
 		TEST(an_end_sent_again_leaves_what_began_since),
