@@ -635,9 +635,10 @@ bool deed_compile(struct work *w, const char *text, struct policy **out)
 	struct policy_error where = { 0 };
 	enum err e = policy_load(span_str(text), out, &where);
 
-	if (e == ERR_SYNTAX)
+	if (e == ERR_SYNTAX) {
 		work_fail(w, "line %u, column %u: %s", where.line, where.column, where.text);
-	else if (e != OK)
+		work_conceal(w, "line %u, column %u: not as pullcord-policy(5) has it", where.line, where.column);
+	} else if (e != OK)
 		work_fail_err(w, e, "read the policy");
 	else if (!span_eq(policy_tenant(*out), policy_tenant(w->a->policy)))
 		work_fail(w, "the first tenant must stay %.*s", SPAN_FMT(policy_tenant(w->a->policy)));

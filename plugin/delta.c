@@ -25,14 +25,12 @@ static void lines_free(struct lines *l)
 	free(l->line);
 }
 
-const char *delta_mark(struct span text, char out[DELTA_MARK])
+const char *delta_mark(const struct patients *p, struct span text, char out[PATIENT_WORD])
 {
 	uint8_t hash[SHA256_BYTES];
 
 	SHA256(hash, text);
-	out[0] = '#';
-	hex_encode(span(hash, (DELTA_MARK - 2) / 2), out + 1);
-	return out;
+	return patient_word(p, span(hash, sizeof(hash)), out);
 }
 
 /* ---- what an account holds, a line for each -------------------------------------------------------------------------- */
@@ -58,31 +56,31 @@ static void put_time(struct put *b, const char *before, int64_t us)
 		put_fmt(b, "%s%s", before, text);
 }
 
-static void put_terms(struct put *b, const struct grant *g)
+static void put_terms(struct put *b, const struct grant *g, const struct patients *p)
 {
-	char mark[DELTA_MARK];
+	char mark[PATIENT_WORD];
 
 	if (!g)
 		return;
 	if (g->until_us)
 		put_time(b, " until ", g->until_us);
 	if (g->reason.n)
-		put_fmt(b, " reason %s", delta_mark(g->reason, mark));
+		put_fmt(b, " reason %s", delta_mark(p, g->reason, mark));
 	if (g->by.n)
 		put_fmt(b, " by %.*s", SPAN_FMT(g->by));
 }
 
-static void put_own(struct lines *l, const struct account *a)
+static void put_own(struct lines *l, const struct account *a, const struct patients *p)
 {
 	static const uint8_t none[sizeof(a->certificate)];
 	struct put b = begin(l);
-	char mark[DELTA_MARK], hex[2 * sizeof(none) + 1];
+	char mark[PATIENT_WORD], hex[2 * sizeof(none) + 1];
 
 	put_fmt(&b, "tenant %.*s", SPAN_FMT(a->subject.tenant));
 	end(l, &b);
 	if (a->name.n) {
 		b = begin(l);
-		put_fmt(&b, "name %s", delta_mark(a->name, mark));
+		put_fmt(&b, "name %s", delta_mark(p, a->name, mark));
 		end(l, &b);
 	}
 	if (a->unlocked_us) {
@@ -105,7 +103,7 @@ static void put_own(struct lines *l, const struct account *a)
 	put_fmt(&b, "state %s", account_state_name(a->state));
 	if (a->state == ACCOUNT_SUSPENDED && a->suspended_from == ACCOUNT_QUARANTINED)
 		put_str(&b, ", then quarantined");
-	put_terms(&b, &a->state_since);
+	put_terms(&b, &a->state_since, p);
 	end(l, &b);
 }
 
@@ -118,7 +116,7 @@ static void put_held(struct lines *l, const struct account *a, const struct pati
 		struct put b = begin(l);
 
 		put_fmt(&b, "role %.*s", SPAN_FMT(s->role[i]));
-		put_terms(&b, a->role_grant ? &a->role_grant[i] : NULL);
+		put_terms(&b, a->role_grant ? &a->role_grant[i] : NULL, p);
 		end(l, &b);
 	}
 	for (size_t i = 0; i < s->attributes; i++) {
@@ -129,7 +127,7 @@ static void put_held(struct lines *l, const struct account *a, const struct pati
 			put_fmt(&b, "patient=%s", patient_word(p, at->value, word));
 		else
 			put_fmt(&b, "%.*s=%.*s", SPAN_FMT(at->name), SPAN_FMT(at->value));
-		put_terms(&b, a->attribute_grant ? &a->attribute_grant[i] : NULL);
+		put_terms(&b, a->attribute_grant ? &a->attribute_grant[i] : NULL, p);
 		end(l, &b);
 	}
 }
@@ -148,7 +146,7 @@ static enum err lines_of(const struct account *a, const char *password, const st
 	l->line = calloc(OWN_LINES + a->subject.roles + a->subject.attributes, sizeof(*l->line));
 	if (!l->line)
 		return ERR_FULL;
-	put_own(l, a);
+	put_own(l, a, p);
 	if (a->password[0]) {
 		b = begin(l);
 		put_str(&b, password);

@@ -1,14 +1,14 @@
 /* delta: what an account held before a change and holds after it, as far as they differ: a line for each thing that went
  * ("-") and came ("+"), in the order of their bytes without the sign:
  *
- *     +patient=~3b1f... until 2026-11-23T07:00:00Z reason #9f86d081884c7d65 by root
+ *     +patient=~3b1f... until 2026-11-23T07:00:00Z reason ~9f86... by root
  *     -role nurse
  *     -state active
- *     +state suspended reason #60303ae22b998861 by root
+ *     +state suspended reason ~6030... by root
  *
- * Lines: tenant, name, password, unlocked, certificate(s), state, role, NAME=VALUE. A patient is a pseudonym (patients.h).
- * Free text (reasons, names) is the first 8 bytes of its SHA-256: it proves what was written and repeats none of it. Of
- * passwords only that there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told in the last one:
+ * Lines: tenant, name, password, unlocked, certificate(s), state, role, NAME=VALUE. A patient is a pseudonym (patients.h),
+ * and so is free text (reasons, names), of its SHA-256: with the keys it proves what was written, without them nobody finds it out by
+ * trying. Of passwords only that there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told in the last one:
  *
  *     ... 42 more, ~9f86d081884c7d659a2feaa0c55ad015
  *
@@ -39,9 +39,8 @@ enum err delta_account(const struct account *before, const struct account *after
 /* Of one line of our own: what was so, and is so; "": it was not. Both must be short. */
 void delta_line(const char *before, const char *after, struct delta *out);
 
-/* "reason #9f86d081884c7d65" of free text: 8 bytes of its SHA-256. */
-#define DELTA_MARK 18
-const char *delta_mark(struct span text, char out[DELTA_MARK]);
+/* What stands for free text. */
+const char *delta_mark(const struct patients *p, struct span text, char out[PATIENT_WORD]);
 
 /* ---- readers ---- */
 

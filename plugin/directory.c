@@ -507,9 +507,9 @@ enum err directory_denials(struct directory *d, bool (*visit)(void *ctx, const s
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-static const char *denial_text(const struct denial *x, char out[DENIAL_TEXT])
+static const char *denial_text(const struct patients *p, const struct denial *x, char out[DENIAL_TEXT])
 {
-	char mark[DELTA_MARK], hex[65];
+	char mark[PATIENT_WORD], hex[65];
 	struct put b = put(out, DENIAL_TEXT - 1);
 
 	out[0] = '\0';
@@ -518,7 +518,7 @@ static const char *denial_text(const struct denial *x, char out[DENIAL_TEXT])
 	hex_encode(fingerprint_span(x->fingerprint), hex);
 	put_fmt(&b, "revoked %s", hex);
 	if (x->reason[0])
-		put_fmt(&b, " reason %s", delta_mark(span_str(x->reason), mark));
+		put_fmt(&b, " reason %s", delta_mark(p, span_str(x->reason), mark));
 	if (x->by[0])
 		put_fmt(&b, " by %s", x->by);
 	must(put_end(&b) == OK);
@@ -530,7 +530,7 @@ static void tell_denial(struct batch *b, const struct denial *was, const struct 
 {
 	char before[DENIAL_TEXT], after[DENIAL_TEXT];
 
-	delta_line(denial_text(was, before), denial_text(is, after), &b->delta);
+	delta_line(denial_text(&b->d->patients, was, before), denial_text(&b->d->patients, is, after), &b->delta);
 }
 
 enum err batch_deny(struct batch *b, const struct denial *x)

@@ -66,7 +66,7 @@ struct claim {
 	uint8_t fingerprint[32];
 	int64_t not_before_s;
 	const char *detail;
-	char text[ACCOUNT_TEXT_MAX + 1];    /* where `detail` may stand */
+	char text[64];                      /* where `detail` may stand */
 };
 
 static void claim_clear(struct claim *k)
@@ -89,22 +89,17 @@ static enum fault find_account(struct guard *g, struct claim *k)
 	return k->account->subject.suspended ? LOGIN_SUSPENDED : LOGIN_GOOD;
 }
 
-/* Refused with the reason its revoker gave; also when the list cannot be read. */
-static enum fault check_certificate(struct guard *g, struct claim *k)
+/* Why it was revoked the directory says, in its revoker's words, which are none of the record's. Also when it cannot be read. */
+static enum fault check_certificate(const struct guard *g, const struct claim *k)
 {
 	struct denial x;
 	enum err e = directory_denial(g->directory, k->fingerprint, &x);
-	int n;
 
 	if (e == ERR_NOT_FOUND)
 		return LOGIN_GOOD;
 	if (e != OK) {
 		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
 		return LOGIN_MEMORY;
-	}
-	if (x.reason[0]) {
-		n = snprintf(k->text, sizeof(k->text), "%s: %s", faults[LOGIN_REVOKED].text, x.reason);
-		k->detail = n > 0 && (size_t)n < sizeof(k->text) ? k->text : NULL;   /* cut text may be no UTF-8 */
 	}
 	return LOGIN_REVOKED;
 }

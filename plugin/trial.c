@@ -33,9 +33,10 @@ static bool of_version(struct work *w, uint64_t number, struct edition *out)
 		err = edition_policy(&e, &p, &where);
 	if (err == ERR_NOT_FOUND)
 		work_fail(w, "there is no text of version %llu", (unsigned long long)number);
-	else if (err != OK)
+	else if (err != OK) {
 		work_fail(w, "version %llu cannot be read: %s", (unsigned long long)number, where.text[0] ? where.text : err_text(err));
-	else if (edition_of_policy(p, out) != OK)
+		work_conceal(w, "version %llu cannot be read: %s", (unsigned long long)number, err_text(err));
+	} else if (edition_of_policy(p, out) != OK)
 		work_fail_err(w, ERR_FULL, "set it");
 	return !w->why[0];
 }

@@ -101,6 +101,27 @@ static void a_device_comes_by_websocket_where_its_list_is_read(void **state)
 	assert_int_equal(device_by_websocket(), GATE_ALLOW);
 }
 
+/* The revoker's words are the directory's. */
+static void why_a_certificate_was_revoked_is_not_repeated(void **state)
+{
+	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 5, 60, true, false };
+	struct denial x = { .reason = "found in Mr Miller's room" };
+	X509 *certificate_of = certificate("mercy", "nc-1");
+	struct batch *b = NULL;
+	struct identity who;
+	const char *mapped;
+
+	(void)state;
+	assert_int_equal(identity_read(certificate_of, time(NULL), &who), CERTIFICATE_GOOD);
+	memcpy(x.fingerprint, who.fingerprint, sizeof(x.fingerprint));
+	assert_int_equal(directory_begin(g->directory, &b), OK);
+	assert_int_equal(batch_deny(b, &x), OK);
+	assert_int_equal(batch_commit(&b), OK);
+	assert_int_equal(guard_login(g, &c, certificate_of, NULL, &mapped), GATE_DENY);
+	X509_free(certificate_of);
+	assert_string_equal(on_record(LOGIN, "revoked").detail, "the certificate is revoked");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -108,6 +129,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(what_is_nobodys_name_is_told_by_what_stands_for_it, install, uninstall),
 		cmocka_unit_test_setup_teardown(the_certificate_that_was_shown_is_told_good_or_not, install, uninstall),
 		cmocka_unit_test_setup_teardown(a_device_comes_by_websocket_where_its_list_is_read, install, uninstall),
+		cmocka_unit_test_setup_teardown(why_a_certificate_was_revoked_is_not_repeated, install, uninstall),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
