@@ -5,6 +5,7 @@
 #include "cmd.h"
 #include "reading.h"
 #include "report.h"
+#include "successor.h"
 #include "trail.h"
 #include "vault.h"
 
@@ -51,6 +52,33 @@ int audit_unread(const struct source *s, enum err e, uint64_t index)
 	else
 		report_hint("pullcord audit verify says more");
 	return CMD_NO;
+}
+
+struct audit_before audit_before(const struct reader *r, const struct criteria *c)
+{
+	char next[ORIGIN_BYTES_MAX + 16];
+	struct audit_before b = { .since = "" };
+	unsigned number;
+
+	if (c->from_us >= reader_since_us(r) || (!c->from && !reader_renewed(r)))
+		return b;
+	mapped_time(reader_since_us(r), b.since);
+	if (reader_renewed(r) && successor_origin(reader_origin(r), next, sizeof(next), &number) == OK)
+		b.number = number - 1;
+	return b;
+}
+
+void audit_hint_missing(struct reader *r, const struct criteria *c)
+{
+	const struct audit_before b = audit_before(r, c);
+	uint64_t erased;
+
+	if (b.number)
+		report_hint("this record begins at %s, and " AUDIT_BEFORE, b.since, b.number);
+	else if (*b.since)
+		report_hint("this record begins at %s", b.since);
+	if (reader_erased(r, c->from_us, c->to_us, &erased) == OK && erased)
+		report_hint("%llu entries of that time were erased", (unsigned long long)erased);
 }
 
 int audit_replaced(const char *path)

@@ -3,6 +3,7 @@
 #define PULLCORD_AUDIT_H
 
 #include "index.h"
+#include "mapped.h"
 #include "reader.h"
 #include "source.h"
 
@@ -31,6 +32,17 @@ int audit_open(const struct source *s, struct criteria *c, struct reader **out) 
 
 /* Why that entry cannot be read, and what to do. CMD_NO. */
 int audit_unread(const struct source *s, enum err e, uint64_t index);
+
+/* When the record begins, if what is meant reaches further back ("": it does not), and the number of the record that was put
+ * aside for it (0: none was). Before the first record there was nothing, unless somebody asks for that time. */
+struct audit_before {
+	char since[MAPPED_TIME];
+	unsigned number;
+};
+struct audit_before audit_before(const struct reader *r, const struct criteria *c);
+#define AUDIT_BEFORE "what was before is in record.mdb.%u, which was put aside (--record reads it)"
+/* Says that, and what of that time was erased, as a hint. */
+void audit_hint_missing(struct reader *r, const struct criteria *c);
 
 /* Says that the record which is followed has ended, because another one lies in its place. CMD_NO. */
 int audit_replaced(const char *path);

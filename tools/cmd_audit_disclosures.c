@@ -9,7 +9,6 @@
 #include "emergency.h"
 #include "event.h"
 #include "mapped.h"
-#include "successor.h"
 #include "report.h"
 
 #define GROUND_MAX 560
@@ -21,8 +20,7 @@ struct accounting {
 	const struct criteria *meant;
 	uint64_t n;
 	uint64_t lost, erased;          /* what the record does not have any more, or never had, of that time */
-	char since[MAPPED_TIME];        /* when it begins, if that time began before; "": it did not */
-	unsigned before;                /* number of the record that was put aside for this one; 0: none was */
+	struct audit_before before;
 	struct reason *reason;          /* of emergency access, as it was taken */
 	size_t reasons;
 };
@@ -189,35 +187,23 @@ static enum err on_event(void *ctx, uint64_t index, const struct entry *entry, c
 	return report_broken() ? ERR_CLOSED : OK;
 }
 
-/* Before the first record there was nothing to account for, unless somebody asks for that time; before another one there
- * was. */
-static void look_before(struct accounting *a, const struct reader *r)
-{
-	char next[ORIGIN_BYTES_MAX + 16];
-	unsigned number;
-
-	if (a->meant->from_us >= reader_since_us(r) || (!a->meant->from && !reader_renewed(r)))
-		return;
-	mapped_time(reader_since_us(r), a->since);
-	if (reader_renewed(r) && successor_origin(reader_origin(r), next, sizeof(next), &number) == OK)
-		a->before = number - 1;
-}
-
 /* What is not there any more cannot be accounted for: that is said in each form, last. */
 static enum err say_incomplete(const struct accounting *a)
 {
 	char what[MISSING_MAX];
 	struct put text = put(what, sizeof(what) - 1);
 
-	if (!*a->since && a->lost + a->erased == 0)
+	const char *since = a->before.since;
+
+	if (!*since && a->lost + a->erased == 0)
 		return OK;
 	put_str(&text, "not complete:");
-	if (*a->since)
-		put_fmt(&text, " this record begins at %s", a->since);
-	if (a->before)
-		put_fmt(&text, ", and what was before is in record.mdb.%u, which was put aside (--record reads it)", a->before);
+	if (*since)
+		put_fmt(&text, " this record begins at %s", since);
+	if (a->before.number)
+		put_fmt(&text, ", and " AUDIT_BEFORE, a->before.number);
 	if (a->lost + a->erased)
-		put_fmt(&text, "%s of that time", *a->since ? ";" : "");
+		put_fmt(&text, "%s of that time", *since ? ";" : "");
 	if (a->lost)
 		put_fmt(&text, " %llu messages and deliveries found no room in the record", (unsigned long long)a->lost);
 	if (a->erased)
@@ -228,7 +214,7 @@ static enum err say_incomplete(const struct accounting *a)
 	if (report_is_json())
 		report_object((const struct cell[]){ CELL_BOOL("complete", false), CELL_NUM("lost", a->lost),
 						     CELL_NUM("erased", a->erased),
-						     *a->since ? CELL_STR("since", a->since) : CELL_NULL("since"),
+						     *since ? CELL_STR("since", since) : CELL_NULL("since"),
 						     CELL_STR("what", what) }, 5);
 	else
 		report_line(TONE_WARN, "%s", what);
@@ -273,7 +259,7 @@ static int disclosures_run(const struct source *s, struct criteria *c, const cha
 	if (code != CMD_DONE)
 		return code;
 	walk.index = books.index;
-	look_before(&a, books.reader);
+	a.before = audit_before(books.reader, c);
 	for (size_t i = 0; csv && i < countof(columns); i++)
 		fprintf(stdout, "%s%s", columns[i], i + 1 < countof(columns) ? "," : "\r\n");
 	e = account(&books, &walk, &a);

@@ -185,6 +185,7 @@ static int export_run(const struct source *s, struct criteria *c, const struct f
 		return audit_unread(s, e, walk.at);
 	if (path)
 		report_line(TONE_GOOD, "%llu events written to %s", (unsigned long long)x->written, path);
+	audit_hint_missing(books.reader, c);
 	return CMD_DONE;
 }
 

@@ -74,8 +74,8 @@ static int segments_run(const struct source *s, bool expired)
 		e = each_segment(t, expired, &any);
 	if (e != OK)
 		return source_no_record(e, s->record);
-	if (!any && expired)
-		report_line(TONE_DIM, "No segment has had its time, or what has is held.");
+	if (!any && !report_is_json())
+		report_line(TONE_DIM, expired ? "No segment has had its time, or what has is held." : "The record has no segment yet.");
 	return CMD_DONE;
 }
 

@@ -87,6 +87,8 @@ def a_sum_counts_and_what_is_missing_is_said():
               sorted((r["recipient"], r["events"]) for r in told if r.get("events", 0) > 1))
         equal("what is missing", (False, lost, erased), tuple(told[-1][k] for k in ("complete", "lost", "erased")))
         equal("what came through once is one", True, all(r["events"] in (1, 60) for r in told[:-1]))
+    told = other.tool("search", "--user", "ana").stderr
+    equal(f"who searches is told: {told}", True, f"{erased} entries of that time were erased" in told)
     said = other.tool("disclosures", "--patient", "MRN-sum").stdout.splitlines()[-1]
     table = list(csv.DictReader(io.StringIO(other.tool("disclosures", "--patient", "MRN-sum", "--csv").stdout, newline="")))
     for text in (said, table[-1]["ground"]):
@@ -110,6 +112,10 @@ def of_the_time_before_the_record_nothing_is_known():
     equal(f"of a renewed one: {last}", (False, True), (last["complete"], "record.mdb.1" in last["what"]))
     for text in (next_one.tool(*words).stdout, next_one.tool(*words, "--csv").stdout):
         equal(f"in each form: {text}", True, f"begins at {last['since']}, and what was before is in record.mdb.1" in text)
+    for words in (["search", "--user", "ana", "--json"], ["search", "--count"], ["export", "--format", "csv"]):
+        done = next_one.tool(*words)
+        equal(f"{words}: {done.stderr}", True, f"begins at {last['since']}, and what was before is in record.mdb.1" in done.stderr)
+        equal(f"{words}: not of its own time", "", next_one.tool(*words, "--from", last["since"]).stderr)
 
 
 def each_says_what_it_rests_on_and_what_waits_is_none_yet():
