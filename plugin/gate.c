@@ -221,6 +221,13 @@ static bool goes_on_without_record(enum topic_kind kind)
 	return kind == TOPIC_STATE || is_witness(kind);
 }
 
+/* What is delivered also then, and set aside: what operators are told by us, maybe of the record; and that an alert is stored,
+ * for without that its device sends it again with each connection. */
+static bool goes_out_without_record(const struct guard *g, const struct topic *t)
+{
+	return t->kind == TOPIC_STORED || guard_is_own_alarm(g, t);
+}
+
 static bool may_be_retained(enum topic_kind kind)
 {
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
@@ -735,8 +742,8 @@ static enum gate deliver(struct guard *g, struct session *s, const char *topic, 
 
 	if (t)
 		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (stopped && t && guard_is_own_alarm(g, &t->topic))
-		v.life_critical = true;         /* of the record's own trouble, say: recorded as such, it is set aside */
+	if (stopped && t && goes_out_without_record(g, &t->topic))
+		v.life_critical = true;         /* recorded as such, it is set aside */
 	if (v.allow && !detail && comes_later(g, s, &t->topic, p->payload))
 		return GATE_DENY;       /* and counted when it is shown */
 	if (!leaves_no_trace(&v) || stopped)
@@ -786,7 +793,7 @@ void guard_sent(struct guard *g, const void *context, const char *client, const 
 	t = memo_topic(&g->topics, g->policy, topic);
 	if (t)
 		d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (t && record_stopped(g->record) && guard_is_own_alarm(g, &t->topic))
+	if (t && record_stopped(g->record) && goes_out_without_record(g, &t->topic))
 		d.verdict.life_critical = true;         /* as when it was decided: it is set aside, not lost */
 	if (t && d.verdict.record == POLICY_RECORD_OFF && !d.verdict.life_critical)
 		return;

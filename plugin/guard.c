@@ -620,6 +620,7 @@ static void send_receipts(struct guard *g)
 	while ((r.n_id = history_owed(g->history, topic, id, countof(id))) > 0) {
 		struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED, true, NULL);
 
+		h.life_critical = record_stopped(g->record);    /* as what it is about: else it could not have been taken */
 		for (size_t i = 0; i < r.n_id; i++) {
 			raw[i] = (ProtobufCBinaryData){ ID_BYTES, id[i].b };
 			h.topic = span_str(topic);

@@ -355,7 +355,7 @@ void guard_moved(struct guard *g, struct session *s, int64_t mono_us);
 void guard_refused(struct guard *g, const struct session *s, const struct topic *t, const struct verdict *v);
 void guard_notice_begin(struct guard *g);    /* the history is open */
 void guard_notice_tick(struct guard *g);     /* once a second */
-/* Is it what operators are told by us? That is delivered also while the record, of which it may tell, has stopped. */
+/* Is it what operators are told by us? */
 bool guard_is_own_alarm(const struct guard *g, const struct topic *t);
 
 /* ---- beside.c ---- */

@@ -395,6 +395,7 @@ static void acceptance_7_without_a_record_only_what_saves_lives_goes_on(void **s
 	assert_int_equal(publishes(0, "nc-1", code, &life, false), GATE_ALLOW);
 	assert_int_equal(receives(1, "ana.t1", ALERT), GATE_DENY);
 	assert_int_equal(receives(1, "ana.t1", code), GATE_ALLOW);
+	assert_int_equal(receives(0, "nc-1", "mercy/device/nc-1/stored"), GATE_ALLOW);     /* or it comes again, and again */
 	assert_int_equal(subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+"), GATE_DENY);
 	assert_int_equal(person_try(2, "ana", "ana.t2", "correct horse"), GATE_CLOSE);
 	assert_int_equal(device_login(3, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
