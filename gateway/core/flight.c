@@ -36,6 +36,8 @@ struct flight {
 	struct tier tier[FLIGHT_TIERS];
 	unsigned window, sent, only;
 	uint64_t upto;
+	unsigned urgent;            /* on their way, or without their receipt */
+	int64_t hold_ms;            /* so long nothing is sent that may end the connection under them */
 	int64_t pause_ms;           /* nothing is sent before */
 	uint32_t added;
 	struct slot slot[];
@@ -131,14 +133,14 @@ static void condition_out(struct flight *f, uint32_t s)
 	*(x->newer ? &f->slot[x->newer - 1].older : &f->newest[x->of & f->mask]) = x->older;
 }
 
-/* A broker whose record has stopped answers what is calm by ending the connection: no emergency waits behind it. */
-static bool ends_connections(const struct flight *f, uint32_t s, const struct slot *before)
+/* A broker whose record has stopped answers what is calm by ending the connection. */
+static bool ends_connections(const struct slot *x)
 {
-	return f->slot[s].tier < FLIGHT_TIER_CALM && before->tier >= FLIGHT_TIER_CALM && before->lost >= FLIGHT_LOST_MOST;
+	return x->tier >= FLIGHT_TIER_CALM && x->lost >= FLIGHT_LOST_MOST;
 }
 
-/* The first of its condition that was not sent yet, or that must wait: itself, or one of a calmer tier. Before what was
- * acknowledged nothing is looked for: that was in order. */
+/* The first of its condition that was not sent yet, or that must wait: itself, or one of a calmer tier; but no emergency waits
+ * behind what ends connections. Before what was acknowledged nothing is looked for: that was in order. */
 static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t now_ms)
 {
 	uint32_t first = s;
@@ -146,7 +148,7 @@ static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t n
 	for (uint32_t at = f->slot[s].older; at; at = f->slot[at - 1].older) {
 		const struct slot *x = &f->slot[at - 1];
 
-		if (x->of != f->slot[s].of || ends_connections(f, s, x))
+		if (x->of != f->slot[s].of || (f->slot[s].tier < FLIGHT_TIER_CALM && ends_connections(x)))
 			continue;
 		if (x->state == HALF)
 			break;
@@ -156,6 +158,21 @@ static uint32_t first_of_condition(const struct flight *f, uint32_t s, int64_t n
 			break;
 	}
 	return first;
+}
+
+/* Their receipts would not come any more, and all of them be sent again. */
+static bool is_held(const struct flight *f, uint32_t s, int64_t now_ms)
+{
+	return f->urgent && now_ms < f->hold_ms && ends_connections(&f->slot[s]);
+}
+
+/* What is urgent is out while it is on its way or waits for its receipt. */
+static void set_state(struct flight *f, struct slot *x, enum state to)
+{
+	if (x->tier < FLIGHT_TIER_CALM)
+		f->urgent += (to != READY) - (x->state != READY);
+	f->sent += (to == SENT) - (x->state == SENT);
+	x->state = to & 3;
 }
 
 static void rehint(struct flight *f, uint32_t s)
@@ -241,8 +258,7 @@ static void forget(struct flight *f, uint32_t s)
 	if (x->of && x->state == READY && x->due)
 		let_go(f, s);
 	condition_out(f, s);
-	if (x->state == SENT)
-		f->sent--;
+	set_state(f, x, READY);
 	table_del(&f->ids, s);
 }
 
@@ -255,9 +271,7 @@ static void wake_at(struct tier *t, int64_t due_ms)
 /* Not on its way any more; sent again at `due_ms`, 0: next. */
 static void put_back(struct flight *f, uint32_t s, enum state state, int64_t due_ms)
 {
-	if (f->slot[s].state == SENT)
-		f->sent--;
-	f->slot[s].state = state & 3;
+	set_state(f, &f->slot[s], state);
 	f->slot[s].due = due_at(due_ms);
 	if (due_ms)
 		wake_at(&f->tier[f->slot[s].tier], due_ms);
@@ -304,8 +318,11 @@ bool flight_take(struct flight *f, int64_t now_ms, struct flight_item *out)
 
 		if (s == TABLE_NONE)
 			continue;
-		f->slot[s].state = SENT;
-		f->sent++;
+		if (is_held(f, s, now_ms))
+			return false;
+		if (f->slot[s].tier < FLIGHT_TIER_CALM && !f->urgent)
+			f->hold_ms = now_ms + FLIGHT_RECEIPT_MS;
+		set_state(f, &f->slot[s], SENT);
 		*out = (struct flight_item){ .seq = f->slot[s].seq, .tier = f->slot[s].tier, .of = f->slot[s].of };
 		memcpy(out->id.b, table_key(&f->ids, s), ID_BYTES);
 		return true;
@@ -395,13 +412,12 @@ void flight_lost(struct flight *f)
 
 			if (x->state == SENT && x->lost < LOST_MAX)
 				x->lost++;
-			x->state = READY;
+			set_state(f, x, READY);
 			x->due = 0;
 		}
 		f->tier[i].hint = f->tier[i].first;
 		f->tier[i].wake_ms = NEVER;
 	}
-	f->sent = 0;
 	f->pause_ms = 0;
 }
 
@@ -418,6 +434,8 @@ int64_t flight_next_ms(const struct flight *f, int64_t now_ms)
 			const struct slot *x = &f->slot[s];
 			int64_t due = now_ms + waits_ms(x, now_ms), at = due > f->pause_ms ? due : f->pause_ms;
 
+			if (x->state != SENT && at <= now_ms && is_held(f, first_of_condition(f, s, now_ms), now_ms))
+				return next < 0 || f->hold_ms < next ? f->hold_ms : next;       /* nor what is calmer */
 			if (x->state != SENT && (next < 0 || at < next))
 				next = at;
 			if (next >= 0 && next <= now_ms)

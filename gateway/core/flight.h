@@ -6,7 +6,8 @@
  * StoredReceipt, because the broker's acknowledgement does not survive its crash: it frees the window, but without receipt the
  * alert is sent again, under the same id, after FLIGHT_RECEIPT_MS and then ever more rarely. What a refusal means is a table
  * (flight.c). After the connection is lost everything is sent again; a calm message that it was lost with twice holds up nothing
- * urgent any more. One block, nothing allocated after. Pure: the caller brings the time. */
+ * urgent any more, and waits while something urgent has no receipt yet, FLIGHT_RECEIPT_MS at most: it may end the next one, too.
+ * One block, nothing allocated after. Pure: the caller brings the time. */
 #ifndef PULLCORD_FLIGHT_H
 #define PULLCORD_FLIGHT_H
 

@@ -202,10 +202,46 @@ static void what_ends_connections_holds_up_no_emergency(void **state)
 	flight_lost(f);
 	assert_int_equal(take(0), 3);
 	assert_int_equal(acked(3, 0, 0), FLIGHT_HALF);
+	assert_true(dropped(3));
 	assert_int_equal(take(0), 1);
 	assert_int_equal(acked(1, 0, 0), FLIGHT_HALF);        /* it was something else */
 	flight_lost(f);
 	assert_int_equal(take(0), 1);
+}
+
+/* Or the broker's word that it is stored would not come, and all that is urgent would go out with each connection. */
+static void what_ends_connections_waits_for_the_receipts_of_emergencies(void **state)
+{
+	(void)state;
+	add(1, 2);
+	add(2, 3);
+	for (int i = 0; i < FLIGHT_LOST_MOST; i++) {
+		assert_int_equal(take(0), 1);
+		flight_lost(f);
+	}
+	add(3, 1);
+	add(4, 0);
+	assert_int_equal(take(100), 4);
+	assert_int_equal(take(200), 3);
+	assert_int_equal(take(200), -1);                /* nor what is calmer */
+	assert_int_equal(flight_next_ms(f, 200), 100 + FLIGHT_RECEIPT_MS);
+	assert_int_equal(acked(4, 0, 200), FLIGHT_HALF);
+	assert_int_equal(acked(3, 0, 200), FLIGHT_HALF);
+	assert_int_equal(take(200), -1);
+	assert_true(dropped(4));
+	assert_int_equal(take(300), -1);
+	assert_int_equal(flight_next_ms(f, 300), 100 + FLIGHT_RECEIPT_MS);
+	assert_int_equal(take(100 + FLIGHT_RECEIPT_MS - 1), -1);
+	assert_int_equal(take(100 + FLIGHT_RECEIPT_MS), 1);      /* it may be a disk that keeps nothing at all */
+	flight_lost(f);
+	assert_int_equal(take(9000), 3);
+	assert_int_equal(take(9000), -1);
+	assert_int_equal(acked(3, 0, 9000), FLIGHT_HALF);
+	assert_true(dropped(3));
+	assert_int_equal(flight_next_ms(f, 9000), 9000);
+	assert_int_equal(take(9000), 1);
+	assert_int_equal(acked(1, 0, 9000), FLIGHT_HALF);
+	assert_int_equal(take(9000), 2);
 }
 
 /* A refusal is heeded, too, when something of the same condition is to follow. */
@@ -465,6 +501,7 @@ int main(void)
 		WITH_FLIGHT(only_urgent_ones_and_what_goes_before_them),
 		WITH_FLIGHT(what_was_refused_for_now_holds_up_its_condition),
 		WITH_FLIGHT(what_ends_connections_holds_up_no_emergency),
+		WITH_FLIGHT(what_ends_connections_waits_for_the_receipts_of_emergencies),
 		WITH_FLIGHT(what_waited_for_another_goes_when_that_is_gone),
 		WITH_FLIGHT(no_more_than_the_window_is_unanswered),
 		WITH_FLIGHT(for_observations_the_acknowledgement_is_enough),
