@@ -33,6 +33,8 @@ struct spill {
 	size_t bytes;
 	int fd;
 	struct vault vault;
+	struct sealer *sealer;          /* of the pushing thread, as is the nonce */
+	uint8_t nonce[AEAD_NONCE_BYTES];
 	uint64_t taken, taken_n;        /* of the taking thread: bytes and records */
 	uint64_t damaged, damaged_taken;
 	uint8_t in[SPILL_RECORD_MAX], out[SEALED_MAX];
@@ -111,6 +113,8 @@ enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint
 	s->h = map;
 	s->p = (uint8_t *)map + PAGE;
 	vault_init(&s->vault, root, "record spill");
+	TRY(sealer_open(s->vault.key, &s->sealer));
+	crypt_random(s->nonce, sizeof(s->nonce));
 	resume(s, layout);
 	*out = s;
 	s = NULL;
@@ -123,6 +127,7 @@ void spill_close(struct spill **s)
 		if ((*s)->h)
 			munmap((*s)->h, PAGE + (*s)->bytes);
 		fd_cleanup(&(*s)->fd);
+		sealer_close(&(*s)->sealer);
 		crypt_wipe(*s, sizeof(**s));
 	}
 	free(*s);
@@ -135,6 +140,20 @@ static struct span place(uint64_t at, uint8_t raw[8])
 
 	put_u64(&b, at);
 	return put_span(&b);
+}
+
+/* Each open begins at a random one of 2^96: no two are the same, also when the file was set back. */
+static void next_nonce(uint8_t nonce[AEAD_NONCE_BYTES])
+{
+	for (size_t i = AEAD_NONCE_BYTES; i > 0 && ++nonce[i - 1] == 0; i--)
+		;
+}
+
+static enum err seal(struct spill *s, struct span aad, struct span text, uint8_t *out)
+{
+	next_nonce(s->nonce);
+	memcpy(out, s->nonce, AEAD_NONCE_BYTES);
+	return sealer_seal(s->sealer, s->nonce, aad, text, out + AEAD_NONCE_BYTES);
 }
 
 static size_t gather(struct spill *s, const struct span *piece, size_t n)
@@ -165,7 +184,7 @@ bool spill_push(struct spill *s, const struct span *piece, size_t n)
 		memcpy(s->p + at, &none, sizeof(none));
 	head += skip;
 	at = head & (s->bytes - 1);
-	if (vault_seal(&s->vault, place(head, where), span(s->in, len), s->p + at + sizeof(sealed)) != OK)
+	if (seal(s, place(head, where), span(s->in, len), s->p + at + sizeof(sealed)) != OK)
 		return false;
 	memcpy(s->p + at, &sealed, sizeof(sealed));
 	atomic_fetch_add_explicit(&s->h->pushed, 1, memory_order_relaxed);

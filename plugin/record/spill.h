@@ -1,10 +1,14 @@
 /* spill: where life-critical events wait when the ring has no room for them: a file of fixed size, reserved when it is
- * made and mapped, so that a full disk does not hold them up. Its pages are all there from the start, and stay as far as the
- * system lets us lock them; a slow disk can hold up a push that meets a page which is just being written back. It outlives
- * the process: what a crash left in it is taken at the next start.
+ * made and mapped, so that a full disk does not hold them up. It outlives the process: what a crash left in it is taken at
+ * the next start.
  *
- * Records are sealed (vault of purpose "record spill"), each bound to its place. One thread pushes, one takes; what was
- * taken stays until it is given back, as with ring.h. */
+ * The pushing thread is the broker's: a push copies, seals and copies, with what was made when the spill was opened. It allocates
+ * nothing and makes no system call. One kind of I/O there is that nobody asks for: the file's pages are all there from the start,
+ * and stay as far as the system lets us lock them, but a push that meets a page which is just being written back may have to wait
+ * for the disk, and one that had to leave (no lock) is read again. Of memory alone it would not outlive a crash.
+ *
+ * Records are sealed (vault of purpose "record spill"), each bound to its place, under nonces that count from a random one on.
+ * One thread pushes, one takes; what was taken stays until it is given back, as with ring.h. */
 #ifndef PULLCORD_SPILL_H
 #define PULLCORD_SPILL_H
 

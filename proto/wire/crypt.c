@@ -174,11 +174,11 @@ void hmac256(struct span key, const struct span *piece, size_t n, uint8_t out[SH
 	crypt_wipe(&k, sizeof(k));
 }
 
-enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
-		   struct span text, uint8_t *out)
+/* `key` NULL: the context has it. */
+static enum err seal_by(EVP_CIPHER_CTX *c, const uint8_t *key, const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
+			struct span text, uint8_t *out)
 {
 	OSSL_PARAM tag[] = { OSSL_PARAM_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, out + text.n, AEAD_TAG_BYTES), OSSL_PARAM_END };
-	EVP_CIPHER_CTX *c = cipher_ctx();
 	int n;
 
 	must(text.n < INT32_MAX && aad.n < INT32_MAX);
@@ -189,6 +189,40 @@ enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 	    EVP_CIPHER_CTX_get_params(c, tag) != 1)
 		return ERR_CRYPTO;
 	return OK;
+}
+
+enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
+		   struct span text, uint8_t *out)
+{
+	return seal_by(cipher_ctx(), key, nonce, aad, text, out);
+}
+
+/* It is a context of the library's, and nothing else. */
+static EVP_CIPHER_CTX *context_of(struct sealer *s) { return (EVP_CIPHER_CTX *)(void *)s; }
+
+enum err sealer_open(const uint8_t key[AEAD_KEY_BYTES], struct sealer **out)
+{
+	CLEANUP(sealer_close) struct sealer *s = (struct sealer *)(void *)EVP_CIPHER_CTX_new();
+
+	must(gcm256);   /* crypt_init() was not called */
+	if (!s)
+		return ERR_FULL;
+	if (EVP_EncryptInit_ex2(context_of(s), gcm256, key, NULL, NULL) != 1)
+		return ERR_CRYPTO;
+	*out = s;
+	s = NULL;
+	return OK;
+}
+
+void sealer_close(struct sealer **s)
+{
+	EVP_CIPHER_CTX_free(context_of(*s));
+	*s = NULL;
+}
+
+enum err sealer_seal(struct sealer *s, const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad, struct span text, uint8_t *out)
+{
+	return seal_by(context_of(s), NULL, nonce, aad, text, out);
 }
 
 enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,

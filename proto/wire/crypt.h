@@ -46,6 +46,15 @@ enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,
 		   struct span text, uint8_t *out) MUST_USE;
 
+/* Seals under one key, whose cost and that of a context are paid when it is made: sealing allocates nothing and asks the system for
+ * nothing, in whatever thread; in one at a time. As secret as the key. */
+struct sealer;
+enum err sealer_open(const uint8_t key[AEAD_KEY_BYTES], struct sealer **out) MUST_USE;
+void sealer_close(struct sealer **s);
+/* As aead_seal(). A nonce may never come again under a key. */
+enum err sealer_seal(struct sealer *s, const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad, struct span text,
+		     uint8_t *out) MUST_USE;
+
 /* Ed25519 over raw keys. */
 enum err sign_public(const uint8_t secret[SIGN_KEY_BYTES], uint8_t pub[SIGN_KEY_BYTES]) MUST_USE;
 enum err sign_make(const uint8_t secret[SIGN_KEY_BYTES], struct span text, uint8_t out[SIGN_BYTES]) MUST_USE;

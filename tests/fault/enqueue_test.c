@@ -1,6 +1,6 @@
-/* What the broker's thread does for an event that goes on record: it copies it, and may wake the writer. How fast that is says
- * `make bench T=acceptance_10`; that it asks neither the kernel nor the heap for anything else is counted here. (What is set
- * aside while the record has stopped is sealed at once, by OpenSSL, which may ask for memory: that is not looked at.) */
+/* What the broker's thread does for an event that goes on record: it copies it, and may wake the writer; what saves lives it
+ * seals and sets aside when the record has stopped. How fast that is says `make bench T=acceptance_10`; that it asks neither the
+ * kernel nor the heap for anything else is counted here. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -14,12 +14,14 @@
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 
+#include "faulty_disk.h"
 #include "recording.h"
 #include "until.h"
 
 #define EVENTS 20000            /* more than the ring has room for: also what happens then */
 
 static struct recording g;
+static bool life_critical;      /* what is pushed */
 static atomic_bool done;
 static atomic_int asked;        /* the last system call that should not have been; 0: none */
 static atomic_uint allocated, refused;
@@ -92,8 +94,9 @@ static void *enqueue(void *arg)
 	forbid_calls();
 	counts = true;
 	for (uint64_t i = 0; i < EVENTS; i++) {
-		const struct happening h = publish(i);
+		struct happening h = publish(i);
 
+		h.life_critical = life_critical;
 		atomic_fetch_add(&refused, !record_push(g.record, &h));
 	}
 	counts = false;
@@ -103,22 +106,59 @@ static void *enqueue(void *arg)
 	return arg;
 }
 
-static void acceptance_10_an_event_costs_no_call_and_no_allocation(void **state)
+/* Opens the record and has a thread push that can do no more than it should. */
+static void push_all(bool disk_full)
 {
 	struct sigaction a = { .sa_sigaction = on_call, .sa_flags = SA_SIGINFO };
 	pthread_t thread;
 
-	(void)state;
-	recording_make(&g);
-	g.spec.map_bytes = 64 << 20;
+	done = false;
+	allocated = refused = 0;
+	asked = 0;
 	assert_int_equal(sigaction(SIGSYS, &a, NULL), 0);
 	assert_int_equal(record_open(&g.spec, &g.record), OK);
+	if (disk_full)
+		disk_refuses(ENOSPC, g.path);
 	assert_int_equal(pthread_create(&thread, NULL, enqueue, NULL), 0);
 	assert_int_equal(pthread_detach(thread), 0);
 	assert_true(UNTIL(atomic_load(&done)));
 	assert_int_equal(asked, 0);
 	assert_int_equal(allocated, 0);
 	assert_in_range(refused, 0, EVENTS - 1);
+}
+
+static void acceptance_10_an_event_costs_no_call_and_no_allocation(void **state)
+{
+	(void)state;
+	recording_make(&g);
+	g.spec.map_bytes = 64 << 20;
+	push_all(false);
+	recording_drop(&g);
+}
+
+/* There is room for a part of them in the ring, for a part aside, and for the rest nowhere. */
+static void acceptance_10_nor_does_one_that_is_set_aside(void **state)
+{
+	char path[128];
+	uint64_t aside;
+	uint8_t *file;
+	size_t n;
+
+	(void)state;
+	recording_make(&g);
+	snprintf(path, sizeof(path), "%s/record.spill", g.folder);
+	g.spec.ring_bytes = 1 << 15;
+	g.spec.spill_path = path;
+	g.spec.spill_bytes = 1 << 20;
+	life_critical = true;
+	push_all(true);
+	assert_int_equal(record_state(g.record), RECORD_STOPPED);
+	assert_in_range(refused, 1, EVENTS);
+	file = slurp(path, &n);
+	memcpy(&aside, file + 32, sizeof(aside));       /* spill.c: pushed */
+	free(file);
+	assert_in_range(aside, 1000, EVENTS);
+	disk_heals();
 	recording_drop(&g);
 }
 
@@ -126,6 +166,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(acceptance_10_an_event_costs_no_call_and_no_allocation),
+		cmocka_unit_test(acceptance_10_nor_does_one_that_is_set_aside),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
