@@ -7,7 +7,8 @@
 
 /* ---- the form in ring and spill: this struct, the texts one after another, shadow and sum where there are ---- */
 
-#define LAYOUT 4                /* to be raised with every change to them that does not change their size */
+/* To be raised with every change to them. What is set aside in the form of the version before is read, too (head_read()). */
+#define LAYOUT 4
 
 struct head {
 	int64_t at_us, mono_us, emergency_us;
@@ -68,10 +69,28 @@ void gap_add(struct gap *g, const struct gap *more)
 	gap_widen(g, more->until_us);
 }
 
-uint32_t audited_layout(void)
+#define LAYOUT_OF(number) ((uint32_t)(number) << 16 |                                                                             \
+	(uint32_t)(sizeof(struct head) + sizeof(struct sum) + sizeof(struct shadow_verdict) + sizeof(struct gap)))
+
+struct spill_layout audited_layout(void)
 {
-	return LAYOUT << 16 |
-	       (sizeof(struct head) + sizeof(struct sum) + sizeof(struct shadow_verdict) + sizeof(struct gap));
+	return (struct spill_layout){ .now = LAYOUT_OF(LAYOUT), .before = LAYOUT_OF(LAYOUT - 1) };
+}
+
+/* The version before had no `how`, and what follows it a byte earlier. */
+static struct head head_read(struct span raw, uint32_t layout)
+{
+	enum { HOW = offsetof(struct head, how), AFTER = offsetof(struct head, retain) };
+	struct head head = { .at_us = 0 };
+
+	must(raw.n == sizeof(head));
+	if (layout == audited_layout().now) {
+		memcpy(&head, raw.p, sizeof(head));
+		return head;
+	}
+	memcpy(&head, raw.p, HOW);
+	memcpy((uint8_t *)&head + AFTER, raw.p + HOW, offsetof(struct head, has_shadow) + 1 - AFTER);
+	return head;
 }
 
 #define GATHERED_MAX (sizeof(struct head) + AUDITED_ACTOR_MAX + AUDITED_CLIENT_MAX + AUDITED_ADDRESS_MAX + AUDITED_TOPIC_MAX +    \
@@ -180,12 +199,15 @@ bool audited_spill_gap(struct spill *s, const struct gap *g)
 
 void audited_read(struct span raw, struct audited *out)
 {
-	struct cur c = cur(raw);
-	struct span s = cur_take(&c, sizeof(struct head));
-	struct head head;
+	audited_read_aside(raw, audited_layout().now, out);
+}
 
-	must(s.n == sizeof(head));
-	memcpy(&head, s.p, sizeof(head));
+void audited_read_aside(struct span raw, uint32_t layout, struct audited *out)
+{
+	struct cur c = cur(raw);
+	struct head head = head_read(cur_take(&c, sizeof(struct head)), layout);
+	struct span s;
+
 	if (head.type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP) {
 		struct span gap = cur_take(&c, sizeof(out->gap));
 

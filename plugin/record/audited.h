@@ -42,8 +42,8 @@ bool audited_push(struct ring *r, const struct happening *h);
 bool audited_push_gap(struct ring *r, const struct gap *g);
 bool audited_spill(struct spill *s, const struct happening *h);
 bool audited_spill_gap(struct spill *s, const struct gap *g);
-/* Numbers the form of what these write: a program of another one cannot read it. */
-uint32_t audited_layout(void);
+/* The form of what these write, and that of the version before, which can be read, too. */
+struct spill_layout audited_layout(void);
 
 struct audited {
 	struct gap gap;             /* h.type AUDIT_GAP: this is all there is */
@@ -56,6 +56,8 @@ struct audited {
 };
 /* What audited_push() wrote; spans borrow from the ring, and *out must stay where it is. */
 void audited_read(struct span raw, struct audited *out);
+/* The same of a record of the spill, in one of the forms of audited_layout(). */
+void audited_read_aside(struct span raw, uint32_t layout, struct audited *out);
 
 /* The event being gathered. Texts are copied, cut at a character's end and made valid UTF-8 ('?' for what is not). */
 struct span audited_cut(struct span text, size_t max);

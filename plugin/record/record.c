@@ -220,10 +220,11 @@ static enum err fill_from_spill(struct record *r, int most)
 {
 	struct audited e;
 	struct span raw;
+	uint32_t layout;
 	int i;
 
-	for (i = 0; i < most && spill_peek(r->spill, &raw); i++) {
-		audited_read(raw, &e);
+	for (i = 0; i < most && spill_peek(r->spill, &raw, &layout); i++) {
+		audited_read_aside(raw, layout, &e);
 		TRY(write_happening(r, &e));
 	}
 	if (spill_damaged(r->spill) == 0)

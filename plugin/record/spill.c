@@ -25,6 +25,9 @@ struct head {
 	uint64_t bytes;
 	_Atomic uint64_t head, pushed;
 	_Atomic uint64_t tail, given;
+	/* What lies before `until` is of the layout `before`. */
+	_Atomic uint64_t until;
+	uint32_t before;
 };
 
 struct spill {
@@ -56,19 +59,34 @@ static bool can_be(struct head *h)
 	       atomic_load(&h->given) <= atomic_load(&h->pushed);
 }
 
-/* What is not ours is begun anew; what is of another layout or size is counted, and gone. Of counters that cannot be nobody
- * can tell how many there were: one at least. */
-static void resume(struct spill *s, uint32_t layout)
+/* Are all records of layouts that can be read? Those of the version before are marked as such. */
+static bool can_read(struct head *h, struct spill_layout layout)
+{
+	bool older = atomic_load(&h->until) > atomic_load(&h->tail);    /* there are some of h->before */
+
+	if (h->layout == layout.now)
+		return !older || h->before == layout.before;
+	if (h->layout != layout.before || older)
+		return false;
+	h->before = h->layout;
+	atomic_store(&h->until, atomic_load(&h->head));
+	h->layout = layout.now;         /* last: a crash before leaves it as it was */
+	return true;
+}
+
+/* What is not ours is begun anew; what cannot be read, or is of another size, is counted, and gone. Of counters that cannot be
+ * nobody can tell how many there were: one at least. */
+static void resume(struct spill *s, struct spill_layout layout)
 {
 	bool ours = memcmp(s->h->magic, magic, sizeof(magic)) == 0, good = ours && can_be(s->h);
-	bool same = good && s->h->layout == layout && s->h->bytes == s->bytes;
+	bool same = good && s->h->bytes == s->bytes && can_read(s->h, layout);
 
 	if (ours && !good)
 		s->damaged = 1;
 	else if (good && !same && !spill_empty(s))
 		s->damaged = atomic_load(&s->h->pushed) - atomic_load(&s->h->given);
 	if (!same)
-		make(s, layout);
+		make(s, layout.now);
 	if (spill_empty(s))             /* a crash may have left the count behind */
 		atomic_store(&s->h->given, atomic_load(&s->h->pushed));
 	s->taken = atomic_load(&s->h->tail);
@@ -92,7 +110,7 @@ size_t spill_bytes(const char *path, size_t store_bytes)
 	return bytes;
 }
 
-enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], uint32_t layout, struct spill **out)
+enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], struct spill_layout layout, struct spill **out)
 {
 	CLEANUP(spill_close) struct spill *s = calloc(1, sizeof(*s));
 	void *map;
@@ -202,7 +220,7 @@ static void give_up(struct spill *s, uint64_t head)
 }
 
 /* `out` has its own buffer: `in` belongs to the pushing thread. */
-bool spill_peek(struct spill *s, struct span *out)
+bool spill_peek(struct spill *s, struct span *out, uint32_t *layout)
 {
 	uint64_t head = atomic_load_explicit(&s->h->head, memory_order_acquire);
 	uint8_t where[8];
@@ -226,6 +244,7 @@ bool spill_peek(struct spill *s, struct span *out)
 		s->taken_n++;
 		if (vault_open(&s->vault, place(from, where), span(s->p + at + sizeof(sealed), sealed), s->out) == OK) {
 			*out = span(s->out, sealed - VAULT_EXTRA);
+			*layout = from < atomic_load(&s->h->until) ? s->h->before : s->h->layout;
 			return true;
 		}
 		s->damaged_taken++;

@@ -4,11 +4,15 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "audited.h"
 #include "crypt.h"
 #include "scratch.h"
+
+#define TYPE(name) PULLCORD__V1__AUDIT_TYPE__AUDIT_##name
 
 static Pullcord__V1__AuditEvent *event_of(struct fold *f, struct ring *r, const struct happening *h)
 {
@@ -144,9 +148,10 @@ static void what_administrators_did_is_by_the_year_s_key_too(void **state)
 static struct happening out_of(struct spill *s, struct audited *a)
 {
 	struct span raw;
+	uint32_t layout;
 
-	assert_true(spill_peek(s, &raw));
-	audited_read(raw, a);
+	assert_true(spill_peek(s, &raw, &layout));
+	audited_read_aside(raw, layout, a);
 	return a->h;
 }
 
@@ -188,12 +193,82 @@ static void what_was_set_aside_is_all_there(void **state)
 	scratch_remove(&scratch);
 }
 
+/* The file as the version before made it (layout 3): its first page as far as it was used, and its records: a call,
+ * its delivery, a gap. */
+static const char before_head[] =
+	"70637370696c6c31180103000000000000000100000000009802000000000000030000000000000000000000000000000000000000000000";
+static const char before_records[] =
+	"ab0000004d071b241310228d5ceb4f7cd120f3aace96e6d58a3c92936194e902dd3bdf4df88e3abbf121217c675c37239da02348ad706fe9"
+	"d2e2a9ad20966ebce93c53b756eadef6d7532f00b2ff29edbd4eee6eac2e23c3b1b874142a01a9c42ac4fb3543dd6a7c35b6037450a75867"
+	"6eb0e6573180bc1c53dbd635f2b12835ba2e8f1c2b73ca97b89401ae09d0279228a5cfd5de37319429a6a39a69ddc129a848a2bec384068d"
+	"7af2dec85934720020010000197944653a8433199b1126482b055fdbb493bfecaf4b6ca40090d98fc3670611d66a55b20ad3ecc2c51557ae"
+	"4a13ac723bc930f916e9cbea92da6d243c5c217b864f85d562079b52dfa5bc4dc32614e24a94aebd0725d6aa662e0cbd4ebc99d9f4e5550c"
+	"ebf41c9720fea4a10209c052a59af9049b56025a36c47e3e13f5ca4d5b2c6e25e2ced5586089468866d3636adfb2b5a22d510f191f14be26"
+	"14cfdea6fde0d2d477d4986b76d7fe6a27069487f6075c92786b452d7cfcd57967e99355f607c5792859d402cd00382618f8f18e095acd18"
+	"c1bca3da94bcd4bee8944e7ff23a6e226e5d3f04d6233c5a3aa6790ec7a7aad1dcda46d34c4ad85658dcf3e3eb17c5d81793513421c09986"
+	"f9889e18698bca97b5ce29839619d38d31b3598a00000000bc00000053a95fa914fd030663c70cb46cc601348ccdd058952c4cce4673056b"
+	"ca57b1ddad30d8031ea0b5e902d6c9eb60fbe0c042998e9f2b534adddebb9a59110faf38f9a62f09f0c700a0b1ba48ece17507843b8d190f"
+	"28d6bd2ae76e8a80bcf2ee8ecfe54500fe09c387325f0363d421a7af2339450f33d36b6f459cd5387613c4d03ff7840adcbabce1b30110da"
+	"c352e7a3e5559d73988a625c02a978ba0f3566935092564a242a0b58a18c3b2e0f717f59a76b99b9eaac4f8064801b4a";
+
+static void put_at(int fd, off_t at, const char *hex)
+{
+	uint8_t raw[1024];
+	size_t n = strlen(hex) / 2;
+
+	assert_true(hex_decode(span_str(hex), raw, n));
+	assert_int_equal(pwrite(fd, raw, n, at), (ssize_t)n);
+}
+
+/* An upgrade while the disk was full: nothing that had been set aside is lost, and how it came is not known. */
+static void what_the_version_before_set_aside_is_read(void **state)
+{
+	const struct happening now = { .type = TYPE(DELIVER), .at_us = 7, .how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN };
+	const uint8_t root[32] = { 3 };
+	struct scratch scratch;
+	struct spill *s = NULL;
+	struct happening h;
+	struct audited a;
+	int fd;
+
+	(void)state;
+	assert_int_equal(crypt_init(), OK);
+	scratch_make(&scratch);
+	fd = open(scratch_path(&scratch, "t.spill"), O_RDWR | O_CREAT, 0600);
+	assert_int_equal(ftruncate(fd, 4096 + (64 << 10)), 0);
+	put_at(fd, 0, before_head);
+	put_at(fd, 4096, before_records);
+	close(fd);
+	assert_int_equal(spill_open(scratch_path(&scratch, "t.spill"), 64 << 10, root, audited_layout(), &s), OK);
+	assert_int_equal(spill_damaged(s), 0);
+	assert_true(audited_spill(s, &now));
+	h = out_of(s, &a);
+	assert_true(h.type == TYPE(PUBLISH) && span_is(h.topic, "mercy/unit/icu3/alert/code/nc-1") && span_is(h.address, "10.0.0.7"));
+	assert_true(h.at_us == 1770000000000001 && h.mono_us == 5000001 && h.party == PULLCORD__V1__PARTY__PARTY_DEVICE);
+	assert_true(h.life_critical && !h.retain && h.message && h.message->b[0] == 1 && h.policy && h.policy[0] == 6);
+	assert_true(!h.shadow && !h.count && !h.patient.n && !h.emergency_us);
+	assert_true(h.why == 1 && h.line == 12 && h.qos == 1 && h.outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED);
+	h = out_of(s, &a);
+	assert_true(h.type == TYPE(DELIVER) && span_is(h.actor, "ana") && span_is(h.client, "ana.t1") && span_is(h.patient, "4711"));
+	assert_true(h.basis == PULLCORD__V1__AUDIT_BASIS__BASIS_SENT && h.how == PULLCORD__V1__AUDIT_HOW__HOW_UNKNOWN);
+	assert_true(h.life_critical && h.retain && h.emergency_us == 1769999999000000 && h.line == 13 && !h.policy);
+	assert_true(h.count == 9 && h.until_us == 1770000000000060 && h.last && h.last->b[0] == 2 && h.digest && h.digest[1] == 5);
+	assert_true(h.shadow && h.shadow->policy[0] == 9 && h.shadow->line == 77 && h.shadow->count == 12);
+	h = out_of(s, &a);
+	assert_true(h.type == TYPE(GAP) && a.gap.lost[RECORD_ACCESS] == 3 && a.gap.lost[RECORD_CRITICAL] == 4 && a.gap.aside == 2);
+	h = out_of(s, &a);
+	assert_true(h.type == TYPE(DELIVER) && h.at_us == 7 && h.how == PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
+	spill_close(&s);
+	scratch_remove(&scratch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_a_policy_on_trial_said_stands_beside_what_was_decided),
 		cmocka_unit_test(a_topic_has_what_stands_for_its_patient), cmocka_unit_test(what_administrators_did_is_by_the_year_s_key_too),
 		cmocka_unit_test(what_was_set_aside_is_all_there),
+		cmocka_unit_test(what_the_version_before_set_aside_is_read),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

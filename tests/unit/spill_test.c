@@ -25,9 +25,26 @@ static const char *file(void)
 	return scratch_path(&scratch, "t.spill");
 }
 
+#define FIRST ((struct spill_layout){ 1, 0 })
+#define SECOND ((struct spill_layout){ 2, 1 })
+#define THIRD ((struct spill_layout){ 3, 2 })
+
+static void open_as(struct spill_layout layout)
+{
+	spill_close(&spill);
+	assert_int_equal(spill_open(file(), BYTES, root, layout, &spill), OK);
+}
+
 static void open_spill(void)
 {
-	assert_int_equal(spill_open(file(), BYTES, root, 1, &spill), OK);
+	open_as(FIRST);
+}
+
+static bool peek(struct span *out)
+{
+	uint32_t layout;
+
+	return spill_peek(spill, out, &layout);
 }
 
 static int up(void **state)
@@ -57,16 +74,23 @@ static bool push(uint64_t i)
 	return spill_push(spill, piece, 2);
 }
 
-static void take(uint64_t i)
+static void take_as(uint64_t i, uint32_t layout)
 {
+	uint32_t of;
 	uint64_t have;
 	struct span s;
 
-	assert_true(spill_peek(spill, &s));
+	assert_true(spill_peek(spill, &s, &of));
+	assert_int_equal(of, layout);
 	assert_int_equal(s.n, sizeof(i) + i * 37 % 900);
 	memcpy(&have, s.p, sizeof(have));
 	assert_int_equal(have, i);
 	assert_true(s.n == sizeof(i) || s.p[s.n - 1] == (uint8_t)i);
+}
+
+static void take(uint64_t i)
+{
+	take_as(i, 1);
 }
 
 /* What smaps says of the file's mapping, in KiB. */
@@ -118,7 +142,7 @@ static void what_goes_in_comes_out_in_order(void **state)
 	while (out < in)
 		take(out++);
 	spill_advance(spill);
-	assert_false(spill_peek(spill, &s));
+	assert_false(peek(&s));
 	assert_true(spill_empty(spill));
 	assert_true(in > 2000);
 	assert_int_equal(spill_damaged(spill), 0);
@@ -146,7 +170,7 @@ static void what_a_killed_process_set_aside_is_there_at_the_next_start(void **st
 	(void)state;
 	spill_close(&spill);
 	if (fork() == 0) {
-		must(spill_open(file(), BYTES, root, 1, &spill) == OK);
+		must(spill_open(file(), BYTES, root, FIRST, &spill) == OK);
 		for (uint64_t i = 0; i < 40; i++)
 			must(push(i));
 		_exit(0);
@@ -206,12 +230,12 @@ static void a_changed_record_is_left_out_and_counted(void **state)
 	assert_int_equal(spill_damaged(spill), 1);
 	spill_advance(spill);
 	assert_int_equal(spill_damaged(spill), 0);
-	assert_false(spill_peek(spill, &s));
+	assert_false(peek(&s));
 	for (uint64_t i = 3; i < 6; i++)
 		assert_true(push(i));
 	flip(4096 + 3 * 48 + 37 + 74 + 3 + 10);
-	(void)spill_peek(spill, &s);    /* wherever that was: nothing breaks, and the file can be used again */
-	while (spill_peek(spill, &s))
+	(void)peek(&s);    /* wherever that was: nothing breaks, and the file can be used again */
+	while (peek(&s))
 		;
 	spill_advance(spill);
 	assert_true(spill_empty(spill));
@@ -228,7 +252,7 @@ static void a_changed_length_ends_the_reading(void **state)
 	for (uint64_t i = 0; i < 5; i++)
 		assert_true(push(i));
 	flip(4096 + 3);
-	assert_false(spill_peek(spill, &s));
+	assert_false(peek(&s));
 	assert_int_equal(spill_damaged(spill), 5);
 	spill_advance(spill);
 	assert_true(spill_empty(spill));
@@ -253,7 +277,7 @@ static void a_stale_skip_ends_the_reading(void **state)
 	for (uint64_t i = 0; i < 5; i++)
 		assert_true(push(i));
 	overwrite(4096, &(uint32_t){ UINT32_MAX }, 4);
-	assert_false(spill_peek(spill, &s));
+	assert_false(peek(&s));
 	assert_int_equal(spill_damaged(spill), 5);
 	spill_advance(spill);
 	assert_true(spill_empty(spill));
@@ -273,7 +297,7 @@ static void counters_that_cannot_be_are_begun_anew_and_told(void **state)
 	open_spill();
 	assert_true(spill_empty(spill));
 	assert_int_equal(spill_damaged(spill), 1);
-	assert_false(spill_peek(spill, &s));
+	assert_false(peek(&s));
 	spill_advance(spill);
 	assert_int_equal(spill_damaged(spill), 0);
 	assert_true(push(1));
@@ -288,11 +312,11 @@ static void of_another_size_it_is_counted_and_gone(void **state)
 	take(0);
 	spill_advance(spill);
 	spill_close(&spill);
-	assert_int_equal(spill_open(file(), 2 * BYTES, root, 1, &spill), OK);
+	assert_int_equal(spill_open(file(), 2 * BYTES, root, FIRST, &spill), OK);
 	assert_int_equal(spill_damaged(spill), 4);
 	spill_advance(spill);
 	spill_close(&spill);
-	assert_int_equal(spill_open(file(), BYTES, root, 1, &spill), OK);
+	assert_int_equal(spill_open(file(), BYTES, root, FIRST, &spill), OK);
 	assert_int_equal(spill_damaged(spill), 0);
 }
 
@@ -313,8 +337,8 @@ static void a_count_that_is_behind_catches_up(void **state)
 	for (uint64_t i = 5; i < 8; i++)
 		assert_true(push(i));
 	spill_close(&spill);
-	assert_int_equal(spill_open(file(), BYTES, root, 2, &spill), OK);
-	assert_false(spill_peek(spill, &s));
+	assert_int_equal(spill_open(file(), BYTES, root, THIRD, &spill), OK);
+	assert_false(peek(&s));
 	assert_int_equal(spill_damaged(spill), 3);
 }
 
@@ -341,13 +365,59 @@ static void another_layout_is_counted_and_gone(void **state)
 	for (uint64_t i = 0; i < 5; i++)
 		assert_true(push(i));
 	spill_close(&spill);
-	assert_int_equal(spill_open(file(), BYTES, root, 2, &spill), OK);
-	assert_false(spill_peek(spill, &s));
+	assert_int_equal(spill_open(file(), BYTES, root, THIRD, &spill), OK);
+	assert_false(peek(&s));
 	assert_int_equal(spill_damaged(spill), 5);
 	spill_advance(spill);
 	assert_int_equal(spill_damaged(spill), 0);
 	assert_true(push(1));
-	take(1);
+	take_as(1, 3);
+}
+
+/* An upgrade while the disk is full: what the version before set aside is there, what this one does comes after it, and each is
+ * told by its form; also when it is killed before that was taken. */
+static void the_layout_of_the_version_before_is_read(void **state)
+{
+	struct span s;
+
+	(void)state;
+	for (uint64_t i = 0; i < 5; i++)
+		assert_true(push(i));
+	take(0);
+	spill_advance(spill);
+	open_as(SECOND);
+	assert_int_equal(spill_damaged(spill), 0);
+	for (uint64_t i = 5; i < 8; i++)
+		assert_true(push(i));
+	take_as(1, 1);
+	spill_advance(spill);
+	open_as(SECOND);
+	for (uint64_t i = 2; i < 8; i++)
+		take_as(i, i < 5 ? 1 : 2);
+	assert_false(peek(&s));
+	spill_advance(spill);
+	assert_true(push(8));
+	open_as(THIRD);
+	take_as(8, 2);
+	assert_int_equal(spill_damaged(spill), 0);
+}
+
+/* Nothing is taken for what it is not. */
+static void what_two_versions_before_left_is_counted(void **state)
+{
+	struct span s;
+
+	(void)state;
+	assert_true(push(0));
+	open_as(SECOND);
+	assert_true(push(1));
+	open_as(THIRD);
+	assert_int_equal(spill_damaged(spill), 2);
+	assert_false(peek(&s));
+	spill_advance(spill);
+	assert_true(push(0));
+	open_as(SECOND);                /* a downgrade */
+	assert_int_equal(spill_damaged(spill), 1);
 }
 
 static void a_file_that_is_none_of_ours_is_begun_anew(void **state)
@@ -359,12 +429,12 @@ static void a_file_that_is_none_of_ours_is_begun_anew(void **state)
 	open_spill();
 	assert_true(spill_empty(spill));
 	spill_close(&spill);
-	assert_int_equal(spill_open(file(), 1000, root, 1, &spill), ERR_RANGE);
+	assert_int_equal(spill_open(file(), 1000, root, FIRST, &spill), ERR_RANGE);
 	open_spill();
 	if (fork() == 0) {
 		struct spill *other = NULL;
 
-		_exit(spill_open(file(), BYTES, root, 1, &other) != ERR_BUSY);
+		_exit(spill_open(file(), BYTES, root, FIRST, &other) != ERR_BUSY);
 	}
 	int status;
 	wait(&status);
@@ -388,6 +458,8 @@ int main(void)
 		T(a_count_that_is_behind_catches_up),
 		T(its_size_goes_by_the_store_and_stays),
 		T(another_layout_is_counted_and_gone),
+		T(the_layout_of_the_version_before_is_read),
+		T(what_two_versions_before_left_is_counted),
 		T(a_file_that_is_none_of_ours_is_begun_anew),
 	};
 
