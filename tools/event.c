@@ -178,13 +178,36 @@ static const char *thousands(uint64_t n, char out[32])
 	return out;
 }
 
+/* As AuditEvent.lost has them (record.h, enum record_class). */
+static const struct { const char *name, *key; } classes[] = {
+	{ "consent", "lost_consent" }, { "access", "lost_access" }, { "movement", "lost_movement" }, { "critical", "lost_critical" },
+	{ "housekeeping", "lost_housekeeping" },
+};
+
+/* "[3 events: 2 of movement, 1 of critical; 40 were set aside and follow]" */
+static void say_gap(const Pullcord__V1__AuditEvent *e)
+{
+	const char *sep = ": ";
+
+	report_say(TONE_DIM, "  [%llu events", (unsigned long long)e->count);
+	for (size_t i = 0; i < e->n_lost && i < countof(classes); i++) {
+		if (!e->lost[i])
+			continue;
+		report_say(TONE_DIM, "%s%llu of %s", sep, (unsigned long long)e->lost[i], classes[i].name);
+		sep = ", ";
+	}
+	if (e->aside)
+		report_say(TONE_DIM, "; %llu were set aside and follow", (unsigned long long)e->aside);
+	report_say(TONE_DIM, "]");
+}
+
 /* "×1,000 in 9.8 s"; a digest begins with the same four bytes wherever the same messages went. */
 static void say_count(const Pullcord__V1__AuditEvent *e)
 {
 	char n[32], hex[9];
 
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
-		report_say(TONE_DIM, "  [%llu events]", (unsigned long long)e->count);
+		say_gap(e);
 	else if (e->count > 1)
 		report_say(TONE_DIM, "  \u00d7%s in %.1f s", thousands(e->count, n),
 			   e->until_us > e->at_us ? (double)(e->until_us - e->at_us) / 1e6 : 0.0);
@@ -369,12 +392,10 @@ static void recipients_of(const Pullcord__V1__AuditEvent *e, struct recipients *
 /* How many were lost, by class, and how many follow. */
 static size_t gap_cells(const Pullcord__V1__AuditEvent *e, struct cell cell[CELLS_MAX], size_t n)
 {
-	static const char *const lost[] = { "lost_consent", "lost_access", "lost_movement", "lost_critical", "lost_housekeeping" };
-
 	if (e->type != PULLCORD__V1__AUDIT_TYPE__AUDIT_GAP)
 		return n;
-	for (size_t i = 0; i < countof(lost); i++)
-		n = add(cell, n, CELL_NUM(lost[i], i < e->n_lost ? e->lost[i] : 0));
+	for (size_t i = 0; i < countof(classes); i++)
+		n = add(cell, n, CELL_NUM(classes[i].key, i < e->n_lost ? e->lost[i] : 0));
 	return add(cell, n, CELL_NUM("aside", e->aside));
 }
 
