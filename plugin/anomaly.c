@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #define SECOND_US INT64_C(1000000)
+#define LASTS_US (60 * SECOND_US)       /* a stop so long is told, if those before were less than half as long */
 
 /* One subject that is watched. */
 struct row {
@@ -16,12 +17,21 @@ struct row {
 	bool told, due;                 /* ever; a finding is to be taken */
 };
 
+/* Times that the record stopped, none of them `again` after the one before. */
+struct spell {
+	unsigned times, told;           /* so many; as many as were told */
+	unsigned tellings;
+	int64_t first_us, gone_us;      /* the first began; the last was over */
+	int64_t longest_us;             /* of those that are over */
+};
+
 /* What is so or not so. */
 struct state {
 	unsigned now, told;             /* level; the worst that was told and is not over */
 	unsigned worst;                 /* told since told_us */
 	int64_t told_us, since_us, fine_us;
 	bool ever;
+	struct spell spell;
 };
 
 /* One witness of several. */
@@ -124,11 +134,30 @@ static bool holds_record(enum anomaly_kind k)
 
 bool anomaly_is_of_record(enum anomaly_kind k) { return k == ANOMALY_DISK || holds_record(k); }
 
-/* Each use of emergency access is told, not the first in a while; and each time the record stops. */
-static bool is_each(enum anomaly_kind k) { return k == ANOMALY_BREAK_GLASS || holds_record(k); }
+/* Each use of emergency access is told, not the first in a while. */
+static bool is_each(enum anomaly_kind k) { return k == ANOMALY_BREAK_GLASS; }
 
-/* The record stops for want of room: that is told each time, too. */
+/* The record stops for want of room: that is told also when less was told within the hour. */
 static bool is_grave(enum anomaly_kind k, unsigned level) { return k == ANOMALY_DISK && level > 2; }
+static bool is_stop(enum anomaly_kind k, unsigned level) { return (holds_record(k) && level) || is_grave(k, level); }
+
+/* After n times in a row: four times as long each time, up to `again`. */
+static int64_t grown_us(const struct anomaly *a, unsigned n)
+{
+	int64_t us = a->limit.calm ? a->limit.calm * SECOND_US : SECOND_US;
+
+	for (; n > 0 && us < again_us(a); n--)
+		us *= 4;
+	return us < again_us(a) ? us : again_us(a);
+}
+
+/* How long it must have been fine before that is said. */
+static int64_t calm_us(const struct anomaly *a, enum anomaly_kind k, const struct state *s)
+{
+	if (s->spell.times > 1)
+		return grown_us(a, s->spell.times - 1);
+	return holds_record(k) ? a->limit.calm * SECOND_US : 0;
+}
 
 /* ---- rows ---- */
 
@@ -289,8 +318,32 @@ void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us)
 	a->has_offset = true;
 }
 
-static void set_state(struct state *s, unsigned level, int64_t now_us)
+static void stops(const struct anomaly *a, struct state *s, int64_t now_us)
 {
+	struct spell *p = &s->spell;
+
+	if (p->times && now_us - p->gone_us < a->limit.calm * SECOND_US)
+		return;                 /* it was hardly gone */
+	if (!s->told && now_us - p->gone_us >= again_us(a))
+		*p = (struct spell){ 0 };
+	if (p->times++ == 0)
+		p->first_us = now_us;
+}
+
+static void goes_on(struct state *s, int64_t now_us)
+{
+	int64_t us = now_us - s->since_us;
+
+	s->spell.gone_us = now_us;
+	s->spell.longest_us = us > s->spell.longest_us ? us : s->spell.longest_us;
+}
+
+static void set_state(const struct anomaly *a, enum anomaly_kind k, struct state *s, unsigned level, int64_t now_us)
+{
+	if (is_stop(k, level) && !is_stop(k, s->now))
+		stops(a, s, now_us);
+	if (!is_stop(k, level) && is_stop(k, s->now))
+		goes_on(s, now_us);
 	if (level && !s->now)
 		s->since_us = now_us;
 	if (!level && s->now)
@@ -300,14 +353,14 @@ static void set_state(struct state *s, unsigned level, int64_t now_us)
 
 void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us)
 {
-	set_state(&a->state[ANOMALY_WITNESS], age_us > a->limit.witness * SECOND_US, now_us);
+	set_state(a, ANOMALY_WITNESS, &a->state[ANOMALY_WITNESS], age_us > a->limit.witness * SECOND_US, now_us);
 }
 
 void anomaly_quorum(struct anomaly *a, unsigned quorum, int64_t age_us, int64_t now_us)
 {
 	a->quorum = quorum;
 	if (!a->state[ANOMALY_WITNESS].now)     /* it is not reached either, and no news */
-		set_state(&a->state[ANOMALY_QUORUM], age_us > a->limit.witness * SECOND_US, now_us);
+		set_state(a, ANOMALY_QUORUM, &a->state[ANOMALY_QUORUM], age_us > a->limit.witness * SECOND_US, now_us);
 }
 
 static struct missed *missed_of(struct anomaly *a, struct span name)
@@ -333,12 +386,12 @@ void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, 
 		must(span_text(cut(name), m->name, sizeof(m->name)));
 	m->named_us = now_us;
 	if (!a->state[ANOMALY_WITNESS].now)     /* all of them are silent: that is told, not each */
-		set_state(&m->state, age_us > a->limit.witness * SECOND_US, now_us);
+		set_state(a, ANOMALY_WITNESS, &m->state, age_us > a->limit.witness * SECOND_US, now_us);
 }
 
 void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us)
 {
-	set_state(&a->state[ANOMALY_DISK], level, now_us);
+	set_state(a, ANOMALY_DISK, &a->state[ANOMALY_DISK], level, now_us);
 }
 
 void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t now_us)
@@ -347,10 +400,10 @@ void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t
 
 	if (failed)
 		a->why = now->why;
-	set_state(&a->state[ANOMALY_RECORD_FAILED], failed, now_us);
+	set_state(a, ANOMALY_RECORD_FAILED, &a->state[ANOMALY_RECORD_FAILED], failed, now_us);
 	if (!failed) {          /* while it has, nobody can say that what was told before is over */
-		set_state(&a->state[ANOMALY_RECORD_STUCK], now->stuck, now_us);
-		set_state(&a->state[ANOMALY_RECORD_FULL], now->full, now_us);
+		set_state(a, ANOMALY_RECORD_STUCK, &a->state[ANOMALY_RECORD_STUCK], now->stuck, now_us);
+		set_state(a, ANOMALY_RECORD_FULL, &a->state[ANOMALY_RECORD_FULL], now->full, now_us);
 	}
 	if (now->gaps > a->gaps)
 		(void)count(a, ANOMALY_GAP, PULLCORD__V1__PARTY__PARTY_BROKER, SPAN_LIT("record"), now->gaps - a->gaps, 1, now_us);
@@ -364,6 +417,7 @@ void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us)
 	s->now = s->told = s->worst = 1;
 	s->since_us = s->told_us = now_us;
 	s->ever = true;
+	s->spell = (struct spell){ .times = 1, .told = 1, .tellings = 1, .first_us = now_us };
 }
 
 /* ---- findings ---- */
@@ -516,21 +570,53 @@ static bool next_of_others(struct anomaly *a, int64_t now_us, struct anomaly_fin
 	return false;
 }
 
+static bool is_over(const struct anomaly *a, enum anomaly_kind k, const struct state *s, int64_t now_us)
+{
+	return s->told && !s->now && now_us - s->fine_us >= calm_us(a, k, s);
+}
+
+/* What holds the record. While it was told and is not over, it is said again how often it was, ever more rarely; but one that
+ * lasts as none before is told. */
+static bool stop_is_due(const struct anomaly *a, const struct state *s, int64_t now_us)
+{
+	const struct spell *p = &s->spell;
+	int64_t lasts_us = 2 * p->longest_us > LASTS_US ? 2 * p->longest_us : LASTS_US;
+
+	if (!s->now || !s->told)
+		return s->now;
+	return p->times > p->told && (now_us - s->told_us >= grown_us(a, p->tellings) || now_us - s->since_us >= lasts_us);
+}
+
+/* Everything else, once in a while. */
+static bool state_is_due(const struct anomaly *a, enum anomaly_kind k, const struct state *s, int64_t now_us)
+{
+	bool fresh = !s->ever || now_us - s->told_us >= again_us(a);
+
+	return s->now > s->told && (fresh || s->now > s->worst || is_grave(k, s->now));
+}
+
+static void state_told(const struct anomaly *a, enum anomaly_kind k, struct state *s, int64_t now_us)
+{
+	bool fresh = !s->ever || now_us - s->told_us >= again_us(a);
+
+	s->told = s->now;
+	s->worst = fresh || s->now > s->worst ? s->now : s->worst;
+	s->told_us = fresh || holds_record(k) ? now_us : s->told_us;
+	s->ever = true;
+	s->spell.told = s->spell.times;
+	s->spell.tellings++;
+}
+
 /* Is there something to be told of it? Then it is: *over says which. */
 static bool state_step(const struct anomaly *a, enum anomaly_kind k, struct state *s, int64_t now_us, bool *over)
 {
-	int64_t calm_us = holds_record(k) ? a->limit.calm * SECOND_US : 0;
-	bool fresh = !s->ever || now_us - s->told_us >= again_us(a);
-
-	*over = s->told && !s->now && now_us - s->fine_us >= calm_us;
-	if (!*over && (s->now <= s->told || (!fresh && s->now <= s->worst && !is_grave(k, s->now))))
+	*over = is_over(a, k, s, now_us);
+	if (*over)
+		s->told = 0;
+	else if (holds_record(k) ? stop_is_due(a, s, now_us) : state_is_due(a, k, s, now_us))
+		state_told(a, k, s, now_us);
+	else
 		return false;
-	s->told = s->now;
-	if (!*over) {
-		s->worst = fresh || s->now > s->worst ? s->now : s->worst;
-		s->told_us = fresh ? now_us : s->told_us;
-	}
-	s->ever = !(*over && is_each(k));
 	return true;
 }
 
@@ -543,19 +629,33 @@ static struct anomaly_finding finding_of(enum anomaly_kind k, const struct state
 	};
 }
 
+/* "; 5 times in 12 min" */
+static void say_how_often(const struct spell *p, struct anomaly_finding *f, int64_t now_us)
+{
+	long long s = (long long)((now_us - p->first_us) / SECOND_US);
+	size_t n = strlen(f->text);
+
+	if (p->times > 1)
+		snprintf(f->text + n, sizeof(f->text) - n, "; %s%u times in %lld %s", f->phase == PULLCORD__V1__PHASE__PHASE_END ?
+			 "it was so " : "", p->times, s < 600 ? s : s / 60, s < 600 ? "s" : "min");
+}
+
 static bool next_of_states(struct anomaly *a, int64_t now_us, struct anomaly_finding *out)
 {
 	bool over;
 
 	for (size_t k = 0; k < ANOMALIES; k++) {
 		struct state *s = &a->state[k];
+		unsigned more = s->spell.times - s->spell.told;
 
 		if (!state_step(a, (enum anomaly_kind)k, s, now_us, &over))
 			continue;
 		*out = finding_of((enum anomaly_kind)k, s, over);
+		out->count = more > 1 ? more : 1;
 		if (k == ANOMALY_DISK && s->now > 1)
 			out->priority = s->now > 2 ? PULLCORD__V1__PRIORITY__PRIORITY_HIGH : PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM;
 		write_text(a, out, now_us);
+		say_how_often(&s->spell, out, now_us);
 		return true;
 	}
 	return false;

@@ -4,8 +4,12 @@
  * A finding is folded: the same kind about the same subject is told once in `again`, and the next one says how many
  * events came since. Of one kind at most ANOMALY_TOLD are told in that time; what more is found is for the record alone
  * (`quiet`), and how many they were is told in one finding without a subject when the time is over. A state (disk,
- * all witnesses, one of them, what holds the record) is told when it begins, when it gets worse, and when it is over; what
- * holds the record each time, and is over when that has not been so for `calm`.
+ * all witnesses, one of them, what holds the record) is told when it begins, when it gets worse, and when it is over.
+ *
+ * That the record has stopped is told whenever the last word was that it goes on. That is said after `calm`; when it stops again
+ * within `again`, after four times as long, and so on: of a disk that comes and goes the alert stays open, and says how
+ * often, ever more rarely, an hour apart in the end. A stop that lasts twice as long as all before, a minute at least, is told
+ * at once. (How many alerts an hour that makes at most, anomaly_test.c says.)
  *
  * Counted in ANOMALY_ROWS rows; when all are in use, who has been seen least makes room, and never what is yet to be taken.
  * Counting begins with the first event and ends `within` later. Allocates nothing after opening. */

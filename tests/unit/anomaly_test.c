@@ -370,8 +370,8 @@ static void record_is(enum err why, bool stuck, bool full, int64_t now)
 	anomaly_record(a, &(struct anomaly_record){ why, stuck, full, 0 }, now);
 }
 
-/* Each time, once; what comes and goes within `calm` is one time; and one cause is one kind. */
-static void what_holds_the_record_is_told_each_time(void **state)
+/* Once; what comes and goes within `calm` is one time; and one cause is one kind. */
+static void what_holds_the_record_is_told_and_when_it_is_over(void **state)
 {
 	static const struct { int64_t at_s; enum err why; bool stuck, full; enum anomaly_kind kind; int phase; const char *text; } row[] = {
 		{ 1, OK, false, false, 0, 0, NULL },
@@ -391,7 +391,8 @@ static void what_holds_the_record_is_told_each_time(void **state)
 		{ 41, OK, true, false, 0, 0, NULL },
 		{ 51, OK, true, false, ANOMALY_RECORD_FAILED, PULLCORD__V1__PHASE__PHASE_END, "is written again" },
 		{ 52, OK, false, false, 0, 0, NULL },
-		{ 62, OK, false, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_END, "writer goes on" },
+		{ 91, OK, false, false, 0, 0, NULL },
+		{ 92, OK, false, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_END, "writer goes on; it was so 2 times in 90 s" },
 	};
 
 	(void)state;
@@ -406,11 +407,117 @@ static void what_holds_the_record_is_told_each_time(void **state)
 		assert_int_equal(f.priority, PULLCORD__V1__PRIORITY__PRIORITY_HIGH);
 		assert_false(f.quiet);
 	}
-	for (int i = 0; i < 100; i++) {                 /* however often */
-		record_is(i % 2 ? OK : ERR_FULL, false, false, (100 + 20 * i) * S);
-		record_is(i % 2 ? OK : ERR_FULL, false, false, (119 + 20 * i) * S);
-		assert_found((119 + 20 * i) * S, ANOMALY_RECORD_FAILED, "", 1, i % 2 ? "again" : "no room left");
-		assert_false(f.quiet);
+}
+
+/* A disk that is full and is not, by turns: what was told and when, and that nobody is ever left with a word that is not so. */
+struct flapping {
+	int64_t now;
+	bool open;                      /* the last word was that it has stopped */
+	unsigned told;
+	uint64_t counted;
+	int64_t told_at;
+};
+
+static void flap(struct flapping *p, bool stopped, int64_t seconds)
+{
+	for (int64_t end = p->now + seconds * S; p->now < end; p->now += S) {
+		record_is(stopped ? ERR_FULL : OK, false, false, p->now);
+		while (anomaly_next(a, p->now, &f)) {
+			assert_int_equal(f.kind, ANOMALY_RECORD_FAILED);
+			assert_int_equal(f.priority, PULLCORD__V1__PRIORITY__PRIORITY_HIGH);
+			assert_false(f.quiet);
+			p->open = f.phase == PULLCORD__V1__PHASE__PHASE_START;
+			p->counted += p->open ? f.count : 0;
+			p->told++;
+			p->told_at = p->now;
+		}
+		assert_true(p->open || !stopped);
+	}
+}
+
+static void stops_in_a_row_are_one_alert_that_says_how_often(void **state)
+{
+	struct flapping p = { .now = S };
+	unsigned in_an_hour;
+
+	(void)state;
+	flap(&p, true, 20);
+	flap(&p, false, 20);
+	assert_int_equal(p.told, 2);                    /* one stop: it began, and is over */
+	flap(&p, true, 20);
+	assert_int_equal(p.told, 3);                    /* nobody is left in the belief that it is over */
+	for (int i = 2; i < 90; i++) {
+		flap(&p, false, 20);
+		flap(&p, true, 20);
+	}
+	in_an_hour = p.told;
+	assert_in_range(in_an_hour, 4, 8);
+	assert_in_range(p.counted, 45, 90);
+	for (int i = 0; i < 23 * 90; i++) {
+		flap(&p, false, 20);
+		flap(&p, true, 20);
+	}
+	assert_in_range(p.told, in_an_hour, in_an_hour + 24);
+	flap(&p, false, 3599);
+	assert_true(p.open);
+	flap(&p, false, 2);
+	assert_false(p.open);
+	assert_non_null(strstr(f.text, "is written again; it was so 2160 times in "));
+	flap(&p, false, 3600);
+	p.told = 0;
+	flap(&p, true, 20);                             /* that is long over: as the first time */
+	flap(&p, false, 20);
+	assert_int_equal(p.told, 2);
+	assert_null(strstr(f.text, "times"));
+}
+
+/* In the middle of short ones. */
+static void a_stop_that_lasts_is_told(void **state)
+{
+	struct flapping p = { .now = S };
+
+	(void)state;
+	for (int i = 0; i < 60; i++) {
+		flap(&p, true, 20);
+		flap(&p, false, 20);
+	}
+	p.told = 0;
+	flap(&p, true, 60);
+	assert_int_equal(p.told, 0);
+	flap(&p, true, 1);
+	assert_int_equal(p.told, 1);
+	assert_string_equal(f.text, "the record has stopped: there is no room left; 61 times in 41 min");
+	flap(&p, true, 600);
+	assert_int_equal(p.told, 1);
+	for (int i = 0; i < 20; i++) {                  /* and as long as that is nothing new then */
+		flap(&p, false, 20);
+		flap(&p, true, 620);
+	}
+	assert_in_range(p.told, 1, 5);
+}
+
+/* However it comes and goes: never more than twenty alerts in an hour, nor a last word that is not so (flap() looks). */
+static void alerts_of_a_record_that_flaps_have_a_ceiling(void **state)
+{
+	(void)state;
+	for (int round = 0; round < 20; round++) {
+		struct flapping p = { .now = S };
+		int64_t hour[4096];
+		unsigned first = 0, before = 0;
+		uint64_t most = 5 << seed_below(10);
+
+		open_with(anomaly_defaults());
+		while (p.now < 12 * 3600 * S) {
+			flap(&p, true, (int64_t)(1 + seed_below(most)));
+			for (; before < p.told; before++)
+				hour[before] = p.told_at;
+			flap(&p, false, (int64_t)(1 + seed_below(most)));
+			for (; before < p.told; before++)
+				hour[before] = p.told_at;
+			while (first < p.told && hour[first] <= p.now - 3600 * S)
+				first++;
+			assert_in_range(p.told - first, 0, 20);
+		}
 	}
 }
 
@@ -646,7 +753,9 @@ int main(void)
 		T(asking_for_what_is_not_theirs_is_told), T(breaking_the_glass_is_told_at_once),
 		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
 		T(fewer_than_a_quorum_are_told), T(one_of_several_witnesses_is_missed_by_name), T(of_many_that_are_missed_five_are_told),
-		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(what_holds_the_record_is_told_each_time),
+		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(what_holds_the_record_is_told_and_when_it_is_over),
+		T(stops_in_a_row_are_one_alert_that_says_how_often), T(a_stop_that_lasts_is_told), T(alerts_of_a_record_that_flaps_have_a_ceiling),
+		
 		T(gaps_are_told_and_counted), T(what_was_told_before_a_restart_is_ended), T(many_subjects_are_five_alerts_and_a_number),
 		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
