@@ -197,16 +197,19 @@ endif
 bench: deps-present all $(bench_programs) $(bench_objects) $(own_benches) $(B)/tests/audit/maker ## measure against peers, into build/bench.tsv; T=word: only parts, or rows, whose name has it; T=list: which there are
 	$(Q)python3 tests/bench/bench.py $(B) $(T)
 
-# ONLY=flood: audit flooding, five minutes of it unless S says; ONLY=record: the record's writer alone is killed, KILLS times, and
-# its power goes; anything else: faults of the soak.
+# ONLY=flood: audit flooding, five minutes of it unless S says; ONLY=full: the record's disk is full (HOW=room: what was set aside
+# for it is used up), for ten; ONLY=record: the record's writer alone is killed, KILLS times, and its power goes; anything else:
+# faults of the soak.
 soak_flood = python3 tests/soak/flood.py --build $(B) $(if $(filter file,$(origin S)),,--seconds $(S)) $(if $(RATE),--rate $(RATE))
 soak_growth = python3 tests/soak/growth.py --build $(B) $(if $(MESSAGES),--messages $(MESSAGES)) $(if $(RECONNECTS),--reconnects $(RECONNECTS))
+soak_full = python3 tests/soak/full.py --build $(B) $(if $(filter file,$(origin S)),,--seconds $(S)) \
+	$(if $(MESSAGES),--messages $(MESSAGES)) $(if $(HOW),--how $(HOW))
 soak_record_of = $(B)/tests/fault/record_crash_test $(B)/tests/fault/record_torn_test
 soak_record = export TEST_KILLS=$(or $(KILLS),1000) $(if $(SEED),TEST_SEED=$(SEED)); for t in $(soak_record_of); do $$t || exit 1; done
 soak_all = python3 tests/soak/soak.py --build $(B) --seconds $(S) $(if $(KILLS),--kills $(KILLS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(RATE),--rate $(RATE)) $(if $(ONLY),--only $(ONLY)) --verbose
 
-soak: deps-present all $(soak_objects) $(if $(filter record,$(ONLY)),$(soak_record_of)) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, ONLY=flood, ONLY=growth MESSAGES=100000 RECONNECTS=100
+soak: deps-present all $(soak_objects) $(if $(filter record,$(ONLY)),$(soak_record_of)) ## kill, freeze, cut and fill everything for a while: make soak S=3600 SEED=7 RATE=100 ONLY=cut,hold, or KILLS=1000, ONLY=record, ONLY=flood, ONLY=full S=60 MESSAGES=10000, ONLY=growth MESSAGES=100000 RECONNECTS=100
 	$(Q)$(or $(soak_$(ONLY)),$(soak_all))
 
 valgrind: deps-present tests ## units of the gateway, and one at work, under valgrind: no errors

@@ -472,13 +472,13 @@ def _(stage, count, device, user):
 
 
 @step("record has room for {mib} MiB")
-def _(stage, mib):
+def give_room(stage, mib):
     conf = stage.made().conf
     conf.write_text(re.sub(r"^plugin_opt_record_mib .*$", f"plugin_opt_record_mib {mib}", conf.read_text(), flags=re.M))
 
 
 @step("{device} publishes in {unit} until the record is full")
-def _(stage, device, unit):
+def fill_record(stage, device, unit):
     """At QoS 0 and in bursts, so that the record's writer keeps up, until its connection ends; then one at a time: near the end
     there may be room again. It is full when nothing was taken for a while: each time closed, and never answered."""
     topic, payload = f"mercy/unit/{unit}/alert/low/{device}", forged(stage, "alert", device, priority="low")

@@ -1,5 +1,5 @@
-"""MQTT 5 from its standard alone, over TLS: a client that may say what stock clients would not, and many things at once.
-One connection; what is delivered is acknowledged and kept."""
+"""MQTT 5, or 3.1.1, from its standard alone, over TLS: a client that may say what stock clients would not, and many things at
+once. One connection; what is delivered is acknowledged and kept."""
 import base64
 import functools
 import os
@@ -76,11 +76,15 @@ KEEP_ALIVE_S = 100      # less than the broker grants: 2.0.21 ends who asks for 
 class Connection:
     """Outcomes are words: accepted, refused, closed (without an answer)."""
 
-    def __init__(self, port, cafile, cert=None, key=None, seconds=10, websocket=False):
-        self.websocket = websocket
+    def __init__(self, port, cafile, cert=None, key=None, seconds=10, websocket=False, version=5):
+        self.websocket, self.version = websocket, version
         self.context = tls(cafile, cert, key)
         self.port, self.seconds, self.sock, self.said = port, seconds, None, 0.0
         self.unread, self.packets, self.delivered, self.number = b"", [], [], 0
+
+    def properties(self, raw=b""):
+        """Of version 5 only."""
+        return varint(len(raw)) + raw if self.version == 5 else b""
 
     def send(self, kind, body, flags=0):
         self.said = time.monotonic()
@@ -102,8 +106,8 @@ class Connection:
             self.sock = self.context.wrap_socket(raw, server_hostname="localhost")
             if self.websocket:
                 self.sock = Websocket(self.sock)
-            self.send(CONNECT, text("MQTT") + bytes([5, flags]) + struct.pack(">H", KEEP_ALIVE_S) + varint(len(properties)) + properties
-                      + body)
+            self.send(CONNECT, text("MQTT") + bytes([self.version, flags]) + struct.pack(">H", KEEP_ALIVE_S) +
+                      self.properties(properties) + body)
             packet = self.await_packet(CONNACK)
         except (ssl.SSLError, OSError):
             packet = None
@@ -165,7 +169,9 @@ class Connection:
         if head >> 1 & 3:
             self.send(PUBACK, body[at:at + 2])
             at += 2
-        self.delivered.append((body[2:2 + n].decode(errors="replace"), bytes(body[at + 1 + body[at]:]), bool(head & 1)))
+        if self.version == 5:
+            at += 1 + body[at]
+        self.delivered.append((body[2:2 + n].decode(errors="replace"), bytes(body[at:]), bool(head & 1)))
 
     def await_packet(self, kind, number=None):
         end = time.monotonic() + self.seconds
@@ -204,7 +210,7 @@ class Connection:
     def subscribe(self, filter):
         number = self._number()
         try:
-            self.send(SUBSCRIBE, number + b"\0" + text(filter) + b"\1", flags=2)
+            self.send(SUBSCRIBE, number + self.properties() + text(filter) + b"\1", flags=2)
         except (OSError, AttributeError):
             return "closed"
         packet = self.await_packet(SUBACK, number)
@@ -215,7 +221,7 @@ class Connection:
         number = self._number()
         properties = b"" if alias is None else struct.pack(">BH", 0x23, alias)
         try:
-            self.send(PUBLISH, text(topic) + number + varint(len(properties)) + properties + payload, flags=2 | retain)
+            self.send(PUBLISH, text(topic) + number + self.properties(properties) + payload, flags=2 | retain)
         except (OSError, AttributeError):
             return "closed"
         packet = self.await_packet(PUBACK, number)
