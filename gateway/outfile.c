@@ -434,11 +434,14 @@ static bool key_used(struct txn *t, enum table_no table, uint32_t number)
 	return false;
 }
 
-/* A key nothing is sealed with any more is destroyed: then nothing that a freed page still holds can be read. */
+/* A key nothing is sealed with any more is destroyed: then nothing that a freed page still holds can be read. What a later version
+ * sealed elsewhere is not known. */
 static enum err keys_prune(struct outfile *f, struct txn *t)
 {
 	static const enum table_no sealed[] = { QUEUE, HELD, ASIDE, OPEN, OPENED, TOLD };
 
+	if (store_has_more(f->store))
+		return OK;
 	for (size_t i = 0; i + 1 < f->keys.n; i++) {
 		bool used = false;
 

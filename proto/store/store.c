@@ -19,7 +19,7 @@ struct store {
 	struct store *next;     /* of all that are open */
 	MDB_dbi table[STORE_TABLES_MAX];
 	unsigned tables;
-	bool read_only;
+	bool read_only, more;
 	atomic_uint views;      /* open transactions */
 };
 
@@ -119,6 +119,15 @@ static enum err check_kind(MDB_txn *t, MDB_dbi meta, const struct store_spec *sp
 	return err_of(mdb_put(t, meta, &key, &have, 0));
 }
 
+/* Each is an entry of LMDB's own. */
+static size_t count_tables(MDB_txn *t)
+{
+	MDB_dbi all;
+	MDB_stat st;
+
+	return mdb_dbi_open(t, NULL, 0, &all) == 0 && mdb_stat(t, all, &st) == 0 ? st.ms_entries : SIZE_MAX;
+}
+
 static enum err open_tables(struct store *s, const struct store_spec *spec)
 {
 	unsigned flags = spec->read_only ? 0 : MDB_CREATE;
@@ -136,6 +145,7 @@ static enum err open_tables(struct store *s, const struct store_spec *spec)
 		if (e == ERR_NOT_FOUND)
 			e = ERR_CORRUPT;
 	}
+	s->more = e == OK && count_tables(t) > s->tables + 1;
 	if (e != OK) {
 		mdb_txn_abort(t);
 		return e;
@@ -253,6 +263,8 @@ enum err store_room(struct store *s, struct store_room *out)
 	out->free = out->all - (info.me_last_pgno + 1) + freed;
 	return OK;
 }
+
+bool store_has_more(const struct store *s) { return s->more; }
 
 bool store_tight(struct store *s)
 {

@@ -32,6 +32,8 @@ struct store_spec {
 /* Opens or creates `path` (mode 0600) and, unless read-only, reserves its disk space. */
 enum err store_open(const char *path, const struct store_spec *spec, struct store **out) MUST_USE;
 void store_close(struct store **s);
+/* It has tables that the spec does not name: a later version, whose layout is the same else, made them. */
+bool store_has_more(const struct store *s);
 /* Reads all of a store in a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it.
  * OK also when there is none yet. Not for programs with other threads that hold locks of libraries. */
 enum err store_check(const char *path, const struct store_spec *read_only) MUST_USE;

@@ -462,6 +462,58 @@ static void with_more_room_it_gives_no_old_names(void **state)
 	assert_memory_not_equal(name[0], name[1], ID_NAME);
 }
 
+static void later_version(uint32_t version, const char *table)
+{
+	const char *const tables[] = { table, NULL };
+	const struct store_spec later = { .kind = "outbox", .version = version, .map_bytes = MAP, .table = tables };
+	struct store *s = NULL;
+
+	outbox_close(&o);
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &later, &s), OK);
+	store_close(&s);
+}
+
+/* It may have sealed something where this one does not look. */
+static void keys_of_a_later_version_are_not_destroyed(void **state)
+{
+	(void)state;
+	reopen();
+	assert_int_equal(rows("keys"), 1);
+	later_version(4, "what is to come");
+	open_it();
+	reopen();
+	assert_true(rows("keys") > 2);
+	put_one(1, 1);
+	done(WORK_PUT, OK);
+}
+
+/* For the later one to read. */
+static void an_outbox_of_a_later_layout_is_kept_as_it_is(void **state)
+{
+	static const char *const tables[] = { "queue", NULL };
+	struct store_spec later = { .kind = "outbox", .version = 5, .map_bytes = MAP, .table = tables };
+	struct outbox_spec spec = spec_of(MAP);
+	char kept[OUTBOX_PATH_MAX];
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	uint64_t n;
+
+	(void)state;
+	put_one(0, 1);
+	done(WORK_PUT, OK);
+	later_version(5, "queue");
+	assert_int_equal(outbox_open(&spec, &o), ERR_VERSION);
+	assert_int_equal(outbox_keep_aside(spec.path, kept), OK);
+	open_it();
+	assert_int_equal(all()->n, 0);
+	assert_int_equal(store_open(kept, &later, &s), OK);
+	assert_int_equal(txn_begin_read(s, &t), OK);
+	assert_int_equal(txn_count(t, 0, &n), OK);
+	assert_int_equal(n, 1);
+	txn_abort(&t);
+	store_close(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -478,6 +530,8 @@ int main(void)
 		WITH_OUTBOX(a_file_in_place_of_another_gives_other_names),
 		WITH_OUTBOX(an_outbox_of_the_layout_before_is_taken),
 		WITH_OUTBOX(with_more_room_it_gives_no_old_names),
+		WITH_OUTBOX(keys_of_a_later_version_are_not_destroyed),
+		WITH_OUTBOX(an_outbox_of_a_later_layout_is_kept_as_it_is),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
