@@ -3,7 +3,8 @@
 #include "lean.h"
 #include "log.h"
 
-#define LEAN_MS 1000
+#define LEAN_MS 10                  /* while it connects: what the libraries' steps map adds up otherwise */
+#define LEAN_FOR_MS 1000
 #define STATE_ROOM 2                /* messages of our own unanswered at a time */
 #define SILENT_KEEPALIVES 3         /* the library should have noticed after one and a half */
 #define SUBSCRIBE_AGAIN_MS 5000     /* what was refused may be granted meanwhile, and nobody tells us; */
@@ -107,8 +108,10 @@ void connection_step(struct gateway *g, enum link_event e)
 {
 	enum link_act act = link_step(&g->link, e, now_ms(g), random32());
 
-	if (act != LINK_NOTHING && !g->lean_ms)   /* not put off by the next: a line that flaps has one in each second */
-		g->lean_ms = now_ms(g) + LEAN_MS;
+	if (act != LINK_NOTHING) {
+		g->lean_ms = g->lean_ms ? g->lean_ms : now_ms(g) + LEAN_MS;     /* not put off by the next, of a line that flaps */
+		g->lean_until_ms = now_ms(g) + LEAN_FOR_MS;
+	}
 	switch (act) {
 	case LINK_DIAL:
 		dial(g);
@@ -246,7 +249,7 @@ void connection_tick(struct gateway *g)
 	tick_scout(g);
 	tick_silence(g);
 	if (g->lean_ms && now_ms(g) >= g->lean_ms) {
-		g->lean_ms = 0;
+		g->lean_ms = now_ms(g) < g->lean_until_ms ? now_ms(g) + LEAN_MS : 0;
 		lean_down();
 	}
 }

@@ -37,7 +37,7 @@ struct gateway {
 	struct leaving leaving;
 	struct uplink *uplink;
 	struct link link;
-	int64_t lean_ms;            /* then what the last step of the link needed is given back; 0: it was */
+	int64_t lean_ms, lean_until_ms; /* then what the last step of the link needed is given back; 0: it was */
 	struct course course;       /* among the brokers the scout knows, and with its certificates */
 	struct id goodbye;
 	struct alarms alarms;

@@ -4,6 +4,7 @@ go on a StoredReceipt."""
 import re
 import shutil
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from ward import BIG, INFLIGHT, Proxy, Ward, arrived
 ROUNDS, ALONE_ROUNDS = 4, 3
 WINDOW = 256                    # presses not yet durable: as many as one connection may have
 STEADY_S = 5.5                  # or it is taken for a line that flaps
-LOOKS = 20                      # a second apart: of tries to connect, which take 3 MiB for a moment, some are among them
+LOOKS = 20                      # a second apart: some of tries to connect are among them
 BRIDGE_MESSAGES, DRAIN_MESSAGES, FLASH_MESSAGES, FULL_MESSAGES = 1000, 100000, 500, 14500
 OURS, HIGH = "ours", "ours, high"
 PLAIN, FILES = "Paho without persistence", "Paho with file persistence"
@@ -213,20 +214,45 @@ def resident(pid):
     return [kb / 1024 for kb in (own, files, outbox)]
 
 
+class Peak:
+    """The most that was resident of processes but for the outbox, looked for as often as can be, until they end."""
+
+    def __init__(self):
+        self.mb = 0
+
+    def watch(self, pid):
+        threading.Thread(target=self.look, args=(pid,), daemon=True).start()
+
+    def look(self, pid):
+        try:
+            while True:
+                self.mb = max(self.mb, sum(resident(pid)[:2]))
+                time.sleep(0.001)
+        except OSError:
+            pass
+
+
 def memory(rig):
     """Full, with no way to the broker."""
     ward = Ward(rig)
     way = Proxy(ward.broker.device_port)
-    rest = ward.gateway(port=way.port)
+    peak, of_rest = Peak(), Peak()
+    rest = ward.gateway(port=way.port, watch=of_rest.watch)
     way.mode = "stall"
-    full = ward.gateway(port=way.port)
+    full = ward.gateway(port=way.port, watch=peak.watch)
     full.press.tell(f"rate {FULL_MESSAGES} {WINDOW} high")
     full.press.answer(300)
     looks = []
     for _ in range(LOOKS):
         time.sleep(1)
         looks.append([resident(g.daemon.pid) for g in (full, rest)])
+    rig.stop(full.daemon)
+    again = rig.start(Process, "gateway-again", *full.daemon.child.args[-3:])
+    peak.watch(again.pid)
+    time.sleep(LOOKS / 2)
+    rig.stop(again)
     way.close()
+    yield Row("gateway.rss_peak_mb", "MB", "itself with nothing to do", Series([peak.mb]), Series([of_rest.mb]))
     for name, n in (("gateway.rss_mb", slice(0, 2)), ("gateway.rss_own_mb", slice(0, 1)), ("gateway.rss_mapped_mb", slice(2, 3))):
         yield Row(name, "MB", "itself at rest", *(Series([sum(look[i][n]) for look in looks]) for i in (0, 1)))
 

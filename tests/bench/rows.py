@@ -73,6 +73,7 @@ outbox_press_3000   outbox.press_to_app_{p50,p99}.3000      at 3,000 a second (g
 outbox_drain    outbox.drain_s.100k                         100,000 taken while the broker was away, brought to it
 outbox_reconnect    gateway.reconnect_ms                    connection cut, an alert pressed at once, at the app (goal 200 ms)
 outbox_memory   gateway.rss_mb          memory with 14,500 alerts in 16 MiB, but for what is mapped of these (goal 10 MB)
+outbox_memory   gateway.rss_peak_mb     the most it was at any moment, over a restart and tries to connect (goal 10 MB)
 outbox_memory   gateway.rss_own_mb      of it without libraries and program
 outbox_memory   gateway.rss_mapped_mb   what is mapped of the outbox
 outbox_size     gateway.binary_kb       stripped program (goal 600 KB)

@@ -90,12 +90,14 @@ class Ward:
         self.rig.add_device(name, UNIT)
         return name, dict(zip(("ca", "cert", "key"), self.rig.certificate(name)))
 
-    def gateway(self, mib=16, port=None, **env):
+    def gateway(self, mib=16, port=None, watch=None, **env):
         name, files = self.device("gateway")
         home = self.rig.folder / name
         conf = home / "bench.ini"
         conf.write_text(GATEWAY_CONF.format(unit=UNIT, home=home, mib=mib, port=port or self.broker.device_port, **files))
         daemon = self.rig.start(Process, name, self.rig.build / "pullcord-gateway", "--config", conf)
+        if watch:
+            watch(daemon.pid)
         wait_for_file(home / "beds.sock", daemon)
         return SimpleNamespace(daemon=daemon, press=self.rig.program(f"press-{name}", "press", home / "beds.sock", **env))
 
