@@ -88,6 +88,7 @@ void guard_connected(struct guard *g, const struct client *c)
 
 	if (s && s->state == SESSION_LIVE)
 		return;
+	guard_not_sent(g);
 	if (s)
 		session_drop(&g->sessions, s);
 	report_bypass(g, c, NULL);
@@ -496,7 +497,10 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	struct envelope e = { 0 };
 	struct decision d;
 	bool known, live;
-	struct session *s = who(g, c, &known);
+	struct session *s;
+
+	guard_not_sent(g);
+	s = who(g, c, &known);
 
 	if (!s)
 		return turn_away(g, c, topic);
@@ -654,6 +658,51 @@ static void expect_sending(struct session *s, const struct publish *p, Pullcord_
 		awaited_note(&s->awaited, place, (uint8_t)how);
 }
 
+/* The broker sends what is live at once, or says nothing of it. */
+static void note_passing(struct guard *g, struct session *s, const struct publish *p, const struct decision *d)
+{
+	struct passing *w = &g->passing;
+
+	w->s = s;
+	w->verdict = d->verdict;
+	w->payload = p->payload.p;
+	w->named = d->message;
+	if (d->message)
+		w->message = *d->message;
+	w->qos = p->qos;
+	w->retain = p->retain;
+	w->topic_n = d->topic->text.n;
+	must(w->topic_n <= sizeof(w->topic) && d->patient.n <= sizeof(w->patient));
+	memcpy(w->topic, d->topic->text.p, w->topic_n);
+	w->patient_n = d->patient.n;
+	if (w->patient_n)
+		memcpy(w->patient, d->patient.p, w->patient_n);
+}
+
+static void passing_is_sent(struct guard *g, const struct session *s, const struct publish *p, const struct id *message)
+{
+	const struct passing *w = &g->passing;
+
+	if (w->s == s && w->payload == p->payload.p && w->named == (message != NULL) &&
+	    (!message || memcmp(w->message.b, message->b, sizeof(message->b)) == 0))
+		g->passing.s = NULL;
+}
+
+void guard_not_sent(struct guard *g)
+{
+	const struct passing *w = &g->passing;
+	struct session *s = w->s;
+	struct decision d = { .verdict = w->verdict, .message = w->named ? &w->message : NULL,
+			      .patient = span(w->patient, w->patient_n), .answer = GATE_ALLOW,
+			      .basis = PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED, .how = PULLCORD__V1__AUDIT_HOW__HOW_LIVE };
+	const struct publish p = { .qos = w->qos, .retain = w->retain };
+
+	if (!s)
+		return;
+	g->passing.s = NULL;
+	put_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span(w->topic, w->topic_n), &p, &d);
+}
+
 /* It was let by before: as one of those that do not come live, or else live, whether it went at once or waited its turn. */
 static Pullcord__V1__AuditHow how_it_came(struct session *s, const struct publish *p, const struct id *message)
 {
@@ -675,19 +724,23 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, stru
 	struct decision d = deny(stopped ? "the record has stopped" : detail);
 	struct id message;
 
+	guard_not_sent(g);
 	d.verdict = *v;
+	d.topic = t ? &t->topic : NULL;
 	d.how = detail ? PULLCORD__V1__AUDIT_HOW__HOW_READ_BACK : how_it_comes(g, s, p);
 	if (v->allow && !stopped)
 		d.answer = GATE_ALLOW;
+	name_message(g, &d, &message, t, p->payload);
 	if (g->told_of_sending && d.answer == GATE_ALLOW && !detail) {
 		if (s->state == SESSION_LIVE) {
 			ask_shadow(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t->topic.text, &d);
 			expect_sending(s, p, d.how);
+			if (d.how == PULLCORD__V1__AUDIT_HOW__HOW_LIVE)
+				note_passing(g, s, p, &d);
 			return GATE_ALLOW;      /* guard_sent() has it on record */
 		}
 		d.basis = PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED;
 	}
-	name_message(g, &d, &message, t, p->payload);
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 	return d.answer;
 }
@@ -801,5 +854,6 @@ void guard_sent(struct guard *g, const void *context, const char *client, const 
 		d.detail = "allowed when it was queued, not any more";
 	name_message(g, &d, &message, t, p->payload);
 	d.how = how_it_came(s, p, d.message);
+	passing_is_sent(g, s, p, d.message);
 	put_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 }

@@ -314,6 +314,7 @@ void guard_close(struct guard **gp)
 	*gp = NULL;
 	if (!g)
 		return;
+	guard_not_sent(g);
 	guard_control_end(g);
 	anomaly_close(&g->anomaly);
 	tally_close(&g->arrivals);      /* tells of the others */
@@ -866,6 +867,7 @@ void guard_tick(struct guard *g)
 	bool once_a_second = second != g->second;
 	struct control_result *done = control_results(g->control);
 
+	guard_not_sent(g);
 	g->ticks++;
 	g->reloading = false;
 	g->serving.who = NULL;

@@ -121,6 +121,16 @@ struct guard {
 		const struct session *who;
 		Pullcord__V1__AuditHow how;     /* what it then asks for them has come so */
 	} serving;
+	struct passing {                /* what somebody who is there was let have, and the broker has not yet said to send */
+		struct session *s;          /* NULL: nothing */
+		struct verdict verdict;
+		const uint8_t *payload;     /* where it lay */
+		struct id message;
+		bool named, retain;
+		uint8_t qos;
+		size_t topic_n, patient_n;
+		char topic[TOPIC_BYTES_MAX], patient[WORD_BYTES_MAX];
+	} passing;
 	struct subject_seen {           /* whom the last message is about, as its payload says */
 		const uint8_t *payload;     /* where that lies: an id may come again with another one */
 		struct id message;
@@ -245,8 +255,8 @@ void guard_bypass_tick(struct guard *g, int64_t mono_us);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 
 /* The broker is sending it down that connection, as 2.1 says and 2.0 does not. For the record alone: it was decided by
- * guard_receive(), which then leaves an entry only of what must wait, for its recipient is away. Nothing is sent so unless
- * guard_spec.told_of_sending says so. */
+ * guard_receive(), which then leaves an entry only of what must wait: for its recipient is away, or has too much unanswered.
+ * Nothing is sent so unless guard_spec.told_of_sending says so. */
 void guard_sent(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p);
 
 /* Most deliveries are to a connection that logged in here, on a topic it was asked about before, and allowed: then this says
@@ -376,6 +386,8 @@ void guard_freshness(struct guard *g, const struct freshness_report *r);
 void guard_control_tick(struct guard *g, struct control_result *first);
 /* Before the record is closed: what administrators still asked for is done and recorded; nobody is left to be answered. */
 void guard_control_end(struct guard *g);
+/* What was let pass last has not been sent, now that something else comes: it waits, or was dropped. Before any session goes. */
+void guard_not_sent(struct guard *g);
 /* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,
  * and for the source of a retained message (a struct on its stack). Known only if the client id is bound to the stored
  * username: then whatever session that client id has, or a closed one made for it; NULL otherwise. */

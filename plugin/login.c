@@ -401,6 +401,7 @@ enum gate guard_login(struct guard *g, const struct client *c, void *x509, const
 	enum fault f;
 
 	*username = NULL;
+	guard_not_sent(g);
 	/* Websockets are served between a reload and its tick (libwebsockets, in 2.0): a CONNECT there is a new one. */
 	if (g->reloading && !s && !c->websocket)
 		s = guard_restored(g, c);
@@ -435,6 +436,7 @@ void guard_logoff(struct guard *g, const void *context, int reason)
 	struct session *s = session_of(&g->sessions, context);
 	struct happening h;
 
+	guard_not_sent(g);
 	if (!s || s->state == SESSION_CLOSED)
 		return;   /* never proved who it was, or told us before */
 	h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOGOFF, true, s);

@@ -300,7 +300,7 @@ int audit_disclosures(int argc, char **argv)
 			"Who was let see them, by a grant or a team, says pullcord audit search --patient ID --event admin.\n"
 			"The record holds patients as pseudonyms; only the root key finds one. What handed over rests on is beside it: acl-read, it was "
 			"authorised and queued for that recipient, which is all that Mosquitto 2.0 shows; message-out, the broker sent it "
-			"(2.1). What was authorised for somebody who was away is accounted for when it is sent. "
+			"(2.1). What was authorised and had to wait is accounted for when it is sent. "
 			"How it came: live, away (it waits for them, unless it is of QoS 0), released (it had waited), retained, open (an alert, "
 			"when they subscribed), read-back; nothing, where that is not known. Messages that are sealed end to end name nobody "
 			"here, unless their topic does. Its last line says "

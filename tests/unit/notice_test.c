@@ -383,6 +383,9 @@ static bool is_stuck(void)
 
 static void a_writer_that_is_stuck_and_a_queue_that_is_full_are_told(void **state)
 {
+	const struct client op = client_at(2, "op.t1", NULL);
+	const struct publish message = { SPAN_LIT("x"), 1, false };
+
 	(void)state;
 	an_operator_watches(64);
 	writer_stops();
@@ -400,8 +403,8 @@ static void a_writer_that_is_stuck_and_a_queue_that_is_full_are_told(void **stat
 	assert_int_equal(alerts(), 2);
 	assert_int_equal(receives(2, "op.t1", URGENT), GATE_ALLOW);
 	g->told_of_sending = true;              /* of a broker that says when it sends, the same is on record then */
-	assert_int_equal(receives(2, "op.t1", URGENT), GATE_ALLOW);
-	guard_sent(g, &ctx[2], "op.t1", URGENT, &(struct publish){ .qos = 1 });
+	assert_int_equal(guard_receive(g, &op, URGENT, &message), GATE_ALLOW);
+	guard_sent(g, &ctx[2], "op.t1", URGENT, &message);
 	writer_goes_on();
 	assert_true(UNTIL(record_state(g->record) == RECORD_FLOWING && stands("anomaly.record-stuck", OVER) &&
 			  stands("anomaly.record-full", OVER) && stands("anomaly.gap", SEEN), a_second_goes_by()));

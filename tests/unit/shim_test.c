@@ -406,6 +406,33 @@ static void an_open_alert_came_so(void **state)
 	assert_int_equal(how(ALERT, SENT), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
 }
 
+/* With too much unanswered it waits, or the broker drops it, and says neither. */
+static void what_is_not_sent_at_once_is_authorised(void **state)
+{
+	struct message m = alert_from("nc-1", 3, PULLCORD__V1__PHASE__PHASE_START);
+	struct mosquitto second = { "ana.t2", "ana" };
+
+	(void)state;
+	broker_start(true);
+	two_alerts();
+	assert_int_equal(login(&second, "correct horse"), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&ana, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);
+	assert_int_equal(asks(&second, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);
+	sends(&second, ALERT, &m);
+	logoff(&ana);
+	broker_stop();
+	assert_int_equal(deliveries(AUTHORISED, ""), 1);
+	assert_int_equal(how(ALERT, AUTHORISED), PULLCORD__V1__AUDIT_HOW__HOW_LIVE);
+	assert_int_equal(deliveries(SENT, ""), 3);
+	broker_start(true);
+	two_alerts();
+	assert_int_equal(asks(&ana, MOSQ_ACL_READ, ALERT, &m), MOSQ_ERR_SUCCESS);       /* the last of all */
+	broker_stop();
+	assert_int_equal(deliveries(AUTHORISED, ""), 2);
+}
+
 /* Somebody whom the broker let in without asking, where our last connection of that client id had been. */
 static void who_is_there_without_a_login_is_nobody(void **state)
 {
@@ -500,6 +527,7 @@ int main(void)
 		TEST(how_it_came_is_told_as_far_as_the_broker_shows_it),
 		TEST(how_it_came_is_told_when_it_is_sent),
 		TEST(an_open_alert_came_so),
+		TEST(what_is_not_sent_at_once_is_authorised),
 		TEST(who_is_there_without_a_login_is_nobody),
 		TEST(every_turn_of_the_broker_is_ours_and_comes_soon),
 		TEST(what_is_taken_off_a_message_leaves_its_list_in_place),
