@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+
 /* What cannot be read may be the one that is looked for: it is stepped over, but then not to find it says nothing. */
 static enum err find(struct directory *d, const uint8_t *hash, size_t n, struct edition *out)
 {
@@ -50,20 +52,6 @@ static bool path_of(const char *dir, const char *name, char *out, size_t cap)
 	return n > 0 && (size_t)n < cap;
 }
 
-static enum err write_all(int fd, struct span text)
-{
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return errno == ENOSPC ? ERR_FULL : ERR_IO;
-		text = span(text.p + n, text.n - (size_t)n);
-	}
-	return fsync(fd) == 0 ? OK : ERR_IO;
-}
-
 /* Beside the policy, with its mode; a rename away from being it. */
 static enum err write_beside(const char *dir, struct span text)
 {
@@ -78,8 +66,9 @@ static enum err write_beside(const char *dir, struct span text)
 		mode = st.st_mode & 0777;
 	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0 || fchmod(fd, mode) != 0)
-		return errno == EACCES ? ERR_DENIED : ERR_IO;
-	return write_all(fd, text);
+		return file_err(errno);
+	TRY(file_write(fd, text));
+	return fsync(fd) == 0 ? OK : file_err(errno);
 }
 
 static enum err move_in_place(const char *dir)

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "file.h"
+
 #define PATH_BYTES_MAX 1024
 
 /* What was read, until the policy is loaded. */
@@ -21,11 +23,6 @@ static void shelf_clear(struct shelf *s)
 		free(s->file[s->n].text);
 		free(s->file[s->n].path);
 	}
-}
-
-static enum err errno_err(void)
-{
-	return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
 }
 
 static void file_cleanup(FILE **f)
@@ -61,7 +58,7 @@ static enum err take(struct shelf *s, const char *path, struct policy_file *out)
 	size_t n = 0;
 
 	if (!f)
-		return errno_err();
+		return file_err(errno);
 	must(s->n < POLICY_FILES_MAX);
 	s->file[s->n].text = NULL;
 	s->file[s->n].path = strdup(path);

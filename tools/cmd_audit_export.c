@@ -12,6 +12,7 @@
 #include "csv.h"
 #include "evidence.h"
 #include "fhir.h"
+#include "file.h"
 #include "report.h"
 #include "source.h"
 
@@ -119,7 +120,7 @@ static enum err out_open(const char *path, FILE **out)
 		return OK;
 	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return errno == EEXIST ? ERR_EXISTS : errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
+		return file_err(errno);
 	*out = fdopen(fd, "w");
 	must(*out);
 	return OK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "file.h"
 #include "install.h"
 #include "tiles.h"
 #include "trail.h"
@@ -272,7 +273,7 @@ enum err evidence_tiles(struct evidence *e, const char *folder, bool notes, evid
 	*size = 0;
 	TRY(newest_note(e, note, &n, &l.all));
 	if (mkdir(folder, 0700) != 0)
-		return errno == EEXIST ? ERR_EXISTS : errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
+		return file_err(errno);
 	*size = l.all;
 	TRY(each_leaf(&l, 0, *size, tile_entry, t));
 	TRY(write_rest(t, *size));

@@ -9,6 +9,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "reading.h"
 #include "report.h"
 #include "topic.h"
@@ -16,28 +17,6 @@
 #include "witness.h"
 
 #define CONF_BYTES_MAX (1u << 20)
-
-static enum err errno_err(void)
-{
-	switch (errno) {
-	case ENOENT:
-	case ENOTDIR:
-		return ERR_NOT_FOUND;
-	case EACCES:
-	case EPERM:
-	case EROFS:
-		return ERR_DENIED;
-	case ENOSPC:
-	case EDQUOT:
-		return ERR_FULL;
-	case EISDIR:
-		return ERR_KIND;
-	case EEXIST:
-		return ERR_EXISTS;
-	default:
-		return ERR_IO;
-	}
-}
 
 /* ---- mosquitto.conf ---------------------------------------------------------------------------------------------- */
 
@@ -135,7 +114,7 @@ static enum err find_owner(struct install *in)
 	struct stat st;
 
 	if (stat(install_path(in, "directory.mdb").text, &st) != 0 && stat(in->dir, &st) != 0)
-		return errno_err();
+		return file_err(errno);
 	in->uid = st.st_uid;
 	in->gid = st.st_gid;
 	return OK;
@@ -272,7 +251,7 @@ static enum err read_all(int fd, char *text, size_t cap, size_t *n)
 	while ((got = read(fd, text + *n, cap - *n)) > 0)
 		*n += (size_t)got;
 	if (got < 0)
-		return errno_err();
+		return file_err(errno);
 	return *n == cap ? ERR_TOO_LARGE : OK;
 }
 
@@ -282,7 +261,7 @@ enum err install_read(const char *path, size_t max, char **out, size_t *n)
 	CLEANUP(free_cleanup) char *text = NULL;
 
 	if (fd < 0)
-		return errno_err();
+		return file_err(errno);
 	text = malloc(max + 2);
 	if (!text)
 		return ERR_FULL;
@@ -293,27 +272,16 @@ enum err install_read(const char *path, size_t max, char **out, size_t *n)
 	return OK;
 }
 
-static enum err write_all(int fd, struct span text)
-{
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno != EINTR)
-			return errno_err();
-		if (n > 0)
-			text = span(text.p + n, text.n - (size_t)n);
-	}
-	return fsync(fd) == 0 ? OK : errno_err();
-}
-
 enum err install_write(const char *path, struct span text, unsigned mode)
 {
 	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	enum err e;
 
 	if (fd < 0)
-		return errno_err();
-	e = fchmod(fd, (mode_t)mode) == 0 ? write_all(fd, text) : ERR_IO;
+		return file_err(errno);
+	e = fchmod(fd, (mode_t)mode) == 0 ? file_write(fd, text) : ERR_IO;
+	if (e == OK && fsync(fd) != 0)
+		e = file_err(errno);
 	if (e != OK)
 		unlink(path);
 	return e;

@@ -7,17 +7,9 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define ROOM_BYTES (1 << 20)    /* less than that is none */
+#include "file.h"
 
-static enum err err_of(int why)
-{
-	switch (why) {
-	case ENOENT: return ERR_NOT_FOUND;
-	case EACCES: case EPERM: case EROFS: return ERR_DENIED;
-	case ENOSPC: case EDQUOT: case EFBIG: return ERR_FULL;
-	default: return ERR_IO;
-	}
-}
+#define ROOM_BYTES (1 << 20)    /* less than that is none */
 
 enum err disk_flush_folder(const char *path)
 {
@@ -33,7 +25,7 @@ enum err disk_reserve(int fd, off_t bytes)
 	int why = posix_fallocate(fd, 0, bytes);
 
 	if (why != 0)
-		return err_of(why);
+		return file_err(why);
 	return fsync(fd) == 0 ? OK : ERR_IO;
 }
 
@@ -43,7 +35,7 @@ enum err disk_open(const char *path, off_t bytes, int *out)
 	struct stat st;
 
 	if (fd < 0)
-		return err_of(errno);
+		return file_err(errno);
 	if (fstat(fd, &st) != 0)
 		return ERR_IO;
 	if (st.st_size < bytes) {
@@ -60,7 +52,7 @@ enum err disk_open_read(const char *path, int *out)
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return err_of(errno);
+		return file_err(errno);
 	*out = fd;
 	return OK;
 }
@@ -70,10 +62,10 @@ enum err disk_write(int fd, struct span s, off_t at)
 	ssize_t n = pwrite(fd, s.p, s.n, at);
 
 	if (n < 0)
-		return err_of(errno);
+		return file_err(errno);
 	if (n != (ssize_t)s.n)
 		return ERR_FULL;
-	return fdatasync(fd) == 0 ? OK : err_of(errno);
+	return fdatasync(fd) == 0 ? OK : file_err(errno);
 }
 
 enum err disk_read(int fd, void *out, size_t n, off_t at)

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "cur.h"
 #include "disk.h"
+#include "file.h"
 #include "vault.h"
 
 #define PATH_MAX_BYTES 4096
@@ -85,16 +86,7 @@ enum err read_note_read(struct span raw, struct read_note *out)
 
 /* ---- who reads ------------------------------------------------------------------------------------------------------- */
 
-static enum err err_of(int why)
-{
-	switch (why) {
-	case EROFS: return ERR_CLOSED;
-	case ENOENT: return ERR_NOT_FOUND;
-	case EACCES: case EPERM: return ERR_DENIED;
-	case ENOSPC: case EDQUOT: return ERR_FULL;
-	default: return ERR_IO;
-	}
-}
+static enum err err_of(int why) { return why == EROFS ? ERR_CLOSED : file_err(why); }
 
 /* The writer may have moved it away between opening and locking: then it is another file that is meant. */
 static enum err open_locked(const char *path, int *out)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "vault.h"
 
 #define NAME_MAX_HERE 32        /* of a file in it */
@@ -29,39 +30,14 @@ struct notebook {
 
 /* ---- files ---- */
 
-static enum err why(void)
-{
-	switch (errno) {
-	case ENOENT: return ERR_NOT_FOUND;
-	case EEXIST: return ERR_EXISTS;
-	case EACCES: case EPERM: case EROFS: return ERR_DENIED;
-	case ENOSPC: case EDQUOT: return ERR_FULL;
-	default: return ERR_IO;
-	}
-}
-
-static bool write_all(int fd, struct span s)
-{
-	while (s.n) {
-		ssize_t n = write(fd, s.p, s.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return false;
-		s = span(s.p + n, s.n - (size_t)n);
-	}
-	return true;
-}
-
 /* There as a whole, for good, or not at all. */
 static enum err keep(const struct notebook *n, const char *name, struct span s)
 {
 	CLEANUP(fd_cleanup) int fd = openat(n->folder, n->new_name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 
-	if (fd < 0 || !write_all(fd, s) || fsync(fd) != 0 || renameat(n->folder, n->new_name, n->folder, name) != 0 ||
+	if (fd < 0 || file_write(fd, s) != OK || fsync(fd) != 0 || renameat(n->folder, n->new_name, n->folder, name) != 0 ||
 	    fsync(n->folder) != 0)
-		return why();
+		return file_err(errno);
 	return OK;
 }
 
@@ -71,7 +47,7 @@ static enum err bring(const struct notebook *n, const char *name, char *out, siz
 	ssize_t got = 0;
 
 	if (fd < 0)
-		return why();
+		return file_err(errno);
 	for (*len = 0; *len < cap && (got = read(fd, out + *len, cap - *len)) > 0;)
 		*len += (size_t)got;
 	if (got < 0)
@@ -91,10 +67,10 @@ static enum err open_folder(struct notebook *n, const char *path)
 	struct stat st;
 
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return why();
+		return file_err(errno);
 	n->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (n->folder < 0 || fstat(n->folder, &st) != 0)
-		return why();
+		return file_err(errno);
 	if (st.st_mode & 077)
 		return ERR_DENIED;
 	return flock(n->folder, LOCK_EX | LOCK_NB) == 0 ? OK : ERR_BUSY;
@@ -111,7 +87,7 @@ static enum err open_key(struct notebook *n, const char *path)
 	if (e == ERR_NOT_FOUND) {
 		TRY(vault_make_root(key));
 		if (fsync(n->folder) != 0)
-			return why();
+			return file_err(errno);
 		e = vault_root(key, n->secret);
 	}
 	TRY(e);

@@ -6,36 +6,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.h"
+
 struct look {
 	mode_t mode;
 	bool owned;             /* by these, or by whoever we are */
 	uid_t uid;
 	gid_t gid;
 };
-
-static enum err err_of_errno(void)
-{
-	switch (errno) {
-	case ENOENT: case ENOTDIR: return ERR_NOT_FOUND;
-	case EACCES: case EPERM: case EROFS: case ELOOP: return ERR_DENIED;
-	case ENOSPC: case EDQUOT: return ERR_FULL;
-	default: return ERR_IO;
-	}
-}
-
-static enum err write_all(int fd, struct span text)
-{
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_of_errno();
-		text = span(text.p + n, text.n - (size_t)n);
-	}
-	return OK;
-}
 
 /* What lies there under the temporary name is left over from a crash, or somebody's trap: it is not written to, and what is
  * written is given away by its descriptor. */
@@ -44,12 +22,12 @@ static enum err write_beside(const char *beside, struct span text, const struct 
 	CLEANUP(fd_cleanup) int fd = -1;
 
 	if (unlink(beside) != 0 && errno != ENOENT)
-		return err_of_errno();
+		return file_err(errno);
 	fd = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || (look->owned && fchown(fd, look->uid, look->gid) != 0) || fchmod(fd, look->mode) != 0)
-		return err_of_errno();
-	TRY(write_all(fd, text));
-	return flush && fsync(fd) != 0 ? err_of_errno() : OK;
+		return file_err(errno);
+	TRY(file_write(fd, text));
+	return flush && fsync(fd) != 0 ? file_err(errno) : OK;
 }
 
 enum err whole_read(const char *path, void *out, size_t cap, size_t *n)
@@ -59,11 +37,11 @@ enum err whole_read(const char *path, void *out, size_t cap, size_t *n)
 
 	*n = 0;
 	if (fd < 0)
-		return err_of_errno();
+		return file_err(errno);
 	while (*n < cap && got != 0) {
 		got = read(fd, (uint8_t *)out + *n, cap - *n);
 		if (got < 0 && errno != EINTR)
-			return err_of_errno();
+			return file_err(errno);
 		*n += got > 0 ? (size_t)got : 0;
 	}
 	return *n == cap ? ERR_TOO_LARGE : OK;
@@ -79,7 +57,7 @@ enum err whole_flush(const char *path)
 	if (!span_text(end ? span(path, (size_t)(end - path) + (end == path)) : SPAN_LIT("."), folder, sizeof(folder)))
 		return ERR_TOO_LARGE;
 	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 || fsync(fd) != 0 ? err_of_errno() : OK;
+	return fd < 0 || fsync(fd) != 0 ? file_err(errno) : OK;
 }
 
 static enum err put_there(const char *path, struct span text, const struct look *look, bool flush)
@@ -91,7 +69,7 @@ static enum err put_there(const char *path, struct span text, const struct look 
 		return ERR_TOO_LARGE;
 	e = write_beside(beside, text, look, flush);
 	if (e == OK && rename(beside, path) != 0)
-		e = err_of_errno();
+		e = file_err(errno);
 	if (e != OK)
 		(void)unlink(beside);
 	return e == OK && flush ? whole_flush(path) : e;
@@ -113,7 +91,7 @@ enum err whole_replace(const char *path, struct span text)
 	struct stat st;
 
 	if (fd < 0 || fstat(fd, &st) != 0)
-		return err_of_errno();
+		return file_err(errno);
 	if (!S_ISREG(st.st_mode))
 		return ERR_DENIED;
 	return put_there(path, text, &(struct look){ st.st_mode & 0777, geteuid() == 0, st.st_uid, st.st_gid }, true);

@@ -9,13 +9,14 @@
 #define WHOLE_PATH_MAX 1024
 
 /* `mode` whatever the umask says. ERR_NOT_FOUND (no such folder), ERR_DENIED (also a read-only file system), ERR_FULL,
- * ERR_IO, ERR_TOO_LARGE (the path). Waits for the disk. */
+ * ERR_KIND (a folder), ERR_IO, ERR_TOO_LARGE (the path). Waits for the disk. */
 enum err whole_write(const char *path, struct span text, unsigned mode) MUST_USE;
 /* The same, and OK means that it survives a power cut. */
 enum err whole_keep(const char *path, struct span text, unsigned mode) MUST_USE;
 /* The same for a file that is there, which keeps its mode and its owner. Also ERR_DENIED: it is a link, or no file. */
 enum err whole_replace(const char *path, struct span text) MUST_USE;
-/* All of a small file. ERR_TOO_LARGE: it has `cap` bytes or more; ERR_NOT_FOUND, ERR_DENIED, ERR_IO. Waits for the disk. */
+/* All of a small file. ERR_TOO_LARGE: it has `cap` bytes or more; ERR_NOT_FOUND, ERR_DENIED, ERR_KIND, ERR_IO. Waits for the
+ * disk. */
 enum err whole_read(const char *path, void *out, size_t cap, size_t *n) MUST_USE;
 /* That a file has this name, or none of this name is there, survives one. */
 enum err whole_flush(const char *path) MUST_USE;

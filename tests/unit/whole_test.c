@@ -118,7 +118,7 @@ static void what_fails_is_named_and_leaves_the_old(void **state)
 	assert_int_equal(whole_write("/dev/full/x", SPAN_LIT("x"), 0644), ERR_NOT_FOUND);
 	snprintf(blocked, sizeof(blocked), "%s", scratch_path(&scratch, "blocked"));
 	assert_int_equal(mkdir(blocked, 0700), 0);
-	assert_int_equal(whole_write(blocked, SPAN_LIT("x"), 0644), ERR_IO);   /* a folder cannot be replaced by a file */
+	assert_int_equal(whole_write(blocked, SPAN_LIT("x"), 0644), ERR_KIND);   /* a folder cannot be replaced by a file */
 	assert_int_equal(files(), 1);
 }
 
@@ -196,7 +196,7 @@ static void all_of_it_is_read_or_why_not_is_said(void **state)
 	assert_memory_equal(text, "seven b", 7);
 	assert_int_equal(whole_write(path, SPAN_LIT("eight by"), 0600), OK);
 	assert_int_equal(whole_read(path, text, sizeof(text), &n), ERR_TOO_LARGE);
-	assert_int_equal(whole_read(scratch.dir, text, sizeof(text), &n), ERR_IO);
+	assert_int_equal(whole_read(scratch.dir, text, sizeof(text), &n), ERR_KIND);
 }
 
 #define WITH(test) cmocka_unit_test_setup_teardown(test, make, drop)
