@@ -88,16 +88,7 @@ char *policy_role_networks(const struct policy *p, struct span role, char out[LI
 
 struct span policy_role_at(const struct policy *p, uint32_t line)
 {
-	uint32_t low = 0, high = p->rules.n;
+	const struct rule *rule = rules_at(&p->rules, line);
 
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (p->rules.rule[mid].line < line)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low < p->rules.n && p->rules.rule[low].line == line ? p->rules.role[p->rules.rule[low].role].name
-								   : span(NULL, 0);
+	return rule ? p->rules.role[rule->role].name : span(NULL, 0);
 }

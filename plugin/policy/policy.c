@@ -312,22 +312,13 @@ void policy_each_rule(const struct policy *p, void (*say)(void *ctx, uint32_t li
 	}
 }
 
-/* Rules are in order of lines. */
 bool policy_rule_text(const struct policy *p, uint32_t line, char *out, size_t cap)
 {
-	uint32_t low = 0, high = p->rules.n;
+	const struct rule *rule = rules_at(&p->rules, line);
 
-	while (low < high) {
-		uint32_t mid = low + (high - low) / 2;
-
-		if (p->rules.rule[mid].line < line)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	if (low == p->rules.n || p->rules.rule[low].line != line || p->rules.rule[low].effect > EFFECT_DENY)
+	if (!rule || rule->effect > EFFECT_DENY)
 		return false;
-	write_rule(p, &p->rules.rule[low], out, cap);
+	write_rule(p, rule, out, cap);
 	return true;
 }
 

@@ -893,3 +893,19 @@ enum err rules_read(struct rules *r, struct policy_error *where)
 		TRY(read_source(r, i, where));
 	return rules_link(r, where);
 }
+
+/* They are in order of lines. */
+const struct rule *rules_at(const struct rules *r, uint32_t line)
+{
+	uint32_t low = 0, high = r->n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (r->rule[mid].line < line)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low < r->n && r->rule[low].line == line ? &r->rule[low] : NULL;
+}

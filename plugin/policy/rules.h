@@ -123,6 +123,8 @@ size_t rules_closure(const struct rules *r, uint32_t role, const struct network 
 /* The role and those of them that its holder holds too, wherever it is held from: none bound to networks. */
 size_t rules_closure_anywhere(const struct rules *r, uint32_t role, uint32_t *out);
 bool role_is_from(const struct rules *r, uint32_t role, const struct network *address);
+/* The rule of that line, as rules_place() counts them; NULL: none stands there. */
+const struct rule *rules_at(const struct rules *r, uint32_t line);
 /* A rule's pattern, which was read before. */
 struct pattern rule_pattern(const struct rule *rule);
 
