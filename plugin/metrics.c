@@ -5,25 +5,12 @@
 
 #define PREFIX "pullcord_broker_"
 
-static const struct row {
-	const char *name, *text;
-	enum metric_type type;
-	uint32_t scale;
-	size_t at;
-} rows[] = {
-#define METRIC(type, name, scale, text) { #name, text, METRIC_##type, scale, offsetof(struct metrics, name) },
+static const struct metric_row rows[] = {
+#define METRIC(type, name, scale, text) METRIC_ROW(type, name, scale, text, struct metrics),
 #include "metrics.def"
 };
 
 _Static_assert(countof(rows) <= METRICS_MAX, "guard.h: METRICS_MAX");
-
-static int64_t value_of(const struct metrics *m, const struct row *r)
-{
-	int64_t v;
-
-	memcpy(&v, (const char *)m + r->at, sizeof(v));
-	return v;
-}
 
 /* ---- looking ----------------------------------------------------------------------------------------------------- */
 
@@ -130,31 +117,22 @@ enum err metrics_text(const struct metrics *m, const char *tenant, struct put *b
 
 	metric_head(b, PREFIX "info", METRIC_GAUGE, "Which plugin this is; always 1.");
 	metric_sample(b, PREFIX "info", "", label, countof(label), 1, 1);
-	for (size_t i = 0; i < countof(rows); i++) {
-		char name[80];
-		struct put n = put(name, sizeof(name) - 1);
-
-		if (value_of(m, &rows[i]) == METRICS_NONE)
-			continue;
-		put_fmt(&n, PREFIX "%s", rows[i].name);
-		must(put_end(&n) == OK);
-		name[n.n] = '\0';
-		metric_head(b, name, rows[i].type, rows[i].text);
-		metric_sample(b, name, "", NULL, 0, value_of(m, &rows[i]), rows[i].scale);
-	}
+	for (size_t i = 0; i < countof(rows); i++)
+		if (metric_value(&rows[i], m) != METRICS_NONE)
+			metric_put(b, PREFIX, &rows[i], m);
 	return put_end(b);
 }
 
 bool metrics_next(const struct metrics *m, size_t *at, const char **name, char value[32])
 {
-	const struct row *r;
+	const struct metric_row *r;
 	struct put b = put(value, 31);
 
 	if (*at == countof(rows))
 		return false;
 	r = &rows[(*at)++];
-	if (value_of(m, r) != METRICS_NONE)
-		metric_decimal(&b, value_of(m, r), r->scale);
+	if (metric_value(r, m) != METRICS_NONE)
+		metric_decimal(&b, metric_value(r, m), r->scale);
 	must(put_end(&b) == OK);
 	value[b.n] = '\0';
 	*name = r->name;
@@ -170,7 +148,7 @@ static void publish(struct guard *g, const struct metrics *m)
 	size_t at = 0;
 
 	while (metrics_next(m, &at, &name, value)) {
-		int64_t *was = &g->told.value[at - 1], now = value_of(m, &rows[at - 1]);
+		int64_t *was = &g->told.value[at - 1], now = metric_value(&rows[at - 1], m);
 
 		if ((g->told.ever && *was == now) || TOPIC_BUILD(topic, TOPIC_METRIC, g->tenant, name) != OK)
 			continue;

@@ -5,13 +5,8 @@
 #include "metric.h"
 #include "topic.h"
 
-static const struct row {
-	const char *name, *text;
-	enum metric_type type;
-	uint32_t scale;
-	size_t at;
-} rows[] = {
-#define METRIC(type, name, scale, text) { #name, text, METRIC_##type, scale, offsetof(struct health, name) },
+static const struct metric_row rows[] = {
+#define METRIC(type, name, scale, text) METRIC_ROW(type, name, scale, text, struct health),
 #include "health.def"
 };
 
@@ -22,14 +17,6 @@ static const struct { const char *word, *text; } faults[] = {
 
 const char *health_fault_word(enum health_fault f) { return faults[f].word; }
 const char *health_fault_text(enum health_fault f) { return faults[f].text; }
-
-static int64_t value_of(const struct health *h, const struct row *r)
-{
-	int64_t v;
-
-	memcpy(&v, (const char *)h + r->at, sizeof(v));
-	return v;
-}
 
 /* ---- judging ---- */
 
@@ -206,16 +193,8 @@ enum err health_metrics(const struct health *h, struct put *b)
 	put_faults(b, h);
 	put_tiers(b, h);
 	put_flush(b, &h->flush);
-	for (size_t i = 0; i < countof(rows); i++) {
-		char name[64];
-		struct put n = put(name, sizeof(name) - 1);
-
-		put_fmt(&n, PREFIX "%s", rows[i].name);
-		must(put_end(&n) == OK);
-		name[n.n] = '\0';
-		metric_head(b, name, rows[i].type, rows[i].text);
-		metric_sample(b, name, "", NULL, 0, value_of(h, &rows[i]), rows[i].scale);
-	}
+	for (size_t i = 0; i < countof(rows); i++)
+		metric_put(b, PREFIX, &rows[i], h);
 	return put_end(b);
 }
 
@@ -288,7 +267,7 @@ enum err health_json(const struct health *h, long pid, int64_t every_ms, struct 
 	put_text(b, "condition", health_condition_name(health_condition(h)));
 	put_lists(b, h);
 	for (size_t i = 0; i < countof(rows); i++)
-		put_number(b, rows[i].name, value_of(h, &rows[i]), rows[i].scale);
+		put_number(b, rows[i].name, metric_value(&rows[i], h), rows[i].scale);
 	put_close(b, "}\n");
 	return put_end(b);
 }

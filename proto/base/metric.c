@@ -45,3 +45,23 @@ void metric_sample(struct put *b, const char *name, const char *suffix, const st
 	metric_decimal(b, value, scale);
 	put_str(b, "\n");
 }
+
+int64_t metric_value(const struct metric_row *r, const void *of)
+{
+	int64_t v;
+
+	memcpy(&v, (const char *)of + r->at, sizeof(v));
+	return v;
+}
+
+void metric_put(struct put *b, const char *prefix, const struct metric_row *r, const void *of)
+{
+	char name[96];
+	struct put n = put(name, sizeof(name) - 1);
+
+	put_fmt(&n, "%s%s", prefix, r->name);
+	must(put_end(&n) == OK);
+	name[n.n] = '\0';
+	metric_head(b, name, r->type, r->text);
+	metric_sample(b, name, "", NULL, 0, metric_value(r, of), r->scale);
+}

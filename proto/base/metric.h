@@ -20,4 +20,16 @@ void metric_sample(struct put *b, const char *name, const char *suffix, const st
 /* "-1.250" for -1250 / 1000: also a number in JSON. */
 void metric_decimal(struct put *b, int64_t value, uint32_t scale);
 
+/* A number that is declared once, and where it stands in a struct of them, as int64_t. */
+struct metric_row {
+	const char *name, *text;
+	enum metric_type type;
+	uint32_t scale;
+	size_t at;
+};
+#define METRIC_ROW(type, name, scale, text, of) { #name, text, METRIC_##type, scale, offsetof(of, name) }
+int64_t metric_value(const struct metric_row *r, const void *of);
+/* Its head and its sample; the name behind the prefix. */
+void metric_put(struct put *b, const char *prefix, const struct metric_row *r, const void *of);
+
 #endif
