@@ -227,19 +227,12 @@ static void say_path(const struct value *v, bool allow)
 
 static void hear(void *ctx, const struct answer *a)
 {
-	CLEANUP(value_close) struct value *v = NULL;
+	CLEANUP(value_close) struct value *v = live_value(a);
 	struct hearing *h = ctx;
-	struct policy_error where;
 
 	h->code = CMD_NO;
-	if (a->error[0]) {
-		report_error("%s: %s", a->command, a->error);
+	if (!v)
 		return;
-	}
-	if (!a->data || value_load(span_str(a->data), &v, &where) != OK) {
-		report_error("the broker's answer is not understood");
-		return;
-	}
 	if (report_is_json())
 		report_raw(a->data);
 	else

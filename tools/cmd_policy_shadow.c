@@ -130,20 +130,16 @@ static void hear(void *ctx, const struct answer *a)
 {
 	CLEANUP(value_close) struct value *v = NULL;
 	struct hearing *h = ctx;
-	struct policy_error where;
 
 	h->code = CMD_NO;
-	if (a->error[0]) {
-		report_error("%s: %s", a->command, a->error);
-	} else if (!h->report) {
+	if (h->report || a->error[0]) {
+		v = live_value(a);
+		h->code = v ? say_answer(v) : CMD_NO;
+	} else {
 		h->code = CMD_DONE;
 		if (report_is_json())
 			report_raw(a->json);
 		report_line(TONE_GOOD, "%s", h->done);
-	} else if (!a->data || value_load(span_str(a->data), &v, &where) != OK) {
-		report_error("the broker's answer is not understood");
-	} else {
-		h->code = say_answer(v);
 	}
 }
 

@@ -113,23 +113,17 @@ static char *request_of(const struct search *s)
 
 static void hear(void *ctx, const struct answer *a)
 {
-	CLEANUP(value_close) struct value *v = NULL;
-	const struct value *ids;
+	CLEANUP(value_close) struct value *v = live_value(a);
+	const struct value *ids = value_of(v, "ids", VALUE_ARRAY);
 	struct search *s = ctx;
-	struct policy_error where;
 	struct span party, id;
 
 	s->after[0] = '\0';
 	s->failed = true;
-	if (a->error[0]) {
-		report_error("%s: %s", a->command, a->error);
-		return;
-	}
-	ids = a->data && value_load(span_str(a->data), &v, &where) == OK ? value_of(v, "ids", VALUE_ARRAY) : NULL;
-	if (!ids) {
+	if (v && !ids)
 		report_error("the broker's answer is not understood");
+	if (!ids)
 		return;
-	}
 	s->failed = false;
 	for (const struct value *x = ids->child; x; x = x->next) {
 		party = span_cut(x->text, ':', &id);

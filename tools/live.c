@@ -105,6 +105,18 @@ int live_send(struct live *l, const char *request, void (*hear)(void *ctx, const
 	return CMD_DONE;
 }
 
+struct value *live_value(const struct answer *a)
+{
+	struct policy_error where;
+	struct value *v = NULL;
+
+	if (a->error[0])
+		report_error("%s: %s", a->command, a->error);
+	else if (!a->data || value_load(span_str(a->data), &v, &where) != OK)
+		report_error("the broker's answer is not understood");
+	return v;
+}
+
 int live_ask(struct live *l, const char *request, const char *done)
 {
 	struct saying s = { .done = done };

@@ -4,6 +4,7 @@
 
 #include "command.h"
 #include "login.h"
+#include "value.h"
 
 struct live {
 	bool on;                        /* --live */
@@ -32,6 +33,8 @@ void live_close(struct live *l);
 
 /* Sends {"commands":[...]} and hears each answer. CMD_NO: it was not sent, or there is no answer, which was said. */
 int live_send(struct live *l, const char *request, void (*hear)(void *ctx, const struct answer *a), void *ctx) MUST_USE;
+/* What an answer holds, to be closed; NULL: an error, or what is not understood, which was said. */
+struct value *live_value(const struct answer *a) MUST_USE;
 /* Sends {"commands":[...]} and says each answer: data as it is, errors on stderr. `done`: what to say when there was
  * none and no data (NULL: "done"). CMD_NO when there was an error. */
 int live_ask(struct live *l, const char *request, const char *done) MUST_USE;
