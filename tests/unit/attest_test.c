@@ -150,28 +150,38 @@ static bool last_asks_from(const char *size)
 	return s && s->n == strlen(size) && memcmp(s->payload, size, s->n) == 0 && !s->retain;
 }
 
+/* The key it signs with, as it is for the others. */
+static struct cosigner own_key(void)
+{
+	static char vkey[400];
+	char path[700];
+	struct cosigner self;
+	struct span rest;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/vkey", folder);
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_non_null(fgets(vkey, sizeof(vkey), f));
+	fclose(f);
+	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &self), OK);
+	return self;
+}
+
 /* Is the last line it sent its own, under that checkpoint? */
 static void assert_cosigned(uint64_t size)
 {
 	const struct sent *s = sent(COSIGNATURE, sent_count(COSIGNATURE) - 1);
 	uint8_t text[NOTE_BYTES_MAX];
 	struct put note = put(text, sizeof(text));
+	const struct cosigner self = own_key();
 	struct witness_request r;
-	char vkey[400], path[700];
-	struct span rest;
-	struct cosigner self;
 	uint64_t when;
-	FILE *f;
 
 	assert_non_null(s);
 	assert_int_equal(witness_read(log_body(&l, 0, size, body), &r), OK);
 	put_bytes(&note, r.note);
 	put_bytes(&note, span(s->payload, s->n));
-	snprintf(path, sizeof(path), "%s/vkey", folder);
-	f = fopen(path, "r");
-	assert_non_null(fgets(vkey, sizeof(vkey), f));
-	fclose(f);
-	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &self), OK);
 	assert_true(span_is(self.name, "mercy/device/nc-1"));
 	assert_int_equal(note_cosigned(put_span(&note), &self, &when), OK);
 	assert_true(when >= 1700000000);
@@ -412,13 +422,10 @@ static void says(size_t i, struct signed_log *log, uint64_t size)
 
 static void what_it_vouched_for_the_others_hear(void **state)
 {
-	struct cosigner self;
+	const struct cosigner self = own_key();
 	struct checkpoint c;
 	const struct sent *s;
-	char vkey[400], path[700];
-	struct span rest;
 	uint64_t when;
-	FILE *f;
 
 	(void)state;
 	come_up();
@@ -428,11 +435,6 @@ static void what_it_vouched_for_the_others_hear(void **state)
 	assert_false(s->retain);
 	assert_int_equal(note_open(span(s->payload, s->n), l.key.name, l.key.pub, &c), OK);
 	assert_int_equal(c.size, 70);
-	snprintf(path, sizeof(path), "%s/vkey", folder);
-	f = fopen(path, "r");
-	assert_non_null(fgets(vkey, sizeof(vkey), f));
-	fclose(f);
-	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &self), OK);
 	assert_int_equal(note_cosigned(span(s->payload, s->n), &self, &when), OK);
 }
 
@@ -533,15 +535,8 @@ static bool last_gossip_convicts(void)
 	static struct gossip g_of_another;
 	static struct witnesses list = { .n = 1 };
 	struct gossip_evidence e;
-	char vkey[400], path[700];
-	struct span rest;
-	FILE *f;
 
-	snprintf(path, sizeof(path), "%s/vkey", folder);
-	f = fopen(path, "r");
-	assert_non_null(fgets(vkey, sizeof(vkey), f));
-	fclose(f);
-	assert_int_equal(cosigner_read(span_cut(span_str(vkey), '\n', &rest), &list.of[0]), OK);
+	list.of[0] = own_key();
 	gossip_init(&g_of_another, &list, &l.key, peer[0].pub);
 	return gossip_hear_evidence(&g_of_another, last_gossip(), &e) == WITNESS_FORK;
 }
