@@ -144,6 +144,31 @@ static const char *until_text(int64_t us, char out[COMMAND_TIME])
 	return command_time(us + 999999, out);   /* not before it is over */
 }
 
+static bool is_somebody(struct guard *g, struct span name)
+{
+	CLEANUP(account_free) struct account *a = NULL;
+
+	return directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_USER, name, &a) == OK ||
+	       directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_DEVICE, name, &a) == OK;
+}
+
+/* What somebody said of themselves and did not prove. What is nobody's may be a password in the wrong field, a patient's number,
+ * or anything: what stands for it tells the same from another. */
+static struct span unproved(struct guard *g, struct span said, bool is_known, char word[PATIENT_WORD])
+{
+	return !said.n || is_known ? said : span_str(patient_word(directory_patients(g->directory), said, word));
+}
+
+/* As it was sent, when it is somebody's, with or without a terminal. */
+static struct span unproved_client(struct guard *g, const struct client *c, char word[PATIENT_WORD])
+{
+	const struct span id = span_str(c->client);
+	struct span terminal, user = span_cut(id, '.', &terminal);
+	bool is_known = c->client && word_ok(id) && (owners_find(g->owners, c->client) || is_somebody(g, id) || is_somebody(g, user));
+
+	return unproved(g, id, is_known, word);
+}
+
 /* Once for each lock that begins; what is refused because of it is recorded as a login. */
 static void record_lock(struct guard *g, const struct client *c, const struct claim *k, enum lockout_kind kind,
 			const struct lockout_mark *mark)
@@ -154,13 +179,13 @@ static void record_lock(struct guard *g, const struct client *c, const struct cl
 		[LOCKOUT_ACCOUNT] = "this name, wherever it is not known",
 	};
 	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_LOCKOUT, true, NULL);
-	char detail[128], until[COMMAND_TIME];
+	char detail[128], until[COMMAND_TIME], client[PATIENT_WORD];
 
 	snprintf(detail, sizeof(detail), "%u wrong passwords: %s is locked out until %s",
 		 (unsigned)policy_lockout(g->policy)[kind].failures, whom[kind], until_text(mark->until_us, until));
 	h.party = PULLCORD__V1__PARTY__PARTY_USER;
 	h.actor = k->account && kind != LOCKOUT_ADDRESS ? span_str(k->id) : span(NULL, 0);
-	h.client = span_str(c->client);
+	h.client = unproved_client(g, c, client);
 	h.address = span_str(c->address);
 	h.detail = span_str(detail);
 	record_push(g->record, &h);
@@ -271,27 +296,13 @@ static enum fault prove(struct guard *g, const struct client *c, void *x509, con
 	}
 }
 
-static bool is_somebody(struct guard *g, struct span name)
-{
-	CLEANUP(account_free) struct account *a = NULL;
-
-	return directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_USER, name, &a) == OK ||
-	       directory_find(g->directory, PULLCORD__V1__PARTY__PARTY_DEVICE, name, &a) == OK;
-}
-
-/* The name that was tried and is not proved. One that is nobody's, and that the client id does not say anyhow, may be a
- * password in the wrong field, or anything: what stands for it tells the same from another. */
 static struct span claimed_name(struct guard *g, const struct client *c, const struct claim *k, char word[PATIENT_WORD])
 {
 	const struct span name = span_str(c->username ? c->username : k->proved ? "" : k->id);
 
 	if (!name.n || (k->proved && span_is(name, k->id)))
 		return span(NULL, 0);
-	if (word_ok(name) && c->client && strncmp(c->client, (const char *)name.p, name.n) == 0)
-		return name;
-	if (word_ok(name) && is_somebody(g, name))
-		return name;
-	return span_str(patient_word(directory_patients(g->directory), name, word));
+	return unproved(g, name, word_ok(name) && is_somebody(g, name), word);
 }
 
 static void record_login(struct guard *g, const struct client *c, const struct claim *k, enum fault f,
@@ -299,17 +310,17 @@ static void record_login(struct guard *g, const struct client *c, const struct c
 {
 	static const uint8_t none[sizeof(k->fingerprint)];
 	struct happening h = guard_happening(g, type, f == LOGIN_GOOD, NULL);
-	char word[PATIENT_WORD];
+	char name[PATIENT_WORD], client[PATIENT_WORD];
 
 	if (f == LOGIN_WAIT)
 		return;   /* not yet an answer */
 	if (f != LOGIN_GOOD)
-		h.claimed = claimed_name(g, c, k, word);
+		h.claimed = claimed_name(g, c, k, name);
 	if (memcmp(k->fingerprint, none, sizeof(none)) != 0)
 		h.certificate = span(k->fingerprint, sizeof(k->fingerprint));
 	h.party = k->party;
 	h.actor = k->proved || f == LOGIN_GOOD ? span_str(k->id) : span(NULL, 0);
-	h.client = span_str(c->client);
+	h.client = f == LOGIN_GOOD ? span_str(c->client) : unproved_client(g, c, client);
 	h.address = span_str(c->address);
 	h.why = (uint32_t)f;
 	h.detail = span_str(k->detail ? k->detail : faults[f].text);

@@ -137,6 +137,8 @@ void criteria_bind(struct criteria *c, const struct patients *p, size_t n)
 		call(&c->patient_words, p, n, span_str(c->patient));
 	if (c->claimed)
 		call(&c->claimed_words, p, n, span_str(c->claimed));
+	if (c->client)
+		call(&c->client_words, p, n, span_str(c->client));
 	if (c->place.n)
 		call(&c->place_words, p, n, c->place);
 	for (uint32_t i = 0; c->has_filter && i < c->filter.n; i++)
@@ -222,12 +224,12 @@ static bool is_by(const Pullcord__V1__AuditEvent *e, const char *id, Pullcord__V
 	return false;
 }
 
-static bool is_at(const Pullcord__V1__AuditEvent *e, const char *client)
+static bool is_at(const Pullcord__V1__AuditEvent *e, const struct criteria *c)
 {
-	if (strcmp(e->client, client) == 0)
+	if (strcmp(e->client, c->client) == 0 || is_word_for(span_str(e->client), &c->client_words))
 		return true;
 	for (size_t i = 0; i < e->n_recipient; i++)
-		if (strcmp(e->recipient[i]->client, client) == 0)
+		if (strcmp(e->recipient[i]->client, c->client) == 0)
 			return true;
 	return false;
 }
@@ -282,7 +284,7 @@ bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)
 	return last >= c->from_us && first < c->to_us && (c->type < 0 || (int)e->type == c->type) &&
 	       (c->result < 0 || (int)e->outcome == c->result) &&
 	       (!c->user || is_by(e, c->user, PULLCORD__V1__PARTY__PARTY_USER)) &&
-	       (!c->device || is_by(e, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE)) && (!c->client || is_at(e, c->client)) &&
+	       (!c->device || is_by(e, c->device, PULLCORD__V1__PARTY__PARTY_DEVICE)) && (!c->client || is_at(e, c)) &&
 	       (!c->patient || is_about(e, &c->patient_words)) && (!c->claimed || is_claimed(c, e->claimed)) &&
 	       criteria_topic(c, span_str(e->topic));
 }

@@ -27,7 +27,8 @@ struct criteria {
 	int64_t from_us, to_us;         /* from <= t < to */
 
 	/* Filled in by criteria_bind(). */
-	struct pseudonyms patient_words, place_words, claimed_words;    /* the last: as the record has a name that is nobody's */
+	struct pseudonyms patient_words, place_words;
+	struct pseudonyms claimed_words, client_words;      /* as the record has what is nobody's */
 	struct pseudonyms level_words[TOPIC_LEVELS_MAX];    /* of each level of the filter, were it a patient */
 };
 

@@ -688,17 +688,17 @@ static enum err want(const struct search *s, struct wanted *w, enum kind kind, s
 }
 
 /* As it is, or what stands for it. */
-static enum err want_claimed(const struct search *s, struct wanted *w, const struct criteria *c)
+static enum err want_either(const struct search *s, struct wanted *w, enum kind kind, const char *text, const struct pseudonyms *p)
 {
 	struct any *any = &w->any[w->n++];
 	uint8_t term[TERM_BYTES];
 	char word[PATIENT_WORD];
 
 	must(w->n <= WANTS_MAX);
-	term_of(s->x, KIND_CLAIMED, span_str(c->claimed), term);
+	term_of(s->x, kind, span_str(text), term);
 	TRY(any_add(s, any, term));
-	for (size_t i = 0; i < c->claimed_words.n; i++) {
-		term_of(s->x, KIND_CLAIMED, span_str(patient_word_of(c->claimed_words.of[i], word)), term);
+	for (size_t i = 0; i < p->n; i++) {
+		term_of(s->x, kind, span_str(patient_word_of(p->of[i], word)), term);
 		TRY(any_add(s, any, term));
 	}
 	return OK;
@@ -778,11 +778,11 @@ static enum err want_all(const struct search *s, struct wanted *w, const struct 
 	if (c->device)
 		TRY(want(s, w, KIND_ACTOR, span_str(c->device)));
 	if (c->client)
-		TRY(want(s, w, KIND_CLIENT, span_str(c->client)));
+		TRY(want_either(s, w, KIND_CLIENT, c->client, &c->client_words));
 	if (c->patient)
 		TRY(want_patient(s, w, &c->patient_words));
 	if (c->claimed)
-		TRY(want_claimed(s, w, c));
+		TRY(want_either(s, w, KIND_CLAIMED, c->claimed, &c->claimed_words));
 	if (c->type >= 0)
 		TRY(want(s, w, KIND_EVENT, span(&type, 1)));
 	if (c->result >= 0)

@@ -286,7 +286,7 @@ void fold_use(struct fold *f, const struct patients *p)
 bool fold_names(const struct fold *f, const struct happening *h)
 {
 	return h->patient.n || places_in(f->places, h->topic) || patient_words_in(h->detail) || patient_words_in(h->change) ||
-	       patient_words_in(h->claimed);
+	       patient_words_in(h->claimed) || patient_words_in(h->client);
 }
 
 void fold_places(struct fold *f, struct places *p)
@@ -494,7 +494,7 @@ bool fold_add(struct fold *f, const struct happening *h)
 	begin(f, h);
 	f->event.party = h->party;
 	f->event.actor = keep(f, h->actor, AUDITED_ACTOR_MAX);
-	f->event.client = keep(f, h->client, AUDITED_CLIENT_MAX);
+	f->event.client = keep_ours(f, h->client, AUDITED_CLIENT_MAX);
 	f->event.address = keep(f, h->address, AUDITED_ADDRESS_MAX);
 	f->event.line = h->line;
 	f->event.emergency_us = (uint64_t)h->emergency_us;

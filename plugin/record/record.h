@@ -70,7 +70,7 @@ struct happening {
 	int64_t at_us, mono_us;
 	Pullcord__V1__Party party;
 	struct span actor;           /* authenticated id; empty: nobody proved who they are */
-	struct span client;          /* MQTT client id, as sent, cut at 64 bytes */
+	struct span client;          /* MQTT client id, as sent, cut at 64 bytes; what stands for one that is nobody's */
 	struct span address;         /* peer's IP address */
 	struct span topic;           /* or filter; cut at 200 bytes; patients in it are kept as pseudonyms */
 	struct span patient;         /* id of whom it is about; kept as a pseudonym only; empty: not known */

@@ -272,13 +272,13 @@ class House:
         self.logs.mkdir()
         self.device_port, self.app_port = free_port(), free_port()
         self.processes, self.broker, self.mosquitto = [], None, MOSQUITTO
-        self.clock_days = 0     # the broker's clock is ahead by so many, and that of who asks for it
+        self.clock_days = 0     # the broker's clock is ahead by so many, and that of the tool
         self.password = {}
         self._watchers = 0
 
     # ---- programs ----
 
-    def env(self, broker=False, gateway=False, clock=False):
+    def env(self, broker=False, gateway=False, tool=False):
         env = dict(os.environ, NO_COLOR="1")
         if self.sanitized:
             # Slow unwinding triples a program's time; Paho's own leaks stand below OpenSSL's frames, which have no pointer.
@@ -289,7 +289,7 @@ class House:
         if self.sanitized and broker:
             libasan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
             before.append(os.path.realpath(libasan.stdout.strip()))
-        if self.clock_days and (broker or clock):
+        if self.clock_days and (broker or tool):
             if not FAKETIME:
                 raise Trouble("libfaketime is not there: make deps")
             before.insert(0, str(FAKETIME))     # behind the sanitizer it waits for ever
@@ -310,8 +310,8 @@ class House:
             said = ((late.stdout or b"") + (late.stderr or b"")).decode(errors="replace")
             raise Trouble(f"still running after {late.timeout:g} s: {shown}\n{said}") from None
 
-    def tool(self, *argv, check=True, stdin=None, clock=False):
-        done = self.run([self.build / "pullcord", *argv], stdin=stdin, env=self.env(clock=clock))
+    def tool(self, *argv, check=True, stdin=None):
+        done = self.run([self.build / "pullcord", *argv], stdin=stdin, env=self.env(tool=True))
         if check and done.returncode:
             raise Trouble(f"pullcord {' '.join(map(str, argv))}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done

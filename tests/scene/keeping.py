@@ -10,8 +10,7 @@ from stage import expect, step
 
 def keep_record(stage, who, what):
     house = stage.house
-    done = house.tool("audit", *what, "--dir", house.dir, "--user", who, "--password-file", house.password_file(who), check=False,
-                      clock=True)
+    done = house.tool("audit", *what, "--dir", house.dir, "--user", who, "--password-file", house.password_file(who), check=False)
     found = re.search(r"request (\d+): another person", done.stdout)
     stage.request = found[1] if found else getattr(stage, "request", None)
     return done.stdout + done.stderr
@@ -69,7 +68,7 @@ def _(stage, number):
 
 @step("clock shows {month}-{day} of the year after the record's")
 def _(stage, month, day):
-    """The broker's, from its next start, and that of who keeps the record; everybody else's goes on as it does."""
+    """The broker's, from its next start, and the tool's; everybody else's goes on as it does."""
     stage.last["year"] = year_of(stage)
     then = date(int(stage.last["year"]) + 1, int(month), int(day))
     stage.house.clock_days = (then - date.today()).days
@@ -106,9 +105,18 @@ def _(stage, patient):
     expect("words that were handed out, found by the id", set(), now & stage.last["names"])
 
 
+def finds(stage, count, option, value):
+    def found():
+        done = stage.house.tool("audit", "search", "--dir", stage.house.dir, option, value, "--json")
+        return len(done.stdout.splitlines()) == int(count)
+    wait_for(f"{count} events by {option} {value}", patience(5), found, poll=0.2)
+
+
 @step("audit finds {count} events that claimed to be {name}")
 def _(stage, count, name):
-    def found():
-        done = stage.house.tool("audit", "search", "--dir", stage.house.dir, "--claimed", name, "--json")
-        return len(done.stdout.splitlines()) == int(count)
-    wait_for(f"{count} events that claimed to be {name}", patience(5), found, poll=0.2)
+    finds(stage, count, "--claimed", name)
+
+
+@step("audit finds {count} events at {client}")
+def _(stage, count, client):
+    finds(stage, count, "--client", client)

@@ -97,6 +97,29 @@ static void a_patient_is_found_in_a_topic_by_their_id(void **state)
 	}
 }
 
+static bool matches(struct criteria *c, const struct patients *p, const Pullcord__V1__AuditEvent *e)
+{
+	assert_int_equal(criteria_read(c, &(struct opt_page){ .command = "test" }), OPT_RUN);
+	criteria_bind(c, p, 1);
+	return criteria_match(c, e);
+}
+
+/* What is nobody's is found by what stands for it. */
+static void who_proved_nothing_is_found_by_what_they_said(void **state)
+{
+	static const struct patients patients = { .key = { { 6 } }, .keys = 1 };
+	Pullcord__V1__AuditEvent e = PULLCORD__V1__AUDIT_EVENT__INIT;
+	struct criteria client = { .client = "MRN-1" }, claimed = { .claimed = "MRN-1" }, other = { .client = "MRN-2" };
+	char word[PATIENT_WORD];
+
+	(void)state;
+	e.client = e.claimed = (char *)(uintptr_t)patient_word(&patients, SPAN_LIT("MRN-1"), word);
+	assert_true(matches(&client, &patients, &e) && matches(&claimed, &patients, &e));
+	assert_false(matches(&other, &patients, &e));
+	e.client = e.claimed = (char *)(uintptr_t)"MRN-1";
+	assert_true(matches(&client, &patients, &e) && matches(&claimed, &patients, &e));
+}
+
 /* That somebody looked for them is on record, and whom they looked for is not in its text. */
 static void a_patient_is_not_written_down(void **state)
 {
@@ -198,7 +221,7 @@ int main(void)
 		cmocka_unit_test(every_event_can_be_asked_for),
 		cmocka_unit_test(a_topic_is_met_by_filters_and_by_itself),
 		cmocka_unit_test(a_patient_is_found_in_a_topic_by_their_id),
-		cmocka_unit_test(a_patient_is_not_written_down),
+		cmocka_unit_test(who_proved_nothing_is_found_by_what_they_said), cmocka_unit_test(a_patient_is_not_written_down),
 		cmocka_unit_test(what_is_empty_is_a_mistake_and_no_filter_is_said),
 	};
 

@@ -53,6 +53,14 @@ static void what_is_nobodys_name_is_told_by_what_stands_for_it(void **state)
 	r = on_record(LOGIN, "wrong user or password");
 	assert_string_equal(r.claimed, patient_word(&r.patients, SPAN_LIT("no word at all\n"), word));
 	assert_int_equal(r.patients.keys, 2);   /* by the key of the year: it can be destroyed */
+	assert_string_equal(r.client, patient_word(&r.patients, SPAN_LIT("other.t1"), word));
+	assert_int_equal(person_try(0, "bea", "MRN-4711", "x"), GATE_DENY);
+	r = on_record(TAKEOVER, "");
+	assert_string_equal(r.client, patient_word(&r.patients, SPAN_LIT("MRN-4711"), word));
+	assert_int_equal(person_try(0, "hunter2", "bea.t1", "x"), GATE_DENY);
+	assert_string_equal(on_record(TAKEOVER, "").client, "bea.t1");
+	assert_int_equal(person_try(0, "hunter2", "nc-1", "x"), GATE_DENY);
+	assert_string_equal(on_record(TAKEOVER, "").client, "nc-1");
 }
 
 static void the_certificate_that_was_shown_is_told_good_or_not(void **state)

@@ -13,7 +13,7 @@ struct recorded {
 	uint64_t events;
 	uint64_t index;
 	size_t recipients;
-	char actor[65], address[65], detail[201], by[141], change[801], claimed[65];
+	char actor[65], client[65], address[65], detail[201], by[141], change[801], claimed[65];
 	int64_t at_us;
 	uint8_t digest[32];         /* zeros: it is none */
 	uint8_t certificate[32];    /* the same */
@@ -47,6 +47,7 @@ static struct recorded recorded(Pullcord__V1__AuditType type, const char *detail
 		if (e->digest.len == sizeof(out.digest))
 			memcpy(out.digest, e->digest.data, e->digest.len);
 		snprintf(out.actor, sizeof(out.actor), "%s", e->actor);
+		snprintf(out.client, sizeof(out.client), "%s", e->client);
 		snprintf(out.address, sizeof(out.address), "%s", e->address);
 		memset(out.certificate, 0, sizeof(out.certificate));
 		if (e->certificate.len == sizeof(out.certificate))
