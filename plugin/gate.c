@@ -229,6 +229,13 @@ static bool goes_out_without_record(const struct guard *g, const struct topic *t
 	return t->kind == TOPIC_STORED || guard_is_own_alarm(g, t);
 }
 
+/* A device's outbox keeps what had no PUBACK; a denial would be the end of it, or look like success. Who is no device has no outbox,
+ * and could not come back for what saves lives: told no, where their protocol can, they stay. */
+static enum gate answer_without_record(const struct session *s, const struct publish *p)
+{
+	return s->party == PULLCORD__V1__PARTY__PARTY_USER && (s->told_no || p->qos == 0) ? GATE_DENY : GATE_CLOSE;
+}
+
 static bool may_be_retained(enum topic_kind kind)
 {
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
@@ -408,7 +415,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.answer = GATE_CLOSE;   /* a refusal at QoS 0 looks like nothing */
 	} else if (g->record_out && !d.verdict.life_critical && !goes_on_without_record(d.topic->kind)) {
 		d.detail = "the record has stopped";
-		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
+		d.answer = d.topic->kind == TOPIC_CMD ? GATE_CLOSE : answer_without_record(s, p);
 	} else if (d.topic->kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {
 		d.detail = "the record is behind";
 		d.answer = GATE_CLOSE;   /* as an administrator's command: nothing is done that the record cannot keep up with */
