@@ -8,9 +8,9 @@
 
 Meanwhile N messages of all classes, at an even pace. A bedside's gateway takes emergencies and calm alerts; a device of MQTT 5
 and one of 3.1.1 have calm ones only, an outbox each, and delete what was acknowledged; another calls emergencies. An
-administrator commands, people want in, somebody who is in wants more, a device tries what it may not. Ana watches. What each
-may take for success is held against what she got and what is on record, and the record's counts against what Mosquitto itself
-logged that it received and sent, to the unit.
+administrator commands, people want in, somebody who is in wants more, a nurse answers, a device tries what it may not. Ana
+watches. What each may take for success is held against what she got and what is on record, and the record's counts against
+what Mosquitto itself logged that it received and sent, to the unit.
 """
 import argparse
 import errno
@@ -28,7 +28,7 @@ import attacks                                                  # noqa: E402
 import mqtt                                                     # noqa: E402
 import wire                                                     # noqa: E402
 from house import Gateway, House, Trouble, patience, tail, wait_for        # noqa: E402
-from stage import Stage                                         # noqa: E402
+from stage import Stage, forged                                         # noqa: E402
 from soak import Failing, FailingHouse                          # noqa: E402
 from verdicts import say, tell                                  # noqa: E402
 
@@ -222,6 +222,28 @@ class Newcomer(Actor):
             self.granted += self.mqtt.subscribe(f"mercy/unit/icu3/alert/{CALM[self.n // 2 % 2]}/+") == "granted"
 
 
+class Nurse(Actor):
+    """Is in: what she answers to a call passes, what else she says is refused, and she stays."""
+    share = 0.005
+
+    def __init__(self, full):
+        super().__init__(full)
+        self.got = {"answer": [], "word": []}
+
+    def enter(self):
+        _, self.mqtt = attacks.open_session(self.full.stage, "lea", "lea.desk", clean=True)
+
+    def act(self):
+        answers = self.n % 2 == 0
+        payload = forged(self.full.stage, "update", "lea", party="user") if answers else b""
+        got = self.mqtt.publish("mercy/unit/icu3/ack/nc4" if answers else "mercy/user/lea/presence", payload, retain=not answers)
+        self.got["answer" if answers else "word"].append(got)
+
+    def wrong_ones(self):
+        right = {"answer": "accepted", "word": "refused"}
+        return [f"{what}: {got}" for what, all_got in self.got.items() for got in all_got if got != right[what]]
+
+
 class Intruder(Actor):
     """Is refused for good: that is not to be taken for the record's trouble, nor to hide in it."""
     share = 0.01
@@ -273,7 +295,7 @@ class Full:
         house.init("--record-mib", 16 if args.how == "room" else self.room_mib)
         for device in ("nc1", "nc2", "nc3", "nc4", "nc5", "nc6"):
             house.enroll(device, "icu3", "nursecall-device")
-        for user, role in (("ana", "nurse"), ("ben", "nurse"), ("eva", "nurse"), ("root", "administrator")):
+        for user, role in (("ana", "nurse"), ("ben", "nurse"), ("eva", "nurse"), ("lea", "nurse"), ("root", "administrator")):
             house.add_user(user, "icu3", role)
         with (house.dir / "record.spill").open("wb") as spill:
             spill.truncate(4096 + SPILL_BYTES)
@@ -305,10 +327,10 @@ class Full:
         if self.ana.mqtt.subscribe("mercy/unit/icu3/alert/+/+") != "granted":
             raise Trouble("ana may not watch")
         self.ana.start()
-        self.actors = [kind(self) for kind in (Bedside, Emergencies, Outbox, OldOutbox, Officer, Newcomer, Intruder)]
-        self.bedside, self.emergencies, self.new, self.old, self.officer, self.newcomer, _ = self.actors
-        self.officer.enter()
-        self.newcomer.enter()
+        self.actors = [kind(self) for kind in (Bedside, Emergencies, Outbox, OldOutbox, Officer, Newcomer, Nurse, Intruder)]
+        self.bedside, self.emergencies, self.new, self.old, self.officer, self.newcomer, self.nurse, _ = self.actors
+        for actor in (self.officer, self.newcomer, self.nurse):
+            actor.enter()
 
     def fill(self):
         if self.args.how == "room":
@@ -426,6 +448,7 @@ class Full:
         yield "C: all of them arrived later", sorted(self.calm_left())
         yield ("D: every emergency was delivered meanwhile, and its sender told that it is stored",
                self.late + sorted(self.urgent_left()))
+        yield f"D: of {self.nurse.n} things a nurse said her answers passed, the others were refused", self.nurse.wrong_ones()
         took = sorted(self.emergencies.took)
         took = [1000 * seconds for seconds in took]
         say(f"an emergency was acknowledged after {took[len(took) // 2]:.1f} ms (median), {took[-1]:.0f} ms (slowest)")
@@ -459,6 +482,8 @@ class Full:
             return sum(e["count"] for e in rows[kind] if re.fullmatch(pattern, e["topic"]) and e["outcome"] == "allowed")
         yield "emergencies received", self.logged(rf"Received PUBLISH from .*'{topic}'"), on_record("publish", topic)
         yield "sent", self.logged(rf"Sending PUBLISH to .*'{topic}'"), on_record("deliver", topic)
+        topic = r"mercy/unit/icu3/ack/[\w-]+"
+        yield "answers to them", self.logged(rf"Received PUBLISH from .*'{topic}'"), on_record("publish", topic)
         topic = "mercy/device/nc1/stored"
         yield "called stored", self.receipts, on_record("stored", "mercy/device/.*/stored")
         yield "times its sender was told so", self.logged(f"Sending PUBLISH to .*'{topic}'"), on_record("deliver", topic)
