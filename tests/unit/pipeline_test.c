@@ -333,6 +333,40 @@ static void what_flew_when_it_was_killed_comes_again_under_its_id(void **state)
 	assert_int_equal(answers(ANSWER_DURABLE, "a1"), 2);
 }
 
+/* When the names of messages change their number (era.h). */
+static void now_and_then_even_an_urgent_one_is_kept_first(void **state)
+{
+	static struct sent two[2];
+	unsigned late = 0;
+	char id[2][16];
+
+	(void)state;
+	come_up();
+	push_high("first", 0);          /* so that the number changes with the first of two */
+	run();
+	for (unsigned n = 0; n < 600; n++) {
+		b.count = src.n = 0;
+		snprintf(id[0], sizeof(id[0]), "a%u", n);
+		snprintf(id[1], sizeof(id[1]), "b%u", n);
+		push_high(id[0], (uint8_t)n);
+		pipeline_sync(g);
+		pipeline_run(g);
+		assert_int_equal(b.count, 1);
+		push_high(id[1], (uint8_t)n);
+		late += b.count == 1;
+		assert_int_equal(answers(ANSWER_DURABLE, id[1]), 0);
+		run();
+		assert_int_equal(answers(ANSWER_DURABLE, id[1]), 1);
+		assert_int_equal(b.count, 2);
+		memcpy(two, b.sent, sizeof(two));
+		for (unsigned i = 0; i < 2; i++) {
+			ack(&two[i], 0);
+			stored(&two[i], PULLCORD__V1__PARTY__PARTY_BROKER);
+		}
+	}
+	assert_in_range(late, 1, 6);
+}
+
 /* It had been answered that it is safe here. */
 static void who_had_to_yield_is_told(void **state)
 {
@@ -802,6 +836,7 @@ int main(void)
 		WITH_HOUSE(after_a_restart_what_was_not_safe_is_sent_again),
 		WITH_HOUSE(what_flew_and_was_not_kept_keeps_its_id),
 		WITH_HOUSE(what_flew_when_it_was_killed_comes_again_under_its_id),
+		WITH_HOUSE(now_and_then_even_an_urgent_one_is_kept_first),
 		WITH_HOUSE(who_had_to_yield_is_told),
 		WITH_HOUSE(what_is_held_and_damaged_is_told_and_the_rest_is_sent),
 		WITH_HOUSE(a_refused_subscription_is_named),
