@@ -5,54 +5,6 @@
 #include "policy_file.h"
 #include "reader.h"
 
-/* ---- who are you ---- */
-
-static void a_device_is_its_certificate(void **state)
-{
-	(void)state;
-	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
-	assert_int_equal(device_login(1, "mercy", "nc-1", "nc-1", "nc-1"), GATE_ALLOW);
-	assert_int_equal(device_login(2, "mercy", "nc-1", "nc-2", NULL), GATE_DENY);
-	assert_int_equal(device_login(2, "mercy", "nc-1", "nc-1", "root"), GATE_DENY);
-	assert_int_equal(device_login(2, "other", "nc-1", "nc-1", NULL), GATE_DENY);
-	assert_int_equal(device_login(2, "mercy", "nc-9", "nc-9", NULL), GATE_DENY);
-}
-
-static void a_person_is_heard_once_the_password_is_hashed(void **state)
-{
-	(void)state;
-	assert_int_equal(person_try(0, "ana", "ana.t1", "correct horse"), GATE_CLOSE);
-	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
-	assert_int_equal(person_login(1, "ana", "ana.t1", "wrong horse"), GATE_DENY);
-	assert_int_equal(person_login(1, "nobody", "nobody.t1", "wrong horse"), GATE_DENY);
-	assert_int_equal(person_login(1, NULL, "ana.t1", NULL), GATE_DENY);
-	assert_int_equal(person_login(1, "ana", "ana.t1", ""), GATE_DENY);
-}
-
-static void a_client_id_belongs_to_one_identity(void **state)
-{
-	(void)state;
-	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
-	assert_int_equal(person_login(1, "bea", "ana.t1", "battery staple"), GATE_DENY);
-	assert_int_equal(person_login(1, "bea", "bea", "battery staple"), GATE_DENY);
-	assert_int_equal(person_login(1, "bea", "bea.", "battery staple"), GATE_DENY);
-	assert_int_equal(person_login(1, "bea", "bea.+", "battery staple"), GATE_DENY);
-	assert_int_equal(session_of(&g->sessions, &ctx[0])->state, SESSION_LIVE);
-}
-
-static void a_keepalive_of_zero_is_refused_before_version_5(void **state)
-{
-	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 4, 0, true, false };
-	X509 *x = certificate("mercy", "nc-1");
-	const char *mapped;
-
-	(void)state;
-	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_DENY);
-	c.keepalive_s = 60;
-	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_ALLOW);
-	X509_free(x);
-}
-
 /* ---- changes while connected ---- */
 
 static void a_lost_role_ends_the_session_that_used_it(void **state)
@@ -317,13 +269,6 @@ static void a_reload_lets_no_new_connection_in(void **state)
 	person_login(0, "ana", "ana.t1", "correct horse");
 	guard_reload(g);   /* libwebsockets is served before the next tick */
 	assert_int_not_equal(guard_login(g, &c, NULL, "wrong horse", &mapped), GATE_ALLOW);
-}
-
-static void a_login_proves_itself_each_time(void **state)
-{
-	(void)state;
-	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
-	assert_int_equal(person_login(0, "ana", "ana.t1", "wrong horse"), GATE_DENY);
 }
 
 /* ---- sessions that were resumed ---- */
@@ -951,10 +896,6 @@ static void taking_back_one_side_ends_it_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_device_is_its_certificate),
-		TEST(a_person_is_heard_once_the_password_is_hashed),
-		TEST(a_client_id_belongs_to_one_identity),
-		TEST(a_keepalive_of_zero_is_refused_before_version_5),
 		TEST(a_lost_role_ends_the_session_that_used_it),
 		TEST(a_change_that_takes_nothing_kicks_nobody),
 		TEST(the_idle_are_logged_off),
@@ -965,7 +906,6 @@ int main(void)
 		TEST(many_sessions_are_bound_to_a_new_policy_a_few_at_a_time),
 		TEST(a_reload_asks_again_and_needs_no_password),
 		TEST(a_reload_lets_no_new_connection_in),
-		TEST(a_login_proves_itself_each_time),
 		TEST(a_person_is_told_no_by_a_stopped_record_and_stays),
 		TEST(what_a_stopped_record_kept_from_a_reader_is_shown_when_it_goes_on),
 		TEST(a_resumed_session_is_shown_what_is_open),

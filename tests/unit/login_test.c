@@ -1,4 +1,5 @@
-/* Who was refused is on record as whom they claimed to be, and with which certificate, and never as who they are. */
+/* Who comes in, and who does not: the refused are on record as whom they claimed to be, and with which certificate, and never as
+ * who they are. */
 #include "guarded.h"
 #include "identity.h"
 #include "patients.h"
@@ -6,6 +7,63 @@
 
 #define LOGIN RECORDED(LOGIN)
 #define TAKEOVER RECORDED(TAKEOVER)
+
+/* ---- who are you ---- */
+
+static void a_device_is_its_certificate(void **state)
+{
+	(void)state;
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	assert_int_equal(device_login(1, "mercy", "nc-1", "nc-1", "nc-1"), GATE_ALLOW);
+	assert_int_equal(device_login(2, "mercy", "nc-1", "nc-2", NULL), GATE_DENY);
+	assert_int_equal(device_login(2, "mercy", "nc-1", "nc-1", "root"), GATE_DENY);
+	assert_int_equal(device_login(2, "other", "nc-1", "nc-1", NULL), GATE_DENY);
+	assert_int_equal(device_login(2, "mercy", "nc-9", "nc-9", NULL), GATE_DENY);
+}
+
+static void a_person_is_heard_once_the_password_is_hashed(void **state)
+{
+	(void)state;
+	assert_int_equal(person_try(0, "ana", "ana.t1", "correct horse"), GATE_CLOSE);
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(1, "ana", "ana.t1", "wrong horse"), GATE_DENY);
+	assert_int_equal(person_login(1, "nobody", "nobody.t1", "wrong horse"), GATE_DENY);
+	assert_int_equal(person_login(1, NULL, "ana.t1", NULL), GATE_DENY);
+	assert_int_equal(person_login(1, "ana", "ana.t1", ""), GATE_DENY);
+}
+
+static void a_client_id_belongs_to_one_identity(void **state)
+{
+	(void)state;
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(1, "bea", "ana.t1", "battery staple"), GATE_DENY);
+	assert_int_equal(person_login(1, "bea", "bea", "battery staple"), GATE_DENY);
+	assert_int_equal(person_login(1, "bea", "bea.", "battery staple"), GATE_DENY);
+	assert_int_equal(person_login(1, "bea", "bea.+", "battery staple"), GATE_DENY);
+	assert_int_equal(session_of(&g->sessions, &ctx[0])->state, SESSION_LIVE);
+}
+
+static void a_keepalive_of_zero_is_refused_before_version_5(void **state)
+{
+	struct client c = { &ctx[0], "nc-1", "127.0.0.1", NULL, 4, 0, true, false };
+	X509 *x = certificate("mercy", "nc-1");
+	const char *mapped;
+
+	(void)state;
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_DENY);
+	c.keepalive_s = 60;
+	assert_int_equal(guard_login(g, &c, x, NULL, &mapped), GATE_ALLOW);
+	X509_free(x);
+}
+
+static void a_login_proves_itself_each_time(void **state)
+{
+	(void)state;
+	assert_int_equal(person_login(0, "ana", "ana.t1", "correct horse"), GATE_ALLOW);
+	assert_int_equal(person_login(0, "ana", "ana.t1", "wrong horse"), GATE_DENY);
+}
+
+/* ---- as whom they claimed to be ---- */
 
 static const uint8_t none[32];
 
@@ -133,13 +191,21 @@ static void why_a_certificate_was_revoked_is_not_repeated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(a_name_that_was_not_proved_is_a_claim, install, uninstall),
-		cmocka_unit_test_setup_teardown(what_is_nobodys_name_is_told_by_what_stands_for_it, install, uninstall),
-		cmocka_unit_test_setup_teardown(the_certificate_that_was_shown_is_told_good_or_not, install, uninstall),
-		cmocka_unit_test_setup_teardown(a_device_comes_by_websocket_where_its_list_is_read, install, uninstall),
-		cmocka_unit_test_setup_teardown(why_a_certificate_was_revoked_is_not_repeated, install, uninstall),
+		TEST(a_device_is_its_certificate),
+		TEST(a_person_is_heard_once_the_password_is_hashed),
+		TEST(a_client_id_belongs_to_one_identity),
+		TEST(a_keepalive_of_zero_is_refused_before_version_5),
+		TEST(a_login_proves_itself_each_time),
+		TEST(a_name_that_was_not_proved_is_a_claim),
+		TEST(what_is_nobodys_name_is_told_by_what_stands_for_it),
+		TEST(the_certificate_that_was_shown_is_told_good_or_not),
+		TEST(a_device_comes_by_websocket_where_its_list_is_read),
+		TEST(why_a_certificate_was_revoked_is_not_repeated),
 	};
+	int failed;
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	failed = cmocka_run_group_tests(tests, NULL, NULL);
+	EVP_PKEY_free(key);
+	return failed;
 }
