@@ -26,7 +26,7 @@ struct outcome {
 	uint64_t seen, wants;           /* vouched for; from there the broker is to prove it to us, for others' sake */
 	int64_t heard_ms;               /* a majority */
 	size_t peers;
-	bool contradicted;              /* stays as it was when it came to that */
+	bool contradicted, told;        /* stays as it was when it came to that; by another witness, that is */
 };
 
 struct rumor {
@@ -136,6 +136,7 @@ static void publish(struct attest *v, struct outcome *o)
 {
 	o->seen = notebook_size(v->book);
 	o->contradicted = notebook_stopped(v->book);
+	o->told = notebook_told(v->book);
 	o->wants = notebook_wants(v->book, &v->keys->gossip);
 	o->heard_ms = gossip_heard_ms(&v->keys->gossip);
 	o->peers = v->keys->gossip.n;
@@ -284,9 +285,10 @@ static void say_witness(const struct attest *v)
 		KV_STR("vkey", notebook_vkey(v->book)));
 }
 
-static void say_contradicted(const struct attest *v, const char *why)
+static void say_contradicted(const struct attest *v, bool told, const char *why)
 {
-	log_say(EV_RECORD_CONTRADICTED, KV_STR("why", why), KV_STR("evidence", v->folder),
+	log_say(EV_RECORD_CONTRADICTED, KV_STR("why", why), KV_STR("seen_by", told ? "another witness" : "this gateway"),
+		KV_STR("evidence", v->folder),
 		KV_STR("right", "keep evidence.* elsewhere, and tell whoever answers for the record"));
 }
 
@@ -312,7 +314,7 @@ enum err attest_open(const struct attest_spec *spec, struct attest **out, const 
 	v->peers = v->outcome.peers;
 	v->stopped = v->outcome.contradicted;
 	if (v->stopped)
-		say_contradicted(v, "there is evidence from before");
+		say_contradicted(v, v->outcome.told, "there is evidence from before");
 	TRY(thread_start(&v->thread, watch, v));
 	v->running = true;
 	*out = v;
@@ -432,7 +434,7 @@ static void say_outcome(struct attest *v, const struct outcome *o, bool done)
 		v->said = o->kind;
 	}
 	if (o->contradicted && !v->stopped)
-		say_contradicted(v, witness_text(o->kind));
+		say_contradicted(v, o->told, witness_text(o->kind));
 	else if (v->stopped && !o->contradicted)
 		log_say(EV_WITNESS, KV_NUM("entries", o->seen), KV_STR("why", "the evidence was put elsewhere"));
 }

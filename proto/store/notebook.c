@@ -192,6 +192,7 @@ void notebook_close(struct notebook **n)
 const char *notebook_vkey(const struct notebook *n) { return n->vkey; }
 uint64_t notebook_size(const struct notebook *n) { return n->last.size; }
 bool notebook_stopped(const struct notebook *n) { return n->stopped; }
+bool notebook_told(const struct notebook *n) { return n->stopped && is_there(n, n->told_name); }
 
 enum err notebook_reread(struct notebook *n, const struct cosigner *log)
 {
@@ -313,7 +314,7 @@ enum err notebook_show(const struct notebook *n, struct put *out)
 	CLEANUP(free_cleanup) char *got = malloc(WITNESS_BODY_MAX + 1);
 	size_t had_n, got_n;
 
-	if (!n->stopped || is_there(n, n->told_name))
+	if (!n->stopped || notebook_told(n))
 		return ERR_NOT_FOUND;
 	if (!got)
 		return ERR_FULL;

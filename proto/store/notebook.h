@@ -37,6 +37,8 @@ const char *notebook_vkey(const struct notebook *n);
 uint64_t notebook_size(const struct notebook *n);
 /* There is evidence against the log. */
 bool notebook_stopped(const struct notebook *n);
+/* And another witness has found it, which still shows it. */
+bool notebook_told(const struct notebook *n);
 /* Looks at the folder again: is there still evidence, and what did it see of this log, which may be another than before? On a
  * failure, notebook_open()'s, all stays as it was. */
 enum err notebook_reread(struct notebook *n, const struct cosigner *log) MUST_USE;

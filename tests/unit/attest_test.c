@@ -553,6 +553,7 @@ static void what_it_has_seen_it_shows_again_and_again(void **state)
 	before = sent_count(GOSSIP);
 	hears(&other, 301, 400);
 	assert_true(UNTIL(sent_count(GOSSIP) == before + 1, pipeline_run(g)));
+	assert_non_null(strstr(said, "seen_by=\"this gateway\""));
 	assert_true(last_gossip_convicts());
 	assert_false(sent(GOSSIP, before)->retain);
 	run();
@@ -599,6 +600,7 @@ static void what_another_shows_is_told_and_is_the_end(void **state)
 	before = sent_count(GOSSIP);
 	is_shown(&l, &other, 0);
 	assert_contradicted();
+	assert_non_null(strstr(said, "seen_by=\"another witness\""));
 	assert_int_equal(sent_count(GOSSIP), before);
 }
 
