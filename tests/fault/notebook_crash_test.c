@@ -125,7 +125,25 @@ static enum err add(struct signed_log *log, uint64_t old, uint64_t size)
 	return notebook_add(book, log_body(log, old, size, raw), true, NOW, &out, &kind);
 }
 
-/* In a process of its own, which dies there; false: it lived through all of its calls. */
+/* What another witness shows: of the size of 70, of either history. */
+static enum err hear(void)
+{
+	static const uint8_t secret[SIGN_KEY_BYTES] = { 7 };
+	static struct witnesses list = { .n = 1, .of = { { .name = SPAN_LIT("mercy/device/nc-1") } } };
+	static struct gossip g;
+	static uint8_t other_raw[WITNESS_BODY_MAX];
+	uint8_t text[GOSSIP_BYTES_MAX];
+	struct put shown = put(text, sizeof(text));
+	struct witness_request r;
+
+	assert_int_equal(sign_public(secret, list.of[0].pub), OK);
+	notebook_gossip(book, &list, &g);
+	assert_int_equal(witness_read(log_body(&l, 0, 300, raw), &r), OK);
+	assert_int_equal(gossip_write_evidence(r.note, log_body(&other, 300, 300, other_raw), &l.key, list.of[0].name, secret, &shown), OK);
+	return notebook_hear(book, &g, put_span(&shown), NOW, 1, &kind);
+}
+
+/* In a process of its own, which dies there; false: it lived through all of its calls. `log` NULL: it hears. */
 static bool add_and_die(struct signed_log *log, uint64_t old, uint64_t size, unsigned at, bool after)
 {
 	int how;
@@ -141,7 +159,7 @@ static bool add_and_die(struct signed_log *log, uint64_t old, uint64_t size, uns
 		fate.armed = true;
 		fate.after = after;
 		fate.dies_at = at;
-		e = add(log, old, size);
+		e = log ? add(log, old, size) : hear();
 		fate.armed = false;
 		said->answered = e == OK && kind == WITNESS_ACCEPTED;
 		_exit(0);
@@ -235,12 +253,45 @@ static void evidence_half_kept_is_found_again(void **state)
 	assert_true(stopped >= 4);
 }
 
+/* And is never taken for a finding of its own. */
+static void what_was_told_and_half_kept_is_found_again(void **state)
+{
+	uint8_t text[GOSSIP_BYTES_MAX];
+	unsigned stopped = 0;
+
+	(void)state;
+	for (unsigned after = 0; after < 2; after++) {
+		for (unsigned at = 1; at < STEPS_MAX; at++) {
+			struct put shown = put(text, sizeof(text));
+			bool died;
+
+			forget();
+			open_book();
+			assert_int_equal(add(&l, 0, 70), OK);
+			died = add_and_die(NULL, 0, 0, at, after);
+			open_book();
+			stopped += notebook_stopped(book);
+			if (!notebook_stopped(book)) {
+				assert_int_equal(hear(), OK);
+				assert_int_equal(kind, WITNESS_FORK);
+			}
+			assert_true(notebook_told(book));
+			assert_int_equal(notebook_show(book, &shown), ERR_NOT_FOUND);
+			assert_int_equal(add(&l, 70, 300), ERR_CLOSED);
+			if (!died)
+				break;
+		}
+	}
+	assert_true(stopped >= 4);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(whatever_was_answered_is_kept, make, drop),
 		cmocka_unit_test_setup_teardown(it_holds_to_what_it_never_said, make, drop),
 		cmocka_unit_test_setup_teardown(evidence_half_kept_is_found_again, make, drop),
+		cmocka_unit_test_setup_teardown(what_was_told_and_half_kept_is_found_again, make, drop),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
