@@ -139,7 +139,8 @@ static enum err hear(void)
 	assert_int_equal(sign_public(secret, list.of[0].pub), OK);
 	notebook_gossip(book, &list, &g);
 	assert_int_equal(witness_read(log_body(&l, 0, 300, raw), &r), OK);
-	assert_int_equal(gossip_write_evidence(r.note, log_body(&other, 300, 300, other_raw), &l.key, list.of[0].name, secret, &shown), OK);
+	assert_int_equal(gossip_write_evidence(r.note, log_body(&other, 300, 300, other_raw), &l.key, list.of[0].name, secret, &shown),
+			 OK);
 	return notebook_hear(book, &g, put_span(&shown), NOW, 1, &kind);
 }
 

@@ -13,7 +13,7 @@
 #include "crypt.h"
 #include "draft.h"
 #include "edition.h"
-#include "scratch.h"
+#include "in_scratch.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
@@ -35,7 +35,6 @@ static const char policy_text[] =
 	"  allow subscribe lakeside/unit/{unit}/alert/+/+\n";
 
 static const uint8_t root[32] = { 1 };
-static struct scratch scratch;
 static struct directory *d;
 static struct policy *policy;
 static struct admin_note *notes;
@@ -855,20 +854,6 @@ static void a_trial_is_set_from_a_text_or_a_version_and_put_in_force_from_there(
 	assert_refused("root", promotion(&e, ""), "it is the text of version 1");
 	assert_done("root", promotion(&e, ",'rollback':true"));
 	assert_note(0, ALLOWED, "policy: version 2 -> 3, a step back, the shadow policy");
-}
-
-static int make(void **state)
-{
-	(void)state;
-	scratch_make(&scratch);
-	return crypt_init() == OK ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	scratch_remove(&scratch);
-	return 0;
 }
 
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)

@@ -11,7 +11,7 @@
 #include "crypt.h"
 #include "draft.h"
 #include "emergency.h"
-#include "scratch.h"
+#include "in_scratch.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 #define NOW 1000000000000000
@@ -26,7 +26,6 @@ static const char policy_text[] =
 	"role admin\n  allow control *\n  allow grant role/+\n  allow grant attribute/unit/+\n  allow grant attribute/patient/+\n"
 	"  allow grant self\n";
 
-static struct scratch scratch;
 static struct directory *d;
 static struct policy *policy;
 static struct admin_note *notes;
@@ -152,20 +151,6 @@ static int end(void **state)
 	forget();
 	policy_close(&policy);
 	directory_close(&d);
-	return 0;
-}
-
-static int make(void **state)
-{
-	(void)state;
-	scratch_make(&scratch);
-	return crypt_init() == OK ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	scratch_remove(&scratch);
 	return 0;
 }
 

@@ -11,27 +11,10 @@
 #include "baseline.h"
 #include "broker_conf.h"
 #include "crypt.h"
+#include "in_scratch.h"
 #include "install.h"
 #include "policy.h"
 #include "report.h"
-#include "scratch.h"
-
-static struct scratch scratch;
-
-static int make(void **state)
-{
-	(void)state;
-	must(crypt_init() == OK);
-	scratch_make(&scratch);
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	scratch_remove(&scratch);
-	return 0;
-}
 
 static const struct baseline sample = {
 	.dir = "/srv/house", .tenant = "st.mary-1", .user = "broker", .plugin = "/opt/mosquitto_pullcord.so",

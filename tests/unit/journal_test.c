@@ -11,15 +11,13 @@
 #include "crypt.h"
 #include "cur.h"
 #include "directory.h"
-#include "scratch.h"
+#include "in_scratch.h"
 #include "store.h"
 #include "topic.h"
 
 #define USER PULLCORD__V1__PARTY__PARTY_USER
 
 static const uint8_t root[32] = { 1 };
-static struct scratch scratch;
-
 static struct directory *opened(void)
 {
 	struct directory *d = NULL;
@@ -207,20 +205,6 @@ static void somebody_is_locked_out_where_there_is_room_for_nothing_else(void **s
 	for (unsigned n = 0; n < 100; n++)
 		assert_int_equal(lock(d, LOCK_PERSON, n, 1), OK);
 	directory_close(&d);
-}
-
-static int make(void **state)
-{
-	(void)state;
-	scratch_make(&scratch);
-	return crypt_init() == OK ? 0 : -1;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	scratch_remove(&scratch);
-	return 0;
 }
 
 int main(void)

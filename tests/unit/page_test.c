@@ -10,26 +10,10 @@
 #include <unistd.h>
 
 #include "cmd.h"
+#include "in_scratch.h"
 #include "install.h"
-#include "scratch.h"
 
 #define PAGE_MAX 65536
-
-static struct scratch scratch;
-
-static int make(void **state)
-{
-	(void)state;
-	scratch_make(&scratch);
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	scratch_remove(&scratch);
-	return 0;
-}
 
 static const struct {
 	const char *name;

@@ -9,25 +9,9 @@
 
 #include "cmd.h"
 #include "crypt.h"
+#include "in_scratch.h"
 #include "reading.h"
 #include "report.h"
-#include "scratch.h"
-
-static struct scratch scratch;
-
-static int make(void **state)
-{
-	(void)state;
-	scratch_make(&scratch);
-	return 0;
-}
-
-static int unmake(void **state)
-{
-	(void)state;
-	scratch_remove(&scratch);
-	return 0;
-}
 
 static const char *login_uid(const char *text)
 {
