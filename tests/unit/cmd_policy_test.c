@@ -1,5 +1,5 @@
 /* cmd_policy: what `policy diff` and `policy check` say of what is not a role's: lock-outs, tenants, shared channels; what `policy
- * fmt` and `policy import` write, and leave alone. */
+ * fmt` and `policy import` write, and leave alone; `policy rollback` where a version cannot be read. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -7,12 +7,16 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cmd.h"
 #include "crypt.h"
+#include "damaged_edition.h"
+#include "edition.h"
 #include "report.h"
 #include "scratch.h"
+#include "vault.h"
 
 #define TOWN(share, lockout, quarantine)                                                                               \
 	"tenant mercy\n" share "role nurse\n  allow both mercy/channel/{channel}/#\n" lockout                          \
@@ -230,6 +234,47 @@ static void an_import_writes_both_files_or_none(void **state)
 	free(out);
 }
 
+/* An installation, as far as its versions are concerned: two, of which nobody can read that one. */
+static void install_with_damaged(uint64_t number)
+{
+	CLEANUP(policy_close) struct policy *first = NULL, *second = NULL;
+	struct directory *d = NULL;
+	struct policy_error where;
+	uint8_t root[32];
+
+	must(policy_load(SPAN_LIT("tenant mercy\nrole a\n  allow publish mercy/1\n"), &first, &where) == OK);
+	must(policy_load(SPAN_LIT("tenant mercy\nrole a\n  allow publish mercy/2\n"), &second, &where) == OK);
+	free(written("mosquitto.conf", "plugin_opt_tenant mercy\n"));
+	must(mkdir(scratch_path(&scratch, "keys"), 0700) == 0 && vault_make_root(scratch_path(&scratch, "keys/root.key")) == OK);
+	must(vault_root(scratch_path(&scratch, "keys/root.key"), root) == OK);
+	must(directory_open(scratch_path(&scratch, "directory.mdb"), root, false, &d) == OK);
+	must(edition_keep(d, first, 1) == OK && edition_keep(d, second, 2) == OK);
+	damage_edition(scratch_path(&scratch, "directory.mdb"), root, number, &d);
+	directory_close(&d);
+}
+
+/* One that cannot be read is named, hides no older one, and is nothing to go back to. */
+static void a_version_nobody_can_read_is_named(void **state)
+{
+	static char *const list[] = { "policy", "rollback", "--dir", scratch.dir, NULL },
+			  *const as_json[] = { "policy", "rollback", "--dir", scratch.dir, "--json", NULL },
+			  *const back[] = { "policy", "rollback", "2", "--dir", scratch.dir, NULL };
+	char *text;
+
+	(void)state;
+	install_with_damaged(2);
+	text = said(CMD_DONE, (char **)(uintptr_t)list);
+	assert_non_null(strstr(text, "     2  cannot be read"));
+	assert_non_null(strstr(text, "     1  "));
+	free(text);
+	text = said(CMD_DONE, (char **)(uintptr_t)as_json);
+	assert_non_null(strstr(text, "{\"version\":2,\"unread\":\""));
+	free(text);
+	text = said(CMD_NO, (char **)(uintptr_t)back);
+	assert_non_null(strstr(text, "cannot read the text of version 2"));
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +287,7 @@ int main(void)
 		cmocka_unit_test(explain_knows_what_may_be_handed_out),
 		cmocka_unit_test(what_only_checks_does_not_write),
 		cmocka_unit_test(an_import_writes_both_files_or_none),
+		cmocka_unit_test(a_version_nobody_can_read_is_named),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
