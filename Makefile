@@ -222,7 +222,7 @@ interop: deps-present all $(B)/tests/audit/maker ## Go's own note and tlog check
 	$(Q)python3 tests/run.py tests/interop/go_test.py
 
 # Not a part of `test`: it needs Debian's mirror, where later releases come and go.
-brokers: deps-present tests ## scenes on the Mosquittos of later Debians, fetched into build/brokers; T=word: only those whose name has it
+brokers: deps-present tests ## scenes on the Mosquittos of later Debians, fetched into build/brokers; T=word: only those whose name has it; SUITES=forky: on that one
 	$(Q)python3 tests/brokers/brokers.py --only "$(T)" $(addprefix --suite ,$(SUITES)) $(B)
 
 demo: deps-present all ## the whole story on this machine in under 90 seconds

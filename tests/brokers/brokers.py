@@ -74,7 +74,10 @@ def main():
         home = TOP / "build/brokers" / suite
         if not home.exists():
             print(f"  fetch   {suite}", flush=True)
-            fetch(suite, home)
+            try:
+                fetch(suite, home)
+            except (OSError, subprocess.CalledProcessError) as trouble:
+                sys.exit(f"{suite} cannot be had from {MIRROR}: {trouble}")
         env = {**os.environ, "MOSQUITTO": str(home / "mosquitto")}
         version = subprocess.run([env["MOSQUITTO"], "-h"], capture_output=True, text=True).stdout.splitlines()
         print(f"{version[0] if version else 'no broker'} ({suite})", flush=True)
