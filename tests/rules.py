@@ -192,9 +192,22 @@ def every_figure_is_measured():
             yield f"README.md: {row} is no row of the bench's"
 
 
+def a_gateway_may_write_where_it_does():
+    """Its unit shows it everything read-only but for some folders: what it writes, unless told otherwise, is in these."""
+    unit = (TOP / "configs/pullcord-gateway.service").read_text()
+    if "\nProtectSystem=strict\n" not in unit:
+        yield "pullcord-gateway.service: its root is not read-only"
+    allowed = [f"/{base}/{d}/" for kind, base in (("State", "var/lib"), ("Runtime", "run"))
+               for d in re.findall(rf"^{kind}Directory=(\S+)", unit, re.M)]
+    allowed += [f"{d}/" for d in re.findall(r"^ReadWritePaths=-?(\S+)", unit, re.M)]
+    for setting, path in re.findall(r'^I?PARAM\((\w+, \w+), TEXT, \d+, \d+, "(/[^"]*)"', (TOP / "gateway/conf.def").read_text(), re.M):
+        if not path.startswith(tuple(allowed)):
+            yield f"pullcord-gateway.service: {setting} is {path}, where it may not write"
+
+
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
          every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
-         what_is_declared_is_used, what_is_installed_finds_itself, every_figure_is_measured]
+         what_is_declared_is_used, what_is_installed_finds_itself, every_figure_is_measured, a_gateway_may_write_where_it_does]
 
 
 def main():
