@@ -273,6 +273,7 @@ class House:
         self.device_port, self.app_port = free_port(), free_port()
         self.processes, self.broker, self.mosquitto = [], None, MOSQUITTO
         self.clock_days = 0     # the broker's clock is ahead by so many, and that of the tool
+        self.clock_file = None  # its clock is ahead by what stands there, while it runs
         self.password = {}
         self._watchers = 0
 
@@ -289,11 +290,14 @@ class House:
         if self.sanitized and broker:
             libasan = subprocess.run(["gcc", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True)
             before.append(os.path.realpath(libasan.stdout.strip()))
-        if self.clock_days and (broker or tool):
+        if self.clock_file and broker and not self.clock_file.exists():
+            self.clock_file.write_text("+0s")
+        if (self.clock_days and (broker or tool)) or (self.clock_file and broker):
             if not FAKETIME:
                 raise Trouble("libfaketime is not there: make deps")
             before.insert(0, str(FAKETIME))     # behind the sanitizer it waits for ever
-            env |= {"FAKETIME": f"+{self.clock_days}d", "DONT_FAKE_MONOTONIC": "1"}
+            env |= {"FAKETIME": f"+{self.clock_days}d", "DONT_FAKE_MONOTONIC": "1"} if not self.clock_file else \
+                   {"FAKETIME_TIMESTAMP_FILE": str(self.clock_file), "FAKETIME_NO_CACHE": "1", "DONT_FAKE_MONOTONIC": "1"}
             if self.sanitized:
                 env["ASAN_OPTIONS"] += ":verify_asan_link_order=0"
         if before:

@@ -79,6 +79,19 @@ def _(stage, days):
     stage.house.clock_days += int(days)
 
 
+@step("clock of the broker can be set")
+def _(stage):
+    """From its next start."""
+    stage.house.clock_file = stage.made().root / "clock"
+
+
+@step("clock of the broker is set by {seconds}")
+def _(stage, seconds):
+    fresh = stage.house.root / "clock.new"
+    fresh.write_text(seconds)
+    fresh.rename(stage.house.clock_file)
+
+
 def said_about(stage, patient):
     """What stands for them in what is found by their id, in whatever field."""
     done = stage.house.tool("audit", "search", "--dir", stage.house.dir, "--patient", patient, "--json")
