@@ -56,6 +56,25 @@ static enum err learn_origin(struct reader *r)
 	return OK;
 }
 
+/* Said at once, before it is put on record, under a key that nobody has, that somebody reads. */
+static enum err try_key(struct reader *r)
+{
+	CLEANUP(txn_abort) struct txn *view = NULL;
+	struct segment_key key;
+	struct trail_ends ends;
+	struct segment s;
+	enum err e;
+
+	TRY(trail_view(r->trail, &view));
+	TRY(view_ends(view, &ends));
+	if (!ends.segment)
+		return OK;
+	TRY(view_segment(view, ends.segment, &s));
+	e = trail_get_key(r->trail, &r->vault, span_str(r->origin), ends.segment, s.keep, &key);
+	crypt_wipe(&key, sizeof(key));
+	return e == ERR_KEY && s.state != SEGMENT_ERASED ? e : OK;
+}
+
 enum err reader_open(const char *path, const uint8_t root[32], struct reader **out)
 {
 	CLEANUP(reader_close) struct reader *r = calloc(1, sizeof(*r));
@@ -71,6 +90,7 @@ enum err reader_open(const char *path, const uint8_t root[32], struct reader **o
 	if (!trail_has_keys(r->trail))  /* or a patient would seem to be in no entry */
 		return ERR_KEY;
 	TRY(learn_origin(r));
+	TRY(try_key(r));
 	TRY(years_all(r->trail, &r->vault, span_str(r->origin), root, r->patients, &r->patients_n));
 	*out = r;
 	r = NULL;

@@ -140,6 +140,21 @@ def without_the_segments_keys_nothing_is_answered():
     equal("no key at all is a mistake", 2, done.returncode)
 
 
+def another_root_key_is_told_before_anything():
+    other = Record(40)
+    path = other.folder / "other.key"
+    path.write_text("5" * 64 + "\n")
+    path.chmod(0o600)
+    reads = other.folder / "record.reads"
+    before = reads.read_bytes() if reads.exists() else b""
+    for words in (["search", "--user", "ana"], ["tail"], ["show", "0"], ["export", "--format", "csv"],
+                  ["feed", "--to", "localhost:1", "--cafile", "nowhere", "--state", other.folder / "state"]):
+        done = subprocess.run([BUILD / "pullcord", "audit", *words, "--record", other.folder / "record.mdb", "--key", path],
+                              capture_output=True, text=True, timeout=60)
+        equal(f"{words}: {done.stderr}", (1, "", True), (done.returncode, done.stdout, "another root key" in done.stderr))
+    equal("no word is left that the broker cannot read", before, reads.read_bytes() if reads.exists() else b"")
+
+
 def show_says_everything():
     index = found(record, "--event", "publish", "--topic", "mercy/unit/+/alert/#")[0]
     shown = json.loads(record.tool("show", str(index), "--json").stdout)
@@ -180,4 +195,4 @@ def segments_cover_every_event():
 run([index_and_record_agree, what_came_later_is_found_in_the_same_index, what_spans_decades_is_found_in_every_period,
      a_limit_and_a_count, the_index_tells_nobody_who_is_in_it,
      an_index_of_another_record_is_made_anew, a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm,
-     without_the_segments_keys_nothing_is_answered, show_says_everything, segments_cover_every_event])
+     without_the_segments_keys_nothing_is_answered, another_root_key_is_told_before_anything, show_says_everything, segments_cover_every_event])
