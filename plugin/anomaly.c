@@ -30,7 +30,7 @@ struct state {
 	unsigned now, told;             /* level; the worst that was told and is not over */
 	unsigned worst;                 /* told since told_us */
 	int64_t told_us, since_us, fine_us;
-	bool ever;
+	bool ever, carried;             /* carried: an earlier run told it */
 	struct spell spell;
 };
 
@@ -348,19 +348,30 @@ static void set_state(const struct anomaly *a, enum anomaly_kind k, struct state
 		s->since_us = now_us;
 	if (!level && s->now)
 		s->fine_us = now_us;
+	s->carried = s->carried && level;
 	s->now = level;
+}
+
+/* For too long; or not yet again, but it was told before the start, and nothing has come since. */
+static bool is_silent(const struct anomaly *a, const struct state *s, int64_t age_us, int64_t now_us)
+{
+	return age_us > a->limit.witness * SECOND_US || (s->carried && age_us >= 0 && age_us >= now_us - s->since_us);
 }
 
 void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us)
 {
-	set_state(a, ANOMALY_WITNESS, &a->state[ANOMALY_WITNESS], age_us > a->limit.witness * SECOND_US, now_us);
+	struct state *s = &a->state[ANOMALY_WITNESS];
+
+	set_state(a, ANOMALY_WITNESS, s, is_silent(a, s, age_us, now_us), now_us);
 }
 
 void anomaly_quorum(struct anomaly *a, unsigned quorum, int64_t age_us, int64_t now_us)
 {
+	struct state *s = &a->state[ANOMALY_QUORUM];
+
 	a->quorum = quorum;
 	if (!a->state[ANOMALY_WITNESS].now)     /* it is not reached either, and no news */
-		set_state(a, ANOMALY_QUORUM, &a->state[ANOMALY_QUORUM], age_us > a->limit.witness * SECOND_US, now_us);
+		set_state(a, ANOMALY_QUORUM, s, is_silent(a, s, age_us, now_us), now_us);
 }
 
 static struct missed *missed_of(struct anomaly *a, struct span name)
@@ -386,7 +397,7 @@ void anomaly_witness_named(struct anomaly *a, struct span name, int64_t age_us, 
 		must(span_text(cut(name), m->name, sizeof(m->name)));
 	m->named_us = now_us;
 	if (!a->state[ANOMALY_WITNESS].now)     /* all of them are silent: that is told, not each */
-		set_state(a, ANOMALY_WITNESS, &m->state, age_us > a->limit.witness * SECOND_US, now_us);
+		set_state(a, ANOMALY_WITNESS, &m->state, is_silent(a, &m->state, age_us, now_us), now_us);
 }
 
 void anomaly_disk(struct anomaly *a, unsigned level, int64_t now_us)
@@ -410,14 +421,28 @@ void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t
 	a->gaps = now->gaps;
 }
 
-void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us)
+static void was_told(struct state *s, int64_t now_us)
 {
-	struct state *s = &a->state[kind];
-
 	s->now = s->told = s->worst = 1;
 	s->since_us = s->told_us = now_us;
-	s->ever = true;
+	s->ever = s->carried = true;
 	s->spell = (struct spell){ .times = 1, .told = 1, .tellings = 1, .first_us = now_us };
+}
+
+void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us)
+{
+	was_told(&a->state[kind], now_us);
+}
+
+void anomaly_witness_was_told(struct anomaly *a, struct span name, int64_t now_us)
+{
+	struct missed *m = missed_of(a, cut(name));
+
+	if (!m || !name.n || m->name[0])
+		return;
+	must(span_text(cut(name), m->name, sizeof(m->name)));
+	m->named_us = now_us;
+	was_told(&m->state, now_us);
 }
 
 /* ---- findings ---- */

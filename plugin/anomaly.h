@@ -68,7 +68,8 @@ void anomaly_damaged(struct anomaly *a, struct span store, int64_t now_us);
 void anomaly_old_policy(struct anomaly *a, int64_t now_us);
 /* Wall clock minus monotonic clock, now and then. */
 void anomaly_clock(struct anomaly *a, int64_t offset_us, int64_t now_us);
-/* Since the last cosignature; below 0: no witness is configured. */
+/* Since the last cosignature, or since the start; below 0: no witness is configured. What was told before the start goes on until
+ * one comes. */
 void anomaly_witness(struct anomaly *a, int64_t age_us, int64_t now_us);
 /* Since `quorum` of them last vouched for the same; below 0: one is enough, and so nothing is told here. Not told while all are
  * silent. */
@@ -88,6 +89,8 @@ struct anomaly_record {
 void anomaly_record(struct anomaly *a, const struct anomaly_record *now, int64_t now_us);
 /* An alert of this state was raised before the broker started: if it is so no more, that is to be told. */
 void anomaly_was_told(struct anomaly *a, enum anomaly_kind kind, int64_t now_us);
+/* The same of one witness of several, which it may not be any more. */
+void anomaly_witness_was_told(struct anomaly *a, struct span name, int64_t now_us);
 /* Is it a state of the record itself: measured at any time, and told whether or not the record can keep it? */
 bool anomaly_is_of_record(enum anomaly_kind kind);
 const char *anomaly_code(enum anomaly_kind kind);

@@ -65,7 +65,7 @@ static void key_of(const struct anomaly_finding *f, uint8_t key[SHA256_BYTES])
 static void raise_alert(struct guard *g, const struct anomaly_finding *f, const char *topic, int64_t first_us)
 {
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
-	char receipt[TOPIC_BYTES_MAX + 1], source[] = GUARD_SENDER, code[64], text[ANOMALY_TEXT];
+	char receipt[TOPIC_BYTES_MAX + 1], source[] = GUARD_SENDER, code[64], text[ANOMALY_TEXT], subject[sizeof(f->subject)];
 	uint8_t raw[1024], key[SHA256_BYTES];
 	struct put b = put(raw, sizeof(raw));
 	struct alert kept = { .key = key, .receipt = receipt, .over = f->phase == PULLCORD__V1__PHASE__PHASE_END };
@@ -73,6 +73,7 @@ static void raise_alert(struct guard *g, const struct anomaly_finding *f, const 
 
 	key_of(f, key);
 	snprintf(code, sizeof(code), "%s", f->code);
+	snprintf(subject, sizeof(subject), "%s", f->subject);
 	snprintf(text, sizeof(text), "%s", f->text);
 	a.key = (ProtobufCBinaryData){ ID_BYTES, key };
 	a.priority = f->priority;
@@ -81,6 +82,8 @@ static void raise_alert(struct guard *g, const struct anomaly_finding *f, const 
 	a.code = code;
 	a.text = text;
 	a.source = source;
+	if (f->kind == ANOMALY_WITNESS)
+		a.source_id = subject;  /* whose it is, for a broker that is restarted meanwhile */
 	a.count = f->count < UINT32_MAX ? (uint32_t)f->count : UINT32_MAX;
 	a.first_us = a.occurred_us = (uint64_t)first_us;
 	kept.id = guard_envelope(g, g->tenant, &a.base, &b);
@@ -106,21 +109,39 @@ static void tell(struct guard *g, const struct anomaly_finding *f)
 	raise_alert(g, f, topic, first_us);
 }
 
-/* What an earlier run told of the record is kept still: nobody else would say that it is over. */
-void guard_notice_begin(struct guard *g)
+/* Of one witness: its alert says which. */
+static void begin_witness(struct guard *g, const struct kept *k)
+{
+	struct envelope e;
+
+	g->arena.used = 0;
+	if (envelope_open(span(k->payload, k->n), &k->topic, 0, &g->arena, &e) == OK && e.body.alert &&
+	    e.body.alert->phase == PULLCORD__V1__PHASE__PHASE_START &&
+	    strcmp(e.body.alert->code, anomaly_code(ANOMALY_WITNESS)) == 0)
+		anomaly_witness_was_told(g->anomaly, span_str(e.body.alert->source_id), guard_mono_us());
+}
+
+static void begin_state(struct guard *g, const struct kept *k)
 {
 	for (size_t kind = 0; kind < ANOMALIES; kind++) {
 		struct anomaly_finding f = { .kind = (enum anomaly_kind)kind, .party = PULLCORD__V1__PARTY__PARTY_BROKER,
 					     .code = anomaly_code((enum anomaly_kind)kind) };
 		uint8_t key[SHA256_BYTES];
 
-		if (!anomaly_is_of_record(f.kind))
-			continue;
 		key_of(&f, key);
-		for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
-			if (!k->over && guard_is_own_alarm(g, &k->topic) && memcmp(k->key, key, sizeof(k->key)) == 0)
-				anomaly_was_told(g->anomaly, f.kind, guard_mono_us());
+		if (memcmp(k->key, key, sizeof(k->key)) == 0)
+			anomaly_was_told(g->anomaly, f.kind, guard_mono_us());
 	}
+}
+
+/* The states that an earlier run told are kept still: nobody else would say that they are over. */
+void guard_notice_begin(struct guard *g)
+{
+	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
+		if (!k->over && guard_is_own_alarm(g, &k->topic)) {
+			begin_state(g, k);
+			begin_witness(g, k);
+		}
 }
 
 /* The first tenant's operators, told by the broker. */

@@ -551,6 +551,36 @@ static void what_was_told_before_a_restart_is_ended(void **state)
 	assert_none(34 * S);
 }
 
+/* Nor is it over because the new one has waited for less long. */
+static void witnesses_missed_before_a_restart_are_missed_until_they_speak(void **state)
+{
+	(void)state;
+	anomaly_was_told(a, ANOMALY_WITNESS, 2 * S);
+	anomaly_witness(a, 2 * S, 3 * S);               /* since the record was opened, a second before */
+	assert_none(3 * S);
+	anomaly_witness(a, 3 * S, 4 * S);
+	assert_none(4 * S);
+	anomaly_witness(a, S, 10 * S);
+	assert_found(10 * S, ANOMALY_WITNESS, "", 1, "no witness is missed any more");
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	anomaly_witness_was_told(a, SPAN_LIT("w1"), 20 * S);
+	anomaly_witness_was_told(a, SPAN_LIT("w2"), 20 * S);
+	anomaly_witness_was_told(a, SPAN_LIT(""), 20 * S);
+	anomaly_witness_named(a, SPAN_LIT("w1"), 22 * S, 25 * S);
+	assert_none(25 * S);
+	anomaly_witness_named(a, SPAN_LIT("w1"), 2 * S, 28 * S);
+	assert_found(28 * S, ANOMALY_WITNESS, "w1", 1, "witness w1 is not missed any more");
+	anomaly_witness_named(a, SPAN_LIT("w1"), 3 * S, 30 * S);
+	assert_found(30 * S, ANOMALY_WITNESS, "w2", 1, "witness w2 is not missed any more");     /* it is none now */
+	assert_int_equal(f.phase, PULLCORD__V1__PHASE__PHASE_END);
+	assert_none(31 * S);
+	anomaly_was_told(a, ANOMALY_QUORUM, 40 * S);
+	anomaly_quorum(a, 2, 41 * S, 41 * S);
+	assert_none(41 * S);
+	anomaly_quorum(a, 1, -1, 42 * S);
+	assert_found(42 * S, ANOMALY_QUORUM, "", 1, "enough witnesses vouch for the record again");
+}
+
 /* ---- one too many is ignored by whoever is tired ---- */
 
 static void many_subjects_are_five_alerts_and_a_number(void **state)
@@ -756,7 +786,8 @@ int main(void)
 		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(what_holds_the_record_is_told_and_when_it_is_over),
 		T(stops_in_a_row_are_one_alert_that_says_how_often), T(a_stop_that_lasts_is_told), T(alerts_of_a_record_that_flaps_have_a_ceiling),
 		
-		T(gaps_are_told_and_counted), T(what_was_told_before_a_restart_is_ended), T(many_subjects_are_five_alerts_and_a_number),
+		T(gaps_are_told_and_counted), T(what_was_told_before_a_restart_is_ended),
+		T(witnesses_missed_before_a_restart_are_missed_until_they_speak), T(many_subjects_are_five_alerts_and_a_number),
 		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(it_is_what_a_plain_model_says),

@@ -346,6 +346,41 @@ static bool stands(const char *code, Pullcord__V1__Phase phase)
 	return is;
 }
 
+/* A broker that comes back neither forgets that nobody vouched for the record, nor takes its own start for a word. */
+static void witnesses_missed_before_a_restart_are_missed_after_it(void **state)
+{
+	struct anomaly_limits l = anomaly_defaults();
+
+	(void)state;
+	start();
+	l.witness = 0;
+	limit(l);
+	list_witness(true);
+	a_second_goes_by();
+	assert_true(stands("anomaly.witness", BEGUN));
+	guard_close(&g);
+	start_again(8);
+	a_second_goes_by();
+	assert_true(stands("anomaly.witness", BEGUN));
+	list_witness(false);
+	a_second_goes_by();
+	assert_true(stands("anomaly.witness", OVER));
+}
+
+static void one_missed_before_a_restart_is_so_until_it_is_none(void **state)
+{
+	(void)state;
+	start();
+	anomaly_witness_named(g->anomaly, SPAN_LIT("auditor.example/w1"), INT64_MAX / 2, guard_mono_us());
+	a_second_goes_by();
+	assert_true(stands("anomaly.witness", BEGUN));
+	guard_close(&g);
+	start_again(8);
+	a_second_goes_by();
+	assert_true(stands("anomaly.witness", BEGUN));
+	assert_true(UNTIL(stands("anomaly.witness", OVER), a_second_goes_by()));
+}
+
 static void a_record_whose_disk_failed_is_told_while_it_has_stopped(void **state)
 {
 	(void)state;
@@ -451,6 +486,8 @@ int main(void)
 		TEST(volume_of_a_connection_is_told), TEST(t25_who_gives_themselves_rights_is_told_of),
 		TEST(silence_of_witnesses_begins_and_ends), TEST(a_unit_of_another_name_is_told),
 		TEST(nobody_else_speaks_where_the_broker_tells_operators),
+		TEST(witnesses_missed_before_a_restart_are_missed_after_it),
+		TEST(one_missed_before_a_restart_is_so_until_it_is_none),
 		TEST(a_record_whose_disk_failed_is_told_while_it_has_stopped),
 		TEST_STUCK(a_writer_that_is_stuck_and_a_queue_that_is_full_are_told),
 		TEST(a_clock_that_is_set_and_room_that_runs_out_are_told),
