@@ -5,6 +5,7 @@
 
 #define JOURNAL_TIGHT 1024      /* lines kept when there is no room */
 #define JOURNAL_DROPS 64        /* lines removed for each one written, at most: a bounded transaction */
+#define JOURNAL_STAYS_US (31 * 24 * 3600 * INT64_C(1000000))    /* after a line is on record, at least */
 
 static const struct span recorded_key = SPAN_LIT("recorded");   /* in CHECK */
 
@@ -27,6 +28,57 @@ static uint64_t journal_keep(bool tight)
 	return tight ? JOURNAL_TIGHT : DIRECTORY_JOURNAL_MAX;
 }
 
+static void change_free(Pullcord__V1__AccountChange **m)
+{
+	if (*m)
+		pullcord__v1__account_change__free_unpacked(*m, NULL);
+	*m = NULL;
+}
+
+static enum err open_line(struct directory *d, struct span line, struct span sealed, Pullcord__V1__AccountChange **out)
+{
+	uint8_t raw[JOURNAL_BYTES_MAX];
+
+	if (sealed.n > sizeof(raw) + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	TRY(open_sealed(d, JOURNAL, line, sealed, raw));
+	*out = pullcord__v1__account_change__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
+	return *out ? OK : ERR_CORRUPT;
+}
+
+static enum err recorded_in(struct directory *d, struct txn *t, uint64_t *line)
+{
+	struct key64 raw;
+	struct span sealed;
+
+	TRY(txn_get(t, CHECK, recorded_key, &sealed));
+	if (sealed.n != sizeof(raw) + VAULT_EXTRA)
+		return ERR_CORRUPT;
+	TRY(open_sealed(d, CHECK, recorded_key, sealed, raw.b));
+	*line = key64_value(key64_span(&raw));
+	return OK;
+}
+
+/* What has been on record for long is not kept here beside it: it has pseudonyms by the root key, which no year's end reaches. */
+static enum err journal_forget(struct batch *b, int64_t now_us)
+{
+	struct span at, sealed;
+	uint64_t recorded;
+
+	if (recorded_in(b->d, b->t, &recorded) != OK)
+		return OK;
+	for (int i = 0; i < JOURNAL_DROPS; i++) {
+		CLEANUP(change_free) Pullcord__V1__AccountChange *m = NULL;
+
+		TRY(txn_seek(b->t, JOURNAL, span(NULL, 0), &at, &sealed));
+		if (key64_value(at) >= recorded ||
+		    (open_line(b->d, at, sealed, &m) == OK && now_us - (int64_t)m->at_us < JOURNAL_STAYS_US))
+			break;
+		TRY(txn_del(b->t, JOURNAL, at));
+	}
+	return OK;
+}
+
 static enum err journal_line(struct batch *b, Pullcord__V1__AccountChange *m)
 {
 	uint8_t raw[JOURNAL_BYTES_MAX];
@@ -47,6 +99,7 @@ static enum err journal_line(struct batch *b, Pullcord__V1__AccountChange *m)
 	m->at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	must(pullcord__v1__account_change__get_packed_size(m) <= sizeof(raw));
 	TRY(put_sealed(b->d, b->t, JOURNAL, key64_span(&line), span(raw, pullcord__v1__account_change__pack(m, raw))));
+	TRY(journal_forget(b, (int64_t)m->at_us));
 	return journal_trim(b->t, last + 1, journal_keep(b->tight));
 }
 
@@ -75,24 +128,6 @@ enum err journal_shadow(struct batch *b)
 
 	m.shadow = true;
 	return journal_line(b, &m);
-}
-
-static void change_free(Pullcord__V1__AccountChange **m)
-{
-	if (*m)
-		pullcord__v1__account_change__free_unpacked(*m, NULL);
-	*m = NULL;
-}
-
-static enum err open_line(struct directory *d, struct span line, struct span sealed, Pullcord__V1__AccountChange **out)
-{
-	uint8_t raw[JOURNAL_BYTES_MAX];
-
-	if (sealed.n > sizeof(raw) + VAULT_EXTRA)
-		return ERR_CORRUPT;
-	TRY(open_sealed(d, JOURNAL, line, sealed, raw));
-	*out = pullcord__v1__account_change__unpack(NULL, sealed.n - VAULT_EXTRA, raw);
-	return *out ? OK : ERR_CORRUPT;
 }
 
 /* The last line, and the first that is still there; both 0: there is none. */
@@ -143,16 +178,9 @@ enum err directory_line(struct directory *d, uint64_t line, uint8_t out[32])
 enum err directory_recorded(struct directory *d, uint64_t *line)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
-	struct key64 raw;
-	struct span sealed;
 
 	TRY(txn_begin_read(d->store, &t));
-	TRY(txn_get(t, CHECK, recorded_key, &sealed));
-	if (sealed.n != sizeof(raw) + VAULT_EXTRA)
-		return ERR_CORRUPT;
-	TRY(open_sealed(d, CHECK, recorded_key, sealed, raw.b));
-	*line = key64_value(key64_span(&raw));
-	return OK;
+	return recorded_in(d, t, line);
 }
 
 enum err directory_mark_recorded(struct directory *d, uint64_t line)
