@@ -194,7 +194,7 @@ bool audited_spill_gap(struct spill *s, const struct gap *g)
 {
 	const struct span piece[] = { span(&gap_head, sizeof(gap_head)), span(g, sizeof(*g)) };
 
-	return spill_push(s, piece, countof(piece));
+	return spill_push_kept(s, piece, countof(piece));
 }
 
 void audited_read(struct span raw, struct audited *out)

@@ -868,7 +868,7 @@ static void save_rest(struct record *r)
 			gap.lost[record_class(&e.h)] += stands_for(&e.h);
 	}
 	ring_advance(r->ring);
-	(void)audited_spill_gap(r->spill, &gap);   /* if even that finds no room, the counters go with the process */
+	(void)audited_spill_gap(r->spill, &gap);   /* there is room kept for it; not for many in a row that nobody took */
 }
 
 void record_close(struct record **r)

@@ -183,7 +183,8 @@ static size_t gather(struct spill *s, const struct span *piece, size_t n)
 	return put_end(&b) == OK ? b.n : SIZE_MAX;
 }
 
-bool spill_push(struct spill *s, const struct span *piece, size_t n)
+/* `keep`: so much room must be left. */
+static bool push(struct spill *s, const struct span *piece, size_t n, size_t keep)
 {
 	uint64_t head = atomic_load_explicit(&s->h->head, memory_order_relaxed);
 	uint64_t used = head - atomic_load_explicit(&s->h->tail, memory_order_acquire);
@@ -196,7 +197,7 @@ bool spill_push(struct spill *s, const struct span *piece, size_t n)
 	sealed = (uint32_t)(len + VAULT_EXTRA);
 	need = ROUND(sizeof(sealed) + sealed);
 	skip = need > s->bytes - at ? s->bytes - at : 0;
-	if (s->bytes - used < skip + need)
+	if (s->bytes - used < skip + need + keep)
 		return false;
 	if (skip)
 		memcpy(s->p + at, &none, sizeof(none));
@@ -209,6 +210,9 @@ bool spill_push(struct spill *s, const struct span *piece, size_t n)
 	atomic_store_explicit(&s->h->head, head + need, memory_order_release);
 	return true;
 }
+
+bool spill_push(struct spill *s, const struct span *piece, size_t n) { return push(s, piece, n, SPILL_KEPT); }
+bool spill_push_kept(struct spill *s, const struct span *piece, size_t n) { return push(s, piece, n, 0); }
 
 /* After a power failure pages may be old: a length that makes no sense, or a skip past the end (SKIP is larger than any
  * length), ends the reading of what there was. */

@@ -18,6 +18,7 @@
 #define SPILL_BYTES_MIN (64u << 10)
 #define SPILL_BYTES_MAX (64u << 20)
 #define SPILL_RECORD_MAX 2048
+#define SPILL_KEPT (8u << 10)           /* for the last words of those who stop while it is full: twenty of them, at least */
 
 struct spill;
 
@@ -37,8 +38,10 @@ enum err spill_open(const char *path, size_t bytes, const uint8_t root[32], stru
 		    struct spill **out) MUST_USE;
 void spill_close(struct spill **s);
 
-/* The pushing thread. Copies the pieces as one record; false when it does not fit. */
+/* The pushing thread. Copies the pieces as one record; false when it does not fit: SPILL_KEPT bytes are left. spill_push_kept()
+ * takes those, too. */
 bool spill_push(struct spill *s, const struct span *piece, size_t n);
+bool spill_push_kept(struct spill *s, const struct span *piece, size_t n);
 
 /* The taking thread. peek: the next record not taken yet, borrowed until the next call, and its form. */
 bool spill_peek(struct spill *s, struct span *out, uint32_t *layout);

@@ -152,11 +152,47 @@ static void what_was_set_aside_outlives_a_restart(void **state)
 	assert_int_equal(seen.clocks, 0);
 }
 
+/* Also when there is no room aside any more: what was in memory is counted, and that is kept. */
+static void what_had_no_room_at_all_is_told_by_the_next_start(void **state)
+{
+	uint64_t n = 0, refused = 0;
+	char spill[128];
+
+	(void)state;
+	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
+	g.spec.ring_bytes = 1 << 15;
+	g.spec.spill_path = spill;
+	g.spec.spill_bytes = 64 << 10;
+	open_record();
+	disk_refuses(ENOSPC, g.path);
+	push_many(0, 1);
+	wait_for(RECORD_STOPPED);
+	for (; n < 1000; n++) {
+		struct happening life = publish(n);
+
+		life.life_critical = true;
+		refused += !record_push(g.record, &life);
+	}
+	for (int i = 0; i < 3; i++) {                   /* it is full still, and started and stopped in vain */
+		record_close(&g.record);
+		open_record();
+	}
+	record_close(&g.record);
+	disk_heals();
+	open_record();
+	record_close(&g.record);
+	assert_good();
+	in_order = false;
+	add_gaps();
+	assert_true(refused > 0 && critical > 100);
+	assert_int_equal(critical + lost_by[RECORD_CRITICAL], n);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(every_event_has_its_class), T(acceptance_7_what_is_life_critical_is_set_aside),
-		T(what_was_set_aside_outlives_a_restart),
+		T(what_was_set_aside_outlives_a_restart), T(what_had_no_room_at_all_is_told_by_the_next_start),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

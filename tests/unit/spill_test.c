@@ -165,6 +165,27 @@ static void a_full_one_takes_nothing_until_there_is_room(void **state)
 	take(in);
 }
 
+/* Twenty times a broker is stopped and started while nothing is taken: each says what it could not keep. */
+static void there_is_room_for_last_words(void **state)
+{
+	static const uint8_t word[160];
+	const struct span last = span(word, sizeof(word));
+	struct span s;
+	uint64_t in = 0;
+
+	(void)state;
+	while (push(in))
+		in++;
+	for (int i = 0; i < 20; i++)
+		assert_true(spill_push_kept(spill, &last, 1));
+	assert_false(push(in));
+	for (uint64_t i = 0; i < in; i++)
+		take(i);
+	for (int i = 0; i < 20; i++)
+		assert_true(peek(&s) && s.n == sizeof(word));
+	assert_false(peek(&s));
+}
+
 static void what_a_killed_process_set_aside_is_there_at_the_next_start(void **state)
 {
 	(void)state;
@@ -448,6 +469,7 @@ int main(void)
 		T(all_its_pages_are_there_from_the_start),
 		T(what_goes_in_comes_out_in_order),
 		T(a_full_one_takes_nothing_until_there_is_room),
+		T(there_is_room_for_last_words),
 		T(what_a_killed_process_set_aside_is_there_at_the_next_start),
 		T(nothing_of_it_can_be_read_without_the_key),
 		T(a_changed_record_is_left_out_and_counted),
