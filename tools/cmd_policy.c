@@ -203,7 +203,8 @@ static void say_good(const struct checking *c, const struct policy *p)
 	report_say(TONE_GOOD, "%s: well formed; tenant%s ", c->path, n.tenants > 1 ? "s" : "");
 	for (uint32_t i = 0; i < n.tenants; i++)
 		report_say(TONE_GOOD, "%.*s, ", SPAN_FMT(tenant[i]));
-	report_say(TONE_GOOD, "%u roles, %u rules, %u life-critical, %u warnings", n.roles, n.rules, n.marks, c->warnings);
+	report_say(TONE_GOOD, "%u roles, %u rules, %u life-critical, %u warning%s", n.roles, n.rules, n.marks, c->warnings,
+		   c->warnings == 1 ? "" : "s");
 	report_end();
 }
 

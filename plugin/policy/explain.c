@@ -48,6 +48,8 @@ static void put_name(struct put *b, struct span s)
 static void put_deed(struct teller *t)
 {
 	put_fmt(&t->b, "%s%s ", access_name(t->access), t->access & (ACCESS_RECEIVE | ACCESS_CONTROL | ACCESS_GRANT) ? "" : " to");
+	if (!t->topic->n)
+		put_str(&t->b, "that");         /* not one of our topics */
 	for (uint32_t i = 0; i < t->topic->n; i++) {
 		struct span level = t->topic->level[i];
 

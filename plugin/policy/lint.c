@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "line.h"
 #include "phi.h"
 
 #define LINT_TEXT_MAX 768
@@ -293,6 +294,59 @@ static bool lint_words(const struct rule *rule, char text[LINT_TEXT_MAX])
 	return false;
 }
 
+/* ---- attributes ------------------------------------------------------------------------------------------------ */
+
+/* At how many levels of patterns each is named. */
+static void count_uses(const struct rules *r, uint32_t uses[TRIE_ATTRIBUTES])
+{
+	memset(uses, 0, TRIE_ATTRIBUTES * sizeof(*uses));
+	for (uint32_t i = 0; i < r->n; i++) {
+		const struct pattern q = rule_pattern(&r->rule[i]);
+
+		for (uint32_t k = 0; k < q.n; k++)
+			if (q.level[k].kind == STEP_ATTRIBUTE)
+				uses[rules_attribute(r, q.level[k].text) - 1]++;
+	}
+}
+
+/* One that is named far more often, and was probably meant; none: empty. */
+static struct span attribute_near(const struct rules *r, struct span name, const uint32_t uses[TRIE_ATTRIBUTES])
+{
+	struct span best = { NULL, 0 };
+	unsigned least = LINE_NEAR + 1;
+
+	for (uint32_t i = 0; i < r->attributes; i++) {
+		unsigned d = line_distance(name, r->attribute[i]);
+
+		if (d >= least || 2 * d >= name.n || uses[i] <= 2 * uses[rules_attribute(r, name) - 1])
+			continue;
+		least = d;
+		best = r->attribute[i];
+	}
+	return best;
+}
+
+/* Whoever was to be allowed something by it is allowed nothing, and no fault shows: nobody holds such an attribute. */
+static bool lint_attributes(const struct policy *p, const struct rule *rule, const uint32_t uses[TRIE_ATTRIBUTES],
+			    char text[LINT_TEXT_MAX])
+{
+	const struct pattern q = rule_pattern(rule);
+	struct span near;
+
+	for (uint32_t i = 0; i < q.n; i++) {
+		if (q.level[i].kind != STEP_ATTRIBUTE)
+			continue;
+		near = attribute_near(&p->rules, q.level[i].text, uses);
+		if (!near.n)
+			continue;
+		snprintf(text, LINT_TEXT_MAX, "%s %s %.*s is about holders of an attribute '%.*s' alone: did you mean {%.*s}?",
+			 effect_name(rule->effect), accesses_name(rule->accesses), SPAN_FMT(rule->pattern),
+			 SPAN_FMT(q.level[i].text), SPAN_FMT(near));
+		return true;
+	}
+	return false;
+}
+
 /* ---- handing out ------------------------------------------------------------------------------------------------- */
 
 /* Does this rule let somebody hand out what others hold? By these commands' permissions: pullcord-control(5). */
@@ -357,10 +411,12 @@ static bool lint_mark(const struct policy *p, const struct rule *rule, char text
 	return true;
 }
 
-static bool lint_rule(const struct policy *p, const struct rule *rule, char text[LINT_TEXT_MAX])
+static bool lint_rule(const struct policy *p, const struct rule *rule, const uint32_t uses[TRIE_ATTRIBUTES], char text[LINT_TEXT_MAX])
 {
 	if (rule->meant)
 		return false;
+	if (lint_attributes(p, rule, uses, text))
+		return true;
 	if (rule->effect == EFFECT_MARK && lint_mark(p, rule, text))
 		return true;
 	if (rule->effect <= EFFECT_DENY && (lint_denied(p, rule, text) || lint_width(rule, text) || lint_sense(p, rule, text) ||
@@ -453,8 +509,9 @@ void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, c
 	struct linting l = { p, say, ctx, 1 };
 	const struct rules *r = &p->rules;
 	char text[LINT_TEXT_MAX];
-	uint32_t role = 1, share = 0, line;
+	uint32_t role = 1, share = 0, line, uses[TRIE_ATTRIBUTES];
 
+	count_uses(r, uses);
 	for (uint32_t i = 0; i <= r->n; i++) {
 		line = i < r->n ? r->rule[i].line : UINT32_MAX;
 		while ((role <= r->roles && r->role[role].line < line) || (share < r->shares && r->share[share].line < line)) {
@@ -465,7 +522,7 @@ void policy_lint(const struct policy *p, void (*say)(void *ctx, uint32_t line, c
 			role += role_next;
 			share += !role_next;
 		}
-		if (i < r->n && lint_rule(p, &r->rule[i], text))
+		if (i < r->n && lint_rule(p, &r->rule[i], uses, text))
 			lint_say(&l, r->rule[i].line, text);
 	}
 	lint_lockouts(&l, UINT32_MAX);

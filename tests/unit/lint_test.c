@@ -294,6 +294,34 @@ static void lint_knows_who_can_hand_out_anything(void **state)
 	}
 }
 
+static void lint_sees_a_slip_in_an_attribute(void **state)
+{
+	static const struct { const char *rules, *says; } row[] = {
+		{ " allow subscribe m/{unit}/a\n allow subscribe m/{unit}/b\n allow subscribe m/{unit}/c\n allow subscribe m/{unt}/d\n",
+		  "6 allow subscribe m/{unt}/d is about holders of an attribute 'unt' alone: did you mean {unit}?\n" },
+		{ " allow subscribe m/{unit}/a\n allow subscribe m/{unit}/b\n allow subscribe m/{unit}/c\n deny receive m/{uint}/c\n",
+		  "" },             /* two letters of four may be another word; what it denies is allowed */
+		{ " allow subscribe m/{unit}/a\n allow subscribe m/{unit}/b\n allow subscribe m/{unit}/c\n"
+		  " allow subscribe m/{unt}/d  # meant: another thing\n", "" },
+		{ " allow subscribe m/{unit}/a\n allow subscribe m/{unit}/b\n allow subscribe m/{unt}/d\n", "" },
+		{ " allow subscribe m/{unit}/a\n allow subscribe m/{unit}/b\n allow subscribe m/{unit}/c\n allow subscribe m/{team}/d\n",
+		  "" },
+	};
+	char text[300];
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		CLEANUP(policy_close) struct policy *p = NULL;
+		struct page page = { 0 };
+
+		snprintf(text, sizeof(text), "tenant m\nrole r\n%s", row[i].rules);
+		p = load(span_str(text));
+		policy_lint(p, write_down, &page);
+		if (strcmp(page.text, row[i].says) != 0)
+			fail_msg("row %zu: %s", i, page.text);
+	}
+}
+
 static void lint_sees_people_in_topics(void **state)
 {
 	static const struct { const char *topic, *says; } row[] = {
@@ -334,6 +362,7 @@ int main(void)
 		cmocka_unit_test(of_rules_that_cover_each_other_one_stays),
 		cmocka_unit_test(lint_knows_denies_and_roles_of_included_roles),
 		cmocka_unit_test(lint_knows_who_can_hand_out_anything),
+		cmocka_unit_test(lint_sees_a_slip_in_an_attribute),
 		cmocka_unit_test(lint_sees_people_in_topics),
 	};
 
