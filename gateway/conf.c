@@ -224,6 +224,12 @@ static void nearest_try(struct nearest *n, const char *name)
 		*n = (struct nearest){ n->to, name, d };
 }
 
+/* Where half of its letters differ, it is no slip. */
+static bool is_near(const struct nearest *n)
+{
+	return n->at <= NEAR && 2 * n->at <= strlen(n->to);
+}
+
 static const struct param *find_param(const struct param *p, size_t n, const char *section, const char *name,
 				      struct reading *r)
 {
@@ -237,7 +243,7 @@ static const struct param *find_param(const struct param *p, size_t n, const cha
 			return &p[i];
 		nearest_try(&near, p[i].name);
 	}
-	if (near.at <= NEAR)
+	if (is_near(&near))
 		fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; did you mean \"%s\"?",
 			 plain(name, shown), section, near.name);
 	else
@@ -258,7 +264,9 @@ static bool section_known(const char *section, struct reading *r)
 		nearest_try(&near, sections[i].name);
 	}
 	nearest_try(&near, "input NAME");
-	if (section[0] && near.at <= NEAR)
+	if (strcmp(section, "input") == 0)
+		fault_at(&r->fault, r->line, "an input has a name: [input NAME]");
+	else if (section[0] && is_near(&near))
 		fault_at(&r->fault, r->line, "there is no section [%s]; did you mean [%s]?", plain(section, shown),
 			 near.name);
 	else if (section[0])

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -155,6 +156,7 @@ static bool load_cert(struct daemon *d)
 {
 	const char *cert = d->conf.uplink_certfile, *key = d->conf.uplink_keyfile;
 	enum err e = cert_read(cert, &d->cert);
+	struct stat s;
 
 	if (e != OK) {
 		complain("cannot use the certificate %s: %s; `pullcord device enroll` makes one", cert, err_text(e));
@@ -165,6 +167,8 @@ static bool load_cert(struct daemon *d)
 		complain("cannot use the private key %s with the certificate %s: %s", key, cert, err_text(e));
 		return false;
 	}
+	if (stat(key, &s) == 0 && s.st_mode & 077)      /* it works: no reason to bring nobody's alarm any more */
+		complain("others than its owner may read or change the private key %s: chmod 600 %s", key, key);
 	if (access(d->conf.uplink_cafile, R_OK) != 0) {
 		complain("cannot read the CA certificate %s: %s", d->conf.uplink_cafile, strerror(errno));
 		return false;

@@ -328,6 +328,11 @@ def _(stage, device, which):
     set_uplink(gateway, "cafile", cafile)
 
 
+@step("gateway {device} has a key of mode {mode}")
+def _(stage, device, mode):
+    (stage.house.folder(device) / "device.key").chmod(int(mode, 8))
+
+
 @step("gateway {device} looks for {host}")
 def _(stage, device, host):
     set_uplink(stage.gateways[device], "host", host)

@@ -70,6 +70,9 @@ static void faults_name_the_line_and_the_remedy(void **state)
 	assert_fault("[uplink]\nprot = 1\n" INPUT, 2,
 		     "there is no setting \"prot\" in [uplink]; did you mean \"port\"?");
 	assert_fault("[upling]\nport = 1\n" INPUT, 2, "there is no section [upling]; did you mean [uplink]?");
+	assert_fault("[input]\nkind = local\n" INPUT, 2, "an input has a name: [input NAME]");
+	assert_fault("[input tablet]\nlisten = /run/t\n", 2,
+		     "there is no setting \"listen\" in [input]; pullcord-gateway --print-conf lists them");
 	assert_fault("port = 1\n" INPUT, 1, "a setting must stand in a section, such as [gateway]");
 	assert_fault("[uplink]\nport = 0\n" INPUT, 2, "port must be a whole number from 1 to 65535");
 	assert_fault("[uplink]\nport = 12x\n" INPUT, 2, "port must be a whole number from 1 to 65535");
