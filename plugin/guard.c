@@ -284,6 +284,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 		snprintf(what, cap, "%s: %s%s", path, err_text(e),
 			 o.stores.sizes_unmoved ? "; move record.sizes there: it knows what was signed last" : o.stores.sizes_missing ?
 			 "; is its disk mounted? if it is lost, `pullcord audit renew` begins another record"
+			 : e == ERR_DENIED ? "; right: the broker's user owns it, mode 0600, and may enter its folder"
 			 : e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
 			 : o.stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
 			 "`pullcord audit renew` begins another" : "");

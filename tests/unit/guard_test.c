@@ -1,3 +1,4 @@
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include "guarded.h"
@@ -157,6 +158,21 @@ static void the_first_policy_of_all_takes_signatures_too(void **state)
 	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_DENIED);
 	assert_non_null(strstr(what, "nobody has signed it"));
 	sign_policy(1, 2);
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
+}
+
+static void a_store_others_may_read_is_refused_and_the_right_mode_is_named(void **state)
+{
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+	char what[1024];
+
+	(void)state;
+	guard_close(&g);
+	assert_int_equal(chmod(in_dir("keys/root.key"), 0644), 0);
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_DENIED);
+	assert_non_null(strstr(what, "/keys/root.key: it is not allowed; right: the broker's user owns it, mode 0600"));
+	assert_int_equal(chmod(in_dir("keys/root.key"), 0600), 0);
 	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
 }
 
@@ -902,6 +918,7 @@ int main(void)
 		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
 		TEST(what_two_officers_have_not_signed_is_not_in_force),
 		TEST(the_first_policy_of_all_takes_signatures_too),
+		TEST(a_store_others_may_read_is_refused_and_the_right_mode_is_named),
 		TEST(a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick),
 		TEST(many_sessions_are_bound_to_a_new_policy_a_few_at_a_time),
 		TEST(a_reload_asks_again_and_needs_no_password),
