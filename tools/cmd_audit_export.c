@@ -223,7 +223,7 @@ int audit_export(int argc, char **argv)
 	const struct opt opt[] = {
 		OPT_NEED("format", "FORMAT", &format, "atna, fhir, csv or tiles"),
 		OPT_TEXT("out", "FILE", &out, "a new file, readable by its owner only, or a new folder (default: standard output)"),
-		OPT_FLAG("notes", &notes, "with tiles: also the checkpoints that are kept: all of the last day, one a minute of the last "
+		OPT_FLAG("notes", &notes, "with tiles: also the checkpoints that are kept: all of the last hour, one a minute of the last "
 			 "week, one an hour from before"),
 		CRITERIA_OPTS(&c),
 		AUDIT_INDEX_OPTS(&index, &no_index),
