@@ -188,6 +188,23 @@ static enum err open_anomaly(const struct opening *o)
 	return anomaly_open(&limits, &o->g->anomaly);
 }
 
+/* Who was not told of a newer policy still says topics of those before: as far back as they are kept. */
+static void places_of_before(struct guard *g)
+{
+	uint64_t number = 0;
+
+	do {
+		CLEANUP(edition_clear) struct edition e = { 0 };
+		CLEANUP(policy_close) struct policy *p = NULL;
+		struct policy_error where;
+		enum err err = directory_edition(g->directory, number, &e);
+
+		if (err == OK && edition_policy(&e, &p, &where) == OK)
+			guard_places(g, p);
+		number = err == OK || edition_unreadable(err) ? e.number : 0;
+	} while (number-- > 1);
+}
+
 static enum err open_all(struct opening *o)
 {
 	struct guard *g = o->g;
@@ -197,6 +214,7 @@ static enum err open_all(struct opening *o)
 	TRY(settle_policy(o));
 	must(span_text(policy_tenant(g->policy), g->tenant, sizeof(g->tenant)));
 	guard_places(g, g->policy);
+	places_of_before(g);
 	if (g->places_due)
 		return ERR_FULL;
 	crypt_random(seed, sizeof(seed));
@@ -505,7 +523,6 @@ static void add_place(void *ctx, struct span pattern)
 
 void guard_places(struct guard *g, const struct policy *p)
 {
-	g->places_due = false;
 	policy_each_place(p, SPAN_LIT("patient"), add_place, g);
 	if (g->record && record_places(g->record, g->places) != OK)
 		g->places_due = true;
@@ -892,8 +909,10 @@ void guard_tick(struct guard *g)
 		publish_checkpoint(g);
 	if (!once_a_second)
 		return;         /* a tick follows every message */
-	if (g->places_due)
+	if (g->places_due) {
+		g->places_due = false;
 		guard_places(g, g->policy);
+	}
 	guard_notice_tick(g);
 	guard_emergency_tick(g);
 	guard_login_tick(g, guard_mono_us() / 1000);
