@@ -180,10 +180,13 @@ enum err past_ids_open(struct txn *t, unsigned table, uint64_t last, struct past
 		return ERR_FULL;
 	x->table = table;
 	e = txn_get(t, table, WRITTEN, &value);
-	x->written = e == OK ? key64_value(value) : last;
-	if (e == ERR_NOT_FOUND)
-		e = number_put(x, t, WRITTEN, last);
-	TRY(e);
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	x->written = e == OK ? key64_value(value) : UINT64_MAX;
+	if (x->written > last) {        /* rows that come may have lower numbers than those that went */
+		x->written = last;
+		TRY(number_put(x, t, WRITTEN, last));
+	}
 	*out = x;
 	x = NULL;
 	return OK;

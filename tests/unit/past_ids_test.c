@@ -255,6 +255,28 @@ static void a_table_of_before_has_all(void **state)
 	all_is_right();
 }
 
+/* The newest were erased, and the clock was set back: numbers come again below the one up to which all was written. */
+static void the_newest_go_and_lower_numbers_come(void **state)
+{
+	const uint64_t left = 10;
+	struct txn *t;
+
+	(void)state;
+	add_many(2 * PAST_IDS_WAITING);
+	t = begin();
+	for (; newest > left; newest--) {
+		assert_int_equal(past_ids_del(ids, t, &row[newest]), OK);
+		there[newest] = false;
+	}
+	end(t, true);
+	for (int again = 0; again < 2; again++) {
+		reopen();
+		add_many(20);
+	}
+	reopen();
+	all_is_right();
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, make, unmake)
 
 int main(void)
@@ -265,6 +287,7 @@ int main(void)
 		TEST(more_than_can_wait_come_at_once),
 		TEST(one_alone_in_its_part_does_not_wait_for_ever),
 		TEST(a_table_of_before_has_all),
+		TEST(the_newest_go_and_lower_numbers_come),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
