@@ -225,9 +225,10 @@ static int check(int argc, char **argv)
 		.text = "Says whether a policy is well formed, and where not: file, line, column and what would be right. Warns of "
 			"roles that allow nothing; rules that others of the role, or of one it includes, say too; rules that are "
 			"denied entirely or deny what nobody may do; denies that refuse whole subscriptions for a part of them; "
-			"subscriptions to other people's units, channels and patients; words that look like a person's name, or date of "
-			"birth, record, phone or social security number; and life-critical marks on topics nobody may publish. A comment that begins with \"meant:\" at the end of a "
-			"line, with the reason, keeps it from being warned of. With --dir also of roles nobody has, and of roles "
+			"subscriptions to other people's units, channels and patients; attributes that are probably misspelt; words "
+			"that look like a person's name, or date of birth, record, phone or social security number; and life-critical "
+			"marks on topics nobody may publish. A comment that begins with \"meant:\" at the end of a line, with the "
+			"reason, keeps it from being warned of. With --dir also of roles nobody has, and of roles "
 			"somebody has that the policy does not know.\n"
 			"Without FILE, the policy of the installation. Exit code 0: well formed, also with warnings; 1: not, or with "
 			"--officers not signed.",
