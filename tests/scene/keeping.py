@@ -125,6 +125,13 @@ def finds(stage, count, option, value):
     wait_for(f"{count} events by {option} {value}", patience(5), found, poll=0.2)
 
 
+@step("audit has nothing of {name} and says {hint...}")
+def _(stage, name, hint):
+    done = stage.house.tool("audit", "search", "--dir", stage.house.dir, "--user", name)
+    expect("the count", "0 events", done.stdout.strip())
+    expect(f"{hint!r} is said", True, hint in done.stderr, done.stderr)
+
+
 @step("audit finds {count} events that claimed to be {name}")
 def _(stage, count, name):
     finds(stage, count, "--claimed", name)
