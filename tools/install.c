@@ -217,6 +217,8 @@ enum err install_root_key(const struct install *in, uint8_t root[AEAD_KEY_BYTES]
 	(void)report_fail(e, "read the root key %s", path.text);
 	if (e == ERR_DENIED)
 		say_denied(in);
+	else
+		report_hint("it is one line of 64 hex digits, made once by pullcord init: put the copy of it back that was kept");
 	return e;
 }
 
@@ -236,6 +238,8 @@ enum err install_directory(const struct install *in, bool read_only, struct dire
 	install_say_denied(e, install_path(in, "directory.mdb").text);
 	if (e == ERR_KEY)
 		report_hint("it was sealed by another root key: put back the pair that belongs together");
+	if (e == ERR_CORRUPT || e == ERR_NOT_FOUND)
+		report_hint("stop the broker and put it back from a backup, with the root key of then");
 	if (e == OK)
 		directory_by(*out, span_str(reading_name(by)));
 	return e;

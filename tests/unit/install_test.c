@@ -233,6 +233,32 @@ static void a_folder_that_is_none_names_the_remedy(void **state)
 	free(said);
 }
 
+static void a_key_or_a_directory_that_is_gone_or_damaged_says_what_to_put_back(void **state)
+{
+	char *said = NULL, line[65];
+	struct install in = { .uid = getuid(), .gid = getgid() };
+	struct directory *d = NULL;
+	size_t n;
+	FILE *err = open_memstream(&said, &n);
+
+	(void)state;
+	strcpy(in.dir, scratch.dir);
+	must(mkdir(scratch_path(&scratch, "keys"), 0700) == 0);
+	report_to(NULL, err);
+	assert_int_equal(install_directory(&in, true, &d), ERR_NOT_FOUND);
+	must(fflush(err) == 0);
+	assert_non_null(strstr(said, "64 hex digits"));
+	memset(line, 'a', 64);
+	line[64] = '\n';
+	assert_int_equal(install_write(scratch_path(&scratch, "keys/root.key"), span(line, 65), 0600), OK);
+	assert_int_equal(install_directory(&in, true, &d), ERR_NOT_FOUND);
+	must(fflush(err) == 0);
+	assert_non_null(strstr(said, "put it back from a backup"));
+	report_to(NULL, NULL);
+	fclose(err);
+	free(said);
+}
+
 static void a_folder_closed_to_the_owner_is_named(void **state)
 {
 	struct install in = { .uid = 65534, .gid = 65534 };
@@ -269,6 +295,7 @@ int main(void)
 		cmocka_unit_test(a_file_is_written_once_with_its_mode),
 		cmocka_unit_test(what_cannot_be_read_says_which_way),
 		cmocka_unit_test(a_folder_that_is_none_names_the_remedy),
+		cmocka_unit_test(a_key_or_a_directory_that_is_gone_or_damaged_says_what_to_put_back),
 		cmocka_unit_test(a_folder_closed_to_the_owner_is_named),
 	};
 
