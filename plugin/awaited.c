@@ -3,6 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "crypt.h"
+#include "words.h"
+
 uint64_t awaited_id(const struct id *id)
 {
 	uint64_t half[2];
@@ -12,25 +15,42 @@ uint64_t awaited_id(const struct id *id)
 	return half[0] ^ half[1];
 }
 
-/* Makes room for one more at the end. */
-static bool make_room(struct awaited *a)
-{
-	size_t cap = a->cap ? 2 * a->cap : 16;
-	void *more;
+/* ---- the table: slot i is also where the chain begins of the keys whose hash is i; links are 1 + a slot ---- */
 
-	if (a->end < a->cap)
-		return true;
-	if (a->first) {
-		memmove(a->one, a->one + a->first, (a->end - a->first) * sizeof(*a->one));
-		a->end -= a->first;
-		a->first = 0;
-		return true;
-	}
-	more = cap <= AWAITED_MAX ? realloc(a->one, cap * sizeof(*a->one)) : NULL;
-	if (!more)
+static struct awaited_slot *chain_of(const struct awaited *a, uint64_t key)
+{
+	return &a->slot[words_hash(a->hash_key, span(&key, sizeof(key))) % a->cap];
+}
+
+/* There is a free slot. */
+static void put_last(struct awaited *a, uint64_t key, uint8_t how)
+{
+	struct awaited_slot *chain = chain_of(a, key), *s;
+	uint32_t at = a->free ? a->free : ++a->used;
+
+	s = &a->slot[at - 1];
+	if (a->free)
+		a->free = s->next;
+	s->key = key;
+	s->how = how;
+	s->next = 0;
+	*(chain->last ? &a->slot[chain->last - 1].next : &chain->first) = at;
+	chain->last = at;
+}
+
+static bool grow(struct awaited *a)
+{
+	struct awaited more = { .cap = a->cap ? 2 * a->cap : 16, .lost = a->lost };
+
+	more.slot = more.cap <= AWAITED_MAX ? calloc(more.cap, sizeof(*more.slot)) : NULL;
+	if (!more.slot)
 		return false;
-	a->one = more;
-	a->cap = cap;
+	crypt_random(more.hash_key, sizeof(more.hash_key));
+	for (uint32_t i = 0; i < a->cap; i++)
+		for (uint32_t at = a->slot[i].first; at; at = a->slot[at - 1].next)
+			put_last(&more, a->slot[at - 1].key, a->slot[at - 1].how);
+	free(a->slot);
+	*a = more;
 	return true;
 }
 
@@ -38,34 +58,31 @@ void awaited_note(struct awaited *a, uint64_t key, uint8_t how)
 {
 	if (!key)
 		return;
-	if (!make_room(a)) {
+	if (a->free || a->used < a->cap || grow(a))
+		put_last(a, key, how);
+	else
 		a->lost = true;
-		return;
-	}
-	a->one[a->end].key = key;
-	a->one[a->end++].how = how;
 }
 
-/* Most come in the order in which they were noted. */
 uint8_t awaited_take(struct awaited *a, uint64_t key)
 {
-	uint8_t how = 0;
+	struct awaited_slot *chain = a->used && key ? chain_of(a, key) : NULL, *s;
 
-	for (size_t i = a->first; key && i < a->end; i++)
-		if (a->one[i].key == key) {
-			a->one[i].key = 0;
-			how = a->one[i].how;
-			break;
-		}
-	while (a->first < a->end && a->one[a->first].key == 0)
-		a->first++;
-	if (a->first == a->end)
-		a->first = a->end = 0;
-	return how;
+	for (uint32_t at = chain ? chain->first : 0, before = 0; at; before = at, at = s->next) {
+		s = &a->slot[at - 1];
+		if (s->key != key)
+			continue;
+		*(before ? &a->slot[before - 1].next : &chain->first) = s->next;
+		chain->last = chain->last == at ? before : chain->last;
+		s->next = a->free;
+		a->free = at;
+		return s->how;
+	}
+	return 0;
 }
 
 void awaited_clear(struct awaited *a)
 {
-	free(a->one);
+	free(a->slot);
 	*a = (struct awaited){ 0 };
 }

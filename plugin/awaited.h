@@ -17,8 +17,9 @@
 #define AWAITED_MAX 16384
 
 struct awaited {
-	struct { uint64_t key; uint8_t how; } *one;     /* in the order they were noted; key 0: gone again */
-	size_t first, end, cap;         /* those noted are at first..end; first == end: none is */
+	struct awaited_slot { uint64_t key; uint32_t next, first, last; uint8_t how; } *slot;
+	uint32_t cap, used, free;       /* used at least once; the first that is free again */
+	uint64_t hash_key[2];           /* ids are chosen by senders */
 	bool lost;                      /* one could not be noted */
 };
 

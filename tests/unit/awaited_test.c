@@ -26,7 +26,7 @@ static void what_is_noted_is_taken_as_often(void **state)
 	assert_int_equal(awaited_take(&a, 7), 3);
 	assert_int_equal(awaited_take(&a, 7), 0);
 	awaited_clear(&a);
-	assert_null(a.one);
+	assert_null(a.slot);
 }
 
 /* No payload, say: it has no place. */
@@ -37,7 +37,7 @@ static void nothing_is_not_noted(void **state)
 	(void)state;
 	awaited_note(&a, awaited_place(NULL), 3);
 	assert_int_equal(awaited_take(&a, 0), 0);
-	assert_int_equal(a.end, 0);
+	assert_int_equal(a.used, 0);
 	awaited_note(&a, 7, 3);
 	awaited_note(&a, 8, 3);
 	assert_int_equal(awaited_take(&a, 8), 3);       /* which leaves a gap behind it */
