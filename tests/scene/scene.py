@@ -4,8 +4,8 @@
     tests/scene/scene.py [--build DIR] [--keep] FILE.scene
 
 A line is `who what -> outcome`; comments begin with '#'; a line beginning with '|' belongs to the step above it. What
-may be said is the table of @step patterns below. A line that begins with [<2.1] or [>=2.1] is for such brokers only. --keep
-shows every log also when all went well.
+may be said is the table of @step patterns below. A line that begins with [<2.1] or [>=2.1] is for such brokers only; one that ends
+with ' \\' goes on in the next. --keep shows every log also when all went well.
 """
 import argparse
 import hashlib
@@ -549,8 +549,8 @@ def filled(house, word):
 def _(stage, who, what, outcome):
     """@password:WHO and @folder:DEVICE stand for the paths of theirs. done and gone are exit codes."""
     house = stage.house
-    done = house.tool(*(filled(house, word) for word in shlex.split(what)), "--live", "--dir", house.dir, "--user", who, "--login-password-file",
-                      house.password_file(who), check=False)
+    done = house.tool(*(filled(house, word) for word in shlex.split(what)), "--live", "--dir", house.dir,
+                      "--user", who, "--login-password-file", house.password_file(who), check=False)
     text = done.stdout + done.stderr
     if outcome in ("done", "gone"):
         expect(f"exit status of pullcord {what}", 0 if outcome == "done" else 3, done.returncode, text)
@@ -572,8 +572,8 @@ def _(stage, count, what, outcome):
     """Each file it writes may be so long. What it was to make is not there afterwards."""
     house = stage.house
     made = house.root / "made"
-    done = house.run(["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={count}", house.build / "pullcord", *shlex.split(what), "--dir",
-                      house.dir, "--out", made])
+    done = house.run(["env", "--ignore-signal=XFSZ", "prlimit", f"--fsize={count}", house.build / "pullcord", *shlex.split(what),
+                      "--dir", house.dir, "--out", made])
     text = done.stdout + done.stderr
     if done.returncode != 1 or outcome not in text or made.exists():
         raise Trouble(f"pullcord {what} ended with {done.returncode}, {made.exists()}, and did not say {outcome!r}:\n{text}")
@@ -855,12 +855,17 @@ def for_this_broker(text):
 
 def lines_of(path):
     """(number, text, block) of each step."""
-    steps = []
+    steps, before = [], ""
     for number, line in enumerate(path.read_text().splitlines(), 1):
         if line.lstrip().startswith("|"):
             steps[-1][2].append(line.lstrip()[1:].removeprefix(" "))
-        elif text := re.sub(r"(^|\s\s)#.*", "", line).strip():
+            continue
+        text = before + re.sub(r"(^|\s\s)#.*", "", line).strip()
+        before = text[:-1] if text.endswith(" \\") else ""
+        if text and not before:
             steps.append((number, text, []))
+    if before:
+        raise Trouble(f"{before}goes on in no line")
     return [(number, here, block) for number, text, block in steps if (here := for_this_broker(text))]
 
 
@@ -881,6 +886,7 @@ def main():
 
     print("1..1", flush=True)
     stage, trouble = Stage(args.build), None
+    number, text = 0, "before its first step"
     try:
         for number, text, block in lines_of(args.scene):
             print(f"# {time.strftime('%H:%M:%S')} {text}", flush=True)
