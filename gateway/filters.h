@@ -1,4 +1,5 @@
-/* filters: what a gateway hears: receipts, commands, checkpoints, other witnesses, the acknowledgements of each of its units. One block. */
+/* filters: what a gateway hears: receipts, commands, checkpoints, other witnesses, the acknowledgements of each of its units. One
+ * block. */
 #ifndef PULLCORD_FILTERS_H
 #define PULLCORD_FILTERS_H
 

@@ -51,8 +51,8 @@ struct conn_events {
 };
 
 /* "127.0.0.1:2575", "[::1]:2575" or a path beginning with '/' (Unix socket, mode 0660; a stale one is replaced).
- * At most `most` connections at a time, beside those that end: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use), ERR_DENIED,
- * ERR_NOT_FOUND (no such folder, or no such address on this machine), ERR_IO. */
+ * At most `most` connections at a time, beside those that end: one more is closed at once. ERR_SYNTAX, ERR_EXISTS (in use),
+ * ERR_DENIED, ERR_NOT_FOUND (no such folder, or no such address on this machine), ERR_IO. */
 enum err listener_open(struct loop *l, const char *address, unsigned most, const struct conn_events *events, void *ctx,
 		       struct listener **out) MUST_USE;
 /* ERR_SYNTAX: no address that listener_open() would understand. */

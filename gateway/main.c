@@ -816,7 +816,8 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_ca(d) || !check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) || !check_units(d) || !check_folders(d))
+		if (!check_ca(d) || !check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) ||
+		    !check_units(d) || !check_folders(d))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

@@ -39,8 +39,8 @@ enum err opened_load(struct opened *o, struct txn *t) MUST_USE;
 enum err opened_put(struct opened *o, struct txn *t, struct op *op, struct span clear, uint8_t row[OPENED_ROW_MAX]) MUST_USE;
 /* By op->key. ERR_NOT_FOUND: it is not open, or had another event after op->upto. */
 enum err opened_forget(struct opened *o, struct txn *t, struct op *op) MUST_USE;
-/* The commit of the work from `first` up to `end`, without it, is over: `kept`, or as if it had not been. What was kept goes on saying
- * as which row it was opened. */
+/* The commit of the work from `first` up to `end`, without it, is over: `kept`, or as if it had not been. What was kept goes on
+ * saying as which row it was opened. */
 void opened_settle(struct opened *o, struct op *first, const struct op *end, bool kept);
 
 /* The record of one, as of the last commit; *clear points into `room`. ERR_NOT_FOUND, ERR_KEY, ERR_CORRUPT. */

@@ -30,8 +30,8 @@ enum err orders_reread(struct orders *o, unsigned *line) MUST_USE;
 /* Is the list of officers one? As orders_open(); for --check. */
 enum err orders_check(const struct conf *c, unsigned *line) MUST_USE;
 
-/* OBEY: orders_run() will say when; a report, which nobody needs to sign, at once. Receipts bear now_us, by the best clock there is;
- * an order has expired by latest_us, the latest of any. */
+/* OBEY: orders_run() will say when; a report, which nobody needs to sign, at once. Receipts bear now_us, by the best clock there
+ * is; an order has expired by latest_us, the latest of any. */
 enum order_verdict orders_hear(struct orders *o, const Pullcord__V1__DeviceCommand *c, int64_t now_us, int64_t latest_us);
 /* What is to be done now, on disk already; NONE: nothing. The caller does it and says so by orders_done(). */
 Pullcord__V1__CommandKind orders_run(struct orders *o, int64_t now_us);

@@ -221,7 +221,7 @@ static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 }
 
 /* Of the broker's certificate Paho tells only that it was not believed, and of a name in it that is not the host's not even that.
- * Our own look says why; it takes as long as a try to connect, so the worker does it. False: that is not what is to be explained. */
+ * Our own look says why; it takes as long as a try to connect, so the worker does it. False: that is not to be explained. */
 static bool to_explain(struct uplink *u, const char *raw)
 {
 	if (!strstr(raw, "certificate verify failed") && strcmp(raw, "TCP/TLS connect failure") != 0)

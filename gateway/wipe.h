@@ -16,7 +16,8 @@
 
 /* Up to TOLD: the receipt is ready, and says how many messages went that no broker had, as far as that is known. When it
  * was before: once more what had failed. Errors: of the disk. */
-enum err wipe_store(struct orders *o, const struct conf *c, const struct shred_watch *w, uint32_t undelivered, int64_t now_us) MUST_USE;
+enum err wipe_store(struct orders *o, const struct conf *c, const struct shred_watch *w, uint32_t undelivered,
+	int64_t now_us) MUST_USE;
 /* A broker has it: to the end. `left` names what of the device's key could not be destroyed. */
 enum err wipe_silence(struct orders *o, const struct conf *c, const struct shred_watch *w, char left[WIPE_TEXT_MAX]) MUST_USE;
 

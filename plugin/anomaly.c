@@ -462,7 +462,8 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 
 	switch (f->kind) {
 	case ANOMALY_GUESSING:
-		snprintf(t, ANOMALY_TEXT, "%llu wrong password%s %s %s in %lld s", n, times(n), f->party == PULLCORD__V1__PARTY__PARTY_USER ? "for" : "from", f->subject, s);
+		snprintf(t, ANOMALY_TEXT, "%llu wrong password%s %s %s in %lld s", n, times(n),
+			f->party == PULLCORD__V1__PARTY__PARTY_USER ? "for" : "from", f->subject, s);
 		break;
 	case ANOMALY_VOLUME:
 		snprintf(t, ANOMALY_TEXT, "%s %s moved %llu messages, far more than usual", f->party == PULLCORD__V1__PARTY__PARTY_USER ?

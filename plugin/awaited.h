@@ -1,6 +1,6 @@
 /* awaited: what is on its way to somebody by another road than what is published while they are connected. Mosquitto 2.1 says that
- * it sends a message, but not why; it asks about some well before: what is retained, when they subscribe; what had waited, when they
- * connect again. And what we give it for them alone it does not ask about. So each of these is noted here until it is sent.
+ * it sends a message, but not why; it asks about some well before: what is retained, when they subscribe; what had waited, when
+ * they connect again. And what we give it for them alone it does not ask about. So each of these is noted here until it is sent.
  *
  * Known by the place of its payload, which the broker holds while the message waits; what we gave it, which it copies, by its id.
  * What the broker drops instead stays noted until its place is somebody else's or the connection ends. Allocates, when it is noted;

@@ -3,7 +3,7 @@
  *
  *     wipe 7 order 5e88… by mercy/officer/ana+1f0c6b2e and mercy/officer/ben+93d2a0c4
  *                                              who gives it is the entry's actor, its topic names the device
- *     wipe 7 order 5e88…: done, signed                                    the device's word: whether the signature fits, `order await` says
+ *     wipe 7 order 5e88…: done, signed         the device's word: whether the signature fits, `order await` says
  *     wipe 7 order 5e88…: refused, too-few
  *
  * The 64 digits are the SHA-256 of the order's text (warrant.h), which has its nonce and all else; they tie the two together, and

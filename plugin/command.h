@@ -34,13 +34,15 @@ bool command_acts(enum command c);                /* it does more than look */
 	FIELD(NAME, "name", WORD) FIELD(VALUE, "value", WORD) FIELD(CHANNEL, "channel", WORD)                          \
 	FIELD(PATIENT, "patient", WORD) FIELD(UNIT, "unit", WORD) FIELD(AFTER, "after", PLACE)                          \
 	FIELD(TEXTNAME, "textname", TEXT)                                                                               \
-	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT) FIELD(ADDRESS, "address", TEXT) FIELD(ACCESS, "access", TEXT)                        \
+	FIELD(REASON, "reason", TEXT) FIELD(TOPIC, "topic", TEXT)                                                       \
+	FIELD(ADDRESS, "address", TEXT) FIELD(ACCESS, "access", TEXT)                                                   \
 	FIELD(PASSWORD, "password", SECRET) FIELD(PHC, "passwordHash", PHC) FIELD(POLICY, "policy", LONG)               \
 	FIELD(SIGNED, "signed", LONG)                                                                                   \
 	FIELD(EXPIRES, "expires", TIME) FIELD(VERBOSE, "verbose", BOOL)                                                \
 	FIELD(VERSION, "version", NUMBER) FIELD(COUNT, "count", NUMBER) FIELD(ROLLBACK, "rollback", BOOL)              \
 	FIELD(REQUEST, "request", NUMBER) FIELD(SEGMENTS, "segments", NUMBERS)                                          \
-	FIELD(FINGERPRINT, "fingerprint", HASH) FIELD(HASH, "hash", HASH) FIELD(USERS, "usernames", WORDS) FIELD(ROLES, "roles", WORDS)          \
+	FIELD(FINGERPRINT, "fingerprint", HASH) FIELD(HASH, "hash", HASH)                                               \
+	FIELD(USERS, "usernames", WORDS) FIELD(ROLES, "roles", WORDS)                                                   \
 	FIELD(ATTRIBUTES, "attributes", PAIRS) FIELD(COMMANDS, "commands", ORDERS)
 
 enum field {

@@ -7,8 +7,9 @@
  *     +state suspended reason ~6030... by root
  *
  * Lines: tenant, name, password, unlocked, certificate(s), state, role, NAME=VALUE. A patient is a pseudonym (patients.h),
- * and so is free text (reasons, names), of its SHA-256: with the keys it proves what was written, without them nobody finds it out by
- * trying. Of passwords only that there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told in the last one:
+ * and so is free text (reasons, names), of its SHA-256: with the keys it proves what was written, without them nobody finds it
+ * out by trying. Of passwords only that there is one, and another. What does not fit in DELTA_MAX is cut by whole lines, and told
+ * in the last one:
  *
  *     ... 42 more, ~9f86d081884c7d659a2feaa0c55ad015
  *

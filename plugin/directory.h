@@ -162,8 +162,9 @@ struct change {
 };
 /* Changes after journal line *since (0: none read yet), which is moved to the last line; one may be named more than
  * once. The journal keeps the last DIRECTORY_JOURNAL_MAX lines, and what has been on record for 31 days no longer. Who is
- * further behind, or ahead of it (the file was put back from a copy), is called once with an empty change: read all. ERR_CORRUPT: so is who meets a damaged line,
- * after all the others were told. After any other error nothing counts as seen: directory_moved() stays true. */
+ * further behind, or ahead of it (the file was put back from a copy), is called once with an empty change: read all. ERR_CORRUPT:
+ * so is who meets a damaged line, after all the others were told. After any other error nothing counts as seen: directory_moved()
+ * stays true. */
 enum err directory_changes(struct directory *d, uint64_t *since, void (*visit)(void *ctx, const struct change *c),
 			   void *ctx) MUST_USE;
 /* The SHA-256 of a line as it lies there, by which the file is told from another. ERR_NOT_FOUND: there is no such line. */

@@ -142,9 +142,9 @@ enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint
 
 void edition_say_untold(enum err e, const char *dir, char *out, size_t cap)
 {
-	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text cannot be told: a version that was in force cannot be read: "
-		 "%s; right would be `pullcord policy shadow FILE --dir %.100s` and `--promote`, an administrator's setPolicy, or "
-		 "directory.mdb from a backup", dir, err_text(e), dir);
+	snprintf(out, cap, "%.200s/" POLICY_FILE ": whether it is an older text cannot be told: a version that was in force "
+		 "cannot be read: %s; right would be `pullcord policy shadow FILE --dir %.100s` and `--promote`, "
+		 "an administrator's setPolicy, or directory.mdb from a backup", dir, err_text(e), dir);
 }
 
 void edition_say_unread(uint64_t unread, char out[EDITION_UNREAD_TEXT])

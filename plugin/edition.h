@@ -22,8 +22,8 @@ enum err edition_add(struct directory *d, const struct edition *e, uint64_t *num
 /* Keeps a policy that was read from its file, with all it includes, as an edition, when it is another than the newest. */
 enum err edition_keep(struct directory *d, const struct policy *p, int64_t now_us) MUST_USE;
 /* The edition that this policy, with all its files, was before the newest came; 0: it is new, or the newest. As far back as
- * EDITIONS_MAX goes. *unread is the newest when that cannot be read, and so may be this one; else 0. Any error: it cannot be told, as
- * when an older one cannot be read, so it is not to be put in force by its file alone. */
+ * EDITIONS_MAX goes. *unread is the newest when that cannot be read, and so may be this one; else 0. Any error: it cannot be
+ * told, as when an older one cannot be read, so it is not to be put in force by its file alone. */
 enum err edition_steps_back_to(struct directory *d, const struct policy *p, uint64_t *number, uint64_t *unread) MUST_USE;
 /* For people: that error, and what would be right. */
 void edition_say_untold(enum err e, const char *dir, char *out, size_t cap);

@@ -18,7 +18,8 @@ struct emergency_row {
 	char what[DELTA_MAX];       /* what is lost with it, as delta.h writes it; cut by whole lines */
 };
 
-/* Rows of what the account has of it at now_us (µs since 1970), besides those that are there; within the batch. Errors: the store's. */
+/* Rows of what the account has of it at now_us (µs since 1970), besides those that are there; within the batch. Errors: the
+ * store's. */
 enum err emergency_note(struct batch *b, const struct account *a, int64_t now_us) MUST_USE;
 /* All of them, the longest ago first; one that is damaged is stepped over, and ERR_CORRUPT said at the end. */
 enum err directory_emergencies(struct directory *d, void (*visit)(void *ctx, const struct emergency_row *row), void *ctx) MUST_USE;

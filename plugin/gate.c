@@ -229,8 +229,8 @@ static bool goes_out_without_record(const struct guard *g, const struct topic *t
 	return t->kind == TOPIC_STORED || guard_is_own_alarm(g, t);
 }
 
-/* A device's outbox keeps what had no PUBACK; a denial would be the end of it, or look like success. Who is no device has no outbox,
- * and could not come back for what saves lives: told no, where their protocol can, they stay. */
+/* A device's outbox keeps what had no PUBACK; a denial would be the end of it, or look like success. Who is no device has no
+ * outbox, and could not come back for what saves lives: told no, where their protocol can, they stay. */
 static enum gate answer_without_record(const struct session *s, const struct publish *p)
 {
 	return s->party == PULLCORD__V1__PARTY__PARTY_USER && (s->told_no || p->qos == 0) ? GATE_DENY : GATE_CLOSE;

@@ -26,7 +26,8 @@ struct held_orders {
 };
 
 /* The same order of the same author, if it is held still; NULL. Both are hashes of the caller's. */
-struct held *held_find(struct held_orders *h, const uint8_t author[SHA256_BYTES], const uint8_t order[SHA256_BYTES], int64_t now_us);
+struct held *held_find(struct held_orders *h, const uint8_t author[SHA256_BYTES], const uint8_t order[SHA256_BYTES],
+	int64_t now_us);
 void held_add(struct held_orders *h, const uint8_t author[SHA256_BYTES], const uint8_t order[SHA256_BYTES], uint64_t ticket,
 	      int64_t now_us);
 /* It went on. */

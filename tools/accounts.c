@@ -725,8 +725,8 @@ static const struct deed deed_suspend = {
 	false, false, true, do_suspend, "suspend", "is suspended: it may do nothing, and is cut off", true,
 };
 static const struct deed deed_resume = {
-	"resume", "Ends a suspension: the account is active again, or in quarantine if it was so before.", "", false, false, true, do_resume,
-	"resume", "is active again, or in quarantine if it was so before", false,
+	"resume", "Ends a suspension: the account is active again, or in quarantine if it was so before.", "", false, false, true,
+	do_resume, "resume", "is active again, or in quarantine if it was so before", false,
 };
 static const struct deed deed_unlock = {
 	"unlock", "Forgives a person the wrong passwords tried in their name: they may log in again at once, from everywhere "
@@ -734,14 +734,16 @@ static const struct deed deed_unlock = {
 };
 static const struct deed deed_quarantine = {
 	"quarantine", "Puts an account in quarantine: until released it may do what the policy says under "
-	"`quarantine`, and nothing else. What is suspended stays so, and will be in quarantine once it is resumed.", "", false, false, true, do_quarantine, "quarantine",
+	"`quarantine`, and nothing else. What is suspended stays so, and will be in quarantine once it is resumed.", "",
+	false, false, true, do_quarantine, "quarantine",
 	"is in quarantine, or will be once it is resumed", true,
 };
 static const struct deed deed_release = {
 	"release", "Ends the quarantine of an account.", "", false, false, true, do_release, "release", "is active again", false,
 };
 static const struct deed deed_wipe = {
-	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe", "is wiped, for good", true,
+	"wipe", "Shuts an account out for good; only removing it is left.", "", false, false, true, do_wipe, "wipe",
+	"is wiped, for good", true,
 };
 static const struct deed deed_remove = {
 	"remove", "Removes an account. Its client ids stay bound to its name for good. Of a device the certificates end with it: one "

@@ -40,8 +40,8 @@ struct holding {
 void draft_init(struct draft *d, const struct accounts *kind, const char *tenant, const char *id);
 /* Adds it without asking any policy: the running broker does. */
 int draft_hold(struct draft *d, const struct opt_page *page, const struct holding *h) MUST_USE;
-/* Whose a new account is, into in->tenant: of its roles' tenant, or as `named` (NULL: not) says. CMD_DONE, or the exit code: roles of
- * several tenants, no such role or tenant, or nothing to tell by, which was said. A policy that does not load is no
+/* Whose a new account is, into in->tenant: of its roles' tenant, or as `named` (NULL: not) says. CMD_DONE, or the exit code:
+ * roles of several tenants, no such role or tenant, or nothing to tell by, which was said. A policy that does not load is no
  * reason to stop: then it is as named, else as the installation says. */
 int accounts_tenant(const struct opt_page *page, struct install *in, const struct holding *h, const char *named) MUST_USE;
 /* Adds it; what is held already stays once. CMD_DONE, or what is wrong was said: a word that is none, no such role in
@@ -54,7 +54,8 @@ int accounts_try(const struct accounts *kind, struct directory *dir, const struc
 /* Saves a new or changed account; says what went wrong. */
 int accounts_save(const struct accounts *kind, struct directory *dir, struct draft *d, bool create) MUST_USE;
 /* Of that tenant, or (NULL) any. CMD_DONE; CMD_GONE, when there is none, or CMD_NO, which was said. */
-int accounts_find(const struct accounts *kind, struct directory *dir, const char *tenant, const char *id, struct account **out) MUST_USE;
+int accounts_find(const struct accounts *kind, struct directory *dir, const char *tenant, const char *id,
+	struct account **out) MUST_USE;
 /* For good: false, and said, when it was wiped. */
 bool accounts_usable(const struct accounts *kind, const struct account *a) MUST_USE;
 /* What is held that no rule of the installation's policy asks for: most likely misspelt. A note on stderr. */

@@ -245,8 +245,9 @@ static void check_quorum(const struct quorum_rule *rule, const struct witnesses 
 		return;
 	r->part = "quorum";
 	r->index = q.size;
-	snprintf(r->what, sizeof(r->what), q.size ? "%zu of %zu witnesses vouch for no more, and that was signed more than --grace before the newest"
-		 : "fewer than %zu of %zu witnesses vouch for any entry", q.k, w->n);
+	snprintf(r->what, sizeof(r->what), q.size ?
+		 "%zu of %zu witnesses vouch for no more, and that was signed more than --grace before the newest" :
+		 "fewer than %zu of %zu witnesses vouch for any entry", q.k, w->n);
 }
 
 static int verify_run(const struct source *s, const struct verify_spec *spec, const struct quorum_rule *quorum)
@@ -325,8 +326,8 @@ static int audit_verify(int argc, char **argv)
 			"broker stops, and checked without any secret: what was rewritten by somebody who has all keys of the machine "
 			"shows, as far as its epochs were closed before they came. Keep the line's root on paper: another one is another "
 			"record. "
-			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody else; and for how much a "
-			"quorum of them vouches. With --quorum it is not good when that is older than --grace. "
+			"Of each witness it says the largest checkpoint that bears its cosignature: so much was seen by somebody "
+			"else; and for how much a quorum of them vouches. With --quorum it is not good when that is older than --grace. "
 			"Ends with 0 when all is good and 1 when it is not.",
 		.example = "pullcord audit verify\n"
 			   "pullcord audit verify --record copy.mdb --vkey record.vkey --sizes record.sizes\n"
@@ -375,6 +376,6 @@ int cmd_audit(int argc, char **argv)
 		{ "witness", audit_witness, "vouch for it from a machine of its own" },
 	};
 
-	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over. Who is shown its "
-			"entries is put on record before.", verbs, countof(verbs), argc, argv);
+	return opt_verb("audit", "Reads, verifies, renews, searches and exports the record, and ends it where its time is over. "
+			"Who is shown its entries is put on record before.", verbs, countof(verbs), argc, argv);
 }

@@ -141,8 +141,8 @@ int audit_show(int argc, char **argv)
 		.least = 1,
 		.most = OPT_LIST_MAX,
 		.text = "Shows everything that entries of the record say, one value a line.\n"
-			"checkpoint: the newest that was signed, and how far each witness and a quorum of them have cosigned; needs no key, and believes the "
-			"record's own signature: audit verify checks it.",
+			"checkpoint: the newest that was signed, and how far each witness and a quorum of them have cosigned; needs "
+			"no key, and believes the record's own signature: audit verify checks it.",
 		.example = "pullcord audit show 4711\npullcord audit show checkpoint",
 		OPTS(opt), OPT_RULES(rule),
 	};

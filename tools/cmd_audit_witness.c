@@ -595,7 +595,8 @@ int audit_witness(int argc, char **argv)
 			"With --peers it stays connected, tells the other witnesses what it vouched for, and hears them: a broker that shows "
 			"each another history is found out, and one that keeps back what they say is told of after 15 minutes. What convicts "
 			"the record it shows to them before it ends.",
-		.example = "pullcord audit witness --state w1 --vkey record.vkey --device auditor-w1 --host broker.mercy.example --peers witnesses\n"
+		.example = "pullcord audit witness --state w1 --vkey record.vkey --device auditor-w1 --host broker.mercy.example "
+			   "--peers witnesses\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --name auditor.example/w1 --tiles exported\n"
 			   "pullcord audit witness --state w1 --vkey record.vkey --body - --json <request",
 		OPTS(opt), OPT_RULES(rule),

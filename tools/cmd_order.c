@@ -339,8 +339,8 @@ static int order_write(int argc, char **argv)
 		.text = "Writes an order to a device, for officers to sign. It is good for that device alone, once, until it expires, and only "
 			"until the device has obeyed another.\n"
 			"COMMAND is settings, with all settings that are to differ from the device's file as SECTION.NAME=VALUE (none: as in the "
-			"file); log-level, with debug, info, warning, error or file (as in the file); quarantine, with on or off; renew, which has its CA certify a new "
-			"key; wipe, which destroys its keys; or report, which needs no signature.",
+			"file); log-level, with debug, info, warning, error or file (as in the file); quarantine, with on or off; "
+			"renew, which has its CA certify a new key; wipe, which destroys its keys; or report, which needs no signature.",
 		.example = "pullcord order write wipe icu3-nc1 --user opa --out wipe.order\n"
 			   "pullcord order write settings icu3-nc1 throttle.burst=20 throttle.per_minute=90 --user opa --out set.order\n"
 			   "pullcord order write quarantine icu3-nc1 on --user opa --out hold.order",
@@ -636,7 +636,8 @@ static int await_receipt(struct sending *s)
 	}
 	if (e != ERR_BUSY)
 		return report_fail(e, "hear of %s (%s)", s->device, client_why(s->l.client));
-	report_error(s->said[RECEIPT_CLAIMED] ? "somebody says that %s has done it, who has not the key of its certificate: it may not have"
+	report_error(s->said[RECEIPT_CLAIMED] ?
+		     "somebody says that %s has done it, who has not the key of its certificate: it may not have"
 		     : s->said[RECEIPT_BEGUN] ? "%s obeys it, and has not said that it is done"
 					      : "%s has not answered", s->device);
 	if (!s->online)

@@ -232,7 +232,8 @@ static int check(int argc, char **argv)
 			"somebody has that the policy does not know.\n"
 			"Without FILE, the policy of the installation. Exit code 0: well formed, also with warnings; 1: not, or with "
 			"--officers not signed.",
-		.example = "pullcord policy check configs/hospital.policy\npullcord policy check --dir /etc/pullcord", .opt = opt, .opts = countof(opt),
+		.example = "pullcord policy check configs/hospital.policy\npullcord policy check --dir /etc/pullcord",
+		.opt = opt, .opts = countof(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);
 	CLEANUP(checking_clear) struct checking c = { .path = path.text };

@@ -586,7 +586,8 @@ int policy_diff(int argc, char **argv)
 			"that decides in the broker, wherever a rule of either speaks: so it shows what changes, not how the text does. "
 			"Of a role alone, {name} in a pattern stands for any value of a holder; of an account, its own values are put "
 			"in. A subscription is granted as a whole: one that is refused because a narrow deny meets it is shown, too. "
-			"Networks, limits, idle times, commands, what may be handed out, life-critical topics, how topics are recorded, lock-outs, and channels shared between tenants are compared too.\n"
+			"Networks, limits, idle times, commands, what may be handed out, life-critical topics, how topics are "
+			"recorded, lock-outs, and channels shared between tenants are compared too.\n"
 			"Exit code 0: the same for everybody; 1: different.",
 		.example = "pullcord policy diff /etc/pullcord/pullcord.policy new.policy --dir /etc/pullcord", OPTS(opt),
 	};

@@ -53,7 +53,8 @@ struct topic cmd_policy_topic(struct span text, enum access a)
 	struct topic t = { .text = text };
 	struct span rest;
 
-	if ((a == ACCESS_CONTROL ? control_parse : a == ACCESS_GRANT ? grant_parse : a == ACCESS_SUBSCRIBE ? filter_parse : topic_parse)(text, &t) == OK)
+	if ((a == ACCESS_CONTROL ? control_parse : a == ACCESS_GRANT ? grant_parse :
+	     a == ACCESS_SUBSCRIBE ? filter_parse : topic_parse)(text, &t) == OK)
 		return t;
 	t = (struct topic){ .n = text.n && text.p[0] == '$', .text = text };
 	t.level[0] = span_cut(t.text, '/', &rest);
@@ -301,9 +302,9 @@ int policy_why(int argc, char **argv)
 	const struct opt_page page = {
 		.command = "policy explain", .operands = "[SUBJECT ACCESS TOPIC]", .most = 3,
 		.text = "Says whether SUBJECT (user:ID or device:ID) may publish, subscribe or receive TOPIC, control a command such as "
-			"user.create, or grant something such as role/nurse: every rule that was considered, the verdict, and what would have to change. What the subject "
-			"holds is read from the directory, or said by --role and --attr; with --live the running broker answers, by its policy "
-			"and directory.\n"
+			"user.create, or grant something such as role/nurse: every rule that was considered, the verdict, and what "
+			"would have to change. What the subject holds is read from the directory, or said by --role and --attr; "
+			"with --live the running broker answers, by its policy and directory.\n"
 			"With --entry, an entry of the record as pullcord audit tail numbers them: what it says, the rule as it stands in the "
 			"policy that decided it (the last 32 are kept), the path through that policy, and whether it would be decided so today. "
 			"Roles and attributes are those of today. Of a delivery to many, name the recipient.\n"

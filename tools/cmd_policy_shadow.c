@@ -545,7 +545,8 @@ int policy_shadow(int argc, char **argv)
 			"Exit code 0: done, or nothing differed; 1: something did, or it failed.",
 		.example = "pullcord policy shadow new.policy --dir /etc/pullcord\n"
 			   "pullcord policy shadow --report\n"
-			   "pullcord policy shadow --promote 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8 --live --user root", OPTS(opt),
+			   "pullcord policy shadow --promote 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8 "
+			   "--live --user root", OPTS(opt),
 	};
 	int code = opt_read(&page, argc, argv, &file);
 

@@ -201,7 +201,8 @@ static int user_passwd(int argc, char **argv)
 	report_json(json);
 	if (live_check(&live, &page) != CMD_DONE)
 		return CMD_USAGE;
-	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0]) : passwd_folder(dir, live.login.tenant, password_file, id.text[0]);
+	code = live.on ? passwd_live(&live, &page, dir, password_file, id.text[0])
+		       : passwd_folder(dir, live.login.tenant, password_file, id.text[0]);
 	if (code != CMD_DONE)
 		return code;
 	say_done(id.text[0]);

@@ -5,7 +5,8 @@
 #include "report.h"
 #include "verify.h"
 
-#define OPT_WITNESSES(out) OPT_TEXT("witnesses", "FILE", out, "whose cosignatures count: a verifier key a line (default: the installation's list)")
+#define OPT_WITNESSES(out) OPT_TEXT("witnesses", "FILE", out, \
+	"whose cosignatures count: a verifier key a line (default: the installation's list)")
 #define OPT_QUORUM(out, text) OPT_NUMBER("quorum", "K", out, 1, WITNESSES_MAX, text)
 
 struct cosigned_list {

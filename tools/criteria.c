@@ -257,7 +257,8 @@ static bool is_claimed(const struct criteria *c, const char *name)
 void criteria_write(const struct criteria *c, struct put *out)
 {
 	const struct { const char *name, *value; } all[] = {
-		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "event", c->event }, { "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
+		{ "user", c->user }, { "device", c->device }, { "client", c->client }, { "event", c->event },
+		{ "outcome", c->outcome }, { "from", c->from }, { "to", c->to },
 	};
 
 	if (c->patient)
@@ -273,8 +274,8 @@ const char *criteria_patient(const struct criteria *c, char text[AUDITED_PATIENT
 {
 	if (c->patient || !c->place.n)
 		return c->patient;
-	return span_text(span(c->place.p, c->place.n < AUDITED_PATIENT_MAX ? c->place.n : AUDITED_PATIENT_MAX), text, AUDITED_PATIENT_MAX + 1)
-		? text : NULL;
+	return span_text(span(c->place.p, c->place.n < AUDITED_PATIENT_MAX ? c->place.n : AUDITED_PATIENT_MAX),
+			 text, AUDITED_PATIENT_MAX + 1) ? text : NULL;
 }
 
 bool criteria_match(const struct criteria *c, const Pullcord__V1__AuditEvent *e)

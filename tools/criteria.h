@@ -50,7 +50,8 @@ int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;
 /* Only who has the root key can name a patient: reader_patients() are what makes pseudonyms. */
 void criteria_bind(struct criteria *c, const struct patients *p, size_t n);
 
-/* Appends " --user ana --from 2026-11-23" ...; but for the patient, whose id is nobody's business, and the topic, which may have it. */
+/* Appends " --user ana --from 2026-11-23" ...; but for the patient, whose id is nobody's business, and the topic, which may have
+ * it. */
 void criteria_write(const struct criteria *c, struct put *out);
 /* Whom they name, so or in the topic; NULL: nobody. In `text`, or what was given. */
 const char *criteria_patient(const struct criteria *c, char text[AUDITED_PATIENT_MAX + 1]);

@@ -27,8 +27,8 @@ static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
 #define HOURS_MAX 100000            /* that one entry may span in the table of hours */
 
 /* What terms are made of. */
-enum kind { KIND_ACTOR = 'a', KIND_CLIENT = 'c', KIND_PATIENT = 'p', KIND_CLAIMED = 'n', KIND_TOPIC = 't', KIND_EVENT = 'e', KIND_OUTCOME = 'o',
-	    KIND_LONG = 'l' /* spans more hours: of every period */ };
+enum kind { KIND_ACTOR = 'a', KIND_CLIENT = 'c', KIND_PATIENT = 'p', KIND_CLAIMED = 'n', KIND_TOPIC = 't', KIND_EVENT = 'e',
+	    KIND_OUTCOME = 'o', KIND_LONG = 'l' /* spans more hours: of every period */ };
 
 struct index {
 	char *path;
@@ -739,7 +739,8 @@ static enum err want_topics(const struct search *s, struct wanted *w, const stru
 	return e == ERR_NOT_FOUND ? OK : e;
 }
 
-/* The entries between which everything of the period lies, but what is of every period. The clock may have been set: they are all looked at. */
+/* The entries between which everything of the period lies, but what is of every period. The clock may have been set: they are all
+ * looked at. */
 static enum err want_period(const struct search *s, struct wanted *w, const struct criteria *c)
 {
 	struct key64 key = key64(c->from_us > 0 ? (uint64_t)(c->from_us / HOUR_US) : 0);

@@ -1,5 +1,5 @@
-/* officer: who signs orders to devices and policies: the key of one, and the list of those whose signatures count, from files. What is
- * wrong with them is said here. */
+/* officer: who signs orders to devices and policies: the key of one, and the list of those whose signatures count, from files.
+ * What is wrong with them is said here. */
 #ifndef PULLCORD_OFFICER_H
 #define PULLCORD_OFFICER_H
 

@@ -74,7 +74,8 @@ int opt_read(const struct opt_page *page, int argc, char **argv, struct opt_list
 /* A mistake in a value that only the command can see: says it, and where help is. Returns CMD_USAGE. */
 int opt_wrong(const struct opt_page *page, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Is the text of `what` ("--unit", "DEVICE") one word, as ids, roles and levels of topics are? CMD_DONE, or what is wrong with it is said. */
+/* Is the text of `what` ("--unit", "DEVICE") one word, as ids, roles and levels of topics are? CMD_DONE, or what is wrong with it
+ * is said. */
 int opt_word(const struct opt_page *page, const char *what, const char *text) MUST_USE;
 
 /* Commands of commands: `run` gets argv[0] = its name. `command` is "" for the program itself. */

@@ -58,7 +58,8 @@ static int refused(enum err e, const char *record)
 	return CMD_NO;
 }
 
-int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient, const char *topic)
+int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], const char *what, const char *patient,
+	const char *topic)
 {
 	const struct reading_who w = reading_who(LOGIN_UID, getuid());
 	struct timespec t;

@@ -2,11 +2,12 @@
  * the name it had; and what is said anew after it was forgotten does not.
  *
  * Rows count what was kept; the last `most` of them are remembered. An era's number is that of its first row, and is on disk. It is
- * used for no more than `most` rows: nothing that is not remembered had a name of it. It ends when it has been used for an eighth of
- * them; not before era_keeps() rows came after the last that may have gone out and was not kept, be it for a failing disk or the end
- * of the last run. What goes out early must leave room for that. Between two eras nothing goes out before it is kept, for two or
- * three commits: until what went out was kept, the next number was written, and what was named meanwhile was kept. But if nothing
- * can be kept it goes out all the same: a name that changes is the lesser evil. Pure: the caller counts, writes and sends. */
+ * used for no more than `most` rows: nothing that is not remembered had a name of it. It ends when it has been used for an eighth
+ * of them; not before era_keeps() rows came after the last that may have gone out and was not kept, be it for a failing disk or
+ * the end of the last run. What goes out early must leave room for that. Between two eras nothing goes out before it is kept, for
+ * two or three commits: until what went out was kept, the next number was written, and what was named meanwhile was kept. But if
+ * nothing can be kept it goes out all the same: a name that changes is the lesser evil. Pure: the caller counts, writes and
+ * sends. */
 #ifndef PULLCORD_ERA_H
 #define PULLCORD_ERA_H
 

@@ -80,7 +80,10 @@ struct flight_tier {
 struct flight_tier flight_look(const struct flight *f, unsigned tier, int64_t real_ms);
 
 /* Alert.key is a hash. Two that are the same here merely keep their order. */
-static inline uint32_t flight_of(const uint8_t key[16]) { return key[0] | (uint32_t)key[1] << 8 | (uint32_t)key[2] << 16 | (uint32_t)key[3] << 24; }
+static inline uint32_t flight_of(const uint8_t key[16])
+{
+	return key[0] | (uint32_t)key[1] << 8 | (uint32_t)key[2] << 16 | (uint32_t)key[3] << 24;
+}
 
 /* 5..1 (enum Priority) to 0..4; observations are tier FLIGHT_TIERS - 1. */
 static inline unsigned flight_tier(int priority) { return priority >= 1 && priority <= 5 ? 5 - (unsigned)priority : 4; }

@@ -28,7 +28,8 @@
 	X(EVICTING, "evicting", "the outbox was full, and less important messages were dropped")                       \
 	X(UNREADABLE, "unreadable", "messages in the outbox cannot be read: look at the beds")                         \
 	X(ASIDE, "set-aside", "the broker refuses messages for good; `pullcord-gateway --aside` lists them")           \
-	X(DEAF, "no-receipts", "the broker lets this gateway hear of no receipts, so alerts are sent again; if it stays so for a minute, mend the policy") \
+	X(DEAF, "no-receipts", "the broker lets this gateway hear of no receipts, so alerts are sent again; " \
+	  "if it stays so for a minute, mend the policy") \
 	X(REPLACED, "outbox-replaced", "the outbox was unreadable; it was kept aside and a new one made")              \
 	X(CLOCK, "clock", "the clock is wrong, and messages carry the broker's time; is there a time server?")         \
 	X(CERTIFICATE, "certificate", "the device's certificate ends soon or is not valid; renew it") \
@@ -36,7 +37,8 @@
 	X(ORDER, "order-refused", "somebody forges orders to this device; it refuses them, and the log says who sent them") \
 	X(QUARANTINE, "quarantined", "in quarantine: alerts below priority high are neither taken nor sent") \
 	X(RECORD_SILENT, "record-silent", "the broker shows nothing new of its record, or this gateway cannot be its witness") \
-	X(UNHEARD, "witnesses-unheard", "too few of the record's other witnesses are heard: they are off, or the broker keeps back what they say") \
+	X(UNHEARD, "witnesses-unheard", "too few of the record's other witnesses are heard: they are off, " \
+	  "or the broker keeps back what they say") \
 	X(ORDERS_UNREADABLE, "orders-unreadable", "what was ordered, or the list of officers, cannot be read; no order is obeyed")
 
 #define HEALTH_FAULT_NAME(name, word, text) HEALTH_##name,

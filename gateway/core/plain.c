@@ -7,14 +7,16 @@
 static const struct { const char *part, *plain; } whys[] = {
 	{ "alert certificate expired", "the broker says that this device's certificate has expired, or has another time: enroll it anew "
 				       "(pullcord device enroll), or set the broker's clock" },
-	{ "alert certificate revoked", "the broker says that this device's certificate was revoked: enroll it anew if it is to come back" },
+	{ "alert certificate revoked", "the broker says that this device's certificate was revoked: "
+	  "enroll it anew if it is to come back" },
 	{ "alert unknown ca", "the broker does not know the CA of this device's certificate: is it of this installation?" },
 	{ "alert certificate unknown", "the broker does not take this device's certificate: its log says why" },
 	{ "alert bad certificate", "the broker does not take this device's certificate: its log says why" },
 	{ "alert certificate required", "the broker wants a certificate, and got none: are [uplink] certfile and keyfile right?" },
 	{ "alert protocol version", "the broker does not speak TLS 1.3: allow it there" },
 	{ "alert handshake failure", "the broker and we have no cipher or signature in common: allow TLS 1.3 there" },
-	{ "certificate has expired", "the broker's certificate has expired, or this device's clock is ahead: renew it there, or set the clock" },
+	{ "certificate has expired", "the broker's certificate has expired, or this device's clock is ahead: "
+	  "renew it there, or set the clock" },
 	{ "certificate is not yet valid", "the broker's certificate is not valid yet, or this device's clock is behind: set the clock" },
 	{ "hostname mismatch", "the broker's certificate is for another host name than [uplink] host: one of the two must be changed" },
 	{ "IP address mismatch", "the broker's certificate is not for the address in [uplink] host: give its name there" },

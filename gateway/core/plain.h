@@ -7,7 +7,7 @@
 
 /* `raw` is a line of OpenSSL's or Paho's; itself when it is none we know. */
 const char *plain_why(const char *raw);
-/* The reason code of a refused CONNECT or of a DISCONNECT (MQTT 5 §3.2.2.2, §3.14.2.1); NULL: none we know more of than its name. */
+/* The reason code of a refused CONNECT or of a DISCONNECT (MQTT 5 §3.2.2.2, §3.14.2.1); NULL: no more is known than its name. */
 const char *plain_reason(int reason);
 
 #endif

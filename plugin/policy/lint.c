@@ -411,7 +411,8 @@ static bool lint_mark(const struct policy *p, const struct rule *rule, char text
 	return true;
 }
 
-static bool lint_rule(const struct policy *p, const struct rule *rule, const uint32_t uses[TRIE_ATTRIBUTES], char text[LINT_TEXT_MAX])
+static bool lint_rule(const struct policy *p, const struct rule *rule, const uint32_t uses[TRIE_ATTRIBUTES],
+	char text[LINT_TEXT_MAX])
 {
 	if (rule->meant)
 		return false;

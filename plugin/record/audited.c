@@ -119,8 +119,8 @@ static struct span gather(const struct happening *h, uint8_t to[GATHERED_MAX])
 		.at_us = h->at_us, .mono_us = h->mono_us, .emergency_us = h->emergency_us,
 		.type = (uint16_t)h->type, .outcome = (uint8_t)h->outcome,
 		.party = (uint8_t)h->party, .why = h->why, .line = h->line, .qos = h->qos, .basis = (uint8_t)h->basis, .how = (uint8_t)h->how,
-		.retain = h->retain, .life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy, .has_shadow = h->shadow,
-		.has_sum = h->count,
+		.retain = h->retain, .life_critical = h->life_critical, .has_message = h->message, .has_policy = h->policy,
+		.has_shadow = h->shadow, .has_sum = h->count,
 	};
 	uint8_t *at = to + sizeof(head);
 	struct sum sum;

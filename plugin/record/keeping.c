@@ -56,7 +56,8 @@ static enum err look_at_year(struct txn *view, const struct segment *key, struct
 
 enum err keep_look(struct txn *view, const struct segment *s, struct retention *out)
 {
-	*out = (struct retention){ .until_us = s->state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s->keep, s->closed_us), .held = s->holds > 0 };
+	*out = (struct retention){ .until_us = s->state == SEGMENT_OPEN ? INT64_MAX : keep_until_us(s->keep, s->closed_us),
+				     .held = s->holds > 0 };
 	return keep_year(s->keep) ? look_at_year(view, s, out) : OK;
 }
 

@@ -4,8 +4,9 @@
  *
  *     length of what follows, u32 | sealed (vault of purpose "record reads"): at, u64 (us) | who | as | what | patient | topic
  *
- * Texts have a length, u16, before them; a topic that was not asked for is left out. Notes are sealed because they may name a patient, and so that nobody makes one
- * up. Who may write in the folder can take them away before they were taken: the broker's user, and root. */
+ * Texts have a length, u16, before them; a topic that was not asked for is left out. Notes are sealed because they may name a
+ * patient, and so that nobody makes one up. Who may write in the folder can take them away before they were taken: the broker's
+ * user, and root. */
 #ifndef PULLCORD_READS_H
 #define PULLCORD_READS_H
 

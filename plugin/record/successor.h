@@ -1,6 +1,6 @@
 /* successor: the way on when a record was cut, set back, damaged or written in another layout: it is put aside as evidence, never
  * deleted, and another one begins under the next origin, whose first entry quotes what was signed last and says why. Wherever it is
- * interrupted, no broker goes on with half of it, and the next run does. Does I/O, and reads the old one in a process of its own. */
+ * interrupted, no broker goes on with half of it, and the next run does. Does I/O, and reads the old one in an own process. */
 #ifndef PULLCORD_SUCCESSOR_H
 #define PULLCORD_SUCCESSOR_H
 

@@ -1,7 +1,8 @@
 /* years: the keys that make pseudonyms, of patients and of names that are nobody's, one for each calendar year (UTC) of which the
  * record has an entry with one, in whatever field of it. Each is a segment of no records (seal.h: KEEP_PSEUDONYMS): wrapped by the
  * root key in the file of the segments' keys, committed to by an entry in clear, held and erased by two persons as any other, when
- * nothing of that year is kept any more. Without it nobody finds out who a pseudonym of that year was, not even who has the root key and the id.
+ * nothing of that year is kept any more. Without it nobody finds out who a pseudonym of that year was, not even who has the root
+ * key and the id.
  *
  * What was recorded before there were such keys has pseudonyms of patients_init(); so have commands, changes and claimed names of
  * before these were by year. Then other fields were by the year's key alone. */

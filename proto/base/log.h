@@ -48,6 +48,7 @@ const char *log_name(enum log_event e);
 const char *log_text(enum log_event e);
 
 void log_write(enum log_event e, const struct kv *kv, size_t n);
-#define log_say(e, ...) log_write((e), (const struct kv[]){ __VA_ARGS__ }, sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
+#define log_say(e, ...) log_write((e), (const struct kv[]){ __VA_ARGS__ }, \
+	sizeof((const struct kv[]){ __VA_ARGS__ }) / sizeof(struct kv))
 
 #endif

@@ -26,11 +26,13 @@ bool crypt_same(const void *a, const void *b, size_t n);
 
 /* SHA-256 over up to 4 pieces (FIPS 180-4). */
 void sha256(const struct span *piece, size_t n, uint8_t out[SHA256_BYTES]);
-#define SHA256(out, ...) sha256((const struct span[]){ __VA_ARGS__ }, sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), out)
+#define SHA256(out, ...) sha256((const struct span[]){ __VA_ARGS__ }, \
+	sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), out)
 
 /* HMAC-SHA-256, key of any length up to 64 bytes (RFC 2104). Also serves as key derivation with a label. */
 void hmac256(struct span key, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES]);
-#define HMAC256(out, key, ...) hmac256(key, (const struct span[]){ __VA_ARGS__ }, sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), out)
+#define HMAC256(out, key, ...) hmac256(key, (const struct span[]){ __VA_ARGS__ }, \
+	sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), out)
 
 /* The same for many texts under one key: what the key alone costs is paid once. As secret as the key. */
 struct hmac_key {
@@ -38,7 +40,8 @@ struct hmac_key {
 };
 void hmac_key_init(struct hmac_key *k, struct span key);
 void hmac256_by(const struct hmac_key *k, const struct span *piece, size_t n, uint8_t out[SHA256_BYTES]);
-#define HMAC256_BY(out, key, ...) hmac256_by(key, (const struct span[]){ __VA_ARGS__ }, sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), out)
+#define HMAC256_BY(out, key, ...) hmac256_by(key, (const struct span[]){ __VA_ARGS__ }, \
+	sizeof((const struct span[]){ __VA_ARGS__ }) / sizeof(struct span), out)
 
 /* AES-256-GCM. `out` takes text.n + AEAD_TAG_BYTES (seal) or text.n - AEAD_TAG_BYTES (open), tag last. */
 enum err aead_seal(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_NONCE_BYTES], struct span aad,

@@ -8,8 +8,8 @@
  *                  | signature, 64) "\n"
  *
  * The signature is over the note's text; the name is the log's; the key id is SHA-256(name | 0x0A | 0xff | "pullcord fs1" |
- * root)[:4], of a type that other verifiers pass over (https://c2sp.org/signed-note). With 2^16 keys the line has 612 bytes beside its id.
- * What lines must follow one another is line_check.h's. Pure. */
+ * root)[:4], of a type that other verifiers pass over (https://c2sp.org/signed-note). With 2^16 keys the line has 612 bytes
+ * beside its id. What lines must follow one another is line_check.h's. Pure. */
 #ifndef PULLCORD_FORWARD_H
 #define PULLCORD_FORWARD_H
 

@@ -70,7 +70,8 @@ bool filter_meets(const struct topic *a, const struct topic *b);
  * "mercy", "icu3", "high", "nc-1"). ERR_SYNTAX when a word is none, ERR_TOO_LARGE when it does not fit; then the
  * text is empty. */
 enum err topic_build(char *out, size_t cap, enum topic_kind kind, const char *const *word, size_t n) MUST_USE;
-#define TOPIC_BUILD(out, kind, ...) topic_build((out), sizeof(out), (kind), (const char *const[]){ __VA_ARGS__ }, sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
+#define TOPIC_BUILD(out, kind, ...) topic_build((out), sizeof(out), (kind), (const char *const[]){ __VA_ARGS__ }, \
+	sizeof((const char *const[]){ __VA_ARGS__ }) / sizeof(char *))
 
 /* "code" "high" "medium" "low" "info" <-> 5..1 (enum Priority); 0 and NULL for anything else. */
 int priority_parse(struct span word);

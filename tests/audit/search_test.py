@@ -195,4 +195,5 @@ def segments_cover_every_event():
 run([index_and_record_agree, what_came_later_is_found_in_the_same_index, what_spans_decades_is_found_in_every_period,
      a_limit_and_a_count, the_index_tells_nobody_who_is_in_it,
      an_index_of_another_record_is_made_anew, a_damaged_index_is_refused_and_may_be_deleted, a_run_that_is_killed_does_no_harm,
-     without_the_segments_keys_nothing_is_answered, another_root_key_is_told_before_anything, show_says_everything, segments_cover_every_event])
+     without_the_segments_keys_nothing_is_answered, another_root_key_is_told_before_anything, show_says_everything,
+     segments_cover_every_event])
