@@ -11,6 +11,7 @@ BUILD = TOP / (sys.argv[1] if len(sys.argv) > 1 else "build")
 
 TOP_LEVEL = {"Makefile", "plugin", "gateway", "proto", "tests", "tools", "configs", "README.md", "LICENSE", "build"}
 LINES_MAX = 1000
+WIDTH_MAX = 132     # a tab is one
 
 PROGRAMS = {
     "plugin": ("proto", "plugin"),
@@ -125,6 +126,13 @@ def no_file_is_too_long():
             yield f"{name(path)}: {lines} lines; split it ({LINES_MAX} at most)"
 
 
+def no_line_is_too_wide():
+    for path in files(".c", ".h", ".def", ".proto", ".py", ".sh", ".scene"):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if len(line) > WIDTH_MAX:
+                yield f"{name(path)}:{number}: {len(line)} characters; break it ({WIDTH_MAX} at most)"
+
+
 def every_test_has_its_module():
     modules = {p.stem for p in files(".c", under=("proto", "plugin", "gateway", "tools"))}
     modules |= {"conformance",      # of the whole policy engine, as a table
@@ -200,13 +208,14 @@ def a_gateway_may_write_where_it_does():
     allowed = [f"/{base}/{d}/" for kind, base in (("State", "var/lib"), ("Runtime", "run"))
                for d in re.findall(rf"^{kind}Directory=(\S+)", unit, re.M)]
     allowed += [f"{d}/" for d in re.findall(r"^ReadWritePaths=-?(\S+)", unit, re.M)]
-    for setting, path in re.findall(r'^I?PARAM\((\w+, \w+), TEXT, \d+, \d+, "(/[^"]*)"', (TOP / "gateway/conf.def").read_text(), re.M):
+    settings = (TOP / "gateway/conf.def").read_text()
+    for setting, path in re.findall(r'^I?PARAM\((\w+, \w+), TEXT, \d+, \d+, "(/[^"]*)"', settings, re.M):
         if not path.startswith(tuple(allowed)):
             yield f"pullcord-gateway.service: {setting} is {path}, where it may not write"
 
 
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
-         every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
+         no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
          what_is_declared_is_used, what_is_installed_finds_itself, every_figure_is_measured, a_gateway_may_write_where_it_does]
 
 

@@ -126,7 +126,8 @@ def criteria_choose():
     times = sorted(e["at_us"] for e in told.values())
     middle = times[len(times) // 2] // 1000000
     stamp = subprocess.run(["date", "-u", "-d", f"@{middle}", "+%Y-%m-%dT%H:%M:%SZ"], capture_output=True, text=True).stdout.strip()
-    equal("--from", [i for i, e in told.items() if max(e["at_us"], e["until_us"] or 0) >= middle * 1000000], indices("--from", stamp))
+    equal("--from", [i for i, e in told.items() if max(e["at_us"], e["until_us"] or 0) >= middle * 1000000],
+          indices("--from", stamp))
     equal("--to", [i for i, e in told.items() if e["at_us"] < middle * 1000000], indices("--to", stamp))
 
 

@@ -1,6 +1,7 @@
-/* maker: writes a record of synthetic events, through the record's own writer: maker FOLDER ENTRIES [STARTS [ROOM [SEED [ERASE [LOSE]]]]]
- * FOLDER gets record.mdb, record.sizes, record.vkey, root.key and record.line, the seed of a forward-secure line of 16 epochs, of
- * which each start ends one; or what is there is gone on with. The same every time but for keys and segments.
+/* maker: writes a record of synthetic events, through the record's own writer:
+ *     maker FOLDER ENTRIES [STARTS [ROOM [SEED [ERASE [LOSE]]]]]
+ * FOLDER gets record.mdb, record.sizes, record.vkey, root.key and record.line, the seed of a forward-secure line of 16
+ * epochs, of which each start ends one; or what is there is gone on with. The same every time but for keys and segments.
  *
  * maker age FOLDER SEGMENT makes that segment seven years older, so that its retention is over.
  * maker tail FOLDER ENTRIES puts so many behind the end that nobody signed: beginnings of a line as older versions had it.

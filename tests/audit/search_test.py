@@ -24,7 +24,8 @@ def some_criteria(rng, events):
     event = rng.choice(events)
     everybody = event["recipient_actors"] + [event["actor"]]
     choices = {
-        "--user": rng.choice(everybody), "--device": rng.choice(everybody), "--client": rng.choice(event["recipient_clients"] + [event["client"]]),
+        "--user": rng.choice(everybody), "--device": rng.choice(everybody),
+        "--client": rng.choice(event["recipient_clients"] + [event["client"]]),
         "--patient": f"MRN-{rng.randrange(80)}", "--event": event["type"], "--outcome": event["outcome"],
         "--topic": rng.choice([event["topic"], "mercy/unit/+/alert/#", "mercy/unit/u1/alert/high/+", "#"]),
         "--from": stamp(event["at_us"]), "--to": stamp(event["at_us"] + rng.choice([1, 10**6, 10**8, 10**10])),

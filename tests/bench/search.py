@@ -73,7 +73,8 @@ def measure(build, entries=ENTRIES):
         label = f"{entries // 1000000}M" if entries >= 1000000 else str(entries)
         yield Row(f"record.search_ms.{label}", "ms", ALL, Series(ours), Series(peers))
         yield Row(f"record.index_us.{label}", "µs", ALL, *(Series([ms * 1000 / entries]) for ms in (first, peers[0])))
-        yield Row(f"record.index_bytes.{label}", "bytes", "an entry of the record", *(Series([n / entries]) for n in (index, record)))
+        yield Row(f"record.index_bytes.{label}", "bytes", "an entry of the record",
+                  *(Series([n / entries]) for n in (index, record)))
     finally:
         shutil.rmtree(folder.path)
 

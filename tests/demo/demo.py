@@ -198,7 +198,8 @@ def killed(s):
             h.broker.end(9)
             s.true(f"kill -9 after {number + 1} of them", not h.broker.alive())
         time.sleep(0.01)
-    durable = {o["id"] for o in iter(lambda: tablet.answer(lambda o: o["answer"] == "durable" and o["id"].startswith("k-"), 2), None)}
+    durable = {o["id"] for o in iter(lambda: tablet.answer(lambda o: o["answer"] == "durable" and o["id"].startswith("k-"), 2),
+                                     None)}
     s.true(f"all {CUT} were answered `durable`, also with nobody there to send them to", len(durable) == CUT, str(len(durable)))
     s.true("the broker is started again", h.broker_start())
     beds = set()

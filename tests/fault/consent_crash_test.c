@@ -127,8 +127,8 @@ static void t25_nothing_is_done_that_is_not_on_record_first(void **state)
 	}
 	run("rm -r %s.before");
 	guard_start();
-	printf("# died before up to %ld steps: %u times after it was announced, %u after it was done, %u after that was on record\n", n - 1, begun,
-	       silent, all);
+	printf("# died before up to %ld steps: %u times after it was announced, %u after it was done, "
+	       "%u after that was on record\n", n - 1, begun, silent, all);
 	assert_true(begun && silent && all);
 }
 

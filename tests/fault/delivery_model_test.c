@@ -1,11 +1,11 @@
 /* Every interleaving of a small world: two presses at a gateway, a broker with its history, a screen; either side dies at
- * any moment, the connection breaks, the gateway's disk fails, receipts are lost or come twice, the broker says "quota". The gateway
- * decides with the real flight.c, link.c and era.c; its outbox, the wire, the broker and the screen are a few bits each. Its outbox
- * has forgotten a press that it did not keep, and others come meanwhile, so that the number names go by changes.
+ * any moment, the connection breaks, the gateway's disk fails, receipts are lost or come twice, the broker says "quota". The
+ * gateway decides with the real flight.c, link.c and era.c; its outbox, the wire, the broker and the screen are a few bits each.
+ * Its outbox has forgotten a press that it did not keep, and others come meanwhile, so that the number names go by changes.
  *
  * In every state that can be reached: what a source was promised is on one of the two disks, and the screen knows each
- * press by one id, so that it is shown once, and those of one tier in order. From every such state, once nothing more goes wrong, all is seen and the
- * outbox runs empty: no livelock. */
+ * press by one id, so that it is shown once, and those of one tier in order. From every such state, once nothing more goes wrong,
+ * all is seen and the outbox runs empty: no livelock. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -412,7 +412,8 @@ class House:
             ca, ca_key = folder / "ca.crt", folder / "ca.key"
             self.run(["openssl", "req", "-x509", *key, "-subj", "/CN=Another CA", "-keyout", ca_key, "-out", ca])
         extensions = folder / "extensions"
-        extensions.write_text((f"extendedKeyUsage={usage}\n" if usage else "basicConstraints=CA:FALSE\n") + (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
+        extensions.write_text((f"extendedKeyUsage={usage}\n" if usage else "basicConstraints=CA:FALSE\n") +
+                              (f"subjectAltName=URI:{san}\n" if san != "none" else ""))
         self.run(["openssl", "req", *key, "-subj", subject, "-keyout", folder / "device.key", "-out", folder / "csr"])
         done = self.run(["openssl", "x509", "-req", "-in", folder / "csr", "-CA", ca, "-CAkey", ca_key, "-CAcreateserial",
                          "-extfile", extensions, "-out", folder / "device.crt"])

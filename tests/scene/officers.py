@@ -80,13 +80,15 @@ def _(stage, one, other):
     (house.dir / "policy-officers").write_text("".join(lines))
     conf = house.conf.read_text()
     expect("the plugin's folder in its options", True, "\nplugin_opt_dir" in conf)
-    house.conf.write_text(conf.replace("\nplugin_opt_dir", f"\nplugin_opt_policy_officers {house.dir}/policy-officers\nplugin_opt_dir", 1))
+    house.conf.write_text(
+        conf.replace("\nplugin_opt_dir", f"\nplugin_opt_policy_officers {house.dir}/policy-officers\nplugin_opt_dir", 1))
 
 
 @step("{officer} signs the policy -> {outcome...}")
 def _(stage, officer, outcome):
     house = stage.house
-    done = house.tool("policy", "sign", house.dir / "pullcord.policy", "--key", key(stage, officer), "--dir", house.dir, check=False)
+    done = house.tool("policy", "sign", house.dir / "pullcord.policy", "--key", key(stage, officer),
+                      "--dir", house.dir, check=False)
     text = done.stdout + done.stderr
     expect(f"{outcome!r} is said", True, outcome in text, text)
 
@@ -178,8 +180,8 @@ def hand_over(stage, user, name, expires_us=None, qos=1):
     stage.sequence += 1
     path.write_bytes(wire.envelope(house.tenant, "user", user, "device-command", body, int(time.time() * 1e6),
                                    sequence=stage.sequence))
-    return lambda: house.run(["mosquitto_pub", *house.tls(user), "-t", f"{house.tenant}/device/{line['device']}/cmd", "-q", str(qos),
-                              "-f", path]), line
+    return lambda: house.run(["mosquitto_pub", *house.tls(user), "-t", f"{house.tenant}/device/{line['device']}/cmd",
+                              "-q", str(qos), "-f", path]), line
 
 
 def publish(stage, user, name, why, expires_us=None):

@@ -75,7 +75,8 @@ def _(stage, device, period):
     try:
         wait_for("", patience(seconds_of(period)), lambda: seen(stage, device) > before)
     except Trouble:
-        raise Trouble(f"{device} has seen {seen(stage, device)} entries, {before} before:\n{tail(gateway.process.text())}") from None
+        raise Trouble(f"{device} has seen {seen(stage, device)} entries, {before} before:\n"
+                      f"{tail(gateway.process.text())}") from None
     stage.last["seen", device] = seen(stage, device)
 
 

@@ -31,8 +31,8 @@ def slowed(name, before_ms, now_ms, most):
 
 
 def tell(run, close, keep=False):
-    """`run` yields (what is to be so, what speaks against it), or what was Skipped; `close(show)` ends all and answers what went wrong then, or, asked
-    to show, the logs. The exit status."""
+    """`run` yields (what is to be so, what speaks against it), or what was Skipped; `close(show)` ends all and answers what went
+    wrong then, or, asked to show, the logs. The exit status."""
     number, failed = 0, 0
     try:
         for verdict in run():

@@ -148,8 +148,10 @@ static void a_script_hears_what_was_made(void **state)
 	(void)state;
 	snprintf(out, sizeof(out), "%s", scratch_path(&scratch, "nc2"));
 	snprintf(again, sizeof(again), "%s.new", out);
-	assert_says(cmd_user, CMD_DONE, "{\"id\":\"ben\",\"done\":true}\n", "user", "add", "ben", "--json", "--password-file", password, AT);
-	assert_says(cmd_user, CMD_DONE, "{\"id\":\"ben\",\"done\":true}\n", "user", "passwd", "ben", "--json", "--password-file", password, AT);
+	assert_says(cmd_user, CMD_DONE, "{\"id\":\"ben\",\"done\":true}\n", "user", "add", "ben", "--json", "--password-file",
+		password, AT);
+	assert_says(cmd_user, CMD_DONE, "{\"id\":\"ben\",\"done\":true}\n", "user", "passwd", "ben", "--json", "--password-file",
+		password, AT);
 	assert_says(cmd_device, CMD_DONE, "/nc2\",\"valid_until\":\"20", "device", "enroll", "nc2", "--json", "--out", out, AT);
 	assert_says(cmd_device, CMD_DONE, "/nc2.new\",\"valid_until\":\"20", "device", "renew", "nc2", "--json", "--out", again, AT);
 }

@@ -103,8 +103,8 @@ static int end(void **state)
 /* Asks in somebody's name, with ' for "; a policy that was set is in force from then on. */
 static const char *ask(const char *who, const char *text)
 {
-	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .history = history, .party = USER, .id = who, .address = address, .now_us = NOW,
-			   .most_us = most_us };
+	struct admin a = { .directory = d, .dir = scratch.dir, .policy = policy, .history = history, .party = USER, .id = who,
+			   .address = address, .now_us = NOW, .most_us = most_us };
 	char *request = strdup(text);
 
 	for (char *p = request; *p; p++)
@@ -267,7 +267,8 @@ static void accounts_are_made_changed_shown_listed_and_removed(void **state)
 	assert_says("\"users\":[\"bo\",\"cora\"],\"more\":true");
 	assert_done("root", ONE("'deleteUser','username':'bo'"));
 	delta_mark(directory_patients(d), SPAN_LIT("Bo"), name);
-	assert_change((snprintf(want, sizeof(want), "-name %s\n-password\n-role clerk by root\n-state active\n-tenant mercy\n-unit=icu3 by root", name), want));
+	assert_change((snprintf(want, sizeof(want), "-name %s\n-password\n-role clerk by root\n-state active\n"
+			       "-tenant mercy\n-unit=icu3 by root", name), want));
 	assert_refused("root", ONE("'getUser','username':'bo'"), "there is no user bo");
 	assert_change("");
 }
@@ -867,8 +868,10 @@ static void an_administrator_sees_their_own_tenant_only(void **state)
 	assert_refused("lena", "{'commands':[{'command':'getUser','username':'ana'}]}", "there is no user ana");
 	assert_refused("lena", "{'commands':[{'command':'suspend','username':'root'}]}", "there is no user root");
 	assert_refused("root", "{'commands':[{'command':'deleteUser','username':'lars'}]}", "there is no user lars");
-	assert_refused("lena", "{'commands':[{'command':'grantRole','username':'lars','rolename':'nurse'}]}", "the policy has no role nurse");
-	assert_refused("lena", "{'commands':[{'command':'addTeamMember','channel':'c1','usernames':['lars','ana']}]}", "there is no user ana");
+	assert_refused("lena", "{'commands':[{'command':'grantRole','username':'lars','rolename':'nurse'}]}",
+		"the policy has no role nurse");
+	assert_refused("lena", "{'commands':[{'command':'addTeamMember','channel':'c1','usernames':['lars','ana']}]}",
+		"there is no user ana");
 	assert_refused("lena", "{'commands':[{'command':'createUser','username':'ana'}]}", "the name is taken");
 	ask("lena", "{'commands':[{'command':'listUsers'}]}");
 	assert_says("\"users\":[\"lars\",\"lena\"]");

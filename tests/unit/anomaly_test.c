@@ -373,7 +373,8 @@ static void record_is(enum err why, bool stuck, bool full, int64_t now)
 /* Once; what comes and goes within `calm` is one time; and one cause is one kind. */
 static void what_holds_the_record_is_told_and_when_it_is_over(void **state)
 {
-	static const struct { int64_t at_s; enum err why; bool stuck, full; enum anomaly_kind kind; int phase; const char *text; } row[] = {
+	static const struct { int64_t at_s; enum err why; bool stuck, full; enum anomaly_kind kind; int phase;
+		const char *text; } row[] = {
 		{ 1, OK, false, false, 0, 0, NULL },
 		{ 2, OK, true, false, ANOMALY_RECORD_STUCK, PULLCORD__V1__PHASE__PHASE_START, "writer does nothing" },
 		{ 3, OK, true, false, 0, 0, NULL },
@@ -784,12 +785,13 @@ int main(void)
 		T(a_clock_that_jumps_is_told_and_one_that_is_slewed_is_not), T(witnesses_are_missed_when_there_were_to_be_some),
 		T(fewer_than_a_quorum_are_told), T(one_of_several_witnesses_is_missed_by_name), T(of_many_that_are_missed_five_are_told),
 		T(a_disk_is_told_when_it_gets_worse_and_when_it_is_over), T(what_holds_the_record_is_told_and_when_it_is_over),
-		T(stops_in_a_row_are_one_alert_that_says_how_often), T(a_stop_that_lasts_is_told), T(alerts_of_a_record_that_flaps_have_a_ceiling),
-		
+		T(stops_in_a_row_are_one_alert_that_says_how_often), T(a_stop_that_lasts_is_told),
+		T(alerts_of_a_record_that_flaps_have_a_ceiling),
 		T(gaps_are_told_and_counted), T(what_was_told_before_a_restart_is_ended),
 		T(witnesses_missed_before_a_restart_are_missed_until_they_speak), T(many_subjects_are_five_alerts_and_a_number),
-		T(a_flood_of_others_hides_nobody), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
-		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told), T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
+		T(a_flood_of_others_hides_nobody),
+		T(a_flood_does_not_hold_up_what_is_about_the_record), T(passwords_sprayed_from_everywhere_are_told),
+		T(what_nobody_takes_fills_it), T(names_are_cut_and_made_printable),
 		T(it_is_what_a_plain_model_says),
 	};
 

@@ -21,7 +21,8 @@ static void a_time_that_ends_before_it_begins_is_no_empty_answer(void **state)
 static void one_message_is_not_narrowed(void **state)
 {
 	(void)state;
-	assert_says(cmd_history, CMD_USAGE, "--id alone is one message", ASK, "--id", "00112233445566778899aabbccddeeff", "--from", "2026-11-30");
+	assert_says(cmd_history, CMD_USAGE, "--id alone is one message", ASK, "--id", "00112233445566778899aabbccddeeff", "--from",
+		"2026-11-30");
 	assert_says(cmd_history, CMD_USAGE, "--id alone is one message", ASK, "--id", "00112233445566778899aabbccddeeff", "--oldest");
 }
 

@@ -70,8 +70,8 @@ static void what_is_made_is_in_its_columns_and_may_be_pasted(void **state)
 /* One object, and nothing beside it. */
 static void a_script_is_told_where_it_lies(void **state)
 {
-	const char *const argv[] = { "init", scratch_path(&scratch, "scripted"), "--tenant", "mercy", "--broker-user", "root", "--port", "18883",
-				     "--json", NULL };
+	const char *const argv[] = { "init", scratch_path(&scratch, "scripted"), "--tenant", "mercy", "--broker-user", "root",
+				     "--port", "18883", "--json", NULL };
 	char *text = said(cmd_init, CMD_DONE, argv), dir[600], conf[700], want[700];
 
 	(void)state;

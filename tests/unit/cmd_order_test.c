@@ -60,7 +60,8 @@ static void what_a_device_will_not_obey_is_said(void **state)
 	assert_says(cmd_order, CMD_NO, "refuses it until 1 more of them has signed", "order", "show", order, "--officers", officers);
 	assert_says(cmd_order, CMD_DONE, "2 of 2", "order", "sign", order, "--key", key[2]);
 	assert_says(cmd_order, CMD_NO, "refuses it for the signature that is not good", "order", "show", order, "--officers", officers);
-	assert_says(cmd_order, CMD_NO, "who signed it is not in the list", "order", "sign", order, "--key", key[1], "--officers", officers);
+	assert_says(cmd_order, CMD_NO, "who signed it is not in the list", "order", "sign", order, "--key", key[1], "--officers",
+		officers);
 	assert_says(cmd_order, CMD_DONE, "2 of 2 signatures", "order", "show", order);      /* and nothing was written */
 	must(remove(order) == 0);
 	assert_says(cmd_order, CMD_DONE, "next: 2 officers", WROTE, "--out", order);

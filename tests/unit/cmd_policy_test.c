@@ -95,12 +95,15 @@ static void a_policy_is_the_same_as_itself(void **state)
 
 static void another_lock_out_is_a_difference(void **state)
 {
-	char *text = diff(CMD_NO, TOWN("", "", "a"), TOWN("", "lock-out address never\nlock-out account after 9 failures in 1h for 10m\n", "a"), NULL);
+	char *text = diff(CMD_NO, TOWN("", "", "a"),
+			  TOWN("", "lock-out address never\nlock-out account after 9 failures in 1h for 10m\n", "a"), NULL);
 
 	(void)state;
-	assert_non_null(strstr(text, "\"change\":\"lost\",\"access\":[\"lock-out\"],\"pattern\":\"address after 50 failures in 600s for 900s\""));
+	assert_non_null(strstr(text, "\"change\":\"lost\",\"access\":[\"lock-out\"],"
+			"\"pattern\":\"address after 50 failures in 600s for 900s\""));
 	assert_non_null(strstr(text, "\"change\":\"gained\",\"access\":[\"lock-out\"],\"pattern\":\"address never\""));
-	assert_non_null(strstr(text, "\"change\":\"gained\",\"access\":[\"lock-out\"],\"pattern\":\"account after 9 failures in 3600s for 600s\""));
+	assert_non_null(strstr(text, "\"change\":\"gained\",\"access\":[\"lock-out\"],"
+			"\"pattern\":\"account after 9 failures in 3600s for 600s\""));
 	assert_non_null(strstr(text, "\"roles\":0,\"subjects\":0,\"for_everybody\":2"));
 	free(text);
 }
@@ -114,7 +117,8 @@ static void a_channel_taken_back_is_lost_by_its_guests(void **state)
 			  "{\"id\":\"ana\",\"roles\":[\"nurse\"],\"attributes\":{\"channel\":[\"tumors\"]}}\n");
 
 	(void)state;
-	assert_non_null(strstr(text, "{\"tenant\":\"mercy\",\"change\":\"lost\",\"access\":[\"share\"],\"pattern\":\"channel tumors with lakeside\""));
+	assert_non_null(strstr(text, "{\"tenant\":\"mercy\",\"change\":\"lost\",\"access\":[\"share\"],"
+			"\"pattern\":\"channel tumors with lakeside\""));
 	assert_non_null(strstr(text, "{\"user\":\"sue\",\"change\":\"lost\",\"access\":[\"publish\",\"subscribe\",\"receive\"],"
 				     "\"pattern\":\"mercy/channel/tumors/#\""));
 	assert_null(strstr(text, "\"tom\""));
@@ -125,7 +129,8 @@ static void a_channel_taken_back_is_lost_by_its_guests(void **state)
 static void a_narrow_deny_costs_whole_subscriptions(void **state)
 {
 	static const char old[] = "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n",
-			  new[] = "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n  deny subscribe mercy/unit/+/alert/info/+\n";
+			  new[] = "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n"
+				  "  deny subscribe mercy/unit/+/alert/info/+\n";
 	char *text = diff(CMD_NO, old, new, "{\"id\":\"ana\",\"roles\":[\"nurse\"],\"attributes\":{\"unit\":[\"icu3\"]}}\n");
 
 	(void)state;
@@ -145,7 +150,8 @@ static void every_tenants_quarantine_is_compared(void **state)
 	char *text = diff(CMD_NO, TOWN("", "", "a"), TOWN("", "", "b"), NULL);
 
 	(void)state;
-	assert_non_null(strstr(text, "{\"role\":\"quarantine of lakeside\",\"change\":\"lost\",\"access\":[\"publish\"],\"pattern\":\"lakeside/a\""));
+	assert_non_null(strstr(text, "{\"role\":\"quarantine of lakeside\","
+			"\"change\":\"lost\",\"access\":[\"publish\"],\"pattern\":\"lakeside/a\""));
 	assert_null(strstr(text, "quarantine of mercy"));
 	free(text);
 }
@@ -167,8 +173,10 @@ static void check_names_the_tenants(void **state)
 static void explain_knows_what_may_be_handed_out(void **state)
 {
 	char *path = written("old.policy", "tenant mercy\nrole head\n  allow grant role/nurse\nrole nurse\n  allow receive mercy/x\n");
-	char *may = said(CMD_DONE, (char *[]){ "policy", "explain", "--policy", path, "--role", "head", "user:ana", "grant", "role/nurse", NULL });
-	char *not = said(CMD_NO, (char *[]){ "policy", "explain", "--policy", path, "--role", "head", "user:ana", "grant", "role/head", NULL });
+	char *may = said(CMD_DONE, (char *[]){ "policy", "explain", "--policy", path, "--role", "head", "user:ana", "grant",
+		"role/nurse", NULL });
+	char *not = said(CMD_NO, (char *[]){ "policy", "explain", "--policy", path, "--role", "head", "user:ana", "grant",
+		"role/head", NULL });
 
 	(void)state;
 	assert_non_null(strstr(may, "allowed: ana may grant role/nurse, by line 3"));
@@ -215,17 +223,20 @@ static void an_import_writes_both_files_or_none(void **state)
 	char *out = strdup(scratch_path(&scratch, "out.policy"));
 
 	(void)state;
-	text = said(CMD_NO, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects", who, NULL });
+	text = said(CMD_NO, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects",
+		who, NULL });
 	assert_non_null(strstr(text, "it is there already"));
 	assert_non_null(strstr(text, "nothing was written"));
 	free(text);
 	assert_int_not_equal(access(out, F_OK), 0);
 	assert_true(holds(who, "mine"));
-	text = said(CMD_NO, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects", "/nowhere/x", NULL });
+	text = said(CMD_NO, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects",
+		"/nowhere/x", NULL });
 	free(text);
 	assert_int_not_equal(access(out, F_OK), 0);
 	must(remove(who) == 0);
-	text = said(CMD_DONE, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects", who, NULL });
+	text = said(CMD_DONE, (char *[]){ "policy", "import", "--acl-file", acl, "--tenant", "mercy", "--out", out, "--subjects",
+		who, NULL });
 	assert_non_null(strstr(text, "notes: same 0, outside 0, narrower 0"));
 	free(text);
 	assert_int_equal(access(out, F_OK) | access(who, F_OK), 0);

@@ -80,7 +80,7 @@ static void a_patient_is_found_in_a_topic_by_their_id(void **state)
 		{ "mercy/patient/p 1/msg", "mercy/patient/", "p 1", "/msgs", false },
 		{ "mercy/patient/-/msg", "mercy/patient/", "p1", "/msg", false },
 	};
-	static const struct patients patients[] = { { .key = { { 6 } }, .keys = 1 }, { .key = { { 7 } }, .keys = 1 } };    /* of two years */
+	static const struct patients patients[] = { { .key = { { 6 } }, .keys = 1 }, { .key = { { 7 } }, .keys = 1 } };  /* of two years */
 	const struct opt_page page = { .command = "test" };
 	char topic[200], word[PATIENT_WORD];
 
@@ -89,7 +89,8 @@ static void a_patient_is_found_in_a_topic_by_their_id(void **state)
 	for (size_t i = 0; i < countof(row); i++) {
 		struct criteria c = { .topic = row[i].asked };
 
-		snprintf(topic, sizeof(topic), "%s%s%s", row[i].before, patient_word(&patients[i % 2], span_str(row[i].whom), word), row[i].after);
+		snprintf(topic, sizeof(topic), "%s%s%s", row[i].before,
+			 patient_word(&patients[i % 2], span_str(row[i].whom), word), row[i].after);
 		assert_int_equal(criteria_read(&c, &page), OPT_RUN);
 		criteria_bind(&c, patients, countof(patients));
 		if (criteria_topic(&c, span_str(topic)) != row[i].met)

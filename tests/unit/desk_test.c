@@ -415,7 +415,7 @@ static void nothing_is_answered_before_it_is_on_durable_record(void **state)
 	assert_string_equal(answered("ana.t1"), "{\"responses\":[{\"command\":\"setAttribute\"}]}");
 }
 
-/* One is done and cannot be told, another waits to be done: it is not, and is told so. Nor does the broker's end wait for either. */
+/* One is done and cannot be told, another waits to be done: it is not, and is told so. Nor does the broker's end wait for them. */
 static void who_waits_behind_it_is_told_no(void **state)
 {
 	(void)state;
@@ -552,7 +552,8 @@ static void commands_are_within_the_limits_of_roles(void **state)
 	char long_one[101];
 
 	(void)state;
-	write_file("pullcord.policy", "tenant mercy\nrole administrator\n  allow control *\n  limit rate 1/h burst 2\n  limit size 100B\n");
+	write_file("pullcord.policy",
+		   "tenant mercy\nrole administrator\n  allow control *\n  limit rate 1/h burst 2\n  limit size 100B\n");
 	reload();
 	ana_administers();
 	memset(long_one, ' ', sizeof(long_one) - 1);

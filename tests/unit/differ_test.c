@@ -55,7 +55,8 @@ static const struct { const char *old, *new, *said; } rows[] = {
 	  "-s mercy/# 3 whole 4\n-sr mercy/icu/x 3\n" },
 	{ "allow subscribe mercy/{unit}/+/#", "allow subscribe mercy/{unit}/+/#\ndeny subscribe mercy/icu/x",
 	  "-s mercy/{unit=icu}/+/# 3 whole 4\n-sr mercy/{unit=icu}/x 3\n" },
-	{ "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/+", "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/x", "+sr mercy/icu/+ 3\n" },
+	{ "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/+", "allow subscribe mercy/+/+\ndeny subscribe mercy/icu/x",
+	  "+sr mercy/icu/+ 3\n" },
 	{ "allow publish mercy/a/#", "allow publish mercy/a/#\ndeny publish mercy/+/x", "-p mercy/a/x 3\n" },
 	{ "allow publish mercy/{unit}/+", "allow publish mercy/{unit}/+\ndeny publish mercy/icu3/#", "-p mercy/{unit=icu3}/+ 3\n" },
 	{ "allow publish mercy/{unit}", "allow publish mercy/{unit}\ndeny publish mercy/{closed}", "-p mercy/{unit,closed} 3\n" },
@@ -203,8 +204,10 @@ static void the_quarantined_change_by_what_stands_under_quarantine(void **state)
 
 static void another_tenants_quarantine_changes_by_its_own_lines(void **state)
 {
-	struct policy *old = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\ntenant lakeside\nquarantine\nallow publish lakeside/a\n")),
-		      *new = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\ntenant lakeside\nquarantine\nallow publish lakeside/b\n"));
+	struct policy *old = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\ntenant "
+					   "lakeside\nquarantine\nallow publish lakeside/a\n")),
+		      *new = load(SPAN_LIT("tenant mercy\nquarantine\nallow publish mercy/a\ntenant "
+					   "lakeside\nquarantine\nallow publish lakeside/b\n"));
 	struct heard house = { 0 }, guest = { 0 };
 	struct differ d;
 

@@ -740,7 +740,8 @@ static bool count_denial(void *ctx, const struct denial *x)
 
 static void a_revoked_certificate_is_on_the_list_until_it_is_allowed(void **state)
 {
-	struct denial lost = { .fingerprint = { 0xaa }, .at_us = 9, .reason = "lost", .by = "root" }, other = { .fingerprint = { 0xbb } }, x;
+	struct denial lost = { .fingerprint = { 0xaa }, .at_us = 9, .reason = "lost", .by = "root" },
+		      other = { .fingerprint = { 0xbb } }, x;
 	struct directory *d = fresh();
 	struct batch *b = NULL;
 	uint64_t since = 0;

@@ -20,7 +20,8 @@ static void receipts_and_commands_then_each_unit_once(void **state)
 	struct conf_fault fault;
 
 	(void)state;
-	assert_int_equal(conf_parse(SPAN_LIT("[gateway]\nunit=icu3\n[units]\na=icu4\nb=icu3\nc=icu4\n[input m]\nkind=mllp\n"), &conf, &fault), OK);
+	assert_int_equal(conf_parse(SPAN_LIT("[gateway]\nunit=icu3\n[units]\na=icu4\nb=icu3\nc=icu4\n[input m]\nkind=mllp\n"),
+		&conf, &fault), OK);
 	assert_int_equal(filters_make(&conf, "mercy", "nc-1", &f), OK);
 	assert_int_equal(filters_list(f, got), countof(want));
 	assert_string_equal(got[FILTERS_RECEIPTS], "mercy/device/nc-1/stored");

@@ -38,7 +38,8 @@ static struct id numbered(uint64_t n)
 }
 
 /* Every message has an id of its own unless it is given one. */
-static enum fold_seen see_in(uint64_t id, uint64_t order, const char *device, uint64_t key, Pullcord__V1__Phase phase, const char *text)
+static enum fold_seen see_in(uint64_t id, uint64_t order, const char *device, uint64_t key, Pullcord__V1__Phase phase,
+	const char *text)
 {
 	Pullcord__V1__Alert a = PULLCORD__V1__ALERT__INIT;
 	struct id message = numbered(id), condition = numbered(key);

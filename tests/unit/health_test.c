@@ -78,8 +78,8 @@ static void what_the_staff_is_told_is_a_fault(void **state)
 	static const enum health_fault of[TROUBLE_KINDS] = {
 		[TROUBLE_REFUSING] = HEALTH_REFUSING, [TROUBLE_EVICTING] = HEALTH_EVICTING, [TROUBLE_OUTBOX] = HEALTH_REPLACED,
 		[TROUBLE_CERTIFICATE] = HEALTH_CERTIFICATE, [TROUBLE_RECORD] = HEALTH_RECORD,
-		[TROUBLE_RECORD_SILENT] = HEALTH_RECORD_SILENT, [TROUBLE_UNHEARD] = HEALTH_UNHEARD, [TROUBLE_ORDERS_UNREADABLE] = HEALTH_ORDERS_UNREADABLE,
-		[TROUBLE_UNREADABLE] = HEALTH_UNREADABLE, [TROUBLE_DEAF] = HEALTH_DEAF,
+		[TROUBLE_RECORD_SILENT] = HEALTH_RECORD_SILENT, [TROUBLE_UNHEARD] = HEALTH_UNHEARD,
+		[TROUBLE_ORDERS_UNREADABLE] = HEALTH_ORDERS_UNREADABLE, [TROUBLE_UNREADABLE] = HEALTH_UNREADABLE, [TROUBLE_DEAF] = HEALTH_DEAF,
 		[TROUBLE_ORDER] = HEALTH_ORDER, [TROUBLE_QUARANTINE] = HEALTH_QUARANTINE,
 	};
 
@@ -172,7 +172,8 @@ static void prometheus_reads_it(void **state)
 	h.set_aside_messages = 1;
 	health_judge(&h, &none, STUCK_MS);
 	metrics_of(&h);
-	assert_line("pullcord_gateway_info{device=\"nc-1\",tenant=\"mercy\",version=\"0.1\",boot=\"00ff\",broker=\"broker.mercy.example\"} 1");
+	assert_line("pullcord_gateway_info{device=\"nc-1\",tenant=\"mercy\",version=\"0.1\","
+		    "boot=\"00ff\",broker=\"broker.mercy.example\"} 1");
 	assert_line("# TYPE pullcord_gateway_accepted_total counter");
 	assert_line("pullcord_gateway_accepted_total 7");
 	assert_line("pullcord_gateway_uptime_seconds 700.000");

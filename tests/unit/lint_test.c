@@ -132,7 +132,8 @@ static void lint_knows_denies_that_cut_whole_subscriptions(void **state)
 		{ "role a\n allow subscribe m/a/c/{u}\n deny subscribe m/+/c/icu/#\n", "" },
 		{ "role a\n allow publish m/+/+\n allow subscribe m/a/b\n deny both m/a/b\n", NULL },
 		{ "role a\n allow subscribe m/alert/+/+\n deny subscribe m/alert/icu/+ # meant: each unit by itself\n", "" },
-		{ "share channel c with n\nrole a\n allow subscribe m/channel/c/+\ntenant n\njoin channel c of m\nrole b\n allow subscribe n/b/x/y\n allow subscribe m/channel/c/x\n"
+		{ "share channel c with n\nrole a\n allow subscribe m/channel/c/+\ntenant n\njoin channel c of m\nrole b\n"
+		  " allow subscribe n/b/x/y\n allow subscribe m/channel/c/x\n"
 		  " deny subscribe m/channel/c/{u}\n", "" },
 		{ "role a\n allow subscribe m/b/+\nquarantine\n allow subscribe m/b/x\n deny subscribe m/b/{user}\n", "" },
 	};

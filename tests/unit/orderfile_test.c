@@ -14,7 +14,8 @@
 #define NOW 1764400000LL
 
 static const uint8_t secret[2][SIGN_KEY_BYTES] = { { 1 }, { 2 } };
-static struct officers officers = { .n = 2, .of = { { .name = { (const uint8_t *)"ana", 3 } }, { .name = { (const uint8_t *)"ben", 3 } } } };
+static struct officers officers = { .n = 2, .of = { { .name = { (const uint8_t *)"ana", 3 } },
+						   { .name = { (const uint8_t *)"ben", 3 } } } };
 static struct scratch scratch;
 static char file[6][384];
 enum { CA, CA_KEY, CRT, KEY, OTHER, OTHER_KEY };

@@ -15,8 +15,9 @@ static inline void make_pair_of(const char *name, const char *tenant)
 	char command[2400];
 
 	snprintf(command, sizeof(command), "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 9 -subj /CN=%s "
-		 "-addext subjectAltName=URI:urn:pullcord:%s:device:%s,DNS:localhost -keyout %s.new -out %s.new 2>/dev/null && mv %s.new %s && mv %s.new %s", name, tenant, name, conf.uplink_keyfile,
-		 conf.uplink_certfile, conf.uplink_keyfile, conf.uplink_keyfile, conf.uplink_certfile, conf.uplink_certfile);
+		 "-addext subjectAltName=URI:urn:pullcord:%s:device:%s,DNS:localhost -keyout %s.new -out %s.new 2>/dev/null && "
+		 "mv %s.new %s && mv %s.new %s", name, tenant, name, conf.uplink_keyfile, conf.uplink_certfile,
+		 conf.uplink_keyfile, conf.uplink_keyfile, conf.uplink_certfile, conf.uplink_certfile);
 	assert_int_equal(system(command), 0);
 }
 

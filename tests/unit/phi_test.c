@@ -72,7 +72,8 @@ static void where_a_patient_stands_less_is_enough(void **state)
 /* The lists are searched by halves: every name there is must be found. */
 static void no_known_name_is_lost(void **state)
 {
-	static const char *const names[] = { "aaron", "abdul", "alice", "ali", "ana", "zachary", "yusuf", "muhammad", "adams", "zimmermann" };
+	static const char *const names[] = { "aaron", "abdul", "alice", "ali", "ana", "zachary", "yusuf", "muhammad", "adams",
+		"zimmermann" };
 	char word[32];
 
 	(void)state;

@@ -149,7 +149,8 @@ static unsigned found_by(struct criteria c)
 static void whom_an_earlier_version_recorded_is_found_with_what_came_later(void **state)
 {
 	char word[PATIENT_WORD], change[100];
-	struct happening h = publish(1), act = { .type = TYPE(ADMIN), .at_us = h.at_us }, login = { .type = TYPE(LOGIN), .at_us = h.at_us };
+	struct happening h = publish(1), act = { .type = TYPE(ADMIN), .at_us = h.at_us },
+			 login = { .type = TYPE(LOGIN), .at_us = h.at_us };
 	struct patients root;
 
 	(void)state;

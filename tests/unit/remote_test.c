@@ -26,8 +26,8 @@ static void an_account_is_read_with_its_terms(void **state)
 	const struct account *a = &d.account;
 
 	(void)state;
-	assert_int_equal(read_one("{\"username\":\"ana\",\"textname\":\"Ana\",\"state\":\"suspended\",\"reason\":\"leave\",\"by\":\"root\","
-				  "\"password\":true,\"changed\":\"2026-11-23T07:00:00Z\","
+	assert_int_equal(read_one("{\"username\":\"ana\",\"textname\":\"Ana\",\"state\":\"suspended\","
+				  "\"reason\":\"leave\",\"by\":\"root\",\"password\":true,\"changed\":\"2026-11-23T07:00:00Z\","
 				  "\"roles\":[{\"rolename\":\"nurse\",\"expires\":\"2033-05-18T03:33:20Z\",\"reason\":\"covers\"},"
 				  "{\"rolename\":\"clerk\"}],\"attributes\":[{\"name\":\"unit\",\"value\":\"icu3\"}]}", &people, &v, &d), OK);
 	assert_true(span_is(a->subject.id, "ana") && span_is(a->subject.tenant, "mercy") && span_is(a->name, "Ana"));

@@ -143,8 +143,8 @@ static void a_card_names_every_value(void **state)
 {
 	(void)state;
 	report_card((const struct cell[]){
-		CELL_STR("id", "ana"), CELL_PAIRS("held", attributes, 2), CELL_STR("name", ""), CELL_NUMS("line", ((const uint64_t[]){ 7, 0 }), 2),
-		CELL_NUMS("none", NULL, 0),
+		CELL_STR("id", "ana"), CELL_PAIRS("held", attributes, 2), CELL_STR("name", ""),
+		CELL_NUMS("line", ((const uint64_t[]){ 7, 0 }), 2), CELL_NUMS("none", NULL, 0),
 	}, 5);
 	assert_string_equal(heard(), "id    ana\nheld  unit=icu3 unit=med4\nname  -\nline  7 0\nnone  -\n");
 }

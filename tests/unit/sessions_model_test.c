@@ -43,7 +43,12 @@ bool record_checkpoint(struct record *r, uint64_t *size, char *note, size_t cap)
 }
 
 /* Nobody keeps its segments here. */
-enum err segment_look(struct record *r, uint32_t id, struct segment *out, struct retention *k) { (void)r, (void)id, (void)out, (void)k; return ERR_NOT_FOUND; }
+enum err segment_look(struct record *r, uint32_t id, struct segment *out, struct retention *k)
+{
+	(void)r, (void)id, (void)out, (void)k;
+	return ERR_NOT_FOUND;
+}
+
 enum err segment_erase(struct record *r, const struct segment_act *act) { (void)r, (void)act; return ERR_NOT_FOUND; }
 
 enum err segment_hold(struct record *r, const struct segment_act *act, bool held)
@@ -293,7 +298,8 @@ static void a_client_connects(void)
 	struct broker old = broker[client];
 	bool good = right && who == clients[client].of && !suspended[who];
 
-	assert_int_equal(asks_in(context, client, who, people[who].party == USER ? who : NOBODY, clean, right), good ? GATE_ALLOW : GATE_DENY);
+	assert_int_equal(asks_in(context, client, who, people[who].party == USER ? who : NOBODY, clean, right),
+			 good ? GATE_ALLOW : GATE_DENY);
 	if (!good) {
 		guard_logoff(g, context, -1);   /* it tells of the end of those who never came in, too */
 		return;

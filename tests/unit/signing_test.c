@@ -58,7 +58,8 @@ static uint64_t checkpoints(void)
 
 static void what_administrators_do_is_signed_at_once_and_nothing_else_is(void **state)
 {
-	static const Pullcord__V1__AuditType act[] = { TYPE(ADMIN), TYPE(REQUEST), TYPE(ORDER), TYPE(POLICY), TYPE(DIRECTORY), TYPE(READ) };
+	static const Pullcord__V1__AuditType act[] = { TYPE(ADMIN), TYPE(REQUEST), TYPE(ORDER), TYPE(POLICY), TYPE(DIRECTORY),
+		TYPE(READ) };
 	struct record_health h;
 
 	(void)state;

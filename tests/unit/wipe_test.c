@@ -130,7 +130,8 @@ static void what_failed_is_tried_again(void **state)
 /* One life of it, as short as the parent lets it be. */
 static void live(void)
 {
-	bool good = open_orders() == OK && wipe_store(orders, &conf, &watch, 0, real) == OK && wipe_silence(orders, &conf, &watch, left) == OK;
+	bool good = open_orders() == OK && wipe_store(orders, &conf, &watch, 0, real) == OK &&
+		wipe_silence(orders, &conf, &watch, left) == OK;
 
 	_exit(good ? 0 : 1);
 }
