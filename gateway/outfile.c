@@ -833,7 +833,7 @@ static struct outfile *make(void)
 
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes, struct outfile **out)
 {
-	const struct store_spec spec = spec_of(map_bytes, false), check = spec_of(map_bytes, true);
+	const struct store_spec spec = spec_of(map_bytes, false);
 	CLEANUP(outfile_close) struct outfile *f = make();
 
 	if (!f)
@@ -841,7 +841,7 @@ enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size
 	f->most = (uint32_t)(map_bytes / 1024);
 	TRY(taken_make(&f->taken, f->most));
 	TRY(opened_make(&f->opened));
-	TRY(store_check(path, &check));   /* before the lock, which its process would inherit and might hold after us */
+	TRY(store_check(path, map_bytes));   /* before the lock, which its process would inherit and might hold after us */
 	TRY(lock(path, &f->lock));
 	TRY(store_open(path, &spec, &f->store));
 	TRY(prepare(f, root));

@@ -816,8 +816,7 @@ static enum err read_all(struct reading *r, const char *path, const uint8_t root
 
 enum err shelf_probe(const char *path, size_t map_bytes)
 {
-	return store_check(path, &(struct store_spec){ .kind = "history", .version = VERSION, .map_bytes = map_bytes, .table = tables,
-						       .read_only = true });
+	return store_check(path, map_bytes);
 }
 
 /* With what belongs to it; last the file itself, so that whatever stops this, it is tried again. */

@@ -8,9 +8,14 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "pages.h"
+
+_Static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "pages.c knows what LMDB 0.9 writes");
 
 struct store {
 	MDB_env *env;
@@ -275,88 +280,6 @@ bool store_tight(struct store *s)
 	return r.free <= (r.all / 32 > 64 ? r.all / 32 : 64);
 }
 
-/* A page begins with its number, so what is on it says where the whole map begins; every page must say the same. */
-static bool fits(const MDB_val *v, size_t page, uintptr_t *map)
-{
-	uintptr_t at = (uintptr_t)v->mv_data / page * page, begins;
-	size_t number;
-
-	if (v->mv_size == 0)
-		return true;
-	memcpy(&number, (const void *)at, sizeof(number));
-	begins = at - number * page;
-	if (!*map)
-		*map = begins;
-	return begins == *map;
-}
-
-/* Freed pages are listed as a count and that many numbers, falling. */
-static bool is_list_of_pages(const MDB_val *v)
-{
-	const uint8_t *at = v->mv_data;
-	size_t n, last = SIZE_MAX, page;
-
-	if (v->mv_size < sizeof(n))
-		return false;
-	memcpy(&n, at, sizeof(n));
-	if (n > v->mv_size / sizeof(n) - 1)
-		return false;
-	for (size_t i = 1; i <= n; i++, last = page) {
-		memcpy(&page, at + i * sizeof(n), sizeof(page));
-		if (page < 2 || page >= last)
-			return false;
-	}
-	return true;
-}
-
-/* Every page that holds something is touched; values are not believed, only read. */
-static int walk(MDB_txn *t, MDB_dbi table, uintptr_t *map)
-{
-	volatile uint8_t sum = 0;
-	MDB_val k, v;
-	MDB_cursor *c;
-	MDB_stat st;
-	size_t n = 0;
-	int rc = mdb_stat(t, table, &st);
-
-	if (rc == 0)
-		rc = mdb_cursor_open(t, table, &c);
-	if (rc)
-		return rc;
-	for (; (rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0; n++) {
-		if (!fits(&k, st.ms_psize, map) || !fits(&v, st.ms_psize, map) || (table == 0 && !is_list_of_pages(&v)))
-			return MDB_CORRUPTED;
-		for (size_t at = 0; at < v.mv_size; at += 512)
-			sum = (uint8_t)(sum + ((const uint8_t *)v.mv_data)[at]);
-	}
-	mdb_cursor_close(c);
-	return rc != MDB_NOTFOUND ? rc : n == st.ms_entries ? 0 : MDB_CORRUPTED;
-}
-
-/* A table that is not there yet is no damage: whoever made the file was killed. */
-static int walk_named(MDB_txn *t, const char *name, uintptr_t *map)
-{
-	MDB_dbi dbi;
-	int rc = mdb_dbi_open(t, name, 0, &dbi);
-
-	return rc == MDB_NOTFOUND ? 0 : rc ? rc : walk(t, dbi, map);
-}
-
-static int walk_all(MDB_env *env, const char *const *table)
-{
-	uintptr_t map = 0;
-	MDB_txn *t;
-	int rc = mdb_txn_begin(env, NULL, MDB_RDONLY, &t);
-
-	if (rc == 0)
-		rc = walk(t, 0, &map);   /* the free pages */
-	if (rc == 0)
-		rc = walk_named(t, "meta", &map);
-	for (; rc == 0 && *table; table++)
-		rc = walk_named(t, *table, &map);
-	return rc;
-}
-
 /* Damage ends whoever trusts it by one of these. Any other signal is of somebody who wanted the memory, or the end. */
 static const int deadly[] = { SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL };
 
@@ -376,7 +299,36 @@ enum err store_probed(int status)
 	return ERR_IO;
 }
 
-static _Noreturn void check_in_child(const char *path, const struct store_spec *spec, size_t bytes)
+#define ASKED_MOST 100                  /* nobody commits as often: it is damaged */
+
+/* Of the whole file, as of a moment: who writes to it meanwhile is asked again. */
+static enum err check_pages(MDB_env *env)
+{
+	struct pages p = { 0 };
+	MDB_stat stat;
+	struct stat st;
+	enum err e = ERR_BUSY;
+	MDB_txn *t;
+	int fd;
+
+	TRY(err_of(mdb_env_get_fd(env, &fd)));
+	TRY(err_of(mdb_env_stat(env, &stat)));
+	if (fstat(fd, &st) != 0)
+		return err_of(errno);
+	p.page = stat.ms_psize;
+	p.bytes = (size_t)st.st_size;
+	p.map = mmap(NULL, p.bytes, PROT_READ, MAP_SHARED, fd, 0);
+	if (p.map == MAP_FAILED)
+		return err_of(errno);
+	for (unsigned i = 0; i < ASKED_MOST && e == ERR_BUSY; i++) {
+		TRY(err_of(mdb_txn_begin(env, NULL, MDB_RDONLY, &t)));
+		e = pages_check(&p, mdb_txn_id(t));
+		mdb_txn_abort(t);
+	}
+	return e == ERR_BUSY ? ERR_CORRUPT : e;
+}
+
+static _Noreturn void check_in_child(const char *path, size_t bytes)
 {
 	const unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | MDB_RDONLY;
 	MDB_env *env;
@@ -384,17 +336,15 @@ static _Noreturn void check_in_child(const char *path, const struct store_spec *
 
 	store_probe_begin();
 	if (rc == 0)
-		rc = mdb_env_set_mapsize(env, spec->map_bytes > bytes ? spec->map_bytes : bytes);
-	if (rc == 0)
-		rc = mdb_env_set_maxdbs(env, STORE_TABLES_MAX + 1);
+		rc = mdb_env_set_mapsize(env, bytes);
 	if (rc == 0)
 		rc = mdb_env_open(env, path, flags, 0600);
 	if (rc == EACCES || rc == EROFS)
 		rc = mdb_env_open(env, path, flags | MDB_NOLOCK, 0600);
-	_exit((int)err_of(rc ? rc : walk_all(env, spec->table)));
+	_exit((int)(rc ? err_of(rc) : check_pages(env)));
 }
 
-enum err store_check(const char *path, const struct store_spec *spec)
+enum err store_check(const char *path, size_t map_bytes)
 {
 	struct stat st;
 	int status;
@@ -406,7 +356,7 @@ enum err store_check(const char *path, const struct store_spec *spec)
 		return OK;
 	pid = fork();
 	if (pid == 0)
-		check_in_child(path, spec, (size_t)st.st_size);
+		check_in_child(path, map_bytes > (size_t)st.st_size ? map_bytes : (size_t)st.st_size);
 	if (pid < 0)
 		return err_of(errno);
 	while (waitpid(pid, &status, 0) < 0)

@@ -34,9 +34,9 @@ enum err store_open(const char *path, const struct store_spec *spec, struct stor
 void store_close(struct store **s);
 /* It has tables that the spec does not name: a later version, whose layout is the same else, made them. */
 bool store_has_more(const struct store *s);
-/* Reads all of a store in a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it.
+/* Reads all of a store in a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it (pages.h).
  * OK also when there is none yet. Not for programs with other threads that hold locks of libraries. */
-enum err store_check(const char *path, const struct store_spec *read_only) MUST_USE;
+enum err store_check(const char *path, size_t map_bytes) MUST_USE;
 /* For others that do so: first in that process, which exits with an enum err; and what its end, of waitpid(2), says. ERR_CORRUPT
  * also when damage ended it; ERR_IO: somebody else did, as when memory was short, and nothing is known. */
 void store_probe_begin(void);
