@@ -25,6 +25,7 @@ void era_back(struct era *e, bool early, bool was_kept, uint64_t kept)
 {
 	e->back++;
 	e->failing = !was_kept;
+	e->unwritten = e->unwritten && !was_kept;
 	if (early && !was_kept)
 		e->until = kept + era_keeps(e->most);
 }
@@ -40,7 +41,7 @@ bool era_step(struct era *e, uint64_t kept)
 		e->state = ERA_STEADY;
 	if (e->state == ERA_DRAINING && !is_over(e, kept))
 		e->state = ERA_STEADY;          /* something went out and was not kept */
-	if (e->state == ERA_STEADY && is_over(e, kept)) {
+	if (e->state == ERA_STEADY && !e->unwritten && is_over(e, kept)) {
 		e->state = ERA_DRAINING;
 		e->mark = e->brought;
 	}
@@ -54,7 +55,7 @@ void era_written(struct era *e, uint64_t number, bool ok)
 {
 	if (!ok) {                              /* tried again when something was kept */
 		e->state = ERA_STEADY;
-		e->until = e->until > number ? e->until : number + 1;
+		e->failing = e->unwritten = true;
 		return;
 	}
 	e->number = e->until = number;

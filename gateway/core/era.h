@@ -20,6 +20,7 @@ struct era {
 	uint64_t brought, back, mark;   /* messages, in the order they were brought */
 	enum era_state state;
 	bool failing;                   /* the last was not kept */
+	bool unwritten;                 /* nor the next number; and nothing was since */
 };
 
 static inline uint64_t era_keeps(uint64_t most) { return most / 8 * 3; }

@@ -14,6 +14,7 @@
 #define KEYS 150                    /* things that can be said */
 #define PENDING 32
 #define ROUNDS 60000
+#define FRESH UINT64_MAX            /* it has a name of its own */
 
 /* What was said: under which number it was named. */
 struct said {
@@ -64,17 +65,19 @@ static void bring(struct said s)
 
 static void say(unsigned key)
 {
-	uint64_t number = w.era.number;
+	uint64_t number = era_names(&w.era, w.row) ? w.era.number : FRESH;
 	bool out = era_early(&w.era, w.row);
 
-	if (w.n >= PENDING - 1 || remembered(key) || !era_names(&w.era, w.row))
+	if (w.n >= PENDING - 1 || remembered(key))
 		return;
-	is_not_of_something_else(key, number);
-	has_its_name(key, number);
+	if (number != FRESH) {
+		is_not_of_something_else(key, number);
+		has_its_name(key, number);
+	}
 	bring((struct said){ key, number, 0, out });
 	if (!out)
 		return;
-	w.sent_as[key] = w.era.failing ? 0 : number;   /* what goes out although nothing is kept may change its name */
+	w.sent_as[key] = w.era.failing || number == FRESH ? 0 : number;         /* what is not kept then may change its name */
 	w.sent_at[key] = w.row;
 }
 
@@ -187,6 +190,25 @@ static void when_nothing_can_be_kept_it_goes_out(void **state)
 	assert_false(era_early(&w.era, w.row));
 }
 
+/* Nor when it is the next number that cannot be written: that is not asked for again and again before something was kept. */
+static void nor_does_it_wait_for_the_number(void **state)
+{
+	(void)state;
+	make_world();
+	w.row += MOST;
+	start();
+	step();
+	assert_int_equal(w.n, 1);
+	commit(1, false);
+	assert_int_equal(w.n, 0);
+	assert_true(era_early(&w.era, w.row));
+	say(1);
+	commit(1, true);
+	assert_int_equal(w.n, 1);
+	commit(1, true);
+	assert_int_equal(w.writes, 1);
+}
+
 /* Every other one is sent and refused, as when there is no room. */
 static void an_era_ends_in_any_case(void **state)
 {
@@ -197,7 +219,8 @@ static void an_era_ends_in_any_case(void **state)
 	for (unsigned i = 0; i < 20 * MOST; i++) {
 		say(i % KEYS);
 		nameless += !era_names(&w.era, w.row);
-		commit(1, seed_below(2));
+		while (w.n)
+			commit(1, seed_below(2));
 	}
 	assert_in_range(nameless, 0, MOST);
 	assert_in_range(w.writes, 3, 20);   /* as seldom as may be */
@@ -209,6 +232,7 @@ int main(void)
 		cmocka_unit_test(whatever_fails_names_are_kept_and_never_given_twice),
 		cmocka_unit_test(what_is_well_goes_out_early),
 		cmocka_unit_test(when_nothing_can_be_kept_it_goes_out),
+		cmocka_unit_test(nor_does_it_wait_for_the_number),
 		cmocka_unit_test(an_era_ends_in_any_case),
 	};
 
