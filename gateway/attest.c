@@ -48,8 +48,10 @@ struct attest {
 	void (*wake)(void *ctx);
 	void *ctx;
 	char req[TOPIC_BYTES_MAX + 1], cosignature[TOPIC_BYTES_MAX + 1], gossip_topic[TOPIC_BYTES_MAX + 1];
-	struct notebook *book;          /* the thread's, once it runs, and so are keys */
+	struct notebook *book;          /* the thread's, once it runs, and so are keys and what was found */
 	struct keys *keys;
+	size_t found_n;
+	uint8_t found[GOSSIP_BYTES_MAX];        /* the evidence, for shown */
 	char folder[256], vkey_path[256], peers_path[256];
 	bool gossips;
 
@@ -123,24 +125,30 @@ static struct rumor take_rumor(struct attest *v)
 	return r;
 }
 
-/* Its evidence, when it has just come to that. */
-static void show(struct attest *v, const struct outcome *o)
-{
-	struct put shown = put(v->shown, sizeof(v->shown));
+/* It has just come to that. */
+static bool is_new(const struct attest *v, const struct outcome *o) { return o->contradicted && !v->outcome.contradicted; }
 
-	if (o->contradicted && !v->outcome.contradicted)
-		v->shown_n = v->gossips && notebook_show(v->book, &shown) == OK ? shown.n : 0;
-}
-
-static void publish(struct attest *v, struct outcome *o)
+/* Without the lock: it reads. */
+static void look(struct attest *v, struct outcome *o)
 {
+	struct put found = put(v->found, sizeof(v->found));
+
 	o->seen = notebook_size(v->book);
 	o->contradicted = notebook_stopped(v->book);
 	o->told = notebook_told(v->book);
 	o->wants = notebook_wants(v->book, &v->keys->gossip);
 	o->heard_ms = gossip_heard_ms(&v->keys->gossip);
 	o->peers = v->keys->gossip.n;
-	show(v, o);
+	if (is_new(v, o))
+		v->found_n = v->gossips && notebook_show(v->book, &found) == OK ? found.n : 0;
+}
+
+static void publish(struct attest *v, struct outcome *o)
+{
+	if (is_new(v, o)) {
+		v->shown_n = v->found_n;
+		memcpy(v->shown, v->found, v->found_n);
+	}
 	if (v->outcome.contradicted && o->contradicted) {
 		o->kind = v->outcome.kind;
 		o->err = v->outcome.err;
@@ -174,6 +182,7 @@ static void reread(struct attest *v)
 	v->fresh = NULL;
 	pthread_mutex_unlock(&v->lock);
 	o.err = take_keys(v, fresh);
+	look(v, &o);
 	pthread_mutex_lock(&v->lock);
 	publish(v, &o);
 	v->news = true;
@@ -195,6 +204,7 @@ static void watch_once(struct attest *v)
 		judge(v, now_ms, &o);
 	else
 		o.err = notebook_hear(v->book, &v->keys->gossip, span(r.note, r.n), r.time_s, now_ms, &o.kind);
+	look(v, &o);
 	pthread_mutex_lock(&v->lock);
 	publish(v, &o);
 	v->work = v->work && !work;
@@ -295,6 +305,7 @@ static void say_contradicted(const struct attest *v, bool told, const char *why)
 enum err attest_open(const struct attest_spec *spec, struct attest **out, const char **what)
 {
 	CLEANUP(attest_close) struct attest *v = calloc(1, sizeof(*v));
+	struct outcome first = { .kind = WITNESS_ACCEPTED };
 
 	*what = spec->folder;
 	if (!v)
@@ -309,7 +320,8 @@ enum err attest_open(const struct attest_spec *spec, struct attest **out, const 
 	TRY(TOPIC_BUILD(v->gossip_topic, TOPIC_GOSSIP, spec->tenant, "main", spec->device));
 	TRY(open_book(v, spec, what));
 	say_witness(v);
-	publish(v, &(struct outcome){ .kind = WITNESS_ACCEPTED });
+	look(v, &first);
+	publish(v, &first);
 	v->size = v->outcome.seen;
 	v->peers = v->outcome.peers;
 	v->stopped = v->outcome.contradicted;

@@ -2,8 +2,13 @@
  * it has seen. */
 #include "pipelined.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "signed_log.h"
 #include "attest.h"
@@ -671,6 +676,60 @@ static void who_puts_the_evidence_elsewhere_lets_it_go_on(void **state)
 	assert_cosigned(400);
 }
 
+/* A disk that gives nothing back: who reads from a pipe waits as long for whoever writes to it. */
+static void make_evidence_that_hangs(char path[700])
+{
+	DIR *d = opendir(folder);
+	const char *id = NULL;
+
+	for (struct dirent *e; !id && (e = readdir(d));)
+		id = strncmp(e->d_name, "note.", 5) == 0 ? e->d_name + 5 : NULL;
+	assert_non_null(id);
+	snprintf(path, 700, "%s/evidence.%s.had", folder, id);
+	closedir(d);
+	assert_int_equal(mkfifo(path, 0600), 0);
+}
+
+static sem_t went_on;
+static atomic_bool hung;
+
+/* Ends what hangs. */
+static void *let_go(void *fd)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += UNTIL_S;
+	atomic_store(&hung, sem_timedwait(&went_on, &until) != 0);
+	close(*(int *)fd);
+	return NULL;
+}
+
+static void the_loop_does_not_wait_for_its_disk(void **state)
+{
+	unsigned line, before;
+	char path[700];
+	pthread_t saves;
+	int fd;
+
+	(void)state;
+	come_up();
+	hears(&l, 0, 301);
+	make_evidence_that_hangs(path);
+	before = atomic_load(&judged);
+	assert_int_equal(attest_reread(attest, &what, &line), OK);
+	assert_true(UNTIL((fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC)) >= 0));
+	assert_int_equal(sem_init(&went_on, 0, 0), 0);
+	assert_int_equal(pthread_create(&saves, NULL, let_go, &fd), 0);
+	a_minute_passes();
+	sem_post(&went_on);
+	assert_int_equal(pthread_join(saves, NULL), 0);
+	assert_false(atomic_load(&hung));
+	assert_true(UNTIL(atomic_load(&judged) != before, pipeline_run(g)));
+	pipeline_run(g);
+	assert_contradicted();
+}
+
 /* The wrong file was given to it, and was mended. */
 static void another_key_of_the_record_is_taken_while_it_runs(void **state)
 {
@@ -709,6 +768,7 @@ int main(void)
 		OF_THREE(a_broker_that_keeps_them_from_hearing_each_other_is_told),
 		OF_THREE(what_it_has_seen_it_shows_again_and_again), OF_THREE(what_another_shows_is_told_and_is_the_end),
 		OF_THREE(another_list_is_taken_while_it_runs_and_a_bad_one_is_not),
+		OF_THREE(the_loop_does_not_wait_for_its_disk),
 		CASE(who_puts_the_evidence_elsewhere_lets_it_go_on), CASE(another_key_of_the_record_is_taken_while_it_runs),
 		CASE(who_is_not_connected_hears_nothing), CASE(what_is_wrong_with_its_files_is_named),
 	};
