@@ -65,16 +65,19 @@ static void usage(FILE *to)
 	      "\n"
 	      "  -c, --config FILE   settings (default: " CONF_DEFAULT ")\n"
 	      "      --check         read the settings, certificate and keys, say what is wrong, and end\n"
-	      "      --aside         list what the broker refused for good, also while the gateway runs; with --json an\n"
-	      "                      object a line. `systemctl reload pullcord-gateway` sends all of it again\n"
+	      "      --aside         list what the broker refused for good, also while the gateway runs; with\n"
+	      "                      --json an object a line. `systemctl reload pullcord-gateway` sends it again\n"
 	      "      --print-conf    print a settings file with every setting and its default\n"
 	      "      --print-man     print the same as a piece of pullcord-gateway.conf(5)\n"
 	      "      --version       print the version\n"
 	      "  -h, --help          print this\n"
 	      "\n"
-	      "SIGHUP reads [throttle], the log level, a few more settings, the officers and the witnesses again, and\n"
-	      "tries once more what the broker refused; SIGTERM and SIGINT end it in good order. Exit code 3: this\n"
-	      "device was wiped.\n", to);
+	      "SIGHUP reads [throttle], the log level, a few more settings, the officers and the witnesses again,\n"
+	      "and tries once more what the broker refused; SIGTERM and SIGINT end it in good order. Exit code 3:\n"
+	      "this device was wiped.\n"
+	      "\n"
+	      "example:\n"
+	      "  pullcord-gateway --config /etc/pullcord/gateway.ini --check\n", to);
 }
 
 static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);

@@ -12,6 +12,7 @@ BUILD = TOP / (sys.argv[1] if len(sys.argv) > 1 else "build")
 TOP_LEVEL = {"Makefile", "plugin", "gateway", "proto", "tests", "tools", "configs", "README.md", "LICENSE", "build"}
 LINES_MAX = 1000
 WIDTH_MAX = 132     # a tab is one
+HELP_MAX = 100
 
 PROGRAMS = {
     "plugin": ("proto", "plugin"),
@@ -184,6 +185,18 @@ def what_is_installed_finds_itself():
                 yield f"make install: nothing in {kind}"
 
 
+def the_gateways_help_is_like_the_tools():
+    """Of the tool's own commands page_test says so."""
+    done = subprocess.run([BUILD / "pullcord-gateway", "--help"], capture_output=True, text=True)
+    if done.returncode or done.stderr:
+        yield f"pullcord-gateway --help ends with {done.returncode}: {done.stderr.strip()}"
+    for line in done.stdout.splitlines():
+        if len(line) > HELP_MAX:
+            yield f"pullcord-gateway --help: {len(line)} columns ({HELP_MAX} at most): {line}"
+    if not re.search(r"^example:\n  pullcord-gateway ", done.stdout, re.M):
+        yield "pullcord-gateway --help shows no example"
+
+
 def every_figure_is_measured():
     """README's rows, and what it says of `make bench`, are the bench's."""
     sys.path.insert(0, str(TOP / "tests/bench"))
@@ -216,7 +229,8 @@ def a_gateway_may_write_where_it_does():
 
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
          no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
-         what_is_declared_is_used, what_is_installed_finds_itself, every_figure_is_measured, a_gateway_may_write_where_it_does]
+         what_is_declared_is_used, what_is_installed_finds_itself, the_gateways_help_is_like_the_tools, every_figure_is_measured,
+         a_gateway_may_write_where_it_does]
 
 
 def main():
