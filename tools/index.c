@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "event.h"
+#include "file.h"
 #include "posting.h"
 #include "report.h"
 #include "store.h"
@@ -14,7 +15,7 @@
 
 enum { TABLE_POST, TABLE_TOPIC, TABLE_HOUR, TABLE_STATE };
 static const char *const tables[] = { "post", "topic", "hour", "state", NULL };
-#define INDEX_VERSION 6         /* patients in topics and commands */
+#define INDEX_VERSION 7         /* made anew, whichever one made it before: a list of before lacks what is found by it now */
 #define HEAD SPAN_LIT("head")
 
 #define TERM_BYTES 16
@@ -396,7 +397,8 @@ static enum err write_all(struct gather *g)
 
 static enum err open_store(struct index *x, size_t map)
 {
-	const struct store_spec spec = { .kind = "record-index", .version = INDEX_VERSION, .map_bytes = map, .table = tables };
+	const struct store_spec spec = { .kind = "record-index", .version = INDEX_VERSION, .oldest = INDEX_VERSION, .map_bytes = map,
+					 .table = tables };
 
 	store_close(&x->store);
 	x->map = map;
@@ -461,7 +463,7 @@ static enum err start_anew(struct index *x)
 		return ERR_IO;
 	(void)unlink(lock);     /* first: nobody is to meet a new file with the lock of the old */
 	if (unlink(x->path) != 0 && errno != ENOENT)
-		return ERR_IO;
+		return file_err(errno);
 	x->size = 0;
 	return open_store(x, x->map);
 }
@@ -529,8 +531,8 @@ enum err index_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], struct
 	if (stat(path, &st) == 0 && (size_t)st.st_size > map)
 		map = (size_t)st.st_size;
 	e = open_store(x, map);
-	if (e == ERR_VERSION && unlink(path) == 0)
-		e = open_store(x, map);
+	if (e == ERR_VERSION)
+		e = start_anew(x);
 	TRY(e);
 	TRY(read_state(x));
 	if (!fits(x, r))
