@@ -17,6 +17,8 @@ uint64_t awaited_id(const struct id *id)
 
 /* ---- the table: slot i is also where the chain begins of the keys whose hash is i; links are 1 + a slot ---- */
 
+#define SLOTS_MIN 16
+
 static struct awaited_slot *chain_of(const struct awaited *a, uint64_t key)
 {
 	return &a->slot[words_hash(a->hash_key, span(&key, sizeof(key))) % a->cap];
@@ -36,11 +38,12 @@ static void put_last(struct awaited *a, uint64_t key, uint8_t how)
 	s->next = 0;
 	*(chain->last ? &a->slot[chain->last - 1].next : &chain->first) = at;
 	chain->last = at;
+	a->n++;
 }
 
 static bool grow(struct awaited *a)
 {
-	struct awaited more = { .cap = a->cap ? 2 * a->cap : 16, .lost = a->lost };
+	struct awaited more = { .cap = a->cap ? 2 * a->cap : SLOTS_MIN, .lost = a->lost };
 
 	more.slot = more.cap <= AWAITED_MAX ? calloc(more.cap, sizeof(*more.slot)) : NULL;
 	if (!more.slot)
@@ -64,9 +67,19 @@ void awaited_note(struct awaited *a, uint64_t key, uint8_t how)
 		a->lost = true;
 }
 
+/* All have come: thousands of sessions do not keep what each needed for a moment. */
+static void shrink(struct awaited *a)
+{
+	if (a->n || a->cap <= SLOTS_MIN)
+		return;
+	free(a->slot);
+	*a = (struct awaited){ .lost = a->lost };
+}
+
 uint8_t awaited_take(struct awaited *a, uint64_t key)
 {
 	struct awaited_slot *chain = a->used && key ? chain_of(a, key) : NULL, *s;
+	uint8_t how;
 
 	for (uint32_t at = chain ? chain->first : 0, before = 0; at; before = at, at = s->next) {
 		s = &a->slot[at - 1];
@@ -76,7 +89,10 @@ uint8_t awaited_take(struct awaited *a, uint64_t key)
 		chain->last = chain->last == at ? before : chain->last;
 		s->next = a->free;
 		a->free = at;
-		return s->how;
+		a->n--;
+		how = s->how;
+		shrink(a);
+		return how;
 	}
 	return 0;
 }

@@ -18,7 +18,7 @@
 
 struct awaited {
 	struct awaited_slot { uint64_t key; uint32_t next, first, last; uint8_t how; } *slot;
-	uint32_t cap, used, free;       /* used at least once; the first that is free again */
+	uint32_t n, cap, used, free;    /* n: noted; used: at least once; free: the first that is so again */
 	uint64_t hash_key[2];           /* ids are chosen by senders */
 	bool lost;                      /* one could not be noted */
 };

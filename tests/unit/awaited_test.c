@@ -89,6 +89,23 @@ static void it_keeps_what_a_plain_table_keeps(void **state)
 	awaited_clear(&a);
 }
 
+/* Who subscribed to much, and has it, needs no more than before. */
+static void what_was_taken_leaves_no_room_behind(void **state)
+{
+	struct awaited a = { 0 };
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		for (uint64_t i = 1; i <= 1000; i++)
+			awaited_note(&a, i, 3);
+		for (uint64_t i = 1; i <= 1000; i++)
+			assert_int_equal(awaited_take(&a, i), 3);
+		assert_null(a.slot);
+	}
+	assert_int_equal(awaited_take(&a, 1), 0);
+	assert_false(a.lost);
+}
+
 static void ids_are_told_apart(void **state)
 {
 	struct id one = { { 1, [8] = 2 } }, other = { { 1, [8] = 3 } };
@@ -105,6 +122,7 @@ int main(void)
 		cmocka_unit_test(nothing_is_not_noted),
 		cmocka_unit_test(what_is_too_much_is_known_to_be_lost),
 		cmocka_unit_test(it_keeps_what_a_plain_table_keeps),
+		cmocka_unit_test(what_was_taken_leaves_no_room_behind),
 		cmocka_unit_test(ids_are_told_apart),
 	};
 
