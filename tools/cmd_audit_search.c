@@ -40,7 +40,7 @@ static int search_run(const struct source *s, struct criteria *c, const char *in
 		report_object((const struct cell[]){ CELL_NUM("events", f->n) }, 1);
 	else if (!report_is_json())
 		report_line(TONE_DIM, "%llu events%s", (unsigned long long)f->n, e == ERR_CLOSED ? ", and perhaps more" : "");
-	if (f->n == 0 && c->user && !c->claimed)
+	if (f->n == 0 && c->user && !c->claimed && !report_is_json())
 		report_hint("a login that proved nothing is nobody's: --claimed %s finds it", c->user);
 	if (!report_broken())
 		audit_hint_missing(books.reader, c);
