@@ -11,7 +11,8 @@
 #define KEY_MAX 511
 #define FIRST 2                 /* page after the two that say where the trees begin */
 
-enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4, DIRTY = 0x10 };      /* of a page */
+enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };                    /* of a page; no other flag is ever on a disk */
+enum { INTEGERS = 8, KINDS = 0x7e };                            /* of a tree: its keys are numbers; all that are of keys and values */
 enum { BIG = 1, TREE = 2 };                                     /* of a node: its value lies elsewhere; is a table */
 
 struct tree {
@@ -169,7 +170,7 @@ static const uint8_t *value_elsewhere(struct look *l, const struct node *n)
 	memcpy(&first, n->value, sizeof(first));
 	at = page_at(l, first, &h);
 	memcpy(&pages, &h.lower, sizeof(pages));
-	if (!at || (h.flags & ~DIRTY) != OVERFLOW || pages < (HEAD - 1 + n->n) / l->p->page + 1 ||
+	if (!at || h.flags != OVERFLOW || pages < (HEAD - 1 + n->n) / l->p->page + 1 ||
 	    pages > l->p->bytes / l->p->page - first)
 		return NULL;
 	for (uint32_t i = 1; i < pages; i++) {
@@ -205,9 +206,8 @@ static bool is_part(struct look *l, const struct head *h, const struct node *n, 
 }
 
 /* Leaves are all of one depth. */
-static bool is_head(struct look *l, struct head *h, unsigned depth)
+static bool is_head(struct look *l, const struct head *h, unsigned depth)
 {
-	h->flags &= (uint16_t)~DIRTY;
 	if (h->lower < HEAD + 2 || h->lower % 2 || h->lower > h->upper || h->upper > l->p->page)
 		return false;
 	if (h->flags == BRANCH)
@@ -235,12 +235,21 @@ static bool is_tree(struct look *l, size_t root, unsigned depth)
 	return bytes <= l->p->page - h.upper;
 }
 
+/* No table of ours has duplicates or keys of another order; of the free pages a number is the key (and their flags are also those
+ * of the file). */
+static bool is_kind(const struct tree *t, int kind)
+{
+	return kind == OF_FREE ? (t->flags & KINDS) == INTEGERS : t->flags == 0;
+}
+
 static bool is_whole(struct look *l, const struct tree *t, int kind)
 {
+	if (!is_kind(t, kind))
+		return false;
 	l->kind = kind;
 	l->entries = l->depth = 0;
 	l->after = span(NULL, 0);
-	return (t->root == NONE || is_tree(l, t->root, 1)) && l->entries == t->entries;
+	return (t->root == NONE || is_tree(l, t->root, 1)) && l->entries == t->entries && l->depth == t->depth;
 }
 
 /* Of pages that is_whole() has found whole. */

@@ -165,6 +165,7 @@ static _Noreturn void use_it(void)
 {
 	struct store *s;
 
+	store_probe_begin();
 	alarm(HANGS_S);
 	if (store_check(path, MAP) != OK)
 		_exit(0);
