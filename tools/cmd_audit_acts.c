@@ -130,37 +130,29 @@ static int find_expired(struct asking *a)
 	return CMD_NO;
 }
 
-/* Those in which somebody stands. */
-struct bearing {
-	bool *in;                       /* by segment */
-	size_t room;
-};
-
-static void bearing_free(struct bearing *b) { free(b->in); }
-
+/* Those in which somebody stands lie side by side: each once, rising, as a request has them. */
 static enum err on_bearing(void *ctx, uint64_t index, const struct entry *entry, const Pullcord__V1__AuditEvent *e)
 {
-	struct bearing *b = ctx;
+	struct asking *a = ctx;
+	size_t at = a->segments;
 
 	(void)index;
 	(void)e;
-	if (entry->segment >= b->room) {
-		size_t room = 2 * ((size_t)entry->segment + 1);
-		bool *in = realloc(b->in, room * sizeof(*in));
-
-		if (!in)
-			return ERR_FULL;
-		memset(in + b->room, 0, (room - b->room) * sizeof(*in));
-		b->in = in;
-		b->room = room;
-	}
-	b->in[entry->segment] = true;
+	while (at && a->segment[at - 1] > entry->segment)
+		at--;
+	if (at && a->segment[at - 1] == entry->segment)
+		return OK;
+	a->more = a->segments == ACT_SEGMENTS_MAX;
+	if (a->more)
+		return ERR_CLOSED;
+	memmove(&a->segment[at + 1], &a->segment[at], (a->segments - at) * sizeof(a->segment[0]));
+	a->segment[at] = entry->segment;
+	a->segments++;
 	return OK;
 }
 
 static int find_bearing(struct asking *a)
 {
-	CLEANUP(bearing_free) struct bearing b = { 0 };
 	CLEANUP(audit_books_close) struct audit_books books = { 0 };
 	struct audit_walk walk = { .criteria = &a->about };
 	struct source s = { .dir = a->live.login.dir };
@@ -174,13 +166,10 @@ static int find_bearing(struct asking *a)
 	if (code != CMD_DONE)
 		return code;
 	walk.index = books.index;
-	e = audit_walk(books.reader, &walk, on_bearing, &b);
+	e = audit_walk(books.reader, &walk, on_bearing, a);
 	source_leave(&s);
-	if (e != OK)
+	if (e != OK && !a->more)
 		return audit_unread(&s, e, walk.at);
-	for (size_t id = 1; id < b.room && !a->more; id++)
-		if (b.in[id])
-			a->more = add(a, (uint32_t)id) != OK;
 	if (a->more)
 		report_error("they stand in more segments than the %d that one request takes: ask by parts, --from and --to", ACT_SEGMENTS_MAX);
 	else if (!a->segments)
