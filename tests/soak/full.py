@@ -282,13 +282,13 @@ class Watcher(threading.Thread):
 class Full:
     def __init__(self, args):
         self.args, self.is_full, self.late, self.receipts = args, False, [], 0
+        library = Path(args.build).resolve() / "tests/soak/fault.so"
+        if args.how == "disk" and not library.exists():         # before there is a house to be cleared away
+            raise SystemExit("a disk that fails to order needs fault.so, and a build without sanitizers")
         self.stage = Stage(args.build)
         self.house = house = self.stage.house = FailingHouse(args.build)
         self.stage.ready = True
-        library = house.build / "tests/soak/fault.so"
         if args.how == "disk":
-            if house.sanitized or not library.exists():
-                raise SystemExit("a disk that fails to order needs fault.so, and a build without sanitizers")
             house.disk = Failing(library, house.dir)
             house.disk.env["FAULT_BELOW"] = f"{house.dir}/record."
         self.room_mib = 64 + args.messages * 1500 // (1 << 20)
