@@ -9,6 +9,7 @@
 
 #include "audit.h"
 #include "cmd.h"
+#include "file.h"
 #include "framed.h"
 #include "report.h"
 #include "resend.h"
@@ -417,7 +418,7 @@ static enum err see_file(struct seen *s, const char *path, struct span origin)
 	enum err e;
 
 	if (!f)
-		return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_DENIED : ERR_IO;
+		return file_err(errno);
 	while ((n = getline(&line, &cap, f)) > 0)
 		see_line(s, span(line, (size_t)n), origin);
 	e = ferror(f) ? ERR_IO : OK;

@@ -174,13 +174,13 @@ static const struct row pending = {
 static const struct row *row_of(const Pullcord__V1__AuditEvent *e)
 {
 	size_t type = (size_t)e->type < countof(rows) && rows[e->type].event ? (size_t)e->type : 0;
+	const struct row *change = e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN ? row_of_change(span_str(e->topic)) : NULL;
 
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED &&
-	    strncmp(e->detail, EMERGENCY_WORD, sizeof(EMERGENCY_WORD) - 1) == 0)
+	    begins(span_str(e->detail), EMERGENCY_WORD))
 		return &emergency;
-	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_ADMIN && e->outcome != PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED &&
-	    row_of_change(span_str(e->topic)))
-		return row_of_change(span_str(e->topic));
+	if (change && e->outcome != PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_DENIED)
+		return change;
 	if (e->type == PULLCORD__V1__AUDIT_TYPE__AUDIT_READ && is_export(span_str(e->detail)))
 		return &exported;
 	if (event_is_pending(e) && e->outcome == PULLCORD__V1__AUDIT_OUTCOME__OUTCOME_ALLOWED)
