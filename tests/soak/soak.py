@@ -255,24 +255,21 @@ class Soak:
         self.nap(0.3, 1)
         self.clock.write_text("+0\n")
 
-    def faults(self):
-        rows = [(self.kill_gateway, 5), (self.kill_broker, 5), (self.kill_both, 2), (self.stop_gateway, 1),
-                (self.freeze_broker, 2), (self.freeze_gateway, 2), (self.cut, 3), (self.hold, 2), (self.half_open, 1),
-                (self.stall, 2)]
-        failing = [self.outbox_eio, self.outbox_read_only, self.broker_eio, self.broker_read_only]
-        before = "sanitizers come before it" if self.house.sanitized else "it is not there"
-        some = [([self.full_disk], self.disk.there, "no right to mount a small disk"),
-                (failing, self.can_fail, f"fault.so: {before}"),
-                ([self.jump], FAKETIME and not self.house.sanitized, f"libfaketime: {before}")]
-        for faults, there, why in some:
-            if there:
-                rows += [(fault, 2) for fault in faults]
-            else:
-                self.skipped += [(fault.__name__, why) for fault in faults if self.wanted(fault)]
-        return [row for row in rows if self.wanted(row[0])]
+    WEIGHT = {"kill_gateway": 5, "kill_broker": 5, "kill_both": 2, "stop_gateway": 1, "freeze_broker": 2, "freeze_gateway": 2,
+              "cut": 3, "hold": 2, "half_open": 1, "stall": 2, "full_disk": 2, "outbox_eio": 2, "outbox_read_only": 2,
+              "broker_eio": 2, "broker_read_only": 2, "jump": 2}
 
-    def wanted(self, fault):
-        return not self.args.only or fault.__name__ in self.args.only.split(",")
+    def faults(self):
+        before = "sanitizers come before it" if self.house.sanitized else "it is not there"
+        failing = ["outbox_eio", "outbox_read_only", "broker_eio", "broker_read_only"]
+        missing = {} if self.disk.there else {"full_disk": "no right to mount a small disk"}
+        if not self.can_fail:
+            missing |= dict.fromkeys(failing, f"fault.so: {before}")
+        if not FAKETIME or self.house.sanitized:
+            missing["jump"] = f"libfaketime: {before}"
+        wanted = [name for name in self.WEIGHT if not self.args.only or name in self.args.only.split(",")]
+        self.skipped += [(name, missing[name]) for name in wanted if name in missing]
+        return [(getattr(self, name), self.WEIGHT[name]) for name in wanted if name not in missing]
 
     # ---- the run ----
 
@@ -402,7 +399,10 @@ def main():
     args.add_argument("--kills", type=int, default=0, metavar="N", help="instead: kill gateway and broker by turns, N kills")
     args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
     args.add_argument("--verbose", action="store_true", help="say each fault")
-    args = args.parse_args()
+    parser, args = args, args.parse_args()
+    unknown = [name for name in args.only.split(",") if args.only and name not in Soak.WEIGHT]
+    if unknown:
+        parser.error(f"no such fault: {', '.join(unknown)}; there are {', '.join(Soak.WEIGHT)}")
     say(f"replay with --seed {args.seed}")
     soak = Soak(args)
     return tell(soak.whole, soak.close, args.keep)
