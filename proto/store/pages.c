@@ -12,7 +12,7 @@
 #define FIRST 2                 /* page after the two that say where the trees begin */
 
 enum { BRANCH = 1, LEAF = 2, OVERFLOW = 4 };                    /* of a page; no other flag is ever on a disk */
-enum { INTEGERS = 8, KINDS = 0x7e };                            /* of a tree: its keys are numbers; all that are of keys and values */
+enum { INTEGERS = 8, KINDS = 0x7e };    /* of a tree: its keys are numbers; all that are of keys and values */
 enum { BIG = 1, TREE = 2 };                                     /* of a node: its value lies elsewhere; is a table */
 
 struct tree {
