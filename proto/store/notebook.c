@@ -23,7 +23,7 @@ struct notebook {
 	char note_name[NAME_MAX_HERE], new_name[NAME_MAX_HERE], had_name[NAME_MAX_HERE], got_name[NAME_MAX_HERE],
 		told_name[NAME_MAX_HERE];
 	struct witnessed last;
-	bool stopped;
+	bool stopped, unkept;           /* it has, and of why there is nothing on the disk */
 	size_t note_n;
 	char note[NOTE_BYTES_MAX + 1];
 };
@@ -197,6 +197,7 @@ bool notebook_told(const struct notebook *n) { return n->stopped && is_there(n, 
 enum err notebook_reread(struct notebook *n, const struct cosigner *log)
 {
 	CLEANUP(free_cleanup) struct notebook *was = malloc(sizeof(*was));
+	bool same = span_eq(log->name, n->log.name) && memcmp(log->pub, n->log.pub, sizeof(log->pub)) == 0;
 	enum err e;
 
 	if (!was)
@@ -205,21 +206,24 @@ enum err notebook_reread(struct notebook *n, const struct cosigner *log)
 	e = open_log(n, log);
 	if (e == OK)
 		e = open_note(n);
-	if (e == OK)
-		n->stopped = has_evidence(n);
-	else
+	if (e == OK) {
+		n->unkept = n->unkept && same;
+		n->stopped = n->unkept || has_evidence(n);
+	} else {
 		*n = *was;
+	}
 	crypt_wipe(was->secret, sizeof(was->secret));
 	return e;
 }
 
 /* ---- witnessing ---- */
 
-/* It stops also when the disk takes no evidence. */
+/* It stops also when the disk takes no evidence, and then for as long as it runs: nobody could have seen to it. */
 static enum err keep_evidence(struct notebook *n, struct span had, struct span got)
 {
-	n->stopped = true;
+	n->stopped = n->unkept = true;
 	TRY(keep(n, n->got_name, got));
+	n->unkept = false;
 	return keep(n, n->had_name, had);
 }
 
@@ -292,7 +296,7 @@ static enum err hear_evidence(struct notebook *n, struct gossip *g, struct span 
 	*kind = gossip_hear_evidence(g, message, &e);
 	if (*kind != WITNESS_FORK)
 		return notebook_compare(n, g, now_ms, kind);
-	n->stopped = true;
+	n->stopped = n->unkept = true;
 	TRY(keep(n, n->told_name, message));
 	return keep_evidence(n, e.had, e.got);
 }

@@ -39,8 +39,8 @@ uint64_t notebook_size(const struct notebook *n);
 bool notebook_stopped(const struct notebook *n);
 /* And another witness has found it, which still shows it. */
 bool notebook_told(const struct notebook *n);
-/* Looks at the folder again: is there still evidence, and what did it see of this log, which may be another than before? On a
- * failure, notebook_open()'s, all stays as it was. */
+/* Looks at the folder again: is there still evidence, and what did it see of this log, which may be another than before? What it
+ * stopped for and could not keep still holds. On a failure, notebook_open()'s, all stays as it was. */
 enum err notebook_reread(struct notebook *n, const struct cosigner *log) MUST_USE;
 
 /* An add-checkpoint body; `newest`: it answers a question of ours for the newest there is. ACCEPTED: kept, and the line of

@@ -425,6 +425,28 @@ static void whoever_has_seen_to_it_lets_it_go_on(void **state)
 	assert_int_equal(kind, WITNESS_ACCEPTED);
 }
 
+static void what_the_disk_did_not_take_is_no_reason_to_go_on(void **state)
+{
+	char new[200];
+	const char *id;
+
+	(void)state;
+	assert_int_equal(add_as(log_body(&l, 0, 301, raw), true), OK);
+	assert_int_equal(add_as(log_body(&other, 301, 400, raw), true), OK);
+	id = strstr(find("evidence.", ".had"), "evidence.") + strlen("evidence.");
+	snprintf(new, sizeof(new), "%s/new.%.*s", folder(), (int)(strlen(id) - strlen(".had")), id);
+	assert_int_equal(unlink(find("evidence.", ".had")), 0);
+	assert_int_equal(unlink(find("evidence.", ".got")), 0);
+	assert_int_equal(notebook_reread(book, &l.key), OK);
+	assert_int_equal(mkdir(new, 0700), 0);
+	assert_int_not_equal(add_as(log_body(&other, 301, 400, raw), true), OK);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(notebook_reread(book, &l.key), OK);
+	assert_true(notebook_stopped(book));
+	assert_int_equal(add_as(log_body(&l, 301, 400, raw), true), ERR_CLOSED);
+	assert_int_equal(rmdir(new), 0);
+}
+
 static void another_log_is_followed_from_where_it_was_seen(void **state)
 {
 	struct signed_log next = l;
@@ -452,7 +474,8 @@ int main(void)
 		CASE(another_history_that_was_shown_to_another_is_evidence),
 		CASE(what_cannot_be_proved_to_be_the_beginning_is_evidence),
 		CASE(what_another_shows_is_kept_and_is_the_end), CASE(what_it_has_seen_itself_convicts_elsewhere),
-		CASE(whoever_has_seen_to_it_lets_it_go_on), CASE(another_log_is_followed_from_where_it_was_seen),
+		CASE(whoever_has_seen_to_it_lets_it_go_on),
+		CASE(what_the_disk_did_not_take_is_no_reason_to_go_on), CASE(another_log_is_followed_from_where_it_was_seen),
 		CASE(each_log_has_a_page_of_its_own), CASE(without_a_name_there_is_no_witness),
 	};
 
