@@ -208,7 +208,13 @@ def _(stage, count, what):
 @step("audit counts {times} of {what...}, in at most {first} entries and {more} for each 10s")
 def _(stage, times, what, first, more):
     match = wanted(what)
-    found = [entry for entry in entries(stage) if match(entry)]
+    found = []
+
+    def enough():       # the record is written behind what it is of
+        found[:] = [entry for entry in entries(stage) if match(entry)]
+        return sum(entry["count"] for entry in found) >= int(times)
+
+    wait_for(f"{times} of {what}", patience(10), enough)
     expect(f"times of {what}", int(times), sum(entry["count"] for entry in found), str(len(found)))
     seconds = (max(entry["until_us"] or entry["at_us"] for entry in found) - min(entry["at_us"] for entry in found)) / 1e6
     most = int(first) + int(more) * math.ceil(seconds / 10)
