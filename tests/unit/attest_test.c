@@ -268,14 +268,19 @@ static void assert_contradicted(void)
 	assert_int_equal(sent_count(COSIGNATURE), cosigned);
 }
 
-static void acceptance_4_a_fork_is_told_and_is_the_end(void **state)
+static void see_a_fork(void)
 {
-	(void)state;
 	come_up();
 	hears(&l, 0, 301);
 	a_minute_passes();
 	hears(&other, 301, 400);
 	assert_contradicted();
+}
+
+static void acceptance_4_a_fork_is_told_and_is_the_end(void **state)
+{
+	(void)state;
+	see_a_fork();
 	pipeline_close(&g);
 	attest_close(&attest);
 	said[0] = '\0';
@@ -653,11 +658,7 @@ static void who_puts_the_evidence_elsewhere_lets_it_go_on(void **state)
 	unsigned asked;
 
 	(void)state;
-	come_up();
-	hears(&l, 0, 301);
-	a_minute_passes();
-	hears(&other, 301, 400);
-	assert_contradicted();
+	see_a_fork();
 	rereads(OK);
 	assert_int_equal(attest_state(attest, now), ATTEST_CONTRADICTED);
 	d = opendir(folder);

@@ -29,6 +29,13 @@ static Pullcord__V1__AuditEvent *event_of(struct fold *f, struct ring *r, const 
 	return e;
 }
 
+static void open_both(struct ring **r, struct fold **f)
+{
+	assert_int_equal(crypt_init(), OK);
+	assert_int_equal(ring_open(RING_BYTES_MIN, r), OK);
+	assert_int_equal(fold_open(f), OK);
+}
+
 static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **state)
 {
 	const struct shadow_verdict said = { .policy = { 9, 8, 7 }, .access = 4, .allow = true, .why = 2, .line = 77, .count = 12,
@@ -41,9 +48,7 @@ static void what_a_policy_on_trial_said_stands_beside_what_was_decided(void **st
 	struct fold *f = NULL;
 
 	(void)state;
-	assert_int_equal(crypt_init(), OK);
-	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
-	assert_int_equal(fold_open(&f), OK);
+	open_both(&r, &f);
 	fold_use(f, &patients);
 	e = event_of(f, r, &h);
 	assert_true(e->shadow && e->line == 3 && e->count == 12);
@@ -75,9 +80,7 @@ static void a_topic_has_what_stands_for_its_patient(void **state)
 	struct fold *f = NULL;
 
 	(void)state;
-	assert_int_equal(crypt_init(), OK);
-	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
-	assert_int_equal(fold_open(&f), OK);
+	open_both(&r, &f);
 	fold_use(f, &patients);
 	assert_true(fold_add(f, &h));
 	h.actor = SPAN_LIT("bea");
@@ -115,9 +118,7 @@ static void what_administrators_did_is_by_the_year_s_key_too(void **state)
 	struct fold *f = NULL;
 
 	(void)state;
-	assert_int_equal(crypt_init(), OK);
-	assert_int_equal(ring_open(RING_BYTES_MIN, &r), OK);
-	assert_int_equal(fold_open(&f), OK);
+	open_both(&r, &f);
 	patients_then(&year, (const uint8_t[SHA256_BYTES]){ 2 });
 	patient_word(&root, SPAN_LIT("p1"), word);
 	patient_word(&year, SPAN_LIT("p1"), of_year);

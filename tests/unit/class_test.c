@@ -56,18 +56,24 @@ static void add_gaps(void)
 	each_event(add_gap);
 }
 
+static void open_with_room_aside(size_t bytes)
+{
+	static char spill[128];
+
+	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
+	g.spec.ring_bytes = 1 << 15;
+	g.spec.spill_path = spill;
+	g.spec.spill_bytes = bytes;
+	open_record();
+}
+
 /* The disk is full for a while: what saves lives is set aside and follows, everything else is counted to the unit. */
 static void acceptance_7_what_is_life_critical_is_set_aside(void **state)
 {
 	uint64_t refused[RECORD_CLASSES] = { 0 }, n = 0, told = 0;
-	char spill[128];
 
 	(void)state;
-	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
-	g.spec.ring_bytes = 1 << 15;
-	g.spec.spill_path = spill;
-	g.spec.spill_bytes = 4 << 20;
-	open_record();
+	open_with_room_aside(4 << 20);
 	push_many(0, 10);
 	disk_refuses(ENOSPC, g.path);
 	push_many(10, 1);
@@ -112,14 +118,9 @@ static void what_was_set_aside_outlives_a_restart(void **state)
 {
 	uint64_t refused = 0, n = 0, other = 0;
 	struct happening now = publish(0);
-	char spill[128];
 
 	(void)state;
-	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
-	g.spec.ring_bytes = 1 << 15;
-	g.spec.spill_path = spill;
-	g.spec.spill_bytes = 4 << 20;
-	open_record();
+	open_with_room_aside(4 << 20);
 	disk_refuses(EIO, g.path);
 	push_many(0, 1);
 	wait_for(RECORD_STOPPED);
@@ -156,14 +157,9 @@ static void what_was_set_aside_outlives_a_restart(void **state)
 static void what_had_no_room_at_all_is_told_by_the_next_start(void **state)
 {
 	uint64_t n = 0, refused = 0;
-	char spill[128];
 
 	(void)state;
-	snprintf(spill, sizeof(spill), "%s/record.spill", g.folder);
-	g.spec.ring_bytes = 1 << 15;
-	g.spec.spill_path = spill;
-	g.spec.spill_bytes = 64 << 10;
-	open_record();
+	open_with_room_aside(64 << 10);
 	disk_refuses(ENOSPC, g.path);
 	push_many(0, 1);
 	wait_for(RECORD_STOPPED);

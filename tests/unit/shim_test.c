@@ -314,6 +314,17 @@ static void an_open_alert_is_on_its_way_until_it_is_sent(void **state)
 	assert_int_equal(how(ALERT, AUTHORISED), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
 }
 
+static void ana_watches(bool tells_of_sending)
+{
+	nc = (struct mosquitto){ "nc-1", NULL };
+	ana = (struct mosquitto){ "ana.t1", "ana" };
+	broker_start(tells_of_sending);
+	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
+	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
+	turn();
+	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/+/+", NULL), MOSQ_ERR_SUCCESS);
+}
+
 /* As Mosquitto 2.0 asks: a retained message when somebody subscribes, though live ones with that flag come in the same turn; what
  * waited, when they come back. */
 static void how_it_came_is_told_as_far_as_the_broker_shows_it(void **state)
@@ -323,13 +334,7 @@ static void how_it_came_is_told_as_far_as_the_broker_shows_it(void **state)
 	static const char late[] = "mercy/unit/icu3/alert/low/nc-1";
 
 	(void)state;
-	nc = (struct mosquitto){ "nc-1", NULL };
-	ana = (struct mosquitto){ "ana.t1", "ana" };
-	broker_start(false);
-	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
-	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
-	turn();
-	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/+/+", NULL), MOSQ_ERR_SUCCESS);
+	ana_watches(false);
 	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, "mercy/unit/icu3/alert/medium/nc-1", &m, true), MOSQ_ERR_SUCCESS);
 	assert_int_equal(asks(&nc, MOSQ_ACL_WRITE, ALERT, &m), MOSQ_ERR_SUCCESS);
 	turn();
@@ -358,13 +363,7 @@ static void how_it_came_is_told_when_it_is_sent(void **state)
 	static const char to_low[] = "mercy/unit/icu3/alert/low/nc-1";
 
 	(void)state;
-	nc = (struct mosquitto){ "nc-1", NULL };
-	ana = (struct mosquitto){ "ana.t1", "ana" };
-	broker_start(true);
-	assert_int_equal(login(&nc, NULL), MOSQ_ERR_SUCCESS);
-	assert_int_equal(login(&ana, "correct horse"), MOSQ_ERR_SUCCESS);
-	turn();
-	assert_int_equal(asks(&ana, MOSQ_ACL_SUBSCRIBE, "mercy/unit/icu3/alert/+/+", NULL), MOSQ_ERR_SUCCESS);
+	ana_watches(true);
 	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, to_code, &code, true), MOSQ_ERR_SUCCESS);
 	assert_int_equal(asks_of(&ana, MOSQ_ACL_READ, to_medium, &medium, true), MOSQ_ERR_SUCCESS);
 	sends(&ana, to_code, &code);
