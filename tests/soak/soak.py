@@ -336,9 +336,10 @@ class Soak:
         with self.ward.lock:
             self.ward.pressing = False
 
-        def calm():
-            missing = [id for id in list(self.ward.promised) if id not in self.screen.seen]
-            return not missing and not self.ward.open_promises() and not self.ward.to_end
+        def calm():         # of one moment: an end is said, promised and seen while the presses before it are looked through
+            with self.ward.lock:
+                return not self.ward.waiting and not self.ward.again and not self.ward.to_end and \
+                    self.ward.promised.keys() <= self.screen.seen.keys()
         try:
             wait_for("all that was promised is seen", patience(60), calm, poll=0.1)
         except Trouble:

@@ -101,10 +101,6 @@ class Ward(threading.Thread):
             except socket.timeout:
                 pass
 
-    def open_promises(self):
-        with self.lock:
-            return len(self.waiting) + len(self.again)
-
 
 class Screen(threading.Thread):
     """What a person saw: each press, and each end, once, under one id (but what the broker still shows to newcomers after more
@@ -156,9 +152,9 @@ class Screen(threading.Thread):
                 self.twice.append(f"{id}: {obj['id']} after {self.seen[id]['id']}, {self.told - self.at[id]} between")
             self.told += 1
             return
-        self.seen[id], self.at[id] = obj, self.told
-        self.told += 1
-        with self.ward.lock:
+        with self.ward.lock:        # seen, and to be ended, in one: who asks whether all is calm must find either
+            self.seen[id], self.at[id] = obj, self.told
+            self.told += 1
             source, priority, number = self.ward.place[id]
             late = id in self.ward.late or (self.restored and number < self.before) or \
                 any(first <= number < end for first, end in self.refused)
