@@ -68,6 +68,9 @@ static const struct rule rules[] = {
 	  "message_size_limit 200000", NUMBER(1, 200000) },
 	{ "max_keepalive", WANT_NUMBER, WARN, WARN, "a broken connection is then noticed late", "max_keepalive 120",
 	  NUMBER(10, 120) },
+	{ "max_queued_messages", WANT_NUMBER, WARN, WARN,       /* four times HISTORY_ALERTS_MAX; 0 is no limit */
+	  "who comes back is shown up to 8,192 alerts, beside what waited and what comes; what has no room is dropped",
+	  "max_queued_messages 65536", NUMBER(32768, 1 << 20) },
 	{ "persistent_client_expiration", WANT_PRESENT, WARN, WARN,
 	  "messages for clients that never come back are kept for ever", "persistent_client_expiration 7d", PLAIN },
 	{ "connection_messages", WANT_FALSE, WARN, WARN, "client ids, so people's names, go into the broker's log",

@@ -17,7 +17,7 @@
 #define TLS "certfile c.pem\nkeyfile k.pem\n"
 #define LISTEN "listener 8883\ncafile ca.pem\n" TLS "require_certificate true\ntls_version tlsv1.3\n"
 #define REST \
-	"per_listener_settings false\nallow_anonymous false\nallow_zero_length_clientid false\n" \
+	"max_queued_messages 65536\nallow_anonymous false\nallow_zero_length_clientid false\n" \
 	"check_retain_source true\nmax_packet_size 262144\nmessage_size_limit 200000\nmax_keepalive 120\n" \
 	"persistent_client_expiration 7d\nconnection_messages false\nlog_type error\nlog_type warning\n"
 #define BASE REST OURS LISTEN
@@ -95,6 +95,9 @@ static void each_forbidden_option_is_a_fault(void **state)
 		{ "message_size_limit 200001", "19 message_size_limit 200001!" },
 		{ "message_size_limit 1000", "" },
 		{ "max_keepalive 3600", "19 max_keepalive 3600" },
+		{ "max_queued_messages 10000", "19 max_queued_messages 10000" },
+		{ "max_queued_messages 0", "19 max_queued_messages 0" },
+		{ "max_queued_messages 32768", "" },
 		{ "connection_messages true", "19 connection_messages true" },
 		{ "log_type all", "19 log_type all" },
 		{ "log_type debug", "19 log_type debug" },
@@ -135,7 +138,7 @@ static void what_is_missing_is_a_fault(void **state)
 	(void)state;
 	assert_faults(OURS LISTEN,
 		      "0 allow_zero_length_clientid?!; 0 check_retain_source?!; 0 max_packet_size?!; "
-		      "0 message_size_limit?!; 0 max_keepalive?; 0 persistent_client_expiration?; "
+		      "0 message_size_limit?!; 0 max_keepalive?; 0 max_queued_messages?; 0 persistent_client_expiration?; "
 		      "0 connection_messages?");
 	assert_faults(REST LISTEN, "0 plugin?!");
 	assert_faults(REST OURS, "0 listener?!");
@@ -222,8 +225,8 @@ static void more_faults_than_room_are_counted(void **state)
 	memset(&two[2], 0x5a, sizeof(two[2]));
 	for (int i = 0; i < 70; i++)
 		strcat(text, "listener 1\n");
-	assert_int_equal(broker_conf_scan("m.conf", span_str(text), NULL, 0), 64 + 6 + 1 + 7);
-	assert_int_equal(broker_conf_scan("m.conf", span_str(text), two, 2), 64 + 6 + 1 + 7);
+	assert_int_equal(broker_conf_scan("m.conf", span_str(text), NULL, 0), 64 + 6 + 1 + 8);
+	assert_int_equal(broker_conf_scan("m.conf", span_str(text), two, 2), 64 + 6 + 1 + 8);
 	assert_int_equal(((uint8_t *)&two[2])[0], 0x5a);
 }
 
