@@ -121,7 +121,7 @@ enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span s
  * era_keeps(outbox_most()) others were; another than what was kept under it and is forgotten had. A keyed hash. False: no name. */
 bool outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d,
 	uint8_t name[ID_NAME]) MUST_USE;
-/* Messages up to this place may be sent now; later ones not before they are kept. */
+/* Messages up to this sequence number may be sent now; later ones not before they are kept. FLIGHT_SEQ_MAX: all of them. */
 uint64_t outbox_upto(struct outbox *o);
 /* The next piece of finished work. */
 bool outbox_next(struct outbox *o, struct outbox_done *out);

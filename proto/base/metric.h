@@ -28,6 +28,7 @@ struct metric_row {
 	size_t at;
 };
 #define METRIC_ROW(type, name, scale, text, of) { #name, text, METRIC_##type, scale, offsetof(of, name) }
+/* In units of 1 / scale. */
 int64_t metric_value(const struct metric_row *r, const void *of);
 /* Its head and its sample; the name behind the prefix. */
 void metric_put(struct put *b, const char *prefix, const struct metric_row *r, const void *of);

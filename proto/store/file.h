@@ -9,7 +9,7 @@
  * to be followed; ERR_FULL, also a quota or a limit; ERR_KIND: a folder; else ERR_IO. */
 enum err file_err(int why);
 
-/* All of it, however often the system takes only a part. Not flushed. */
+/* All of it, however often the system takes only a part; on a failure, file_err()'s, some of it may be there. Not flushed. */
 enum err file_write(int fd, struct span s) MUST_USE;
 
 #endif

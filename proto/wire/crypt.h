@@ -50,7 +50,7 @@ enum err aead_open(const uint8_t key[AEAD_KEY_BYTES], const uint8_t nonce[AEAD_N
 		   struct span text, uint8_t *out) MUST_USE;
 
 /* Seals under one key, whose cost and that of a context are paid when it is made: sealing allocates nothing and asks the system for
- * nothing, in whatever thread; in one at a time. As secret as the key. */
+ * nothing, in whatever thread; in one at a time. As secret as the key. ERR_FULL, ERR_CRYPTO. */
 struct sealer;
 enum err sealer_open(const uint8_t key[AEAD_KEY_BYTES], struct sealer **out) MUST_USE;
 void sealer_close(struct sealer **s);
