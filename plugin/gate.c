@@ -229,13 +229,6 @@ static bool goes_out_without_record(const struct guard *g, const struct topic *t
 	return t->kind == TOPIC_STORED || guard_is_own_alarm(g, t);
 }
 
-/* A device's outbox keeps what had no PUBACK; a denial would be the end of it, or look like success. Who is no device has no
- * outbox, and could not come back for what saves lives: told no, where their protocol can, they stay. */
-static enum gate answer_without_record(const struct session *s, const struct publish *p)
-{
-	return s->party == PULLCORD__V1__PARTY__PARTY_USER && (s->told_no || p->qos == 0) ? GATE_DENY : GATE_CLOSE;
-}
-
 static bool may_be_retained(enum topic_kind kind)
 {
 	return kind == TOPIC_STATE || kind == TOPIC_PRESENCE;
@@ -415,7 +408,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.answer = GATE_CLOSE;   /* a refusal at QoS 0 looks like nothing */
 	} else if (g->record_out && !d.verdict.life_critical && !goes_on_without_record(d.topic->kind)) {
 		d.detail = "the record has stopped";
-		d.answer = d.topic->kind == TOPIC_CMD ? GATE_CLOSE : answer_without_record(s, p);
+		d.answer = GATE_CLOSE;   /* no PUBACK: the outbox keeps it (an ACL denial would look like success) */
 	} else if (d.topic->kind == TOPIC_CMD && record_state(g->record) != RECORD_FLOWING) {
 		d.detail = "the record is behind";
 		d.answer = GATE_CLOSE;   /* as an administrator's command: nothing is done that the record cannot keep up with */
@@ -597,7 +590,7 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 		return turn_away(g, c, filter);
 	/* 2.0.12 and later ask so for each subscription of a session that we end, and take away what we refuse. It may be wanted
 	 * when its owner is back; what comes by it is decided in any case. */
-	if (c->context == g->ending)
+	if (g->ending && c->context == g->ending)
 		return GATE_ALLOW;
 	d = s->unread ? nobody_knows() : decide_subscribe(g, s, span_str(filter), &parsed);
 	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),

@@ -383,7 +383,6 @@ static enum fault open_session(struct guard *g, const struct client *c, const st
 	(void)!span_text(k->account->subject.tenant, s->tenant, sizeof(s->tenant));   /* a word */
 	memcpy(s->fingerprint, k->fingerprint, sizeof(s->fingerprint));
 	s->not_before_s = k->not_before_s;
-	s->told_no = c->protocol >= 5;
 	s->active_ms = guard_mono_us() / 1000;
 	if (c->address)
 		session_address(s, span_str(c->address));

@@ -60,7 +60,6 @@ struct session {
 	uint8_t fingerprint[32];    /* of its certificate; zeros: it came with none */
 	int64_t not_before_s;       /* when that began to be good */
 	int64_t until_us;           /* wall clock: when what it holds changes by itself; 0 or INT64_MAX: never */
-	bool told_no;               /* MQTT 5: it hears of a refusal, which in 3.1.1 is acknowledged like a success */
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
 	struct awaited awaited;     /* only of a broker that says when it sends */

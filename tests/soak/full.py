@@ -223,25 +223,21 @@ class Newcomer(Actor):
 
 
 class Nurse(Actor):
-    """Is in: what she answers to a call passes, what else she says is refused, and she stays."""
+    """Is in: what she answers to a call passes."""
     share = 0.005
 
     def __init__(self, full):
         super().__init__(full)
-        self.got = {"answer": [], "word": []}
+        self.got = []
 
     def enter(self):
         _, self.mqtt = attacks.open_session(self.full.stage, "lea", "lea.desk", clean=True)
 
     def act(self):
-        answers = self.n % 2 == 0
-        payload = forged(self.full.stage, "update", "lea", party="user") if answers else b""
-        got = self.mqtt.publish("mercy/unit/icu3/ack/nc4" if answers else "mercy/user/lea/presence", payload, retain=not answers)
-        self.got["answer" if answers else "word"].append(got)
+        self.got.append(self.mqtt.publish("mercy/unit/icu3/ack/nc4", forged(self.full.stage, "update", "lea", party="user")))
 
     def wrong_ones(self):
-        right = {"answer": "accepted", "word": "refused"}
-        return [f"{what}: {got}" for what, all_got in self.got.items() for got in all_got if got != right[what]]
+        return [got for got in self.got if got != "accepted"]
 
 
 class Intruder(Actor):
@@ -448,7 +444,7 @@ class Full:
         yield "C: all of them arrived later", sorted(self.calm_left())
         yield ("D: every emergency was delivered meanwhile, and its sender told that it is stored",
                self.late + sorted(self.urgent_left()))
-        yield f"D: of {self.nurse.n} things a nurse said her answers passed, the others were refused", self.nurse.wrong_ones()
+        yield f"D: all {self.nurse.n} answers of a nurse passed", self.nurse.wrong_ones()
         took = sorted(self.emergencies.took)
         took = [1000 * seconds for seconds in took]
         say(f"an emergency was acknowledged after {took[len(took) // 2]:.1f} ms (median), {took[-1]:.0f} ms (slowest)")
