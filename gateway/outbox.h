@@ -118,7 +118,8 @@ enum outbox_seen {
 };
 enum outbox_seen outbox_seen(struct outbox *o, struct span source, struct span source_id, const struct digest *d);
 /* Of what outbox_seen() does not know: the same for the same that was not kept, over any number of restarts, as long as fewer than
- * era_keeps(outbox_most()) others were; another than what was kept under it and is forgotten had. A keyed hash. False: no name. */
+ * era_keeps(outbox_most()) others were (era_late(), when the disk fails between two eras); another than what was kept under it and
+ * is forgotten had. A keyed hash. False: no name. */
 bool outbox_name(struct outbox *o, struct span source, struct span source_id, const struct digest *d,
 	uint8_t name[ID_NAME]) MUST_USE;
 /* Messages up to this sequence number may be sent now; later ones not before they are kept. FLIGHT_SEQ_MAX: all of them. */

@@ -1,15 +1,27 @@
 #include "era.h"
 
+/* Of an era that nobody waits for. */
+static uint64_t end_of(const struct era *e) { return e->number + e->most / 16 * 14; }
+
 /* Before it must: that takes a few commits. */
-static uint64_t end_of(const struct era *e) { return e->number + e->most / 16 * 15; }
+static uint64_t last_of(const struct era *e) { return e->number + e->most / 16 * 15; }
+
+static uint64_t lesser(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+/* What went out by then, and was not kept, has its name until. */
+static uint64_t until(const struct era *e, uint64_t kept)
+{
+	uint64_t late = lesser(kept + era_late(e->most), last_of(e));
+
+	if (kept + era_keeps(e->most) <= end_of(e))
+		return kept + era_keeps(e->most);
+	return late > end_of(e) ? late : end_of(e);
+}
 
 void era_init(struct era *e, uint64_t number, uint64_t kept, uint64_t most)
 {
-	uint64_t last;                          /* row that went out early */
-
 	*e = (struct era){ .number = number, .most = most };
-	last = end_of(e) - era_keeps(most);
-	e->until = (kept < last ? kept : last) + era_keeps(most);
+	e->until = until(e, kept);
 }
 
 bool era_names(const struct era *e, uint64_t kept) { return kept <= e->number + e->most; }
@@ -27,13 +39,10 @@ void era_back(struct era *e, bool early, bool was_kept, uint64_t kept)
 	e->failing = !was_kept;
 	e->unwritten = e->unwritten && !was_kept;
 	if (early && !was_kept)
-		e->until = kept + era_keeps(e->most);
+		e->until = until(e, kept);
 }
 
-static bool is_over(const struct era *e, uint64_t kept)
-{
-	return kept >= e->number + e->most / 8 && (kept >= e->until || kept >= end_of(e));
-}
+static bool is_over(const struct era *e, uint64_t kept) { return kept >= e->number + e->most / 8 && kept >= e->until; }
 
 bool era_step(struct era *e, uint64_t kept)
 {

@@ -6,8 +6,8 @@
  * of them; not before era_keeps() rows came after the last that may have gone out and was not kept, be it for a failing disk or
  * the end of the last run. What goes out early must leave room for that. Between two eras nothing goes out before it is kept, for
  * two or three commits: until what went out was kept, the next number was written, and what was named meanwhile was kept. But if
- * nothing can be kept it goes out all the same: a name that changes is the lesser evil. Pure: the caller counts, writes and
- * sends. */
+ * nothing can be kept it goes out all the same, and keeps its name for era_late() rows: one that changes is the lesser evil. Pure:
+ * the caller counts, writes and sends. */
 #ifndef PULLCORD_ERA_H
 #define PULLCORD_ERA_H
 
@@ -24,6 +24,7 @@ struct era {
 };
 
 static inline uint64_t era_keeps(uint64_t most) { return most / 8 * 3; }
+static inline uint64_t era_late(uint64_t most) { return most / 16; }
 
 /* At the start: `kept` is the number of the next row. */
 void era_init(struct era *e, uint64_t number, uint64_t kept, uint64_t most);

@@ -190,6 +190,32 @@ static void when_nothing_can_be_kept_it_goes_out(void **state)
 	assert_false(era_early(&w.era, w.row));
 }
 
+/* It keeps its name also where an era ends, over a crash, too: for as many as there are till it must. */
+static void what_goes_out_then_keeps_its_name(void **state)
+{
+	(void)state;
+	for (unsigned crash = 0; crash < 2; crash++) {
+		make_world();
+		w.row += MOST / 16 * 14 - 1;
+		start();
+		say(1);
+		commit(1, false);
+		say(1);
+		assert_true(w.pending[0].out);
+		commit(1, false);
+		if (crash)
+			start();
+		for (unsigned i = 0; i < era_late(MOST); i++) {
+			assert_int_equal(w.era.number, 1000);
+			assert_int_equal(w.era.state, ERA_STEADY);
+			say(2 + i);
+			commit(1, true);
+		}
+		commit(1, true);
+		assert_int_equal(w.writes, 1);
+	}
+}
+
 /* Nor when it is the next number that cannot be written: that is not asked for again and again before something was kept. */
 static void nor_does_it_wait_for_the_number(void **state)
 {
@@ -232,6 +258,7 @@ int main(void)
 		cmocka_unit_test(whatever_fails_names_are_kept_and_never_given_twice),
 		cmocka_unit_test(what_is_well_goes_out_early),
 		cmocka_unit_test(when_nothing_can_be_kept_it_goes_out),
+		cmocka_unit_test(what_goes_out_then_keeps_its_name),
 		cmocka_unit_test(nor_does_it_wait_for_the_number),
 		cmocka_unit_test(an_era_ends_in_any_case),
 	};
