@@ -223,7 +223,6 @@ static enum err append(struct taken *t, struct txn *txn, struct op *op)
 	TRY(txn_append(txn, t->rows, key64_span(&no), row_of(op, b)));
 	op->seen_as = t->next++;
 	hint(t, &t->seen, print_of(op->seen), op->seen_as, true);
-	use(t, op->seen);
 	t->change++;
 	return t->have + t->change <= t->most ? OK : forget_first(t, txn, op);
 }
@@ -268,6 +267,8 @@ static void settle_one(struct taken *t, struct op *op, bool kept)
 		hint(t, &t->seen, print_of(op->seen), op->seen_as, false);
 	if (!kept && op->yielded_as)
 		hint(t, &t->gone, gone_print(op->id.b), op->yielded_as, false);
+	if (kept && op->seen_as)
+		use(t, op->seen);
 	if (kept && op->buried)
 		hint(t, &t->seen, print_of(op->seen), op->buried, false);
 	if (kept && op->forgot) {
