@@ -7,7 +7,7 @@ static const struct nursecall calls[] = {
 	{ "call.code", PULLCORD__V1__PRIORITY__PRIORITY_CODE, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
 	  "code blue|code pink|cardiac arrest|crash call|resuscitation|=code|=code call" },
 	{ "call.cord", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL,
-	  "cord out|cord removed|cord disconnected|call cord" },
+	  "cord out|cord removed|cord disconnected" },
 	{ "call.bath", PULLCORD__V1__PRIORITY__PRIORITY_HIGH, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
 	  "bath|bathroom|toilet|lavatory|shower|washroom" },
 	{ "call.assist", PULLCORD__V1__PRIORITY__PRIORITY_HIGH, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
@@ -18,6 +18,8 @@ static const struct nursecall calls[] = {
 	  "bed exit|chair exit|fall detected" },
 	{ "call.pain", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
 	  "pain|pain medication" },
+	{ "call.cord", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_TECHNICAL,
+	  "call cord" },           /* not before these: "bathroom call cord" is somebody's call */
 	{ "call.normal", PULLCORD__V1__PRIORITY__PRIORITY_MEDIUM, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,
 	  "normal call|patient call|nurse call|routine call|bed call|call light|call button|=normal|=routine" },
 	{ "call.service", PULLCORD__V1__PRIORITY__PRIORITY_LOW, PULLCORD__V1__ALERT_TYPE__ALERT_TYPE_NURSE_CALL,

@@ -105,6 +105,8 @@ static void only_whole_phrases_are_nurse_calls(void **state)
 		{ "Code Blue 412", "call.code" }, { "code", "call.code" }, { "MDC_EVT_CODE_BLUE", "call.code" },
 		{ "Error code 17", NULL },        { "barcode blue", NULL },         { "code blueish", NULL },
 		{ "Staff Emergency", "call.emergency" }, { "bed exit!", "call.exit" }, { "ECG lead cord", NULL },
+		{ "BATH CALL CORD", "call.bath" }, { "Emergency call cord", "call.emergency" }, { "Call cord", "call.cord" },
+		{ "Bath cord out", "call.cord" },
 		{ "Normal sinus rhythm", NULL },  { "spain", NULL },                { "", NULL },
 	};
 
