@@ -100,6 +100,24 @@ static enum hl7_charset read_charset(const struct hl7 *m)
 	return HL7_OTHER;
 }
 
+static struct span skip_blanks(struct span s)
+{
+	while (s.n && (is_break(s.p[0]) || s.p[0] == ' ' || s.p[0] == '\t'))
+		s = skip(s, 1);
+	return s;
+}
+
+/* What is wrapped as a batch (§2.10.3) is a message all the same. */
+static struct span skip_wrapping(struct span s)
+{
+	while (s.n > 3 && (memcmp(s.p, "FHS", 3) == 0 || memcmp(s.p, "BHS", 3) == 0)) {
+		while (s.n && !is_break(s.p[0]))
+			s = skip(s, 1);
+		s = skip_blanks(s);
+	}
+	return s;
+}
+
 enum err hl7_head(struct span text, struct hl7 *out)
 {
 	static const struct span bom = SPAN_LIT("\xef\xbb\xbf");
@@ -107,8 +125,7 @@ enum err hl7_head(struct span text, struct hl7 *out)
 
 	if (text.n >= bom.n && memcmp(text.p, bom.p, bom.n) == 0)
 		text = skip(text, bom.n);
-	while (text.n && (is_break(text.p[0]) || text.p[0] == ' ' || text.p[0] == '\t'))
-		text = skip(text, 1);
+	text = skip_wrapping(skip_blanks(text));
 	if (text.n < 5 || memcmp(text.p, "MSH", 3) != 0)
 		return ERR_SYNTAX;
 	m.text = text;

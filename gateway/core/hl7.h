@@ -2,7 +2,8 @@
  * a segment is found by walking, a field by counting separators. Pure.
  *
  * Liberal where the field is: segments may end in CR, LF or CRLF (a lone LF that no segment name follows belongs to the
- * field it is in), unknown segments and surplus fields do no harm, missing trailing fields are empty. */
+ * field it is in), what wraps a batch is passed over, unknown segments and surplus fields do no harm, missing trailing fields are
+ * empty. */
 #ifndef PULLCORD_HL7_H
 #define PULLCORD_HL7_H
 

@@ -84,6 +84,18 @@ static void any_line_end_parts_segments(void **state)
 	}
 }
 
+static void what_wraps_a_batch_is_passed_over(void **state)
+{
+	static const char *const none[] = { "FHS|^~\\&|A\r", "FHS", "BHS|^~\\&|MSH|^~\\&|A" };
+	struct hl7 m = open_or_die("FHS|^~\\&|B\r\nBHS|^~\\&|B\rMSH|^~\\&|A\rPID|1\rBTS|1\rFTS|1\r");
+
+	(void)state;
+	assert_span(hl7_get(&m, hl7_find(&m, "MSH"), 3, 1), "A");
+	assert_span(hl7_get(&m, hl7_find(&m, "PID"), 1, 1), "1");
+	for (size_t i = 0; i < countof(none); i++)
+		assert_int_equal(hl7_head(span_str(none[i]), &m), ERR_SYNTAX);
+}
+
 static void a_line_feed_in_a_text_does_not_tear_it(void **state)
 {
 	struct hl7 m = open_or_die(HEAD "OBX|1|TX|a||first\nsecond|x\rNTE|1\r");
@@ -306,6 +318,7 @@ int main(void)
 		cmocka_unit_test(fields_are_numbered_as_hl7_numbers_them),
 		cmocka_unit_test(delete_and_blanks_read_as_empty),
 		cmocka_unit_test(any_line_end_parts_segments),
+		cmocka_unit_test(what_wraps_a_batch_is_passed_over),
 		cmocka_unit_test(a_line_feed_in_a_text_does_not_tear_it),
 		cmocka_unit_test(delimiters_must_be_told_apart),
 		cmocka_unit_test(texts_become_one_line_of_utf8),
