@@ -477,16 +477,28 @@ static const struct { const char *event, *structure; enum message is; } messages
 	{ "R01", "ORU_R01", MESSAGE_OBSERVATIONS },
 };
 
-static enum message message_of(const struct oru *o)
+static enum message message_named(const struct hl7 *m, struct hl7_segment msh)
 {
-	struct span event = hl7_get(o->m, o->msh, 9, 2), structure = hl7_get(o->m, o->msh, 9, 3);
+	struct span event = hl7_get(m, msh, 9, 2), structure = hl7_get(m, msh, 9, 3);
 
-	if (!span_is(hl7_get(o->m, o->msh, 9, 1), "ORU"))
+	if (!span_is(hl7_get(m, msh, 9, 1), "ORU"))
 		return MESSAGE_FOREIGN;
 	for (size_t i = 0; i < countof(messages); i++)
 		if (span_is(event, messages[i].event) || (!event.n && span_is(structure, messages[i].structure)))
 			return messages[i].is;
 	return MESSAGE_OTHER;
+}
+
+/* Of several in one frame an alarm is what somebody has to hear of. */
+static enum message message_of(const struct oru *o)
+{
+	enum message is = message_named(o->m, o->msh);
+	struct hl7_segment s = { 0 };
+
+	while (o->more && is != MESSAGE_ALARM && hl7_next(o->m, &s))
+		if (hl7_is(s, "MSH") && message_named(o->m, s) == MESSAGE_ALARM)
+			is = MESSAGE_ALARM;
+	return is;
 }
 
 /* "2.6", "2.3.1"; missing is seen, and taken for one of ours. */
@@ -512,6 +524,17 @@ static struct ack check_header(const struct hl7 *m, struct hl7_segment msh)
 	if (id.n > 199)
 		return (struct ack){ ACK_REJECT, ACK_DATA_TYPE, "MSH^1^10", "message control id is longer than 199" };
 	return (struct ack){ 0 };
+}
+
+/* What is of one must never be told of another, nor be passed over with a yes. */
+static struct ack check_message(const struct oru *o)
+{
+	struct ack header = check_header(o->m, o->msh);
+
+	if (header.code == ACK_ACCEPT && o->more)
+		return (struct ack){ ACK_ERROR, ACK_SEGMENT_SEQUENCE, NULL,
+				     "more than one message, patient, place or alarm: send each in a message and frame of its own" };
+	return header;
 }
 
 /* `header` is what was found wrong before, if anything. */
@@ -558,10 +581,10 @@ struct ack norm_hl7(const struct hl7 *m, const struct norm_feed *feed, struct ar
 	case MESSAGE_OTHER:
 		return (struct ack){ ACK_REJECT, ACK_EVENT, "MSH^1^9", "only R01 and R40 are taken here" };
 	case MESSAGE_ALARM:
-		return alarm_event(&w, check_header(m, w.o.msh), out);
+		return alarm_event(&w, check_message(&w.o), out);
 	case MESSAGE_OBSERVATIONS:
 		break;
 	}
-	a = check_header(m, w.o.msh);
+	a = check_message(&w.o);
 	return a.code == ACK_ACCEPT ? observations_event(&w, out) : a;
 }

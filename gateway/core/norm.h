@@ -2,7 +2,7 @@
  *
  *     ORU^R40 (IHE PCD-04)    an alert: kind, priority, phase, place, patient, one line a nurse reads
  *     ORU^R01 (IHE PCD-01)    observations
- *     anything else           refused, with the reason
+ *     anything else           refused, with the reason; also what is of several patients, places or alarms, or several messages
  *
  * An alarm that must be refused, or that cannot be understood, still becomes an event: a technical alert "Unreadable
  * alarm from X" of the same key, for somebody has to look. Everything written obeys the limits of envelope.c: valid

@@ -144,15 +144,40 @@ static void keep_first(struct hl7_segment *slot, struct hl7_segment s)
 		*slot = s;
 }
 
+/* A PID or PV1 that is about somebody, or somewhere, else. */
+static bool is_other(const struct hl7 *m, struct hl7_segment first, struct hl7_segment s)
+{
+	struct span a = hl7_get(m, first, 3, 0), b = hl7_get(m, s, 3, 0);
+
+	return first.text.p && (a.n != b.n || (a.n && memcmp(a.p, b.p, a.n) != 0));
+}
+
+/* Under an OBR behind that of the first alarm. Told by its name alone: an index may be that of a waveform. */
+static bool is_alarm(const struct hl7 *m, struct hl7_segment obx)
+{
+	enum facet f = facet_named(hl7_get(m, obx, 3, 2));
+
+	return f == FACET_EVENT || f == FACET_PHASE;
+}
+
+static bool is_more(const struct oru *o, struct hl7_segment s, bool later)
+{
+	return (hl7_is(s, "MSH") && o->msh.text.p) || (hl7_is(s, "PID") && is_other(o->m, o->pid, s)) ||
+	       (hl7_is(s, "PV1") && is_other(o->m, o->pv1, s)) || (later && hl7_is(s, "OBX") && is_alarm(o->m, s));
+}
+
 struct oru oru_read(const struct hl7 *m)
 {
 	struct hl7_segment s = { 0 };
 	struct oru o = { .m = m };
+	bool later = false;
 
 	while (hl7_next(m, &s)) {
 		bool obx = hl7_is(s, "OBX");
 
 		o.cut = obx && !hl7_field(m, s, 5).p;
+		o.more = o.more || is_more(&o, s, later);
+		later = later || (hl7_is(s, "OBR") && o.facet[FACET_EVENT].text.p);
 		if (hl7_is(s, "MSH"))
 			keep_first(&o.msh, s);
 		else if (hl7_is(s, "PID"))
@@ -272,19 +297,19 @@ static int facet_or_flag(const struct oru *o, enum facet f, const struct word *r
 	return is ? is : word_among(o->m, row, hl7_field(o->m, o->facet[FACET_EVENT], 8));
 }
 
-/* A latched alarm is over only when somebody has reset it at the source. */
+/* A latched alarm is over only when somebody has reset it at the source; one that begins is not, whatever its state. */
 Pullcord__V1__Phase oru_phase(const struct oru *o)
 {
-	Pullcord__V1__Phase phase = facet_word(o, FACET_PHASE, phase_words);
-	struct span state = hl7_get(o->m, o->facet[FACET_STATE], 5, 1);
+	struct span said = hl7_get(o->m, o->facet[FACET_PHASE], 5, 1), state = hl7_get(o->m, o->facet[FACET_STATE], 5, 1);
+	Pullcord__V1__Phase phase = (Pullcord__V1__Phase)word_is(phase_words, said);
 
-	if (phase == PULLCORD__V1__PHASE__PHASE_NONE)
-		phase = PULLCORD__V1__PHASE__PHASE_START;
 	if (phase == PULLCORD__V1__PHASE__PHASE_END && same_word(state, "latched"))
 		return PULLCORD__V1__PHASE__PHASE_CONTINUE;
-	if (phase != PULLCORD__V1__PHASE__PHASE_TPOINT && same_word(state, "inactive"))
+	if (phase == PULLCORD__V1__PHASE__PHASE_TPOINT || phase == PULLCORD__V1__PHASE__PHASE_ESCALATE || same_word(said, "start"))
+		return phase;
+	if (same_word(state, "inactive"))
 		return PULLCORD__V1__PHASE__PHASE_END;
-	return phase;
+	return phase ? phase : PULLCORD__V1__PHASE__PHASE_START;
 }
 
 Pullcord__V1__AlertType oru_type(const struct oru *o)

@@ -12,11 +12,13 @@
 enum facet { FACET_NONE, FACET_EVENT, FACET_SOURCE, FACET_PHASE, FACET_STATE, FACET_INACTIVATION, FACET_PRIORITY,
 	     FACET_TYPE, FACETS };
 
-/* The first segment of each kind; missing ones are empty and read as nothing. */
+/* The first segment of each kind; missing ones are empty and read as nothing. Repeated ones of the same patient and place, and OBR
+ * with what belongs to the first (waveforms), are no more than that. */
 struct oru {
 	const struct hl7 *m;
 	struct hl7_segment msh, pid, pv1, obr, facet[FACETS];
 	bool cut;                      /* the message ends inside an OBX */
+	bool more;                     /* and something of another message, patient, place or alarm is in it */
 };
 
 struct oru oru_read(const struct hl7 *m);

@@ -414,6 +414,70 @@ static void too_many_values_are_refused_not_cut(void **state)
 	}
 }
 
+#define ALARM(id) "MSH|^~\\&|A||||||ORU^R40|" id "|P|2.6\r"
+#define VITALS(id) "MSH|^~\\&|A||||||ORU^R01|" id "|P|2.6\r"
+#define LOW(obr) "OBR|" obr "||7" obr "\rOBX|1|ST|196670^MDC_EVT_LO^MDC|1.1.1.1.1|SpO2 low\r"
+#define PULSE "OBR|1||7\rOBX|1|NM|149530^MDC_PULS_OXIM_PULS_RATE^MDC||72\r"
+
+/* The second would be passed over with a yes, or its values told of the first one's patient. */
+static void what_holds_more_than_one_is_refused_not_mixed(void **state)
+{
+	static const char told[] = "Unreadable alarm from A: SpO2 low";
+	static const struct { const char *raw, *told; } row[] = {
+		{ ALARM("1") LOW("1") ALARM("2") LOW("1"), told },
+		{ ALARM("1") LOW("1") LOW("2"), told },
+		{ ALARM("1") "PV1||I|4W^1\r" LOW("1") "PV1||I|4W^2\r" LOW("2"), told },
+		{ VITALS("1") PULSE ALARM("2") LOW("1"), told },
+		{ "MSH|^~\\&|A||||||ADT^A01|1|P|2.6\r" ALARM("2") LOW("1"), told },
+		{ VITALS("1") PULSE VITALS("2") PULSE, NULL },
+		{ VITALS("1") "PID|1||77\r" PULSE "PID|2||78\r" PULSE, NULL },
+		{ VITALS("1") "PV1||I|4W^1\r" PULSE "PV1||I|4W^2\r" PULSE, NULL },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		norm_text(span_str(row[i].raw));
+		assert_int_equal(ack.code, ACK_ERROR);
+		assert_int_equal(ack.error, ACK_SEGMENT_SEQUENCE);
+		assert_int_equal(event.kind, row[i].told ? EVENT_ALERT : EVENT_NONE);
+		if (row[i].told)
+			assert_string_equal(event.alert.text, row[i].told);
+	}
+}
+
+static void groups_that_belong_together_are_one(void **state)
+{
+	(void)state;
+	norm_text(SPAN_LIT(ALARM("1") "PID|||77\rPV1||I|4W^1\r" LOW("1") "PID|||77\rPV1||I|4W^1\r"
+			   "OBR|2||8|69121^MDC_OBS_WAVE_CTS^MDC\rOBX|2|NA|150452^MDC_PULS_OXIM_PLETH^MDC|1.1.1.1.1|1^2^3\r"));
+	assert_int_equal(ack.code, ACK_ACCEPT);
+	assert_alert("high - start MDC_EVT_LO [SpO2 low] bed 1 of A, patient 77");
+	norm_text(SPAN_LIT(VITALS("1") "PID|||77\r" PULSE "PID|||77\r" PULSE));
+	assert_int_equal(ack.code, ACK_ACCEPT);
+	assert_int_equal(event.observations.n_value, 2);
+}
+
+static void what_begins_is_not_over_whatever_its_state(void **state)
+{
+	static const struct { const char *phase, *state; int is; } row[] = {
+		{ "start", "active", PULLCORD__V1__PHASE__PHASE_START }, { "start", "inactive", PULLCORD__V1__PHASE__PHASE_START },
+		{ "escalate", "inactive", PULLCORD__V1__PHASE__PHASE_ESCALATE }, { "tpoint", "inactive", PULLCORD__V1__PHASE__PHASE_TPOINT },
+		{ "continue", "inactive", PULLCORD__V1__PHASE__PHASE_END }, { "", "inactive", PULLCORD__V1__PHASE__PHASE_END },
+		{ "present", "inactive", PULLCORD__V1__PHASE__PHASE_END }, { "end", "", PULLCORD__V1__PHASE__PHASE_END },
+		{ "?", "", PULLCORD__V1__PHASE__PHASE_START },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		char raw[512];
+
+		snprintf(raw, sizeof(raw), ALARM("1") LOW("1") "OBX|2|ST|68481^MDC_ATTR_EVENT_PHASE^MDC||%s\r"
+			 "OBX|3|ST|68482^MDC_ATTR_ALARM_STATE^MDC||%s\r", row[i].phase, row[i].state);
+		norm_text(span_str(raw));
+		assert_int_equal(event.alert.phase, row[i].is);
+	}
+}
+
 static void what_is_not_for_us_is_refused_with_a_code(void **state)
 {
 	static const struct { const char *type, *rest; enum ack_error want; } row[] = {
@@ -565,6 +629,9 @@ int main(void)
 		cmocka_unit_test(a_line_is_made_of_names_when_there_is_no_text),
 		cmocka_unit_test(vitals_become_observations),
 		cmocka_unit_test(too_many_values_are_refused_not_cut),
+		cmocka_unit_test(what_holds_more_than_one_is_refused_not_mixed),
+		cmocka_unit_test(groups_that_belong_together_are_one),
+		cmocka_unit_test(what_begins_is_not_over_whatever_its_state),
 		cmocka_unit_test(what_is_not_for_us_is_refused_with_a_code),
 		cmocka_unit_test(a_refused_alarm_still_reaches_a_person),
 		cmocka_unit_test(long_texts_are_cut_at_a_character),
