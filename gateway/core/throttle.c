@@ -20,6 +20,7 @@ struct kind {
 	uint8_t priority;
 	bool live;                  /* published, and neither ended nor settled since */
 	bool for_token;             /* held back by the rate, not as a repeat */
+	bool over;                  /* the last said of it was its end */
 };
 
 struct bucket {
@@ -130,12 +131,18 @@ static uint32_t kind_add(struct throttle *t, const uint8_t key[THROTTLE_KEY])
 	return s;
 }
 
+/* Nobody has it open: its beginning is held back itself, or its end was just told. */
+static bool is_moot(const struct kind *k, int64_t now_ms)
+{
+	return !k->live && (k->for_token || (k->over && now_ms < k->window_ends_ms));
+}
+
 static enum throttle_why judge(struct throttle *t, const struct kind *k, const struct throttle_event *e, int64_t now_ms)
 {
 	bool urgent = e->priority >= URGENT;
 
 	if (e->phase == PULLCORD__V1__PHASE__PHASE_END)
-		return THROTTLE_ENDED;
+		return !urgent && is_moot(k, now_ms) ? THROTTLE_REPEAT : THROTTLE_ENDED;
 	if (e->phase == PULLCORD__V1__PHASE__PHASE_ESCALATE || ((k->live || k->waiting) && e->priority > k->priority))
 		return THROTTLE_ROSE;
 	if (urgent && e->phase != PULLCORD__V1__PHASE__PHASE_CONTINUE)
@@ -219,6 +226,7 @@ struct throttle_verdict throttle_step(struct throttle *t, const struct throttle_
 	v = why == THROTTLE_REPEAT || why == THROTTLE_RATE ? fold(t, k, e, why, now_ms) : send(t, k, e, why, now_ms);
 	k->content = e->content;
 	k->priority = (uint8_t)e->priority;
+	k->over = e->phase == PULLCORD__V1__PHASE__PHASE_END;
 	return v;
 }
 
@@ -239,7 +247,7 @@ static struct throttle_due release(struct throttle *t, uint32_t s, int64_t now_m
 	t->totals.summaries++;
 	k->waiting = 0;
 	k->for_token = false;
-	k->live = true;
+	k->live = !k->over;
 	k->window_ends_ms = now_ms + t->limits.window_ms;
 	return due;
 }

@@ -4,10 +4,12 @@
  * is FOLDED into message `id`, which is published later, with a count, when throttle_tick() says so. What was folded
  * is carried along by the next message of the same condition that is sent, under the id promised for it.
  *
- * At once, always:  the first event of a condition while there are tokens; its end; a rise in priority; and at `high`
- *                   and `code` every first event, every new start and every change of what it says.
+ * At once, always:  the first event of a condition while there are tokens; the end of one that is published; a rise in
+ *                   priority; and at `high` and `code` every first event, every new start and end, and every change of
+ *                   what it says.
  * Folded:           repeats of a condition already published, saying the same, within `window_ms` of that. At `high`
- *                   and `code` only what the source itself calls a continuation (PHASE_CONTINUE).
+ *                   and `code` only what the source itself calls a continuation (PHASE_CONTINUE). Below, of a condition
+ *                   that flaps: its end while its beginning is held back, or within `window_ms` of the last end.
  * Delayed:          below `high`, a new or changed condition when its (source, code) has used up its tokens: until the
  *                   next token, at most `delay_ms`. Different conditions are never merged.
  *

@@ -91,6 +91,48 @@ static void the_end_carries_what_was_folded(void **state)
 	assert_int_equal(throttle_tick(t, 1000000, due, 4), 0);
 }
 
+/* A loose cord, on and off ten times a second for ten minutes. */
+static void what_flaps_is_no_flood(void **state)
+{
+	struct throttle_due due[4];
+	unsigned messages = 0, events = 0;
+
+	(void)state;
+	for (int i = 0; i < 6000; i++) {
+		struct throttle_verdict v = say(1, MEDIUM, i % 2 ? END : START, i * 100);
+
+		messages += v.send;
+		events += v.send ? v.count : 0;
+		for (size_t n = throttle_tick(t, i * 100 + 50, due, 4); n--; messages++)
+			events += due[n].count;
+	}
+	assert_in_range(messages, 10, 2 * (limits.burst + 10 * limits.per_minute));
+	if (throttle_tick(t, 1000000, due, 4))
+		events += due[0].count;
+	assert_int_equal(events, 6000);
+	for (int i = 0; i < 200; i++)                   /* what is urgent is never kept back for that */
+		assert_true(say(2, HIGH, i % 2 ? END : START, 1000000 + i).send);
+}
+
+/* What the reader saw last is what is: on, or off. */
+static void the_last_that_is_told_of_what_flaps_is_how_it_is(void **state)
+{
+	struct throttle_due due[64];
+
+	(void)state;
+	for (unsigned i = 0; i < limits.burst; i++)
+		assert_true(say(100 + i, MEDIUM, START, 0).send);
+	assert_false(say(1, MEDIUM, START, 0).send);
+	assert_false(say(1, MEDIUM, END, 10).send);
+	assert_int_equal(throttle_tick(t, 100000, due, 64), 1);
+	assert_int_equal(due[0].count, 2);
+	assert_int_equal(say(1, MEDIUM, START, 100001).why, THROTTLE_NEW);      /* it was told that it was over */
+	assert_int_equal(say(1, MEDIUM, END, 100002).why, THROTTLE_ENDED);
+	assert_int_equal(say(1, MEDIUM, END, 100003).why, THROTTLE_REPEAT);
+	assert_int_equal(say(1, MEDIUM, START, 100004).why, THROTTLE_NEW);
+	assert_int_equal(say(1, MEDIUM, END, 100005).why, THROTTLE_ENDED);
+}
+
 static void a_rise_in_priority_goes_at_once(void **state)
 {
 	struct throttle_verdict v;
@@ -289,7 +331,7 @@ static void random_event(int64_t now)
 		publish(&v.id, v.count);
 	if (e.priority >= HIGH && e.phase != CONTINUE)
 		assert_true(v.send);
-	if (e.phase == END || e.phase == ESCALATE)
+	if (e.phase == ESCALATE)
 		assert_true(v.send);
 }
 
@@ -323,6 +365,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_THROTTLE(the_first_goes_at_once_and_repeats_become_one),
 		WITH_THROTTLE(the_end_carries_what_was_folded),
+		WITH_THROTTLE(what_flaps_is_no_flood),
+		WITH_THROTTLE(the_last_that_is_told_of_what_flaps_is_how_it_is),
 		WITH_THROTTLE(a_rise_in_priority_goes_at_once),
 		WITH_THROTTLE(urgent_alerts_are_only_folded_when_the_source_says_it_goes_on),
 		WITH_THROTTLE(an_urgent_alert_that_says_something_else_goes_at_once),
