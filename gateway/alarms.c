@@ -1,10 +1,13 @@
 #include "alarms.h"
 
+#include <stdlib.h>
+
 #include "log.h"
 
 #define CLOCK_WRONG_US (5 * 60 * 1000000LL)
 #define EARLIEST_US (1577836800 * 1000000LL)    /* 2020; what is outside is no time */
 #define LATEST_US (4102444800 * 1000000LL)      /* 2100 */
+#define STEP_US 1000000             /* so far no clock runs away between two looks: somebody set it */
 #define BUSY_MS 2000                /* a queue that is full longer than this is no mere burst */
 #define CERTIFICATE_WARN_DAYS 30
 
@@ -27,6 +30,8 @@ void alarms_refused(struct alarms *a, enum err e, int64_t now_ms)
 
 void alarms_kept(struct alarms *a) { a->busy_since_ms = 0; }
 
+static int64_t clock_off(int64_t off_us) { return llabs(off_us) < CLOCK_WRONG_US ? 0 : off_us; }
+
 void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms)
 {
 	int64_t off = broker_us - own_us;
@@ -35,14 +40,26 @@ void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t n
 		return;
 	a->clock_heard = true;
 	a->clock_last_us = off;
-	if (off > -CLOCK_WRONG_US && off < CLOCK_WRONG_US) {
-		a->clock_off_us = 0;
-		return;
-	}
-	if (!a->clock_off_us)
+	if (!a->clock_off_us && clock_off(off))
 		log_say(EV_CLOCK_WRONG, KV_NUM("seconds", off / 1000000));
-	a->clock_off_us = off;
-	trouble_seen(&a->trouble, TROUBLE_CLOCK, now_ms);
+	a->clock_off_us = clock_off(off);
+	if (a->clock_off_us)
+		trouble_seen(&a->trouble, TROUBLE_CLOCK, now_ms);
+}
+
+/* Only what brings a wrong clock nearer to the broker's is taken for that: a machine that slept, and one that was set wrong, wait
+ * for the next receipt. */
+void alarms_own_clock(struct alarms *a, int64_t own_us, int64_t now_ms)
+{
+	int64_t step = own_us - a->own_us - (now_ms - a->own_ms) * 1000, off = a->clock_last_us - step;
+	bool first = !a->own_us;
+
+	a->own_us = own_us;
+	a->own_ms = now_ms;
+	if (first || !a->clock_off_us || llabs(step) < STEP_US || llabs(off) >= llabs(a->clock_last_us))
+		return;
+	a->clock_last_us = off;
+	a->clock_off_us = clock_off(off);
 }
 
 void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms)

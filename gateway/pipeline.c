@@ -289,11 +289,14 @@ static void refused(struct gateway *g, enum err e, struct span input)
 	state_changed(g);
 }
 
+static void look_at_clock(struct gateway *g) { alarms_own_clock(&g->alarms, g->spec.real_us(g->spec.ctx), now_ms(g)); }
+
 static enum err push(void *ctx, struct input *from, const struct event *e)
 {
 	struct port *p = ctx;
 	enum err err;
 
+	look_at_clock(p->g);
 	p->in = from;
 	err = take_event(p, e);
 	if (err != OK)
@@ -651,6 +654,7 @@ static int64_t next_run(const struct gateway *g)
 
 int64_t pipeline_run(struct gateway *g)
 {
+	look_at_clock(g);
 	take_done(g);
 	connection_take(g);
 	gateway_obey(g);

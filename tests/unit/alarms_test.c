@@ -149,6 +149,32 @@ static void by_a_wrong_clock_it_goes_by_the_brokers(void **state)
 	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.clock");
 }
 
+static int64_t said_us(struct sent *s) { return (int64_t)open_sent(s).head->sent_us; }
+
+/* By its time server, or by a person: not only with the next receipt is that seen. */
+static void a_clock_that_was_set_right_is_gone_by_again(void **state)
+{
+	static const int64_t wrong[] = { 366 * 86400000000LL, -366 * 86400000000LL };
+	int64_t right = real;
+	unsigned n = 0;
+
+	(void)state;
+	come_up();
+	for (size_t i = 0; i < countof(wrong); i++) {
+		push_high(i ? "b1" : "a1", (uint8_t)(2 * i));
+		run();
+		real += wrong[i];
+		from_broker_at = right + now * 1000;
+		stored(sent("/alert/high/", n++), PULLCORD__V1__PARTY__PARTY_BROKER);
+		from_broker_at = 0;
+		run();
+		real = right;
+		push_high(i ? "b2" : "a2", (uint8_t)(2 * i + 1));
+		run();
+		assert_int_equal(said_us(sent("/alert/high/", n++)), right + now * 1000);
+	}
+}
+
 static void a_certificate_that_ends_soon_is_told(void **state)
 {
 	(void)state;
@@ -214,6 +240,7 @@ int main(void)
 		WITH_HOUSE(an_outbox_of_another_key_is_kept_aside),
 		WITH_HOUSE(a_clock_that_jumps_loses_nothing),
 		WITH_HOUSE(by_a_wrong_clock_it_goes_by_the_brokers),
+		WITH_HOUSE(a_clock_that_was_set_right_is_gone_by_again),
 		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
 		WITH_HOUSE(nor_one_that_is_not_valid_yet),
 		WITH_HOUSE(a_full_gateway_refuses_and_says_so),
