@@ -20,6 +20,7 @@ struct port {
 	const char *name;
 	const struct input_kind *kind;
 	struct input *in;           /* known from its first push() */
+	struct hush missed[MISSED_KINDS];
 	bool open;
 };
 
@@ -47,6 +48,7 @@ struct gateway {
 	int64_t greet_probe_ms;     /* not sooner because of a connection: one that flaps is no reason */
 	int64_t all_aside_ms;       /* all of it not before */
 	struct hush ignored, refused_order[ORDER_VERDICT_COUNT];    /* lines that whoever may publish to us makes us write */
+	struct hush refused_event, id_reused;   /* and whoever may speak to an input */
 	struct filters *filters;
 	bool deaf;                  /* receipts are not for us, says the broker */
 	bool refused[FILTERS_MAX];  /* what it does not let us hear, */

@@ -46,16 +46,31 @@ static void session_say(struct session *s, struct span line)
 		conn_close(s->conn);
 }
 
-/* The answer says more than the log may: it can quote the line. */
-static void session_refuse(struct session *s, enum err e, const struct local_no *no)
+static bool missed(struct input *in, enum missed what) { return in->to.missed(in->to.ctx, what, 1); }
+
+static void session_refuse(struct session *s, const struct local_no *no)
 {
 	uint8_t line[4096];
 	struct put out = put(line, sizeof(line));
 
-	log_say(EV_INPUT_REFUSED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
-		KV_STR("why", err_text(e)));
 	if (local_write_no(no, &out) == OK)
 		session_say(s, put_span(&out));
+}
+
+/* The answer says more than the log may: it can quote the line. */
+static void session_not_understood(struct session *s, enum err e, const struct local_no *no)
+{
+	if (missed(s->in, MISSED_MEANING))
+		log_say(EV_INPUT_REFUSED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+			KV_STR("why", err_text(e)));
+	session_refuse(s, no);
+}
+
+static void session_truncated(struct session *s, const char *why)
+{
+	if (missed(s->in, MISSED_END))
+		log_say(EV_INPUT_TRUNCATED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
+			KV_STR("why", why));
 }
 
 static bool session_has(const struct session *s, struct span source)
@@ -113,7 +128,7 @@ static void no_room(struct local_no *no, enum err e)
 	strcpy(no->hint, "nobody has been told: send it again, or help yourself");
 }
 
-static enum err session_push(struct session *s, struct local_no *no)
+static void session_push(struct session *s, struct local_no *no)
 {
 	struct local_said *said = &s->in->said;
 	uint8_t line[512];
@@ -123,20 +138,21 @@ static enum err session_push(struct session *s, struct local_no *no)
 	if (!session_join(s, said->source)) {
 		strcpy(no->why, "more than 16 sources on one connection");
 		strcpy(no->hint, "open another connection");
-		return ERR_FULL;
+		session_not_understood(s, ERR_FULL, no);
+		return;
 	}
 	if (said->kind == LOCAL_HELLO) {
 		if (local_write_hello(said->source, &out) == OK)
 			session_say(s, put_span(&out));
-		return OK;
+		return;
 	}
 	s->wait[s->waits++] = said->event.digest;
 	e = s->in->to.push(s->in->to.ctx, s->in, &said->event);
 	if (e != OK) {
 		s->waits--;
 		no_room(no, e);
+		session_refuse(s, no);
 	}
-	return e;
 }
 
 static void session_line(struct session *s, struct span line)
@@ -150,13 +166,13 @@ static void session_line(struct session *s, struct span line)
 	if (span_trim(line).n == 0)
 		return;
 	e = local_read(line, s->in->spec.source, loop_real_us(), said, &no);
-	if (e == OK) {
-		said->event.digest = digest_of(span_trim(line));
-		e = session_push(s, &no);
-		local_done(said);
+	if (e != OK) {
+		session_not_understood(s, e, &no);
+		return;
 	}
-	if (e != OK)
-		session_refuse(s, e, &no);
+	said->event.digest = digest_of(span_trim(line));
+	session_push(s, &no);
+	local_done(said);
 }
 
 static void session_too_long(struct session *s)
@@ -165,7 +181,7 @@ static void session_too_long(struct session *s)
 				     .at = LOCAL_LINE_MAX };
 
 	if (!s->skipping)
-		session_refuse(s, ERR_TOO_LARGE, &no);
+		session_not_understood(s, ERR_TOO_LARGE, &no);
 	s->skipping = true;
 	s->n = 0;
 }
@@ -276,8 +292,7 @@ static void session_idle(void *ctx)
 {
 	struct session *s = ctx;
 
-	log_say(EV_INPUT_TRUNCATED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
-		KV_STR("why", "nothing more came of a line for too long"));
+	session_truncated(s, "nothing more came of a line for too long");
 	s->n = 0;
 	conn_close(s->conn);
 }
@@ -318,8 +333,7 @@ static void session_closed(void *ctx)
 	struct session *s = ctx;
 
 	if (s->in && s->n)
-		log_say(EV_INPUT_TRUNCATED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
-			KV_STR("why", "the connection ended inside a line"));
+		session_truncated(s, "the connection ended inside a line");
 	if (s->in)
 		session_unlink(s);
 	free((void *)s->rest.p);
@@ -328,12 +342,12 @@ static void session_closed(void *ctx)
 
 /* ---- the input ---- */
 
-static void local_full(void *ctx, unsigned turned_away)
+static void local_full(void *ctx)
 {
-	const struct input *in = ctx;
+	struct input *in = ctx;
 
-	log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most),
-		KV_NUM("turned_away", turned_away));
+	if (missed(in, MISSED_PLACE))
+		log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most));
 }
 
 static void local_close(struct input **in)

@@ -144,13 +144,24 @@ static struct pending *pending_add(struct session *s)
 	return p;
 }
 
+static bool missed(struct input *in, enum missed what, unsigned n) { return in->to.missed(in->to.ctx, what, n); }
+
 static void session_log(struct session *s, enum log_event e, const char *why)
 {
 	log_say(e, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)), KV_STR("why", why));
 }
 
+/* `n` times it ended before its end, or was no message. */
+static void session_missed(struct session *s, enum log_event e, unsigned n, const char *why)
+{
+	if (missed(s->in, MISSED_END, n))
+		session_log(s, e, why);
+}
+
 static void message_refused(struct session *s, const struct hl7 *m, const char *why)
 {
+	if (!missed(s->in, MISSED_MEANING, 1))
+		return;
 	log_say(EV_INPUT_REFUSED, KV_STR("input", s->in->spec.name), KV_STR("peer", conn_peer(s->conn)),
 		KV_SPAN("id", hl7_get(m, hl7_find(m, "MSH"), 10, 0)), KV_STR("why", why));
 }
@@ -185,7 +196,8 @@ static void session_message(struct session *s, struct span payload, enum err lim
 	if (limit != OK && hl7_head(payload, &m) != OK) {
 		p = pending_add(s);
 		p->ack = (struct ack){ ACK_REJECT, ACK_SEGMENT_SEQUENCE, NULL, "no MSH segment that can be read" };
-		session_log(s, EV_INPUT_REFUSED, p->ack.why);
+		if (missed(s->in, MISSED_MEANING, 1))
+			session_log(s, EV_INPUT_REFUSED, p->ack.why);
 		return;
 	}
 	if (span_is(hl7_get(&m, hl7_find(&m, "MSH"), 9, 1), "ACK")) {
@@ -202,10 +214,10 @@ static void session_message(struct session *s, struct span payload, enum err lim
 		p->ack = (struct ack){ ACK_REJECT, ACK_INTERNAL, NULL, "message or header past a limit of ours" };
 		norm_refused(&m, p->ack, &feed, &s->in->arena, &event);
 	}
-	event.digest = digest_of(payload);
-	pending_push(s, p, &event);
 	if (p->ack.code != ACK_ACCEPT)
 		message_refused(s, &m, p->ack.why);
+	event.digest = digest_of(payload);
+	pending_push(s, p, &event);
 }
 
 /* ---- the stream ---- */
@@ -274,7 +286,7 @@ static bool session_step(struct session *s)
 		conn_close(s->conn);
 		return false;
 	case MLLP_JUNK:
-		session_log(s, EV_INPUT_JUNK, "more than 1024 bytes outside of frames");
+		session_missed(s, EV_INPUT_JUNK, 1, "more than 1024 bytes outside of frames");
 		conn_close(s->conn);
 		return false;
 	case MLLP_MORE:
@@ -296,7 +308,7 @@ static void session_feed(struct session *s, struct span bytes)
 	s->feeding = false;
 	s->mllp.in = span(NULL, 0);
 	if (s->mllp.resyncs != resyncs)
-		session_log(s, EV_INPUT_TRUNCATED, "a frame began inside another");
+		session_missed(s, EV_INPUT_TRUNCATED, (unsigned)(s->mllp.resyncs - resyncs), "a frame began inside another");
 }
 
 /* ---- connections ---- */
@@ -305,7 +317,7 @@ static void session_idle(void *ctx)
 {
 	struct session *s = ctx;
 
-	session_log(s, EV_INPUT_TRUNCATED, "nothing more came of a message for too long");
+	session_missed(s, EV_INPUT_TRUNCATED, 1, "nothing more came of a message for too long");
 	s->mllp.state = MLLP_IDLE;   /* said once */
 	conn_close(s->conn);
 }
@@ -349,7 +361,7 @@ static void session_closed(void *ctx)
 	struct session *s = ctx;
 
 	if (s->in && mllp_inside(&s->mllp))
-		session_log(s, EV_INPUT_TRUNCATED, "the connection ended inside a message");
+		session_missed(s, EV_INPUT_TRUNCATED, 1, "the connection ended inside a message");
 	if (s->in)
 		session_unlink(s);
 	free(s->mllp.body);
@@ -359,12 +371,12 @@ static void session_closed(void *ctx)
 
 /* ---- the input ---- */
 
-static void mllp_full(void *ctx, unsigned turned_away)
+static void mllp_full(void *ctx)
 {
-	const struct input *in = ctx;
+	struct input *in = ctx;
 
-	log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most),
-		KV_NUM("turned_away", turned_away));
+	if (missed(in, MISSED_PLACE, 1))
+		log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most));
 }
 
 /* Most sources stay connected for ever and are seldom heard: that is no reason to close them. But whoever comes when no place

@@ -13,6 +13,8 @@ struct input;
  * we could send. */
 struct pipeline {
 	enum err (*push)(void *ctx, struct input *from, const struct event *e);
+	/* `n` more of these. True: the line about it is to be logged; what comes too often is only counted. */
+	bool (*missed)(void *ctx, enum missed what, unsigned n);
 	void *ctx;
 };
 

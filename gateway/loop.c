@@ -67,8 +67,6 @@ struct listener {
 	const struct conn_events *events;
 	void *ctx;
 	unsigned most, conns;
-	unsigned turned_away;      /* and not told yet */
-	int64_t say_ms;            /* told again from then on */
 	bool closed;               /* waits for its last connection before it is freed */
 };
 
@@ -496,22 +494,13 @@ static void conn_name(struct conn *c)
 		snprintf(c->peer, sizeof(c->peer), "[%s]:%u", host, ntohs(((struct sockaddr_in6 *)&a)->sin6_port));
 }
 
-static void listener_full(struct listener *l)
-{
-	l->turned_away++;
-	if (!l->events->full || loop_now_ms(l->loop) < l->say_ms)
-		return;
-	l->say_ms = loop_now_ms(l->loop) + FULL_SAID_MS;
-	l->events->full(l->ctx, l->turned_away);
-	l->turned_away = 0;
-}
-
 static void conn_start(struct conn *c)
 {
 	struct listener *l = c->from;
 
 	if (l->conns > l->most && !(l->events->crowded && l->events->crowded(l->ctx))) {
-		listener_full(l);
+		if (l->events->full)
+			l->events->full(l->ctx);
 		return;
 	}
 	if (c->h.uv.any.type == UV_TCP) {

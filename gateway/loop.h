@@ -40,13 +40,12 @@ enum err loop_on_signal(struct loop *l, int signum, void (*fire)(void *ctx, int 
  * (peer's end, error, or conn_close()) the connection is gone; it is always called exactly once for an accepted one,
  * never from within another call. When there are as many connections as may be, `crowded` (or NULL) is asked for one that
  * can be spared: true: it called conn_close() on it, and the newcomer is taken while that one ends. `full` (or NULL) hears
- * how many newcomers were closed because nobody was, at most every FULL_SAID_MS. */
-#define FULL_SAID_MS 10000
+ * of each newcomer that was closed because nobody was. */
 struct conn_events {
 	void *(*accept)(void *listener_ctx, struct conn *c);
 	void (*data)(void *ctx, struct span bytes);
 	void (*closed)(void *ctx);
-	void (*full)(void *listener_ctx, unsigned turned_away);
+	void (*full)(void *listener_ctx);
 	bool (*crowded)(void *listener_ctx);
 };
 

@@ -275,7 +275,7 @@ static enum err take_event(struct port *p, const struct event *e)
 		return repeated(p, e);
 	if (held_back(g, e->kind == EVENT_ALERT ? flight_tier((int)e->alert.priority) : FLIGHT_TIERS - 1))
 		return ERR_DENIED;
-	if (seen == SEEN_OTHER)
+	if (seen == SEEN_OTHER && hush_say(&g->id_reused, now_ms(g)))
 		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
 			KV_SPAN("id", e->source_id));
 	return e->kind == EVENT_ALERT ? push_alert(p, e, seen) : push_vitals(p, e, seen);
@@ -285,7 +285,8 @@ static void refused(struct gateway *g, enum err e, struct span input)
 {
 	g->counts.refused++;
 	alarms_refused(&g->alarms, e, now_ms(g));
-	log_say(EV_EVENT_REFUSED, KV_SPAN("input", input), KV_STR("why", err_text(e)));
+	if (hush_say(&g->refused_event, now_ms(g)))
+		log_say(EV_EVENT_REFUSED, KV_SPAN("input", input), KV_STR("why", err_text(e)));
 	state_changed(g);
 }
 
@@ -302,6 +303,17 @@ static enum err push(void *ctx, struct input *from, const struct event *e)
 	if (err != OK)
 		refused(p->g, err, span_str(p->name));
 	return err == ERR_BUSY ? ERR_FULL : err;
+}
+
+/* Somebody may have called, and nobody hears of it. */
+static bool missed(void *ctx, enum missed what, unsigned n)
+{
+	struct port *p = ctx;
+
+	p->g->counts.missed[what] += n;
+	if (what != MISSED_END)
+		trouble_seen(&p->g->alarms.trouble, TROUBLE_SOURCE, now_ms(p->g));
+	return hush_say(&p->missed[what], now_ms(p->g));
 }
 
 /* ---- what the outbox has done ---- */
@@ -624,6 +636,27 @@ static void tick_trouble(struct gateway *g)
 	alarms_keep(&g->alarms, g->outbox);
 }
 
+static void say_left_out(struct gateway *g, struct hush *h, enum log_event e, const char *input)
+{
+	uint32_t n = hush_left_out(h, now_ms(g));
+
+	if (n)
+		log_say(EV_LINES_LEFT_OUT, KV_NUM("lines", n), KV_STR("event", log_name(e)), KV_STR("input", input));
+}
+
+static void tick_lines(struct gateway *g)
+{
+	static const enum log_event about[MISSED_KINDS] = {
+		[MISSED_MEANING] = EV_INPUT_REFUSED, [MISSED_END] = EV_INPUT_TRUNCATED, [MISSED_PLACE] = EV_INPUT_FULL,
+	};
+
+	say_left_out(g, &g->refused_event, EV_EVENT_REFUSED, "");
+	say_left_out(g, &g->id_reused, EV_ID_REUSED, "");
+	for (unsigned i = 0; i < g->ports; i++)
+		for (unsigned k = 0; k < MISSED_KINDS; k++)
+			say_left_out(g, &g->port[i].missed[k], about[k], g->port[i].name);
+}
+
 static void sooner(int64_t *wait, int64_t at_ms, int64_t now)
 {
 	int64_t left = at_ms > now ? at_ms - now : 0;
@@ -662,6 +695,7 @@ int64_t pipeline_run(struct gateway *g)
 	tick_throttle(g);
 	tick_open(g);
 	tick_trouble(g);
+	tick_lines(g);
 	tick_state(g);
 	send_some(g);
 	if (g->link.state == LINK_UP && !g->stopping)
@@ -815,7 +849,7 @@ const struct pipeline *pipeline_port(struct gateway *g, const char *name, const 
 	struct port *p = &g->port[g->ports++];
 
 	must(g->ports <= CONF_INPUTS_MAX);
-	*p = (struct port){ .to = { push, p }, .g = g, .name = name, .kind = kind, .open = true };
+	*p = (struct port){ .to = { push, missed, p }, .g = g, .name = name, .kind = kind, .open = true };
 	return &p->to;
 }
 

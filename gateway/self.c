@@ -80,6 +80,9 @@ static void add_counts(const struct pipeline_counts *c, struct health *h)
 	h->evicted_total = (int64_t)c->evicted;
 	h->unreadable_total = (int64_t)c->unreadable;
 	h->updates_total = (int64_t)c->updates;
+	h->not_understood_total = (int64_t)c->missed[MISSED_MEANING];
+	h->broken_off_total = (int64_t)c->missed[MISSED_END];
+	h->turned_away_total = (int64_t)c->missed[MISSED_PLACE];
 }
 
 static void add_outbox(struct outbox *o, struct health *h)

@@ -4,6 +4,7 @@
 #define PULLCORD_SELF_H
 
 #include "alarms.h"
+#include "event.h"
 #include "health.h"
 #include "open.h"
 #include "outbox.h"
@@ -22,7 +23,7 @@ struct self {
 
 /* What it has counted since its start. */
 struct pipeline_counts {
-	uint64_t accepted, folded, refused, repeated, delivered, set_aside, evicted, unreadable, updates;
+	uint64_t accepted, folded, refused, repeated, delivered, set_aside, evicted, unreadable, updates, missed[MISSED_KINDS];
 };
 
 void self_init(struct self *s, int64_t now_ms);

@@ -50,4 +50,12 @@ struct answer {
 	bool told;                 /* REFUSED: it had gone out before it could not be kept; again it is the same message */
 };
 
+/* What came of a source and was no event that could be pushed. */
+enum missed {
+	MISSED_MEANING,            /* a message was answered with an error for what it said */
+	MISSED_END,                /* a message ended before its end, or what came was none; it has no answer */
+	MISSED_PLACE,              /* a connection was closed because there was no place left */
+	MISSED_KINDS
+};
+
 #endif

@@ -65,6 +65,7 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_ORDERS_UNREADABLE] = t->kind[TROUBLE_ORDERS_UNREADABLE].on;
 	is[HEALTH_RECORD_SILENT] = t->kind[TROUBLE_RECORD_SILENT].on;
 	is[HEALTH_UNHEARD] = t->kind[TROUBLE_UNHEARD].on;
+	is[HEALTH_SOURCE] = t->kind[TROUBLE_SOURCE].on;
 }
 
 enum health_condition health_condition(const struct health *h)

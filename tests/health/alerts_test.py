@@ -25,6 +25,8 @@ WELL = {
     'pullcord_gateway_oldest_message_seconds{instance="g",tier="high"}': "1x120",
     'pullcord_gateway_oldest_message_seconds{instance="g",tier="vitals"}': "500x120",
     'pullcord_gateway_flush_p99_seconds{instance="g"}': "0.02x120",
+    'pullcord_gateway_turned_away_total{instance="g"}': "4x120",
+    'pullcord_gateway_broken_off_total{instance="g"}': "4x120",
     'pullcord_gateway_clock_offset_seconds{instance="g"}': "-2x120",
     'pullcord_gateway_certificate_expiry_timestamp_seconds{instance="g"}': "8000000x120",
     'pullcord_broker_record_state{instance="b"}': "0x120",
@@ -51,7 +53,7 @@ WELL = {
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
      ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
       "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent", "witnesses-unheard",
-      "order-refused", "quarantined", "orders-unreadable")}
+      "order-refused", "quarantined", "orders-unreadable", "source")}
 
 # Faults of a gateway that are seen by other metrics than their own.
 OTHERWISE = {"disconnected", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
@@ -77,6 +79,9 @@ ILL = {
     "PullcordGatewayDisconnected": gateway("connected", "1x30 0x90"),
     "PullcordAlertsWait": gateway("oldest_message_seconds", "1x30 61x90", ',tier="high"'),
     "PullcordCallsRefused": fault("refusing"),
+    "PullcordSourcesTurnedAway": gateway("turned_away_total", "4x55 5x90"),
+    "PullcordSourceNotUnderstood": fault("source"),
+    "PullcordSourceBreaksOff": gateway("broken_off_total", "4x55 5x90"),
     "PullcordMessagesDropped": gateway("evicted_total", "3x55 4x90"),
     "PullcordMessagesSetAside": gateway("set_aside_messages", "0x30 1x90"),
     "PullcordGatewayHearsNoReceipts": fault("no-receipts"),

@@ -1,5 +1,6 @@
 /* alarms: what goes wrong with the gateway itself loses nothing, and the staff hears of it. */
 #include "pipelined.h"
+#include "hush.h"
 
 static void a_damaged_outbox_is_kept_aside_and_the_staff_told(void **state)
 {
@@ -175,6 +176,51 @@ static void a_clock_that_was_set_right_is_gone_by_again(void **state)
 	}
 }
 
+static void a_source_that_is_not_understood_is_told_and_counted(void **state)
+{
+	struct health h;
+	unsigned said = 0;
+
+	(void)state;
+	come_up();
+	for (unsigned i = 0; i < 100; i++)
+		said += port->missed(port->ctx, MISSED_MEANING, 1);
+	assert_int_equal(said, HUSH_MOST);
+	assert_true(port->missed(port->ctx, MISSED_PLACE, 2));  /* a flood of one hides no other */
+	assert_true(port->missed(port->ctx, MISSED_END, 3));
+	now += 1000;
+	run();
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.source");
+	ack(sent("/alert/low/", 0), 0);
+	pipeline_health(g, 30000, &h);
+	assert_int_equal(h.not_understood_total, 100);
+	assert_int_equal(h.turned_away_total, 2);
+	assert_int_equal(h.broken_off_total, 3);
+	assert_true(h.fault[HEALTH_SOURCE]);
+	now += HUSH_MS;
+	run();
+	assert_non_null(strstr(last_log, "lines_left_out lines=95 event=INPUT_REFUSED input=monitors"));
+	now += 600000;
+	run();
+	assert_int_equal(read_alert(sent("/alert/low/", 1))->phase, PHASE(END));
+}
+
+/* What is cut short will be repeated: counted, for IT, and no reason to call the staff. */
+static void a_message_that_broke_off_is_counted(void **state)
+{
+	struct health h;
+
+	(void)state;
+	come_up();
+	assert_true(port->missed(port->ctx, MISSED_END, 1));
+	now += 1000;
+	run();
+	assert_null(sent("/alert/low/", 0));
+	pipeline_health(g, 30000, &h);
+	assert_int_equal(h.broken_off_total, 1);
+	assert_false(h.fault[HEALTH_SOURCE]);
+}
+
 static void a_certificate_that_ends_soon_is_told(void **state)
 {
 	(void)state;
@@ -241,6 +287,8 @@ int main(void)
 		WITH_HOUSE(a_clock_that_jumps_loses_nothing),
 		WITH_HOUSE(by_a_wrong_clock_it_goes_by_the_brokers),
 		WITH_HOUSE(a_clock_that_was_set_right_is_gone_by_again),
+		WITH_HOUSE(a_source_that_is_not_understood_is_told_and_counted),
+		WITH_HOUSE(a_message_that_broke_off_is_counted),
 		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
 		WITH_HOUSE(nor_one_that_is_not_valid_yet),
 		WITH_HOUSE(a_full_gateway_refuses_and_says_so),

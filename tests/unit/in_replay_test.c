@@ -103,7 +103,7 @@ static void the_recorded_pace_is_kept_or_scaled(void **state)
 
 static void what_is_no_recording_is_refused(void **state)
 {
-	const struct pipeline to = { rig_push, NULL };
+	const struct pipeline to = { rig_push, rig_missed, NULL };
 	struct input_spec spec = { .name = "r", .address = "/nonexistent/file" };
 	struct input *in = NULL;
 	struct loop *l;

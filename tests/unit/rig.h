@@ -35,7 +35,7 @@ static struct {
 	unsigned port;
 	/* the pipeline; the loop's thread writes, the test reads inside rig_do() or when it has an answer */
 	enum rig_mode mode;
-	unsigned pushed, answered;
+	unsigned pushed, answered, missed[MISSED_KINDS];
 	struct digest digest[RIG_EVENTS];
 	char source[RIG_EVENTS][64], source_id[RIG_EVENTS][64], text[RIG_EVENTS][64];
 	char log[65536];
@@ -72,6 +72,13 @@ static inline enum err rig_push(void *ctx, struct input *from, const struct even
 	if (rig.mode == RIG_AT_ONCE)
 		rig_answer(rig.answered++, ANSWER_DURABLE);
 	return OK;
+}
+
+static inline bool rig_missed(void *ctx, enum missed what, unsigned n)
+{
+	(void)ctx;
+	rig.missed[what] += n;
+	return true;
 }
 
 static inline void rig_answer_all(void)
@@ -175,7 +182,7 @@ static inline void rig_logged(const char *what)
 /* `unix` gives the input a path in a fresh folder, otherwise a port of 127.0.0.1. */
 static inline void rig_begin(const struct input_kind *kind, bool local, enum rig_mode mode, struct input_spec spec)
 {
-	const struct pipeline to = { rig_push, NULL };
+	const struct pipeline to = { rig_push, rig_missed, NULL };
 	const char *port;
 
 	memset(&rig, 0, sizeof(rig));
