@@ -6,7 +6,7 @@
 #include "local_json.h"
 #include "log.h"
 
-#define SOURCES_MAX 16             /* of one connection */
+#define SOURCES_MAX 256            /* that one connection hears of */
 #define WINDOW 256                 /* messages of one connection not yet durable; then it is not read */
 #define SECOND_US 1000000
 
@@ -15,7 +15,7 @@ struct session {
 	struct input *in;          /* NULL: the input is closed, only the end is awaited */
 	struct conn *conn;
 	struct timer *idle;
-	unsigned sources;
+	unsigned sources, oldest;
 	char source[SOURCES_MAX][LOCAL_WORD_MAX + 1];
 	struct timer *slow;        /* it had its share of this second */
 	int64_t share_us;          /* when all it sent so far would have come at per_s */
@@ -109,14 +109,19 @@ static void local_answer(struct input *in, const struct answer *a)
 
 /* ---- lines ---- */
 
-/* From now on this connection hears the answers to that source. */
-static bool session_join(struct session *s, const char *source)
+/* From now on this connection hears the answers to that source; when there are too many, not those to the first any more. No
+ * call is refused for that. */
+static void session_join(struct session *s, const char *source)
 {
+	unsigned at = s->sources < SOURCES_MAX ? s->sources : s->oldest;
+
 	if (session_has(s, span_str(source)))
-		return true;
-	if (s->sources == SOURCES_MAX)
-		return false;
-	return span_text(span_str(source), s->source[s->sources++], sizeof(s->source[0]));
+		return;
+	must(span_text(span_str(source), s->source[at], sizeof(s->source[0])));
+	if (s->sources < SOURCES_MAX)
+		s->sources++;
+	else
+		s->oldest = (at + 1) % SOURCES_MAX;
 }
 
 static void no_room(struct local_no *no, enum err e)
@@ -135,12 +140,7 @@ static void session_push(struct session *s, struct local_no *no)
 	struct put out = put(line, sizeof(line));
 	enum err e;
 
-	if (!session_join(s, said->source)) {
-		strcpy(no->why, "more than 16 sources on one connection");
-		strcpy(no->hint, "open another connection");
-		session_not_understood(s, ERR_FULL, no);
-		return;
-	}
+	session_join(s, said->source);
 	if (said->kind == LOCAL_HELLO) {
 		if (local_write_hello(said->source, &out) == OK)
 			session_say(s, put_span(&out));

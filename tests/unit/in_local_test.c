@@ -13,6 +13,8 @@
 		 "\"text\":\"Help\"}\n"
 #define BATH "{\"type\":\"alert\",\"id\":\"x\",\"kind\":\"call.bath\",\"text\":\"t\""
 #define HEX_0 "00000000000000000000000000000000"
+#define HEX_1 "00000000000000000000000000000001"
+#define HEX_2 "00000000000000000000000000000002"
 
 static const struct input_spec plain = { .source = "tablet" };
 
@@ -236,21 +238,30 @@ static void vitals_and_defaults_are_taken(void **state)
 	rig_end();
 }
 
-static void only_so_many_sources_speak_on_one_connection(void **state)
+/* A program may speak for a whole ward: no call is refused because it is one bed too many. */
+static void with_too_many_sources_the_first_hears_no_more(void **state)
 {
 	char line[128];
 	int fd;
 
 	(void)state;
-	rig_begin(&in_local, true, RIG_AT_ONCE, plain);
+	rig_begin(&in_local, true, RIG_LATER, plain);
 	fd = peer_open();
-	for (int i = 0; i < 16; i++) {
+	say(fd, CALL("1"));             /* of bed-7 */
+	rig_pushed(1);
+	for (int i = 0; i < 256; i++) {
 		snprintf(line, sizeof(line), "{\"type\":\"hello\",\"source\":\"s%d\"}\n", i);
 		say(fd, line);
 		assert_true(peer_read(fd, '\n', line, sizeof(line)));
 	}
-	say(fd, "{\"type\":\"hello\",\"source\":\"s16\"}\n");
-	assert_refused(fd, "more than 16 sources", "another connection");
+	say(fd, "{\"type\":\"alert\",\"id\":\"2\",\"source\":\"s0\",\"kind\":\"call.bath\",\"text\":\"Fell\"}\n");
+	rig_pushed(2);
+	rig_do(rig_answer_all);
+	assert_line(fd, "{\"answer\":\"durable\",\"id\":\"2\",\"alert\":\"" HEX_1 "\"}");
+	say(fd, CALL("1"));             /* who hears nothing says it again */
+	rig_pushed(3);
+	rig_do(rig_answer_all);
+	assert_line(fd, "{\"answer\":\"durable\",\"id\":\"1\",\"alert\":\"" HEX_2 "\"}");
 	close(fd);
 	rig_end();
 }
@@ -430,7 +441,7 @@ int main(void)
 		cmocka_unit_test(a_line_past_the_limit_is_left_out),
 		cmocka_unit_test(what_cannot_be_kept_is_said),
 		cmocka_unit_test(vitals_and_defaults_are_taken),
-		cmocka_unit_test(only_so_many_sources_speak_on_one_connection),
+		cmocka_unit_test(with_too_many_sources_the_first_hears_no_more),
 		cmocka_unit_test(a_line_that_stops_half_way_is_given_up),
 		cmocka_unit_test(the_socket_is_for_its_group),
 		cmocka_unit_test(every_field_arrives_where_it_belongs),
