@@ -12,8 +12,6 @@ RULES = TOP / "configs/prometheus/pullcord.rules.yml"
 
 # One gateway and one broker that are well: values minute by minute, as promtool writes them; time begins at 0.
 WELL = {
-    'node_textfile_mtime_seconds{instance="g",file="/d/pullcord_gateway.prom"}': "0+60x120",
-    'node_textfile_mtime_seconds{instance="b",file="/d/pullcord_broker.prom"}': "0+60x120",
     'pullcord_gateway_uptime_seconds{instance="g"}': "1000+60x120",
     'pullcord_gateway_connected{instance="g"}': "1x120",
     'pullcord_gateway_evicted_total{instance="g"}': "3x120",
@@ -23,12 +21,16 @@ WELL = {
     'pullcord_gateway_queued_messages{instance="g",tier="high"}': "1x120",
     'pullcord_gateway_queued_messages{instance="g",tier="vitals"}': "20x120",
     'pullcord_gateway_oldest_message_seconds{instance="g",tier="high"}': "1x120",
+    'pullcord_gateway_oldest_message_seconds{instance="g",tier="medium"}': "200x120",
     'pullcord_gateway_oldest_message_seconds{instance="g",tier="vitals"}': "500x120",
-    'pullcord_gateway_flush_p99_seconds{instance="g"}': "0.02x120",
     'pullcord_gateway_turned_away_total{instance="g"}': "4x120",
     'pullcord_gateway_broken_off_total{instance="g"}': "4x120",
+    'pullcord_gateway_flush_seconds_bucket{instance="g",le="0.25"}': "0+60x120",
+    'pullcord_gateway_flush_seconds_bucket{instance="g",le="0.5"}': "0+60x120",
+    'pullcord_gateway_flush_seconds_bucket{instance="g",le="+Inf"}': "0+60x120",
     'pullcord_gateway_clock_offset_seconds{instance="g"}': "-2x120",
     'pullcord_gateway_certificate_expiry_timestamp_seconds{instance="g"}': "8000000x120",
+    'pullcord_broker_uptime_seconds{instance="b"}': "1000+60x120",
     'pullcord_broker_record_state{instance="b"}': "0x120",
     'pullcord_broker_record_lost_total{instance="b"}': "5x120",
     'pullcord_broker_record_free_bytes{instance="b"}': "80x120",
@@ -73,7 +75,7 @@ def broker(metric, values):
 
 # What goes wrong at minute 31, and which alert speaks at minute 60 for it, alone but for those named after it.
 ILL = {
-    "PullcordGatewaySilent": {'node_textfile_mtime_seconds{instance="g",file="/d/pullcord_gateway.prom"}': "0+60x30 1800x90"},
+    "PullcordGatewaySilent": gateway("uptime_seconds", "1000+60x30 2800x90"),
     "PullcordGatewayGone": gateway("uptime_seconds", "1000+60x52 stale"),
     "PullcordGatewayStuck": fault("writer"),
     "PullcordGatewayDisconnected": gateway("connected", "1x30 0x90"),
@@ -94,12 +96,13 @@ ILL = {
     "PullcordMessagesUnreadable": gateway("unreadable_total", "0x30 1x90"),
     "PullcordOutboxFills": gateway("queued_messages", "20x30 50x90", ',tier="vitals"'),
     "PullcordGatewayDiskFails": fault("disk"),
-    "PullcordGatewayDiskSlow": gateway("flush_p99_seconds", "0.02x30 0.3x90"),
+    "PullcordGatewayDiskSlow": gateway("flush_seconds_bucket", "0+60x30 1800x90", ',le="0.25"'),
     "PullcordGatewayClockOff": gateway("clock_offset_seconds", "-2x30 -61x90"),
     "PullcordGatewayCertificateEnds": gateway("certificate_expiry_timestamp_seconds", "2000000x120"),
     "PullcordGatewayCertificateEndsNow": gateway("certificate_expiry_timestamp_seconds", "200000x120"),
     "PullcordGatewayRestarts": gateway("uptime_seconds", "1000+60x30 1 2 1 2 1 2 1 2 3+60x80"),
-    "PullcordBrokerSilent": {'node_textfile_mtime_seconds{instance="b",file="/d/pullcord_broker.prom"}': "0+60x30 1800x90"},
+    "PullcordBrokerSilent": broker("uptime_seconds", "1000+60x30 2800x90"),
+    "PullcordBrokerGone": broker("uptime_seconds", "1000+60x52 stale"),
     "PullcordRecordStopped": broker("record_state", "0x30 2x90"),
     "PullcordRecordBehind": broker("record_state", "0x30 1x90"),
     "PullcordRecordLost": broker("record_lost_total", "5x55 9x90"),
@@ -163,10 +166,25 @@ def each_speaks_when_it_should_and_no_other():
     return broken
 
 
+def what_is_over_is_told_no_more():
+    """A disk that was slow, and since then has had nothing to do."""
+    over = {'pullcord_gateway_flush_seconds_bucket{instance="g",le="0.25"}': "0x120",
+            'pullcord_gateway_flush_seconds_bucket{instance="g",le="0.5"}': "0+60x30 1800x90",
+            'pullcord_gateway_flush_seconds_bucket{instance="g",le="+Inf"}': "0+60x30 1800x90"}
+    return speak(WELL | over, ["PullcordGatewayDiskSlow"], 40) + speak(WELL | over, [], 60)
+
+
+def calls_of_each_priority_are_missed_in_time():
+    return [f"{tier}: {line}" for tier, age, alerts in (("code", 61, 1), ("medium", 301, 1), ("medium", 299, 0), ("low", 900, 0))
+            for line in speak(WELL | gateway("oldest_message_seconds", f"{age}x120", f',tier="{tier}"'),
+                              ["PullcordAlertsWait"] * alerts)]
+
+
 def none_falls_silent_while_it_lasts():
     """A fault nobody has mended for hours is one still."""
     lasting = {
         "PullcordGatewayGone": gateway("uptime_seconds", "1000+60x30"),
+        "PullcordBrokerGone": broker("uptime_seconds", "1000+60x30"),
         "PullcordNoDevices": broker("sessions_devices", "7x30 0x180"),
     }
     return [f"{name}: {line}" for name, ill in lasting.items() for line in speak(ill, [name], 180)]
@@ -177,7 +195,7 @@ def every_metric_is_one_we_tell():
     told = {f"pullcord_{who}_{name}" for who, path in (("gateway", "gateway/core/health.def"), ("broker", "plugin/metrics.def"))
             for name in re.findall(r"^METRIC\(\w+, (\w+),", (TOP / path).read_text(), re.M)}
     code = (TOP / "gateway/core/health.c").read_text()
-    told |= {f"pullcord_gateway_{name}" for name in re.findall(r'PREFIX "(\w+)"', code)}
+    told |= {f"pullcord_gateway_{name}{part}" for name in re.findall(r'PREFIX "(\w+)"', code) for part in ("", "_bucket")}
     used = set(re.findall(r"\bpullcord_(?:gateway|broker)_\w+(?=[ {)\[])", RULES.read_text()))
     faults = set(re.findall(r'fault=~?"([^"]+)"', RULES.read_text()))
     words = set(re.findall(r'^\tX\(\w+, "([a-z-]+)"', (TOP / "gateway/core/health.h").read_text(), re.M))
@@ -198,7 +216,8 @@ def each_says_how_urgent_it_is_and_what_to_do():
 
 
 CHECKS = [they_are_rules, none_speaks_when_all_is_well, each_speaks_when_it_should_and_no_other,
-          none_falls_silent_while_it_lasts, every_metric_is_one_we_tell, each_says_how_urgent_it_is_and_what_to_do]
+          what_is_over_is_told_no_more, calls_of_each_priority_are_missed_in_time, none_falls_silent_while_it_lasts,
+          every_metric_is_one_we_tell, each_says_how_urgent_it_is_and_what_to_do]
 
 
 def main():
