@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "clock.h"
 #include "input.h"
 #include "key.h"
 #include "local_json.h"
@@ -165,7 +166,7 @@ static void session_line(struct session *s, struct span line)
 		line.n--;
 	if (span_trim(line).n == 0)
 		return;
-	e = local_read(line, s->in->spec.source, loop_real_us(), said, &no);
+	e = local_read(line, s->in->spec.source, clock_us(CLOCK_REALTIME), said, &no);
 	if (e != OK) {
 		session_not_understood(s, e, &no);
 		return;

@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "clock.h"
 #include "crypt.h"
 #include "input.h"
 #include "key.h"
@@ -68,7 +69,7 @@ static bool reply(struct session *s, const struct hl7 *m, const char *msa1, cons
 	char id[40];
 
 	put_u8(&out, 0x0b);
-	must(ack_write(m, msa1, a, loop_real_us(), answer_id(s->in, id), &out) == OK);
+	must(ack_write(m, msa1, a, clock_us(CLOCK_REALTIME), answer_id(s->in, id), &out) == OK);
 	put_str(&out, "\x1c\r");
 	must(put_end(&out) == OK);
 	return conn_write(s->conn, put_span(&out)) == OK;
@@ -185,7 +186,7 @@ static void pending_push(struct session *s, struct pending *p, const struct even
 /* `limit`: how the message broke ours, or OK. */
 static void session_message(struct session *s, struct span payload, enum err limit)
 {
-	struct norm_feed feed = { s->in->spec.zone_minutes, s->in->spec.source, loop_real_us() };
+	struct norm_feed feed = { s->in->spec.zone_minutes, s->in->spec.source, clock_us(CLOCK_REALTIME) };
 	struct event event = { 0 };
 	struct pending *p;
 	struct put head;

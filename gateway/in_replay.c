@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "input.h"
 #include "log.h"
 #include "mllp.h"
@@ -120,7 +121,7 @@ static int64_t due_ms(struct input *in, const struct hl7 *m)
 /* OK: it is done with, one way or the other. ERR_BUSY: not yet. */
 static enum err play(struct input *in)
 {
-	struct norm_feed feed = { in->spec.zone_minutes, in->spec.source, loop_real_us() };
+	struct norm_feed feed = { in->spec.zone_minutes, in->spec.source, clock_us(CLOCK_REALTIME) };
 	struct event event;
 	struct ack ack;
 	struct hl7 m;

@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -191,14 +190,6 @@ int64_t loop_now_ms(struct loop *l)
 {
 	uv_update_time(&l->uv);
 	return (int64_t)uv_now(&l->uv);
-}
-
-int64_t loop_real_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 /* ---- timers, wakers, signals ---- */

@@ -20,7 +20,6 @@ void loop_stop(struct loop *l);
 void loop_close(struct loop **l);
 
 int64_t loop_now_ms(struct loop *l);      /* monotonic */
-int64_t loop_real_us(void);               /* wall clock, µs since 1970 */
 
 /* after_ms from now, once; setting it again moves it. */
 enum err timer_open(struct loop *l, void (*fire)(void *ctx), void *ctx, struct timer **out) MUST_USE;

@@ -12,6 +12,7 @@
 #include "aside.h"
 #include "attest.h"
 #include "cert.h"
+#include "clock.h"
 #include "cmp.h"
 #include "conf.h"
 #include "crypt.h"
@@ -220,7 +221,7 @@ static int64_t clock_now_ms(void *ctx) { return loop_now_ms(((struct daemon *)ct
 static int64_t clock_real_us(void *ctx)
 {
 	(void)ctx;
-	return loop_real_us();
+	return clock_us(CLOCK_REALTIME);
 }
 
 static void wake(void *ctx) { waker_wake(((struct daemon *)ctx)->waker); }

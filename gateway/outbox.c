@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "clock.h"
 #include "era.h"
 #include "outfile.h"
 
@@ -148,13 +149,7 @@ static void op_free(struct op **op)
 	*op = NULL;
 }
 
-static int64_t mono_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
+static int64_t mono_us(void) { return clock_us(CLOCK_MONOTONIC); }
 
 /* A transaction without changes says nothing about the disk: none is written. */
 static bool wrote(const struct op *first, const struct op *end)

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cur.h"
 #include "keyring.h"
 #include "opened.h"
@@ -521,10 +522,7 @@ static enum err counts_load(struct outfile *f, struct txn *t)
 /* Names go by these numbers: a file that takes the place of another must not give old ones again. */
 static uint64_t first_number(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (((uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000) << 10) + 1;
+	return ((uint64_t)clock_ms(CLOCK_REALTIME) << 10) + 1;
 }
 
 /* Another number when some of what was named by the last is not remembered any more: less room, or an earlier version came by. */

@@ -9,9 +9,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "plain.h"
 
 #define REFUSAL_MS 500              /* in TLS 1.3 a server says no to our certificate after the handshake */
@@ -39,13 +39,7 @@ enum err tls_only_13(void)
 	return b && c && NCONF_load_bio(c, b, &line) == 1 && CONF_modules_load(c, NULL, 0) == 1 ? OK : ERR_CRYPTO;
 }
 
-static int64_t mono_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t mono_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
 
 /* One time for all: a peer that sends a byte now and then holds nobody. */
 static bool wait_for(int fd, short events, int64_t until_ms)

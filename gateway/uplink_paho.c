@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
+#include "clock.h"
 #include "plain.h"
 #include "tls.h"
 
@@ -491,14 +492,6 @@ static void dial(struct uplink *u, unsigned generation)
 			   MQTTAsync_strerror(rc) ? MQTTAsync_strerror(rc) : "cannot begin to connect");
 }
 
-static int64_t mono_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void explain(struct uplink *u, const char *raw)
 {
 	char why[TLS_WHY_MAX];
@@ -525,7 +518,7 @@ static void *worker(void *arg)
 		u->since_ms = 0;
 		while (u->want == WANT_NOTHING && !u->unexplained[0])
 			pthread_cond_wait(&u->wanted, &u->queue_lock);
-		u->since_ms = mono_ms();
+		u->since_ms = clock_ms(CLOCK_MONOTONIC);
 		want = u->want;
 		generation = u->wish;
 		u->want = WANT_NOTHING;
@@ -660,7 +653,7 @@ static int64_t paho_busy_ms(struct uplink *u)
 	pthread_mutex_lock(&u->queue_lock);
 	since = u->since_ms;
 	pthread_mutex_unlock(&u->queue_lock);
-	return since ? mono_ms() - since : 0;
+	return since ? clock_ms(CLOCK_MONOTONIC) - since : 0;
 }
 
 static void set_open(struct uplink *u)

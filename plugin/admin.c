@@ -3,8 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "crypt.h"
 #include "deed.h"
 #include "password.h"
@@ -218,14 +218,6 @@ static void run_one(struct work *w, const struct order *o)
 	if (!w->partly)
 		forget_since(w, before);
 	put_on_record(w, o->command, outcome_of(w), noted(w));
-}
-
-static int64_t clock_us(clockid_t which)
-{
-	struct timespec t;
-
-	clock_gettime(which, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static int64_t most_us(const struct work *w)

@@ -5,8 +5,8 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "crypt.h"
 #include "edition.h"
 #include "emergency_row.h"
@@ -54,14 +54,6 @@ struct control {
 };
 
 /* ---- the thread -------------------------------------------------------------------------------------------------- */
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 static enum err open_shadow(struct control *c, const struct edition *e, struct shadow **out, struct policy_error *where)
 {
@@ -118,7 +110,7 @@ static void make_newest(struct control *c, struct policy *fresh, struct control_
 
 static void keep(struct control *c, const struct policy *p)
 {
-	atomic_store(&c->trouble, (int)edition_keep(c->directory, p, now_us()));
+	atomic_store(&c->trouble, (int)edition_keep(c->directory, p, clock_us(CLOCK_REALTIME)));
 }
 
 /* Under the lock. */
@@ -153,7 +145,7 @@ static bool on_record_first(struct admin *a, struct admin_note *about)
 		pthread_cond_wait(&c->more, &c->lock);
 	x->result->undone = c->said != SAID_GO;
 	pthread_mutex_unlock(&c->lock);
-	a->now_us = now_us();
+	a->now_us = clock_us(CLOCK_REALTIME);
 	return !x->result->undone;
 }
 
@@ -163,7 +155,7 @@ static void request(struct control *c, const struct job *j)
 	struct asking asking = { c, r };
 	struct admin a = { .directory = c->directory, .dir = c->dir, .officers = c->officers, .policy = c->policy, .shadow = c->shadow,
 			   .record = c->record, .history = c->history, .acts = &c->acts,
-			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = now_us(),
+			   .party = r->author.party, .id = r->author.id, .address = r->author.address, .now_us = clock_us(CLOCK_REALTIME),
 			   .first = on_record_first, .first_ctx = &asking };
 
 	r->response = admin_run(&a, span(j->payload, j->n));

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "store.h"
 #include "thread.h"
 #include "vault.h"
@@ -138,14 +139,6 @@ static struct job *jobs_pick(struct jobs *q, uint64_t number, const struct id *i
 
 /* ---- the past, by the writer ---- */
 
-static int64_t clock_us(clockid_t which)
-{
-	struct timespec t;
-
-	clock_gettime(which, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 /* The oldest yield to what must be kept. False: there are none, or the disk refuses. */
 static bool shed(struct shelf *s)
 {
@@ -228,7 +221,7 @@ static void sweep(struct shelf *s)
 	const struct past was = s->past;
 	unsigned changed = 0;
 
-	s->swept_ms = clock_us(CLOCK_MONOTONIC) / 1000;
+	s->swept_ms = clock_ms(CLOCK_MONOTONIC);
 	if (sweep_some(s, &changed) == OK) {
 		past_settle(&s->past, true);
 		(void)!past_keys_destroy(s->keys);      /* tried again with the next, as what fails here */
@@ -502,7 +495,7 @@ static int sweep_ms(const struct shelf *s) { return s->past.swept ? SWEEP_ON_MS 
 
 static bool is_sweep_due(const struct shelf *s)
 {
-	return s->told && clock_us(CLOCK_MONOTONIC) / 1000 - s->swept_ms >= sweep_ms(s);
+	return s->told && clock_ms(CLOCK_MONOTONIC) - s->swept_ms >= sweep_ms(s);
 }
 
 static bool has_work(const struct shelf *s) { return s->todo.head || s->noted.head; }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "live.h"
 #include "policy_file.h"
@@ -175,17 +176,9 @@ int accounts_tenant(const struct opt_page *page, struct install *in, const struc
 	return code;
 }
 
-int64_t accounts_now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static uint64_t now_us(void)
 {
-	return (uint64_t)accounts_now_us();
+	return (uint64_t)clock_us(CLOCK_REALTIME);
 }
 
 int draft_hold(struct draft *d, const struct opt_page *page, const struct holding *h)
@@ -497,7 +490,7 @@ static int list_broker(const struct accounts *kind, struct live *live, const str
 
 int accounts_list(const struct accounts *kind, int argc, char **argv)
 {
-	CLEANUP(listing_end) struct listing listing = { .party = kind->party, .now_us = accounts_now_us() };
+	CLEANUP(listing_end) struct listing listing = { .party = kind->party, .now_us = clock_us(CLOCK_REALTIME) };
 	struct live live = { 0 };
 	const char *where = NULL;
 	char command[32], example[96];
@@ -587,7 +580,7 @@ static int save(struct work *w, const char *done)
 
 static int do_show(struct work *w)
 {
-	CLEANUP(listing_end) struct listing l = { .now_us = accounts_now_us() };
+	CLEANUP(listing_end) struct listing l = { .now_us = clock_us(CLOCK_REALTIME) };
 	enum err e = directory_locks(w->directory, list_lock, &l);
 
 	if (e != OK)
@@ -676,7 +669,7 @@ static int do_resume(struct work *w)
 
 static int do_unlock(struct work *w)
 {
-	w->draft.account.unlocked_us = accounts_now_us();
+	w->draft.account.unlocked_us = clock_us(CLOCK_REALTIME);
 	return save(w, w->deed->done);
 }
 

@@ -48,7 +48,6 @@ int accounts_tenant(const struct opt_page *page, struct install *in, const struc
  * the installation's policy or another tenant's, too many. */
 int draft_add(struct draft *d, const struct opt_page *page, const struct install *in, const struct holding *h) MUST_USE;
 
-int64_t accounts_now_us(void);
 /* Could it be saved as a new one? Says why not; nothing is. */
 int accounts_try(const struct accounts *kind, struct directory *dir, const struct draft *d) MUST_USE;
 /* Saves a new or changed account; says what went wrong. */

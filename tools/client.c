@@ -5,9 +5,9 @@
 #include <mqtt_protocol.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "crypt.h"
 
 #define KEEPALIVE_S 60
@@ -43,18 +43,7 @@ struct client {
 	uint64_t dropped;
 };
 
-static int64_t clock_us(clockid_t which)
-{
-	struct timespec t;
-
-	clock_gettime(which, &t);
-	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
-
-static int64_t now_ms(void)
-{
-	return clock_us(CLOCK_MONOTONIC) / 1000;
-}
+static int64_t now_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
 
 static void say_why(struct client *c, const char *text)
 {

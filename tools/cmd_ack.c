@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "login.h"
 #include "ref.h"
@@ -82,7 +83,7 @@ static int answer(struct answer *a, const struct opt_page *page)
 	u.key = (ProtobufCBinaryData){ REF_KEY_BYTES, a->ref.key };
 	u.state = a->value;
 	u.by = by;
-	u.at_us = (uint64_t)login_now_us();
+	u.at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	u.note = note;
 	code = login_send(&a->login, c, topic, &u.base, 0, &id);
 	if (code == CMD_DONE)

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "clock.h"
 #include "cmd.h"
 #include "cosigned.h"
 #include "event.h"
@@ -222,14 +223,6 @@ static void say_bad(const struct verify_report *r)
 		    (unsigned long long)r->entries, (unsigned long long)r->signed_size);
 }
 
-static int64_t now_us(void)
-{
-	struct timespec t;
-
-	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 /* How many are to vouch; and how much older than the newest checkpoint that may be which they vouch for. */
 struct quorum_rule {
 	long k, grace_min;              /* k 0: their majority */
@@ -252,7 +245,7 @@ static void check_quorum(const struct quorum_rule *rule, const struct witnesses 
 
 static int verify_run(const struct source *s, const struct verify_spec *spec, const struct quorum_rule *quorum)
 {
-	int64_t began_us = now_us();
+	int64_t began_us = clock_us(CLOCK_MONOTONIC);
 	struct verify_report report;
 	enum err e = verify_record(spec, &report);
 
@@ -269,7 +262,7 @@ static int verify_run(const struct source *s, const struct verify_spec *spec, co
 	else if (report.part)
 		say_bad(&report);
 	else
-		say_good(&report, spec->witnesses, (size_t)quorum->k, now_us() - began_us);
+		say_good(&report, spec->witnesses, (size_t)quorum->k, clock_us(CLOCK_MONOTONIC) - began_us);
 	return report.part ? CMD_NO : CMD_DONE;
 }
 

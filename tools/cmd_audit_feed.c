@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "audit.h"
+#include "clock.h"
 #include "cmd.h"
 #include "file.h"
 #include "framed.h"
@@ -46,14 +47,6 @@ static void on_signal(int number)
 {
 	(void)number;
 	stopped = 1;
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 static void say(const struct feed *f, const char *what, const char *why)
@@ -104,13 +97,13 @@ static enum err save_state(struct feed *f)
 	if (rename(path, f->state) != 0)
 		return ERR_IO;
 	f->saved = f->resend.safe;
-	f->saved_ms = now_ms();
+	f->saved_ms = clock_ms(CLOCK_MONOTONIC);
 	return OK;
 }
 
 static enum err save_now_and_then(struct feed *f)
 {
-	return f->saved == f->resend.safe || now_ms() - f->saved_ms < SAVE_MS ? OK : save_state(f);
+	return f->saved == f->resend.safe || clock_ms(CLOCK_MONOTONIC) - f->saved_ms < SAVE_MS ? OK : save_state(f);
 }
 
 /* ---- sending ---- */
@@ -169,7 +162,7 @@ static enum err talk(struct feed *f)
 		TRY(look(f));
 		TRY(send_some(f));
 		TRY(tls_idle(f->tls, f->next < f->size || f->once ? 0 : LOOK_MS));
-		resend_sent(&f->resend, f->next, now_ms());
+		resend_sent(&f->resend, f->next, clock_ms(CLOCK_MONOTONIC));
 		TRY(save_now_and_then(f));
 	} while (!stopped && !(f->once && f->next == f->size));
 	return OK;

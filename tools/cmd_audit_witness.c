@@ -6,6 +6,7 @@
 
 #include "audit.h"
 #include "client.h"
+#include "clock.h"
 #include "cmd.h"
 #include "cosigned.h"
 #include "notebook.h"
@@ -255,13 +256,7 @@ struct live {
 	bool unheard;                   /* that was said */
 };
 
-static int64_t mono_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t mono_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
 
 /* After SIGHUP, before the next question. */
 static void reread(struct live *l)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "install.h"
 #include "opt.h"
@@ -49,16 +50,8 @@ static double decimal(const struct value *v, const char *key)
 	return n && span_text(n->text, text, sizeof(text)) ? strtod(text, NULL) : 0;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* Negative: the file is from before the machine was started. */
-static int64_t age_ms(const struct value *v) { return now_ms() - number(v, "mono_ms"); }
+static int64_t age_ms(const struct value *v) { return clock_ms(CLOCK_MONOTONIC) - number(v, "mono_ms"); }
 
 static bool is_running(const struct value *v)
 {

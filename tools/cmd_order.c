@@ -2,6 +2,7 @@
  * it only carry them. */
 #include <stdio.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "login.h"
 #include "officer.h"
@@ -66,7 +67,7 @@ static enum err next_state(struct listening *l, int64_t until_us)
 	struct envelope e;
 
 	for (;;) {
-		int64_t left = (until_us - login_now_us()) / 1000;
+		int64_t left = (until_us - clock_us(CLOCK_REALTIME)) / 1000;
 
 		if (left <= 0)
 			return ERR_BUSY;
@@ -81,7 +82,7 @@ static enum err next_state(struct listening *l, int64_t until_us)
 
 static int first_state(struct listening *l, const char *device)
 {
-	enum err e = next_state(l, login_now_us() + STATE_MS * 1000LL);
+	enum err e = next_state(l, clock_us(CLOCK_REALTIME) + STATE_MS * 1000LL);
 
 	if (e == OK)
 		return CMD_DONE;
@@ -310,7 +311,7 @@ static int write_order(struct writing *w, const struct opt_page *page)
 		code = take_state(w, page);
 	if (code != CMD_DONE)
 		return code;
-	w->w.expires_us = login_now_us() + w->hours * HOUR_US;
+	w->w.expires_us = clock_us(CLOCK_REALTIME) + w->hours * HOUR_US;
 	e = orderfile_begin(&w->w, &f);
 	if (e == OK)
 		e = install_write(w->out, span(f.bytes, f.n), 0644);
@@ -410,7 +411,7 @@ static int show_file(const struct orderfile *f, const struct officers *list)
 		for (size_t i = 0; i < f->signatures; i++)
 			report_line(TONE_PLAIN, "  signed by %.*s: %s", SPAN_FMT(name[i]), signature_word(f, i, list));
 		report_line(TONE_PLAIN, "  %zu of %u signatures", f->signatures, needed);
-		if (f->w.expires_us <= login_now_us())
+		if (f->w.expires_us <= clock_us(CLOCK_REALTIME))
 			report_line(TONE_BAD, "  it has expired: no device obeys it");
 		if (list->n && good != f->signatures)
 			report_line(TONE_BAD, "  a device with that list refuses it for the signature that is not good: write another order");
@@ -594,7 +595,7 @@ static const Pullcord__V1__CommandReceipt *obeyed(struct sending *s)
 /* What a device has said already: that the order is done; or when it last refused one, which does not count again. */
 static const Pullcord__V1__CommandReceipt *said_before(struct sending *s)
 {
-	if (next_state(&s->l, login_now_us() + STATE_MS * 1000LL) != OK)
+	if (next_state(&s->l, clock_us(CLOCK_REALTIME) + STATE_MS * 1000LL) != OK)
 		return NULL;
 	s->online = s->l.state->online;
 	if (s->l.state->last_refused)
@@ -623,7 +624,7 @@ static int send_again(struct sending *s)
 
 static int await_receipt(struct sending *s)
 {
-	int64_t until = login_now_us() + s->wait_s * 1000000LL;
+	int64_t until = clock_us(CLOCK_REALTIME) + s->wait_s * 1000000LL;
 	enum err e;
 
 	while ((e = next_state(&s->l, until)) == OK) {
@@ -648,7 +649,7 @@ static int await_receipt(struct sending *s)
 /* It is answered by how the device is, which `order status` shows. */
 static int await_report(struct sending *s)
 {
-	enum err e = next_state(&s->l, login_now_us() + s->wait_s * 1000000LL);
+	enum err e = next_state(&s->l, clock_us(CLOCK_REALTIME) + s->wait_s * 1000000LL);
 
 	if (e == OK)
 		report_line(TONE_GOOD, "%s says how it is", s->device);
@@ -663,7 +664,7 @@ static int send_order(struct sending *s, const struct opt_page *page, const char
 	int code = load_order(s, path);
 
 	s->sends = true;
-	if (code == CMD_DONE && login_now_us() >= s->f.w.expires_us) {
+	if (code == CMD_DONE && clock_us(CLOCK_REALTIME) >= s->f.w.expires_us) {
 		report_error("the order %s has expired", path);
 		return CMD_NO;
 	}

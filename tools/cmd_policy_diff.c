@@ -1,6 +1,7 @@
 /* policy diff: who gains or loses what between two policies. */
 #include <stdlib.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "differ.h"
@@ -414,7 +415,7 @@ static bool compare_account(void *ctx, const struct account *a)
 	struct comparing *c = ctx;
 
 	int64_t until;
-	const struct subject s = account_subject(a, login_now_us(), &until);
+	const struct subject s = account_subject(a, clock_us(CLOCK_REALTIME), &until);
 
 	c->e = compare_subject(c, &s);
 	return c->e == OK && !report_broken();

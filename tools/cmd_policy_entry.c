@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "audited.h"
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "edition.h"
@@ -301,7 +302,7 @@ static int explain_today(const struct install *in, struct directory *dir, struct
 	}
 	if (e != OK)
 		return report_fail(e, "find %.*s in the directory of %s", SPAN_FMT(d->actor), in->dir);
-	s = account_subject(account, login_now_us(), &until);
+	s = account_subject(account, clock_us(CLOCK_REALTIME), &until);
 	s.address = from ? span_str(from) : d->address;
 	name_patients(d, &s);
 	e = ask(&before, &s, d);

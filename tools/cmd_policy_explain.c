@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "live.h"
@@ -182,7 +183,7 @@ static int answer(struct question *q)
 	}
 	if (find_account(q, &account) != OK)
 		return CMD_NO;
-	now = account_subject(account, login_now_us(), &until);
+	now = account_subject(account, clock_us(CLOCK_REALTIME), &until);
 	return explain_subject(p, &now, q);
 }
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "assent.h"
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "edition.h"
@@ -148,7 +149,7 @@ static int go_back(const struct going *g, const struct install *in, struct direc
 	if (check_signed(g, in, d, p) != OK)
 		return CMD_NO;
 	e.rollback_of = e.number;
-	e.at_us = (uint64_t)login_now_us();
+	e.at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	e.by[0] = '\0';
 	err = put_back(in, d, &e, &number);
 	if (err != OK)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "assent.h"
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "edition.h"
@@ -234,7 +235,7 @@ static int put_on_trial(const struct trying *t, const struct install *in, struct
 		return CMD_NO;
 	}
 	err = edition_of_policy(fresh, &e);
-	e.at_us = (uint64_t)login_now_us();
+	e.at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	if (err == OK)
 		err = store_shadow(in, d, &e);
 	if (err != OK)
@@ -323,7 +324,7 @@ static int promote(const struct trying *t, const struct install *in, struct dire
 	if (check_signed(t, in, d, &e) != OK)
 		return CMD_NO;
 	e.rollback_of = err == OK ? same.number : 0;
-	e.at_us = (uint64_t)login_now_us();
+	e.at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	e.by[0] = '\0';
 	err = put_in_force(in, d, &e, &number);
 	if (err == OK)

@@ -1,4 +1,5 @@
 /* policy who-can: everybody who may, asked one by one. */
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "install.h"
@@ -69,7 +70,7 @@ static bool ask(void *ctx, const struct account *a)
 	struct asking *q = ctx;
 	struct verdict v, unbound;
 	int64_t until;
-	const struct subject s = account_subject(a, login_now_us(), &until);
+	const struct subject s = account_subject(a, clock_us(CLOCK_REALTIME), &until);
 
 	q->e = decide(q, &s, q->from, !q->from.n, &v);
 	if (q->e == OK)

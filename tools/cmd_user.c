@@ -1,5 +1,6 @@
 /* user: people, their passwords and what they hold. */
 #include "accounts.h"
+#include "clock.h"
 #include "cmd.h"
 #include "crypt.h"
 #include "password.h"
@@ -153,7 +154,7 @@ static int passwd_folder(const char *where, const char *tenant, const char *pass
 		return code;
 	draft_of(&d, a);
 	code = set_password(&d, password_file, false);
-	d.account.unlocked_us = accounts_now_us();   /* whoever forgot it was locked out by trying */
+	d.account.unlocked_us = clock_us(CLOCK_REALTIME);   /* whoever forgot it was locked out by trying */
 	if (code == CMD_DONE)
 		code = accounts_save(&people, dir, &d, false);
 	crypt_wipe(d.account.password, sizeof(d.account.password));

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "accounts.h"
+#include "clock.h"
 #include "cmd.h"
 #include "crypt.h"
 #include "fold.h"
@@ -378,12 +379,12 @@ static size_t interests(const struct watch *w, struct interest *in)
 static void print_event(const struct watch *w, const char *event)
 {
 	if (w->json)
-		report_object((const struct cell[]){ CELL_STR("event", event), CELL_NUM("at_us", login_now_us()) }, 2);
+		report_object((const struct cell[]){ CELL_STR("event", event), CELL_NUM("at_us", clock_us(CLOCK_REALTIME)) }, 2);
 }
 
 static void say_watching(struct watch *w)
 {
-	w->connected_us = login_now_us();
+	w->connected_us = clock_us(CLOCK_REALTIME);
 	print_event(w, "watching");
 	report_line(TONE_DIM, "%s watches at %s:%ld. Ctrl-C ends.", w->login.user, w->login.host, w->login.port);
 }
@@ -414,12 +415,12 @@ static enum err subscribe(struct watch *w)
 static bool over(const struct watch *w)
 {
 	return stop || report_broken() || (w->count && w->seen >= w->count) ||
-	       (w->until_us && login_now_us() >= w->until_us);
+	       (w->until_us && clock_us(CLOCK_REALTIME) >= w->until_us);
 }
 
 static int wait_ms(const struct watch *w)
 {
-	int64_t ms = w->until_us ? (w->until_us - login_now_us()) / 1000 + 1 : RETRY_MS;
+	int64_t ms = w->until_us ? (w->until_us - clock_us(CLOCK_REALTIME)) / 1000 + 1 : RETRY_MS;
 
 	return ms < 0 ? 0 : ms > RETRY_MS ? RETRY_MS : (int)ms;
 }
@@ -434,7 +435,7 @@ static void hint_terminal(const struct watch *w)
  * let in again and again, and for moments only. */
 static void warn_of_twin(struct watch *w)
 {
-	if (w->warned || login_now_us() - w->connected_us > BRIEF_US)
+	if (w->warned || clock_us(CLOCK_REALTIME) - w->connected_us > BRIEF_US)
 		return;
 	w->warned = true;
 	report_error("the connection was lost soon after it was made: did another terminal take it over?");
@@ -518,7 +519,7 @@ static void take_account(struct watch *w)
 	    install_directory(in, true, &dir) != OK ||
 	    directory_find(dir, PULLCORD__V1__PARTY__PARTY_USER, span_str(w->login.user), &a) != OK)
 		return;
-	now = account_subject(a, accounts_now_us(), &until);
+	now = account_subject(a, clock_us(CLOCK_REALTIME), &until);
 	take_held(w, &now, "unit", 0, &w->unit);
 	take_held(w, &now, "channel", OPT_LIST_MAX, &w->channel);
 }
@@ -542,7 +543,7 @@ static int watch(struct watch *w, const struct opt_page *page)
 		take_account(w);
 	if (w->unit.n == 0 && w->channel.n == 0)
 		return opt_wrong(page, "which unit? give --unit UNIT");
-	w->until_us = w->for_s ? login_now_us() + w->for_s * 1000000LL : 0;
+	w->until_us = w->for_s ? clock_us(CLOCK_REALTIME) + w->for_s * 1000000LL : 0;
 	e = subscribe(w);
 	if (e == ERR_DENIED)
 		return CMD_NO;

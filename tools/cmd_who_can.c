@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
 #include "live.h"
@@ -82,7 +83,7 @@ static int search_folder(struct search *s)
 	if (install_open(s->dir, &in) != OK || cmd_policy_load(NULL, s->dir, &policy) != OK || install_directory(&in, true, &d) != OK)
 		return CMD_NO;
 	s->policy = policy;
-	s->now_us = login_now_us();
+	s->now_us = clock_us(CLOCK_REALTIME);
 	e = directory_each(d, try_one, s);
 	if (e == OK && s->failed)
 		e = ERR_FULL;

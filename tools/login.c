@@ -2,8 +2,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "crypt.h"
 #include "report.h"
@@ -12,14 +12,6 @@
 #define LOOKUP_FAILED "Lookup error"    /* in libmosquitto's words */
 #define CONNECT_MS 5000
 #define AGAIN_US (15 * 1000000LL)
-
-int64_t login_now_us(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * 1000000LL + t.tv_nsec / 1000;
-}
 
 /* An installation is read unless --cafile and --tenant make it needless: a nurse's workstation has none. */
 static int find_broker(struct login *l, const struct opt_page *page)
@@ -139,7 +131,7 @@ int login_send(struct login *l, struct client *c, const char *topic, const Proto
 {
 	uint8_t raw[ENVELOPE_BODY_MAX + 1024];
 	struct put out = put(raw, sizeof(raw));
-	int64_t now = login_now_us();
+	int64_t now = clock_us(CLOCK_REALTIME);
 	struct envelope_from from = {
 		.tenant = l->install.tenant, .sender = l->user, .party = PULLCORD__V1__PARTY__PARTY_USER,
 		.id = id_next(&l->ids, now / 1000), .sent_us = now, .expires_us = expires_us,
@@ -150,7 +142,7 @@ int login_send(struct login *l, struct client *c, const char *topic, const Proto
 		return report_fail(e, "write the message");
 	*id = from.id;
 	e = client_publish(c, topic, put_span(&out), 1, false);
-	while (e == ERR_CLOSED && l->again && login_now_us() - now < AGAIN_US) {
+	while (e == ERR_CLOSED && l->again && clock_us(CLOCK_REALTIME) - now < AGAIN_US) {
 		e = client_connect(c, true, CLIENT_ANSWER_MS);
 		if (e == OK)
 			e = client_subscribe(c, l->again, 1);

@@ -41,8 +41,6 @@ int login_failed(const struct login *l, enum err e, const struct client *c);
 int login_send(struct login *l, struct client *c, const char *topic, const ProtobufCMessage *body, int64_t expires_us,
 	       struct id *id) MUST_USE;
 
-int64_t login_now_us(void);
-
 /* What was sent last was stored, but nobody subscribes to it. */
 bool login_unheard(const struct client *c);
 /* With --json: what was sent. */

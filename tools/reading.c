@@ -3,9 +3,9 @@
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cmd.h"
 #include "install.h"
 #include "report.h"
@@ -62,12 +62,10 @@ int reading_announce(const char *record, const uint8_t root[AEAD_KEY_BYTES], con
 	const char *topic)
 {
 	const struct reading_who w = reading_who(LOGIN_UID, getuid());
-	struct timespec t;
 	enum err e;
 
-	must(clock_gettime(CLOCK_REALTIME, &t) == 0);
 	e = reads_put(record, root, &(struct read_note){
-		.at_us = (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000, .who = span_str(w.who), .as = span_str(w.as),
+		.at_us = clock_us(CLOCK_REALTIME), .who = span_str(w.who), .as = span_str(w.as),
 		.what = span_str(what), .patient = span_str(patient ? patient : ""),
 		.topic = span_str(topic ? topic : ""),
 	});

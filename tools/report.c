@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cmd.h"
 
 static struct {
@@ -485,14 +486,6 @@ int report_fail(enum err e, const char *fmt, ...)
 	return CMD_NO;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
 void report_progress(const char *what, uint64_t done, uint64_t total)
 {
 	bool last = total && done >= total;
@@ -500,7 +493,7 @@ void report_progress(const char *what, uint64_t done, uint64_t total)
 
 	if (!isatty(fileno(err())))
 		return;
-	now = now_ms();
+	now = clock_ms(CLOCK_MONOTONIC);
 	if (!last && now - to.shown_ms < 100)
 		return;
 	to.shown_ms = now;

@@ -11,8 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "clock.h"
 
 struct tls {
 	SSL_CTX *context;
@@ -23,13 +24,7 @@ struct tls {
 
 static char why[256];
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	must(clock_gettime(CLOCK_MONOTONIC, &t) == 0);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
+static int64_t now_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
 
 static enum err failed(enum err e, const char *what)
 {

@@ -134,13 +134,6 @@ static void a_signal_arrives_as_a_call(void **state)
 	assert_int_equal(got, SIGUSR1);
 }
 
-static void the_wall_clock_is_in_microseconds(void **state)
-{
-	(void)state;
-	assert_true(loop_real_us() / 1000000 > 1700000000);
-	assert_true(loop_real_us() / 1000000 < 4102444800);
-}
-
 /* ---- connections: the peers are plain sockets, the loop runs until nothing is left to do ---- */
 
 static struct echo {
@@ -508,7 +501,6 @@ int main(void)
 		TEST(a_timer_set_again_moves_and_stopped_is_silent),
 		TEST(another_thread_wakes_the_loop),
 		TEST(a_signal_arrives_as_a_call),
-		TEST(the_wall_clock_is_in_microseconds),
 		TEST(bytes_come_in_and_go_out),
 		TEST(what_was_written_arrives_before_the_end),
 		TEST(a_paused_connection_hears_nothing_until_resumed),
