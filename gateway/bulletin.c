@@ -1,11 +1,11 @@
 #include "bulletin.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "thread.h"
 #include "whole.h"
 
 #define MODE 0644                   /* the folder says who may read it */
@@ -59,20 +59,6 @@ static void *writer(void *arg)
 	return NULL;
 }
 
-/* Signals are for the loop. */
-static enum err start(struct bulletin *b)
-{
-	sigset_t all, before;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&b->thread, NULL, writer, b);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	b->running = rc == 0;
-	return rc == 0 ? OK : ERR_FULL;
-}
-
 enum err bulletin_open(const char *const path[BULLETIN_FILES], struct bulletin **out)
 {
 	CLEANUP(bulletin_close) struct bulletin *b = calloc(1, sizeof(*b));
@@ -84,7 +70,8 @@ enum err bulletin_open(const char *const path[BULLETIN_FILES], struct bulletin *
 	for (unsigned i = 0; i < BULLETIN_FILES; i++)
 		if (!span_text(span_str(path[i]), b->sheet[i].path, sizeof(b->sheet[i].path) - 8))
 			return ERR_TOO_LARGE;
-	TRY(start(b));
+	TRY(thread_start(&b->thread, writer, b));
+	b->running = true;
 	*out = b;
 	b = NULL;
 	return OK;

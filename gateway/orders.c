@@ -11,6 +11,7 @@
 
 #include "cert.h"
 #include "log.h"
+#include "thread.h"
 #include "whole.h"
 
 #define PATH_MAX_HERE 320
@@ -124,7 +125,7 @@ static bool begin(struct orders *o, enum stage stage)
 	o->stage = stage;
 	o->text[0] = '\0';
 	atomic_store(&o->done, false);
-	o->working = pthread_create(&o->thread, NULL, work, o) == 0;
+	o->working = thread_start(&o->thread, work, o) == OK;
 	if (!o->working)
 		o->stage = was;
 	return o->working;

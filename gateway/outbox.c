@@ -3,11 +3,11 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "clock.h"
 #include "era.h"
 #include "outfile.h"
+#include "thread.h"
 
 #define EVICT_AT_ONCE 32
 #define TRY_AGAIN_S 1
@@ -293,20 +293,6 @@ static void trim_aside(struct outbox *o, struct list *evicted)
 
 /* ---- the committer ---- */
 
-static struct timespec in_ms(unsigned ms)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	t.tv_sec += ms / 1000;
-	t.tv_nsec += ms % 1000 * 1000000L;
-	if (t.tv_nsec >= 1000000000L) {
-		t.tv_sec++;
-		t.tv_nsec -= 1000000000L;
-	}
-	return t;
-}
-
 static bool rides(const struct op *op) { return op->work == WORK_DELIVERED || op->work == WORK_FORGET; }
 
 /* lock is held. Until there is something that cannot wait for more. */
@@ -314,11 +300,8 @@ static void wait_for_work(struct outbox *o)
 {
 	while (!o->todo.first && !o->stop)
 		pthread_cond_wait(&o->more, &o->lock);
-	if (o->riders && !o->hurry && !o->stop) {
-		struct timespec until = in_ms(OUTBOX_RIDE_MS);
-
-		pthread_cond_timedwait(&o->more, &o->lock, &until);   /* woken for no reason: no harm */
-	}
+	if (o->riders && !o->hurry && !o->stop)
+		thread_cond_wait_ms(&o->more, &o->lock, OUTBOX_RIDE_MS);   /* woken for no reason: no harm */
 	o->hurry = false;
 	o->riders = 0;
 }
@@ -375,11 +358,9 @@ static bool hand_over(struct outbox *o, struct list *before, struct list *after)
 /* A disk that fails is not asked at full speed; new work or the end of the program cuts the pause short. */
 static void pause_a_little(struct outbox *o)
 {
-	struct timespec until = in_ms(TRY_AGAIN_S * 1000);
-
 	pthread_mutex_lock(&o->lock);
 	if (!o->stop)
-		pthread_cond_timedwait(&o->more, &o->lock, &until);
+		thread_cond_wait_ms(&o->more, &o->lock, TRY_AGAIN_S * 1000);
 	pthread_mutex_unlock(&o->lock);
 }
 
@@ -662,7 +643,7 @@ bool outbox_next(struct outbox *o, struct outbox_done *out)
 
 bool outbox_sync(struct outbox *o)
 {
-	struct timespec until = in_ms(SYNC_MAX_S * 1000);
+	const struct timespec until = thread_in_ms(SYNC_MAX_S * 1000);
 	bool done;
 
 	pthread_mutex_lock(&o->lock);
@@ -742,16 +723,10 @@ uint32_t outbox_unreadable(const struct outbox *o) { return outfile_unreadable(o
 
 static enum err start(struct outbox *o)
 {
-	pthread_condattr_t attr;
-
-	/* Timed waits by the monotonic clock: a step of the wall clock must not stop the committer. */
-	if (pthread_condattr_init(&attr) != 0 || pthread_condattr_setclock(&attr, CLOCK_MONOTONIC) != 0 ||
-	    pthread_mutex_init(&o->lock, NULL) != 0 || pthread_cond_init(&o->more, &attr) != 0 ||
-	    pthread_cond_init(&o->idle, &attr) != 0)
-		return ERR_FULL;
-	pthread_condattr_destroy(&attr);
-	if (pthread_create(&o->thread, NULL, committer, o) != 0)
-		return ERR_FULL;
+	pthread_mutex_init(&o->lock, NULL);
+	TRY(thread_cond_init(&o->more));
+	TRY(thread_cond_init(&o->idle));
+	TRY(thread_start(&o->thread, committer, o));
 	o->running = true;
 	return OK;
 }

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "log.h"
+#include "thread.h"
 #include "tls.h"
 
 #define LOOK_MS 5000                /* at the files */
@@ -198,7 +199,7 @@ static void begin(struct scout *s, unsigned target, bool of_certificate)
 	s->target = target;
 	s->of_certificate = of_certificate;
 	atomic_store(&s->done, false);
-	s->trying = pthread_create(&s->thread, NULL, try_it, s) == 0;
+	s->trying = thread_start(&s->thread, try_it, s) == OK;
 }
 
 static void refuse(struct scout *s, const char *why, int64_t now_ms)

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "plain.h"
+#include "thread.h"
 #include "tls.h"
 
 /* Paho 1.3.12: connecting again with a handle that lost its connection takes one second more than needed, because its
@@ -702,8 +703,7 @@ static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
 	init.do_openssl_init = 1;
 	MQTTAsync_global_init(&init);
 	MQTTAsync_setTraceLevel(MQTTASYNC_TRACE_ERROR);   /* or each line of a trace is formatted, which nobody reads */
-	if (pthread_create(&u->thread, NULL, worker, u) != 0)
-		return ERR_FULL;
+	TRY(thread_start(&u->thread, worker, u));
 	u->running = true;
 	set_open(u);
 	*out = u;

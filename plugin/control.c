@@ -1,7 +1,6 @@
 #include "control.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +11,7 @@
 #include "emergency_row.h"
 #include "policy_file.h"
 #include "seen.h"
+#include "thread.h"
 #include "whole.h"
 
 enum work { WORK_REQUEST, WORK_RELOAD, WORK_SHADOW, WORK_FIRST, WORK_FRESHNESS, WORK_WRITE, WORK_RECORDED, WORK_OVER };
@@ -51,6 +51,7 @@ struct control {
 	bool busy, stop;
 	enum { SAID_NOTHING, SAID_GO, SAID_NO } said;   /* to the request that asks */
 	pthread_t thread;
+	bool running;               /* the caller's */
 };
 
 /* ---- the thread -------------------------------------------------------------------------------------------------- */
@@ -358,48 +359,37 @@ static enum err post(struct control *c, enum work work, const struct control_aut
 enum err control_open(struct directory *d, const char *dir, const struct policy *policy, const char *officers,
 		      struct control **out)
 {
-	CLEANUP(control_close) struct control *opened = NULL;
-	struct control *c = calloc(1, sizeof(*c));
-	sigset_t all, before;
-	int rc;
+	CLEANUP(control_close) struct control *c = calloc(1, sizeof(*c));
 
-	if (!c || !span_text(span_str(dir), c->dir, sizeof(c->dir))) {
-		free(c);
-		return c ? ERR_TOO_LARGE : ERR_FULL;
-	}
+	if (!c)
+		return ERR_FULL;
+	pthread_mutex_init(&c->lock, NULL);
+	pthread_cond_init(&c->more, NULL);
+	if (!span_text(span_str(dir), c->dir, sizeof(c->dir)))
+		return ERR_TOO_LARGE;
 	c->directory = d;
 	c->policy = policy;
 	c->officers = officers;
 	c->tail = &c->head;
 	c->done_tail = &c->done;
-	pthread_mutex_init(&c->lock, NULL);
-	pthread_cond_init(&c->more, NULL);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = pthread_create(&c->thread, NULL, work, c);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (rc) {
-		free(c);
-		return ERR_FULL;
-	}
-	opened = c;
+	TRY(thread_start(&c->thread, work, c));
+	c->running = true;
 	TRY(post(c, WORK_FIRST, NULL, SPAN_LIT("")));
 	*out = c;
-	opened = NULL;          /* given away */
+	c = NULL;               /* given away */
 	return OK;
 }
 
 void control_stop(struct control *c)
 {
-	bool was;
-
+	if (!c->running)
+		return;
 	pthread_mutex_lock(&c->lock);
-	was = c->stop;
 	c->stop = true;
 	pthread_cond_signal(&c->more);
 	pthread_mutex_unlock(&c->lock);
-	if (!was)
-		pthread_join(c->thread, NULL);
+	pthread_join(c->thread, NULL);
+	c->running = false;
 }
 
 void control_close(struct control **cp)

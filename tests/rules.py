@@ -114,6 +114,13 @@ def core_is_pure():
             yield f"{part}: uses {symbol}, which is not for the core"
 
 
+def threads_leave_signals_alone():
+    """A thread that takes one instead of who waits for it, swallows a SIGTERM of our host's."""
+    for path in files(".c", ".h", under=("proto", "plugin", "gateway", "tools")):
+        if name(path) != "proto/base/thread.c" and re.search(r"\bpthread_create\(", path.read_text()):
+            yield f"{name(path)}: starts a thread by itself: thread_start() does"
+
+
 def top_level_is_fixed():
     for path in sorted(TOP.iterdir()):
         if path.name not in TOP_LEVEL and not path.name.startswith("."):
@@ -227,10 +234,10 @@ def a_gateway_may_write_where_it_does():
             yield f"pullcord-gateway.service: {setting} is {path}, where it may not write"
 
 
-RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, top_level_is_fixed, no_file_is_too_long,
-         no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus, nothing_is_left_to_do,
-         what_is_declared_is_used, what_is_installed_finds_itself, the_gateways_help_is_like_the_tools, every_figure_is_measured,
-         a_gateway_may_write_where_it_does]
+RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, threads_leave_signals_alone, top_level_is_fixed,
+         no_file_is_too_long, no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus,
+         nothing_is_left_to_do, what_is_declared_is_used, what_is_installed_finds_itself, the_gateways_help_is_like_the_tools,
+         every_figure_is_measured, a_gateway_may_write_where_it_does]
 
 
 def main():

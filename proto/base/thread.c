@@ -1,7 +1,8 @@
 #include "thread.h"
 
 #include <signal.h>
-#include <time.h>
+
+#include "clock.h"
 
 enum err thread_start(pthread_t *thread, void *(*run)(void *), void *arg)
 {
@@ -25,16 +26,16 @@ enum err thread_cond_init(pthread_cond_t *cond)
 	return good ? OK : ERR_FULL;
 }
 
+struct timespec thread_in_ms(int64_t ms)
+{
+	const int64_t until_us = clock_us(CLOCK_MONOTONIC) + ms * 1000;
+
+	return (struct timespec){ until_us / 1000000, until_us % 1000000 * 1000 };
+}
+
 void thread_cond_wait_ms(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t ms)
 {
-	struct timespec until;
+	const struct timespec until = thread_in_ms(ms);
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += ms / 1000;
-	until.tv_nsec += ms % 1000 * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_sec++;
-		until.tv_nsec -= 1000000000;
-	}
 	pthread_cond_timedwait(cond, lock, &until);
 }
