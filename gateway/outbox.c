@@ -6,7 +6,9 @@
 
 #include "clock.h"
 #include "era.h"
+#include "file.h"
 #include "outfile.h"
+#include "store.h"
 #include "thread.h"
 
 #define EVICT_AT_ONCE 32
@@ -696,7 +698,11 @@ enum err outbox_each_told(struct outbox *o, void (*visit)(void *ctx, const struc
 	return outfile_each_told(o->file, visit, ctx);
 }
 
-enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) { return outfile_keep_aside(path, kept); }
+enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX])
+{
+	return file_keep_aside(path, (const char *const[]){ STORE_LOCK, NULL }, kept, OUTBOX_PATH_MAX);
+}
+
 
 enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *ctx, const struct outbox_message *m),
 			   void *ctx)

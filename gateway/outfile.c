@@ -2,11 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "cur.h"
@@ -881,25 +878,6 @@ enum err outfile_each_aside(const char *path, const uint8_t root[AEAD_KEY_BYTES]
 	TRY(txn_begin_read(f->store, &t));
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	return visit_aside(f, t, visit, ctx);
-}
-
-enum err outfile_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX])
-{
-	char from[OUTBOX_PATH_MAX + 8], to[OUTBOX_PATH_MAX + 8];
-	time_t now = time(NULL);
-	int n = 0;
-
-	do {
-		if (snprintf(kept, OUTBOX_PATH_MAX, n ? "%s.unread-%lld-%d" : "%s.unread-%lld", path, (long long)now, n) >=
-		    OUTBOX_PATH_MAX)
-			return ERR_TOO_LARGE;
-	} while (access(kept, F_OK) == 0 && n++ < 1000);
-	if (rename(path, kept) != 0)
-		return errno == EACCES || errno == EROFS ? ERR_DENIED : ERR_IO;
-	snprintf(from, sizeof(from), "%s-lock", path);
-	snprintf(to, sizeof(to), "%s-lock", kept);
-	(void)rename(from, to);
-	return OK;
 }
 
 void outfile_close(struct outfile **out)

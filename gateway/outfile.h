@@ -34,10 +34,9 @@ struct op {
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes,
 		      struct outfile **out) MUST_USE;
 void outfile_close(struct outfile **f);
-/* As outbox_each_aside() and outbox_keep_aside(). */
+/* As outbox_each_aside(). */
 enum err outfile_each_aside(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes,
 			    void (*visit)(void *ctx, const struct outbox_message *m), void *ctx) MUST_USE;
-enum err outfile_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) MUST_USE;
 
 /* All ops from `first` up to `end` (NULL: to the last) or none; each op's err says what became of it. */
 enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end) MUST_USE;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cur.h"
+#include "store.h"
 #include "whole.h"
 
 #define BLOCK 65536
@@ -110,7 +111,7 @@ static void shred(struct shredding *s, const char *path)
 /* The outbox's lock, and older ones: sealed by the same key. */
 static void shred_beside(struct shredding *s, const char *outbox)
 {
-	static const char *const tails[] = { "-lock", ".unread-*" };
+	static const char *const tails[] = { STORE_LOCK, ".unread-*" };
 	char plain[2 * CONF_TEXT], pattern[2 * CONF_TEXT + 16];
 	glob_t found;
 	size_t n = 0;

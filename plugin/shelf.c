@@ -1,13 +1,12 @@
 #include "shelf.h"
 
-#include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "clock.h"
+#include "file.h"
 #include "store.h"
 #include "thread.h"
 #include "vault.h"
@@ -812,26 +811,9 @@ enum err shelf_probe(const char *path, size_t map_bytes)
 	return store_check(path, map_bytes);
 }
 
-/* With what belongs to it; last the file itself, so that whatever stops this, it is tried again. */
 enum err shelf_keep_aside(const char *path, char *kept, size_t cap)
 {
-	static const char *const beside[] = { "-keys", "-lock", "" };
-	char from[1024], to[1024];
-	time_t now = time(NULL);
-	int n = 0;
-
-	do {
-		if (snprintf(kept, cap, n ? "%s.unread-%lld-%d" : "%s.unread-%lld", path, (long long)now, n) >= (int)cap)
-			return ERR_TOO_LARGE;
-	} while (access(kept, F_OK) == 0 && n++ < 1000);
-	for (size_t i = 0; i < countof(beside); i++) {
-		if (snprintf(from, sizeof(from), "%s%s", path, beside[i]) >= (int)sizeof(from) ||
-		    snprintf(to, sizeof(to), "%s%s", kept, beside[i]) >= (int)sizeof(to))
-			return ERR_TOO_LARGE;
-		if (rename(from, to) != 0 && errno != ENOENT)
-			return errno == EACCES || errno == EROFS ? ERR_DENIED : ERR_IO;
-	}
-	return OK;
+	return file_keep_aside(path, (const char *const[]){ "-keys", STORE_LOCK, NULL }, kept, cap);
 }
 
 enum err shelf_open(const char *path, const uint8_t root[32], size_t map_bytes,

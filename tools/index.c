@@ -459,7 +459,7 @@ static enum err start_anew(struct index *x)
 	char lock[4096];
 
 	store_close(&x->store);
-	if (snprintf(lock, sizeof(lock), "%s-lock", x->path) >= (int)sizeof(lock))
+	if (snprintf(lock, sizeof(lock), "%s" STORE_LOCK, x->path) >= (int)sizeof(lock))
 		return ERR_IO;
 	(void)unlink(lock);     /* first: nobody is to meet a new file with the lock of the old */
 	if (unlink(x->path) != 0 && errno != ENOENT)

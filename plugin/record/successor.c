@@ -184,7 +184,7 @@ static enum err begin(struct renewal *r)
 		.reason = r->s->reason,
 	}, &record));
 	record_close(&record);
-	(void)unlink(in_dir(r, "record.mdb.new-lock").text);
+	(void)unlink(in_dir(r, "record.mdb.new" STORE_LOCK).text);
 	return OK;
 }
 
@@ -238,7 +238,7 @@ static enum err change(const struct renewal *r, unsigned which)
 /* Whoever still reads the old store keeps its locks: those of the new one are not to be the same. */
 static enum err change_all(const struct renewal *r)
 {
-	(void)unlink(in_dir(r, "record.mdb-lock").text);
+	(void)unlink(in_dir(r, "record.mdb" STORE_LOCK).text);
 	for (unsigned i = 0; i < countof(file); i++)
 		TRY(change(r, i));
 	return OK;

@@ -184,7 +184,7 @@ enum err trail_forget_index(struct trail *t)
 {
 	char lock_path[sizeof(t->index) + 8];
 
-	snprintf(lock_path, sizeof(lock_path), "%s-lock", t->index);
+	snprintf(lock_path, sizeof(lock_path), "%s" STORE_LOCK, t->index);
 	if (unlink(lock_path) != 0 && errno != ENOENT)
 		return ERR_EXISTS;
 	return unlink(t->index) == 0 || errno == ENOENT ? OK : ERR_EXISTS;

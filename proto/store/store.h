@@ -16,6 +16,7 @@
 
 #define STORE_TABLES_MAX 12
 #define STORE_KEY_MAX 511       /* bytes, LMDB's own limit */
+#define STORE_LOCK "-lock"      /* behind the path: the file beside it in which LMDB keeps its locks */
 
 struct store;
 struct txn;

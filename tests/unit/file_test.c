@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "scratch.h"
 
 static void refusals_say_what_is_the_matter(void **state)
 {
@@ -67,11 +68,52 @@ static void a_full_disk_is_no_success(void **state)
 	assert_int_equal(file_write(-1, SPAN_LIT("a")), ERR_IO);
 }
 
+static void put(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	assert_true(fd >= 0);
+	assert_int_equal(file_write(fd, span_str(path)), OK);
+	close(fd);
+}
+
+static bool is_there(const char *path, const char *tail)
+{
+	char name[512];
+
+	snprintf(name, sizeof(name), "%s%s", path, tail);
+	return access(name, F_OK) == 0;
+}
+
+static void what_is_put_aside_takes_with_it_what_belongs_to_it_and_nothings_place(void **state)
+{
+	static const char *const beside[] = { "-keys", "-lock", NULL };
+	struct scratch scratch;
+	char path[256], kept[2][300];
+
+	(void)state;
+	scratch_make(&scratch);
+	snprintf(path, sizeof(path), "%s", scratch_path(&scratch, "s.mdb"));
+	for (unsigned i = 0; i < 2; i++) {          /* mostly in one second */
+		put(path);
+		put(scratch_path(&scratch, "s.mdb-lock"));
+		assert_int_equal(file_keep_aside(path, beside, kept[i], sizeof(kept[i])), OK);
+		assert_false(is_there(path, "") || is_there(path, "-lock"));
+		assert_true(is_there(kept[i], "") && is_there(kept[i], "-lock"));
+	}
+	assert_string_not_equal(kept[0], kept[1]);
+	assert_true(is_there(kept[0], "") && !is_there(kept[0], "-keys"));
+	assert_int_equal(file_keep_aside(path, beside, kept[0], sizeof(kept[0])), ERR_NOT_FOUND);
+	assert_int_equal(file_keep_aside(path, beside, kept[0], strlen(path)), ERR_TOO_LARGE);
+	scratch_remove(&scratch);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(refusals_say_what_is_the_matter), cmocka_unit_test(all_is_written),
 		cmocka_unit_test(a_full_disk_is_no_success),
+		cmocka_unit_test(what_is_put_aside_takes_with_it_what_belongs_to_it_and_nothings_place),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
