@@ -394,11 +394,6 @@ static char *next_line(char *out, int cap, void *user)
 	return out;
 }
 
-/* MLLP has a port of its own (2575, IANA); nothing else has. */
-#define INPUT_MLLP 0
-
-#define INPUT_REPLAY 2
-
 static unsigned address_line(const struct reading *r, unsigned input)
 {
 	size_t which = countof(params) + input * countof(input_params);
@@ -424,7 +419,7 @@ static bool address_good(struct reading *r, unsigned input)
 	char shown[64];
 
 	in->line = address_line(r, input);
-	if (in->kind != INPUT_MLLP && !in->line)
+	if (in->kind != INPUT_MLLP && !in->line)        /* which has a port of its own (2575, IANA) */
 		fault_at(&r->fault, 0, "[input %s] of kind %s needs an address", in->name, conf_input_kind(in));
 	else if (in->kind == INPUT_REPLAY)
 		return true;

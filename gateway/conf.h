@@ -20,6 +20,8 @@
 #define CONF_TYPE_WORD(name) char name[CONF_WORD]
 #define CONF_TYPE_CHOICE(name) unsigned name   /* which of them, from 0 */
 
+enum { INPUT_MLLP, INPUT_LOCAL, INPUT_REPLAY };     /* conf_input.kind */
+
 struct conf_input {
 	char name[CONF_WORD];
 	unsigned line;              /* its address is given at; 0: nowhere */
@@ -58,8 +60,7 @@ enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault) 
 /* A setting that differs and is read at the start only, as "[uplink] port" into `out`; NULL: there is none. */
 const char *conf_changed(const struct conf *was, const struct conf *is, char out[CONF_TEXT]);
 
-/* "info" of [gateway] log; "mllp" of an input. */
-const char *conf_input_kind(const struct conf_input *i);
+const char *conf_input_kind(const struct conf_input *i);         /* "mllp" */
 /* The unit of a place; the default one when it is not listed. Borrows from c. */
 const char *conf_unit_of(const struct conf *c, struct span place);
 

@@ -1,5 +1,5 @@
 /* input: bytes of one kind of device in, events out; answers back. An input is a row of functions; adding one means a
- * file in_<kind>.c and a line in main.c. One kind (replay) is for tests and drills. */
+ * file in_<kind>.c, its word in conf.def and conf.h, and a line in main.c. One kind (replay) is for tests and drills. */
 #ifndef PULLCORD_INPUT_H
 #define PULLCORD_INPUT_H
 

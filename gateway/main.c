@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -12,12 +11,12 @@
 #include "aside.h"
 #include "attest.h"
 #include "cert.h"
+#include "check.h"
 #include "clock.h"
-#include "cmp.h"
+#include "complain.h"
 #include "conf.h"
 #include "crypt.h"
 #include "farewell.h"
-#include "filters.h"
 #include "kek.h"
 #include "log.h"
 #include "loop.h"
@@ -32,7 +31,9 @@
 
 #define CONF_DEFAULT "/etc/pullcord/gateway.ini"
 
-static const struct input_kind *const kinds[] = { &in_mllp, &in_local, &in_replay };
+static const struct input_kind *const kinds[] = {
+	[INPUT_MLLP] = &in_mllp, [INPUT_LOCAL] = &in_local, [INPUT_REPLAY] = &in_replay,
+};
 
 enum task { TASK_SERVE, TASK_CHECK, TASK_ASIDE, TASK_ASIDE_JSON };
 
@@ -79,63 +80,6 @@ static void usage(FILE *to)
 	      "\n"
 	      "example:\n"
 	      "  pullcord-gateway --config /etc/pullcord/gateway.ini --check\n", to);
-}
-
-static void complain(const char *fmt, ...) PRINTF_LIKE(1, 2);
-static void complain(const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	fputs("pullcord-gateway: ", stderr);
-	vfprintf(stderr, fmt, args);
-	fputc('\n', stderr);
-	va_end(args);
-}
-
-/* What to do about an error; the last row is OK. */
-static const struct remedy {
-	enum err err;
-	const char *text;
-} key_remedies[] = {
-	{ ERR_NOT_FOUND, "; nothing in the outbox can be read without it: bring it back, or move the outbox away" },
-	{ ERR_DENIED, "; it must be ours, with mode 0600" },
-	{ ERR_SYNTAX, "; it must hold 64 hex digits, or be encrypted for root_key_unwrap" },
-	{ ERR_KEY, "; root_key_unwrap cannot be loaded, or is not the key it was encrypted for" },
-	{ OK, "" },
-}, outbox_remedies[] = {
-	{ ERR_BUSY, "; is another gateway running?" },
-	{ ERR_NOT_FOUND, "; its folder must exist" },
-	{ OK, "" },
-}, input_remedies[] = {
-	{ ERR_EXISTS, "; another program listens there" },
-	{ ERR_NOT_FOUND, "; the folder, the file or the machine's address must be there first" },
-	{ ERR_DENIED, "; this user may not use it" },
-	{ OK, "" },
-}, attest_remedies[] = {
-	{ ERR_BUSY, "; is another gateway running?" },
-	{ ERR_NOT_FOUND, "; it, or the folder it is to be in, must be there" },
-	{ ERR_DENIED, "; a folder must be ours, with mode 0700, and what is in it 0600" },
-	{ ERR_EXISTS, "; it is of another device, or names a witness twice" },
-	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as in record.vkey, or a witness's vkey" },
-	{ ERR_KEY, "; a letter of the key is wrong" },
-	{ ERR_CORRUPT, "; what it kept is no checkpoint of that record: let somebody look before it is deleted" },
-	{ OK, "" },
-}, orders_remedies[] = {
-	{ ERR_NOT_FOUND, "; the file must be there, or the folder it is to be made in" },
-	{ ERR_DENIED, "; it must be a file, ours or root's, that nobody else may write; the folder must be ours to write" },
-	{ ERR_SYNTAX, "; a verifier key is one line, name+hash+key, as pullcord order key prints it" },
-	{ ERR_KEY, "; a letter of the key is wrong" },
-	{ ERR_EXISTS, "; an officer stands there twice" },
-	{ ERR_CORRUPT, "; let somebody look before it is deleted" },
-	{ OK, "" },
-};
-
-static const char *remedy(const struct remedy *r, enum err e)
-{
-	while (r->err != OK && r->err != e)
-		r++;
-	return r->text;
 }
 
 /* ---- what must be there before anything starts ---- */
@@ -210,7 +154,7 @@ static bool load_root(struct daemon *d, bool may_make)
 	}
 	if (e == OK)
 		return true;
-	complain("cannot use the outbox's key %s: %s%s", path, err_text(e), remedy(key_remedies, e));
+	complain_of(ABOUT_ROOT_KEY, e, "cannot use the outbox's key %s", path);
 	return false;
 }
 
@@ -327,7 +271,7 @@ static bool reload(struct daemon *d)
 static void say_orders_failed(enum err e, const char *file, unsigned line)
 {
 	log_say(EV_ORDERS_FAILED, KV_STR("file", file), KV_NUM("line", line), KV_STR("why", err_text(e)),
-		KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
+		KV_STR("right", remedy(ABOUT_ORDERS, e)));
 }
 
 /* Whatever the settings are like by now: a wrong one must not keep an officer in force who was struck off. */
@@ -343,7 +287,7 @@ static void reread_officers(struct daemon *d)
 		log_say(EV_OFFICERS_LOADED, KV_STR("file", d->conf.orders_officers));
 	else
 		log_say(EV_OFFICERS_STAY, KV_STR("file", d->conf.orders_officers), KV_NUM("line", line), KV_STR("why", err_text(e)),
-			KV_STR("right", remedy(orders_remedies, e)[0] ? remedy(orders_remedies, e) + 2 : ""));
+			KV_STR("right", remedy(ABOUT_ORDERS, e)));
 }
 
 /* Alerts come first: a gateway that cannot be a witness is one without, and says so. */
@@ -358,8 +302,7 @@ static void open_attest(struct daemon *d)
 	enum err e = d->conf.witness_vkey[0] ? attest_open(&spec, &d->attest, &what) : OK;
 
 	if (e != OK)
-		log_say(EV_WITNESS_FAILED, KV_STR("file", what), KV_STR("why", err_text(e)),
-			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
+		log_say(EV_WITNESS_FAILED, KV_STR("file", what), KV_STR("why", err_text(e)), KV_STR("right", remedy(ABOUT_WITNESS, e)));
 }
 
 /* Nor must the list of peers wait for the other settings. One that could not become a witness tries again. */
@@ -381,7 +324,7 @@ static void reread_witness(struct daemon *d)
 		log_say(EV_WITNESS_LOADED, KV_STR("vkey", d->conf.witness_vkey), KV_STR("peers", d->conf.witness_peers));
 	else
 		log_say(EV_WITNESS_STAYS, KV_STR("file", what), KV_NUM("line", line), KV_STR("why", err_text(e)),
-			KV_STR("right", remedy(attest_remedies, e)[0] ? remedy(attest_remedies, e) + 2 : ""));
+			KV_STR("right", remedy(ABOUT_WITNESS, e)));
 }
 
 static void on_reload(void *ctx, int signum)
@@ -420,8 +363,7 @@ static bool open_input(struct daemon *d, unsigned i)
 	enum err e = kind->open(d->loop, &spec, pipeline_port(d->gateway, c->name, kind), &d->input[i]);
 
 	if (e != OK)
-		complain("cannot open [input %s] of kind %s at %s: %s%s", c->name, kind->name, c->address, err_text(e),
-			 remedy(input_remedies, e));
+		complain_of(ABOUT_INPUT, e, "cannot open [input %s] of kind %s at %s", c->name, kind->name, c->address);
 	return e == OK;
 }
 
@@ -481,8 +423,7 @@ static bool open_gateway(struct daemon *d)
 	crypt_wipe(d->root, sizeof(d->root));
 	if (e == OK)
 		return true;
-	complain("cannot open the outbox %s (%d MiB): %s%s", d->conf.gateway_outbox, d->conf.gateway_outbox_mib,
-		 err_text(e), remedy(outbox_remedies, e));
+	complain_of(ABOUT_OUTBOX, e, "cannot open the outbox %s (%d MiB)", d->conf.gateway_outbox, d->conf.gateway_outbox_mib);
 	return false;
 }
 
@@ -638,142 +579,6 @@ static int serve(struct daemon *d)
 	return code;
 }
 
-static bool check_brokers(const struct daemon *d)
-{
-	struct scout_broker other[SCOUT_BROKERS_MAX - 1];
-	unsigned n;
-	enum err e = scout_read_brokers(d->conf.uplink_others, (unsigned)d->conf.uplink_port, other, countof(other), &n);
-
-	if (e != OK)
-		complain("%s: [uplink] others: at most %d brokers, HOST or HOST:PORT with blanks between, not \"%s\"",
-			 d->conf_path, SCOUT_BROKERS_MAX - 1, d->conf.uplink_others);
-	return e == OK;
-}
-
-/* A hospital may have one CA for its brokers and another for devices: a word, no refusal. */
-static bool check_ca(const struct daemon *d)
-{
-	enum err e = cert_check_issuer(d->conf.uplink_certfile, d->conf.uplink_cafile);
-
-	if (e == ERR_SENDER)
-		complain("%s: [uplink] cafile: %s did not issue this device's certificate %s; that is right only where brokers have "
-			 "a CA of their own: else no broker will be believed", d->conf_path, d->conf.uplink_cafile,
-			 d->conf.uplink_certfile);
-	else if (e != OK)
-		complain("%s: [uplink] cafile: cannot use %s: it must hold the certificate of the broker's CA, in PEM", d->conf_path,
-			 d->conf.uplink_cafile);
-	return e == OK || e == ERR_SENDER;
-}
-
-static bool check_attest(const struct daemon *d)
-{
-	const struct attest_spec spec = { .vkey = d->conf.witness_vkey, .peers = d->conf.witness_peers };
-	const char *what;
-	unsigned line = 0;
-	char where[24] = "";
-	enum err e = d->conf.witness_vkey[0] ? attest_check(&spec, &what, &line) : OK;
-
-	if (line)
-		snprintf(where, sizeof(where), ", line %u", line);
-	if (e != OK)
-		complain("%s: [witness] %s: cannot use %s%s: %s%s", d->conf_path, what == spec.peers ? "peers" : "vkey", what, where,
-			 err_text(e), remedy(attest_remedies, e));
-	return e == OK;
-}
-
-static bool check_renew(const struct daemon *d)
-{
-	bool good = !d->conf.renew_cmp[0] || cmp_check(d->conf.renew_cmp) == OK;
-
-	if (!good)
-		complain("%s: [renew] cmp: an address such as https://ca.example:8443/cmp, not \"%s\"", d->conf_path,
-			 d->conf.renew_cmp);
-	if (d->conf.renew_cafile[0] && access(d->conf.renew_cafile, R_OK) != 0) {
-		complain("%s: [renew] cafile: cannot read %s: %s", d->conf_path, d->conf.renew_cafile, strerror(errno));
-		good = false;
-	}
-	return good;
-}
-
-static bool check_orders(const struct daemon *d)
-{
-	unsigned line = 0;
-	enum err e = orders_check(&d->conf, &line);
-
-	if (e != OK && line)
-		complain("%s, line %u: %s%s", d->conf.orders_officers, line, err_text(e), remedy(orders_remedies, e));
-	else if (e != OK)
-		complain("%s: [orders] officers: cannot use %s: %s%s", d->conf_path, d->conf.orders_officers, err_text(e),
-			 remedy(orders_remedies, e));
-	return e == OK;
-}
-
-static bool check_units(const struct daemon *d)
-{
-	CLEANUP(filters_free) struct filters *f = NULL;
-	const char *list[FILTERS_MAX];
-	bool good = filters_make(&d->conf, d->tenant, d->device, &f) == OK && filters_list(f, list) <= FILTERS_TAKEN;
-
-	if (!good)
-		complain("%s: [units]: at most %d different units, or the broker lets the gateway hear of none beyond",
-			 d->conf_path, FILTERS_TAKEN - FILTERS_OTHERS);
-	return good;
-}
-
-/* The folder of a socket, the file to be replayed. */
-static bool input_place(const struct daemon *d, const struct conf_input *in)
-{
-	const struct input_kind *kind = kinds[in->kind];
-	size_t n = kind == &in_replay ? strlen(in->address) : (size_t)(strrchr(in->address, '/') - in->address) + 1;
-	char place[CONF_TEXT];
-
-	if (span_text(span(in->address, n), place, sizeof(place)) && access(place, kind == &in_replay ? R_OK : F_OK) == 0)
-		return true;
-	complain("%s, line %u: [input %s] cannot use %s: %s: %s", d->conf_path, in->line, in->name, in->address,
-		 strerror(errno), kind == &in_replay ? "address must be a file that was recorded"
-						     : "the folder of the socket must be made first");
-	return false;
-}
-
-static bool check_inputs(const struct daemon *d)
-{
-	bool good = true;
-
-	for (unsigned i = 0; i < d->conf.inputs; i++)
-		if (kinds[d->conf.input[i].kind] == &in_replay || d->conf.input[i].address[0] == '/')
-			good = input_place(d, &d->conf.input[i]) && good;
-	return good;
-}
-
-/* What it writes beside the outbox would fail under way, and orders be obeyed no more. Where the settings name no place, systemd
- * makes it at the start. */
-static bool check_folders(const struct daemon *d)
-{
-	struct conf usual;
-	const struct { const char *setting, *path, *usual; bool used; } all[] = {
-		{ "[gateway] outbox", d->conf.gateway_outbox, usual.gateway_outbox, true },
-		{ "[health] status", d->conf.health_status, usual.health_status, d->conf.health_status[0] },
-		{ "[health] metrics", d->conf.health_metrics, usual.health_metrics, d->conf.health_metrics[0] },
-		{ "[witness] folder", d->conf.witness_folder, usual.witness_folder, d->conf.witness_vkey[0] },
-		{ "[orders] folder", d->conf.orders_folder, usual.orders_folder, d->conf.orders_officers[0] },
-	};
-	bool good = true;
-
-	conf_init(&usual);
-	for (size_t i = 0; i < countof(all); i++) {
-		const char *slash = strrchr(all[i].path, '/');
-		char above[CONF_TEXT];
-
-		snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - all[i].path) + 1 : 1, slash ? all[i].path : ".");
-		if (!all[i].used || strcmp(all[i].path, all[i].usual) == 0 || access(above, F_OK) == 0)
-			continue;
-		complain("%s: %s: cannot use %s: %s: its folder must be made first", d->conf_path, all[i].setting, all[i].path,
-			 strerror(errno));
-		good = false;
-	}
-	return good;
-}
-
 /* What the broker refused, for a person. */
 static int list_aside(struct daemon *d, bool json)
 {
@@ -785,7 +590,7 @@ static int list_aside(struct daemon *d, bool json)
 
 	crypt_wipe(d->root, sizeof(d->root));
 	if (e != OK)
-		complain("cannot read the outbox %s: %s%s", spec.path, err_text(e), remedy(outbox_remedies, e));
+		complain_of(ABOUT_OUTBOX, e, "cannot read the outbox %s", spec.path);
 	else if (!n && !json)
 		puts("nothing is set aside");
 	return e == OK ? 0 : 1;
@@ -809,7 +614,7 @@ static int start(struct daemon *d, enum task task)
 		return wiped(d);
 	if (task == TASK_SERVE)
 		renewal_mend(&d->conf);
-	if (!check_brokers(d) || !load_cert(d) || !know_thyself(d)) {
+	if (!check_brokers(&(struct check){ .path = d->conf_path, .conf = &d->conf }) || !load_cert(d) || !know_thyself(d)) {
 		if (task == TASK_SERVE)
 			wipe_unnamed(d);
 		return 1;
@@ -820,8 +625,7 @@ static int start(struct daemon *d, enum task task)
 		return 1;
 	if (task == TASK_CHECK) {
 		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_ca(d) || !check_attest(d) || !check_orders(d) || !check_renew(d) || !check_inputs(d) ||
-		    !check_units(d) || !check_folders(d))
+		if (!check_all(&(struct check){ d->conf_path, &d->conf, d->device, d->tenant }))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",

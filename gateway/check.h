@@ -1,0 +1,20 @@
+/* check: whether the gateway could start with its settings and do what they say, tried on what they name: `--check`. Looks, and
+ * changes nothing; complains of all that is wrong (complain.h). */
+#ifndef PULLCORD_CHECK_H
+#define PULLCORD_CHECK_H
+
+#include "conf.h"
+
+/* What is looked at; borrows. */
+struct check {
+	const char *path;               /* of the settings, for whoever reads what is said */
+	const struct conf *conf;
+	const char *device, *tenant;
+};
+
+/* [uplink] others, without which nothing begins. Neither device nor tenant is needed. */
+bool check_brokers(const struct check *c);
+/* All else. */
+bool check_all(const struct check *c);
+
+#endif
