@@ -299,32 +299,22 @@ static int read_times(struct history *h, const struct opt_page *page)
 	return CMD_DONE;
 }
 
-static int check_names(const struct opt_page *page, const char *option, const struct opt_list *names)
-{
-	for (size_t i = 0; i < names->n; i++)
-		if (opt_word(page, option, names->text[i]) != CMD_DONE)
-			return CMD_USAGE;
-	return CMD_DONE;
-}
-
 /* Whatever is wrong with them is said before a password is asked for. */
 static int check_topics(const struct history *h, const struct opt_page *page)
 {
 	size_t n = UNIT_TOPICS * h->unit.n + h->channel.n + h->patient.n + h->filter.n;
 	struct topic t;
-	int code = check_names(page, "--unit", &h->unit);
 
-	if (code == CMD_DONE)
-		code = check_names(page, "--channel", &h->channel);
-	if (code == CMD_DONE)
-		code = check_names(page, "--patient", &h->patient);
-	for (size_t i = 0; code == CMD_DONE && i < h->filter.n; i++)
+	if (opt_words(page, "--unit", &h->unit) != CMD_DONE || opt_words(page, "--channel", &h->channel) != CMD_DONE ||
+	    opt_words(page, "--patient", &h->patient) != CMD_DONE)
+		return CMD_USAGE;
+	for (size_t i = 0; i < h->filter.n; i++)
 		if (filter_parse(span_str(h->filter.text[i]), &t) != OK)
-			code = opt_wrong(page, "--filter takes levels of A-Z a-z 0-9 . _ : - parted by '/', '+' for a whole one and '#' "
+			return opt_wrong(page, "--filter takes levels of A-Z a-z 0-9 . _ : - parted by '/', '+' for a whole one and '#' "
 					 "as the last, not \"%s\"", h->filter.text[i]);
-	if (code == CMD_DONE && n > READBACK_FILTERS_MAX)
+	if (n > READBACK_FILTERS_MAX)
 		return opt_wrong(page, "at most %d topics at a time, and a unit is %d: this is %zu", READBACK_FILTERS_MAX, UNIT_TOPICS, n);
-	return code;
+	return CMD_DONE;
 }
 
 static int read_what(struct history *h, const struct opt_page *page)

@@ -524,14 +524,6 @@ static void take_account(struct watch *w)
 	take_held(w, &now, "channel", OPT_LIST_MAX, &w->channel);
 }
 
-static int check_words(const struct opt_page *page, const char *name, const struct opt_list *list)
-{
-	for (size_t i = 0; i < list->n; i++)
-		if (opt_word(page, name, list->text[i]) != CMD_DONE)
-			return CMD_USAGE;
-	return CMD_DONE;
-}
-
 static int watch(struct watch *w, const struct opt_page *page)
 {
 	int code = login_open(&w->login, page, "watch", SESSION_S, &w->client);
@@ -585,7 +577,7 @@ int cmd_watch(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
-	if (check_words(&page, "unit", &w.unit) != CMD_DONE || check_words(&page, "channel", &w.channel) != CMD_DONE)
+	if (opt_words(&page, "--unit", &w.unit) != CMD_DONE || opt_words(&page, "--channel", &w.channel) != CMD_DONE)
 		return CMD_USAGE;
 	w.arena = (struct arena){ malloc(ENVELOPE_ARENA), ENVELOPE_ARENA, 0 };
 	w.fold = calloc(1, sizeof(*w.fold));

@@ -88,6 +88,14 @@ int opt_word(const struct opt_page *page, const char *what, const char *text)
 	return opt_wrong(page, "%s is one word of A-Z a-z 0-9 . _ : -, not \"%s\"", what, text);
 }
 
+int opt_words(const struct opt_page *page, const char *what, const struct opt_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (opt_word(page, what, list->text[i]) != CMD_DONE)
+			return CMD_USAGE;
+	return CMD_DONE;
+}
+
 static int unknown_option(const struct opt_page *page, const char *name)
 {
 	const char *best = NULL;

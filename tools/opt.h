@@ -77,6 +77,8 @@ int opt_wrong(const struct opt_page *page, const char *fmt, ...) PRINTF_LIKE(2, 
 /* Is the text of `what` ("--unit", "DEVICE") one word, as ids, roles and levels of topics are? CMD_DONE, or what is wrong with it
  * is said. */
 int opt_word(const struct opt_page *page, const char *what, const char *text) MUST_USE;
+/* The same of each in a list. */
+int opt_words(const struct opt_page *page, const char *what, const struct opt_list *list) MUST_USE;
 
 /* Commands of commands: `run` gets argv[0] = its name. `command` is "" for the program itself. */
 struct opt_verb {
