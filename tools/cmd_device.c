@@ -295,7 +295,7 @@ static void empty_folder(const struct kit *k)
 static int enroll_folder(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	CLEANUP(directory_close) struct directory *dir = NULL;
-	int code = draft_hold(d, page, &k->holding);
+	int code = holding_add(page, &k->holding, d);
 
 	if (code != CMD_DONE)
 		return code;
@@ -317,7 +317,7 @@ static int enroll_folder(struct kit *k, const struct opt_page *page, const struc
 static int enroll_live(struct kit *k, const struct opt_page *page, const struct install *in, struct draft *d, const char *id)
 {
 	const struct install_path ca = install_path(in, "ca.crt");
-	int code = draft_hold(d, page, &k->holding);
+	int code = holding_add(page, &k->holding, d);
 	bool unsure = false;
 
 	if (code != CMD_DONE)
@@ -350,7 +350,7 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 		return CMD_NO;
 	/* The certificate says whose it is; the broker makes the account its administrator's, so both are to be the same. */
 	code = k->live.on && access(install_path(&in, "pullcord.policy").text, R_OK) != 0
-		       ? CMD_DONE : accounts_tenant(page, &in, &k->holding, k->live.login.tenant);
+		       ? CMD_DONE : holding_tenant(page, &in, &k->holding, k->live.login.tenant);
 	if (code != CMD_DONE)
 		return code;
 	draft_init(&d, &devices, in.tenant, id);
@@ -359,7 +359,7 @@ static int enroll(struct kit *k, const struct opt_page *page, const char *id)
 		return code;
 	say_enrolled(k, &in, id);
 	if (!k->live.on)
-		accounts_note_unasked(&in, &d.account);
+		holding_note_unasked(&in, &d.account);
 	return code;
 }
 

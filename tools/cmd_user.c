@@ -59,7 +59,7 @@ static int say_added(const struct new_user *u, const char *id)
 static int add_live(struct new_user *u, const struct opt_page *page, struct draft *d)
 {
 	bool unsure;
-	int code = draft_hold(d, page, &u->holding);
+	int code = holding_add(page, &u->holding, d);
 
 	if (code == CMD_DONE)
 		code = set_password(d, u->password_file, true);
@@ -79,16 +79,16 @@ static int add_folder(const struct new_user *u, const struct opt_page *page, str
 
 	if (install_open(u->dir, &in) != OK)
 		return CMD_NO;
-	code = accounts_tenant(page, &in, &u->holding, u->live.login.tenant);
+	code = holding_tenant(page, &in, &u->holding, u->live.login.tenant);
 	if (code != CMD_DONE)
 		return code;
 	d->account.subject.tenant = span_str(in.tenant);
-	code = draft_hold(d, page, &u->holding);
+	code = holding_add(page, &u->holding, d);
 	if (code != CMD_DONE || (code = set_password(d, u->password_file, false)) != CMD_DONE)
 		return code;
 	code = install_directory(&in, false, &dir) == OK ? accounts_save(&people, dir, d, true) : CMD_NO;
 	if (code == CMD_DONE)
-		accounts_note_unasked(&in, &d->account);
+		holding_note_unasked(&in, &d->account);
 	return code;
 }
 
