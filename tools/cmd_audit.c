@@ -93,7 +93,7 @@ static int audit_tail(int argc, char **argv)
 		OPT_FLAG("follow", &follow, "go on as events are recorded"),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_SEALED_RULE };
 	const struct opt_page page = {
 		.command = "audit tail",
 		.text = "Shows the newest entries of the record: when, who, what, on which topic, what came of it and why.\n"
@@ -108,8 +108,6 @@ static int audit_tail(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
-	if (s.record && !s.key)
-		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
 	source_says(&s, "audit tail --last %ld%s", n, follow ? " --follow" : "");
 	return source_fill(&s) == OK ? tail_read(&s, (uint64_t)n, follow) : CMD_NO;
@@ -307,7 +305,9 @@ static int audit_verify(int argc, char **argv)
 			   "with --quorum: so much later the newest checkpoint may be than what they vouch for (default: 120)"),
 		OPT_FLAG("json", &json, "one JSON object"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_WITH("grace", "quorum") };
+	const struct opt_rule rule[] = {
+		OPT_RECORD_RULE, OPT_WITH_FOR("record", "vkey", "whose signature is it to bear?"), OPT_WITH("grace", "quorum"),
+	};
 	const struct opt_page page = {
 		.command = "audit verify",
 		.text = "Recomputes the record from its first entry and compares it with everything that was signed. Names the "
@@ -331,8 +331,6 @@ static int audit_verify(int argc, char **argv)
 
 	if (code != OPT_RUN)
 		return code;
-	if (s.record && !s.vkey)
-		return opt_wrong(&page, "--record goes with --vkey: whose signature is it to bear?");
 	report_json(json);
 	key_given = s.key;
 	list_given = s.witnesses;

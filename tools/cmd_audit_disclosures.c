@@ -291,7 +291,7 @@ int audit_disclosures(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE, AUDIT_INDEX_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_SEALED_RULE, AUDIT_INDEX_RULE };
 	const struct opt_page page = {
 		.command = "audit disclosures",
 		.text = "Accounts for what was disclosed about a patient (45 CFR 164.528): everyone to whom the broker handed a message that "
@@ -319,8 +319,6 @@ int audit_disclosures(int argc, char **argv)
 		return code;
 	if (csv && json)
 		return opt_wrong(&page, "either --csv or --json");
-	if (s.record && !s.key)
-		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
 	source_says(&s, "audit disclosures");
 	return source_fill(&s) == OK ? disclosures_run(&s, &c, index, no_index, csv) : CMD_NO;

@@ -313,7 +313,7 @@ int audit_feed(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "one JSON object for each change of the connection"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_SEALED_RULE };
 	const struct opt_page page = {
 		.command = "audit feed",
 		.text = "Sends the record to an audit repository (IHE ATNA) as it grows: DICOM audit messages over syslog and TLS "
@@ -336,8 +336,6 @@ int audit_feed(int argc, char **argv)
 	f->msgid = f->msgid ? f->msgid : FRAMED_MSGID;
 	if (!framed_msgid_ok(f->msgid))
 		return opt_wrong(&page, "--msgid takes up to 32 printable characters without blanks");
-	if (s.record && !s.key)
-		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
 	source_says(&s, "audit feed --to %s", f->to);
 	f->from = &s;
@@ -517,7 +515,7 @@ int audit_reconcile(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "JSON: an object for each range that is missing, then the sums"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_SEALED_RULE };
 	const struct opt_page page = {
 		.command = "audit reconcile",
 		.operands = "FILE...",
@@ -536,8 +534,6 @@ int audit_reconcile(int argc, char **argv)
 		code = criteria_read(&c, &page);
 	if (code != OPT_RUN)
 		return code;
-	if (s.record && !s.key)
-		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	report_json(json);
 	source_says(&s, "audit reconcile");
 	return source_fill(&s) == OK ? reconcile_run(&s, &c, &file) : CMD_NO;

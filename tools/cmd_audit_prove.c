@@ -134,7 +134,7 @@ int audit_disclose(int argc, char **argv)
 		OPT_NEED("out", "FILE", &out, "a new file, readable by its owner only"),
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_SEALED_RULE };
 	const struct opt_page page = {
 		.command = "audit disclose",
 		.operands = "INDEX",
@@ -154,8 +154,6 @@ int audit_disclose(int argc, char **argv)
 		code = index_of(&page, word.text[0], &index);
 	if (code != OPT_RUN)
 		return code;
-	if (s.record && !s.key)
-		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	source_says(&s, "audit disclose %llu", (unsigned long long)index);
 	if (source_fill(&s) != OK)
 		return CMD_NO;

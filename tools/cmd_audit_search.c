@@ -63,7 +63,7 @@ int audit_search(int argc, char **argv)
 		OPT_DIR(&s.dir), OPT_RECORD(&s.record), OPT_KEY(&s.key),
 		OPT_FLAG("json", &json, "one JSON object a line"),
 	};
-	const struct opt_rule rule[] = { OPT_RECORD_RULE, AUDIT_INDEX_RULE };
+	const struct opt_rule rule[] = { OPT_RECORD_RULE, OPT_SEALED_RULE, AUDIT_INDEX_RULE };
 	const struct opt_page page = {
 		.command = "audit search",
 		.text = "Shows the events of the record that are all of what is said: by whom, about whom, on which topic, when.\n"
@@ -81,8 +81,6 @@ int audit_search(int argc, char **argv)
 		code = criteria_read(&c, &page);
 	if (code != OPT_RUN)
 		return code;
-	if (s.record && !s.key)
-		return opt_wrong(&page, "--record goes with --key: entries are sealed");
 	if (limit)
 		f.most = (uint64_t)limit;
 	report_json(json);

@@ -196,7 +196,8 @@ static int check_rules(const struct opt_page *page, uint64_t given)
 
 		if (is_given(page, r->name, given) && is_given(page, r->other, given) == r->not_with)
 			return r->not_with ? opt_wrong(page, "--%s and --%s: one of them", r->name, r->other)
-					   : opt_wrong(page, "--%s goes with --%s", r->name, r->other);
+					   : opt_wrong(page, "--%s goes with --%s%s%s", r->name, r->other, r->why ? ": " : "",
+						       r->why ? r->why : "");
 	}
 	return OPT_RUN;
 }

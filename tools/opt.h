@@ -50,9 +50,11 @@ struct opt {
 struct opt_rule {
 	const char *name, *other;
 	bool not_with;
+	const char *why;                /* NULL: it is plain */
 };
-#define OPT_WITH(n, o) { (n), (o), false }
-#define OPT_NOT_WITH(n, o) { (n), (o), true }
+#define OPT_WITH(n, o) { (n), (o), false, NULL }
+#define OPT_WITH_FOR(n, o, w) { (n), (o), false, (w) }
+#define OPT_NOT_WITH(n, o) { (n), (o), true, NULL }
 
 struct opt_page {
 	const char *command;            /* "device enroll" */

@@ -8,6 +8,7 @@
 
 #define OPT_DIR(out) OPT_TEXT("dir", "DIR", out, INSTALL_DIR_TEXT)
 #define OPT_RECORD_RULE OPT_NOT_WITH("record", "dir")
+#define OPT_SEALED_RULE OPT_WITH_FOR("record", "key", "entries are sealed")
 #define OPT_RECORD(out) OPT_TEXT("record", "FILE", out, "a record's store, instead of an installation's")
 #define OPT_KEY(out) OPT_TEXT("key", "FILE", out, "root key that opens its entries (default: the installation's)")
 

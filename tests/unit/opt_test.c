@@ -216,7 +216,7 @@ static void what_would_go_unheeded_is_refused(void **state)
 	static const struct { const char *word[5]; int code; const char *said; } row[] = {
 		{ { "try" }, OPT_RUN, NULL },
 		{ { "try", "--limit", "-1" }, CMD_USAGE, "--limit takes a number from 0 up, not \"-1\"" },
-		{ { "try", "--host", "h" }, CMD_USAGE, "--host goes with --device" },
+		{ { "try", "--host", "h" }, CMD_USAGE, "--host goes with --device: whose host?" },
 		{ { "try", "--once" }, CMD_USAGE, "--once goes with --device" },
 		{ { "try", "--once", "--device", "d" }, OPT_RUN, NULL },
 		{ { "try", "--device", "d" }, OPT_RUN, NULL },
@@ -230,7 +230,8 @@ static void what_would_go_unheeded_is_refused(void **state)
 		OPT_TEXT("device", "D", &device, "a device"), OPT_TEXT("host", "H", &host, "a host"), OPT_FLAG("once", &once, "once"),
 		OPT_TEXT("file", "F", &file, "a file"),
 	};
-	const struct opt_rule rule[] = { OPT_WITH("host", "device"), OPT_WITH("once", "device"), OPT_NOT_WITH("file", "device") };
+	const struct opt_rule rule[] = { OPT_WITH_FOR("host", "device", "whose host?"), OPT_WITH("once", "device"),
+					OPT_NOT_WITH("file", "device") };
 	const struct opt_page page = { .command = "try", .text = "Tries.", .example = "pullcord try", OPTS(opt), OPT_RULES(rule) };
 
 	(void)state;
