@@ -1,6 +1,6 @@
 #include <stdlib.h>
 
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 
 /* Who asks, and where the answer goes. */

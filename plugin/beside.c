@@ -1,4 +1,4 @@
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 
 #define BIND_MAX 256            /* sessions and their subscriptions, in one tick */

@@ -1,7 +1,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 
 #define WAIT_US (5 * INT64_C(1000000))   /* for what is about to be done to be on durable record */

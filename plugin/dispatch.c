@@ -1,5 +1,5 @@
 /* Orders to devices, which the broker carries: each is on durable record before it goes on, and so is what devices say of them. */
-#include "guard.h"
+#include "guard_inside.h"
 
 /* Whoever gives orders may; a device says what it likes as often as it likes, which is counted like its comings and goings. */
 static bool put_on_record(struct guard *g, const struct session *s, const char *topic, Pullcord__V1__AuditType type, bool good,

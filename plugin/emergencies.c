@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "emergency_row.h"
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 
 #define SETTLE_AT_END_US (2 * INT64_C(1000000))

@@ -1,4 +1,4 @@
-#include "guard.h"
+#include "guard_inside.h"
 
 static void put_on_record(struct guard *g, const struct session *s, const char *topic, const struct verdict *v, const char *detail)
 {

@@ -1,7 +1,7 @@
 #include <poll.h>
 #include <stdio.h>
 
-#include "guard.h"
+#include "guard_inside.h"
 #include "retained.h"
 #include "seen.h"
 

@@ -1,11 +1,7 @@
-#include <stdio.h>
-
 #include "gossip.h"
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 #include "retained.h"
-
-#define BYPASS_US 60000000
 
 /* Everything that is said to a question, for the record. */
 struct decision {
@@ -24,14 +20,6 @@ static struct decision deny(const char *detail)
 	return (struct decision){ .detail = detail, .answer = GATE_DENY };
 }
 
-/* Pointers come again: the client id must be that of the login, too. */
-static struct session *session_for(const struct guard *g, const void *context, const char *client)
-{
-	struct session *s = session_of(&g->sessions, context);
-
-	return s && client && strcmp(s->client, client) == 0 ? s : NULL;
-}
-
 /* Whether guard_refresh() may have anything to do. */
 static bool must_refresh(const struct guard *g, const struct session *s)
 {
@@ -43,7 +31,7 @@ static bool must_refresh(const struct guard *g, const struct session *s)
  * nobody. */
 static struct session *who(struct guard *g, const struct client *c, bool *known)
 {
-	struct session *s = session_for(g, c->context, c->client);
+	struct session *s = guard_session(g, c->context, c->client);
 
 	*known = s;
 	if (!*known)
@@ -53,52 +41,11 @@ static struct session *who(struct guard *g, const struct client *c, bool *known)
 	return s;
 }
 
-/* Whoever gets past us may do so as often as they like: the log has a line a minute, the record all of them, counted. */
-void guard_bypass_tick(struct guard *g, int64_t mono_us)
-{
-	uint64_t count = g->count.bypasses - g->bypass.said;
-
-	if (!count || (g->bypass.said_us && mono_us - g->bypass.said_us < BYPASS_US))
-		return;
-	log_say(EV_BYPASS, KV_STR("client", g->bypass.client), KV_STR("address", g->bypass.address), KV_NUM("count", count));
-	g->bypass.said = g->count.bypasses;
-	g->bypass.said_us = mono_us;
-}
-
-/* `topic`: what they reached for; NULL: they are just there. */
-static void report_bypass(struct guard *g, const struct client *c, const char *topic)
-{
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_CONFIGURATION, false, NULL);
-
-	snprintf(g->bypass.client, sizeof(g->bypass.client), "%s", c->client ? c->client : "");
-	snprintf(g->bypass.address, sizeof(g->bypass.address), "%s", c->address ? c->address : "");
-	h.client = span_str(c->client);
-	h.address = span_str(c->address);
-	h.topic = span_str(topic);
-	h.detail = topic ? SPAN_LIT("reached a topic without a login: check use_identity_as_username") :
-			   SPAN_LIT("connected without a login: check use_identity_as_username");
-	g->count.bypasses++;
-	guard_bypass_tick(g, h.mono_us);
-	tally_add(g->tally, &h);
-}
-
-void guard_connected(struct guard *g, const struct client *c)
-{
-	struct session *s = session_for(g, c->context, c->client);
-
-	if (s && s->state == SESSION_LIVE)
-		return;
-	guard_not_sent(g);
-	if (s)
-		session_drop(&g->sessions, s);
-	report_bypass(g, c, NULL);
-}
-
 /* One that speaks just now is ended by our answer, and not kicked by its client id, which may be somebody else's by then.
  * Nor is it merely denied: MQTT 3.1.1 acknowledges that like a success, and its alert would be forgotten. */
 static enum gate turn_away(struct guard *g, const struct client *c, const char *topic)
 {
-	report_bypass(g, c, topic);
+	guard_bypassed(g, c, topic);
 	return g->host.is_certified && g->host.is_certified(c->context) ? GATE_CLOSE : GATE_DENY;
 }
 
@@ -747,7 +694,7 @@ static __attribute__((noinline)) enum gate record_delivery(struct guard *g, stru
 
 bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)
 {
-	struct session *s = session_for(g, context, client);
+	struct session *s = guard_session(g, context, client);
 	const struct verdict *v;
 
 	if (!s || s->subscribed == g->ticks)
@@ -823,7 +770,7 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
 	struct session *s = who(g, c, &known);
 
 	if (!s) {
-		report_bypass(g, c, topic);
+		guard_bypassed(g, c, topic);
 		g->count.receive[GATE_DENY]++;
 		return GATE_DENY;
 	}
@@ -834,7 +781,7 @@ enum gate guard_receive(struct guard *g, const struct client *c, const char *top
  * where they are made. */
 void guard_sent(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)
 {
-	struct session *s = session_for(g, context, client);
+	struct session *s = guard_session(g, context, client);
 	struct decision d = { .answer = GATE_ALLOW, .basis = PULLCORD__V1__AUDIT_BASIS__BASIS_SENT };
 	const struct memo_topic *t;
 	struct id message;

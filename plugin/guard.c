@@ -1,22 +1,17 @@
-#include "guard.h"
+#include "guard_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "edition.h"
 #include "log.h"
-#include "metrics.h"
 #include "listing.h"
+#include "metrics.h"
 #include "policy_file.h"
 #include "retained.h"
 #include "stores.h"
 #include "vault.h"
-
-#define CATCH_UP_SESSIONS 16    /* in one tick */
-#define REBIND_SESSIONS 128     /* the same; each takes some microseconds */
-#define UNREAD_AGAIN_US 1000000 /* an account that could not be read is tried again after this */
 
 /* ---- clocks and happenings ---- */
 
@@ -360,146 +355,6 @@ void guard_close(struct guard **gp)
 	free(g);
 }
 
-/* ---- sessions and their rights ---- */
-
-/* OK: its certificate was good once, and is revoked. */
-static bool is_certified(const struct session *s)
-{
-	static const uint8_t none[sizeof(s->fingerprint)];
-
-	return memcmp(s->fingerprint, none, sizeof(none)) != 0;
-}
-
-static enum err find_denial(const struct guard *g, const struct session *s)
-{
-	struct denial x;
-
-	return is_certified(s) ? directory_denial(g->directory, s->fingerprint, &x) : ERR_NOT_FOUND;
-}
-
-/* ERR_NOT_FOUND also when what it came with counts no longer. */
-static enum err find_account(const struct guard *g, const struct session *s, struct account **out)
-{
-	enum err e = find_denial(g, s);
-
-	if (e == OK)
-		return ERR_NOT_FOUND;
-	if (e != ERR_NOT_FOUND)
-		return e;
-	TRY(directory_find(g->directory, s->party, span_str(s->id), out));
-	if (!is_certified(s) || account_knows(*out, s->fingerprint, s->not_before_s))
-		return OK;
-	account_free(out);      /* of one that was removed */
-	return ERR_NOT_FOUND;
-}
-
-enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out, int64_t *until_us)
-{
-	struct subject now = account_subject(a, guard_real_us(), until_us);
-
-	*out = NULL;
-	now.address = span_str(address);
-	if (*until_us < g->until_us)
-		g->until_us = *until_us;
-	return now.suspended ? OK : policy_bind(g->policy, &now, out);
-}
-
-void guard_rebind(struct guard *g, struct session *s)
-{
-	CLEANUP(account_free) struct account *a = NULL;
-	struct holder *h = NULL;
-	struct emergency_held *taken = NULL;
-	enum err e = find_account(g, s, &a);
-	bool unread;
-
-	s->until_us = INT64_MAX;
-	s->bound = g->policies;
-	if (e == OK && !span_text(a->subject.tenant, s->tenant, sizeof(s->tenant)))
-		e = ERR_RANGE;
-	if (e == OK)
-		e = guard_bind(g, a, s->address, &h, &s->until_us);
-	if (e == OK && (e = guard_emergency_bind(g, a, s->address, &taken)) != OK)
-		holder_close(&h);
-	unread = e != OK && e != ERR_NOT_FOUND;
-	if (unread && !s->unread)
-		log_say(EV_DIRECTORY_FAILED, KV_STR("error", err_name(e)));
-	if (unread && (s->until_us = guard_real_us() + UNREAD_AGAIN_US) < g->until_us)
-		g->until_us = s->until_us;
-	s->unread = unread;
-	session_hold(s, h);
-	s->taken = taken;
-	guard_shadow_forget(g, s);
-}
-
-struct session *guard_restored(struct guard *g, const struct client *c)
-{
-	const struct owner *o = c->client ? owners_find(g->owners, c->client) : NULL;
-	struct session *s;
-
-	if (!o || !c->username || strcmp(o->id, c->username) != 0)
-		return NULL;
-	s = session_client(&g->sessions, c->client);
-	if (s)
-		return s->party == o->party && strcmp(s->id, o->id) == 0 ? s : NULL;
-	s = session_add_offline(&g->sessions, o, c->client);
-	if (!s)
-		return NULL;
-	session_own(&g->sessions, s, o->party, o->id);
-	s->active_ms = guard_mono_us() / 1000;
-	guard_rebind(g, s);
-	return s;
-}
-
-/* Has it lost a right it uses? Then messages already queued to it would still go out: it must go, and may come back. Of what
- * it subscribed to before a restart we know nothing until it did so again; `kept`: it has all the rights it had. */
-static bool lost_something(const struct guard *g, struct session *s, bool kept)
-{
-	struct topic filter;
-
-	s->unknown_filters = (s->unknown_filters || s->fresh) && g->host.subscriptions(s->context) > (int)s->filters;
-	if (!s->holder || (s->unknown_filters && !kept))
-		return true;
-	for (size_t i = 0; i < s->filters; i++)
-		if (filter_parse(span_str(s->filter[i].text), &filter) != OK ||
-		    !policy_decide(g->policy, s->holder, ACCESS_SUBSCRIBE, &filter).allow)
-			return true;
-	return false;
-}
-
-void guard_renew(struct guard *g, struct session *s)
-{
-	CLEANUP(holder_close) struct holder *before = s->holder;
-	bool same_policy = s->bound == g->policies, kept;
-
-	s->holder = NULL;
-	guard_rebind(g, s);
-	kept = same_policy && policy_keeps(g->policy, before, s->holder);
-	s->kick = s->kick || (s->state == SESSION_LIVE && lost_something(g, s, kept));
-	g->attend = g->attend || s->kick;
-}
-
-void guard_refresh(struct guard *g, struct session *s)
-{
-	if (s->bound != g->policies || (s->until_us && s->until_us < INT64_MAX && s->until_us <= guard_real_us()))
-		guard_renew(g, s);
-}
-
-/* Rights that end by themselves do so at the latest here; a session that asks before sees to it itself. */
-static void end_rights(struct guard *g)
-{
-	int64_t now = g->turn_us;
-
-	if (now < g->until_us)
-		return;
-	g->until_us = INT64_MAX;
-	for (struct session *s = g->sessions.all; s; s = s->all_next) {
-		if (s->until_us && s->until_us <= now)
-			guard_renew(g, s);
-		if (s->until_us && s->until_us < g->until_us)
-			g->until_us = s->until_us;
-	}
-}
-
 void guard_say_trouble(enum log_event ev, enum err now, enum err *was)
 {
 	if (now != *was)
@@ -538,7 +393,7 @@ void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail)
 	g->attend = true;
 	memo_forget(&g->topics);
 	guard_places(g, fresh);
-	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), tend_sessions() */
+	g->policies++;          /* tens of thousands of sessions are not bound anew at once: guard_refresh(), guard_tend() */
 	hex_encode(span(policy_version(g->policy), 16), version);
 	log_say(EV_POLICY_LOADED, KV_STR("version", version));
 	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_POLICY, true, detail);
@@ -653,159 +508,6 @@ static void send_receipts(struct guard *g)
 	}
 }
 
-static void deliver_late(struct guard *g, struct session *s, const struct kept *k)
-{
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, true, s);
-	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic);
-
-	if (record_stopped(g->record))
-		v.life_critical = v.life_critical || guard_is_own_alarm(g, &k->topic);
-	if (!v.allow || (!v.life_critical && record_stopped(g->record)))
-		return;
-	if (!guard_send(g, s->client, k->text, span(k->payload, k->n), 1, false))
-		return;
-	g->count.receive[GATE_ALLOW]++;
-	if (v.record == POLICY_RECORD_OFF && !v.life_critical)
-		return;
-	h.topic = span_str(k->text);
-	h.message = &k->id;
-	h.patient = envelope_peek_patient(span(k->payload, k->n));
-	h.why = v.why;
-	h.line = v.line;
-	h.emergency_us = guard_emergency(g, s, ACCESS_RECEIVE, h.topic);
-	h.qos = 1;
-	h.life_critical = v.life_critical;
-	h.basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED : PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED;
-	h.how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN;
-	h.detail = SPAN_LIT("open when subscribed");
-	if (g->told_of_sending)
-		awaited_note(&s->awaited, awaited_id(&k->id), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
-	record_push(g->record, &h);
-}
-
-/* Open alerts up to number `before`, oldest first; filter NULL: whatever it may receive. */
-static void show_open(struct guard *g, struct session *s, const struct topic *filter, uint64_t before)
-{
-	for (const struct kept *k = history_next(g->history, NULL); k && k->number <= before;
-	     k = history_next(g->history, k))
-		if (!k->accepted && (!filter || filter_matches(filter, &k->topic)))
-			deliver_late(g, s, k);
-}
-
-static bool subscribes_to(const struct session *s, const struct topic *t)
-{
-	struct topic filter;
-
-	for (size_t i = 0; i < s->filters; i++)
-		if (filter_parse(span_str(s->filter[i].text), &filter) == OK && filter_matches(&filter, t))
-			return true;
-	return s->unknown_filters;
-}
-
-/* What came while the record had stopped and is open still: its sender has the receipt, and sends it no more. */
-static void show_missed(struct guard *g, struct session *s)
-{
-	s->missed = false;
-	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
-		if (k->number > s->missed_after && !k->accepted && subscribes_to(s, &k->topic))
-			deliver_late(g, s, k);
-}
-
-/* Whoever subscribes gets the alerts that are open: also those the broker forgot when it crashed; and those that were
- * withheld, which are kept by now. */
-static void catch_up(struct guard *g, struct session *s)
-{
-	bool withheld = s->withheld;
-	struct topic filter;
-
-	if (record_state(g->record) == RECORD_STOPPED)
-		session_missed(s, 0);   /* now only what saves lives */
-	s->catch_up = s->withheld = false;
-	show_open(g, s, NULL, s->resumed_before);
-	s->resumed_before = 0;
-	for (size_t i = 0; i < s->filters; i++) {
-		struct session_filter *f = &s->filter[i];
-
-		if (f->alerts_before && filter_parse(span_str(f->text), &filter) == OK)
-			show_open(g, s, &filter, withheld ? UINT64_MAX : f->alerts_before);
-		f->alerts_before = 0;
-	}
-}
-
-static void catch_up_now(struct guard *g, struct session *s)
-{
-	guard_refresh(g, s);
-	if (s->state == SESSION_SUPERSEDED)
-		s->withheld = false;    /* whoever took over has it, with the subscriptions */
-	else if (!s->kick)              /* one that is sent away comes back for it, if its session is kept */
-		catch_up(g, s);
-}
-
-/* A session resumed from before a restart has subscriptions we were not asked about. */
-static void look_at_fresh(struct guard *g, struct session *s)
-{
-	s->fresh = false;
-	s->unknown_filters = g->host.subscriptions(s->context) > (int)s->filters;
-	if (!s->unknown_filters)
-		return;
-	s->resumed_before = history_number(g->history);
-	s->catch_up = true;
-}
-
-static void end_session(struct guard *g, struct session *s, const char *detail)
-{
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_KICK, true, s);
-
-	h.detail = span_str(detail);
-	tally_add(g->arrivals, &h);
-	g->count.ended++;
-	s->kick = true;
-	g->ending = s->context;
-	g->host.kick(s->client);
-	g->ending = NULL;
-}
-
-/* Kicking calls back into guard_logoff(), which leaves the list as it is. After a crash everybody comes back at once, and
- * under another policy everybody is bound anew: so many in one tick, the others in the next ones. */
-static void tend_sessions(struct guard *g, bool idle_too)
-{
-	int64_t now_ms = guard_mono_us() / 1000;
-	unsigned catching_up = 0, rebinding = 0;
-	uint32_t idle_s;
-
-	if (!g->attend && !idle_too)
-		return;         /* a tick follows every message: thousands are not walked through for nothing */
-	g->attend = false;
-	for (struct session *s = g->sessions.all; s; s = s->all_next) {
-		if (s->withheld)        /* also of one that has gone since: its queue may be kept */
-			catch_up_now(g, s);
-		if (s->state != SESSION_LIVE)
-			continue;
-		if (s->bound != g->policies && rebinding++ < REBIND_SESSIONS)
-			guard_renew(g, s);
-		if (s->kick) {
-			end_session(g, s, s->unread ? "its account cannot be read" :
-					  find_denial(g, s) == OK ? "its certificate is revoked" : "lost a right it was using");
-			continue;
-		}
-		if (s->bound != g->policies)
-			continue;
-		if (s->fresh)
-			look_at_fresh(g, s);
-		if (s->catch_up && catching_up++ < CATCH_UP_SESSIONS)
-			catch_up(g, s);
-		if (s->missed && record_state(g->record) != RECORD_STOPPED && catching_up++ < CATCH_UP_SESSIONS)
-			show_missed(g, s);
-		if (!idle_too || !s->holder)
-			continue;
-		idle_s = policy_idle_s(g->policy, s->holder);
-		if (idle_s && now_ms - s->active_ms > (int64_t)idle_s * 1000)
-			end_session(g, s, "idle for too long");
-	}
-	if (catching_up > CATCH_UP_SESSIONS || rebinding > REBIND_SESSIONS)
-		g->attend = true;
-}
-
 static void publish_checkpoint(struct guard *g)
 {
 	char note[NOTE_BYTES_MAX], topic[TOPIC_BYTES_MAX + 1];
@@ -895,14 +597,14 @@ void guard_tick(struct guard *g)
 	guard_follow(g);    /* what is done is in force before it is answered */
 	if (done || g->unanswered)
 		guard_control_tick(g, done);
-	end_rights(g);
+	guard_rights_tick(g);
 	retained_tick(g, mono_us);
 	record_tick(g->record);
 	g->record_out = record_stopped(g->record);
 	send_receipts(g);
 	answer_witnesses(g);
 	guard_ask_tick(g);
-	tend_sessions(g, once_a_second);
+	guard_tend(g, once_a_second);
 	if (g->shadow)
 		guard_shadow_tick(g, once_a_second);
 	if (once_a_second || record_urgent(g->record))

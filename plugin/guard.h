@@ -12,7 +12,12 @@
  *     metrics.c how are we?                     counted there, told here
  *     follow.c  what is changed in the directory
  *     emergencies.c  what rests on emergency access, and when that ended
+ *     rights.c  what does a session hold, and until when?
+ *     tend.c    what is due to sessions: open alerts, the end of a right, of idleness
+ *     bypass.c  who got past us?
  *     guard.c   opening, closing, reloading, and what is done in the broker's idle moments
+ *
+ * What these say to each other is in guard_inside.h.
  *
  * Broker's thread only. Nothing here waits for a disk or a hash. Deliveries allocate nothing, but for the first one to a
  * session after its rights ended or another policy came, and one a minute to a session that is offline since before a
@@ -250,8 +255,6 @@ enum { EXTRA_RESPONSE = 1, EXTRA_ALL = 2 };
 /* Asked after guard_publish() let the message through: it goes on, alerts above all, and what it may not carry is taken off it
  * and on record. Answers what that is, or'ed; 0: nothing. */
 unsigned guard_extras(struct guard *g, const struct client *c, const char *topic, const struct extras *x);
-/* Says who got past us, when it is time. */
-void guard_bypass_tick(struct guard *g, int64_t mono_us);
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 
 /* The broker is sending it down that connection, as 2.1 says and 2.0 does not. For the record alone: it was decided by
@@ -277,120 +280,5 @@ static inline bool guard_passes_unseen(struct guard *g, const void *context, con
 	g->count.receive[GATE_ALLOW]++;
 	return true;
 }
-
-/* ---- between the guard's own files ---- */
-
-/* host.publish(); false, and logged: the broker did not take it. */
-bool guard_send(struct guard *g, const char *client, const char *topic, struct span payload, int qos, bool retain);
-
-int64_t guard_mono_us(void);
-int64_t guard_real_us(void);
-/* Starts a happening with the clocks, the policy and who it is filled in. */
-struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType type, bool allowed,
-				 const struct session *s);
-/* Reads the account anew and binds it to the policy; without one the session may do nothing. */
-void guard_rebind(struct guard *g, struct session *s);
-/* What this account holds now (NULL: it may do nothing) and when that changes by itself, which the guard remembers. */
-enum err guard_bind(struct guard *g, const struct account *a, const char *address, struct holder **out,
-		    int64_t *until_us) MUST_USE;
-/* To be called before a session's rights are asked for: some may have ended since, or be those of an earlier policy. */
-void guard_refresh(struct guard *g, struct session *s);
-/* What it holds has changed: rights it uses and lost end it. */
-void guard_renew(struct guard *g, struct session *s);
-/* In the log, when it is another than it was. */
-void guard_say_trouble(enum log_event ev, enum err now, enum err *was);
-/* Puts another policy in force; takes it. `detail` is for the record. Sessions are bound to it before they are asked
- * about next, and a few in each tick. */
-void guard_put_policy(struct guard *g, struct policy *fresh, const char *detail);
-/* Tells the record where this one's topics name patients; one on trial, too. */
-void guard_places(struct guard *g, const struct policy *p);
-/* The policy's file is no good: `why`, with file, line and remedy, is logged. */
-void guard_refuse_policy(struct guard *g, const char *why, bool old);
-/* Wrong passwords whose clients did not come back are counted, and recorded in the end. */
-void guard_login_tick(struct guard *g, int64_t now_ms);
-
-/* ---- gate.c, for asks.c ---- */
-
-/* May it read what matches the filter, as it may subscribe to it? Goes on record. */
-bool guard_may_look(struct guard *g, struct session *s, const char *filter);
-/* May it receive this message, which is shown to it if so? As any delivery, also on record. */
-bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload);
-
-/* ---- dispatch.c ---- */
-
-/* An order at QoS 0, after which nobody comes again: why it does not go on, which the log says, too. */
-const char *guard_unanswered_order(const struct session *s, const struct topic *t);
-/* Did this order of theirs come before, and is it to come again? Overwrites the arena. */
-bool guard_order_waits(struct guard *g, const struct session *s, const struct topic *t, struct span payload);
-/* The order that the policy lets them give: is it on durable record? NULL: it is, and may go on. Else why not; its entry is on its
- * way, so that it may go on when it comes again. Overwrites the arena. */
-const char *guard_hold_order(struct guard *g, const struct session *s, const struct topic *t, struct span payload);
-/* What a device says of orders in its state goes on record, when it says so first. Overwrites the arena. */
-void guard_follow_receipts(struct guard *g, const struct session *s, const char *topic, const struct topic *t, struct span payload);
-
-/* ---- asks.c ---- */
-
-/* Answers what was looked up meanwhile, a page or two at a time. */
-void guard_ask_tick(struct guard *g);
-
-/* ---- follow.c ---- */
-
-/* From which change on they are to be put on record. */
-enum err guard_follow_begin(struct guard *g, bool record_is_new) MUST_USE;
-/* What was changed since, by whomever, is in force and put on record. */
-void guard_follow(struct guard *g);
-/* Once a second: what is durable there is so marked in the directory. */
-void guard_follow_mark(struct guard *g);
-/* The same before all is closed: waits for it, but not for long. */
-void guard_follow_end(struct guard *g);
-
-/* ---- emergencies.c ---- */
-
-/* What somebody would be without what they took themselves; *out NULL: they took nothing. */
-enum err guard_emergency_bind(struct guard *g, const struct account *a, const char *address, struct emergency_held **out) MUST_USE;
-/* They may, as it was decided. When they took the emergency access without which they might not; 0: they might all the same. */
-int64_t guard_emergency(const struct guard *g, const struct session *s, enum access a, struct span topic);
-/* Once a second: ends go on record. */
-void guard_emergency_tick(struct guard *g);
-/* Before all is closed. */
-void guard_emergency_end(struct guard *g);
-
-/* ---- notice.c ---- */
-
-/* A message of the broker's own, in the name of that tenant; its id. */
-struct id guard_envelope(struct guard *g, const char *tenant, const ProtobufCMessage *body, struct put *out);
-/* One more message of that session went on record, at h->mono_us. */
-void guard_moved(struct guard *g, struct session *s, int64_t mono_us);
-/* Somebody was refused that topic or filter (NULL: it was none): is it outside what they hold? */
-void guard_refused(struct guard *g, const struct session *s, const struct topic *t, const struct verdict *v);
-void guard_notice_begin(struct guard *g);    /* the history is open */
-void guard_notice_tick(struct guard *g);     /* once a second */
-/* Is it what operators are told by us? */
-bool guard_is_own_alarm(const struct guard *g, const struct topic *t);
-
-/* ---- beside.c ---- */
-
-/* Puts another policy on trial; takes it. NULL: none, because of `refused` if that says why. */
-void guard_put_shadow(struct guard *g, struct shadow *fresh, const char *refused);
-/* Binds the session to it as well; not on the path of deliveries. */
-void guard_shadow_bind(struct guard *g, struct session *s, const struct account *a);
-/* What the session holds has changed: it is bound anew at one of the next ticks, and not asked about until then. */
-void guard_shadow_forget(struct guard *g, struct session *s);
-/* The policy in force said so; what would the other say? Only while there is one. */
-void guard_shadow_ask(struct guard *g, const struct session *s, enum access a, struct span topic, const struct verdict *v);
-void guard_shadow_tick(struct guard *g, bool once_a_second);     /* while there is one */
-
-/* What was found about the broker's files. */
-void guard_freshness(struct guard *g, const struct freshness_report *r);
-/* What came of administrators' commands is put in force and recorded, and answered once that is durable. */
-void guard_control_tick(struct guard *g, struct control_result *first);
-/* Before the record is closed: what administrators still asked for is done and recorded; nobody is left to be answered. */
-void guard_control_end(struct guard *g);
-/* What was let pass last has not been sent, now that something else comes: it waits, or was dropped. Before any session goes. */
-void guard_not_sent(struct guard *g);
-/* The session of a context BASIC_AUTH never saw. Mosquitto shows such for durable sessions it read back after a restart,
- * and for the source of a retained message (a struct on its stack). Known only if the client id is bound to the stored
- * username: then whatever session that client id has, or a closed one made for it; NULL otherwise. */
-struct session *guard_restored(struct guard *g, const struct client *c);
 
 #endif

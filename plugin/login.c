@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "guard.h"
+#include "guard_inside.h"
 #include "identity.h"
 #include "log.h"
 #include "patients.h"

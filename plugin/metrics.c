@@ -1,5 +1,6 @@
 #include "metrics.h"
 
+#include "guard_inside.h"
 #include "log.h"
 #include "metric.h"
 

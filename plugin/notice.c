@@ -1,7 +1,7 @@
 /* What operators should look at, told: an alert to their unit and no other, and an entry. */
 #include <stdio.h>
 
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 
 #define HOUR_US (3600 * 1000000LL)

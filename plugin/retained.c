@@ -1,5 +1,6 @@
 #include "retained.h"
 
+#include "guard_inside.h"
 #include "log.h"
 
 static enum err own_topic(char text[TOPIC_BYTES_MAX + 1], const struct owner *o)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "guard_inside.h"
 #include "log.h"
 #include "seal.h"
 #include "spill.h"

@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "guard.h"
+#include "guard_inside.h"
 #include "log.h"
 #include "until.h"
 #include "vault.h"
