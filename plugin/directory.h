@@ -95,6 +95,8 @@ struct edition {
 };
 /* number 0: the newest. ERR_NOT_FOUND; ERR_CORRUPT, ERR_VERSION: it cannot be read, and of *out there is its number alone. */
 enum err directory_edition(struct directory *d, uint64_t number, struct edition *out) MUST_USE;
+/* The policy on trial (shadow.h); it has no number. ERR_NOT_FOUND. */
+enum err directory_shadow(struct directory *d, struct edition *out) MUST_USE;
 void edition_clear(struct edition *e);
 
 /* ---- who is locked out, and who is known where ---- */
@@ -117,8 +119,6 @@ enum err directory_lock(struct directory *d, const struct lock *x, int64_t now_u
 bool lock_holds(const struct lock *x, const struct account *a, int64_t now_us);
 /* All there are, also those that are over. */
 enum err directory_locks(struct directory *d, void (*visit)(void *ctx, const struct lock *x), void *ctx) MUST_USE;
-/* The policy on trial (shadow.h); it has no number. ERR_NOT_FOUND. */
-enum err directory_shadow(struct directory *d, struct edition *out) MUST_USE;
 
 /* ---- many changes, all or nothing ---- */
 

@@ -1,4 +1,5 @@
-/* directory_inside: what a directory is inside. Only for directory.c, journal.c and emergency_row.c. */
+/* directory_inside: what a directory is inside. Only for its own files: directory.c has the accounts and the policies, journal.c what
+ * changed, and the other tables are owner_row.c, denial_row.c, lock_row.c and emergency_row.c. */
 #ifndef PULLCORD_DIRECTORY_INSIDE_H
 #define PULLCORD_DIRECTORY_INSIDE_H
 
@@ -29,6 +30,20 @@ struct batch {
 	struct delta delta;         /* of the last change */
 	struct span by;
 };
+
+#define USER PULLCORD__V1__PARTY__PARTY_USER
+#define DEVICE PULLCORD__V1__PARTY__PARTY_DEVICE
+
+static inline bool party_ok(unsigned party)
+{
+	return party == DEVICE || party == USER;
+}
+
+/* OK when `e` says that there is none. */
+static inline enum err none(enum err e)
+{
+	return e == ERR_NOT_FOUND ? OK : e == OK ? ERR_EXISTS : e;
+}
 
 /* Party and id of an account. */
 struct key {
