@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "topic.h"
 
 static void x509_drop(X509 **x) { X509_free(*x); }
 static void pkey_drop(EVP_PKEY **k) { EVP_PKEY_free(*k); }
@@ -36,7 +35,7 @@ static enum err load(const char *path, X509 **out)
 	return *out ? OK : ERR_SYNTAX;
 }
 
-static enum err read_cn(X509 *x, char out[65])
+static enum err read_cn(X509 *x, char out[WORD_BYTES_MAX + 1])
 {
 	X509_NAME *name = X509_get_subject_name(x);
 	int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
@@ -45,11 +44,11 @@ static enum err read_cn(X509 *x, char out[65])
 
 	if (!word_ok(cn) || X509_NAME_get_index_by_NID(name, NID_commonName, at) >= 0)
 		return ERR_SYNTAX;
-	return span_text(cn, out, 65) ? OK : ERR_SYNTAX;
+	return span_text(cn, out, WORD_BYTES_MAX + 1) ? OK : ERR_SYNTAX;
 }
 
 /* urn:pullcord:<tenant>:device:<id>; an id may itself hold colons, a tenant here may not. */
-static void tenant_of(struct span uri, const char *device, char out[65])
+static void tenant_of(struct span uri, const char *device, char out[WORD_BYTES_MAX + 1])
 {
 	struct span rest, tenant;
 
@@ -57,7 +56,7 @@ static void tenant_of(struct span uri, const char *device, char out[65])
 		return;
 	tenant = span_cut(rest, ':', &rest);
 	if (span_is(span_cut(rest, ':', &rest), "device") && span_is(rest, device) && word_ok(tenant) &&
-	    !span_text(tenant, out, 65))
+	    !span_text(tenant, out, WORD_BYTES_MAX + 1))
 		out[0] = '\0';
 }
 

@@ -2,12 +2,11 @@
 #ifndef PULLCORD_CERT_H
 #define PULLCORD_CERT_H
 
-#include "err.h"
-#include "span.h"
+#include "topic.h"
 
 struct cert {
-	char device[65];               /* CN */
-	char tenant[65];               /* of the SAN URI urn:pullcord:<tenant>:device:<CN>; empty without one */
+	char device[WORD_BYTES_MAX + 1];     /* CN */
+	char tenant[WORD_BYTES_MAX + 1];     /* of the SAN URI urn:pullcord:<tenant>:device:<CN>; empty without one */
 	int64_t not_before_s, not_after_s;
 };
 

@@ -6,11 +6,10 @@
 
 #include <stdio.h>
 
-#include "err.h"
-#include "span.h"
+#include "topic.h"
 
 #define CONF_TEXT 256
-#define CONF_WORD 65
+#define CONF_WORD (WORD_BYTES_MAX + 1)
 #define CONF_INPUTS_MAX 16
 #define CONF_UNITS_MAX 256
 #define CONF_BYTES_MAX 65536

@@ -16,7 +16,7 @@ enum act_kind { ACT_HOLD = 1, ACT_RELEASE, ACT_ERASE };
 struct act {
 	uint64_t number;            /* 0: none */
 	enum act_kind kind;
-	char who[WORD_BYTES_MAX + 1], address[64];      /* who asked, and from where */
+	char who[WORD_BYTES_MAX + 1], address[ADDRESS_MAX];     /* who asked, and from where */
 	char reason[ACCOUNT_TEXT_MAX + 1];
 	int64_t asked_us, until_us;
 	size_t segments;

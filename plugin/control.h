@@ -24,8 +24,8 @@ struct control;
 /* Whose request it is; copied. */
 struct control_author {
 	Pullcord__V1__Party party;
-	char tenant[65];
-	char id[65], client[65], address[64];
+	char tenant[WORD_BYTES_MAX + 1];
+	char id[WORD_BYTES_MAX + 1], client[WORD_BYTES_MAX + 1], address[ADDRESS_MAX];
 };
 
 /* What came of a request, or of a reload, in order of asking. */

@@ -9,6 +9,7 @@
 
 #include "delta.h"
 #include "err.h"
+#include "topic.h"
 
 #define DIRECTORY_CLIENTS_MAX 1024      /* client ids of one person: nobody fills the store with names of terminals */
 #define DIRECTORY_BY_MAX 140            /* bytes */
@@ -50,9 +51,9 @@ enum err directory_after(struct directory *d, Pullcord__V1__Party party, struct 
  * DIRECTORY_CLIENTS_MAX already, or there is no room. What it retained is as said last. */
 struct owner {
 	Pullcord__V1__Party party;
-	char id[65];
-	char retained_in[65];       /* the tenant in which it retained something that is still there; empty: nothing is */
-	char retained_from[64];     /* the address it came from then */
+	char id[WORD_BYTES_MAX + 1];
+	char retained_in[WORD_BYTES_MAX + 1];     /* the tenant in which it retained something that is still there; empty: nothing is */
+	char retained_from[ADDRESS_MAX];     /* the address it came from then */
 };
 enum err directory_owner(struct directory *d, struct span client_id, struct owner *out) MUST_USE;
 enum err directory_bind(struct directory *d, struct span client_id, const struct owner *o) MUST_USE;
@@ -65,7 +66,7 @@ enum err directory_owners(struct directory *d, void (*visit)(void *ctx, struct s
 struct denial {
 	uint8_t fingerprint[32];    /* SHA-256 of the certificate */
 	uint64_t at_us;
-	char reason[ACCOUNT_TEXT_MAX + 1], by[65];
+	char reason[ACCOUNT_TEXT_MAX + 1], by[WORD_BYTES_MAX + 1];
 };
 /* OK: it is revoked. ERR_NOT_FOUND: it is not; anything else: nobody knows. */
 enum err directory_denial(struct directory *d, const uint8_t fingerprint[32], struct denial *out) MUST_USE;
@@ -88,7 +89,7 @@ struct edition {
 	uint8_t hash[32];           /* policy_hash() */
 	uint64_t at_us;
 	uint64_t rollback_of;       /* the edition whose text was put back; 0: none */
-	char by[65];                /* user id; "": found in the file */
+	char by[WORD_BYTES_MAX + 1];     /* user id; "": found in the file */
 	char *text;
 	struct edition_file *file;  /* a block of its own, too */
 	size_t files;
@@ -107,7 +108,7 @@ void edition_clear(struct edition *e);
 enum lock_kind { LOCK_PERSON, LOCK_ADDRESS, LOCK_ACCOUNT, LOCK_KNOWN, LOCK_KINDS };
 struct lock {
 	enum lock_kind kind;
-	char name[65], address[64]; /* as far as the kind asks; the name need not be anybody's */
+	char name[WORD_BYTES_MAX + 1], address[ADDRESS_MAX];     /* as far as the kind asks; the name need not be anybody's */
 	int64_t at_us, until_us;
 	uint32_t times;             /* in a row */
 };

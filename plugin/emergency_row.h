@@ -6,15 +6,16 @@
 
 #include "delta.h"
 #include "emergency.h"
+#include "topic.h"
 
 struct directory;
 struct batch;
 
 struct emergency_row {
-	char id[65];                /* whose */
+	char id[WORD_BYTES_MAX + 1];     /* whose */
 	int64_t at_us, until_us;    /* when it was taken, when it ends by itself */
 	char reason[EMERGENCY_REASON_MAX + 1];
-	char patient[65];           /* for whom; "": not for one patient */
+	char patient[WORD_BYTES_MAX + 1];     /* for whom; "": not for one patient */
 	char what[DELTA_MAX];       /* what is lost with it, as delta.h writes it; cut by whole lines */
 };
 

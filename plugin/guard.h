@@ -80,7 +80,7 @@ struct guard_counts {
 
 struct guard {
 	struct guard_host host;
-	char dir[512], tenant[WORD_BYTES_MAX + 1];      /* the policy's first tenant */
+	char dir[512], tenant[WORD_BYTES_MAX + 1];     /* the policy's first tenant */
 	struct policy *policy;
 	struct places *places;          /* where topics name patients by the policies there were so far */
 	bool places_due;                /* there was no memory to say so: again later */
@@ -110,7 +110,7 @@ struct guard {
 	struct {                        /* who got past us, in the broker's log: the first at once, then once a minute how many */
 		uint64_t said;              /* of count.bypasses */
 		int64_t said_us;            /* monotonic; 0: never */
-		char client[WORD_BYTES_MAX + 1], address[64];   /* the last */
+		char client[WORD_BYTES_MAX + 1], address[ADDRESS_MAX];     /* the last */
 	} bypass;
 	int64_t started_ms;             /* monotonic */
 	struct told {                   /* of metrics.h: what was said last, and where to */
@@ -143,7 +143,7 @@ struct guard {
 		char text[WORD_BYTES_MAX];
 		bool known;
 	} about;
-	struct { Pullcord__V1__Party party; char id[WORD_BYTES_MAX + 1]; } stale[16];   /* see retained_ask_later() */
+	struct { Pullcord__V1__Party party; char id[WORD_BYTES_MAX + 1]; } stale[16];     /* see retained_ask_later() */
 	size_t stales;
 	int64_t swept_us;           /* how far the sweep of retained.h has come; monotonic */
 	struct control *control;

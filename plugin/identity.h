@@ -3,11 +3,10 @@
 #ifndef PULLCORD_IDENTITY_H
 #define PULLCORD_IDENTITY_H
 
-#include "err.h"
-#include "span.h"
+#include "topic.h"
 
 struct identity {
-	char tenant[65], id[65];
+	char tenant[WORD_BYTES_MAX + 1], id[WORD_BYTES_MAX + 1];
 	uint8_t fingerprint[32];    /* SHA-256 of the certificate */
 	int64_t not_before_s, not_after_s;  /* seconds since 1970 */
 };

@@ -8,7 +8,7 @@
 #include "thread.h"
 
 struct binding {
-	char client[65];
+	char client[WORD_BYTES_MAX + 1];
 	struct owner owner;
 	bool waits;                 /* to be written */
 	STAILQ_ENTRY(binding) waiting;
@@ -17,7 +17,7 @@ struct binding {
 
 /* How many client ids a person has. */
 struct person {
-	char id[65];
+	char id[WORD_BYTES_MAX + 1];
 	size_t clients;
 };
 
@@ -127,7 +127,7 @@ struct reading { struct owners *o; bool failed; };
 static void read_one(void *ctx, struct span client, const struct owner *owner)
 {
 	struct reading *r = ctx;
-	char text[65];
+	char text[WORD_BYTES_MAX + 1];
 
 	if (!span_text(client, text, sizeof(text)) || !keep(r->o, text, owner))
 		r->failed = true;
@@ -253,7 +253,7 @@ void owners_retain(struct owners *o, const char *client, const char *tenant, con
 
 const char *owners_device_retaining(const struct owners *o, struct span id)
 {
-	char client[65];
+	char client[WORD_BYTES_MAX + 1];
 	const struct binding *b = span_text(id, client, sizeof(client)) ? find(o, client) : NULL;
 
 	return b && b->owner.party == PULLCORD__V1__PARTY__PARTY_DEVICE && b->owner.retained_in[0] ? b->client : NULL;

@@ -14,6 +14,7 @@
 
 #include "err.h"
 #include "span.h"
+#include "subject.h"
 #include "topic.h"
 
 #define PASSWORD_PHC_MAX 160
@@ -61,7 +62,7 @@ enum password_answer password_ask(struct password_desk *d, const struct password
 #define PASSWORD_UNHEARD_MS 10000
 enum password_unheard { PASSWORD_NONE, PASSWORD_COUNT, PASSWORD_SAY };
 struct password_guess {
-	char user[WORD_BYTES_MAX + 1], address[64], client[WORD_BYTES_MAX + 1];
+	char user[WORD_BYTES_MAX + 1], address[ADDRESS_MAX], client[WORD_BYTES_MAX + 1];
 };
 enum password_unheard password_unheard(struct password_desk *d, int64_t now_ms, struct password_guess *out);
 

@@ -35,7 +35,7 @@ struct session {
 	const void *context;
 	enum session_state state;
 	uint8_t client_n, address_n, id_n;  /* how long they are */
-	char client[WORD_BYTES_MAX + 1], address[64];
+	char client[WORD_BYTES_MAX + 1], address[ADDRESS_MAX];
 	Pullcord__V1__Party party;
 	char tenant[WORD_BYTES_MAX + 1];
 	char id[WORD_BYTES_MAX + 1];

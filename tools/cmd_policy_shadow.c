@@ -344,7 +344,7 @@ struct told {
 	uint32_t party, access, why, line, shadow_why, shadow_line;
 	bool shadow_allow, allow;
 	uint64_t first_us, last_us, count;
-	char actor[65], topic[AUDITED_TOPIC_SHOWN + 1];
+	char actor[WORD_BYTES_MAX + 1], topic[AUDITED_TOPIC_SHOWN + 1];
 };
 
 struct tally {

@@ -21,7 +21,7 @@
 
 struct install {
 	char dir[INSTALL_PATH_MAX];
-	char tenant[65];
+	char tenant[WORD_BYTES_MAX + 1];
 	int device_port, app_port;      /* 0: not said */
 	char officers[512];             /* plugin_opt_policy_officers; "": not said */
 	char sizes[512];                /* plugin_opt_record_sizes; "": not said */

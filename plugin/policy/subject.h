@@ -6,6 +6,8 @@
 #include "pullcord.pb-c.h"
 #include "span.h"
 
+#define ADDRESS_MAX 64              /* of an address as text, with its NUL: IPv6, and the name of an interface behind it */
+
 struct attribute {
 	struct span name, value;    /* "unit" "icu3" */
 };
