@@ -1,4 +1,5 @@
-/* inside: what record.c and state.c share of a record; nobody else looks inside. */
+/* inside: what the record's own files share: record.c, which writes it, resume.c, which opens it, signing.c, and state.c, which
+ * says how it is. Nobody else looks inside. */
 #ifndef PULLCORD_INSIDE_H
 #define PULLCORD_INSIDE_H
 
@@ -7,12 +8,12 @@
 
 #include "audited.h"
 #include "cosigners.h"
-#include "turns.h"
 #include "pens.h"
 #include "reads.h"
 #include "record.h"
 #include "ring.h"
 #include "sizes.h"
+#include "turns.h"
 #include "years.h"
 
 /* What the writer knows beside the tree, and takes back when a batch fails. */
@@ -84,5 +85,10 @@ struct record {
 	size_t note_n;
 	char note[NOTE_BYTES_MAX];
 };
+
+/* Opens the store and what lies beside it, for writing, and looks whether what is there is of these keys and goes on what was
+ * signed: from there the writer may. A new one is given its first entry and signed. As record_open(); on ERR_CORRUPT r->found may
+ * say why. */
+enum err record_resume(struct record *r, const struct record_spec *spec) MUST_USE;
 
 #endif
