@@ -1,5 +1,5 @@
-/* deed: what each command of an administrator does. Internal to admin.c, deed.c (what changes), look.c (what only looks),
- * trial.c (policies on trial), custody.c (the record's segments).
+/* deed: what each command of an administrator does. Internal to admin.c, deed.c (what changes), enact.c (policies), look.c
+ * (what only looks), trial.c (policies on trial), custody.c (the record's segments).
  * A deed says by work_fail() why it cannot be done, by work_tell() what it did, and answers into work.r. */
 #ifndef PULLCORD_DEED_H
 #define PULLCORD_DEED_H
@@ -56,6 +56,8 @@ bool work_sees(const struct work *w, const struct account *a);
 
 void deed_do(struct work *w, const struct order *o);
 
+/* ---- enact.c ---- */
+void deed_set_policy(struct work *w, const struct order *o);
 /* Compiled, of the same house; where not, its author was told what is wrong. */
 bool deed_compile(struct work *w, const char *text, struct policy **out);
 /* Puts the text in force, unless the order is about another version. */

@@ -1,5 +1,5 @@
-/* directory_inside: what a directory is inside. Only for its own files: directory.c has the accounts and the policies, journal.c what
- * changed, and the other tables are owner_row.c, denial_row.c, lock_row.c and emergency_row.c. */
+/* directory_inside: what a directory is inside. Only for its own files: directory.c has the accounts and the policies, journal.c
+ * what changed, and the other tables are owner_row.c, denial_row.c, lock_row.c and emergency_row.c. */
 #ifndef PULLCORD_DIRECTORY_INSIDE_H
 #define PULLCORD_DIRECTORY_INSIDE_H
 
