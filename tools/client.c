@@ -37,10 +37,9 @@ struct client {
 	enum connected connected;
 	int reason, answered;           /* reason code of the last answer, and whose (message id; 0: none) */
 	char why[256];
-	bool tls_failed, taken_over;
+	bool tls_failed, taken_over, overrun;
 	struct item *first, **last, *given;
 	size_t queued;
-	uint64_t dropped;
 };
 
 static int64_t now_ms(void) { return clock_ms(CLOCK_MONOTONIC); }
@@ -118,7 +117,7 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 
 	(void)m;
 	if (!it) {
-		c->dropped++;
+		c->overrun = true;
 		return;
 	}
 	*it = (struct item){ .at_us = clock_us(CLOCK_REALTIME), .qos = msg->qos, .retain = msg->retain, .n = n };
@@ -297,7 +296,7 @@ static enum err await_connack(struct client *c, int64_t until)
 static enum err try_once(struct client *c, bool fresh, int64_t until)
 {
 	c->why[0] = '\0';
-	c->tls_failed = c->taken_over = false;
+	c->tls_failed = c->taken_over = c->overrun = false;
 	TRY(set_up(c, fresh));
 	TRY(set_tls(c));
 	TRY(dial(c));
@@ -318,7 +317,6 @@ enum err client_connect(struct client *c, bool fresh, int wait_ms)
 
 const char *client_why(const struct client *c) { return c->why[0] ? c->why : "no reason was given"; }
 int client_reason(const struct client *c) { return c->reason; }
-uint64_t client_dropped(const struct client *c) { return c->dropped; }
 
 /* ---- working ----------------------------------------------------------------------------------------------------- */
 
@@ -334,7 +332,9 @@ static enum err run(struct client *c, int64_t ms)
 {
 	if (!c->m || mosquitto_loop(c->m, ms < 0 ? 0 : ms > SLICE_MS ? SLICE_MS : (int)ms, 1) != MOSQ_ERR_SUCCESS)
 		return lost(c);
-	return c->connected == CONNECTED_YES ? OK : lost(c);
+	if (c->overrun)
+		say_why(c, "more came at once than there is room for");
+	return c->connected == CONNECTED_YES && !c->overrun ? OK : lost(c);
 }
 
 static enum err await_answer(struct client *c, int mid)

@@ -10,7 +10,7 @@
 #include "err.h"
 #include "span.h"
 
-#define CLIENT_QUEUE_BYTES_MAX (16u << 20)
+#define CLIENT_QUEUE_BYTES_MAX (16u << 20)      /* of messages nobody took yet; beyond that the connection is lost */
 #define CLIENT_ANSWER_MS 5000           /* how long an answer of the broker may take */
 
 struct client;
@@ -60,7 +60,5 @@ enum err client_next(struct client *c, int timeout_ms, struct client_message *ou
  * whatever else comes meanwhile is thrown away. As client_publish() and client_next(). */
 enum err client_ask(struct client *c, const char *topic, const char *response, struct span payload, int timeout_ms,
 		    struct client_message *out) MUST_USE;
-/* Messages thrown away because CLIENT_QUEUE_BYTES_MAX of them waited here. */
-uint64_t client_dropped(const struct client *c);
 
 #endif
