@@ -4,7 +4,8 @@
 
 #include "local_json.h"
 
-const char *aside_reason(unsigned reason)
+/* What a PUBACK's reason means, "not authorised". */
+static const char *reason_text(unsigned reason)
 {
 	static const struct { unsigned reason; const char *text; } rows[] = {   /* MQTT 5 §3.4.2.1 */
 		{ 0x83, "implementation specific error" }, { 0x87, "not authorised" }, { 0x90, "topic name invalid" },
@@ -33,14 +34,14 @@ static void print_text(FILE *to, const struct outbox_message *m)
 	if (gmtime_r(&at, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
 	fprintf(to, "%s  %s  %.*s  0x%02x %s  from %.*s\n", when, id, (int)m->topic.n, (const char *)m->topic.p, m->reason,
-		aside_reason(m->reason), (int)m->input.n, (const char *)m->input.p);
+		reason_text(m->reason), (int)m->input.n, (const char *)m->input.p);
 }
 
 static void print_json(FILE *to, const struct outbox_message *m)
 {
 	static char room[LOCAL_LINE_MAX];
 	const struct local_kept k = {
-		m->id, id_order_ms(m->order ? m->order : id_order(&m->id)), m->reason, aside_reason(m->reason), m->topic, m->input,
+		m->id, id_order_ms(m->order ? m->order : id_order(&m->id)), m->reason, reason_text(m->reason), m->topic, m->input,
 		m->source, m->source_id,
 	};
 	struct put line = put((uint8_t *)room, sizeof(room));

@@ -8,7 +8,5 @@
 
 /* A line each, or a JSON object each; how many into *n. Errors: those of outbox_each_aside(). */
 enum err aside_print(const struct outbox_spec *spec, bool json, FILE *to, unsigned *n) MUST_USE;
-/* What a PUBACK's reason means, "not authorised". */
-const char *aside_reason(unsigned reason);
 
 #endif

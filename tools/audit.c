@@ -90,7 +90,8 @@ int audit_replaced(const char *path)
 
 /* ---- with an index ---- */
 
-struct install_path audit_index_path(const struct source *s, const char *given)
+/* Beside the record, record.mdb gives record.idx; `given` NULL or what an option says. */
+static struct install_path index_path(const struct source *s, const char *given)
 {
 	struct install_path path;
 
@@ -114,7 +115,7 @@ static int no_index_opens(enum err e, const char *path)
 
 int audit_books_open(const struct source *s, struct criteria *c, const char *index, bool no_index, struct audit_books *out)
 {
-	struct install_path path = audit_index_path(s, index);
+	struct install_path path = index_path(s, index);
 	uint8_t root[AEAD_KEY_BYTES];
 	int code = audit_open(s, c, &out->reader);
 	enum err e;

@@ -47,8 +47,6 @@ void audit_hint_missing(struct reader *r, const struct criteria *c);
 /* Says that the record which is followed has ended, because another one lies in its place. CMD_NO. */
 int audit_replaced(const char *path);
 
-/* Where the index of a record lies: beside it, record.mdb gives record.idx; `given` NULL or what an option says. */
-struct install_path audit_index_path(const struct source *s, const char *given);
 #define AUDIT_INDEX_RULE OPT_NOT_WITH("index", "no-index")
 #define AUDIT_INDEX_OPTS(path, none)                                                                                   \
 	OPT_TEXT("index", "FILE", (path), "the index of the record (default: record.idx beside it)"),                 \

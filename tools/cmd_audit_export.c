@@ -16,7 +16,6 @@
 #include "report.h"
 #include "source.h"
 
-#define OUT_BUFFER (1 << 20)
 
 struct export {
 	FILE *out;

@@ -321,7 +321,7 @@ static int read_what(struct history *h, const struct opt_page *page)
 {
 	h->want.oldest_first = h->oldest;
 	h->want.has_id = h->id != NULL;
-	if (h->id && (strlen(h->id) != 2 * ID_BYTES || !hex_decode(span_str(h->id), h->want.id.b, ID_BYTES)))
+	if (h->id && id_parse(span_str(h->id), &h->want.id) != OK)
 		return opt_wrong(page, "--id is the 32 hex digits of a message's id, not \"%s\"", h->id);
 	if (!h->id && !h->unit.n && !h->channel.n && !h->patient.n && !h->filter.n)
 		return opt_wrong(page, "of what? give --unit, --channel, --patient, --filter, or the --id of one message");

@@ -43,7 +43,6 @@ struct criteria {
 	OPT_TEXT("outcome", "WORD", &(c)->outcome, "allowed, denied or failed"),                                       \
 	OPT_TEXT("from", "TIME", &(c)->from, "from then on: 2026-11-23T07:00:00Z, or a day (its beginning, UTC)"),     \
 	OPT_TEXT("to", "TIME", &(c)->to, "before then")
-#define CRITERIA_OPTS_COUNT 10
 
 /* Reads what the options say; *c stays where it is from then on. OPT_RUN, or the exit code after the mistake was said. */
 int criteria_read(struct criteria *c, const struct opt_page *page) MUST_USE;

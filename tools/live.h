@@ -23,7 +23,6 @@ struct live {
 	OPT_NUMBER("port", "PORT", &(l)->login.port, 0, 65535, "its port for people (default: as the installation says)"), \
 	OPT_TEXT("cafile", "FILE", &(l)->login.cafile, "CA of the broker; with --tenant, no installation is needed"),  \
 	OPT_TEXT("tenant", "NAME", &(l)->login.tenant, "the hospital's name (default: as roles or the installation say)")
-#define LIVE_OPTS_COUNT 7
 
 /* CMD_DONE; or what is for the broker was given without --live, which would go unheeded: the exit code, and said. */
 int live_check(const struct live *l, const struct opt_page *page) MUST_USE;

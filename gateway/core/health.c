@@ -15,7 +15,6 @@ static const struct { const char *word, *text; } faults[] = {
 	HEALTH_FAULTS(FAULT)
 };
 
-const char *health_fault_word(enum health_fault f) { return faults[f].word; }
 const char *health_fault_text(enum health_fault f) { return faults[f].text; }
 
 /* ---- judging ---- */

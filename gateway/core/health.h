@@ -64,7 +64,6 @@ struct health {
 void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms);
 enum health_condition health_condition(const struct health *h);
 const char *health_condition_name(enum health_condition c);
-const char *health_fault_word(enum health_fault f);
 const char *health_fault_text(enum health_fault f);
 
 /* DeviceState, with what it points to. Borrows the texts of `h`. */

@@ -36,11 +36,6 @@ struct throttle {
 	struct bucket bucket[THROTTLE_MAX];
 };
 
-#define NAME(name, text) text,
-static const char *const why_names[] = { THROTTLE_WHYS(NAME) };
-
-const char *throttle_why_name(enum throttle_why why) { return why_names[why]; }
-
 enum err throttle_make(const struct throttle_limits *l, struct throttle **out)
 {
 	size_t table = table_bytes(THROTTLE_MAX);

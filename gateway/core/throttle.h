@@ -40,17 +40,16 @@ struct throttle_event {
 	struct id fresh;                 /* for a message of its own, should it need one */
 };
 
-#define THROTTLE_WHYS(X)                                                                                               \
-	X(NEW, "new")                /* sent: first of its condition */                                                \
-	X(ROSE, "rose")              /* sent: priority went up */                                                      \
-	X(CHANGED, "changed")        /* sent: it says something else */                                                \
-	X(ENDED, "ended")            /* sent: the condition is over */                                                 \
-	X(QUIET, "quiet")            /* sent: the last one was longer ago than the window */                           \
-	X(NO_ROOM, "no-room")        /* sent: too many conditions to keep account of */                                \
-	X(REPEAT, "repeat")          /* folded */                                                                      \
-	X(RATE, "rate")              /* delayed: no token left */
-#define THROTTLE_NAME(name, text) THROTTLE_##name,
-enum throttle_why { THROTTLE_WHYS(THROTTLE_NAME) THROTTLE_WHY_COUNT };
+enum throttle_why {
+	THROTTLE_NEW,                    /* sent: first of its condition */
+	THROTTLE_ROSE,                   /* sent: priority went up */
+	THROTTLE_CHANGED,                /* sent: it says something else */
+	THROTTLE_ENDED,                  /* sent: the condition is over */
+	THROTTLE_QUIET,                  /* sent: the last one was longer ago than the window */
+	THROTTLE_NO_ROOM,                /* sent: too many conditions to keep account of */
+	THROTTLE_REPEAT,                 /* folded */
+	THROTTLE_RATE,                   /* delayed: no token left */
+};
 
 struct throttle_verdict {
 	bool send;
@@ -90,6 +89,5 @@ void throttle_settle(struct throttle *t, const uint8_t kind[THROTTLE_KEY]);
 void throttle_refused(struct throttle *t, const uint8_t kind[THROTTLE_KEY], const struct throttle_verdict *v);
 
 struct throttle_totals throttle_totals(const struct throttle *t);
-const char *throttle_why_name(enum throttle_why why);
 
 #endif

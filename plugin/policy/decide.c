@@ -63,17 +63,10 @@ void policy_prepare(const struct policy *p, enum access a, const struct topic *t
 		classify(p, out);
 }
 
-bool policy_is_prepared(const struct policy *p, const struct policy_topic *topic)
+/* For this very policy. */
+static bool is_prepared(const struct policy *p, const struct policy_topic *topic)
 {
 	return topic->policy == p && topic->key == p->rules.words.key[0];
-}
-
-enum policy_record policy_record_class(const struct policy *p, const struct topic *topic)
-{
-	struct policy_topic t;
-
-	policy_prepare(p, ACCESS_PUBLISH, topic, &t);
-	return t.record;
 }
 
 /* ---- verdicts ---------------------------------------------------------------------------------------------------- */
@@ -122,7 +115,7 @@ struct verdict policy_decide_prepared(const struct policy *p, const struct holde
 
 	if (!h || (a != ACCESS_PUBLISH && a != ACCESS_SUBSCRIBE && a != ACCESS_RECEIVE && a != ACCESS_CONTROL && a != ACCESS_GRANT))
 		return v;
-	must(h->policy == p && policy_is_prepared(p, topic));
+	must(h->policy == p && is_prepared(p, topic));
 	if (topic->n == 0 || topic->filter != (a == ACCESS_SUBSCRIBE))
 		return (struct verdict){ .why = WHY_GRAMMAR };
 	if (h->suspended) {

@@ -170,8 +170,6 @@ struct policy_topic {
 	} level[TOPIC_LEVELS_MAX];
 };
 void policy_prepare(const struct policy *p, enum access a, const struct topic *topic, struct policy_topic *out);
-/* Was it prepared for this very policy? */
-bool policy_is_prepared(const struct policy *p, const struct policy_topic *topic);
 struct verdict policy_decide_prepared(const struct policy *p, const struct holder *h, enum access a,
 				      const struct policy_topic *topic);
 
@@ -187,8 +185,6 @@ struct verdict policy_grant_self(const struct policy *p, const struct holder *h)
 /* "role/nurse", "attribute/unit/icu3", "self" as levels, for policy_decide() with ACCESS_GRANT. ERR_SYNTAX. */
 enum err grant_parse(struct span text, struct topic *out) MUST_USE;
 
-/* The most specific `record` line that matches the topic; full when none does. */
-enum policy_record policy_record_class(const struct policy *p, const struct topic *topic);
 const char *policy_record_name(enum policy_record r);
 
 const char *why_text(enum why w);

@@ -38,18 +38,18 @@ static void sum_fill(struct sum *to, const struct happening *h)
 	memcpy(to->digest, h->digest, sizeof(to->digest));
 }
 
-bool gap_is_none(const struct gap *g)
-{
-	return g->aside == 0 && gap_lost(g) == 0;
-}
-
-uint64_t gap_lost(const struct gap *g)
+static uint64_t gap_lost(const struct gap *g)
 {
 	uint64_t n = 0;
 
 	for (size_t i = 0; i < RECORD_CLASSES; i++)
 		n += g->lost[i];
 	return n;
+}
+
+bool gap_is_none(const struct gap *g)
+{
+	return g->aside == 0 && gap_lost(g) == 0;
 }
 
 void gap_widen(struct gap *g, int64_t at_us)

@@ -33,7 +33,6 @@ struct gap {
 	int64_t from_us, until_us;
 };
 bool gap_is_none(const struct gap *g);
-uint64_t gap_lost(const struct gap *g);
 void gap_widen(struct gap *g, int64_t at_us);       /* so that it has that time in it */
 void gap_add(struct gap *g, const struct gap *more);
 

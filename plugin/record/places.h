@@ -21,7 +21,6 @@ size_t places_count(const struct places *p);    /* patterns; our own grammar's a
 /* The levels that name a patient, also behind $share/GROUP: a bit each, the first level's is the lowest. Of any text, whether it is
  * a topic of ours or not: where all before fits a pattern and the level just before is its word, whatever follows; else what
  * follows must fit, too. '+' and '#' of a filter fit everything, and name nobody. */
-#define PLACES_LEVELS (2 + TOPIC_LEVELS_MAX)
 uint32_t places_in(const struct places *p, struct span topic);
 
 #endif

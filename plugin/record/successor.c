@@ -255,13 +255,6 @@ static enum err lock(const char *dir, int *fd)
 	return *fd >= 0 && flock(*fd, LOCK_EX | LOCK_NB) != 0 ? ERR_BUSY : OK;
 }
 
-enum err successor_free(const char *dir)
-{
-	CLEANUP(fd_cleanup) int fd = -1;
-
-	return lock(dir, &fd);
-}
-
 static bool is_prepared(const struct renewal *r)
 {
 	return is_there(new_at(r, VKEY)) && !is_there(new_at(r, STORE));

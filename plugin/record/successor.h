@@ -29,7 +29,4 @@ enum err successor_begin(struct successor *s) MUST_USE;
 /* Was one interrupted, so that the next run goes on? */
 bool successor_is_begun(const char *dir, const char *sizes);
 
-/* Does no broker write the record? ERR_BUSY. */
-enum err successor_free(const char *dir) MUST_USE;
-
 #endif
