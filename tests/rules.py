@@ -184,7 +184,7 @@ def what_is_installed_finds_itself():
             yield f"make install: {done.stderr.strip()}"
         root = Path(folder)
         for unit in root.rglob("lib/systemd/system/*.service"):
-            for program in re.findall(r"^Exec\w+=(/\S+pullcord\S*)", unit.read_text(), re.M):
+            for program in re.findall(r"^Exec\w+=-?(/\S+pullcord\S*)", unit.read_text(), re.M):
                 if not (root / program.lstrip("/")).is_file():
                     yield f"{unit.name} starts {program}, which is not installed there"
         for kind in ("lib/systemd/system/*.service", "lib/sysusers.d/*.conf", *(f"share/man/man{n}/*.{n}" for n in (1, 5, 7, 8))):
@@ -234,10 +234,20 @@ def a_gateway_may_write_where_it_does():
             yield f"pullcord-gateway.service: {setting} is {path}, where it may not write"
 
 
+def nothing_is_given_up():
+    """systemd starts five times in ten seconds what ends at once, and then no more, unless told otherwise."""
+    for path in (TOP / "configs/pullcord-gateway.service", *(TOP / "configs/mosquitto.service.d").iterdir()):
+        head, _, service = path.read_text().partition("[Service]\n")
+        if "\nRestart=always\n" not in service or "\nStartLimitIntervalSec=0\n" not in head.partition("[Unit]")[2]:
+            yield f"{name(path)}: what does not start is not tried for ever"
+        for check in re.findall(r"^ExecStartPre=([^-\s].*--check)$", service, re.M):
+            yield f"{name(path)}: {check} keeps from starting what would start with less"
+
+
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, threads_leave_signals_alone, top_level_is_fixed,
          no_file_is_too_long, no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus,
          nothing_is_left_to_do, what_is_declared_is_used, what_is_installed_finds_itself, the_gateways_help_is_like_the_tools,
-         every_figure_is_measured, a_gateway_may_write_where_it_does]
+         every_figure_is_measured, a_gateway_may_write_where_it_does, nothing_is_given_up]
 
 
 def main():
