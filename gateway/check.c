@@ -10,19 +10,6 @@
 #include "complain.h"
 #include "filters.h"
 #include "orders.h"
-#include "scout.h"
-
-bool check_brokers(const struct check *c)
-{
-	struct scout_broker other[SCOUT_BROKERS_MAX - 1];
-	unsigned n;
-	enum err e = scout_read_brokers(c->conf->uplink_others, (unsigned)c->conf->uplink_port, other, countof(other), &n);
-
-	if (e != OK)
-		complain("%s: [uplink] others: at most %d brokers, HOST or HOST:PORT with blanks between, not \"%s\"",
-			 c->path, SCOUT_BROKERS_MAX - 1, c->conf->uplink_others);
-	return e == OK;
-}
 
 /* A hospital may have one CA for its brokers and another for devices: a word, no refusal. */
 static bool check_ca(const struct check *c)

@@ -12,9 +12,6 @@ struct check {
 	const char *device, *tenant;
 };
 
-/* [uplink] others, without which nothing begins. Neither device nor tenant is needed. */
-bool check_brokers(const struct check *c);
-/* All else. */
 bool check_all(const struct check *c);
 
 #endif

@@ -9,7 +9,7 @@
 #include "loop.h"
 #include "topic.h"
 
-enum type { NUM, TEXT, WORD, CHOICE };
+enum type { NUM, TEXT, WORD, CHOICE, HOST, BROKERS };
 
 static const struct param {
 	const char *section, *name;
@@ -157,10 +157,39 @@ static bool set_choice(const struct param *p, const char *value, void *at, struc
 	return false;
 }
 
+static bool set_host(const struct param *p, const char *value, void *at, struct reading *r)
+{
+	char shown[64];
+
+	if (!brokers_host_ok(span_str(value))) {
+		fault_at(&r->fault, r->line, "%s must be a name such as broker.mercy.example, or an address such as 192.0.2.7 or "
+			 "::1, without a port, not \"%s\"", p->name, plain(value, shown));
+		return false;
+	}
+	strcpy(at, value);
+	return true;
+}
+
+static bool set_brokers(const struct param *p, const char *value, void *at, struct reading *r)
+{
+	struct brokers all;
+	struct span bad;
+	char word[CONF_TEXT], shown[64];
+
+	if (brokers_read("localhost", 1, value, &all, &bad) != OK) {
+		(void)!span_text(bad, word, sizeof(word));
+		fault_at(&r->fault, r->line, "%s must be at most %d brokers, each HOST or HOST:PORT, with blanks between: \"%s\" is "
+			 "none, or one too many", p->name, BROKERS_MAX - 1, plain(word, shown));
+		return false;
+	}
+	return set_text(p, value, at, r);
+}
+
 static bool set_value(const struct param *p, const char *value, void *base, struct reading *r)
 {
 	static bool (*const set[])(const struct param *, const char *, void *, struct reading *) = {
-		[NUM] = set_num, [TEXT] = set_text, [WORD] = set_word, [CHOICE] = set_choice,
+		[NUM] = set_num, [TEXT] = set_text, [WORD] = set_word, [CHOICE] = set_choice, [HOST] = set_host,
+		[BROKERS] = set_brokers,
 	};
 
 	return set[p->type](p, value, (char *)base + p->at, r);
@@ -230,10 +259,23 @@ static bool is_near(const struct nearest *n)
 	return n->at <= NEAR && 2 * n->at <= strlen(n->to);
 }
 
+/* Of another section: what was added at the file's end, or under the wrong head. */
+static const char *home_of(const char *name)
+{
+	for (size_t i = 0; i < countof(params); i++)
+		if (strcmp(params[i].name, name) == 0)
+			return params[i].section;
+	for (size_t i = 0; i < countof(input_params); i++)
+		if (strcmp(input_params[i].name, name) == 0)
+			return "input NAME";
+	return NULL;
+}
+
 static const struct param *find_param(const struct param *p, size_t n, const char *section, const char *name,
 				      struct reading *r)
 {
 	struct nearest near = { .to = name };
+	const char *home = home_of(name);
 	char shown[64];
 
 	for (size_t i = 0; i < n; i++) {
@@ -243,7 +285,9 @@ static const struct param *find_param(const struct param *p, size_t n, const cha
 			return &p[i];
 		nearest_try(&near, p[i].name);
 	}
-	if (is_near(&near))
+	if (home)
+		fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; it belongs in [%s]", plain(name, shown), section, home);
+	else if (is_near(&near))
 		fault_at(&r->fault, r->line, "there is no setting \"%s\" in [%s]; did you mean \"%s\"?",
 			 plain(name, shown), section, near.name);
 	else
@@ -547,7 +591,7 @@ static bool differs(const struct param *p, const void *was, const void *is)
 {
 	const char *a = (const char *)was + p->at, *b = (const char *)is + p->at;
 
-	return p->type == TEXT || p->type == WORD ? strcmp(a, b) != 0 : memcmp(a, b, sizeof(int32_t)) != 0;
+	return p->type == NUM || p->type == CHOICE ? memcmp(a, b, sizeof(int32_t)) != 0 : strcmp(a, b) != 0;
 }
 
 static const char *changed_input(const struct conf_input *was, const struct conf_input *is, char out[CONF_TEXT])

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "brokers.h"
 #include "topic.h"
 
 #define CONF_TEXT 256
@@ -18,6 +19,8 @@
 #define CONF_TYPE_TEXT(name) char name[CONF_TEXT]
 #define CONF_TYPE_WORD(name) char name[CONF_WORD]
 #define CONF_TYPE_CHOICE(name) unsigned name   /* which of them, from 0 */
+#define CONF_TYPE_HOST(name) char name[BROKERS_HOST]
+#define CONF_TYPE_BROKERS(name) char name[CONF_TEXT]
 
 enum { INPUT_MLLP, INPUT_LOCAL, INPUT_REPLAY };     /* conf_input.kind */
 

@@ -6,7 +6,6 @@
 #include "log.h"
 #include "message.h"
 #include "outbox.h"
-#include "scout.h"
 
 #define RUN_MS 1000
 #define ANSWER_MS 30000                 /* connected, and nothing comes back: once more */
@@ -20,8 +19,8 @@ struct farewell {
 	struct id_maker ids;
 	struct uplink *uplink;
 	struct link link;
-	struct scout_broker broker[SCOUT_BROKERS_MAX];
-	unsigned brokers, at;
+	struct brokers brokers;
+	unsigned at;
 	struct id told;
 	int64_t told_ms, since_ms;      /* since then this broker has it; 0: it has not */
 	bool awaits;                    /* an answer to what was told */
@@ -64,7 +63,7 @@ static void step(struct farewell *f, enum link_event e);
 
 static void dial(struct farewell *f)
 {
-	const struct scout_broker *b = &f->broker[f->at];
+	const struct broker_address *b = &f->brokers.at[f->at];
 	struct uplink_message will;
 	struct message m;
 
@@ -111,9 +110,9 @@ static void step(struct farewell *f, enum link_event e)
 
 static void lost(struct farewell *f, const char *why)
 {
-	log_say(EV_UPLINK_LOST, KV_STR("host", f->broker[f->at].host), KV_STR("why", why));
+	log_say(EV_UPLINK_LOST, KV_STR("host", f->brokers.at[f->at].host), KV_STR("why", why));
 	if (f->link.state == LINK_DIALING)
-		f->at = (f->at + 1) % f->brokers;
+		f->at = (f->at + 1) % f->brokers.n;
 }
 
 /* A broker has it in memory first, and on disk after a while: until then it is told again to whoever comes back without it. */
@@ -128,7 +127,7 @@ static void acked(struct farewell *f, const struct uplink_event *u)
 		return;
 	f->awaits = false;
 	if (u->reason >= 0x80) {
-		log_say(EV_UPLINK_LOST, KV_STR("host", f->broker[f->at].host), KV_STR("why", "it does not take the receipt"),
+		log_say(EV_UPLINK_LOST, KV_STR("host", f->brokers.at[f->at].host), KV_STR("why", "it does not take the receipt"),
 			KV_NUM("reason", u->reason));
 		step(f, LINK_EV_LOST);
 		return;
@@ -186,16 +185,13 @@ enum err farewell_open(const struct farewell_spec *spec, struct farewell **out)
 {
 	CLEANUP(farewell_close) struct farewell *f = calloc(1, sizeof(*f));
 	const struct conf *c = spec->conf;
-	unsigned others = 0;
+	struct span bad;
 
 	if (!f)
 		return ERR_FULL;
 	f->spec = *spec;
 	f->from = (struct message_from){ spec->tenant, spec->device };
-	snprintf(f->broker[0].host, sizeof(f->broker[0].host), "%s", c->uplink_host);
-	f->broker[0].port = (unsigned)c->uplink_port;
-	TRY(scout_read_brokers(c->uplink_others, (unsigned)c->uplink_port, f->broker + 1, SCOUT_BROKERS_MAX - 1, &others));
-	f->brokers = 1 + others;
+	TRY(brokers_read(c->uplink_host, (unsigned)c->uplink_port, c->uplink_others, &f->brokers, &bad));
 	id_init(&f->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device), (uint16_t)random32());
 	link_init(&f->link, c->uplink_connect_timeout_ms + 1000);
 	TRY(spec->uplink->open(&(struct uplink_spec){

@@ -614,7 +614,7 @@ static int start(struct daemon *d, enum task task)
 		return wiped(d);
 	if (task == TASK_SERVE)
 		renewal_mend(&d->conf);
-	if (!check_brokers(&(struct check){ .path = d->conf_path, .conf = &d->conf }) || !load_cert(d) || !know_thyself(d)) {
+	if (!load_cert(d) || !know_thyself(d)) {
 		if (task == TASK_SERVE)
 			wipe_unnamed(d);
 		return 1;

@@ -44,8 +44,7 @@ struct scout {
 	void *ctx;
 	struct set in_force, candidate;
 	struct set before;              /* what was in force, until a login with the new one was taken; else empty */
-	struct scout_broker broker[SCOUT_BROKERS_MAX];
-	unsigned brokers;
+	struct brokers brokers;
 	int64_t look_ms, again_ms, prefer_ms;
 
 	/* one try at a time */
@@ -184,7 +183,7 @@ static void *try_it(void *arg)
 	struct scout *s = arg;
 	const struct set *with = s->of_certificate ? &s->candidate : &s->in_force;
 	const struct tls_try t = {
-		s->broker[s->target].host, with->path[CA], with->path[CERT], with->path[KEY], s->broker[s->target].port,
+		s->brokers.at[s->target].host, with->path[CA], with->path[CERT], with->path[KEY], s->brokers.at[s->target].port,
 		(unsigned)s->conf->uplink_connect_timeout_ms,
 	};
 
@@ -267,53 +266,9 @@ enum scout_news scout_look(struct scout *s, unsigned at, int64_t now_ms, unsigne
 
 /* ---- brokers ---- */
 
-static enum err read_broker(struct span word, unsigned port, struct scout_broker *out)
-{
-	struct span host = word, number = { NULL, 0 };
-	const uint8_t *colon = memrchr(word.p, ':', word.n);
-	uint64_t n = port;
-
-	if (word.p[0] == '[') {
-		const uint8_t *end = memchr(word.p, ']', word.n);
-
-		if (!end)
-			return ERR_SYNTAX;
-		host = span(word.p + 1, (size_t)(end - word.p) - 1);
-		colon = end + 1 < word.p + word.n ? end + 1 : NULL;
-		if (colon && *colon != ':')
-			return ERR_SYNTAX;
-	} else if (colon) {
-		host = span(word.p, (size_t)(colon - word.p));
-	}
-	if (colon)
-		number = span(colon + 1, word.n - (size_t)(colon + 1 - word.p));
-	if ((colon && !span_u64(number, UINT16_MAX, &n)) || n == 0 || host.n == 0 ||
-	    !span_text(host, out->host, sizeof(out->host)))
-		return ERR_SYNTAX;
-	out->port = (unsigned)n;
-	return OK;
-}
-
-enum err scout_read_brokers(const char *text, unsigned port, struct scout_broker *out, size_t max, unsigned *n)
-{
-	struct span rest = span_str(text);
-
-	for (*n = 0; rest.n;) {
-		struct span word = span_cut(rest, ' ', &rest);
-
-		if (word.n == 0)
-			continue;
-		if (*n == max)
-			return ERR_TOO_LARGE;
-		TRY(read_broker(word, port, &out[*n]));
-		++*n;
-	}
-	return OK;
-}
-
-unsigned scout_brokers(const struct scout *s) { return s->brokers; }
-const char *scout_host(const struct scout *s, unsigned broker) { return s->broker[broker].host; }
-unsigned scout_port(const struct scout *s, unsigned broker) { return s->broker[broker].port; }
+unsigned scout_brokers(const struct scout *s) { return s->brokers.n; }
+const char *scout_host(const struct scout *s, unsigned broker) { return s->brokers.at[broker].host; }
+unsigned scout_port(const struct scout *s, unsigned broker) { return s->brokers.at[broker].port; }
 const char *scout_cafile(const struct scout *s) { return s->in_force.path[CA]; }
 const char *scout_certfile(const struct scout *s) { return s->in_force.path[CERT]; }
 const char *scout_keyfile(const struct scout *s) { return s->in_force.path[KEY]; }
@@ -321,21 +276,10 @@ struct cert scout_cert(const struct scout *s) { return s->in_force.cert; }
 
 /* ---- life ---- */
 
-static enum err brokers_load(struct scout *s)
-{
-	const struct conf *c = s->conf;
-	unsigned others = 0;
-
-	snprintf(s->broker[0].host, sizeof(s->broker[0].host), "%s", c->uplink_host);
-	s->broker[0].port = (unsigned)c->uplink_port;
-	TRY(scout_read_brokers(c->uplink_others, (unsigned)c->uplink_port, s->broker + 1, SCOUT_BROKERS_MAX - 1, &others));
-	s->brokers = 1 + others;
-	return OK;
-}
-
 enum err scout_open(const struct conf *c, void (*wake)(void *ctx), void *ctx, struct scout **out)
 {
 	CLEANUP(scout_close) struct scout *s = calloc(1, sizeof(*s));
+	struct span bad;
 
 	if (!s)
 		return ERR_FULL;
@@ -343,7 +287,7 @@ enum err scout_open(const struct conf *c, void (*wake)(void *ctx), void *ctx, st
 	s->in_force.fd[CA] = s->in_force.fd[CERT] = s->in_force.fd[KEY] = -1;
 	s->candidate.fd[CA] = s->candidate.fd[CERT] = s->candidate.fd[KEY] = -1;
 	s->before.fd[CA] = s->before.fd[CERT] = s->before.fd[KEY] = -1;
-	TRY(brokers_load(s));
+	TRY(brokers_read(c->uplink_host, (unsigned)c->uplink_port, c->uplink_others, &s->brokers, &bad));
 	TRY(set_load(c, &s->in_force));
 	*out = s;
 	s = NULL;

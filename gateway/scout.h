@@ -9,8 +9,6 @@
 #include "cert.h"
 #include "conf.h"
 
-#define SCOUT_BROKERS_MAX 8
-
 struct scout;
 
 enum scout_news {
@@ -20,7 +18,7 @@ enum scout_news {
 };
 
 /* The files as they are now are in force. Borrows the settings. Errors: those of cert_read(), ERR_IO; ERR_SYNTAX also of
- * brokers that are no HOST or HOST:PORT. */
+ * brokers that are none. */
 enum err scout_open(const struct conf *c, void (*wake)(void *ctx), void *ctx, struct scout **out) MUST_USE;
 void scout_close(struct scout **s);             /* waits for a try that is under way */
 
@@ -40,12 +38,5 @@ unsigned scout_port(const struct scout *s, unsigned broker);
 
 /* To be called every second or so; `at`: the broker we are with, or dial. */
 enum scout_news scout_look(struct scout *s, unsigned at, int64_t now_ms, unsigned *better);
-
-/* "a:1 b [::1]:2" into names and ports; how many. ERR_SYNTAX. For tests and --check. */
-struct scout_broker {
-	char host[CONF_TEXT];
-	unsigned port;
-};
-enum err scout_read_brokers(const char *text, unsigned port, struct scout_broker *out, size_t max, unsigned *n) MUST_USE;
 
 #endif

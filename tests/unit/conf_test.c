@@ -81,7 +81,10 @@ static void faults_name_the_line_and_the_remedy(void **state)
 		     "fold_window_ms must be a whole number from 0 to 600000 ms");
 	assert_fault("[gateway]\nunit = a/b\n" INPUT, 2, "unit must be 1 to 64 of A-Z a-z 0-9 . _ : -");
 	assert_fault("[gateway]\nlog = loud\n" INPUT, 2, "log must be one of debug|info|warning|error");
-	assert_fault("[uplink]\nhost =\n" INPUT, 2, "host must be a text of 1 to 250 bytes");
+	assert_fault("[health]\nhost = b.example\n" INPUT, 2, "there is no setting \"host\" in [health]; it belongs in [uplink]");
+	assert_fault(INPUT "metrics = /m.prom\n", 4, "there is no setting \"metrics\" in [input]; it belongs in [health]");
+	assert_fault("[uplink]\naddress = [::1]:7\n" INPUT, 2,
+		     "there is no setting \"address\" in [uplink]; it belongs in [input NAME]");
 	assert_fault("[uplink]\nport = 1\n\nport = 2\n" INPUT, 4, "port is given twice, first in line 2");
 	assert_fault("[units]\nA = icu3\nA = icu4\n" INPUT, 3, "A is given twice");
 	assert_fault("[units]\nA = icu 3\n" INPUT, 2, "the unit of A must be 1 to 64 of A-Z a-z 0-9 . _ : -");
@@ -102,6 +105,28 @@ static void faults_name_the_line_and_the_remedy(void **state)
 		     "there is no setting \"?[2J_what\" in [uplink]; pullcord-gateway --print-conf lists them");
 	assert_fault("[something]\nport = 1\n" INPUT, 2,
 		     "there is no section [something]; pullcord-gateway --print-conf lists them");
+}
+
+static void a_broker_is_a_name_or_an_address(void **state)
+{
+	static const char *const bad[] = { "", "bad host!", "b.example:8883", "\"b.example\"", "mqtts://b.example", "[::1]",
+					   "b.example # the broker" };
+	char text[128], says[256];
+
+	(void)state;
+	for (size_t i = 0; i < countof(bad); i++) {
+		snprintf(text, sizeof(text), "[uplink]\nhost = %s\n" INPUT, bad[i]);
+		snprintf(says, sizeof(says), "host must be a name such as broker.mercy.example, or an address such as 192.0.2.7 or "
+			 "::1, without a port, not \"%s\"", bad[i]);
+		assert_fault(text, 2, says);
+	}
+	assert_fault("[uplink]\n\nothers = b.example c.example,d.example\n" INPUT, 3, "others must be at most 7 brokers, each HOST "
+		     "or HOST:PORT, with blanks between: \"c.example,d.example\" is none, or one too many");
+	assert_fault("[uplink]\nothers = a b c d e f g h\n" INPUT, 2, "others must be at most 7 brokers, each HOST or HOST:PORT, with "
+		     "blanks between: \"h\" is none, or one too many");
+	assert_int_equal(parse("[uplink]\nhost = ::1 ; the broker\nothers = b.example [::1]:1\n" INPUT), OK);
+	assert_string_equal(c.uplink_host, "::1");
+	assert_string_equal(c.uplink_others, "b.example [::1]:1");
 }
 
 static void of_several_faults_the_first_is_named(void **state)
@@ -273,6 +298,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_said_has_its_default),
 		cmocka_unit_test(what_is_said_is_taken),
 		cmocka_unit_test(faults_name_the_line_and_the_remedy),
+		cmocka_unit_test(a_broker_is_a_name_or_an_address),
 		cmocka_unit_test(of_several_faults_the_first_is_named),
 		cmocka_unit_test(a_line_and_a_file_are_bounded),
 		cmocka_unit_test(a_fault_leaves_the_settings_as_they_were),

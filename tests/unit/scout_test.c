@@ -1,4 +1,4 @@
-/* scout: which brokers there are, and what is in force when files change. Against real brokers: tests/soak/uplink.py. */
+/* scout: what is in force when files change. Against real brokers: tests/soak/uplink.py. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,41 +20,6 @@
 #include "scout.h"
 #include "scratch.h"
 #include "until.h"
-
-static void brokers_as_they_are_written(void **state)
-{
-	static const struct { const char *text; unsigned n; const char *host[3]; unsigned port[3]; } row[] = {
-		{ "", 0, { NULL }, { 0 } },
-		{ "b.example", 1, { "b.example" }, { 8883 } },
-		{ " b:1  c ", 2, { "b", "c" }, { 1, 8883 } },
-		{ "[::1]:2 [fe80::1] 10.0.0.1:65535", 3, { "::1", "fe80::1", "10.0.0.1" }, { 2, 8883, 65535 } },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < countof(row); i++) {
-		struct scout_broker b[4];
-		unsigned n;
-
-		assert_int_equal(scout_read_brokers(row[i].text, 8883, b, countof(b), &n), OK);
-		assert_int_equal(n, row[i].n);
-		for (unsigned k = 0; k < n; k++) {
-			assert_string_equal(b[k].host, row[i].host[k]);
-			assert_int_equal(b[k].port, row[i].port[k]);
-		}
-	}
-}
-
-static void what_is_no_broker_is_refused(void **state)
-{
-	static const char *const bad[] = { "b:0", "b:65536", "b:", ":1", "b:x", "[::1", "[]", "[::1]2", "b:1:x" };
-	struct scout_broker b[2];
-	unsigned n;
-
-	(void)state;
-	for (size_t i = 0; i < countof(bad); i++)
-		assert_int_equal(scout_read_brokers(bad[i], 8883, b, countof(b), &n), ERR_SYNTAX);
-	assert_int_equal(scout_read_brokers("a b c", 8883, b, countof(b), &n), ERR_TOO_LARGE);
-}
 
 /* ---- files ---- */
 
@@ -244,8 +209,6 @@ static void a_broker_that_trickles_holds_nobody(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(brokers_as_they_are_written),
-		cmocka_unit_test(what_is_no_broker_is_refused),
 		cmocka_unit_test_setup_teardown(a_pair_that_was_not_taken_does_not_come_into_force, make, drop),
 		cmocka_unit_test_setup_teardown(a_pair_of_another_hospital_is_not_even_tried, make, drop),
 		cmocka_unit_test_setup_teardown(the_pair_before_is_kept_until_a_login_was_taken, make, drop),
