@@ -499,11 +499,14 @@ def main():
     args = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     args.add_argument("--build", default="build")
     args.add_argument("--seconds", type=float, default=600)
-    args.add_argument("--messages", type=int, default=100000)
+    args.add_argument("--messages", type=int, default=100000, help="1,000 or more")
     args.add_argument("--how", choices=("disk", "room"), default="disk")
     args.add_argument("--keep", action="store_true", help="show the logs also when all went well")
-    full = Full(args.parse_args())
-    return tell(full.whole, full.close, full.args.keep)
+    parser, args = args, args.parse_args()
+    if args.messages < 1000:
+        parser.error("with fewer than 1,000 messages some of the devices would say nothing")
+    full = Full(args)
+    return tell(full.whole, full.close, args.keep)
 
 
 if __name__ == "__main__":
