@@ -138,144 +138,6 @@ static void a_nurse_sees_her_unit_and_no_other(void **state)
 	assert_int_equal(receives(0, "ana.t1", "mercy/unit/icu3/alert/high//nc-1"), GATE_DENY);
 }
 
-static void open_alerts_reach_whoever_subscribes_later(void **state)
-{
-	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
-		       n = alert_from("nc-1", 2, PULLCORD__V1__PHASE__PHASE_START);
-
-	(void)state;
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m, false);
-	publishes(0, "nc-1", ALERT, &n, false);
-	person_login(1, "ana", "ana.t1", "correct horse");
-	person_login(2, "bea", "bea.t1", "battery staple");
-	assert_int_equal(answers(1, "ana.t1", "ana", 1), GATE_ALLOW);
-	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	subscribes(2, "bea.t1", "mercy/unit/med4/alert/+/+");
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 1);   /* the one nobody answered */
-	assert_int_equal(times_published(ALERT, "bea.t1"), 0);
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
-}
-
-static enum gate delivered(int at, const char *client, const struct message *m)
-{
-	struct client c = client_at(at, client, NULL);
-	struct publish p = { span(m->raw, m->n), 1, false };
-
-	if (guard_passes(g, c.context, c.client, ALERT, &p))
-		return GATE_ALLOW;
-	return guard_receive(g, &c, ALERT, &p);
-}
-
-/* The broker delivers at once and takes what we give it at its next turn: without this what just came would stand before
- * what was open. */
-static void what_comes_in_the_same_turn_is_shown_after_what_was_open(void **state)
-{
-	struct message m[4];
-
-	(void)state;
-	for (uint8_t i = 0; i < 4; i++)
-		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m[0], false);
-	person_login(1, "ana", "ana.t1", "correct horse");
-	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	publishes(0, "nc-1", ALERT, &m[1], false);
-	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 0);
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
-	assert_memory_equal(asked.shown, m[1].raw, m[1].n);
-	publishes(0, "nc-1", ALERT, &m[2], false);
-	assert_int_equal(delivered(1, "ana.t1", &m[2]), GATE_ALLOW);
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
-	subscribes(1, "ana.t1", "mercy/user/ana/presence");     /* shows no alerts, so nothing waits for it */
-	publishes(0, "nc-1", ALERT, &m[3], false);
-	assert_int_equal(delivered(1, "ana.t1", &m[3]), GATE_ALLOW);
-}
-
-static void what_waits_for_that_is_not_lost_when_the_connection_is(void **state)
-{
-	struct message m[2];
-
-	(void)state;
-	for (uint8_t i = 0; i < 2; i++)
-		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m[0], false);
-	person_login(1, "ana", "ana.t1", "correct horse");
-	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	publishes(0, "nc-1", ALERT, &m[1], false);
-	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
-	guard_logoff(g, &ctx[1], 0);
-	guard_tick(g);                          /* into the queue of its session, if that is kept */
-	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
-}
-
-static void what_waits_for_that_is_not_lost_when_the_session_is_sent_away(void **state)
-{
-	const struct client again = { &ctx[2], "ana.t1", "127.0.0.1", "ana", 5, 60, false, false };
-	struct message m[2];
-	const char *mapped;
-
-	(void)state;
-	for (uint8_t i = 0; i < 2; i++)
-		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m[0], false);
-	person_login(1, "ana", "ana.t1", "correct horse");
-	guard_tick(g);
-	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	publishes(0, "nc-1", ALERT, &m[1], false);
-	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_DENY);
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "er1", "correct horse");
-	guard_tick(g);
-	assert_int_equal(asked.kicks, 1);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 0);
-	guard_logoff(g, &ctx[1], 0);
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "correct horse");
-	assert_true(UNTIL(guard_login(g, &again, NULL, "correct horse", &mapped) == GATE_ALLOW));
-	guard_tick(g);
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
-}
-
-/* What nobody keeps would not be shown later. */
-static void what_is_not_kept_does_not_wait(void **state)
-{
-	struct message m[2];
-
-	(void)state;
-	for (uint8_t i = 0; i < 2; i++)
-		m[i] = alert_from("nc-1", i + 1, PULLCORD__V1__PHASE__PHASE_START);
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m[0], false);
-	person_login(1, "ana", "ana.t1", "correct horse");
-	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_ALLOW);
-}
-
-static void open_alerts_survive_the_broker(void **state)
-{
-	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
-
-	(void)state;
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m, false);
-	tick_until_published("mercy/device/nc-1/stored", "");
-	guard_close(&g);
-	guard_start();
-	person_login(1, "ana", "ana.t1", "correct horse");
-	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
-}
-
 static void an_end_closes_what_was_open(void **state)
 {
 	struct message start = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
@@ -859,61 +721,9 @@ static void a_witness_speaks_for_itself_only(void **state)
 #define SUMS(f) cmocka_unit_test_setup_teardown(f, install_with_sums, uninstall)
 #define WITH_WITNESSES(f) cmocka_unit_test_setup_teardown(f, install_with_witnesses, uninstall)
 
-/* ---- who got past us ---- */
-
-static unsigned bypass_lines;
-static char bypass_last[256];
-
-static void count_bypasses(enum log_level level, const char *line)
-{
-	(void)level;
-	if (!strstr(line, "bypass"))
-		return;
-	bypass_lines++;
-	snprintf(bypass_last, sizeof(bypass_last), "%s", line);
-}
-
-static bool is_nobodys(const void *context)
-{
-	(void)context;
-	return true;
-}
-
-/* The log has a line a minute with their number, the record all of them. */
-static void who_gets_past_us_again_and_again_is_counted(void **state)
-{
-	struct client past = client_at(5, "nc-1", "nc-1");
-
-	(void)state;
-	g->host.is_certified = is_nobodys;
-	bypass_lines = 0;
-	log_to(count_bypasses);
-	for (unsigned i = 0; i < 1000; i++)
-		assert_int_equal(guard_receive(g, &past, "mercy/unit/icu3/ack/nc-1", &(struct publish){ 0 }), GATE_DENY);
-	g->second = 0;
-	guard_tick(g);
-	assert_int_equal(bypass_lines, 1);
-	assert_non_null(strstr(bypass_last, "client=nc-1"));
-	assert_non_null(strstr(bypass_last, "count=1"));
-	g->bypass.said_us -= 60000000;
-	g->second = 0;
-	guard_tick(g);
-	assert_int_equal(bypass_lines, 2);
-	assert_non_null(strstr(bypass_last, "count=999"));
-	g->bypass.said_us -= 60000000;
-	g->second = 0;
-	guard_tick(g);
-	assert_int_equal(bypass_lines, 2);
-	log_to(quiet);
-	guard_close(&g);
-	assert_int_equal(recorded(RECORDED(CONFIGURATION), "reached a topic without a login").events, 1000);
-	guard_start();
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(who_gets_past_us_again_and_again_is_counted),
 		TEST(an_alert_goes_out_and_its_receipt_comes_back),
 		TEST(what_an_envelope_claims_must_be_proved),
 		TEST(what_was_proved_of_a_sender_is_asked_anew_with_its_account),
@@ -921,12 +731,6 @@ int main(void)
 		TEST(whose_account_cannot_be_read_is_not_called_forbidden),
 		TEST(nothing_but_state_is_retained_and_nobody_speaks_for_the_broker),
 		TEST(a_nurse_sees_her_unit_and_no_other),
-		TEST(open_alerts_reach_whoever_subscribes_later),
-		TEST(what_comes_in_the_same_turn_is_shown_after_what_was_open),
-		TEST(what_waits_for_that_is_not_lost_when_the_connection_is),
-		TEST(what_waits_for_that_is_not_lost_when_the_session_is_sent_away),
-		TEST(what_is_not_kept_does_not_wait),
-		TEST(open_alerts_survive_the_broker),
 		TEST(an_end_closes_what_was_open),
 		TEST(a_device_whose_clock_is_a_year_off_is_heard),
 		SUMS(telemetry_is_summed),

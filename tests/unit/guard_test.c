@@ -6,50 +6,7 @@
 #include "policy_file.h"
 #include "reader.h"
 
-/* ---- changes while connected ---- */
-
-static void a_lost_role_ends_the_session_that_used_it(void **state)
-{
-	(void)state;
-	person_login(0, "ana", "ana.t1", "correct horse");
-	person_login(1, "bea", "bea.t1", "battery staple");
-	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	subscribes(1, "bea.t1", "mercy/unit/med4/alert/+/+");
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
-	guard_tick(g);
-	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
-	assert_int_equal(asked.kicks, 1);
-	assert_string_equal(asked.kicked[0], "ana.t1");
-	assert_int_equal(receives(1, "bea.t1", "mercy/unit/med4/alert/high/nc-9"), GATE_ALLOW);
-}
-
-static void a_change_that_takes_nothing_kicks_nobody(void **state)
-{
-	(void)state;
-	person_login(0, "ana", "ana.t1", "correct horse");
-	subscribes(0, "ana.t1", "mercy/unit/icu3/alert/+/+");
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "nurse", "icu3", "another password");
-	guard_tick(g);
-	assert_int_equal(asked.kicks, 0);
-	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_ALLOW);
-}
-
-static void the_idle_are_logged_off(void **state)
-{
-	(void)state;
-	person_login(0, "ana", "ana.t1", "correct horse");
-	device_login(1, "mercy", "nc-1", "nc-1", NULL);
-	session_of(&g->sessions, &ctx[0])->active_ms -= 14 * 60 * 1000;
-	session_of(&g->sessions, &ctx[1])->active_ms -= 60 * 60 * 1000;
-	g->second = 0;
-	guard_tick(g);
-	assert_int_equal(asked.kicks, 0);
-	session_of(&g->sessions, &ctx[0])->active_ms -= 2 * 60 * 1000;
-	g->second = 0;
-	guard_tick(g);
-	assert_int_equal(asked.kicks, 1);
-	assert_string_equal(asked.kicked[0], "ana.t1");
-}
+/* ---- policies, and reading them again ---- */
 
 static void a_bad_policy_keeps_the_old_and_a_good_one_takes_over(void **state)
 {
@@ -199,62 +156,6 @@ static void a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick(vo
 	assert_int_equal(receives(0, "ana.t1", ALERT), GATE_DENY);
 }
 
-static size_t bound_now(void)
-{
-	size_t n = 0;
-
-	for (const struct session *s = g->sessions.all; s; s = s->all_next)
-		n += s->bound == g->policies;
-	return n;
-}
-
-static size_t to_be_ended(void)
-{
-	size_t n = 0;
-
-	for (const struct session *s = g->sessions.all; s; s = s->all_next)
-		n += s->kick;
-	return n;
-}
-
-/* Whoever is asked about is bound before; the others a few in each tick; whoever lost something goes. */
-static void many_sessions_are_bound_to_a_new_policy_a_few_at_a_time(void **state)
-{
-	enum { MANY = 300 };
-	static int many[MANY];
-	struct client c = { .address = "127.0.0.1", .username = "ana", .protocol = 5, .keepalive_s = 60, .clean = true };
-	struct publish p = { SPAN_LIT("x"), 1, false };
-	char name[32];
-	const char *mapped;
-	size_t before;
-	int ticks;
-
-	(void)state;
-	person_login(0, "ana", "ana.t0", "correct horse");
-	for (int i = 0; i < MANY; i++) {
-		snprintf(name, sizeof(name), "ana.m%d", i);
-		c.context = &many[i];
-		c.client = name;
-		assert_int_equal(guard_login(g, &c, NULL, "correct horse", &mapped), GATE_ALLOW);
-		assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/alert/+/+", 1), GATE_ALLOW);
-	}
-	guard_tick(g);
-	assert_int_equal(bound_now(), MANY + 1);
-	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  allow both mercy/unit/icu3/broadcast\n");
-	reload();
-	before = bound_now();
-	assert_true(before > 0 && before < MANY / 2);
-	c.context = &many[0];                                /* the last in the list */
-	c.client = "ana.m0";
-	assert_true(session_of(&g->sessions, c.context)->bound != g->policies);
-	assert_int_equal(guard_receive(g, &c, ALERT, &p), GATE_DENY);
-	assert_int_equal(bound_now(), before + 1);
-	for (ticks = 0; ticks < 20 && bound_now() < MANY + 1; ticks++)
-		guard_tick(g);
-	assert_true(ticks > 1 && ticks < 5);
-	assert_int_equal(to_be_ended(), MANY);               /* all but the one that uses nothing */
-}
-
 static void a_reload_asks_again_and_needs_no_password(void **state)
 {
 	const char *mapped;
@@ -285,36 +186,6 @@ static void a_reload_lets_no_new_connection_in(void **state)
 	person_login(0, "ana", "ana.t1", "correct horse");
 	guard_reload(g);   /* libwebsockets is served before the next tick */
 	assert_int_not_equal(guard_login(g, &c, NULL, "wrong horse", &mapped), GATE_ALLOW);
-}
-
-/* ---- sessions that were resumed ---- */
-
-static void a_resumed_session_is_shown_what_is_open(void **state)
-{
-	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
-
-	(void)state;
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	publishes(0, "nc-1", ALERT, &m, false);
-	tick_until_published("mercy/device/nc-1/stored", "");
-	had_before = 1;   /* what the broker read back from its file, and never asked us about */
-	person_login(1, "ana", "ana.t1", "correct horse");
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
-	person_login(2, "bea", "bea.t1", "battery staple");
-	guard_tick(g);
-	assert_int_equal(times_published(ALERT, "bea.t1"), 0);
-}
-
-static void a_resumed_session_that_may_use_what_it_lost_is_ended(void **state)
-{
-	(void)state;
-	had_before = 1;
-	person_login(0, "ana", "ana.t1", "correct horse");
-	guard_tick(g);
-	save(PULLCORD__V1__PARTY__PARTY_USER, "ana", "", "icu3", "correct horse");
-	guard_tick(g);
-	assert_int_equal(asked.kicks, 1);
 }
 
 /* ---- the record has stopped ---- */
@@ -554,52 +425,7 @@ static void what_is_off_the_record_is_not_on_it_unless_denied(void **state)
 	assert_true(entries() > n + 1);
 }
 
-/* ---- contexts BASIC_AUTH never saw, wills ---- */
-
-static void a_client_that_never_logged_in_gets_nothing(void **state)
-{
-	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
-	struct client c = client_at(5, "nc-1", "nc-1");
-
-	(void)state;
-	assert_int_equal(guard_receive(g, &c, ALERT, &(struct publish){ 0 }), GATE_DENY);
-	assert_int_equal(guard_publish(g, &c, ALERT, &(struct publish){ span(m.raw, m.n), 1, false }), GATE_DENY);
-	assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/ack/nc-1", 1), GATE_DENY);
-}
-
-static bool is_certified(const void *context) { return context == &ctx[5]; }
-
-static void a_connection_that_got_past_us_is_nobody(void **state)
-{
-	struct client past = client_at(5, "nc-1", "nc-1"), source = client_at(6, "nc-1", "nc-1");
-	struct publish clear = { .retain = true };
-
-	(void)state;
-	device_login(0, "mercy", "nc-1", "nc-1", NULL);
-	g->host.is_certified = is_certified;
-	assert_int_equal(guard_publish(g, &past, "mercy/device/nc-1/state", &clear), GATE_CLOSE);
-	assert_int_equal(guard_receive(g, &past, "mercy/unit/icu3/ack/nc-1", &(struct publish){ 0 }), GATE_DENY);
-	assert_int_equal(guard_subscribe(g, &past, "mercy/unit/icu3/ack/nc-1", 1), GATE_CLOSE);
-	guard_tick(g);
-	assert_int_equal(asked.kicks, 0);   /* the one that logged in under this id stays */
-	assert_int_equal(guard_publish(g, &source, "mercy/device/nc-1/state", &clear), GATE_ALLOW);
-}
-
-static void a_session_from_before_a_restart_is_known_by_its_owner(void **state)
-{
-	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
-	struct client c = client_at(5, "ana.t1", "ana"), liar = client_at(6, "ana.t1", "bea");
-
-	(void)state;
-	person_login(0, "ana", "ana.t1", "correct horse");
-	guard_close(&g);
-	guard_start();
-	assert_int_equal(guard_receive(g, &c, ALERT, &(struct publish){ 0 }), GATE_ALLOW);
-	assert_int_equal(guard_receive(g, &c, "mercy/unit/med4/alert/high/nc-1", &(struct publish){ 0 }), GATE_DENY);
-	assert_int_equal(guard_receive(g, &liar, ALERT, &(struct publish){ 0 }), GATE_DENY);
-	assert_int_equal(guard_subscribe(g, &c, "mercy/unit/icu3/alert/+/+", 1), GATE_DENY);
-	assert_int_equal(guard_publish(g, &c, ALERT, &(struct publish){ span(m.raw, m.n), 1, false }), GATE_DENY);
-}
+/* ---- wills, and who takes over ---- */
 
 static void a_will_speaks_only_of_its_own_device(void **state)
 {
@@ -906,21 +732,15 @@ static void taking_back_one_side_ends_it_at_once(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(a_lost_role_ends_the_session_that_used_it),
-		TEST(a_change_that_takes_nothing_kicks_nobody),
-		TEST(the_idle_are_logged_off),
 		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
 		TEST(what_two_officers_have_not_signed_is_not_in_force),
 		TEST(the_first_policy_of_all_takes_signatures_too),
 		TEST(a_store_others_may_read_is_refused_and_the_right_mode_is_named),
 		TEST(a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick),
-		TEST(many_sessions_are_bound_to_a_new_policy_a_few_at_a_time),
 		TEST(a_reload_asks_again_and_needs_no_password),
 		TEST(a_reload_lets_no_new_connection_in),
 		TEST(a_person_who_publishes_without_a_record_is_cut_off_as_well),
 		TEST(what_a_stopped_record_kept_from_a_reader_is_shown_when_it_goes_on),
-		TEST(a_resumed_session_is_shown_what_is_open),
-		TEST(a_resumed_session_that_may_use_what_it_lost_is_ended),
 		TEST(acceptance_7_without_a_record_only_what_saves_lives_goes_on),
 		TEST(a_payload_over_the_size_is_refused),
 		TEST(a_quality_of_service_over_the_limit_is_refused),
@@ -933,9 +753,6 @@ int main(void)
 		TEST(whoever_is_shown_an_open_alert_later_is_recorded_with_its_patient),
 		TEST(the_short_way_puts_on_record_who_got_what),
 		TEST(what_is_read_back_is_recorded_with_its_own_patient),
-		TEST(a_client_that_never_logged_in_gets_nothing),
-		TEST(a_connection_that_got_past_us_is_nobody),
-		TEST(a_session_from_before_a_restart_is_known_by_its_owner),
 		TEST(a_will_speaks_only_of_its_own_device),
 		TEST(a_taken_over_connection_does_not_end_the_new_one),
 		TEST_TWO(a_receipt_comes_in_the_senders_tenant),
