@@ -4,7 +4,7 @@
 
 #include <sys/un.h>
 
-#include "err.h"
+#include "base.h"
 
 struct notify {
 	int fd;                     /* -1: nobody listens */

@@ -1,6 +1,5 @@
 #include "renewal.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <time.h>
 #include <unistd.h>

@@ -1,7 +1,6 @@
 #include "tls.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <openssl/conf.h>
 #include <openssl/err.h>
@@ -9,7 +8,6 @@
 #include <poll.h>
 #include <stdio.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "plain.h"

@@ -8,7 +8,6 @@
 #include "crypt.h"
 #include "deed.h"
 #include "password.h"
-#include "topic.h"
 
 /* ---- permissions ------------------------------------------------------------------------------------------------- */
 

@@ -1,6 +1,5 @@
 #include "carried.h"
 
-#include <stdio.h>
 
 #include "topic.h"
 #include "words.h"

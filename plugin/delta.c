@@ -1,11 +1,9 @@
 #include "delta.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "cur.h"
-#include "topic.h"
 
 #define LINE_MAX_BYTES 288      /* NAME=VALUE of 129, " until " and a time, " reason " and a mark, " by " and a word */
 #define OWN_LINES 7             /* tenant, name, password, unlocked, removed, certificate, state */

@@ -1,7 +1,6 @@
 #include "shelf.h"
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -1,7 +1,6 @@
 #include "stores.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include "guard_inside.h"

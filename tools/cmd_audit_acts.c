@@ -1,5 +1,4 @@
 /* audit hold, release, erase, requests: what is done to segments of the record, by two persons, through the running broker. */
-#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 

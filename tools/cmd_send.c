@@ -1,5 +1,4 @@
 /* send: a message to a channel, a person, or everybody of a unit. */
-#include <stdio.h>
 
 #include "cmd.h"
 #include "login.h"

@@ -7,7 +7,6 @@
 #include "remote.h"
 #include "report.h"
 #include "secret.h"
-#include "topic.h"
 
 static const struct accounts people = { PULLCORD__V1__PARTY__PARTY_USER, "user", "USER", "ana" };
 

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "accounts.h"
 #include "clock.h"
 #include "cmd.h"
 #include "crypt.h"

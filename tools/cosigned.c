@@ -1,6 +1,5 @@
 #include "cosigned.h"
 
-#include <stdlib.h>
 
 #include "cmd.h"
 #include "install.h"

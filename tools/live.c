@@ -1,6 +1,5 @@
 #include "live.h"
 
-#include <stdlib.h>
 
 #include "cmd.h"
 #include "control.h"

@@ -1,6 +1,5 @@
 #include "health.h"
 
-#include <limits.h>
 
 #include "metric.h"
 #include "topic.h"

@@ -5,7 +5,6 @@
 #define PULLCORD_SUCCESSOR_H
 
 #include "note.h"
-#include "vault.h"
 
 #define SUCCESSOR_PATH_MAX 1024
 

@@ -1,6 +1,6 @@
 #include "clock.h"
 
-#include "err.h"
+#include "base.h"
 
 int64_t clock_us(clockid_t which)
 {
