@@ -2,41 +2,17 @@
  * about to be done, and what came of it before anybody was told. */
 #include "recorded.h"
 
-#include <stdatomic.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/wait.h>
 
-#define DIED 42
+#define MORTAL_WRITES
+#define MORTAL_FLUSHES
+#include "mortal.h"
+
 #define PASSES 5
 #define COMMAND "{\"commands\":[{\"command\":\"setAttribute\",\"username\":\"bea\",\"name\":\"unit\",\"value\":\"icu3\"}]}"
 
-static atomic_long left = -1;       /* steps until it dies; below 0: it lives */
 static atomic_bool *told;           /* the child was answered */
-
-static void step(void)
-{
-	if (atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) == 0)
-		_exit(DIED);
-}
-
-#define OURS __attribute__((visibility("default")))
-OURS ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { step(); return syscall(SYS_pwrite64, fd, p, n, at); }
-OURS ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) { step(); return syscall(SYS_pwrite64, fd, p, n, at); }
-OURS int fdatasync(int fd) { step(); return (int)syscall(SYS_fdatasync, fd); }
-
-OURS ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
-{
-	step();
-	return syscall(SYS_pwritev, fd, v, n, (long)at, 0L);
-}
-
-OURS ssize_t pwritev64(int fd, const struct iovec *v, int n, off_t at)
-{
-	step();
-	return syscall(SYS_pwritev, fd, v, n, (long)at, 0L);
-}
 
 static void run(const char *fmt)
 {
@@ -59,7 +35,7 @@ static _Noreturn void child(long after)
 		guard_tick(g);
 		usleep(1000);
 	}
-	atomic_store(&left, after);
+	mortal_after(after);
 	guard_control(g, &c, SPAN_LIT(COMMAND));
 	(void)UNTIL(times_published(CONTROL_RESPONSE, "ana.t1"), guard_tick(g));
 	atomic_store(told, times_published(CONTROL_RESPONSE, "ana.t1") > 0);

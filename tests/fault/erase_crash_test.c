@@ -15,35 +15,13 @@
 #include "reader.h"
 #include "own_record.h"
 
+#define MORTAL_WRITES
+#define MORTAL_FLUSHES
+#define MORTAL_NAMES
+#include "mortal.h"
+
 #define ENTRIES 3000                /* more than one transaction takes out */
-#define DIED 42
 #define SLOT 64                     /* of a key in its file */
-
-static atomic_long left = -1;       /* steps until it dies; below 0: it lives */
-
-static void step(void)
-{
-	if (atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) == 0)
-		_exit(DIED);
-}
-
-#define OURS __attribute__((visibility("default")))
-OURS ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { step(); return syscall(SYS_pwrite64, fd, p, n, at); }
-OURS ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) { step(); return syscall(SYS_pwrite64, fd, p, n, at); }
-OURS int fdatasync(int fd) { step(); return (int)syscall(SYS_fdatasync, fd); }
-OURS int unlink(const char *path) { step(); return (int)syscall(SYS_unlink, path); }
-
-OURS ssize_t pwritev(int fd, const struct iovec *v, int n, off_t at)
-{
-	step();
-	return syscall(SYS_pwritev, fd, v, n, (long)at, 0L);
-}
-
-OURS ssize_t pwritev64(int fd, const struct iovec *v, int n, off_t at)
-{
-	step();
-	return syscall(SYS_pwritev, fd, v, n, (long)at, 0L);
-}
 
 static const char *const files[] = { "record.mdb", "record.mdb-keys", "record.sizes", "record.idx", "record.idx-lock" };
 
@@ -102,7 +80,7 @@ static int erase_and_die(long after)
 	if (child == 0) {
 		if (record_open(&g.spec, &g.record) != OK)
 			_exit(1);
-		atomic_store(&left, after);
+		mortal_after(after);
 		if (segment_erase(g.record, &(struct segment_act){ 1, INT64_MAX / 2, SPAN_LIT("ana"), SPAN_LIT("ben"),
 								   SPAN_LIT("a day is over") }) != OK)
 			_exit(2);

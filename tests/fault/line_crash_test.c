@@ -13,38 +13,14 @@
 #include "recording.h"
 #include "until.h"
 
-#define DIED 77
+#define MORTAL_WRITES
+#define MORTAL_FLUSHES
+#include "mortal.h"
+
 #define STEPS_MAX 1000
 
 static struct recording g;
 static char line[128];
-static atomic_int left;         /* steps to live; 0: for ever */
-
-#define OURS __attribute__((visibility("default")))
-
-static void step(void)
-{
-	if (atomic_load(&left) > 0 && atomic_fetch_sub(&left, 1) == 1)
-		_exit(DIED);
-}
-
-OURS int fdatasync(int fd)
-{
-	step();
-	return (int)syscall(SYS_fdatasync, fd);
-}
-
-OURS int fsync(int fd)
-{
-	step();
-	return (int)syscall(SYS_fsync, fd);
-}
-
-OURS ssize_t pwrite(int fd, const void *p, size_t n, off_t at)
-{
-	step();
-	return syscall(SYS_pwrite64, fd, p, n, at);
-}
 
 static int up(void **state)
 {
@@ -84,7 +60,7 @@ static bool die_at(int n)
 
 	assert_true(child >= 0);
 	if (child == 0) {
-		atomic_store(&left, n);
+		mortal_after(n - 1);
 		record_some(5);
 		_exit(0);
 	}

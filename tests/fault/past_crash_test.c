@@ -14,25 +14,14 @@
 #include "scratch.h"
 #include "shelf.h"
 
+#define MORTAL_WRITES
+#define MORTAL_FLUSHES
+#include "mortal.h"
+
 #define MAP (1u << 20)
-#define DIED 42
 #define MESSAGES 6                  /* of each place */
 #define TEAM "mercy/channel/team/msg"
 #define WARD "mercy/channel/ward/msg"
-
-static atomic_long left = -1;       /* steps until it dies; below 0: it lives */
-
-static void step(void)
-{
-	if (atomic_load(&left) >= 0 && atomic_fetch_sub(&left, 1) == 0)
-		_exit(DIED);
-}
-
-#define OURS __attribute__((visibility("default")))
-OURS ssize_t pwrite(int fd, const void *p, size_t n, off_t at) { step(); return syscall(SYS_pwrite64, fd, p, n, at); }
-OURS ssize_t pwrite64(int fd, const void *p, size_t n, off_t at) { step(); return syscall(SYS_pwrite64, fd, p, n, at); }
-OURS ssize_t writev(int fd, const struct iovec *v, int n) { step(); return syscall(SYS_writev, fd, v, n); }
-OURS int fdatasync(int fd) { step(); return (int)syscall(SYS_fdatasync, fd); }
 
 static struct scratch scratch;
 static const uint8_t root[32] = { 9 };
@@ -108,7 +97,7 @@ static _Noreturn void child(int to, long after)
 
 	s = open_shelf(&alerts);
 	must(s);
-	atomic_store(&left, after);
+	mortal_after(after);
 	for (unsigned n = 1; n <= MESSAGES; n++) {
 		keep(s, TEAM, n);
 		keep(s, WARD, n);

@@ -21,23 +21,11 @@
 #include "until.h"
 #include "vault.h"
 
+#define MORTAL_NAMES
+#define MORTAL_FLUSHES
+#include "mortal.h"
+
 static struct scratch scratch;
-
-/* The process dies before the n-th change of a file or folder; 0: it lives. */
-static unsigned dies_at;
-
-static void step(void)
-{
-	if (dies_at && --dies_at == 0)
-		_exit(99);
-}
-
-#define OURS __attribute__((visibility("default")))
-OURS int rename(const char *from, const char *to) { step(); return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); }
-OURS int link(const char *from, const char *to) { step(); return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); }
-OURS int unlink(const char *path) { step(); return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
-OURS int fsync(int fd) { step(); return (int)syscall(SYS_fsync, fd); }
-OURS int fdatasync(int fd) { step(); return (int)syscall(SYS_fdatasync, fd); }
 
 static int up(void **state)
 {
@@ -222,11 +210,11 @@ static bool renew_dies_at(unsigned n)
 	int status;
 
 	if (child == 0) {
-		dies_at = n;
+		mortal_after((long)n - 1);
 		_exit(run_renew("the first try"));
 	}
 	must(waitpid(child, &status, 0) == child && WIFEXITED(status));
-	return WEXITSTATUS(status) == 99;
+	return WEXITSTATUS(status) == DIED;
 }
 
 /* What was signed last, by the file that says so. */

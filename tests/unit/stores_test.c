@@ -11,19 +11,8 @@
 #include "stores.h"
 #include "successor.h"
 
-/* The process dies before the n-th change of a name; 0: it lives. */
-static unsigned dies_at;
-
-static void step(void)
-{
-	if (dies_at && --dies_at == 0)
-		_exit(99);
-}
-
-#define OURS __attribute__((visibility("default")))
-OURS int rename(const char *from, const char *to) { step(); return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0); }
-OURS int link(const char *from, const char *to) { step(); return (int)syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, 0); }
-OURS int unlink(const char *path) { step(); return (int)syscall(SYS_unlinkat, AT_FDCWD, path, 0); }
+#define MORTAL_NAMES
+#include "mortal.h"
 
 /* Whoever probes a store is killed, as when memory is short. */
 static bool killed;
@@ -329,7 +318,7 @@ static void an_interrupted_start_is_gone_on_with(void **state)
 		set_record_back();
 		child = fork();
 		if (child == 0) {
-			dies_at = ++n;
+			mortal_after(n);
 			guard_start();
 			_exit(0);
 		}
@@ -341,7 +330,7 @@ static void an_interrupted_start_is_gone_on_with(void **state)
 		assert_int_equal(g->put_aside, 1);      /* whoever did it, it is told */
 		assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
 		(void)uninstall(NULL);
-	} while (WEXITSTATUS(status) == 99);
+	} while (WEXITSTATUS(status) == DIED);
 	assert_true(n > 5);
 	install(NULL);
 }
