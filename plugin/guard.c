@@ -252,70 +252,96 @@ static void say_unread_edition(struct guard *g, uint64_t number)
 	anomaly_damaged(g->anomaly, SPAN_LIT("directory"), guard_mono_us());
 }
 
-enum err guard_open(const struct guard_spec *spec, struct guard **out, char *what, size_t cap)
+/* What is kept of the spec beyond the call, but for what it borrows. */
+static enum err keep_paths(struct guard *g, const struct guard_spec *spec, char *what, size_t cap)
 {
-	CLEANUP(guard_close) struct guard *g = calloc(1, sizeof(*g));
-	struct opening o = { .g = g, .spec = spec };
-	const char *path;
-	enum err e;
+	const struct { const char *from; char *to; size_t room; const char *of; } path[] = {
+		{ spec->dir, g->dir, sizeof(g->dir), "the folder" },
+		{ spec->metrics_path, g->told.path, sizeof(g->told.path), "the metrics" },
+		{ spec->officers_path, g->officers, sizeof(g->officers), "the officers' keys" },
+	};
 
-	snprintf(what, cap, "%s: %s", spec->dir, err_text(ERR_FULL));
-	if (!g)
-		return ERR_FULL;
-	if (strlen(spec->dir) >= sizeof(g->dir)) {
-		snprintf(what, cap, "the path of the folder is longer than %zu bytes", sizeof(g->dir) - 1);
-		return ERR_TOO_LARGE;
-	}
-	strcpy(g->dir, spec->dir);
-	if (!span_text(span_str(spec->metrics_path), g->told.path, sizeof(g->told.path))) {
-		snprintf(what, cap, "the path of the metrics is longer than %zu bytes", sizeof(g->told.path) - 1);
-		return ERR_TOO_LARGE;
-	}
-	if (!span_text(span_str(spec->officers_path), g->officers, sizeof(g->officers))) {
-		snprintf(what, cap, "the path of the officers' keys is longer than %zu bytes", sizeof(g->officers) - 1);
-		return ERR_TOO_LARGE;
-	}
+	for (size_t i = 0; i < countof(path); i++)
+		if (!span_text(span_str(path[i].from), path[i].to, path[i].room)) {
+			snprintf(what, cap, "the path of %s is longer than %zu bytes", path[i].of, path[i].room - 1);
+			return ERR_TOO_LARGE;
+		}
+	return OK;
+}
+
+static void begin(struct guard *g, const struct guard_spec *spec)
+{
+	g->host = spec->host;
+	g->told_of_sending = spec->told_of_sending;
+	g->websocket_lists = spec->websocket_lists;
 	g->swept_us = guard_mono_us();
 	g->started_ms = g->turn_ms = g->swept_us / 1000;
 	g->turn_us = guard_real_us();
 	g->until_us = INT64_MAX;
 	g->emergencies.look = true;
 	g->ticks = 1;
-	g->host = spec->host;
-	g->told_of_sending = spec->told_of_sending;
-	g->websocket_lists = spec->websocket_lists;
+}
+
+static const char *remedy(const struct opening *o, enum err e)
+{
+	if (o->stores.sizes_unmoved)
+		return "; move record.sizes there: it knows what was signed last";
+	if (o->stores.sizes_missing)
+		return "; is its disk mounted? if it is lost, `pullcord audit renew` begins another record";
+	if (o->stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION))
+		return "; `pullcord audit verify` says more, and `pullcord audit renew` begins another";
+	return e == ERR_DENIED ? "; right: the broker's user owns it, mode 0600, and may enter its folder" :
+	       e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it" : "";
+}
+
+static void say_why(const struct opening *o, enum err e, char *what, size_t cap)
+{
+	const char *path = o->path[0] ? o->path : o->stores.path[0] ? o->stores.path : o->spec->dir;
+
+	if (o->unsettled)
+		snprintf(what, cap, "%s", o->refused);
+	else
+		snprintf(what, cap, "%s: %s%s", path, err_text(e), remedy(o, e));
+}
+
+/* What was found at opening, when all is open. */
+static void tell_opened(struct guard *g, const struct opening *o)
+{
+	stores_tell(g, &o->stores);
+	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true,
+		     g->told_of_sending ? "pullcord " PULLCORD_VERSION ", delivered: when the broker sends it" :
+					  "pullcord " PULLCORD_VERSION ", delivered: when it is queued");
+	if (o->refused[0]) {
+		guard_refuse_policy(g, o->refused, o->is_old);
+		if (!o->is_old && !o->is_untold)
+			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
+	}
+	if (o->unread)
+		say_unread_edition(g, o->unread);
+	if (history_damaged(g->history))
+		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
+}
+
+enum err guard_open(const struct guard_spec *spec, struct guard **out, char *what, size_t cap)
+{
+	CLEANUP(guard_close) struct guard *g = calloc(1, sizeof(*g));
+	struct opening o = { .g = g, .spec = spec };
+	enum err e;
+
+	snprintf(what, cap, "%s: %s", spec->dir, err_text(ERR_FULL));
+	if (!g)
+		return ERR_FULL;
+	TRY(keep_paths(g, spec, what, cap));
+	begin(g, spec);
 	TRY(crypt_init());
 	TRY(read_policy(g->dir, &g->policy, what, cap));
 	e = open_all(&o);
 	crypt_wipe(o.root, sizeof(o.root));
-	if (e != OK && o.unsettled) {
-		snprintf(what, cap, "%s", o.refused);
-		return e;
-	}
 	if (e != OK) {
-		path = o.path[0] ? o.path : o.stores.path[0] ? o.stores.path : spec->dir;
-		snprintf(what, cap, "%s: %s%s", path, err_text(e),
-			 o.stores.sizes_unmoved ? "; move record.sizes there: it knows what was signed last" : o.stores.sizes_missing ?
-			 "; is its disk mounted? if it is lost, `pullcord audit renew` begins another record"
-			 : e == ERR_DENIED ? "; right: the broker's user owns it, mode 0600, and may enter its folder"
-			 : e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it"
-			 : o.stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION) ? "; `pullcord audit verify` says more, and "
-			 "`pullcord audit renew` begins another" : "");
+		say_why(&o, e, what, cap);
 		return e;
 	}
-	stores_tell(g, &o.stores);
-	record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_START, true,
-		     spec->told_of_sending ? "pullcord " PULLCORD_VERSION ", delivered: when the broker sends it" :
-					     "pullcord " PULLCORD_VERSION ", delivered: when it is queued");
-	if (o.refused[0]) {
-		guard_refuse_policy(g, o.refused, o.is_old);
-		if (!o.is_old && !o.is_untold)
-			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
-	}
-	if (o.unread)
-		say_unread_edition(g, o.unread);
-	if (history_damaged(g->history))
-		log_say(EV_HISTORY_DAMAGED, KV_NUM("alerts", history_damaged(g->history)));
+	tell_opened(g, &o);
 	*out = g;
 	g = NULL;
 	return OK;
