@@ -560,70 +560,89 @@ EXPORT int mosquitto_plugin_version(int n, const int *versions)
 	return -1;
 }
 
+static struct guard_spec spec_of(const struct settings *s, bool told_of_sending)
+{
+	struct guard_spec spec = {
+		.host = { host_kick, host_publish, host_answer, host_subscriptions, host_is_certified },
+		.dir = s->dir, .metrics_path = s->metrics, .officers_path = s->officers, .sizes_path = s->sizes,
+		.record_mib = (size_t)s->record_mib, .history_mib = (size_t)s->history_mib,
+		.directory_mib = (size_t)s->directory_mib,
+		.quorum = (unsigned)s->quorum, .line_depth = s->epochs ? (unsigned)__builtin_ctzll(s->epochs) : 0,
+		.past = s->past, .anomaly = &s->anomaly, .operators = s->operators,
+		.damaged_refused = s->damaged && strcmp(s->damaged, "refuse") == 0,
+		.told_of_sending = told_of_sending,
+		.websocket_lists = told_of_sending,     /* 2.1 serves websockets itself, as all else; 2.0 left that to a library */
+	};
+
+	memcpy(spec.keep, s->keep, sizeof(spec.keep));
+	return spec;
+}
+
+static bool can_read_properties(void)
+{
+	bool can = properties_readable();
+
+	if (!can)
+		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "what messages carry beside their payload cannot be read"),
+			KV_STR("right", "libmosquitto.so.1 of the broker's version"));
+	return can;
+}
+
+static bool is_of_tenant(const struct guard *g, const struct settings *s)
+{
+	bool is = !s->tenant || strcmp(s->tenant, g->tenant) == 0;
+
+	if (!is)
+		log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_tenant"), KV_STR("value", s->tenant),
+			KV_STR("right", g->tenant));
+	return is;
+}
+
+static bool register_all(mosquitto_plugin_id_t *id, struct guard *g)
+{
+	for (size_t i = 0; i < countof(callbacks); i++) {
+		bool taken = mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, callbacks[i].topic, g) ==
+			     MOSQ_ERR_SUCCESS;
+
+		if (taken || callbacks[i].optional)
+			continue;
+		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "the broker does not take a callback"), KV_NUM("event", callbacks[i].event));
+		return false;
+	}
+	return true;
+}
+
 EXPORT int mosquitto_plugin_init(mosquitto_plugin_id_t *id, void **data, struct mosquitto_opt *opt, int n)
 {
-	struct guard_spec spec = { .host = { host_kick, host_publish, host_answer, host_subscriptions, host_is_certified } };
+	CLEANUP(guard_close) struct guard *g = NULL;
+	struct guard_spec spec;
 	struct settings s;
-	struct guard *g;
+	bool told_of_sending;
 	char what[1024];
 
 	log_to(to_broker_log);
 	if (!read_options(opt, n, &s) || !broker_conf_allows(&broker_files))
 		return MOSQ_ERR_INVAL;
-	if (offers_message_out(id)) {
-		spec.told_of_sending = true;
-		spec.websocket_lists = true;    /* it serves websockets itself, as all else; 2.0 left that to a library */
+	told_of_sending = offers_message_out(id);
+	if (told_of_sending)
 		release = mosquitto_free;
-	}
-	if (!properties_readable()) {
-		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "what messages carry beside their payload cannot be read"),
-			KV_STR("right", "libmosquitto.so.1 of the broker's version"));
+	if (!can_read_properties())
 		return MOSQ_ERR_INVAL;
-	}
-	spec.dir = s.dir;
-	spec.metrics_path = s.metrics;
-	spec.record_mib = (size_t)s.record_mib;
-	spec.history_mib = (size_t)s.history_mib;
-	spec.directory_mib = (size_t)s.directory_mib;
-	spec.quorum = (unsigned)s.quorum;
-	spec.line_depth = s.epochs ? (unsigned)__builtin_ctzll(s.epochs) : 0;
-	memcpy(spec.keep, s.keep, sizeof(spec.keep));
-	spec.past = s.past;
-	spec.anomaly = &s.anomaly;
-	spec.operators = s.operators;
-	spec.officers_path = s.officers;
-	spec.sizes_path = s.sizes;
-	spec.damaged_refused = s.damaged && strcmp(s.damaged, "refuse") == 0;
+	spec = spec_of(&s, told_of_sending);
 	if (guard_open(&spec, &g, what, sizeof(what)) != OK) {
 		log_say(EV_PLUGIN_REFUSED, KV_STR("reason", what));
 		return MOSQ_ERR_INVAL;
 	}
-	if (s.tenant && strcmp(s.tenant, g->tenant) != 0) {
-		log_say(EV_PLUGIN_REFUSED, KV_STR("option", "plugin_opt_tenant"), KV_STR("value", s.tenant),
-			KV_STR("right", g->tenant));
-		guard_close(&g);
+	if (!is_of_tenant(g, &s) || !quorum_possible(g, &s))
 		return MOSQ_ERR_INVAL;
-	}
-	if (!quorum_possible(g, &s)) {
-		guard_close(&g);
-		return MOSQ_ERR_INVAL;
-	}
-	plugin_id = id;
-	*data = g;
-	for (size_t i = 0; i < countof(callbacks); i++) {
-		bool taken = mosquitto_callback_register(id, callbacks[i].event, callbacks[i].call, callbacks[i].topic, g) ==
-			     MOSQ_ERR_SUCCESS;
-
-		if (!taken && !callbacks[i].optional) {
-			log_say(EV_PLUGIN_REFUSED, KV_STR("reason", "the broker does not take a callback"),
-				KV_NUM("event", callbacks[i].event));
-			guard_close(&g);
-			return MOSQ_ERR_NOT_SUPPORTED;
-		}
-	}
+	if (!register_all(id, g))
+		return MOSQ_ERR_NOT_SUPPORTED;
 	guard_watch(g, &broker_files);
 	log_say(EV_PLUGIN_START, KV_STR("version", PULLCORD_VERSION), KV_STR("tenant", g->tenant), KV_STR("dir", g->dir),
 		KV_STR("delivered", g->told_of_sending ? "when the broker sends it" : "when it is queued"));
+	plugin_id = id;
+	*data = g;
+	g = NULL;               /* given away */
 	return MOSQ_ERR_SUCCESS;
 }
 
