@@ -65,7 +65,7 @@ void alarms_own_clock(struct alarms *a, int64_t own_us, int64_t now_ms)
 void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms)
 {
 	uint32_t days = cert_days_left(c, real_us / 1000000);
-	bool early = c->not_before_s > real_us / 1000000;
+	bool early = c->not_before_s > real_us / 1000000, late = c->not_after_s <= real_us / 1000000;
 
 	if (days >= CERTIFICATE_WARN_DAYS && !early) {
 		a->certificate_said = UINT32_MAX;
@@ -74,7 +74,8 @@ void alarms_certificate(struct alarms *a, const struct cert *c, const char *file
 	trouble_seen(&a->trouble, TROUBLE_CERTIFICATE, now_ms);
 	if (a->certificate_said != days)
 		log_say(EV_CERTIFICATE_ENDS, KV_STR("file", file), KV_NUM("days", days),
-			KV_STR("text", early ? "it is not valid yet: is the clock right?" : ""));
+			KV_STR("text", early ? "it is not valid yet: is the clock right?" :
+			       late ? "it has ended: enroll it anew (pullcord device renew), or set the clock" : ""));
 	a->certificate_said = days;
 }
 

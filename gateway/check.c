@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attest.h"
@@ -9,7 +11,50 @@
 #include "cmp.h"
 #include "complain.h"
 #include "filters.h"
+#include "kek.h"
 #include "orders.h"
+
+/* Only systemd brings a credential, to the service it starts. */
+static bool check_root_key(const struct check *c)
+{
+	const char *where = c->conf->gateway_root_key;
+	uint8_t root[AEAD_KEY_BYTES];
+	enum err e;
+
+	if (kek_is_credential(where) && !getenv("CREDENTIALS_DIRECTORY"))
+		return true;
+	e = kek_load(where, c->conf->gateway_root_key_unwrap, root);
+	crypt_wipe(root, sizeof(root));
+	if (e == OK || (e == ERR_NOT_FOUND && access(c->conf->gateway_outbox, F_OK) != 0))
+		return true;            /* made at the first start */
+	complain_of(ABOUT_ROOT_KEY, e, "%s: [gateway] root_key: cannot use %s", c->path, where);
+	return false;
+}
+
+static bool check_use(const struct check *c)
+{
+	enum err e = cert_check_use(c->conf->uplink_certfile);
+
+	if (e != OK)
+		complain_of(ABOUT_CERTIFICATE, e, "%s: [uplink] certfile: cannot use %s", c->path, c->conf->uplink_certfile);
+	return e == OK;
+}
+
+static bool check_time(const struct check *c)
+{
+	int64_t wrong_s = c->now_s < c->cert->not_before_s ? c->cert->not_before_s :
+			  c->now_s >= c->cert->not_after_s ? c->cert->not_after_s : 0;
+	bool early = wrong_s > c->now_s;
+	char date[32];
+
+	if (!wrong_s)
+		return true;
+	strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&(time_t){ wrong_s }));
+	complain("%s: [uplink] certfile: %s %s %s: %s", c->path, c->conf->uplink_certfile,
+		 early ? "is not valid before" : "ended on", date,
+		 early ? "is the clock right?" : "enroll it anew (pullcord device renew), or set the clock");
+	return false;
+}
 
 /* A hospital may have one CA for its brokers and another for devices: a word, no refusal. */
 static bool check_ca(const struct check *c)
@@ -104,39 +149,59 @@ static bool check_inputs(const struct check *c)
 	return good;
 }
 
+/* A folder that is to be made, or a file that is to be put in place, wants the folder above. */
+static bool may_write(const char *path, bool folder)
+{
+	const char *slash = strrchr(path, '/');
+	char above[CONF_TEXT];
+
+	snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
+	return access(folder && access(path, F_OK) == 0 ? path : above, W_OK | X_OK) == 0;
+}
+
 /* What it writes beside the outbox would fail under way, and orders be obeyed no more. Where the settings name no place, systemd
  * makes it at the start. */
 static bool check_folders(const struct check *c)
 {
 	struct conf usual;
-	const struct { const char *setting, *path, *usual; bool used; } all[] = {
-		{ "[gateway] outbox", c->conf->gateway_outbox, usual.gateway_outbox, true },
-		{ "[health] status", c->conf->health_status, usual.health_status, c->conf->health_status[0] },
-		{ "[health] metrics", c->conf->health_metrics, usual.health_metrics, c->conf->health_metrics[0] },
-		{ "[witness] folder", c->conf->witness_folder, usual.witness_folder, c->conf->witness_vkey[0] },
-		{ "[orders] folder", c->conf->orders_folder, usual.orders_folder, c->conf->orders_officers[0] },
+	const struct { const char *setting, *path, *usual; bool used, folder; } all[] = {
+		{ "[gateway] outbox", c->conf->gateway_outbox, usual.gateway_outbox, true, false },
+		{ "[gateway] root_key", c->conf->gateway_root_key, usual.gateway_root_key,
+		  !kek_is_credential(c->conf->gateway_root_key) && access(c->conf->gateway_root_key, F_OK) != 0, false },
+		{ "[health] status", c->conf->health_status, usual.health_status, c->conf->health_status[0], false },
+		{ "[health] metrics", c->conf->health_metrics, usual.health_metrics, c->conf->health_metrics[0], false },
+		{ "[witness] folder", c->conf->witness_folder, usual.witness_folder, c->conf->witness_vkey[0], true },
+		{ "[orders] folder", c->conf->orders_folder, usual.orders_folder, c->conf->orders_officers[0], true },
 	};
 	bool good = true;
 
 	conf_init(&usual);
 	for (size_t i = 0; i < countof(all); i++) {
-		const char *slash = strrchr(all[i].path, '/');
-		char above[CONF_TEXT];
-
-		snprintf(above, sizeof(above), "%.*s", slash ? (int)(slash - all[i].path) + 1 : 1, slash ? all[i].path : ".");
-		if (!all[i].used || strcmp(all[i].path, all[i].usual) == 0 || access(above, F_OK) == 0)
+		if (!all[i].used || may_write(all[i].path, all[i].folder) ||
+		    (errno == ENOENT && strcmp(all[i].path, all[i].usual) == 0))
 			continue;
-		complain("%s: %s: cannot use %s: %s: its folder must be made first", c->path, all[i].setting, all[i].path,
-			 strerror(errno));
+		complain("%s: %s: cannot use %s: %s: its folder must be %s", c->path, all[i].setting, all[i].path, strerror(errno),
+			 errno == ENOENT ? "made first" : "ours to write");
 		good = false;
 	}
 	return good;
 }
 
+/* A word, no refusal. */
+static bool check_metrics(const struct check *c)
+{
+	const char *path = c->conf->health_metrics, *end = strrchr(path, '.');
+
+	if (*path && (!end || strcmp(end, ".prom") != 0))
+		complain("%s: [health] metrics: %s: Prometheus' node exporter reads only what ends in .prom", c->path, path);
+	return true;
+}
+
 bool check_all(const struct check *c)
 {
 	static bool (*const checks[])(const struct check *c) = {
-		check_ca, check_attest, check_orders, check_renew, check_inputs, check_units, check_folders,
+		check_use, check_time, check_ca, check_root_key, check_attest, check_orders, check_renew, check_inputs, check_units,
+		check_folders, check_metrics,
 	};
 	bool good = true;
 

@@ -4,20 +4,46 @@
 #include <stdio.h>
 
 static const char *const remedies[ABOUTS][ERR_COUNT] = {
+	[ABOUT_SETTINGS] = {
+		[ERR_NOT_FOUND] = "--config FILE names another; `pullcord device enroll` makes one",
+		[ERR_DENIED] = "the user of the gateway must be able to read it",
+		[ERR_KIND] = "it is a folder: name the file in it",
+	},
+	[ABOUT_CERTIFICATE] = {
+		[ERR_NOT_FOUND] = "`pullcord device enroll` makes one",
+		[ERR_DENIED] = "the user of the gateway must be able to read it",
+		[ERR_SYNTAX] = "it must be that of a device, in PEM: `pullcord device enroll` makes one",
+		[ERR_KIND] = "it is not for logging in to a broker: is it the broker's own, or the CA's?",
+	},
+	[ABOUT_DEVICE_KEY] = {
+		[ERR_NOT_FOUND] = "bring the one that was made with the certificate",
+		[ERR_DENIED] = "it must belong to the user of the gateway",
+		[ERR_SYNTAX] = "it must be a private key in PEM, without a passphrase",
+		[ERR_KEY] = "it is of another certificate: bring the two that were made together",
+	},
 	[ABOUT_ROOT_KEY] = {
 		[ERR_NOT_FOUND] = "nothing in the outbox can be read without it: bring it back, or move the outbox away",
 		[ERR_DENIED] = "it must be ours, with mode 0600",
 		[ERR_SYNTAX] = "it must hold 64 hex digits, or be encrypted for root_key_unwrap",
 		[ERR_KEY] = "root_key_unwrap cannot be loaded, or is not the key it was encrypted for",
 	},
+	[ABOUT_NEW_ROOT_KEY] = {
+		[ERR_NOT_FOUND] = "its folder must be made first",
+		[ERR_DENIED] = "its folder must be ours to write; a credential is systemd's to bring (LoadCredential in the unit)",
+		[ERR_FULL] = "make room on its disk",
+		[ERR_KEY] = "root_key_unwrap cannot be loaded, or is no RSA key",
+	},
 	[ABOUT_OUTBOX] = {
 		[ERR_BUSY] = "is another gateway running?",
-		[ERR_NOT_FOUND] = "its folder must exist",
+		[ERR_NOT_FOUND] = "its folder must be made first",
+		[ERR_DENIED] = "it and its folder must be ours to write: was a gateway run as root, or is the file system read-only?",
+		[ERR_FULL] = "make room on its disk, or outbox_mib smaller",
+		[ERR_IO] = "is its disk well?",
 	},
 	[ABOUT_INPUT] = {
-		[ERR_EXISTS] = "another program listens there",
+		[ERR_EXISTS] = "another program listens there, or something that is no socket has that name",
 		[ERR_NOT_FOUND] = "the folder, the file or the machine's address must be there first",
-		[ERR_DENIED] = "this user may not use it",
+		[ERR_DENIED] = "this user may not use it; ports below 1024 are root's",
 	},
 	[ABOUT_WITNESS] = {
 		[ERR_BUSY] = "is another gateway running?",

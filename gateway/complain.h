@@ -6,7 +6,10 @@
 #include "err.h"
 
 /* Whose errors: the same one asks for something else of each. */
-enum about { ABOUT_ROOT_KEY, ABOUT_OUTBOX, ABOUT_INPUT, ABOUT_WITNESS, ABOUT_ORDERS, ABOUTS };
+enum about {
+	ABOUT_SETTINGS, ABOUT_CERTIFICATE, ABOUT_DEVICE_KEY, ABOUT_ROOT_KEY, ABOUT_NEW_ROOT_KEY, ABOUT_OUTBOX, ABOUT_INPUT,
+	ABOUT_WITNESS, ABOUT_ORDERS, ABOUTS
+};
 
 /* "it must be ours, with mode 0600"; "": nobody knows. */
 const char *remedy(enum about a, enum err e);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "cur.h"
+#include "file.h"
 #include "loop.h"
 #include "topic.h"
 
@@ -572,13 +573,13 @@ enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault)
 {
 	CLEANUP(free_cleanup) char *text = malloc(CONF_BYTES_MAX + 1);
 	FILE *f = fopen(path, "re");
-	enum err e = f ? OK : errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
+	enum err e = f ? OK : file_err(errno);
 	size_t n = 0;
 
 	*fault = (struct conf_fault){ 0 };
 	if (f) {
 		n = text ? fread(text, 1, CONF_BYTES_MAX + 1, f) : 0;
-		e = !text ? ERR_FULL : ferror(f) ? ERR_IO : OK;
+		e = !text ? ERR_FULL : ferror(f) ? file_err(errno) : OK;
 		fclose(f);
 	}
 	TRY(e);

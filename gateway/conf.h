@@ -51,7 +51,7 @@ struct conf_fault {
 
 /* All defaults; no inputs, no units. */
 void conf_init(struct conf *c);
-/* ERR_NOT_FOUND, ERR_DENIED, ERR_TOO_LARGE; ERR_SYNTAX with the fault. */
+/* Those of file_err(), ERR_TOO_LARGE; ERR_SYNTAX with the fault. */
 enum err conf_load(const char *path, struct conf *out, struct conf_fault *fault) MUST_USE;
 enum err conf_parse(struct span text, struct conf *out, struct conf_fault *fault) MUST_USE;
 

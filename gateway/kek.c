@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "kek.h"      /* after OpenSSL's, which declares a function SHA256 */
+#include "file.h"
+#include "whole.h"
 
 #define CREDENTIAL "credential:"
 #define FILE_MAX 4096               /* a key of RSA-16384 wraps into 2048 bytes */
@@ -18,14 +20,14 @@ static void info_drop(OSSL_STORE_INFO **i) { OSSL_STORE_INFO_free(*i); }
 static void pkey_drop(EVP_PKEY **k) { EVP_PKEY_free(*k); }
 static void ctx_drop(EVP_PKEY_CTX **c) { EVP_PKEY_CTX_free(*c); }
 
-static bool is_credential(const char *where) { return strncmp(where, CREDENTIAL, strlen(CREDENTIAL)) == 0; }
+bool kek_is_credential(const char *where) { return strncmp(where, CREDENTIAL, strlen(CREDENTIAL)) == 0; }
 
 static enum err place_of(const char *where, char out[PLACE_MAX])
 {
 	const char *folder = getenv("CREDENTIALS_DIRECTORY"), *name = where + strlen(CREDENTIAL);
 	int n;
 
-	if (!is_credential(where))
+	if (!kek_is_credential(where))
 		n = snprintf(out, PLACE_MAX, "%s", where);
 	else if (!folder || !name[0] || strchr(name, '/'))
 		return ERR_NOT_FOUND;
@@ -46,7 +48,7 @@ static enum err file_read(const char *where, uint8_t *out, size_t *n)
 	if (fd < 0 || fstat(fd, &st) != 0)
 		return errno == ENOENT ? ERR_NOT_FOUND : ERR_DENIED;
 	/* A credential's group bits may be the mask of an access list; its folder is ours alone. */
-	if (st.st_mode & (is_credential(where) ? 07 : 077) || (geteuid() && st.st_uid && st.st_uid != geteuid()))
+	if (st.st_mode & (kek_is_credential(where) ? 07 : 077) || (geteuid() && st.st_uid && st.st_uid != geteuid()))
 		return ERR_DENIED;
 	got = read(fd, out, FILE_MAX);
 	if (got < 0)
@@ -115,16 +117,22 @@ enum err kek_load(const char *where, const char *unwrap, uint8_t root[AEAD_KEY_B
 	return e;
 }
 
+/* On the disk with its name before anything is sealed with it: it may lie on another one than the outbox. */
 static enum err file_make(const char *path, struct span bytes)
 {
 	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	enum err e;
 
 	if (fd < 0)
-		return errno == EEXIST ? ERR_EXISTS : ERR_IO;
-	if (write(fd, bytes.p, bytes.n) == (ssize_t)bytes.n && fsync(fd) == 0)
-		return OK;
-	unlink(path);   /* half a key would be in the way of the next try */
-	return ERR_IO;
+		return file_err(errno);
+	e = file_write(fd, bytes);
+	if (e == OK && fsync(fd) != 0)
+		e = file_err(errno);
+	if (e == OK)
+		e = whole_flush(path);
+	if (e != OK)
+		unlink(path);   /* half a key would be in the way of the next try */
+	return e;
 }
 
 enum err kek_make(const char *where, const char *unwrap)
@@ -133,7 +141,7 @@ enum err kek_make(const char *where, const char *unwrap)
 	size_t n = sizeof(bytes);
 	enum err e = OK;
 
-	if (is_credential(where))
+	if (kek_is_credential(where))
 		return ERR_DENIED;
 	crypt_random(root, sizeof(root));
 	if (unwrap[0]) {

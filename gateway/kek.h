@@ -14,7 +14,8 @@
 /* ERR_NOT_FOUND, ERR_DENIED (others may read it, or not ours), ERR_SYNTAX; ERR_KEY: `unwrap` cannot be loaded or does not
  * open it. */
 enum err kek_load(const char *where, const char *unwrap, uint8_t root[AEAD_KEY_BYTES]) MUST_USE;
-/* A new one, mode 0600. ERR_EXISTS; ERR_DENIED: a credential is not ours to make. */
+bool kek_is_credential(const char *where);
+/* A new one, mode 0600, on the disk. ERR_DENIED, also: a credential is not ours to make; else as file_err(); ERR_KEY. */
 enum err kek_make(const char *where, const char *unwrap) MUST_USE;
 
 #endif

@@ -59,7 +59,7 @@ struct daemon {
 	struct vigil vigil;
 };
 
-static void usage(FILE *to)
+static int usage(void)
 {
 	fputs("usage: pullcord-gateway [--config FILE] [--check | --aside [--json] | --print-conf | --print-man]\n"
 	      "\n"
@@ -79,7 +79,15 @@ static void usage(FILE *to)
 	      "this device was wiped.\n"
 	      "\n"
 	      "example:\n"
-	      "  pullcord-gateway --config /etc/pullcord/gateway.ini --check\n", to);
+	      "  pullcord-gateway --config /etc/pullcord/gateway.ini --check\n", stdout);
+	return 0;
+}
+
+static int wrong(const char *what, const char *word)
+{
+	complain("%s%s", what, word);
+	fputs("  pullcord-gateway --help shows what there is\n", stderr);
+	return 2;
 }
 
 /* ---- what must be there before anything starts ---- */
@@ -96,7 +104,7 @@ static bool load_conf(const char *path, struct conf *out)
 	else if (f.text[0])
 		complain("%s: %s", path, f.text);
 	else
-		complain("cannot read the settings in %s: %s", path, err_text(e));
+		complain_of(ABOUT_SETTINGS, e, "cannot read the settings in %s", path);
 	return false;
 }
 
@@ -107,18 +115,18 @@ static bool load_cert(struct daemon *d)
 	struct stat s;
 
 	if (e != OK) {
-		complain("cannot use the certificate %s: %s; `pullcord device enroll` makes one", cert, err_text(e));
+		complain_of(ABOUT_CERTIFICATE, e, "%s: [uplink] certfile: cannot use %s", d->conf_path, cert);
 		return false;
 	}
 	e = cert_check_key(cert, key);
 	if (e != OK) {
-		complain("cannot use the private key %s with the certificate %s: %s", key, cert, err_text(e));
+		complain_of(ABOUT_DEVICE_KEY, e, "%s: [uplink] keyfile: cannot use %s with the certificate %s", d->conf_path, key, cert);
 		return false;
 	}
 	if (stat(key, &s) == 0 && s.st_mode & 077)      /* it works: no reason to bring nobody's alarm any more */
 		complain("others than its owner may read or change the private key %s: chmod 600 %s", key, key);
 	if (access(d->conf.uplink_cafile, R_OK) != 0) {
-		complain("cannot read the CA certificate %s: %s", d->conf.uplink_cafile, strerror(errno));
+		complain("%s: [uplink] cafile: cannot read %s: %s", d->conf_path, d->conf.uplink_cafile, strerror(errno));
 		return false;
 	}
 	return true;
@@ -129,11 +137,14 @@ static bool know_thyself(struct daemon *d)
 	d->device = d->conf.gateway_device[0] ? d->conf.gateway_device : d->cert.device;
 	d->tenant = d->conf.gateway_tenant[0] ? d->conf.gateway_tenant : d->cert.tenant;
 	if (strcmp(d->device, d->cert.device) != 0)
-		complain("[gateway] device is %s but the certificate %s is that of %s", d->device,
-			 d->conf.uplink_certfile, d->cert.device);
+		complain("%s: [gateway] device is %s, but the certificate %s is that of %s: leave device empty, or bring its own",
+			 d->conf_path, d->device, d->conf.uplink_certfile, d->cert.device);
+	else if (d->cert.tenant[0] && strcmp(d->tenant, d->cert.tenant) != 0)
+		complain("%s: [gateway] tenant is %s, but the certificate %s is of %s, as which alone the broker takes anything: leave "
+			 "tenant empty", d->conf_path, d->tenant, d->conf.uplink_certfile, d->cert.tenant);
 	else if (!d->tenant[0])
-		complain("the certificate %s names no tenant (SAN URI urn:pullcord:TENANT:device:%s): "
-			 "set [gateway] tenant", d->conf.uplink_certfile, d->device);
+		complain("%s: the certificate %s names no tenant (SAN URI urn:pullcord:TENANT:device:%s): set [gateway] tenant",
+			 d->conf_path, d->conf.uplink_certfile, d->device);
 	else
 		return true;
 	return false;
@@ -149,12 +160,15 @@ static bool load_root(struct daemon *d, bool may_make)
 		if (!may_make)
 			return true;
 		e = kek_make(path, unwrap);
-		if (e == OK)
-			e = kek_load(path, unwrap, d->root);
+		if (e != OK) {
+			complain_of(ABOUT_NEW_ROOT_KEY, e, "%s: [gateway] root_key: cannot make %s", d->conf_path, path);
+			return false;
+		}
+		e = kek_load(path, unwrap, d->root);
 	}
 	if (e == OK)
 		return true;
-	complain_of(ABOUT_ROOT_KEY, e, "cannot use the outbox's key %s", path);
+	complain_of(ABOUT_ROOT_KEY, e, "%s: [gateway] root_key: cannot use %s", d->conf_path, path);
 	return false;
 }
 
@@ -589,7 +603,9 @@ static int list_aside(struct daemon *d, bool json)
 	enum err e = aside_print(&spec, json, stdout, &n);
 
 	crypt_wipe(d->root, sizeof(d->root));
-	if (e != OK)
+	if (e == ERR_NOT_FOUND)
+		complain("there is no outbox %s: no gateway has run yet with the settings in %s", spec.path, d->conf_path);
+	else if (e != OK)
 		complain_of(ABOUT_OUTBOX, e, "cannot read the outbox %s", spec.path);
 	else if (!n && !json)
 		puts("nothing is set aside");
@@ -621,18 +637,15 @@ static int start(struct daemon *d, enum task task)
 	}
 	if (task == TASK_SERVE && orders_wiped(&d->conf) != WIPE_NONE)
 		return serve(d);
-	if (!load_root(d, task == TASK_SERVE))
-		return 1;
 	if (task == TASK_CHECK) {
-		crypt_wipe(d->root, sizeof(d->root));
-		if (!check_all(&(struct check){ d->conf_path, &d->conf, d->device, d->tenant }))
+		if (!check_all(&(struct check){ d->conf_path, &d->conf, &d->cert, d->device, d->tenant, time(NULL) }))
 			return 1;
 		printf("%s is good: device %s of %s, %u input%s, certificate good for %u days\n", d->conf_path,
 		       d->device, d->tenant, d->conf.inputs, d->conf.inputs == 1 ? "" : "s",
 		       cert_days_left(&d->cert, time(NULL)));
 		return 0;
 	}
-	return serve(d);
+	return load_root(d, true) ? serve(d) : 1;
 }
 
 /* What was asked for and cannot be read is not done. */
@@ -642,6 +655,18 @@ static int shown(int code)
 		return code;
 	complain("the output could not be written to its end: is the disk full?");
 	return 1;
+}
+
+/* What getopt_long() found no name for, or no use of. */
+static int wrong_option(int o, int known, const char *word)
+{
+	const char letter[] = { '-', (char)optopt, '\0' };
+
+	if (o == ':')
+		return wrong("a file is missing behind ", word);
+	if (optopt >= known)
+		return wrong("it takes no value: ", word);
+	return wrong("there is no option ", optopt ? letter : word);
 }
 
 int main(int argc, char **argv)
@@ -655,22 +680,22 @@ int main(int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	static struct daemon d;     /* zero: not in the file */
-	enum task task = TASK_SERVE;
-	bool json = false;
+	bool check = false, aside = false, json = false;
 
 	d.conf_path = CONF_DEFAULT;
 	d.vigil.notify.fd = -1;
 	prctl(PR_SET_DUMPABLE, 0);   /* keys and patients' names stay out of core files */
-	for (int o; (o = getopt_long(argc, argv, "c:h", options, NULL)) != -1;) {
+	opterr = 0;
+	for (int o; (o = getopt_long(argc, argv, ":c:h", options, NULL)) != -1;) {
 		switch (o) {
 		case 'c':
 			d.conf_path = optarg;
 			break;
 		case OPT_CHECK:
-			task = TASK_CHECK;
+			check = true;
 			break;
 		case OPT_ASIDE:
-			task = TASK_ASIDE;
+			aside = true;
 			break;
 		case OPT_JSON:
 			json = true;
@@ -685,17 +710,16 @@ int main(int argc, char **argv)
 			puts("pullcord-gateway " PULLCORD_VERSION);
 			return shown(0);
 		case 'h':
-			usage(stdout);
-			return shown(0);
+			return shown(usage());
 		default:
-			usage(stderr);
-			return 2;
+			return wrong_option(o, OPT_CHECK, argv[optind - 1]);
 		}
 	}
-	if (optind < argc) {
-		complain("there is nothing to do with \"%s\"", argv[optind]);
-		usage(stderr);
-		return 2;
-	}
-	return shown(start(&d, json && task == TASK_ASIDE ? TASK_ASIDE_JSON : task));
+	if (optind < argc)
+		return wrong("settings are named by --config FILE; there is nothing to do with ", argv[optind]);
+	if (check && aside)
+		return wrong("--check and --aside: one of them", "");
+	if (json && !aside)
+		return wrong("--json goes with --aside", "");
+	return shown(start(&d, check ? TASK_CHECK : !aside ? TASK_SERVE : json ? TASK_ASIDE_JSON : TASK_ASIDE));
 }

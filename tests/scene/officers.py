@@ -340,7 +340,29 @@ def _(stage, device, host):
     set_uplink(stage.gateways[device], "host", host)
 
 
+def expect_said(stage, argv, outcome, code=None):
+    done = stage.house.run([stage.house.build / "pullcord-gateway", *argv])
+    expect(f"{outcome!r} is said", True, outcome in done.stdout + done.stderr, done.stdout + done.stderr)
+    if code is not None:
+        expect("its exit code", code, done.returncode)
+
+
 @step("gateway {device} checked -> {outcome...}")
 def _(stage, device, outcome):
-    done = stage.house.run([stage.house.build / "pullcord-gateway", "--config", stage.gateways[device].ini, "--check"])
-    expect(f"{outcome!r} is said", True, outcome in done.stdout + done.stderr, done.stdout + done.stderr)
+    expect_said(stage, ["--config", stage.gateways[device].ini, "--check"], outcome)
+
+
+@step("gateway {device} checked with {setting} {value} in [{section}] -> {outcome...}")
+def _(stage, device, section, setting, value, outcome):
+    """HERE stands for its folder."""
+    gateway = stage.gateways[device]
+    other, value = gateway.home / "other.ini", value.replace("HERE", str(stage.house.folder(device)))
+    text = re.sub(rf"^{setting} *=.*\n", "", gateway.ini.read_text(), flags=re.M)
+    other.write_text(text.replace(f"[{section}]\n", f"[{section}]\n{setting} = {value}\n", 1))
+    expect_said(stage, ["--config", other, "--check"], outcome, 1)
+
+
+@step("gateway called with {options} -> {code} {outcome...}")
+def _(stage, options, code, outcome):
+    """Commas between the options."""
+    expect_said(stage, options.split(","), outcome, int(code))

@@ -69,6 +69,7 @@ static void what_is_made_can_be_loaded_and_is_not_replaced(void **state)
 	assert_int_equal(kek_make(path, ""), OK);
 	assert_int_equal(kek_load(path, "", one), OK);
 	assert_int_equal(kek_make(path, ""), ERR_EXISTS);
+	assert_int_equal(kek_make("/nowhere/outbox.key", ""), ERR_NOT_FOUND);
 	assert_int_equal(kek_load(path, "", two), OK);
 	assert_memory_equal(one, two, sizeof(one));
 }
