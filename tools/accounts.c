@@ -57,6 +57,8 @@ static int say_taken(const struct accounts *kind, struct directory *dir, struct 
 	if (directory_find(dir, kind->party, id, &a) == OK) {
 		report_error("there is a %s %.*s already", kind->noun, SPAN_FMT(id));
 		report_hint("pullcord %s show %.*s, or choose another name", kind->noun, SPAN_FMT(id));
+		if (device)
+			report_hint("a new machine in its place is given a certificate by pullcord device renew %.*s", SPAN_FMT(id));
 	} else if (directory_find(dir, device ? PULLCORD__V1__PARTY__PARTY_USER : PULLCORD__V1__PARTY__PARTY_DEVICE, id, &a) == OK) {
 		report_error("%.*s is a %s, and people and devices share one name space", SPAN_FMT(id), other);
 		report_hint("pullcord %s show %.*s, or choose another name", other, SPAN_FMT(id));

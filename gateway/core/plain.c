@@ -37,7 +37,8 @@ static const struct { const char *part, *plain; } whys[] = {
 static const struct { int reason; const char *plain; } reasons[] = {
 	{ 0x85, "the broker does not take this device's client id: is the certificate that of the device in [gateway] device?" },
 	{ 0x86, "the broker does not know this device, or this certificate of it: enroll it (pullcord device enroll)" },
-	{ 0x87, "the broker does not let this device in: is it enrolled, not suspended, and its certificate the newest?" },
+	{ 0x87, "the broker does not let this device in: is it enrolled, not suspended, its certificate the newest, and "
+		"[uplink] port that for devices?" },
 	{ 0x88, "the broker is not ready yet: it is tried again" },
 	{ 0x89, "the broker is busy: it is tried again" },
 	{ 0x8b, "the broker is being shut down: it is tried again" },

@@ -74,6 +74,7 @@ static void a_name_that_is_taken_says_by_whom(void **state)
 	assert_says(cmd_device, CMD_NO, "pullcord user show ana", "device", "enroll", "ana", "--out", kit, AT);
 	assert_says(cmd_device, CMD_NO, "USER.ANYTHING", "device", "enroll", "ana.x", "--out", kit, AT);
 	assert_says(cmd_device, CMD_NO, "there is a device nc1 already", "device", "enroll", "nc1", "--out", kit, AT);
+	assert_says(cmd_device, CMD_NO, "pullcord device renew nc1", "device", "enroll", "nc1", "--out", kit, AT);
 	assert_says(cmd_user, CMD_NO, "pullcord device show nc1", "user", "add", "nc1", "--password-file", password, AT);
 }
 
