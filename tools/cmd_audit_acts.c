@@ -180,13 +180,10 @@ static int find_bearing(struct asking *a)
 
 static char *request_of(const struct asking *a)
 {
-	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(reply_close) struct reply *r = live_request(a->command);
 
 	if (!r)
 		return NULL;
-	reply_array(r, "commands");
-	reply_object(r, NULL);
-	reply_text(r, "command", span_str(a->command));
 	if (a->confirm)
 		reply_number(r, "request", (uint64_t)a->confirm);
 	if (a->reason)
@@ -197,9 +194,7 @@ static char *request_of(const struct asking *a)
 			reply_number(r, NULL, a->segment[i]);
 		reply_end(r);
 	}
-	reply_end(r);
-	reply_end(r);
-	return reply_finish(r);
+	return live_request_end(r);
 }
 
 /* True: there is something to say of it for people. */

@@ -191,21 +191,16 @@ static int answer(struct question *q)
 
 static char *request_of(const struct question *q)
 {
-	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(reply_close) struct reply *r = live_request("explain");
 
 	if (!r)
 		return NULL;
-	reply_array(r, "commands");
-	reply_object(r, NULL);
-	reply_text(r, "command", SPAN_LIT("explain"));
 	reply_text(r, q->subject.party == PULLCORD__V1__PARTY__PARTY_DEVICE ? "device" : "username", q->subject.id);
 	reply_text(r, "access", span_str(access_name(q->access)));
 	reply_text(r, "topic", q->topic.text);
 	if (q->from)
 		reply_text(r, "address", span_str(q->from));
-	reply_end(r);
-	reply_end(r);
-	return reply_finish(r);
+	return live_request_end(r);
 }
 
 struct hearing {

@@ -173,22 +173,17 @@ static int work_on_folder(const struct going *g)
 
 static char *request_of(const struct going *g, struct span note)
 {
-	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(reply_close) struct reply *r = live_request(g->version ? "setPolicy" : "listPolicyVersions");
 
 	if (!r)
 		return NULL;
-	reply_array(r, "commands");
-	reply_object(r, NULL);
-	reply_text(r, "command", g->version ? SPAN_LIT("setPolicy") : SPAN_LIT("listPolicyVersions"));
 	if (g->version) {
 		reply_number(r, "version", g->version);
 		reply_bool(r, "rollback", true);
 	}
 	if (note.n)
 		reply_text(r, "signed", note);
-	reply_end(r);
-	reply_end(r);
-	return reply_finish(r);
+	return live_request_end(r);
 }
 
 static int ask_broker(struct going *g, const struct opt_page *page)

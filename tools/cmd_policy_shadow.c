@@ -146,14 +146,11 @@ static void hear(void *ctx, const struct answer *a)
 
 static char *request_of(const struct trying *t, struct span text, struct span note)
 {
-	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(reply_close) struct reply *r = live_request(t->file ? "setShadowPolicy" : t->clear ? "clearShadowPolicy" :
+							    t->promote ? "promoteShadowPolicy" : "getShadowPolicy");
 
 	if (!r)
 		return NULL;
-	reply_array(r, "commands");
-	reply_object(r, NULL);
-	reply_text(r, "command", span_str(t->file ? "setShadowPolicy" : t->clear ? "clearShadowPolicy" :
-					  t->promote ? "promoteShadowPolicy" : "getShadowPolicy"));
 	if (t->file)
 		reply_text(r, "policy", text);
 	if (t->promote)
@@ -162,9 +159,7 @@ static char *request_of(const struct trying *t, struct span text, struct span no
 		reply_bool(r, "rollback", true);
 	if (t->promote && note.n)
 		reply_text(r, "signed", note);
-	reply_end(r);
-	reply_end(r);
-	return reply_finish(r);
+	return live_request_end(r);
 }
 
 static int ask_broker(struct trying *t, const struct opt_page *page)

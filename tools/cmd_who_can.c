@@ -94,22 +94,17 @@ static int search_folder(struct search *s)
 
 static char *request_of(const struct search *s)
 {
-	CLEANUP(reply_close) struct reply *r = reply_open();
+	CLEANUP(reply_close) struct reply *r = live_request("whoCan");
 
 	if (!r)
 		return NULL;
-	reply_array(r, "commands");
-	reply_object(r, NULL);
-	reply_text(r, "command", SPAN_LIT("whoCan"));
 	reply_text(r, "access", span_str(s->access_word));
 	reply_text(r, "topic", s->topic.text);
 	if (s->from.n)
 		reply_text(r, "address", s->from);
 	if (s->after[0])
 		reply_text(r, "after", span_str(s->after));
-	reply_end(r);
-	reply_end(r);
-	return reply_finish(r);
+	return live_request_end(r);
 }
 
 static void hear(void *ctx, const struct answer *a)

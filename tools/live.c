@@ -83,6 +83,27 @@ static void relay(void *ctx, const struct answer *a)
 	r->hear(r->ctx, a);
 }
 
+struct reply *live_request(const char *command)
+{
+	struct reply *r = reply_open();
+
+	if (!r)
+		return NULL;
+	reply_array(r, "commands");
+	reply_object(r, NULL);
+	reply_text(r, "command", span_str(command));
+	return r;
+}
+
+char *live_request_end(struct reply *r)
+{
+	if (!r)
+		return NULL;
+	reply_end(r);
+	reply_end(r);
+	return reply_finish(r);
+}
+
 int live_send(struct live *l, const char *request, void (*hear)(void *ctx, const struct answer *a), void *ctx)
 {
 	struct client_message m;

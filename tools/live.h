@@ -30,6 +30,9 @@ int live_check(const struct live *l, const struct opt_page *page) MUST_USE;
 int live_open(struct live *l, const struct opt_page *page, const char *dir) MUST_USE;
 void live_close(struct live *l);
 
+/* A request of one command, open for its fields; and when it has them its text, a block of its own. NULL: no memory. */
+struct reply *live_request(const char *command) MUST_USE;
+char *live_request_end(struct reply *r) MUST_USE;
 /* Sends {"commands":[...]} and hears each answer. CMD_NO: it was not sent, or there is no answer, which was said. */
 int live_send(struct live *l, const char *request, void (*hear)(void *ctx, const struct answer *a), void *ctx) MUST_USE;
 /* What an answer holds, to be closed; NULL: an error, or what is not understood, which was said. */

@@ -22,16 +22,10 @@ static const char *key_of(const struct accounts *kind)
 /* One command, open for its fields. NULL: no memory. */
 static struct reply *order_open(const char *verb, const struct accounts *kind, const char *plural)
 {
-	struct reply *r = reply_open();
 	char word[32];
 
-	if (!r)
-		return NULL;
 	snprintf(word, sizeof(word), "%s%s%s", verb, is_device(kind) ? "Device" : "User", plural);
-	reply_array(r, "commands");
-	reply_object(r, NULL);
-	reply_text(r, "command", span_str(word));
-	return r;
+	return live_request(word);
 }
 
 /* The first answer's; the text of a block of our own. */
@@ -56,17 +50,12 @@ static void heard_clear(struct heard *h)
 	free(h->data);
 }
 
-/* CMD_DONE: it was done, and h->data is there. Closes the command. */
+/* CMD_DONE: it was done, and h->data is there. */
 static int order_send(struct live *live, struct reply *r, struct heard *h)
 {
-	CLEANUP(free_cleanup) char *request = NULL;
+	CLEANUP(free_cleanup) char *request = live_request_end(r);
 	int code;
 
-	if (r) {
-		reply_end(r);
-		reply_end(r);
-		request = reply_finish(r);
-	}
 	if (!request)
 		return report_fail(ERR_FULL, "write the request");
 	code = live_send(live, request, hear, h);
