@@ -2,15 +2,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "assent.h"
 #include "cmd.h"
 #include "cmd_policy.h"
+#include "edition.h"
 #include "install.h"
 #include "network.h"
 #include "opt.h"
 #include "report.h"
 #include "rules.h"
-
-#define POLICY_FILE "pullcord.policy"
+#include "whole.h"
 
 /* ---- loading ----------------------------------------------------------------------------------------------------- */
 
@@ -71,6 +72,52 @@ enum err cmd_policy_load(const char *named, const char *dir, struct policy **out
 	struct install_path path;
 
 	return policy_find(named, dir, &path) ? policy_open(path.text, out) : ERR_NOT_FOUND;
+}
+
+/* ---- putting one in force ------------------------------------------------------------------------------------------ */
+
+enum err policy_read_notes(const char *path, char **note, size_t *n)
+{
+	enum err e = path ? install_read(path, NOTE_BYTES_MAX, note, n) : OK;
+
+	if (e != OK)
+		(void)report_fail(e, "read the signatures %s", path);
+	return e;
+}
+
+enum err policy_check_signed(const struct install *in, struct directory *d, const struct policy *p, const char *notes)
+{
+	const struct install_path path = install_path(in, POLICY_FILE RATIFY_SUFFIX);
+	CLEANUP(free_cleanup) char *note = NULL;
+	char who[ASSENT_WHO_MAX], why[400];
+	size_t n = 0;
+	enum err e;
+
+	if (!in->officers[0])
+		return OK;
+	TRY(policy_read_notes(notes, &note, &n));
+	e = assent_check(in->officers, d, p, span(note, n), who, why, sizeof(why));
+	if (e != OK) {
+		report_error("%s", why);
+		report_hint("then name them: --signed FILE");
+		return e;
+	}
+	if (!who[0])
+		return OK;
+	e = whole_keep(path.text, span(note, n), 0644);
+	if (e != OK)
+		(void)report_fail(e, "put its signatures into %s", path.text);
+	return e;
+}
+
+enum err policy_put(const struct install *in, struct directory *d, const struct edition *e, uint64_t *number)
+{
+	enum err err;
+
+	install_enter(in);
+	err = e->files ? edition_add(d, e, number) : edition_put(d, in->dir, e, number);
+	install_leave(in);
+	return err;
 }
 
 /* ---- check ------------------------------------------------------------------------------------------------------- */

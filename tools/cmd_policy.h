@@ -45,6 +45,13 @@ int policy_rollback(int argc, char **argv);
 
 /* Says which roles gain or lose what. CMD_DONE when that could be told. */
 int policy_compare(const struct policy *old, const struct policy *new, const char *name);
+/* The signatures of officers in a file (NULL: none), a block of its own. What was wrong was said. */
+enum err policy_read_notes(const char *path, char **note, size_t *n) MUST_USE;
+/* As the broker does that takes no policy without: are its signatures in that file, and enough? They are put beside the
+ * installation's policy then. What was wrong was said. */
+enum err policy_check_signed(const struct install *in, struct directory *d, const struct policy *p, const char *notes) MUST_USE;
+/* Puts an edition in force: its text in place of the installation's, or what lies there already when it is of several files. */
+enum err policy_put(const struct install *in, struct directory *d, const struct edition *e, uint64_t *number) MUST_USE;
 /* Do two of those officers' signatures lie beside it? With `dir` also: as the version it would be there. */
 int policy_say_signed(const struct policy *p, const char *path, const char *officers, const char *dir);
 

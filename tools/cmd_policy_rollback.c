@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "assent.h"
 #include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
@@ -10,7 +9,6 @@
 #include "live.h"
 #include "policy_file.h"
 #include "report.h"
-#include "whole.h"
 
 struct going {
 	const char *dir, *notes;
@@ -73,29 +71,6 @@ static int show(const struct install *in, struct directory *d)
 
 /* ---- by the folder ------------------------------------------------------------------------------------------------- */
 
-/* What the broker would ask for, whoever goes back. */
-static enum err check_signed(const struct going *g, const struct install *in, struct directory *d, const struct policy *p)
-{
-	CLEANUP(free_cleanup) char *note = NULL;
-	char who[ASSENT_WHO_MAX], why[400];
-	size_t n = 0;
-	enum err e;
-
-	if (!in->officers[0])
-		return OK;
-	if (g->notes && (e = install_read(g->notes, NOTE_BYTES_MAX, &note, &n)) != OK) {
-		(void)report_fail(e, "read the signatures %s", g->notes);
-		return e;
-	}
-	e = assent_check(in->officers, d, p, span(note, n), who, why, sizeof(why));
-	if (e != OK) {
-		report_error("%s", why);
-		report_hint("then name them: --signed FILE");
-		return e;
-	}
-	return who[0] ? whole_keep(install_path(in, POLICY_FILE RATIFY_SUFFIX).text, span(note, n), 0644) : OK;
-}
-
 /* Several files are put back by a person, who may not have got all of them. */
 static bool lie_there(const struct install *in, const struct edition *old)
 {
@@ -107,16 +82,6 @@ static bool lie_there(const struct install *in, const struct edition *old)
 		return false;
 	policy_hash(p, hash);
 	return memcmp(hash, old->hash, sizeof(hash)) == 0;
-}
-
-static enum err put_back(const struct install *in, struct directory *d, const struct edition *e, uint64_t *number)
-{
-	enum err err;
-
-	install_enter(in);
-	err = e->files ? edition_add(d, e, number) : edition_put(d, in->dir, e, number);
-	install_leave(in);
-	return err;
 }
 
 static int go_back(const struct going *g, const struct install *in, struct directory *d)
@@ -146,12 +111,12 @@ static int go_back(const struct going *g, const struct install *in, struct direc
 			     "version", version, e.files + 1, in->dir);
 		return CMD_NO;
 	}
-	if (check_signed(g, in, d, p) != OK)
+	if (policy_check_signed(in, d, p, g->notes) != OK)
 		return CMD_NO;
 	e.rollback_of = e.number;
 	e.at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	e.by[0] = '\0';
-	err = put_back(in, d, &e, &number);
+	err = policy_put(in, d, &e, &number);
 	if (err != OK)
 		return report_fail(err, "put version %llu back", version);
 	report_line(TONE_GOOD, "version %llu is the text of version %llu again; a running broker takes it at its next reload",
@@ -191,11 +156,10 @@ static int ask_broker(struct going *g, const struct opt_page *page)
 	CLEANUP(free_cleanup) char *request = NULL;
 	CLEANUP(free_cleanup) char *note = NULL;
 	size_t n = 0;
-	enum err e = g->notes ? install_read(g->notes, NOTE_BYTES_MAX, &note, &n) : OK;
 	int code;
 
-	if (e != OK)
-		return report_fail(e, "read the signatures %s", g->notes);
+	if (policy_read_notes(g->notes, &note, &n) != OK)
+		return CMD_NO;
 	request = request_of(g, span(note, n));
 	if (!request)
 		return report_fail(ERR_FULL, "write the request");

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "assent.h"
 #include "clock.h"
 #include "cmd.h"
 #include "cmd_policy.h"
@@ -12,7 +11,6 @@
 #include "report.h"
 #include "source.h"
 #include "value.h"
-#include "whole.h"
 
 struct trying {
 	const char *dir, *file, *promote, *notes;       /* promote: its hash */
@@ -175,8 +173,8 @@ static int ask_broker(struct trying *t, const struct opt_page *page)
 
 	if (e != OK)
 		return report_fail(e, "read the policy %s", t->file);
-	if (t->notes && (e = install_read(t->notes, NOTE_BYTES_MAX, &note, &noted)) != OK)
-		return report_fail(e, "read the signatures %s", t->notes);
+	if (policy_read_notes(t->notes, &note, &noted) != OK)
+		return CMD_NO;
 	request = request_of(t, span(text, n), span(note, noted));
 	if (!request)
 		return report_fail(ERR_FULL, "write the request");
@@ -249,51 +247,13 @@ static int clear(const struct install *in, struct directory *d)
 	return CMD_DONE;
 }
 
-static enum err put_in_force(const struct install *in, struct directory *d, const struct edition *e, uint64_t *number)
-{
-	enum err err;
-
-	install_enter(in);
-	err = edition_put(d, in->dir, e, number);
-	install_leave(in);
-	return err;
-}
-
-/* What the broker would ask for, whoever puts it there. */
-static enum err check_signed(const struct trying *t, const struct install *in, struct directory *d, const struct edition *e)
-{
-	CLEANUP(policy_close) struct policy *p = NULL;
-	CLEANUP(free_cleanup) char *note = NULL;
-	char who[ASSENT_WHO_MAX], why[400];
-	struct policy_error where;
-	size_t n = 0;
-	enum err err;
-
-	if (!in->officers[0])
-		return OK;
-	if (t->notes && (err = install_read(t->notes, NOTE_BYTES_MAX, &note, &n)) != OK) {
-		(void)report_fail(err, "read the signatures %s", t->notes);
-		return err;
-	}
-	err = edition_policy(e, &p, &where);
-	if (err != OK) {
-		(void)report_fail(err, "read the policy on trial");
-		return err;
-	}
-	err = assent_check(in->officers, d, p, span(note, n), who, why, sizeof(why));
-	if (err != OK) {
-		report_error("%s", why);
-		report_hint("then name them: --signed FILE");
-		return err;
-	}
-	return who[0] ? whole_keep(install_path(in, POLICY_FILE RATIFY_SUFFIX).text, span(note, n), 0644) : OK;
-}
-
 static int promote(const struct trying *t, const struct install *in, struct directory *d)
 {
 	CLEANUP(edition_clear) struct edition e = { 0 }, same = { 0 };
+	CLEANUP(policy_close) struct policy *p = NULL;
+	enum err err = directory_shadow(d, &e), found;
+	struct policy_error where;
 	uint64_t number;
-	enum err err = directory_shadow(d, &e);
 	char hex[65];
 
 	if (err != OK)
@@ -316,12 +276,15 @@ static int promote(const struct trying *t, const struct install *in, struct dire
 		report_line(TONE_WARN, "Version %llu cannot be read: it may have been this text.", (unsigned long long)same.number);
 	else if (err != OK && err != ERR_NOT_FOUND)
 		return report_fail(err, "look whether it was in force before");
-	if (check_signed(t, in, d, &e) != OK)
+	found = edition_policy(&e, &p, &where);
+	if (found != OK)
+		return report_fail(found, "read the policy on trial");
+	if (policy_check_signed(in, d, p, t->notes) != OK)
 		return CMD_NO;
 	e.rollback_of = err == OK ? same.number : 0;
 	e.at_us = (uint64_t)clock_us(CLOCK_REALTIME);
 	e.by[0] = '\0';
-	err = put_in_force(in, d, &e, &number);
+	err = policy_put(in, d, &e, &number);
 	if (err == OK)
 		err = store_shadow(in, d, NULL);
 	if (err != OK)

@@ -2,6 +2,7 @@
 
 #include "clock.h"
 #include "cmd.h"
+#include "edition.h"
 #include "policy_file.h"
 #include "report.h"
 #include "rules.h"
@@ -59,7 +60,7 @@ static struct policy *load_policy(const struct install_path *path)
 /* A mistyped role, or another tenant's, would grant nothing, silently. */
 static int check_roles(const struct install *in, struct span id, struct span tenant, const struct holding *h)
 {
-	const struct install_path path = install_path(in, "pullcord.policy");
+	const struct install_path path = install_path(in, POLICY_FILE);
 	CLEANUP(policy_close) struct policy *policy = load_policy(&path);
 
 	for (size_t i = 0; policy && i < h->role.n; i++) {
@@ -131,7 +132,7 @@ static int choose_tenant(const struct opt_page *page, const struct install_path 
 /* Where nobody is of it, it is more likely misspelt. */
 int holding_check_tenant(const struct install *in, const char *tenant)
 {
-	const struct install_path path = install_path(in, "pullcord.policy");
+	const struct install_path path = install_path(in, POLICY_FILE);
 	CLEANUP(policy_close) struct policy *policy = tenant ? load_policy(&path) : NULL;
 
 	return !policy || policy_has_tenant(policy, span_str(tenant)) ? CMD_DONE : say_no_tenant(policy, span_str(tenant));
@@ -139,7 +140,7 @@ int holding_check_tenant(const struct install *in, const char *tenant)
 
 int holding_tenant(const struct opt_page *page, struct install *in, const struct holding *h, const char *named)
 {
-	const struct install_path path = install_path(in, "pullcord.policy");
+	const struct install_path path = install_path(in, POLICY_FILE);
 	CLEANUP(policy_close) struct policy *policy = NULL;
 	struct span tenant = span_str(named ? named : "");
 	int code = holding_check(page, h);
@@ -209,7 +210,7 @@ int holding_drop(const struct opt_page *page, const struct holding *h, struct dr
 
 void holding_note_unasked(const struct install *in, const struct account *a)
 {
-	const struct install_path path = install_path(in, "pullcord.policy");
+	const struct install_path path = install_path(in, POLICY_FILE);
 	CLEANUP(policy_close) struct policy *policy = NULL;
 	CLEANUP(holder_close) struct holder *holder = NULL;
 	struct policy_error where;
