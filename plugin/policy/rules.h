@@ -117,6 +117,7 @@ bool rules_is_quarantine(const struct rules *r, uint32_t role);
 uint32_t rules_role(const struct rules *r, struct span name);
 /* Its number plus 1; 0: no rule speaks of it. */
 uint32_t rules_attribute(const struct rules *r, struct span name);
+bool rules_add_attribute(struct rules *r, struct span name);     /* false: there are TRIE_ATTRIBUTES others */
 /* The role and those it includes, near ones first, into out[RULES_REACH_MAX]; how many. With an address: only those that
  * may come from there. More than fit: RULES_REACH_MAX + 1. */
 size_t rules_closure(const struct rules *r, uint32_t role, const struct network *address, uint32_t *out);
@@ -135,7 +136,10 @@ struct place_text {
 };
 struct place_text rules_place_text(const struct rules *r, uint32_t line);
 
-/* "publish, receive": how a rule says these accesses. */
+/* How a rule says accesses. */
+#define ACCESS_WORDS 6
+extern const struct access_word { const char *word; unsigned accesses; } access_words[ACCESS_WORDS];
+/* "both"; "publish, receive"; "nothing". */
 const char *accesses_name(unsigned accesses);
 const char *effect_name(enum effect e);
 
