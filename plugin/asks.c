@@ -167,7 +167,7 @@ static void answer_one(struct guard *g, struct shelf_look *l)
 	if (!s)
 		return;
 	if (!why && l->err != OK)
-		why = err_text(l->err);
+		why = l->err == ERR_NOT_FOUND ? "the message to go on after is not kept: ask by time" : err_text(l->err);
 	if (why) {
 		refuse(g, a, why);
 		return;

@@ -449,6 +449,8 @@ enum err past_look(struct past *p, struct txn *t, const struct readback *want, i
 		TRY(filter_parse(span_str(want->filter[i]), &l.filter[i]));
 	if (want->has_id && !after)
 		e = past_ids_find(p->ids, t, &want->id, &after);
+	if (e == ERR_NOT_FOUND && want->filters)
+		return e;
 	if (e == OK)
 		e = want->filters ? look_along(&l, t, start_of(want, after), now_us) : look_at_one(&l, t, after, now_us);
 	return e == ERR_NOT_FOUND ? OK : e;

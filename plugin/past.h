@@ -61,7 +61,8 @@ enum err past_put(struct past *p, struct txn *t, enum past_class class, const st
 enum err past_sweep(struct past *p, struct txn *t, int64_t now_us, unsigned *changed) MUST_USE;
 /* Takes out the `n` oldest. */
 enum err past_shed(struct past *p, struct txn *t, unsigned n, unsigned *gone) MUST_USE;
-/* One page of what is asked for; texts and payloads are put into `bytes`, READBACK_PAGE_MAX of them. */
+/* One page of what is asked for; texts and payloads are put into `bytes`, READBACK_PAGE_MAX of them. ERR_NOT_FOUND: what comes
+ * after a message that is not kept, nobody knows. */
 enum err past_look(struct past *p, struct txn *t, const struct readback *want, int64_t now_us, uint8_t *bytes,
 		   struct readback_page *out) MUST_USE;
 

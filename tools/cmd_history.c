@@ -200,7 +200,7 @@ static void show(struct history *h, const struct readback_item *item)
 static int page_failed(const struct history *h, const struct readback_page *page)
 {
 	report_error("the broker refused: %s", page->refused);
-	for (unsigned i = 0; i < h->want.filters; i++)
+	for (unsigned i = 0; strstr(page->refused, "may not") && i < h->want.filters; i++)
 		report_hint("pullcord policy explain user:%s subscribe %s", h->login.user, h->want.filter[i]);
 	return CMD_NO;
 }
