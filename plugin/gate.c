@@ -370,7 +370,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 
 /* What its sender says, counted from now when its clock is ahead of ours; never longer than alerts are kept. What comes out
  * of date, late or by a clock that is behind, is delivered all the same, and so is kept for whoever is just coming back. */
-static int64_t keep_until(const struct envelope *e, bool over)
+static int64_t keep_until(const struct guard *g, const struct envelope *e, bool over)
 {
 	uint64_t now = (uint64_t)guard_real_us(), latest = now + (uint64_t)(over ? HISTORY_END_US : HISTORY_KEEP_US);
 	uint64_t until = e->head->expires_us, sent = e->head->sent_us;
@@ -379,7 +379,9 @@ static int64_t keep_until(const struct envelope *e, bool over)
 		until -= sent - now;
 	if (until && until < now + (uint64_t)HISTORY_END_US)
 		until = now + (uint64_t)HISTORY_END_US;
-	return (int64_t)(until && until < latest ? until : latest);
+	if (!until || until > latest)
+		until = latest;
+	return guard_steady_us(g) + (int64_t)(until - now);
 }
 
 static const enum history_answer answers[] = {
@@ -406,7 +408,7 @@ static __attribute__((noinline)) void follow_alert(struct guard *g, const struct
 		return;
 	kept.key = a->key.data;
 	kept.over = a->phase == PULLCORD__V1__PHASE__PHASE_END;
-	kept.until_us = keep_until(e, kept.over);
+	kept.until_us = keep_until(g, e, kept.over);
 	if (history_put(g->history, &kept) != OK)
 		log_say(EV_HISTORY_FAILED, KV_STR("state", "out of memory"));
 }
@@ -723,7 +725,7 @@ static bool comes_later(struct guard *g, struct session *s, const struct topic *
 	struct id id;
 
 	if (s->subscribed != g->ticks || s->state != SESSION_LIVE || t->kind != TOPIC_ALERT ||
-	    envelope_peek_id(payload, &id) != OK || !history_has(g->history, &id))
+	    envelope_peek_id(payload, &id) != OK || !history_find(g->history, &id))
 		return false;
 	for (size_t i = 0; i < s->filters; i++)
 		if (s->filter[i].alerts_before && filter_parse(span_str(s->filter[i].text), &filter) == OK &&

@@ -17,6 +17,7 @@
 
 int64_t guard_mono_us(void) { return clock_us(CLOCK_MONOTONIC); }
 int64_t guard_real_us(void) { return clock_us(CLOCK_REALTIME); }
+int64_t guard_steady_us(const struct guard *g) { return g->wall_us + guard_mono_us(); }
 
 struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType type, bool allowed,
 				 const struct session *s)
@@ -277,6 +278,7 @@ static void begin(struct guard *g, const struct guard_spec *spec)
 	g->swept_us = guard_mono_us();
 	g->started_ms = g->turn_ms = g->swept_us / 1000;
 	g->turn_us = guard_real_us();
+	g->wall_us = g->turn_us - guard_mono_us();
 	g->until_us = INT64_MAX;
 	g->emergencies.look = true;
 	g->ticks = 1;
@@ -648,7 +650,7 @@ void guard_tick(struct guard *g)
 	tally_tick(g->tally, guard_mono_us());
 	tally_tick(g->arrivals, guard_mono_us());
 	digest_tick(g->digest, guard_mono_us());
-	history_expire(g->history, guard_real_us());
+	history_expire(g->history, guard_steady_us(g));
 	sessions_reap(&g->sessions, guard_mono_us() / 1000);
 	guard_follow_mark(g);
 	watch_threads(g);

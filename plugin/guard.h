@@ -113,6 +113,7 @@ struct guard {
 		char client[WORD_BYTES_MAX + 1], address[ADDRESS_MAX];     /* the last */
 	} bypass;
 	int64_t started_ms;             /* monotonic */
+	int64_t wall_us;                /* by how much the wall clock was ahead of the monotonic one then */
 	struct told {                   /* of metrics.h: what was said last, and where to */
 		char path[512];             /* "": no file */
 		int64_t due_s;

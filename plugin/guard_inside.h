@@ -16,6 +16,9 @@ static inline struct session *guard_session(const struct guard *g, const void *c
 
 int64_t guard_mono_us(void);
 int64_t guard_real_us(void);
+/* The wall clock as it stood at the start, gone on by itself since: what is kept for so long is so long kept, however the clock
+ * is set meanwhile. */
+int64_t guard_steady_us(const struct guard *g);
 /* Starts a happening with the clocks, the policy and who it is filled in. */
 struct happening guard_happening(const struct guard *g, Pullcord__V1__AuditType type, bool allowed,
 				 const struct session *s);

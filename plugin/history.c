@@ -143,7 +143,7 @@ static void link_out(struct history *h, struct kept *k)
 	key_out(h, k);
 }
 
-static const struct kept *find(struct history *h, const struct id *id)
+const struct kept *history_find(struct history *h, const struct id *id)
 {
 	const struct kept *k = *id_chain(h, id);
 
@@ -152,13 +152,11 @@ static const struct kept *find(struct history *h, const struct id *id)
 	return k;
 }
 
-bool history_has(struct history *h, const struct id *id) { return find(h, id); }
-
 /* Its order then: what its source says again, and not its sender, comes with another. */
 static bool seen(struct history *h, const struct id *id, uint64_t *order)
 {
 	size_t at = hash16(h, id->b) % CLOSED_IDS;
-	const struct kept *k = find(h, id);
+	const struct kept *k = history_find(h, id);
 	bool closed = memcmp(h->closed[at].id.b, id->b, ID_BYTES) == 0;
 
 	if (k || closed)
@@ -242,7 +240,17 @@ struct opening {
 	int64_t now_us;
 };
 
-/* A row that is no alert any more is left alone; one that expired goes. */
+/* What an alert that was kept has left of its time, by the clock of today, which may be wrong, as that of then may have been. */
+static int64_t until_from(int64_t now_us, bool over, int64_t until_us)
+{
+	int64_t latest = now_us + (over ? HISTORY_END_US : HISTORY_KEEP_US);
+
+	if (until_us <= now_us && !over)
+		return now_us + HISTORY_LATE_US;
+	return until_us < latest ? until_us : latest;
+}
+
+/* A row that is no alert any more is left alone; the end of one goes in its time. */
 static bool take_up(void *ctx, uint64_t number, struct span value)
 {
 	struct opening *o = ctx;
@@ -260,6 +268,7 @@ static bool take_up(void *ctx, uint64_t number, struct span value)
 	o->h->number = number;
 	if (cur_end(&c) != OK || topic_parse(text, &topic) != OK || envelope_peek_id(a.payload, &a.id) != OK)
 		return true;
+	a.until_us = until_from(o->now_us, a.over, a.until_us);
 	if (a.until_us <= o->now_us)
 		return false;
 	k = kept_new(number, &a, envelope_peek_order(a.payload));

@@ -19,6 +19,7 @@
 #define HISTORY_SHARE (HISTORY_ALERTS_MAX / 8)
 #define HISTORY_KEEP_US (24 * 3600 * 1000000LL)    /* at most, whatever its sender says */
 #define HISTORY_END_US (5 * 60 * 1000000LL)        /* the end of an alert */
+#define HISTORY_LATE_US (3600 * 1000000LL)         /* from the start on, what by the clock is over by then: that may be wrong */
 
 struct history;
 
@@ -43,7 +44,8 @@ struct kept {
 	uint8_t payload[];
 };
 
-/* Opens or creates the file and takes up the alerts still open in it. */
+/* Opens or creates the file and takes up the alerts still open in it. `now_us`, until_us: the wall clock, which is not to jump
+ * from here on. */
 enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes, int64_t now_us,
 		      struct history **out) MUST_USE;
 /* Reads all of it in a process of its own, which a damaged file may end. ERR_CORRUPT; OK also when there is none. Before there are
@@ -77,7 +79,7 @@ enum history_answer {
 void history_answer(struct history *h, const uint8_t key[ID_BYTES], const struct topic *topic, enum history_answer what);
 void history_expire(struct history *h, int64_t now_us);
 
-bool history_has(struct history *h, const struct id *id);   /* it is kept */
+const struct kept *history_find(struct history *h, const struct id *id);     /* NULL: it is not kept */
 /* Kept alerts in order of number; NULL at the end. */
 const struct kept *history_next(const struct history *h, const struct kept *after);
 uint64_t history_number(const struct history *h); /* of the newest */

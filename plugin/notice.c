@@ -89,7 +89,7 @@ static void raise_alert(struct guard *g, const struct anomaly_finding *f, const 
 	kept.id = guard_envelope(g, g->tenant, &a.base, &b);
 	kept.payload = put_span(&b);
 	kept.topic = &parsed;
-	kept.until_us = guard_real_us() + (kept.over ? HISTORY_END_US : HISTORY_KEEP_US);
+	kept.until_us = guard_steady_us(g) + (kept.over ? HISTORY_END_US : HISTORY_KEEP_US);
 	must(topic_parse(span_str(topic), &parsed) == OK && TOPIC_BUILD(receipt, TOPIC_STORED, g->tenant, GUARD_SENDER) == OK);
 	(void)guard_send(g, NULL, topic, kept.payload, 1, false);
 	if (history_put(g->history, &kept) != OK)

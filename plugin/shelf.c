@@ -21,6 +21,8 @@
 #define ROUNDS_MAX 8            /* of shedding, for one commit */
 #define DEFERRED_MAX 64         /* commits that a look waits for */
 #define OWED_BY 256
+#define DAY_US (24 * 3600 * INT64_C(1000000))
+#define AHEAD_US (3600 * INT64_C(1000000))      /* a clock that was set ahead by more is not believed at once */
 
 enum { TABLE_KEPT, TABLE_PAST, TABLE_PAST_IDS, TABLE_PAST_KEYS };
 static const char *const tables[] = { "kept", "past", "past_ids", "past_keys", NULL };
@@ -58,6 +60,7 @@ struct shelf {
 	struct past_keep keep;
 	bool told;                  /* ...how long: until then nothing is swept out */
 	int64_t swept_ms;
+	int64_t offset_us, ahead_us;    /* of the clock that is believed, and since when it is another (0: it is not); monotonic */
 	struct jobs todo, done;     /* under the lock */
 	struct jobs noted;          /* the same: for reading back */
 	unsigned deferred;
@@ -137,6 +140,28 @@ static struct job *jobs_pick(struct jobs *q, uint64_t number, const struct id *i
 
 /* ---- the past, by the writer ---- */
 
+/* The wall clock, for retention: what that destroys is gone for good. One that was set ahead, or at the start is a month ahead of
+ * the newest row, is believed when it has stood for a day. */
+static int64_t believed_us(struct shelf *s)
+{
+	int64_t mono = clock_us(CLOCK_MONOTONIC), offset = clock_us(CLOCK_REALTIME) - mono;
+
+	if (offset <= s->offset_us + AHEAD_US || (s->ahead_us && mono - s->ahead_us >= DAY_US)) {
+		s->offset_us = offset;
+		s->ahead_us = 0;
+	} else if (!s->ahead_us) {
+		s->ahead_us = mono;
+	}
+	return mono + s->offset_us;
+}
+
+static void believe_at_first(struct shelf *s)
+{
+	int64_t mono = clock_us(CLOCK_MONOTONIC), now = clock_us(CLOCK_REALTIME), last = (int64_t)s->past.last;
+
+	s->offset_us = (last && now - last > 30 * DAY_US ? last : now) - mono;
+}
+
 /* The oldest yield to what must be kept. False: there are none, or the disk refuses. */
 static bool shed(struct shelf *s)
 {
@@ -210,7 +235,7 @@ static enum err sweep_some(struct shelf *s, unsigned *changed)
 	CLEANUP(txn_abort) struct txn *t = NULL;
 
 	TRY(txn_begin_write(s->store, &t));
-	TRY(past_sweep(&s->past, t, clock_us(CLOCK_REALTIME), changed));
+	TRY(past_sweep(&s->past, t, believed_us(s), changed));
 	return *changed ? commit(s, &t) : OK;
 }
 
@@ -262,7 +287,7 @@ static void look(struct shelf *s, struct shelf_look *l)
 	l->bytes = malloc(READBACK_PAGE_MAX);
 	l->err = l->bytes ? txn_begin_read(s->store, &t) : ERR_FULL;
 	if (l->err == OK)
-		l->err = past_look(&s->past, t, &l->want, clock_us(CLOCK_REALTIME), l->bytes, &l->page);
+		l->err = past_look(&s->past, t, &l->want, believed_us(s), l->bytes, &l->page);
 }
 
 /* ---- the writer ---- */
@@ -800,6 +825,7 @@ static enum err read_all(struct reading *r, const char *path, const uint8_t root
 	if (r->s->damaged && !r->good)
 		return ERR_KEY;
 	TRY(past_open(&r->s->past, t));
+	believe_at_first(r->s);
 	TRY(past_keys_open(path, root, TABLE_PAST_KEYS, t, &r->s->keys));
 	r->s->past.keys = r->s->keys;
 	return txn_commit(&t);

@@ -1,6 +1,9 @@
 /* Open alerts are shown to whoever comes or subscribes, after nothing that came later; the idle are sent away. */
 #include "guarded.h"
 
+#include <sys/syscall.h>
+#include <time.h>
+
 static void open_alerts_reach_whoever_subscribes_later(void **state)
 {
 	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START),
@@ -123,6 +126,36 @@ static void what_is_not_kept_does_not_wait(void **state)
 	assert_int_equal(delivered(1, "ana.t1", &m[1]), GATE_ALLOW);
 }
 
+static int64_t clock_off_s;     /* the wall clock's from what it is */
+
+__attribute__((visibility("default"))) int clock_gettime(clockid_t which, struct timespec *t)
+{
+	int rc = (int)syscall(SYS_clock_gettime, which, t);
+
+	if (which == CLOCK_REALTIME)
+		t->tv_sec += clock_off_s;
+	return rc;
+}
+
+/* It is kept for a day that passes, not one that the clock is set by. */
+static void an_open_alert_outlives_a_clock_that_is_set(void **state)
+{
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+
+	(void)state;
+	device_login(0, "mercy", "nc-1", "nc-1", NULL);
+	person_login(1, "ana", "ana.t1", "correct horse");
+	publishes(0, "nc-1", ALERT, &m, false);
+	clock_off_s = 366 * 86400;
+	g->second = 0;
+	guard_tick(g);
+	assert_non_null(history_find(g->history, &m.id));
+	clock_off_s = 0;
+	subscribes(1, "ana.t1", "mercy/unit/icu3/alert/+/+");
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 1);
+}
+
 static void open_alerts_survive_the_broker(void **state)
 {
 	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
@@ -192,6 +225,7 @@ int main(void)
 		TEST(what_waits_for_that_is_not_lost_when_the_connection_is),
 		TEST(what_waits_for_that_is_not_lost_when_the_session_is_sent_away),
 		TEST(what_is_not_kept_does_not_wait),
+		TEST(an_open_alert_outlives_a_clock_that_is_set),
 		TEST(open_alerts_survive_the_broker),
 		TEST(a_resumed_session_is_shown_what_is_open),
 		TEST(a_resumed_session_that_may_use_what_it_lost_is_ended),
