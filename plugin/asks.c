@@ -109,14 +109,67 @@ static const char *ask(struct guard *g, struct session *s, const struct ask *fro
 	return NULL;
 }
 
-/* What is shown goes on record, so nothing is while the record cannot keep up. */
+/* What is shown goes on record, so nothing is while the record cannot keep up; nor are some alerts then. */
 static const char *record_fault(const struct guard *g)
 {
 	return record_state(g->record) == RECORD_FLOWING ? NULL : "the record is behind: try again";
 }
 
-void guard_ask(struct guard *g, const struct client *c, struct span payload, const char *response, struct span correlation)
+/* ---- what is open ---- */
+
+#define OPEN_MAX (HISTORY_ALERTS_MAX * ID_BYTES + 512)
+#define OPEN_EACH_MS 200            /* each time all that is kept is gone through */
+
+static void tell_open(struct guard *g, const struct ask *a, const struct readback_open *open)
 {
+	CLEANUP(free_cleanup) uint8_t *raw = malloc(OPEN_MAX);
+	struct put b = put(raw, OPEN_MAX);
+
+	if (raw && readback_open_write(open, &b) == OK)
+		g->host.answer(a->client, a->response, put_span(&b), span(a->correlation, a->n));
+}
+
+static void show_missing(struct guard *g, struct session *s, const struct id *id, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		const struct kept *k = history_find(g->history, &id[i]);
+
+		if (k && guard_should_have(g, s, k) && guard_show(g, s, k, "open, and had not come"))
+			g->count.missing++;
+	}
+}
+
+/* Why not; NULL: it was told. What is said here goes the way of all that is sent to the session, and comes after what was. */
+static const char *ask_open(struct guard *g, struct session *s, const struct ask *a, struct span payload)
+{
+	CLEANUP(free_cleanup) uint8_t *ids = malloc(HISTORY_ALERTS_MAX * ID_BYTES);
+	const int64_t now_ms = guard_mono_us() / 1000;
+	struct id missing[READBACK_ITEMS_MAX];
+	size_t missed, n = 0;
+
+	if (readback_missing_read(payload, missing, &missed) != OK)
+		return "not a request, or of more than 64 alerts";
+	if (s->asked_ms && now_ms - s->asked_ms < OPEN_EACH_MS)
+		return "asked a moment ago: try again";
+	if (s->catch_up || s->withheld || s->missed)
+		return "it is being shown what is open: try again";
+	if (!ids)
+		return err_text(ERR_FULL);
+	s->asked_ms = now_ms;
+	show_missing(g, s, missing, missed);
+	for (const struct kept *k = history_next(g->history, NULL); k && n < HISTORY_ALERTS_MAX; k = history_next(g->history, k))
+		if (guard_should_have(g, s, k))
+			memcpy(ids + n++ * ID_BYTES, k->id.b, ID_BYTES);
+	tell_open(g, a, &(struct readback_open){ .ids = span(ids, n * ID_BYTES) });
+	return NULL;
+}
+
+/* ---- both ---- */
+
+void guard_ask(struct guard *g, const struct client *c, const char *topic, struct span payload, const char *response,
+	       struct span correlation)
+{
+	const bool open = strcmp(topic, READBACK_OPEN) == 0;
 	struct session *s = session_of(&g->sessions, c->context);
 	const char *why;
 	struct ask a;
@@ -127,8 +180,10 @@ void guard_ask(struct guard *g, const struct client *c, struct span payload, con
 	if (!why)
 		why = record_fault(g);
 	if (!why)
-		why = ask(g, s, &a, payload);
-	if (why)
+		why = (open ? ask_open : ask)(g, s, &a, payload);
+	if (why && open)
+		tell_open(g, &a, &(struct readback_open){ .refused = why });
+	else if (why)
 		refuse(g, &a, why);
 }
 

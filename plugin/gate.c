@@ -305,12 +305,18 @@ static struct decision decide_request(struct decision d, struct session *s, cons
 	return d;
 }
 
-/* Whoever may do anything may ask; what they are shown is decided item by item. */
-static struct decision decide_ask(const struct session *s)
+static bool is_open_ask(const char *topic) { return topic[0] == '$' && strcmp(topic, READBACK_OPEN) == 0; }
+static bool is_ask(const char *topic) { return topic[0] == '$' && (strcmp(topic, READBACK_TOPIC) == 0 || is_open_ask(topic)); }
+
+/* Whoever may do anything may ask; what they are shown is decided item by item. What is open tells nothing that is not on record
+ * as a subscription, and is asked twice a minute. */
+static struct decision decide_ask(const struct session *s, const char *topic)
 {
 	struct decision d = deny(NULL);
 
 	d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
+	if (is_open_ask(topic))
+		d.verdict.record = POLICY_RECORD_OFF;
 	if (s->holder)
 		d.answer = GATE_ALLOW;
 	return d;
@@ -324,8 +330,8 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	struct decision d = deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
-	if (topic[0] == '$' && strcmp(topic, READBACK_TOPIC) == 0)
-		return decide_request(decide_ask(s), s, &most, voice, p);
+	if (is_ask(topic))
+		return decide_request(decide_ask(s, topic), s, &most, voice, p);
 	if (!t)
 		return d;
 	d.topic = &t->topic;
@@ -476,8 +482,8 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	}
 	if (known)      /* it is not merely asked whose a retained one is */
 		g->serving.who = NULL;
-	if (live)
-		s->active_ms = g->turn_ms;
+	if (live && !is_open_ask(topic))
+		s->active_ms = g->turn_ms;      /* that asks a program, not somebody who is there */
 	if (d.message && d.answer == GATE_ALLOW && d.verdict.record != POLICY_RECORD_OFF)
 		remember_patient(g, d.message, p->payload, d.patient);      /* its deliveries follow */
 	if (known && p->retain && d.answer == GATE_ALLOW)
@@ -764,6 +770,27 @@ bool guard_may_read(struct guard *g, struct session *s, const char *topic, struc
 	may = deliver(g, s, topic, &(struct publish){ .payload = payload }, "read back") == GATE_ALLOW;
 	g->about.known = false;
 	return may;
+}
+
+bool guard_show(struct guard *g, struct session *s, const struct kept *k, const char *detail)
+{
+	const struct publish p = { span(k->payload, k->n), 1, false };
+	struct decision d = { .verdict = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic), .topic = &k->topic,
+			      .message = &k->id, .patient = envelope_peek_patient(p.payload), .detail = detail, .answer = GATE_ALLOW,
+			      .how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN,
+			      .basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED :
+							    PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED };
+
+	if (record_stopped(g->record) && goes_out_without_record(g, &k->topic))
+		d.verdict.life_critical = true;
+	if (!d.verdict.allow || (!d.verdict.life_critical && record_stopped(g->record)) ||
+	    !guard_send(g, s->client, k->text, p.payload, p.qos, false))
+		return false;
+	g->count.receive[GATE_ALLOW]++;
+	if (g->told_of_sending && !leaves_no_trace(&d.verdict))
+		awaited_note(&s->awaited, awaited_id(&k->id), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
+	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, k->topic.text, &p, &d);
+	return true;
 }
 
 enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)

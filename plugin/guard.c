@@ -595,6 +595,9 @@ static void watch_threads(struct guard *g)
 		record_plain(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_STORED, false, "too many open alerts: the least important are no longer kept");
 	}
 	g->evicted_was = history_evicted(g->history);
+	if (g->count.missing != g->missing_was)
+		log_say(EV_ALERTS_MISSING, KV_NUM("alerts", g->count.missing - g->missing_was));
+	g->missing_was = g->count.missing;
 	if (history_unnoted(g->history) != g->unnoted_was)
 		log_say(EV_HISTORY_SHORT, KV_NUM("messages", history_unnoted(g->history) - g->unnoted_was));
 	g->unnoted_was = history_unnoted(g->history);

@@ -7,7 +7,7 @@
  *     extras.c  what travels beside a payload   guard_extras()
  *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed
  *     desk.c    administration                  guard_control()
- *     asks.c    reading back what was kept      guard_ask()
+ *     asks.c    reading back what was kept, and which alerts are open    guard_ask()
  *     notice.c  what is odd about all that?     guard_notice_tick(): alerts for operators
  *     metrics.c how are we?                     counted there, told here
  *     follow.c  what is changed in the directory
@@ -73,6 +73,7 @@ struct guard_counts {
 	uint64_t publish[GATES], subscribe[GATES], receive[GATES], login[GATES];
 	uint64_t passwords_wrong, lockouts, bypasses;
 	uint64_t ended, cleared, receipts;  /* sessions; retained messages; alerts acknowledged as stored */
+	uint64_t missing;           /* alerts that were open and had not come, as those who subscribe say */
 };
 
 #define METRICS_MAX 64
@@ -172,7 +173,7 @@ struct guard {
 	enum err history_was, owners_was, directory_was, control_was, locks_was, witnesses_was;
 	enum record_disk disk_was;
 	unsigned put_aside;             /* stores, at the start */
-	uint64_t evicted_was, unnoted_was, keys_refused_was;
+	uint64_t evicted_was, unnoted_was, keys_refused_was, missing_was;
 	bool record_out;                /* it had stopped at the last tick or publish */
 	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */
@@ -238,8 +239,9 @@ struct publish {
 /* A payload on $CONTROL/pullcord/v1, which guard_publish() let through. */
 void guard_control(struct guard *g, const struct client *c, struct span payload);
 
-/* A payload on READBACK_TOPIC, the same; where its answer is to go (NULL: READBACK_RESPONSE) and what marks it. */
-void guard_ask(struct guard *g, const struct client *c, struct span payload, const char *response, struct span correlation);
+/* A payload on READBACK_TOPIC or READBACK_OPEN, the same; where its answer is to go (NULL: READBACK_RESPONSE) and what marks it. */
+void guard_ask(struct guard *g, const struct client *c, const char *topic, struct span payload, const char *response,
+	       struct span correlation);
 
 enum gate guard_publish(struct guard *g, const struct client *c, const char *topic, const struct publish *p);
 enum gate guard_subscribe(struct guard *g, const struct client *c, const char *filter, uint8_t qos);

@@ -60,6 +60,8 @@ void guard_rights_tick(struct guard *g);     /* those that end by themselves */
 /* A tick's share of what is due to them; `idle_too`: also, who has been idle for too long. May kick, which calls back into
  * guard_logoff(). */
 void guard_tend(struct guard *g, bool idle_too);
+/* Is it open, and should it have come to this session, by what it subscribed to and may receive? */
+bool guard_should_have(const struct guard *g, const struct session *s, const struct kept *k);
 
 /* ---- bypass.c ---- */
 
@@ -81,6 +83,8 @@ void guard_not_sent(struct guard *g);
 bool guard_may_look(struct guard *g, struct session *s, const char *filter);
 /* May it receive this message, which is shown to it if so? As any delivery, also on record. */
 bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload);
+/* Sends it an alert that is kept, if it may receive it: on record as `detail` says. False: it does not. */
+bool guard_show(struct guard *g, struct session *s, const struct kept *k, const char *detail);
 
 /* ---- dispatch.c ---- */
 

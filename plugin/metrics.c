@@ -33,6 +33,7 @@ static void look_at_counts(const struct guard_counts *c, struct metrics *m)
 	m->sessions_ended_total = (int64_t)c->ended;
 	m->retained_cleared_total = (int64_t)c->cleared;
 	m->receipts_total = (int64_t)c->receipts;
+	m->alerts_missing_total = (int64_t)c->missing;
 }
 
 static void look_at_sessions(const struct sessions *t, struct metrics *m)

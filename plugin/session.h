@@ -63,6 +63,7 @@ struct session {
 	bool kick;                  /* to be ended at the next tick */
 	bool catch_up;              /* some filter has alerts_before set */
 	struct awaited awaited;     /* only of a broker that says when it sends */
+	int64_t asked_ms;           /* what is open, last; monotonic */
 	uint64_t subscribed;        /* in which of guard.ticks it did so last */
 	bool withheld;              /* ...and alerts that came since wait to be shown after those that are open */
 	bool missed;                /* alerts after this number, for the record had stopped: shown when it goes on */

@@ -319,7 +319,7 @@ static int on_ask(int event, void *event_data, void *data)
 	(void)event;
 	(void)mosquitto_property_read_string(ed->properties, MQTT_PROP_RESPONSE_TOPIC, &response, false);
 	(void)mosquitto_property_read_binary(ed->properties, MQTT_PROP_CORRELATION_DATA, &mark, &n, false);
-	guard_ask(data, &c, span(ed->payload, ed->payload ? ed->payloadlen : 0), response, span(mark, n));
+	guard_ask(data, &c, ed->topic, span(ed->payload, ed->payload ? ed->payloadlen : 0), response, span(mark, n));
 	release(response);
 	release(mark);
 	return MOSQ_ERR_SUCCESS;
@@ -414,6 +414,7 @@ static const struct { int event; MOSQ_FUNC_generic_callback call; const char *to
 	{ MOSQ_EVT_MESSAGE, on_message, NULL, false },
 	{ MOSQ_EVT_CONTROL, on_control, CONTROL_TOPIC, false },
 	{ MOSQ_EVT_CONTROL, on_ask, READBACK_TOPIC, false },
+	{ MOSQ_EVT_CONTROL, on_ask, READBACK_OPEN, false },
 	{ MOSQ_EVT_DISCONNECT, on_disconnect, NULL, false },
 	{ MOSQ_EVT_TICK, on_tick, NULL, false },
 	{ MOSQ_EVT_RELOAD, on_reload, NULL, false },

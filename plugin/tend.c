@@ -3,43 +3,13 @@
 #define CATCH_UP_SESSIONS 16    /* in one tick */
 #define REBIND_SESSIONS 128     /* the same; each takes some microseconds */
 
-static void deliver_late(struct guard *g, struct session *s, const struct kept *k)
-{
-	struct happening h = guard_happening(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, true, s);
-	struct verdict v = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic);
-
-	if (record_stopped(g->record))
-		v.life_critical = v.life_critical || guard_is_own_alarm(g, &k->topic);
-	if (!v.allow || (!v.life_critical && record_stopped(g->record)))
-		return;
-	if (!guard_send(g, s->client, k->text, span(k->payload, k->n), 1, false))
-		return;
-	g->count.receive[GATE_ALLOW]++;
-	if (v.record == POLICY_RECORD_OFF && !v.life_critical)
-		return;
-	h.topic = span_str(k->text);
-	h.message = &k->id;
-	h.patient = envelope_peek_patient(span(k->payload, k->n));
-	h.why = v.why;
-	h.line = v.line;
-	h.emergency_us = guard_emergency(g, s, ACCESS_RECEIVE, h.topic);
-	h.qos = 1;
-	h.life_critical = v.life_critical;
-	h.basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED : PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED;
-	h.how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN;
-	h.detail = SPAN_LIT("open when subscribed");
-	if (g->told_of_sending)
-		awaited_note(&s->awaited, awaited_id(&k->id), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
-	record_push(g->record, &h);
-}
-
 /* Open alerts up to number `before`, oldest first; filter NULL: whatever it may receive. */
 static void show_open(struct guard *g, struct session *s, const struct topic *filter, uint64_t before)
 {
 	for (const struct kept *k = history_next(g->history, NULL); k && k->number <= before;
 	     k = history_next(g->history, k))
 		if (!k->accepted && (!filter || filter_matches(filter, &k->topic)))
-			deliver_late(g, s, k);
+			(void)guard_show(g, s, k, "open when subscribed");
 }
 
 static bool subscribes_to(const struct session *s, const struct topic *t)
@@ -52,13 +22,18 @@ static bool subscribes_to(const struct session *s, const struct topic *t)
 	return s->unknown_filters;
 }
 
+bool guard_should_have(const struct guard *g, const struct session *s, const struct kept *k)
+{
+	return !k->accepted && subscribes_to(s, &k->topic) && policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic).allow;
+}
+
 /* What came while the record had stopped and is open still: its sender has the receipt, and sends it no more. */
 static void show_missed(struct guard *g, struct session *s)
 {
 	s->missed = false;
 	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
-		if (k->number > s->missed_after && !k->accepted && subscribes_to(s, &k->topic))
-			deliver_late(g, s, k);
+		if (k->number > s->missed_after && guard_should_have(g, s, k))
+			(void)guard_show(g, s, k, "open when subscribed");
 }
 
 /* Whoever subscribes gets the alerts that are open: also those the broker forgot when it crashed; and those that were

@@ -10,6 +10,7 @@
 #include "crypt.h"
 #include "fold.h"
 #include "login.h"
+#include "readback.h"
 #include "ref.h"
 #include "report.h"
 
@@ -17,6 +18,8 @@
 #define RETRY_MS 1000
 #define NOTICEABLE_US 1000000   /* how long after its first event a single alert is said to be late */
 #define BRIEF_US 10000000       /* a connection lost sooner than this after it came to be was hardly the network's fault */
+#define ASK_US 10000000         /* between two questions which alerts are open */
+#define ASK_ON_US 300000        /* the same while some are missing */
 #define INTERESTS_MAX (4 * OPT_LIST_MAX + 2)
 
 struct watch {
@@ -32,6 +35,10 @@ struct watch {
 	int64_t until_us;               /* 0: none */
 	int64_t connected_us;
 	bool warned;                    /* that two terminals may have one name */
+	bool unaskable;                 /* the broker is of before it could be asked what is open */
+	int64_t ask_us;                 /* when it is to be asked next */
+	struct id missing[READBACK_ITEMS_MAX];  /* some of those that it named last and had not come */
+	size_t missed;                  /* how many it named */
 };
 
 static volatile sig_atomic_t stop;
@@ -316,6 +323,15 @@ static void show_sealed(const struct watch *w, const struct arrived *a)
 	report_line(TONE_WARN, " a sealed message on %s: this terminal has no key for it", a->m->topic);
 }
 
+/* What cannot be shown has come, too, and is not asked for again. */
+static void note(struct watch *w, const struct client_message *m)
+{
+	struct id id;
+
+	if (envelope_peek_id(m->payload, &id) == OK)
+		fold_note(w->fold, &id);
+}
+
 /* The broker has checked it already; a bad one is shown, not trusted. Late ones are, too: no times are checked here. */
 static void show(struct watch *w, const struct client_message *m)
 {
@@ -329,11 +345,13 @@ static void show(struct watch *w, const struct client_message *m)
 		err = envelope_open(m->payload, &topic, 0, &w->arena, &e);
 	if (err != OK) {
 		report_error("a message on %s cannot be shown: %s", m->topic, err_text(err));
+		note(w, m);
 		return;
 	}
 	a.expired = is_expired(&a);
 	if (!e.body.any) {
 		show_sealed(w, &a);
+		note(w, m);
 		return;
 	}
 	for (size_t i = 0; i < countof(shows); i++)
@@ -384,6 +402,9 @@ static void print_event(const struct watch *w, const char *event)
 static void say_watching(struct watch *w)
 {
 	w->connected_us = clock_us(CLOCK_REALTIME);
+	w->ask_us = w->connected_us + ASK_US;
+	w->unaskable = false;
+	w->missed = 0;
 	print_event(w, "watching");
 	report_line(TONE_DIM, "%s watches at %s:%ld. Ctrl-C ends.", w->login.user, w->login.host, w->login.port);
 }
@@ -407,6 +428,55 @@ static enum err subscribe(struct watch *w)
 	}
 	say_watching(w);
 	return OK;
+}
+
+/* ---- what did not come ------------------------------------------------------------------------------------------- */
+
+/* A broker drops in silence what it has no room for in our queue, and so do we. */
+static void ask_open(struct watch *w)
+{
+	size_t n = w->missed < READBACK_ITEMS_MAX ? w->missed : READBACK_ITEMS_MAX;
+	uint8_t raw[READBACK_REQUEST_MAX];
+	struct put b = put(raw, sizeof(raw));
+
+	if (w->unaskable || clock_us(CLOCK_REALTIME) < w->ask_us)
+		return;
+	w->ask_us = clock_us(CLOCK_REALTIME) + ASK_US;
+	must(readback_missing_write(w->missing, n, &b) == OK);
+	w->unaskable = client_publish(w->client, READBACK_OPEN, put_span(&b), 1, false) == ERR_DENIED;
+}
+
+static void say_missing(const struct watch *w)
+{
+	if (w->json)
+		report_object((const struct cell[]){ CELL_STR("event", "missing"), CELL_NUM("at_us", clock_us(CLOCK_REALTIME)),
+						     CELL_NUM("alerts", w->missed) }, 3);
+	report_line(TONE_WARN, "%zu alerts that are open had not come: they are asked for.", w->missed);
+}
+
+/* What was sent before the answer has come before it. Goes on at once while that leaves fewer. */
+static void take_open(struct watch *w, const struct client_message *m)
+{
+	size_t before = w->missed;
+	struct readback_open open;
+	struct id id;
+
+	w->arena.used = 0;
+	if (readback_open_read(m->payload, &w->arena, &open) != OK || (open.refused && open.refused[0]))
+		return;
+	w->missed = 0;
+	for (size_t i = 0; i + ID_BYTES <= open.ids.n; i += ID_BYTES) {
+		memcpy(id.b, open.ids.p + i, ID_BYTES);
+		if (fold_knows(w->fold, &id))
+			continue;
+		if (w->missed < READBACK_ITEMS_MAX)
+			w->missing[w->missed] = id;
+		w->missed++;
+	}
+	if (w->missed > before)
+		say_missing(w);
+	if (w->missed && (!before || w->missed < before))
+		w->ask_us = clock_us(CLOCK_REALTIME) + ASK_ON_US;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
@@ -482,9 +552,13 @@ static int follow(struct watch *w)
 	struct client_message m;
 
 	while (!over(w)) {
-		enum err e = client_next(w->client, wait_ms(w), &m);
+		enum err e;
 
-		if (e == OK)
+		ask_open(w);
+		e = client_next(w->client, wait_ms(w), &m);
+		if (e == OK && strcmp(m.topic, READBACK_RESPONSE) == 0)
+			take_open(w, &m);
+		else if (e == OK)
 			show(w, &m);
 		else if (e == ERR_CLOSED && client_taken_over(w->client))
 			return taken_over(w);
@@ -555,7 +629,7 @@ int cmd_watch(int argc, char **argv)
 		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: as the account holds, where it can be read)"),
 		OPT_LIST("channel", "CHANNEL", &w.channel, "whose messages (the same)"),
 		LOGIN_OPTS(&w.login),
-		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, lost"),
+		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, missing, lost"),
 		OPT_NUMBER("count", "N", &w.count, 0, LONG_MAX, "end after N alerts"),
 		OPT_NUMBER("for", "SECONDS", &w.for_s, 0, 31536000, "end after so long; 1 if --count was not reached"),
 	};
@@ -566,6 +640,8 @@ int cmd_watch(int argc, char **argv)
 			"alert stands the command that answers it. A message that comes twice is shown once; repeats of "
 			"a condition say \"again\" until it is over or resolved. Answers stand among them: who, and which "
 			"alert.\n"
+			"Every ten seconds the broker is asked which alerts are open. What had not come, as when a terminal was too "
+			"slow and the broker dropped it, is shown then.\n"
 			"When the broker goes away it is said, and it goes on once the broker is back. Two at a time of "
 			"one user need names of their own, by --terminal.",
 		.example = "pullcord watch --user ana --unit icu3\n"

@@ -4,33 +4,39 @@
 
 #include "words.h"
 
-static uint32_t *alike(struct fold *f, const struct id *id)
+static size_t bucket(const struct fold *f, const struct id *id)
 {
-	return &f->alike[words_hash(f->key, span(id->b, ID_BYTES)) % FOLD_IDS];
+	return words_hash(f->key, span(id->b, ID_BYTES)) % FOLD_IDS;
 }
 
 static void forget(struct fold *f, uint32_t place)
 {
-	uint32_t *at = alike(f, &f->id[place]);
+	uint32_t *at = &f->alike[bucket(f, &f->id[place])];
 
 	while (*at != place + 1)
 		at = &f->next[*at - 1];
 	*at = f->next[place];
 }
 
-static bool id_known(struct fold *f, const struct id *id)
+bool fold_knows(const struct fold *f, const struct id *id)
 {
-	uint32_t *first = alike(f, id), place = (uint32_t)(f->ids % FOLD_IDS);
-
-	for (uint32_t i = *first; i; i = f->next[i - 1])
+	for (uint32_t i = f->alike[bucket(f, id)]; i; i = f->next[i - 1])
 		if (memcmp(&f->id[i - 1], id, sizeof(*id)) == 0)
 			return true;
+	return false;
+}
+
+void fold_note(struct fold *f, const struct id *id)
+{
+	uint32_t *first = &f->alike[bucket(f, id)], place = (uint32_t)(f->ids % FOLD_IDS);
+
+	if (fold_knows(f, id))
+		return;
 	if (f->ids++ >= FOLD_IDS)
 		forget(f, place);
 	f->id[place] = *id;
 	f->next[place] = *first;
 	*first = place + 1;
-	return false;
 }
 
 static struct fold_alert *alert_find(struct fold *f, const char *device, const uint8_t key[FOLD_KEY_BYTES])
@@ -78,8 +84,9 @@ enum fold_seen fold_see(struct fold *f, const struct id *id, uint64_t order, con
 	struct fold_alert *a;
 	bool open;
 
-	if (id_known(f, id))
+	if (fold_knows(f, id))
 		return FOLD_SAME;
+	fold_note(f, id);
 	a = alert_find(f, device, alert->key.data);
 	if (a && is_late(a, order, alert))
 		return FOLD_AGAIN;

@@ -39,6 +39,9 @@ struct fold {
 
 /* An alert has come from `device`, with this envelope_order(); its key has FOLD_KEY_BYTES, as envelope_open() saw to. */
 enum fold_seen fold_see(struct fold *f, const struct id *id, uint64_t order, const char *device, const Pullcord__V1__Alert *alert);
+/* A message has come, whatever it is: fold_see() for one that cannot be told about. Has it? */
+void fold_note(struct fold *f, const struct id *id);
+bool fold_knows(const struct fold *f, const struct id *id);
 /* An update has come: what it is about, until the next call; NULL: not known here. */
 const struct fold_alert *fold_update(struct fold *f, const char *device, const Pullcord__V1__AlertUpdate *update);
 

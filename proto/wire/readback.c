@@ -2,6 +2,8 @@
 
 #define REQUEST (&pullcord__v1__history_request__descriptor)
 #define PAGE (&pullcord__v1__history_page__descriptor)
+#define OPEN_REQUEST (&pullcord__v1__open_request__descriptor)
+#define OPEN_ALERTS (&pullcord__v1__open_alerts__descriptor)
 
 static ProtobufCBinaryData binary(struct span s) { return (ProtobufCBinaryData){ s.n, (uint8_t *)(uintptr_t)s.p }; }
 
@@ -131,5 +133,59 @@ enum err readback_page_write(const struct readback_page *p, struct put *out)
 	m.item = at;
 	m.next = p->next;
 	m.refused = (char *)(uintptr_t)(p->refused ? p->refused : "");
+	return pack(&m.base, out);
+}
+
+/* ---- what is open ---- */
+
+enum err readback_missing_read(struct span raw, struct id *missing, size_t *n)
+{
+	uint8_t memory[2 * READBACK_REQUEST_MAX];
+	struct arena arena = { memory, sizeof(memory), 0 };
+	const Pullcord__V1__OpenRequest *m;
+
+	if (raw.n > READBACK_REQUEST_MAX)
+		return ERR_TOO_LARGE;
+	TRY(envelope_scan(raw, OPEN_REQUEST));
+	m = (const Pullcord__V1__OpenRequest *)unpack(raw, OPEN_REQUEST, &arena);
+	if (!m)
+		return ERR_FULL;
+	if (m->missing.len % ID_BYTES || m->missing.len > READBACK_ITEMS_MAX * ID_BYTES)
+		return ERR_RANGE;
+	*n = m->missing.len / ID_BYTES;
+	if (*n)
+		memcpy(missing, m->missing.data, m->missing.len);
+	return OK;
+}
+
+enum err readback_missing_write(const struct id *missing, size_t n, struct put *out)
+{
+	Pullcord__V1__OpenRequest m = PULLCORD__V1__OPEN_REQUEST__INIT;
+
+	must(n <= READBACK_ITEMS_MAX);
+	m.missing = binary(span(missing, n * ID_BYTES));
+	return pack(&m.base, out);
+}
+
+enum err readback_open_read(struct span raw, struct arena *arena, struct readback_open *out)
+{
+	const Pullcord__V1__OpenAlerts *m;
+
+	TRY(envelope_scan(raw, OPEN_ALERTS));
+	m = (const Pullcord__V1__OpenAlerts *)unpack(raw, OPEN_ALERTS, arena);
+	if (!m)
+		return ERR_FULL;
+	if (m->id.len % ID_BYTES)
+		return ERR_RANGE;
+	*out = (struct readback_open){ span(m->id.data, m->id.len), m->refused };
+	return OK;
+}
+
+enum err readback_open_write(const struct readback_open *o, struct put *out)
+{
+	Pullcord__V1__OpenAlerts m = PULLCORD__V1__OPEN_ALERTS__INIT;
+
+	m.id = binary(o->ids);
+	m.refused = (char *)(uintptr_t)(o->refused ? o->refused : "");
 	return pack(&m.base, out);
 }

@@ -1,6 +1,6 @@
-/* readback: asking for what the broker kept, and the pages of the answer (HistoryRequest, HistoryPage). A request is
- * read into plain fields with everything checked: filters are filters, the limit is one. Reader and writer of both ends.
- * Pure. */
+/* readback: asking for what the broker kept, and the pages of the answer (HistoryRequest, HistoryPage); and which alerts are
+ * open. A request is read into plain fields with everything checked: filters are filters, the limit is one. Reader and
+ * writer of both ends. Pure. */
 #ifndef PULLCORD_READBACK_H
 #define PULLCORD_READBACK_H
 
@@ -8,6 +8,7 @@
 
 #define READBACK_TOPIC "$CONTROL/pullcord/v1/history"
 #define READBACK_RESPONSE READBACK_TOPIC "/response"
+#define READBACK_OPEN READBACK_TOPIC "/open"
 #define READBACK_REQUEST_MAX 2048
 #define READBACK_CORRELATION_MAX 64
 #define READBACK_FILTERS_MAX 8
@@ -43,5 +44,17 @@ struct readback_page {
 /* Reading borrows from `raw` and the arena. ERR_FULL: no room. */
 enum err readback_page_read(struct span raw, struct arena *arena, struct readback_page *out) MUST_USE;
 enum err readback_page_write(const struct readback_page *p, struct put *out) MUST_USE;
+
+/* Which alerts are open (OpenRequest, OpenAlerts). ERR_RANGE: more than READBACK_ITEMS_MAX of them, or part of an id. */
+enum err readback_missing_read(struct span raw, struct id *missing, size_t *n) MUST_USE;   /* has room for so many */
+enum err readback_missing_write(const struct id *missing, size_t n, struct put *out) MUST_USE;
+
+struct readback_open {
+	struct span ids;                /* ID_BYTES each */
+	const char *refused;            /* NULL, "": it was not */
+};
+/* As those of pages. ERR_RANGE: part of an id. */
+enum err readback_open_read(struct span raw, struct arena *arena, struct readback_open *out) MUST_USE;
+enum err readback_open_write(const struct readback_open *o, struct put *out) MUST_USE;
 
 #endif

@@ -52,6 +52,8 @@ static const struct limit {
 	{ SCHEMA(history_request), 2, 0, ID_BYTES, 1, false },
 	{ SCHEMA(history_item), 3, 0, ENVELOPE_BYTES_MAX, 1, false },
 	{ SCHEMA(history_page), 1, 0, ENVELOPE_BYTES_MAX, 64, false },
+	{ SCHEMA(open_request), 1, 0, 64 * ID_BYTES, 1, false },
+	{ SCHEMA(open_alerts), 1, 0, ENVELOPE_BYTES_MAX, 1, false },
 };
 
 /* What may come: by Kind, the envelope itself in the place of none; then what is no envelope. */
@@ -68,6 +70,8 @@ static const ProtobufCMessageDescriptor *const schemas[] = {
 	[PULLCORD__V1__KIND__KIND_BROADCAST] = SCHEMA(broadcast),
 	SCHEMA(history_request),
 	SCHEMA(history_page),
+	SCHEMA(open_request),
+	SCHEMA(open_alerts),
 };
 
 /* ---- what each schema asks for ----------------------------------------------------------------------------------- */

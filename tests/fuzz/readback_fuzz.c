@@ -35,8 +35,26 @@ static void a_page(struct span raw)
 	must(readback_page_write(&page, &b) == OK);
 }
 
+static void what_is_open(struct span raw)
+{
+	static uint8_t memory[ENVELOPE_ARENA], bytes[ENVELOPE_BYTES_MAX + READBACK_PAGE_MAX];
+	struct id missing[READBACK_ITEMS_MAX], again[READBACK_ITEMS_MAX];
+	struct arena arena = { memory, sizeof(memory), 0 };
+	struct put b = put(bytes, sizeof(bytes)), o = b;
+	struct readback_open open;
+	size_t n, m;
+
+	if (readback_missing_read(raw, missing, &n) == OK) {
+		must(n <= READBACK_ITEMS_MAX && readback_missing_write(missing, n, &b) == OK);
+		must(readback_missing_read(put_span(&b), again, &m) == OK && m == n && memcmp(missing, again, n * ID_BYTES) == 0);
+	}
+	if (readback_open_read(raw, &arena, &open) == OK)
+		must(open.ids.n % ID_BYTES == 0 && readback_open_write(&open, &o) == OK);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	what_is_open(span(data, size));
 	a_request(span(data, size));
 	a_page(span(data, size));
 	return 0;

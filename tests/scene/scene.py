@@ -304,6 +304,16 @@ def _(stage, user, unit):
         raise Trouble(f"{user} does not watch:\n{tail(watcher.process.text())}")
 
 
+@step("{user} hangs")
+def _(stage, user):
+    stage.watchers[user].process.child.send_signal(signal.SIGSTOP)
+
+
+@step("{user} hangs no more")
+def _(stage, user):
+    stage.watchers[user].process.child.send_signal(signal.SIGCONT)
+
+
 @step("{user} stops watching")
 def _(stage, user):
     stage.watchers.pop(user).process.end()

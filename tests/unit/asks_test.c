@@ -26,7 +26,7 @@ static enum gate asks_at(int at, const char *client, const struct readback *r, c
 	assert_int_equal(readback_write(r, &b), OK);
 	said = guard_publish(g, &c, READBACK_TOPIC, &(struct publish){ put_span(&b), 1, false });
 	if (said == GATE_ALLOW)
-		guard_ask(g, &c, put_span(&b), response, mark);
+		guard_ask(g, &c, READBACK_TOPIC, put_span(&b), response, mark);
 	return said;
 }
 
@@ -222,10 +222,10 @@ static void what_is_no_request_is_told_so(void **state)
 
 	(void)state;
 	everybody();
-	guard_ask(g, &c, SPAN_LIT("\xff\xff"), NULL, MARK);
+	guard_ask(g, &c, READBACK_TOPIC, SPAN_LIT("\xff\xff"), NULL, MARK);
 	answered_again();
 	assert_true(page.refused[0] != '\0');
-	guard_ask(g, &c, SPAN_LIT(""), NULL, MARK);
+	guard_ask(g, &c, READBACK_TOPIC, SPAN_LIT(""), NULL, MARK);
 	answered_again();
 	assert_non_null(strstr(page.refused, "names filters"));
 }
@@ -274,6 +274,113 @@ static void it_outlives_the_broker(void **state)
 	assert_int_equal(page.n, 2);
 }
 
+/* ---- what is open ---- */
+
+static struct readback_open open_now;
+
+static void asks_open(int at, const char *client, const struct id *missing, size_t n)
+{
+	struct arena arena = { memory, sizeof(memory), 0 };
+	uint8_t raw[READBACK_REQUEST_MAX];
+	struct put o = put(raw, sizeof(raw));
+	struct client c = client_at(at, client, NULL);
+
+	sent_back.n = 0;
+	session_of(&g->sessions, &ctx[at])->asked_ms = 0;       /* a moment later */
+	assert_int_equal(readback_missing_write(missing, n, &o), OK);
+	assert_int_equal(guard_publish(g, &c, READBACK_OPEN, &(struct publish){ put_span(&o), 1, false }), GATE_ALLOW);
+	guard_ask(g, &c, READBACK_OPEN, put_span(&o), NULL, MARK);
+	assert_int_equal(sent_back.n, 1);
+	assert_int_equal(readback_open_read(span(sent_back.raw, sent_back.bytes), &arena, &open_now), OK);
+}
+
+static bool is_open(size_t i, const struct message *m)
+{
+	return (i + 1) * ID_BYTES <= open_now.ids.n && memcmp(open_now.ids.p + i * ID_BYTES, m->id.b, ID_BYTES) == 0;
+}
+
+/* Those of its unit that nobody has seen to, in the order in which they came; only what it subscribed to. */
+static void what_should_have_come_is_named(void **state)
+{
+	(void)state;
+	everybody();
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_int_equal(open_now.ids.n, 0);
+	subscribes(2, "ana.t1", UNIT);
+	guard_tick(g);
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_int_equal(open_now.ids.n, 2 * ID_BYTES);
+	assert_true(is_open(0, &a) && is_open(1, &b));
+	assert_string_equal(sent_back.client, "ana.t1");
+	assert_string_equal(sent_back.topic, READBACK_RESPONSE);
+	assert_true(span_eq(span(sent_back.mark, sent_back.marked), MARK));
+	answers(2, "ana.t1", "ana", 1);
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_int_equal(open_now.ids.n, ID_BYTES);
+	assert_true(is_open(0, &b));
+}
+
+static void what_had_not_come_is_sent_once_more(void **state)
+{
+	struct id missing[2];
+
+	(void)state;
+	everybody();
+	subscribes(2, "ana.t1", UNIT);
+	guard_tick(g);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 2);
+	missing[0] = b.id;
+	missing[1] = other.id;
+	asks_open(2, "ana.t1", missing, 2);
+	assert_int_equal(times_published(ALERT, "ana.t1"), 3);
+	assert_memory_equal(asked.shown, b.raw, b.n);
+	assert_int_equal(times_published("mercy/unit/med4/alert/high/nc-2", "ana.t1"), 0);
+	assert_int_equal(g->count.missing, 1);
+	assert_int_equal(open_now.ids.n, 2 * ID_BYTES);
+}
+
+/* It is what they may receive now, and of what nobody can tell them yet they are told so. */
+static void what_is_open_is_not_told_whatever_is_asked(void **state)
+{
+	struct client c = client_at(2, "ana.t1", NULL);
+	struct session *s;
+
+	(void)state;
+	everybody();
+	subscribes(2, "ana.t1", UNIT);
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_non_null(strstr(open_now.refused, "being shown"));
+	guard_tick(g);
+	guard_ask(g, &c, READBACK_OPEN, SPAN_LIT("\xff\xff"), NULL, MARK);
+	assert_int_equal(sent_back.n, 2);
+	asks_open(2, "ana.t1", NULL, 0);
+	guard_ask(g, &c, READBACK_OPEN, SPAN_LIT(""), NULL, MARK);
+	assert_int_equal(sent_back.n, 2);
+	assert_true(sent_back.bytes < 2 * ID_BYTES + 64);       /* a moment ago */
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/code/+\n");
+	reload();
+	s = session_of(&g->sessions, &ctx[2]);
+	assert_int_equal(s->filters, 1);
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_int_equal(open_now.ids.n, 0);
+}
+
+/* A program asks for itself, also when nobody is there. */
+static void asking_what_is_open_is_no_sign_of_somebody(void **state)
+{
+	struct session *s;
+	int64_t active_ms;
+
+	(void)state;
+	everybody();
+	s = session_of(&g->sessions, &ctx[2]);
+	active_ms = s->active_ms -= 1000;
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_int_equal(s->active_ms, active_ms);
+	assert_int_equal(asks(2, "ana.t1", UNIT), GATE_ALLOW);
+	assert_true(s->active_ms > active_ms);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -289,6 +396,10 @@ int main(void)
 		TEST(one_connection_has_few_requests_waiting),
 		TEST(nothing_is_kept_of_what_is_refused_or_has_no_class),
 		TEST(it_outlives_the_broker),
+		TEST(what_should_have_come_is_named),
+		TEST(what_had_not_come_is_sent_once_more),
+		TEST(what_is_open_is_not_told_whatever_is_asked),
+		TEST(asking_what_is_open_is_no_sign_of_somebody),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -251,6 +251,21 @@ static void ids_that_are_alike_under_one_key_are_not_under_another(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, unmake)
 
+/* What came, told about or not, is not asked for again. */
+static void what_came_is_known(void **state)
+{
+	struct id one = numbered(1), two = numbered(2);
+
+	(void)state;
+	assert_false(fold_knows(f, &one));
+	assert_int_equal(see_in(1, 1, "nc-1", 1, PULLCORD__V1__PHASE__PHASE_START, ""), FOLD_NEW);
+	assert_true(fold_knows(f, &one));
+	fold_note(f, &two);
+	fold_note(f, &two);
+	assert_true(fold_knows(f, &two));
+	assert_int_equal(f->ids, 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -267,6 +282,7 @@ int main(void)
 		TEST(an_alert_that_stays_open_is_known_after_many_others),
 		TEST(all_that_the_broker_keeps_is_remembered),
 		TEST(ids_that_are_alike_under_one_key_are_not_under_another),
+		TEST(what_came_is_known),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

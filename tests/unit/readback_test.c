@@ -131,6 +131,34 @@ static void a_page_that_does_not_fit_is_not_written(void **state)
 	assert_int_equal(readback_page_write(&page, &b), ERR_TOO_LARGE);
 }
 
+static void what_is_missing_and_what_is_open_come_back_as_they_were_written(void **state)
+{
+	struct id want[READBACK_ITEMS_MAX], got[READBACK_ITEMS_MAX];
+	struct readback_open open = { span(bytes, 0), "why" };
+	struct arena arena = { memory, sizeof(memory), 0 };
+	struct put b = put(bytes, sizeof(bytes));
+	static uint8_t room[8192 * ID_BYTES + 512];
+	struct put o = put(room, sizeof(room));
+	size_t n = 9;
+
+	(void)state;
+	memset(want, 0xcd, sizeof(want));
+	assert_int_equal(readback_missing_write(want, countof(want), &b), OK);
+	assert_true(b.n <= READBACK_REQUEST_MAX);
+	assert_int_equal(readback_missing_read(put_span(&b), got, &n), OK);
+	assert_int_equal(n, countof(want));
+	assert_memory_equal(got, want, sizeof(got));
+	assert_int_equal(readback_missing_read(SPAN_LIT(""), got, &n), OK);
+	assert_int_equal(n, 0);
+	assert_int_equal(readback_missing_read(SPAN_LIT("\x0a\x02xx"), got, &n), ERR_RANGE);
+	open.ids = span(memory, 8192 * ID_BYTES);
+	assert_int_equal(readback_open_write(&open, &o), OK);
+	assert_int_equal(readback_open_read(put_span(&o), &arena, &open), OK);
+	assert_int_equal(open.ids.n, 8192 * ID_BYTES);
+	assert_string_equal(open.refused, "why");
+	assert_int_equal(readback_open_read(SPAN_LIT("\x0a\x02xx"), &arena, &open), ERR_RANGE);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +168,7 @@ int main(void)
 		cmocka_unit_test(a_page_comes_back_as_it_was_written),
 		cmocka_unit_test(a_refusal_says_why),
 		cmocka_unit_test(a_page_that_does_not_fit_is_not_written),
+		cmocka_unit_test(what_is_missing_and_what_is_open_come_back_as_they_were_written),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
