@@ -62,7 +62,7 @@ struct uplink_kind {
 	enum err (*subscribe)(struct uplink *u, const char *const *filter, size_t n);
 	void (*hangup)(struct uplink *u);   /* politely when it is up: the will is not published */
 	bool (*next)(struct uplink *u, struct uplink_event *out);
-	/* How long its own thread has been in what it does now; 0: it waits for the loop's next wish. */
+	/* How long a thread of its own or its library's has been in what it does now without coming round; 0: none is. */
 	int64_t (*busy_ms)(struct uplink *u);
 	void (*close)(struct uplink **u);
 };

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "plain.h"
+#include "pulse.h"
 #include "thread.h"
 #include "tls.h"
 
@@ -31,6 +32,7 @@
 #define TOPIC_MAX 256
 #define PAYLOAD_MAX 262144
 #define FD_LOOKED_AT 1024
+#define THREADS "MQTTAsync_"         /* Paho's own begin so; each comes round once a second */
 
 enum want { WANT_NOTHING, WANT_DIAL, WANT_HANGUP, WANT_QUIT };
 
@@ -76,6 +78,7 @@ struct uplink {
 	struct plan plan;
 	unsigned port;                  /* of the handle there is */
 	struct event *first, **last, *lent;
+	struct pulse pulse;             /* the loop's */
 	unsigned inbox;
 	struct ticket ticket[UPLINK_UNANSWERED_MAX];
 	char tls_why[WHY_MAX];
@@ -647,14 +650,15 @@ static enum err paho_subscribe(struct uplink *u, const char *const *filter, size
 	return rc == MQTTASYNC_SUCCESS ? OK : ERR_CLOSED;
 }
 
+/* When Paho's threads hang, ours need not: each of its tries to connect then ends at the loop's own deadline. */
 static int64_t paho_busy_ms(struct uplink *u)
 {
-	int64_t since;
+	int64_t since, now = clock_ms(CLOCK_MONOTONIC), still = pulse_still_ms(&u->pulse, THREADS, now);
 
 	pthread_mutex_lock(&u->queue_lock);
 	since = u->since_ms;
 	pthread_mutex_unlock(&u->queue_lock);
-	return since ? clock_ms(CLOCK_MONOTONIC) - since : 0;
+	return since && now - since > still ? now - since : still;
 }
 
 static void set_open(struct uplink *u)

@@ -1,6 +1,7 @@
 /* vigil: watches the gateway and tells: systemd whether it still moves, `pullcord gateway status` and Prometheus how it is.
- * The watchdog is fed only while everything moves that must: the loop (which calls this), the outbox's writer and the
- * thread that connects. A disk that fails, or a broker that is away, is told, and is no reason to start anew. */
+ * The watchdog is fed only while everything moves that must: the loop (which calls this), the outbox's writer, the thread
+ * that connects and the MQTT library's. A disk that fails, or a broker that is away, is told, and is no reason to start
+ * anew. */
 #ifndef PULLCORD_VIGIL_H
 #define PULLCORD_VIGIL_H
 

@@ -6,6 +6,8 @@
 #include <cmocka.h>
 
 #include <MQTTAsync.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +121,31 @@ static void all_speak(void)
 	assert_int_equal(paho.freed, 2);
 }
 
+static void *hangs(void *until)
+{
+	sem_wait(until);
+	return NULL;
+}
+
+/* The worker waits for its next wish meanwhile, and the loop tries again and again. */
+static void a_library_that_hangs_is_noticed(void **state)
+{
+	struct uplink *u = dialed();
+	pthread_t receiver;
+	sem_t end;
+
+	(void)state;
+	sem_init(&end, 0, 0);
+	assert_true(UNTIL(uplink_paho.busy_ms(u) == 0));
+	assert_int_equal(pthread_create(&receiver, NULL, hangs, &end), 0);
+	assert_int_equal(pthread_setname_np(receiver, "MQTTAsync_rcv"), 0);
+	assert_true(UNTIL(uplink_paho.busy_ms(u) > 500));
+	sem_post(&end);
+	pthread_join(receiver, NULL);
+	assert_true(UNTIL(uplink_paho.busy_ms(u) == 0));
+	uplink_paho.close(&u);
+}
+
 static void what_is_said_while_it_is_open_is_heard(void **state)
 {
 	static const enum uplink_event_kind want[] = { UPLINK_UP, UPLINK_LOST, UPLINK_ACK, UPLINK_ACK, UPLINK_LOST, UPLINK_LOST,
@@ -157,6 +184,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_said_while_it_is_open_is_heard),
+		cmocka_unit_test(a_library_that_hangs_is_noticed),
 		cmocka_unit_test(what_comes_after_its_end_finds_nobody),
 	};
 
