@@ -125,14 +125,18 @@ static bool check_units(const struct check *c)
 	return good;
 }
 
-/* The folder of a socket, the file to be replayed. */
+/* The folder of a socket, the file to be replayed. That of the status is made by systemd at the start. */
 static bool input_place(const struct check *c, const struct conf_input *in)
 {
 	bool replayed = in->kind == INPUT_REPLAY;
 	size_t n = replayed ? strlen(in->address) : (size_t)(strrchr(in->address, '/') - in->address) + 1;
 	char place[CONF_TEXT];
+	struct conf usual;
 
+	conf_init(&usual);
 	if (span_text(span(in->address, n), place, sizeof(place)) && access(place, replayed ? R_OK : F_OK) == 0)
+		return true;
+	if (!replayed && errno == ENOENT && strncmp(usual.health_status, place, n) == 0 && !strchr(usual.health_status + n, '/'))
 		return true;
 	complain("%s, line %u: [input %s] cannot use %s: %s: %s", c->path, in->line, in->name, in->address,
 		 strerror(errno), replayed ? "address must be a file that was recorded" : "the folder of the socket must be made first");

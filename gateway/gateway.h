@@ -56,6 +56,7 @@ struct gateway {
 	struct pipeline_counts counts;
 	struct port port[CONF_INPUTS_MAX];
 	unsigned ports;
+	bool closed;                /* an input is that should not be */
 	bool stopping;
 
 	struct arena arena;

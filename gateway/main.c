@@ -17,6 +17,7 @@
 #include "conf.h"
 #include "crypt.h"
 #include "farewell.h"
+#include "inputs.h"
 #include "kek.h"
 #include "log.h"
 #include "loop.h"
@@ -30,10 +31,6 @@
 #include "wipe.h"
 
 #define CONF_DEFAULT "/etc/pullcord/gateway.ini"
-
-static const struct input_kind *const kinds[] = {
-	[INPUT_MLLP] = &in_mllp, [INPUT_LOCAL] = &in_local, [INPUT_REPLAY] = &in_replay,
-};
 
 enum task { TASK_SERVE, TASK_CHECK, TASK_ASIDE, TASK_ASIDE_JSON };
 
@@ -55,7 +52,7 @@ struct daemon {
 	bool stop_due;                  /* a wipe was ordered */
 	uint32_t undelivered;           /* messages, then, */
 	int64_t clock_off_us;           /* and how wrong our clock was */
-	struct input *input[CONF_INPUTS_MAX];
+	struct inputs *inputs;
 	struct vigil vigil;
 };
 
@@ -214,16 +211,6 @@ static void run(void *ctx)
 		loop_stop(d->loop);
 }
 
-static void close_inputs(struct daemon *d)
-{
-	for (unsigned i = 0; i < d->conf.inputs; i++) {
-		if (!d->input[i])
-			continue;
-		pipeline_port_close(d->gateway, d->conf.input[i].name);
-		kinds[d->conf.input[i].kind]->close(&d->input[i]);
-	}
-}
-
 static void on_stop(void *ctx, int signum)
 {
 	struct daemon *d = ctx;
@@ -231,7 +218,7 @@ static void on_stop(void *ctx, int signum)
 	if (signum)
 		vigil_say(&d->vigil, "STOPPING=1");
 	pipeline_stop(d->gateway);
-	close_inputs(d);
+	inputs_close(&d->inputs);
 	run(d);
 }
 
@@ -365,19 +352,12 @@ static bool obey(void *ctx, Pullcord__V1__CommandKind kind)
 	return true;
 }
 
-static bool open_input(struct daemon *d, unsigned i)
+static bool open_inputs(struct daemon *d)
 {
-	const struct conf_input *c = &d->conf.input[i];
-	const struct input_kind *kind = kinds[c->kind];
-	const struct input_spec spec = {
-		.name = c->name, .address = c->address, .most = (unsigned)c->most, .idle_ms = c->idle_ms,
-		.per_s = (unsigned)c->per_second, .zone_minutes = c->zone_minutes, .speed = c->speed_percent / 100.0,
-		.source = c->source[0] ? c->source : d->device,
-	};
-	enum err e = kind->open(d->loop, &spec, pipeline_port(d->gateway, c->name, kind), &d->input[i]);
+	enum err e = inputs_open(&(struct inputs_spec){ &d->conf, d->device, d->loop, d->gateway }, &d->inputs);
 
 	if (e != OK)
-		complain_of(ABOUT_INPUT, e, "cannot open [input %s] of kind %s at %s", c->name, kind->name, c->address);
+		complain("cannot open the inputs: %s", err_text(e));
 	return e == OK;
 }
 
@@ -457,12 +437,7 @@ static bool open_all(struct daemon *d)
 	open_attest(d);
 	open_orders(d);
 	log_least((enum log_level)d->conf.gateway_log);
-	if (!open_gateway(d))
-		return false;
-	for (unsigned i = 0; i < d->conf.inputs; i++)
-		if (!open_input(d, i))
-			return false;
-	return true;
+	return open_gateway(d) && open_inputs(d);
 }
 
 /* ---- the end of a device ---- */
@@ -559,8 +534,7 @@ static int wipe(struct daemon *d)
 
 static void close_all(struct daemon *d)
 {
-	if (d->gateway)
-		close_inputs(d);
+	inputs_close(&d->inputs);
 	pipeline_close(&d->gateway);
 	attest_close(&d->attest);
 	scout_close(&d->scout);

@@ -624,6 +624,8 @@ static void tick_trouble(struct gateway *g)
 	outbox_health(g->outbox, &outbox);
 	if (outbox.busy_ms >= HANGING_MS)
 		trouble_seen(&g->alarms.trouble, TROUBLE_REFUSING, now_ms(g));
+	if (g->closed)
+		trouble_seen(&g->alarms.trouble, TROUBLE_INPUT, now_ms(g));
 	if (g->deaf)
 		trouble_seen(&g->alarms.trouble, TROUBLE_DEAF, now_ms(g));
 	if (outbox_aside_count(g->outbox))
@@ -859,6 +861,8 @@ void pipeline_port_close(struct gateway *g, const char *name)
 		if (strcmp(g->port[i].name, name) == 0)
 			g->port[i].open = false;
 }
+
+void pipeline_set_closed(struct gateway *g, bool closed) { g->closed = closed; }
 
 void pipeline_stop(struct gateway *g)
 {

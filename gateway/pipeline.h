@@ -47,6 +47,9 @@ const struct pipeline *pipeline_port(struct gateway *g, const char *name, const 
 /* The input pushes no more, and takes no more answers. */
 void pipeline_port_close(struct gateway *g, const char *name);
 
+/* An input cannot be opened, for long: its devices are not heard. */
+void pipeline_set_closed(struct gateway *g, bool closed);
+
 /* Does what is to be done; milliseconds until it wants to be called again, whatever happens. */
 int64_t pipeline_run(struct gateway *g);
 void pipeline_set_throttle(struct gateway *g, const struct conf *c);

@@ -50,6 +50,7 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_DISK] = h->commit_failed;
 	is[HEALTH_FULL] = queued(h) * 100 >= h->room_messages * HEALTH_FULL_PERCENT;
 	is[HEALTH_REFUSING] = t->kind[TROUBLE_REFUSING].on;
+	is[HEALTH_INPUT] = t->kind[TROUBLE_INPUT].on;
 	is[HEALTH_EVICTING] = t->kind[TROUBLE_EVICTING].on;
 	is[HEALTH_UNREADABLE] = t->kind[TROUBLE_UNREADABLE].on;
 	is[HEALTH_ASIDE] = h->set_aside_messages > 0;

@@ -25,6 +25,7 @@
 	X(DISK, "disk", "the outbox cannot be written: is its disk full, read-only or failing?")                       \
 	X(FULL, "full", "the outbox is nearly full: the least important messages will yield")                          \
 	X(REFUSING, "refusing", "calls are refused: look at the beds")                                                 \
+	X(INPUT, "input", "an input cannot be opened: its devices are not heard; the log names it")                    \
 	X(EVICTING, "evicting", "the outbox was full, and less important messages were dropped")                       \
 	X(UNREADABLE, "unreadable", "messages in the outbox cannot be read: look at the beds")                         \
 	X(ASIDE, "set-aside", "the broker refuses messages for good; `pullcord-gateway --aside` lists them")           \

@@ -100,6 +100,17 @@ def _(stage, device):
     let_write(stage.gateways[device].holder)
 
 
+@step("another program {takes} the port of {device}")
+def _(stage, takes, device):
+    """takes; leaves."""
+    if takes == "leaves":
+        stage.last["another program"].close()
+        return
+    stage.last["another program"] = other = socket.socket()
+    other.bind(("127.0.0.1", stage.gateways[device].mllp_port))
+    other.listen()
+
+
 @step("record cannot write any more")
 def _(stage):
     stage.last["record's holder"] = hold_writes(stage.house.dir / "record.mdb")

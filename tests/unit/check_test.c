@@ -178,6 +178,18 @@ static void a_credential_is_looked_at_where_systemd_brought_it(void **state)
 	assert_true(is_said("[gateway] root_key: cannot use credential:outbox.key"));
 }
 
+/* Or nobody could look at it before the first start. */
+static void what_systemd_makes_need_not_be_there(void **state)
+{
+	(void)state;
+	conf.input[0] = (struct conf_input){ .name = "beds", .line = 7, .kind = INPUT_LOCAL, .address = "/run/pullcord/beds.sock" };
+	assert_true(checked());
+	strcpy(conf.input[0].address, "/run/pullcord/ward/beds.sock");
+	assert_false(checked());
+	strcpy(conf.input[0].address, "/run/pullcords/beds.sock");
+	assert_false(checked());
+}
+
 static void what_it_writes_must_be_its_own_to_write(void **state)
 {
 	(void)state;
@@ -206,6 +218,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_certificate_has_its_time, make, drop),
 		cmocka_unit_test_setup_teardown(a_root_key_that_opens_nothing_is_told, make, drop),
 		cmocka_unit_test_setup_teardown(a_credential_is_looked_at_where_systemd_brought_it, make, drop),
+		cmocka_unit_test_setup_teardown(what_systemd_makes_need_not_be_there, make, drop),
 		cmocka_unit_test_setup_teardown(what_it_writes_must_be_its_own_to_write, make, drop),
 	};
 
