@@ -21,6 +21,8 @@ struct port {
 	const struct input_kind *kind;
 	struct input *in;           /* known from its first push() */
 	struct hush missed[MISSED_KINDS];
+	int64_t heard_ms, quiet_ms; /* whatever was said there; how long nothing may be, 0: for ever */
+	bool quiet;
 	bool open;
 };
 

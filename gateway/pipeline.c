@@ -298,6 +298,7 @@ static enum err push(void *ctx, struct input *from, const struct event *e)
 	enum err err;
 
 	look_at_clock(p->g);
+	p->heard_ms = now_ms(p->g);
 	p->in = from;
 	err = take_event(p, e);
 	if (err != OK)
@@ -310,6 +311,7 @@ static bool missed(void *ctx, enum missed what, unsigned n)
 {
 	struct port *p = ctx;
 
+	p->heard_ms = now_ms(p->g);
 	p->g->counts.missed[what] += n;
 	if (what != MISSED_END)
 		trouble_seen(&p->g->alarms.trouble, TROUBLE_SOURCE, now_ms(p->g));
@@ -613,6 +615,21 @@ static void probe_aside(struct gateway *g)
 	gateway_tidied(places_for(g, e, n));
 }
 
+/* A cable that was pulled out says nothing. */
+static void look_at_ports(struct gateway *g)
+{
+	for (unsigned i = 0; i < g->ports; i++) {
+		struct port *p = &g->port[i];
+		bool was = p->quiet;
+
+		p->quiet = p->open && p->quiet_ms && now_ms(g) - p->heard_ms >= p->quiet_ms;
+		if (p->quiet && !was)
+			log_say(EV_INPUT_QUIET, KV_STR("input", p->name), KV_NUM("seconds", p->quiet_ms / 1000));
+		if (p->quiet)
+			trouble_seen(&g->alarms.trouble, TROUBLE_QUIET, now_ms(g));
+	}
+}
+
 static void tick_trouble(struct gateway *g)
 {
 	struct outbox_health outbox;
@@ -626,6 +643,7 @@ static void tick_trouble(struct gateway *g)
 		trouble_seen(&g->alarms.trouble, TROUBLE_REFUSING, now_ms(g));
 	if (g->closed)
 		trouble_seen(&g->alarms.trouble, TROUBLE_INPUT, now_ms(g));
+	look_at_ports(g);
 	if (g->deaf)
 		trouble_seen(&g->alarms.trouble, TROUBLE_DEAF, now_ms(g));
 	if (outbox_aside_count(g->outbox))
@@ -846,12 +864,21 @@ void pipeline_close(struct gateway **out)
 	*out = NULL;
 }
 
+static int64_t quiet_ms(const struct conf *c, const char *name)
+{
+	for (unsigned i = 0; i < c->inputs; i++)
+		if (strcmp(c->input[i].name, name) == 0)
+			return c->input[i].quiet_s * 1000LL;
+	return 0;
+}
+
 const struct pipeline *pipeline_port(struct gateway *g, const char *name, const struct input_kind *kind)
 {
 	struct port *p = &g->port[g->ports++];
 
 	must(g->ports <= CONF_INPUTS_MAX);
-	*p = (struct port){ .to = { push, missed, p }, .g = g, .name = name, .kind = kind, .open = true };
+	*p = (struct port){ .to = { push, missed, p }, .g = g, .name = name, .kind = kind, .open = true,
+			    .heard_ms = now_ms(g), .quiet_ms = quiet_ms(g->spec.conf, name) };
 	return &p->to;
 }
 

@@ -65,6 +65,7 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_RECORD_SILENT] = t->kind[TROUBLE_RECORD_SILENT].on;
 	is[HEALTH_UNHEARD] = t->kind[TROUBLE_UNHEARD].on;
 	is[HEALTH_SOURCE] = t->kind[TROUBLE_SOURCE].on;
+	is[HEALTH_QUIET] = t->kind[TROUBLE_QUIET].on;
 }
 
 enum health_condition health_condition(const struct health *h)

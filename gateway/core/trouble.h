@@ -12,6 +12,7 @@
 #define TROUBLES(X)                                                                                                    \
 	X(REFUSING, HIGH, 60, "gateway.refusing", "This gateway cannot take more calls: look at the beds")             \
 	X(INPUT, HIGH, 5, "gateway.input-closed", "This gateway cannot hear some of its devices: look at the beds")    \
+	X(QUIET, HIGH, 5, "gateway.source-quiet", "This gateway hears nothing of a device any more: look at the beds")   \
 	X(EVICTING, MEDIUM, 600, "gateway.evicting", "This gateway was full: less important messages were dropped")    \
 	X(UNREADABLE, HIGH, 600, "gateway.unreadable", "This gateway cannot read a call it had taken: look at the beds") \
 	X(ASIDE, MEDIUM, 5, "gateway.set-aside", "The broker refuses messages of this gateway; they are kept there")   \

@@ -56,7 +56,7 @@ WELL = {
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
      ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
       "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent", "witnesses-unheard",
-      "order-refused", "quarantined", "orders-unreadable", "source", "input")}
+      "order-refused", "quarantined", "orders-unreadable", "source", "input", "source-quiet")}
 
 # Faults of a gateway that are seen by other metrics than their own.
 OTHERWISE = {"disconnected", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
@@ -85,6 +85,7 @@ ILL = {
     "PullcordSourcesTurnedAway": gateway("turned_away_total", "4x55 5x90"),
     "PullcordInputClosed": fault("input"),
     "PullcordSourceNotUnderstood": fault("source"),
+    "PullcordSourceQuiet": fault("source-quiet"),
     "PullcordSourceBreaksOff": gateway("broken_off_total", "4x55 5x90"),
     "PullcordMessagesDropped": gateway("evicted_total", "3x55 4x90"),
     "PullcordMessagesSetAside": gateway("set_aside_messages", "0x30 1x90"),

@@ -205,6 +205,33 @@ static void a_source_that_is_not_understood_is_told_and_counted(void **state)
 	assert_int_equal(read_alert(sent("/alert/low/", 1))->phase, PHASE(END));
 }
 
+/* Nobody says that a cable was pulled out. */
+static void a_source_that_falls_silent_is_missed(void **state)
+{
+	struct event odd = alert("a3", 3, PRIORITY(HIGH), PHASE(START));
+
+	(void)state;
+	pipeline_close(&g);
+	strcpy(conf.input[0].name, "monitors");
+	conf.input[0].quiet_s = 60;
+	start();
+	come_up();
+	odd.alert.key.len = 3;          /* whatever it says, it is there */
+	now += 59000;
+	assert_int_equal(push(odd), ERR_RANGE);
+	now += 59000;
+	run();
+	assert_null(sent("/alert/high/", 0));
+	now += 1000;
+	run();
+	assert_string_equal(read_alert(sent("/alert/high/", 0))->code, "gateway.source-quiet");
+	ack(sent("/alert/high/", 0), 0);
+	assert_true(port->missed(port->ctx, MISSED_MEANING, 1));
+	now += 6000;
+	run();
+	assert_int_equal(read_alert(sent("/alert/high/", 1))->phase, PHASE(END));
+}
+
 /* What is cut short will be repeated: counted, for IT, and no reason to call the staff. */
 static void a_message_that_broke_off_is_counted(void **state)
 {
@@ -289,6 +316,7 @@ int main(void)
 		WITH_HOUSE(a_clock_that_was_set_right_is_gone_by_again),
 		WITH_HOUSE(a_source_that_is_not_understood_is_told_and_counted),
 		WITH_HOUSE(a_message_that_broke_off_is_counted),
+		WITH_HOUSE(a_source_that_falls_silent_is_missed),
 		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
 		WITH_HOUSE(nor_one_that_is_not_valid_yet),
 		WITH_HOUSE(a_full_gateway_refuses_and_says_so),
