@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "kek.h"      /* after OpenSSL's, which declares a function SHA256 */
-#include "file.h"
 #include "whole.h"
 
 #define CREDENTIAL "credential:"
@@ -54,7 +53,7 @@ static enum err file_read(const char *where, uint8_t *out, size_t *n)
 	if (got < 0)
 		return ERR_IO;
 	*n = (size_t)got;
-	return OK;
+	return got || kek_is_credential(where) ? OK : ERR_NOT_FOUND;
 }
 
 static enum err load_key(const char *uri, EVP_PKEY **out)
@@ -117,24 +116,6 @@ enum err kek_load(const char *where, const char *unwrap, uint8_t root[AEAD_KEY_B
 	return e;
 }
 
-/* On the disk with its name before anything is sealed with it: it may lie on another one than the outbox. */
-static enum err file_make(const char *path, struct span bytes)
-{
-	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	enum err e;
-
-	if (fd < 0)
-		return file_err(errno);
-	e = file_write(fd, bytes);
-	if (e == OK && fsync(fd) != 0)
-		e = file_err(errno);
-	if (e == OK)
-		e = whole_flush(path);
-	if (e != OK)
-		unlink(path);   /* half a key would be in the way of the next try */
-	return e;
-}
-
 enum err kek_make(const char *where, const char *unwrap)
 {
 	uint8_t root[AEAD_KEY_BYTES], bytes[FILE_MAX];
@@ -152,7 +133,7 @@ enum err kek_make(const char *where, const char *unwrap)
 		bytes[n++] = '\n';
 	}
 	if (e == OK)
-		e = file_make(where, span(bytes, n));
+		e = whole_make(where, span(bytes, n));
 	crypt_wipe(root, sizeof(root));
 	crypt_wipe(bytes, sizeof(bytes));
 	return e;

@@ -15,7 +15,8 @@
  * open it. */
 enum err kek_load(const char *where, const char *unwrap, uint8_t root[AEAD_KEY_BYTES]) MUST_USE;
 bool kek_is_credential(const char *where);
-/* A new one, mode 0600, on the disk. ERR_DENIED, also: a credential is not ours to make; else as file_err(); ERR_KEY. */
+/* A new one, mode 0600, which survives a power cut; an empty file is none. ERR_DENIED, also: a credential is not ours to make;
+ * else as whole_make(); ERR_KEY. */
 enum err kek_make(const char *where, const char *unwrap) MUST_USE;
 
 #endif

@@ -86,8 +86,6 @@ static enum err open_key(struct notebook *n, const char *path)
 	e = vault_root(key, n->secret);
 	if (e == ERR_NOT_FOUND) {
 		TRY(vault_make_root(key));
-		if (fsync(n->folder) != 0)
-			return file_err(errno);
 		e = vault_root(key, n->secret);
 	}
 	TRY(e);

@@ -5,6 +5,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "whole.h"
+
 enum err vault_root(const char *path, uint8_t root[AEAD_KEY_BYTES])
 {
 	CLEANUP(fd_cleanup) int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -19,6 +21,8 @@ enum err vault_root(const char *path, uint8_t root[AEAD_KEY_BYTES])
 	if (fstat(fd, &st) != 0 || (st.st_mode & 077) || (geteuid() != 0 && st.st_uid != 0 && st.st_uid != geteuid()))
 		return ERR_DENIED;
 	n = read(fd, text, sizeof(text));
+	if (n == 0)
+		return ERR_NOT_FOUND;
 	if (n > 0 && text[n - 1] == '\n')
 		n--;
 	good = n == 2 * AEAD_KEY_BYTES && hex_decode(span(text, (size_t)n), root, AEAD_KEY_BYTES);
@@ -28,22 +32,17 @@ enum err vault_root(const char *path, uint8_t root[AEAD_KEY_BYTES])
 
 enum err vault_make_root(const char *path)
 {
-	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	uint8_t root[AEAD_KEY_BYTES];
 	char text[2 * AEAD_KEY_BYTES + 1];
-	bool good;
+	enum err e;
 
-	if (fd < 0)
-		return errno == EEXIST ? ERR_EXISTS : ERR_IO;
 	crypt_random(root, sizeof(root));
 	hex_encode(span(root, sizeof(root)), text);
 	text[2 * AEAD_KEY_BYTES] = '\n';
-	good = write(fd, text, sizeof(text)) == (ssize_t)sizeof(text) && fsync(fd) == 0;
+	e = whole_make(path, span(text, sizeof(text)));
 	crypt_wipe(root, sizeof(root));
 	crypt_wipe(text, sizeof(text));
-	if (!good)
-		unlink(path);   /* half a key would be in the way of the next try */
-	return good ? OK : ERR_IO;
+	return e;
 }
 
 void vault_init(struct vault *v, const uint8_t root[AEAD_KEY_BYTES], const char *purpose)

@@ -15,9 +15,10 @@ struct vault {
 	uint8_t key[AEAD_KEY_BYTES];
 };
 
-/* Reads the root key file. ERR_NOT_FOUND, ERR_DENIED (others may read it, or not ours), ERR_SYNTAX. */
+/* Reads the root key file. ERR_NOT_FOUND (also when it is empty: the power went as it was made), ERR_DENIED (others may read it, or
+ * not ours), ERR_SYNTAX. */
 enum err vault_root(const char *path, uint8_t root[AEAD_KEY_BYTES]) MUST_USE;
-/* Makes a new root key file, 0600. ERR_EXISTS. */
+/* Makes a new root key file, 0600, which survives a power cut. ERR_EXISTS, and those of whole_make(). */
 enum err vault_make_root(const char *path) MUST_USE;
 
 void vault_init(struct vault *v, const uint8_t root[AEAD_KEY_BYTES], const char *purpose);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -83,6 +84,26 @@ enum err whole_write(const char *path, struct span text, unsigned mode)
 enum err whole_keep(const char *path, struct span text, unsigned mode)
 {
 	return put_there(path, text, &(struct look){ .mode = (mode_t)mode }, true);
+}
+
+/* Of two that make it at once one is first. Half of it would be in the way of the next try. */
+enum err whole_make(const char *path, struct span text)
+{
+	CLEANUP(fd_cleanup) int fd = open(path, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	struct stat st;
+	enum err e;
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) != 0 || fstat(fd, &st) != 0)
+		return errno == EWOULDBLOCK ? ERR_BUSY : file_err(errno);
+	if (st.st_size)
+		return ERR_EXISTS;
+	e = fchmod(fd, 0600) != 0 ? file_err(errno) : file_write(fd, text);
+	if (e == OK && fsync(fd) != 0)
+		e = file_err(errno);
+	if (e == OK)
+		return whole_flush(path);
+	unlink(path);
+	return e;
 }
 
 enum err whole_replace(const char *path, struct span text)

@@ -13,7 +13,10 @@
 enum err whole_write(const char *path, struct span text, unsigned mode) MUST_USE;
 /* The same, and OK means that it survives a power cut. */
 enum err whole_keep(const char *path, struct span text, unsigned mode) MUST_USE;
-/* The same for a file that is there, which keeps its mode and its owner. Also ERR_DENIED: it is a link, or no file. */
+/* In place: a file of mode 0600 that is not there yet, or is empty, as a power cut leaves one that was being made. OK means that it
+ * survives the next. ERR_EXISTS; ERR_BUSY: somebody is making it. */
+enum err whole_make(const char *path, struct span text) MUST_USE;
+/* As whole_keep(), for a file that is there, which keeps its mode and its owner. Also ERR_DENIED: it is a link, or no file. */
 enum err whole_replace(const char *path, struct span text) MUST_USE;
 /* All of a small file. ERR_TOO_LARGE: it has `cap` bytes or more; ERR_NOT_FOUND, ERR_DENIED, ERR_KIND, ERR_IO. Waits for the
  * disk. */

@@ -74,6 +74,24 @@ static void what_is_made_can_be_loaded_and_is_not_replaced(void **state)
 	assert_memory_equal(one, two, sizeof(one));
 }
 
+/* The power went between its name and what is in it: nothing was sealed by it, and the gateway is to start. */
+static void an_empty_file_is_no_key_yet(void **state)
+{
+	const char *path = write_file("empty", "", 0644);
+	uint8_t root[AEAD_KEY_BYTES];
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(chmod(path, 0600), 0);
+	assert_int_equal(kek_load(path, "", root), ERR_NOT_FOUND);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(kek_make(path, ""), OK);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(kek_load(path, "", root), OK);
+	assert_int_equal(kek_make(path, ""), ERR_EXISTS);
+}
+
 static void a_credential_of_systemds(void **state)
 {
 	uint8_t root[AEAD_KEY_BYTES];
@@ -130,6 +148,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_file_only_we_can_read, make, drop),
 		cmocka_unit_test_setup_teardown(what_is_made_can_be_loaded_and_is_not_replaced, make, drop),
+		cmocka_unit_test_setup_teardown(an_empty_file_is_no_key_yet, make, drop),
 		cmocka_unit_test_setup_teardown(a_credential_of_systemds, make, drop),
 		cmocka_unit_test_setup_teardown(a_key_that_another_opens, make, drop),
 	};

@@ -149,6 +149,28 @@ static void what_is_replaced_stays_whose_it_is(void **state)
 #define TEXT 60000
 
 /* Every reading is all a's or all b's. */
+static void what_is_made_was_not_there(void **state)
+{
+	const char *path = scratch_path(&scratch, "made"), *link = scratch_path(&scratch, "link to made");
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(whole_make(path, SPAN_LIT("first")), OK);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(whole_make(path, SPAN_LIT("second")), ERR_EXISTS);
+	assert_holds(path, "first");
+	assert_int_equal(truncate(path, 0), 0);
+	assert_int_equal(chmod(path, 0644), 0);
+	assert_int_equal(whole_make(path, SPAN_LIT("third")), OK);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_holds(path, "third");
+	assert_int_equal(symlink(path, link), 0);
+	assert_int_equal(whole_make(link, SPAN_LIT("fourth")), ERR_DENIED);
+	assert_int_equal(whole_make("/nonexistent/made", SPAN_LIT("fifth")), ERR_NOT_FOUND);
+}
+
 static void no_reader_ever_finds_a_part(void **state)
 {
 	static char text[TEXT], got[TEXT + 1];
@@ -206,6 +228,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH(it_is_there_with_its_mode_whatever_the_umask), WITH(a_link_in_its_way_is_not_followed),
 		WITH(what_is_kept_is_whole_too), WITH(what_is_replaced_stays_whose_it_is),
+		WITH(what_fails_is_named_and_leaves_the_old), WITH(what_is_made_was_not_there),
 		WITH(what_fails_is_named_and_leaves_the_old), WITH(no_reader_ever_finds_a_part),
 		WITH(all_of_it_is_read_or_why_not_is_said),
 	};
