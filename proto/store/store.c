@@ -14,14 +14,21 @@
 #include <unistd.h>
 
 #include "pages.h"
+#include "whole.h"
 
 _Static_assert(MDB_VERSION_MAJOR == 0 && MDB_VERSION_MINOR == 9, "pages.c knows what LMDB 0.9 writes");
 
 struct store {
-	MDB_env *env;
+	MDB_env *env;           /* NULL: it could not be opened anew yet */
+	pthread_rwlock_t lock;  /* over it: alone for who opens it anew */
+	char *path;
+	size_t bytes;
+	unsigned flags;
+	atomic_size_t unsure;   /* number of the commit that failed last, and none succeeded since; 0: none */
 	dev_t dev;
 	ino_t ino;
 	struct store *next;     /* of all that are open */
+	const char *name[STORE_TABLES_MAX];
 	MDB_dbi table[STORE_TABLES_MAX];
 	unsigned tables;
 	bool read_only, more;
@@ -146,6 +153,7 @@ static enum err open_tables(struct store *s, const struct store_spec *spec)
 	e = rc ? (rc == MDB_NOTFOUND ? ERR_CORRUPT : err_of(rc)) : check_kind(t, meta, spec);
 	for (; e == OK && spec->table[s->tables]; s->tables++) {
 		must(s->tables < STORE_TABLES_MAX);
+		s->name[s->tables] = spec->table[s->tables];
 		e = err_of(mdb_dbi_open(t, spec->table[s->tables], flags, &s->table[s->tables]));
 		if (e == ERR_NOT_FOUND)
 			e = ERR_CORRUPT;
@@ -191,17 +199,41 @@ static void unclaim(const struct store *s)
 	pthread_mutex_unlock(&all_lock);
 }
 
+static enum err open_env(struct store *s)
+{
+	int rc;
+
+	TRY(err_of(mdb_env_create(&s->env)));
+	TRY(err_of(mdb_env_set_mapsize(s->env, s->bytes)));
+	TRY(err_of(mdb_env_set_maxdbs(s->env, STORE_TABLES_MAX + 1)));
+	rc = mdb_env_open(s->env, s->path, s->flags, 0600);
+	if (rc && s->read_only && (rc == EACCES || rc == EROFS))   /* a read-only folder has no room for locks */
+		rc = mdb_env_open(s->env, s->path, s->flags | MDB_NOLOCK, 0600);
+	return err_of(rc);
+}
+
+static struct store *store_make(const char *path, bool read_only)
+{
+	CLEANUP(free_cleanup) struct store *s = calloc(1, sizeof(*s));
+	struct store *made = s;
+
+	if (!s || !(s->path = strdup(path)))
+		return NULL;
+	must(pthread_rwlock_init(&s->lock, NULL) == 0);
+	s->read_only = read_only;
+	s->flags = MDB_NOSUBDIR | MDB_NOTLS | (read_only ? MDB_RDONLY : 0);
+	s = NULL;
+	return made;
+}
+
 enum err store_open(const char *path, const struct store_spec *spec, struct store **out)
 {
-	CLEANUP(store_close) struct store *s = calloc(1, sizeof(*s));
+	CLEANUP(store_close) struct store *s = store_make(path, spec->read_only);
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), bytes = (spec->map_bytes + page - 1) / page * page;
-	unsigned flags = MDB_NOSUBDIR | MDB_NOTLS | (spec->read_only ? MDB_RDONLY : 0);
 	struct stat st;
-	int rc;
 
 	if (!s)
 		return ERR_FULL;
-	s->read_only = spec->read_only;
 	if (!spec->read_only)
 		TRY(reserve(path, bytes));
 	if (stat(path, &st) != 0)
@@ -209,16 +241,12 @@ enum err store_open(const char *path, const struct store_spec *spec, struct stor
 	if ((size_t)st.st_size > bytes)   /* somebody gave it more room: two maps of one file must not differ */
 		bytes = (size_t)st.st_size / page * page;
 	TRY(claim(s, &st));
-	TRY(err_of(mdb_env_create(&s->env)));
-	TRY(err_of(mdb_env_set_mapsize(s->env, bytes)));
-	TRY(err_of(mdb_env_set_maxdbs(s->env, STORE_TABLES_MAX + 1)));
-	rc = mdb_env_open(s->env, path, flags, 0600);
-	if (rc && spec->read_only && (rc == EACCES || rc == EROFS))   /* a read-only folder has no room for locks */
-		rc = mdb_env_open(s->env, path, flags | MDB_NOLOCK, 0600);
-	TRY(err_of(rc));
+	s->bytes = bytes;
+	TRY(open_env(s));
 	TRY(open_tables(s, spec));
 	if (!spec->read_only) {
 		TRY(reserve(path, bytes));
+		TRY(whole_flush(path));                 /* that it is there, too: its commits flush only what is in it */
 		(void)mdb_reader_check(s->env, NULL);   /* who was killed while reading still holds pages */
 	}
 	*out = s;
@@ -232,6 +260,8 @@ void store_close(struct store **s)
 		if ((*s)->env)
 			mdb_env_close((*s)->env);
 		unclaim(*s);
+		pthread_rwlock_destroy(&(*s)->lock);
+		free((*s)->path);
 	}
 	free_cleanup(s);
 }
@@ -239,16 +269,16 @@ void store_close(struct store **s)
 /* Pages LMDB has given back wait in its table 0, each value a count and that many page numbers. */
 enum err store_room(struct store *s, struct store_room *out)
 {
+	CLEANUP(txn_abort) struct txn *t = NULL;
 	MDB_envinfo info;
 	MDB_stat st;
-	MDB_txn *t;
 	MDB_cursor *c;
 	MDB_val k, v;
 	size_t freed = 0;
 	int rc;
 
-	TRY(err_of(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t)));
-	rc = mdb_cursor_open(t, 0, &c);
+	TRY(txn_begin_read(s, &t));
+	rc = mdb_cursor_open(t->mdb, 0, &c);
 	if (rc == 0) {
 		while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
 			size_t n;
@@ -258,7 +288,6 @@ enum err store_room(struct store *s, struct store_room *out)
 		}
 		mdb_cursor_close(c);
 	}
-	mdb_txn_abort(t);
 	if (rc != MDB_NOTFOUND)
 		return err_of(rc);
 	TRY(err_of(mdb_env_info(s->env, &info)));
@@ -275,9 +304,7 @@ bool store_tight(struct store *s)
 {
 	struct store_room r;
 
-	if (store_room(s, &r) != OK)
-		return true;
-	return r.free <= (r.all / 32 > 64 ? r.all / 32 : 64);
+	return store_room(s, &r) != OK || store_room_is_tight(&r);
 }
 
 /* Damage ends whoever trusts it by one of these. Any other signal is of somebody who wanted the memory, or the end. */
@@ -365,11 +392,21 @@ enum err store_check(const char *path, size_t map_bytes)
 	return store_probed(status);
 }
 
-uint64_t store_generation(const struct store *s)
+static size_t generation(MDB_env *env)
 {
 	MDB_envinfo info;
 
-	return mdb_env_info(s->env, &info) == 0 ? info.me_last_txnid : 0;
+	return env && mdb_env_info(env, &info) == 0 ? info.me_last_txnid : 0;
+}
+
+uint64_t store_generation(struct store *s)
+{
+	uint64_t n;
+
+	pthread_rwlock_rdlock(&s->lock);
+	n = generation(s->env);
+	pthread_rwlock_unlock(&s->lock);
+	return n;
 }
 
 uint64_t txn_generation(const struct txn *t)
@@ -385,6 +422,98 @@ static int begin_in_grown(struct store *s, MDB_txn **out)
 	return rc ? rc : mdb_txn_begin(s->env, NULL, MDB_RDONLY, out);
 }
 
+static int begin_in(struct store *s, bool read_only, MDB_txn **out)
+{
+	int rc = s->env ? mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, out) : MDB_PANIC;
+
+	if (rc == MDB_READERS_FULL && mdb_reader_check(s->env, NULL) == 0)   /* slots of readers that were killed */
+		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, out);
+	return rc == MDB_MAP_RESIZED ? begin_in_grown(s, out) : rc;
+}
+
+static int begin_viewed(struct store *s, bool read_only, MDB_txn **out)
+{
+	int rc;
+
+	pthread_rwlock_rdlock(&s->lock);
+	rc = begin_in(s, read_only, out);
+	atomic_fetch_add(&s->views, rc == 0);
+	pthread_rwlock_unlock(&s->lock);
+	return rc;
+}
+
+/* ---- after a failed commit ---- */
+
+static enum err find_tables(struct store *s)
+{
+	MDB_txn *t;
+	int rc = 0;
+
+	TRY(err_of(mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t)));
+	for (unsigned i = 0; i < s->tables && rc == 0; i++)
+		rc = mdb_dbi_open(t, s->name[i], 0, &s->table[i]);
+	if (rc == 0)
+		return err_of(mdb_txn_commit(t));
+	mdb_txn_abort(t);
+	return err_of(rc);
+}
+
+/* What it put back is to be on the disk before anything else: or the power goes, the failed commit is there after all, and what it
+ * leads to is written over. */
+static enum err leave_env(struct store *s)
+{
+	size_t unsure = atomic_load(&s->unsure);
+	int fd;
+
+	if (unsure && generation(s->env) >= unsure)
+		return ERR_IO;
+	TRY(err_of(mdb_env_get_fd(s->env, &fd)));
+	if (fdatasync(fd) != 0)
+		return err_of(errno);
+	mdb_env_close(s->env);
+	s->env = NULL;
+	return OK;
+}
+
+static enum err open_anew(struct store *s)
+{
+	enum err e;
+
+	if (s->env)
+		TRY(leave_env(s));
+	e = open_env(s);
+	if (e == OK)
+		e = find_tables(s);
+	if (e == OK)
+		return OK;
+	mdb_env_close(s->env);
+	s->env = NULL;
+	return e;
+}
+
+static bool is_well(struct store *s)
+{
+	MDB_txn *t;
+	int rc = s->env ? mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t) : MDB_PANIC;
+
+	if (rc == 0)
+		mdb_txn_abort(t);
+	return rc != MDB_PANIC;
+}
+
+/* When LMDB cannot write the last page of a commit, where its trees begin, it puts back what was there, in memory, and begins
+ * nothing any more: a disk that failed once would have us refuse all until the next start. */
+static enum err revive(struct store *s)
+{
+	enum err e = OK;
+
+	pthread_rwlock_wrlock(&s->lock);
+	if (!is_well(s))
+		e = atomic_load(&s->views) ? ERR_IO : open_anew(s);
+	pthread_rwlock_unlock(&s->lock);
+	return e;
+}
+
 static enum err begin(struct store *s, bool read_only, struct txn **out)
 {
 	CLEANUP(free_cleanup) struct txn *t = calloc(1, sizeof(*t));
@@ -395,13 +524,12 @@ static enum err begin(struct store *s, bool read_only, struct txn **out)
 	must(read_only || !s->read_only);
 	t->store = s;
 	t->read_only = read_only;
-	rc = mdb_txn_begin(s->env, NULL, read_only ? MDB_RDONLY : 0, &t->mdb);
-	if (rc == MDB_READERS_FULL && mdb_reader_check(s->env, NULL) == 0)   /* slots of readers that were killed */
-		rc = mdb_txn_begin(s->env, NULL, MDB_RDONLY, &t->mdb);
-	if (rc == MDB_MAP_RESIZED)
-		rc = begin_in_grown(s, &t->mdb);
+	rc = begin_viewed(s, read_only, &t->mdb);
+	if (rc == MDB_PANIC) {
+		TRY(revive(s));
+		rc = begin_viewed(s, read_only, &t->mdb);
+	}
 	TRY(err_of(rc));
-	atomic_fetch_add(&s->views, 1);
 	*out = t;
 	t = NULL;
 	return OK;
@@ -420,10 +548,13 @@ static void close_cursors(struct txn *t)
 
 enum err txn_commit(struct txn **t)
 {
+	size_t number = mdb_txn_id((*t)->mdb);
 	int rc;
 
 	close_cursors(*t);
 	rc = mdb_txn_commit((*t)->mdb);
+	if (!(*t)->read_only)
+		atomic_store(&(*t)->store->unsure, rc ? number : 0);
 	atomic_fetch_sub(&(*t)->store->views, 1);
 	free_cleanup(t);
 	return err_of(rc);

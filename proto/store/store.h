@@ -7,7 +7,8 @@
  *
  * Errors: ERR_NOT_FOUND, ERR_EXISTS, ERR_FULL (map or reserve), ERR_IO (disk), ERR_CORRUPT (not our file or damaged),
  * ERR_VERSION (another schema), ERR_BUSY (already open here). After ERR_FULL or ERR_IO a write transaction
- * can only be aborted. */
+ * can only be aborted. A commit that failed was not; what comes next is tried as if nothing had been, unless the disk kept it from
+ * putting back what was before: then all is ERR_IO until the next opening. */
 #ifndef PULLCORD_STORE_H
 #define PULLCORD_STORE_H
 
@@ -25,7 +26,7 @@ struct store_spec {
 	const char *kind;               /* "directory", "record", "outbox": a store of another kind is ERR_CORRUPT */
 	uint32_t version;               /* of what is kept in it, from the first opening to write on */
 	size_t map_bytes;               /* the whole file, rounded up to pages; one that is larger stays as it is */
-	const char *const *table;       /* names, NULL-terminated; their order numbers them */
+	const char *const *table;       /* NULL-terminated; their order numbers them; the names are borrowed until store_close() */
 	bool read_only;                 /* must exist; nothing is written, not even locks when the folder forbids it */
 	uint32_t oldest;                /* version that can still be read: older ones are ERR_VERSION */
 };
@@ -48,10 +49,11 @@ struct store_room {
 	size_t free, all, page_bytes;
 };
 enum err store_room(struct store *s, struct store_room *out) MUST_USE;
-bool store_tight(struct store *s);
+static inline bool store_room_is_tight(const struct store_room *r) { return r->free <= (r->all / 32 > 64 ? r->all / 32 : 64); }
+bool store_tight(struct store *s);      /* also when that cannot be said */
 
 /* The number of the last committed transaction, by whichever process: a look at memory, no I/O. */
-uint64_t store_generation(const struct store *s);
+uint64_t store_generation(struct store *s);
 
 /* Of a read-only store also after its writer gave the file more room, as long as no other transaction is open then. */
 enum err txn_begin_read(struct store *s, struct txn **out) MUST_USE;

@@ -10,8 +10,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "scratch.h"
 #include "seed.h"
@@ -221,6 +223,29 @@ static void a_refused_creation_can_be_tried_again(void **state)
 	assert_true(refused > 0);
 }
 
+static unsigned folders_flushed;
+
+__attribute__((visibility("default"))) int fsync(int fd)
+{
+	struct stat st;
+
+	folders_flushed += fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* What a commit says is durable is of no use when no file has its name after a power cut. */
+static void a_new_file_has_its_name_for_good(void **state)
+{
+	struct store *s = NULL;
+
+	(void)state;
+	forget();
+	folders_flushed = 0;
+	assert_int_equal(store_open(store_path(), &spec, &s), OK);
+	assert_int_equal(folders_flushed, 1);
+	store_close(&s);
+}
+
 static pid_t start_reader(bool die)
 {
 	struct store *s = NULL;
@@ -284,6 +309,7 @@ int main(void)
 		cmocka_unit_test(the_lock_of_a_killed_writer_is_free),
 		cmocka_unit_test(a_refused_write_fails_and_leaves_the_store_whole),
 		cmocka_unit_test(a_refused_creation_can_be_tried_again),
+		cmocka_unit_test(a_new_file_has_its_name_for_good),
 		cmocka_unit_test(killed_readers_shut_nobody_out),
 	};
 
