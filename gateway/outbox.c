@@ -143,10 +143,8 @@ static const struct op *pending_put(struct outbox *o, const struct id *id)
 
 static void op_free(struct op **op)
 {
-	if (*op && (*op)->record) {
-		crypt_wipe((*op)->record, (*op)->n);
-		free((*op)->record);
-	}
+	if (*op)
+		outfile_record_drop(*op);
 	free(*op);
 	*op = NULL;
 }

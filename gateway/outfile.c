@@ -192,7 +192,16 @@ static enum err do_hold(struct outfile *f, struct txn *t, struct op *op)
 	return open_write(f, t, op);
 }
 
-/* Takes the record of an op from a table, so that its result can name the source. */
+void outfile_record_drop(struct op *op)
+{
+	if (op->record)
+		crypt_wipe(op->record, op->n);
+	free(op->record);
+	op->record = NULL;
+	op->m = (struct outbox_message){ 0 };
+}
+
+/* Takes the record of an op from a table, so that its result can name the source. At another try it may be a longer one. */
 static enum err op_load(struct outfile *f, struct txn *t, enum table_no table, struct span key, struct op *op)
 {
 	struct span value, clear;
@@ -200,8 +209,8 @@ static enum err op_load(struct outfile *f, struct txn *t, enum table_no table, s
 
 	TRY(txn_get(t, table, key, &value));
 	TRY(keyring_open(&f->keys, table, key, value, &id, f->clear, &clear));
-	if (!op->record)
-		op->record = malloc(clear.n);
+	outfile_record_drop(op);
+	op->record = malloc(clear.n);
 	if (!op->record)
 		return ERR_FULL;
 	op->n = clear.n;
@@ -494,7 +503,7 @@ static enum err held_release(struct outfile *f, struct txn *t)
 		op.id = at;
 		key = span(at.b, ID_BYTES);
 		e = do_release(f, t, &op);
-		free(op.record);
+		outfile_record_drop(&op);
 		if (e == ERR_KEY || e == ERR_CORRUPT || e == ERR_EXISTS)
 			f->unreadable++;
 		else if (e == OK)
@@ -752,7 +761,14 @@ bool outfile_tidies(enum outbox_work work) { return works[work].tidy; }
 bool outfile_queues(enum outbox_work work) { return works[work].queues; }
 
 bool outfile_crowded(const struct outfile *f) { return f->have.messages >= f->most; }
-bool outfile_tight(struct outfile *f) { return store_tight(f->store); }
+
+/* When that cannot be said nobody yields for it: whoever commits hears why. */
+bool outfile_tight(struct outfile *f)
+{
+	struct store_room r;
+
+	return store_room(f->store, &r) == OK && store_room_is_tight(&r);
+}
 
 size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max)
 {
