@@ -6,9 +6,7 @@
 
 #include "clock.h"
 #include "era.h"
-#include "file.h"
 #include "outfile.h"
-#include "store.h"
 #include "thread.h"
 
 #define EVICT_AT_ONCE 32
@@ -696,11 +694,7 @@ enum err outbox_each_told(struct outbox *o, void (*visit)(void *ctx, const struc
 	return outfile_each_told(o->file, visit, ctx);
 }
 
-enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX])
-{
-	return file_keep_aside(path, (const char *const[]){ STORE_LOCK, NULL }, kept, OUTBOX_PATH_MAX);
-}
-
+enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) { return outfile_keep_aside(path, kept); }
 
 enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *ctx, const struct outbox_message *m),
 			   void *ctx)
@@ -750,7 +744,7 @@ enum err outbox_open(const struct outbox_spec *spec, struct outbox **out)
 	o->next_seq = outfile_next_seq(o->file);
 	o->opened = outfile_opened(o->file);
 	o->upto = o->next_seq - 1;
-	era_init(&o->era, outfile_number(o->file), outfile_kept(o->file), outfile_most(o->file));
+	era_init(&o->era, outfile_number(o->file), outfile_kept(o->file), outfile_remembers(o->file));
 	TRY(start(o));
 	*out = o;
 	o = NULL;

@@ -84,7 +84,7 @@ struct outbox_done {
  * What was held when the last run ended is due. */
 enum err outbox_open(const struct outbox_spec *spec, struct outbox **out) MUST_USE;
 void outbox_close(struct outbox **o);       /* after what is queued was committed */
-/* A file that cannot be opened is moved out of the way, never deleted: `kept` says where to. */
+/* A file that cannot be opened is moved out of the way, never deleted: `kept` says where to. ERR_BUSY: another gateway has it. */
 enum err outbox_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) MUST_USE;
 /* What is set aside, most important first, beside a gateway that runs. `m` is for the call. */
 enum err outbox_each_aside(const struct outbox_spec *spec, void (*visit)(void *ctx, const struct outbox_message *m),
@@ -151,9 +151,9 @@ struct outbox_health {
 	uint64_t written;               /* bytes its commits had the kernel write, by whole pages */
 };
 void outbox_health(struct outbox *o, struct outbox_health *out);
-uint32_t outbox_most(const struct outbox *o);   /* messages it will keep */
+uint32_t outbox_most(const struct outbox *o);   /* messages it will keep; those it had when it was opened, at least */
 uint64_t outbox_newest(const struct outbox *o);         /* the last order it had taken when it was opened; 0: none */
-uint32_t outbox_unreadable(const struct outbox *o);     /* held then, and stays in the file: it cannot be read */
+uint32_t outbox_unreadable(const struct outbox *o);     /* of what it had then: it stays in the file, but cannot be sent */
 
 /* When it was made, in seconds since 1970. */
 static inline uint32_t outbox_made_s(uint64_t order, const struct id *id)

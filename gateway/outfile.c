@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "cur.h"
+#include "file.h"
 #include "keyring.h"
 #include "opened.h"
 #include "store.h"
@@ -20,6 +21,7 @@ static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an ear
 
 #define RECORD_VERSION 3
 #define PLACE_BYTES 9               /* tier, sequence */
+#define RELEASE_AT_ONCE 32
 
 struct counts {
 	int64_t messages, aside;
@@ -32,7 +34,7 @@ struct outfile {
 	struct hmac_key seen_key;       /* what a source says is remembered under */
 	uint32_t most;
 	uint64_t next_seq, number;      /* as they were at opening */
-	uint32_t unreadable;            /* of what was held then */
+	uint32_t unreadable;            /* then */
 
 	/* whoever commits */
 	struct counts have, change;
@@ -460,15 +462,23 @@ static enum err keys_prune(struct outfile *f, struct txn *t)
 	return OK;
 }
 
-static enum err seq_past(struct txn *t, enum table_no table, uint64_t *next)
+/* In a table by place. False: nothing can be made of it. */
+static bool is_message(struct span key, struct span value, struct id *id)
+{
+	return key.n == PLACE_BYTES && key.p[0] < FLIGHT_TIERS && keyring_id(value, id);
+}
+
+static enum err seq_past(struct outfile *f, struct txn *t, enum table_no table, uint64_t *next)
 {
 	struct span key = span(NULL, 0), value;
 	struct place at;
+	struct id id;
 	enum err e;
 
 	while ((e = txn_after(t, table, key, &key, &value)) == OK) {
 		if (key.n != PLACE_BYTES)
 			return ERR_CORRUPT;
+		f->unreadable += !is_message(key, value, &id);
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
 		if (key64_value(span(at.b + 1, 8)) > FLIGHT_SEQ_MAX / 2)   /* as many never come: it is damaged */
@@ -480,38 +490,75 @@ static enum err seq_past(struct txn *t, enum table_no table, uint64_t *next)
 }
 
 /* Sequence numbers rise through all tiers together. What is set aside keeps its place: nobody else may get it. */
-static enum err find_next_seq(struct txn *t, uint64_t *out)
+static enum err find_next_seq(struct outfile *f, struct txn *t)
 {
-	*out = 1;
-	TRY(seq_past(t, QUEUE, out));
-	return seq_past(t, ASIDE, out);
+	f->next_seq = 1;
+	TRY(seq_past(f, t, QUEUE, &f->next_seq));
+	return seq_past(f, t, ASIDE, &f->next_seq);
 }
 
-/* What was held when the last run ended is due now. One that cannot be read stays where it is. */
-static enum err held_release(struct outfile *f, struct txn *t)
+struct releasing {
+	struct id last;                 /* of those that were looked at, */
+	size_t last_n;                  /* once there is one */
+	unsigned n;                     /* of the last transaction */
+	uint64_t next_seq;
+	uint32_t unreadable;
+};
+
+static enum err release_one(struct outfile *f, struct txn *t, struct releasing *r)
 {
-	struct span key = span(NULL, 0), value;
-	struct id at;
-	enum err e;
+	struct op op = { .work = WORK_RELEASE, .id = r->last, .seq = r->next_seq };
+	enum err e = do_release(f, t, &op);
 
-	while ((e = txn_after(t, HELD, key, &key, &value)) == OK) {
-		struct op op = { .work = WORK_RELEASE, .seq = f->next_seq };
+	outfile_record_drop(&op);
+	if (e != OK && e != ERR_KEY && e != ERR_CORRUPT && e != ERR_EXISTS)
+		return e;
+	r->unreadable += e != OK;
+	r->next_seq += e == OK;
+	r->n++;
+	return OK;
+}
 
+static enum err release_some(struct outfile *f, struct releasing *r, unsigned most)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct releasing now = *r;
+	struct span key, unused;
+	enum err e = OK;
+
+	TRY(txn_begin_write(f->store, &t));
+	for (now.n = 0; now.n < most && (e = txn_after(t, HELD, span(now.last.b, now.last_n), &key, &unused)) == OK;) {
 		if (key.n != ID_BYTES)
 			return ERR_CORRUPT;
-		memcpy(at.b, key.p, ID_BYTES);
-		op.id = at;
-		key = span(at.b, ID_BYTES);
-		e = do_release(f, t, &op);
-		outfile_record_drop(&op);
-		if (e == ERR_KEY || e == ERR_CORRUPT || e == ERR_EXISTS)
-			f->unreadable++;
-		else if (e == OK)
-			f->next_seq++;
-		else
-			return e;
+		memcpy(now.last.b, key.p, ID_BYTES);
+		now.last_n = ID_BYTES;
+		TRY(release_one(f, t, &now));
 	}
-	return e == ERR_NOT_FOUND ? OK : e;
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
+	TRY(txn_commit(&t));
+	*r = now;
+	return OK;
+}
+
+/* What was held when the last run ended is due now. One that cannot be read stays where it is. A few at a time: of what is moved
+ * there are two for as long as a transaction lasts, and the file may be full. */
+static enum err held_release(struct outfile *f)
+{
+	struct releasing r = { .n = 1, .next_seq = f->next_seq };
+	unsigned most = RELEASE_AT_ONCE;
+
+	while (r.n) {
+		enum err e = release_some(f, &r, most);
+
+		if (e != ERR_FULL || most == 1)
+			TRY(e);
+		else
+			most /= 2;
+	}
+	f->next_seq = r.next_seq;
+	f->unreadable += r.unreadable;
+	return OK;
 }
 
 static enum err counts_load(struct outfile *f, struct txn *t)
@@ -560,10 +607,12 @@ static enum err prepare(struct outfile *f, const uint8_t root[AEAD_KEY_BYTES])
 	TRY(txn_begin_write(f->store, &t));
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	TRY(keyring_add(&f->keys, t, KEYS, &wrap));
-	TRY(find_next_seq(t, &f->next_seq));
+	TRY(find_next_seq(f, t));
 	TRY(remembered_load(f, t));
 	TRY(opened_load(&f->opened, t));
-	TRY(held_release(f, t));
+	TRY(txn_commit(&t));
+	TRY(held_release(f));
+	TRY(txn_begin_write(f->store, &t));
 	TRY(keys_prune(f, t));
 	TRY(counts_load(f, t));
 	return txn_commit(&t);
@@ -594,7 +643,7 @@ static bool item_of(const struct outfile *f, enum table_no table, struct span ke
 	struct id id;
 
 	*out = (struct flight_item){ 0 };
-	if (key.n != PLACE_BYTES || !keyring_id(value, &out->id) || key.p[0] >= FLIGHT_TIERS)
+	if (!is_message(key, value, &out->id))
 		return false;
 	out->seq = key64_value(span(key.p + 1, 8));
 	out->tier = key.p[0];
@@ -618,12 +667,12 @@ enum err outfile_each(struct outfile *f, enum err (*visit)(void *ctx, const stru
 	TRY(txn_begin_read(f->store, &t));
 	while ((e = txn_after(t, QUEUE, key, &key, &value)) == OK) {
 		struct flight_item item;
+		bool is = item_of(f, QUEUE, key, value, room, &item);
 
-		if (!item_of(f, QUEUE, key, value, room, &item))
-			return ERR_CORRUPT;
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
-		TRY(visit(ctx, &item));
+		if (is)
+			TRY(visit(ctx, &item));
 	}
 	return e == ERR_NOT_FOUND ? OK : e;
 }
@@ -645,10 +694,10 @@ size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max)
 
 	if (!room || txn_begin_read(f->store, &t) != OK)
 		return 0;
-	while (n < max && txn_after(t, ASIDE, key, &key, &value) == OK && item_of(f, ASIDE, key, value, room, &out[n])) {
+	while (n < max && txn_after(t, ASIDE, key, &key, &value) == OK) {
+		n += item_of(f, ASIDE, key, value, room, &out[n]);
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
-		n++;
 	}
 	crypt_wipe(room, OUTBOX_RECORD_MAX);
 	qsort(out, n, sizeof(*out), by_seq);
@@ -729,6 +778,7 @@ uint64_t outfile_aside_count(struct outfile *f)
 }
 
 uint32_t outfile_most(const struct outfile *f) { return f->most; }
+uint32_t outfile_remembers(const struct outfile *f) { return f->taken.most; }
 uint64_t outfile_next_seq(const struct outfile *f) { return f->next_seq; }
 uint64_t outfile_newest(const struct outfile *f) { return f->taken.newest; }
 uint64_t outfile_number(const struct outfile *f) { return f->number; }
@@ -780,8 +830,8 @@ size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *o
 
 	if (e == OK)
 		e = txn_seek(t, aside ? ASIDE : QUEUE, place_span(&at), &key, &value);
-	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier && keyring_id(value, &out[n])) {
-		n++;
+	while (e == OK && n < max && key.n == PLACE_BYTES && key.p[0] == tier) {
+		n += is_message(key, value, &out[n]);
 		memcpy(at.b, key.p, PLACE_BYTES);
 		e = txn_after(t, aside ? ASIDE : QUEUE, place_span(&at), &key, &value);
 	}
@@ -797,9 +847,8 @@ size_t outfile_aside_over(struct outfile *f, struct id *out, size_t max)
 
 	if (!over || txn_begin_read(f->store, &t) != OK)
 		return 0;
-	while (n < over && n < max && txn_before(t, ASIDE, key, &key, &value) == OK && key.n == PLACE_BYTES &&
-	       keyring_id(value, &out[n])) {
-		n++;
+	while (n < over && n < max && txn_before(t, ASIDE, key, &key, &value) == OK && key.n == PLACE_BYTES) {
+		n += is_message(key, value, &out[n]);
 		memcpy(at.b, key.p, PLACE_BYTES);
 		key = place_span(&at);
 	}
@@ -856,6 +905,8 @@ enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size
 	TRY(lock(path, &f->lock));
 	TRY(store_open(path, &spec, &f->store));
 	TRY(prepare(f, root));
+	if (f->have.messages > f->most)         /* it had more room: what is there stays */
+		f->most = (uint32_t)f->have.messages;
 	*out = f;
 	f = NULL;
 	return OK;
@@ -894,6 +945,15 @@ enum err outfile_each_aside(const char *path, const uint8_t root[AEAD_KEY_BYTES]
 	TRY(txn_begin_read(f->store, &t));
 	TRY(keyring_load(&f->keys, t, KEYS, &wrap));
 	return visit_aside(f, t, visit, ctx);
+}
+
+/* Not from under a gateway that runs: it would go on in it, and its next start not find it. */
+enum err outfile_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX])
+{
+	CLEANUP(fd_cleanup) int fd = -1;
+
+	TRY(lock(path, &fd));
+	return file_keep_aside(path, (const char *const[]){ STORE_LOCK, NULL }, kept, OUTBOX_PATH_MAX);
 }
 
 void outfile_close(struct outfile **out)

@@ -34,9 +34,10 @@ struct op {
 enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes,
 		      struct outfile **out) MUST_USE;
 void outfile_close(struct outfile **f);
-/* As outbox_each_aside(). */
+/* As outbox_each_aside() and outbox_keep_aside(). */
 enum err outfile_each_aside(const char *path, const uint8_t root[AEAD_KEY_BYTES], size_t map_bytes,
 			    void (*visit)(void *ctx, const struct outbox_message *m), void *ctx) MUST_USE;
+enum err outfile_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) MUST_USE;
 
 /* All ops from `first` up to `end` (NULL: to the last) or none; each op's err says what became of it. */
 enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end) MUST_USE;
@@ -72,7 +73,8 @@ enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const str
 uint64_t outfile_aside_count(struct outfile *f);
 /* What is set aside, oldest first; how many. */
 size_t outfile_aside(struct outfile *f, struct flight_item *out, size_t max);
-uint32_t outfile_most(const struct outfile *f);
+uint32_t outfile_most(const struct outfile *f);          /* messages it will keep */
+uint32_t outfile_remembers(const struct outfile *f);     /* of what it took, delivered or not */
 uint64_t outfile_next_seq(const struct outfile *f);
 uint64_t outfile_newest(const struct outfile *f);
 uint32_t outfile_unreadable(const struct outfile *f);

@@ -606,6 +606,80 @@ static void with_less_room_every_alert_is_still_there(void **state)
 	done(WORK_PUT, OK);
 }
 
+static void drain(enum outbox_work work)
+{
+	struct outbox_done d;
+
+	settle();
+	while (outbox_next(o, &d)) {
+		assert_int_equal(d.work, work);
+		assert_int_equal(d.err, OK);
+	}
+}
+
+static void keep_many(unsigned n)
+{
+	struct outbox_spec large = spec_of(4 * MAP);
+
+	outbox_close(&o);
+	assert_int_equal(outbox_open(&large, &o), OK);
+	for (unsigned i = 0; i < n; i++) {
+		struct outbox_message m = message(3, i);
+
+		m.envelope.n = 32;
+		assert_int_equal(outbox_put(o, &m, &(uint64_t){ 0 }), OK);
+		if (i % AT_ONCE && i != n - 1)
+			continue;
+		settle();
+		for (struct outbox_done d; outbox_next(o, &d);)
+			assert_int_equal(d.err, OK);
+	}
+}
+
+/* There are more of them than a new file of that size would hold. */
+static void with_less_room_what_waits_yields_as_ever(void **state)
+{
+	unsigned n, evicted = 0;
+
+	(void)state;
+	keep_many(3 * MAP / 1024);
+	reopen();
+	n = all()->n;
+	assert_int_equal(n, 3 * MAP / 1024);
+	assert_true(outbox_most(o) >= n);
+	put_one(1, n);
+	settle();
+	for (struct outbox_done d; outbox_next(o, &d);) {
+		assert_int_equal(d.err, OK);
+		evicted += d.work == WORK_EVICT;
+	}
+	assert_in_range(evicted, 0, 64);
+	assert_int_equal(all()->n, n + 1 - evicted);
+}
+
+/* Each is moved; for all of them at once there would be no room. */
+static void what_was_held_is_due_also_when_there_is_no_room(void **state)
+{
+	const unsigned held = 250;
+	unsigned n = 0, evicted = 0, waits;
+
+	(void)state;
+	for (; n < held; n++) {
+		struct outbox_message m = message(3, n);
+
+		crypt_random(m.id.b, sizeof(m.id.b));
+		assert_int_equal(outbox_hold(o, &m), OK);
+	}
+	drain(WORK_HOLD);
+	fill(1, &n, &evicted);
+	waits = all()->n;
+	reopen();
+	assert_int_equal(all()->n, waits + held);
+	assert_int_equal(outbox_unreadable(o), 0);
+	reopen();
+	assert_int_equal(all()->n, waits + held);
+}
+
 /* What the broker will not have does not keep out what it may. */
 static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
 {
@@ -630,17 +704,6 @@ static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
 	assert_int_equal(d.work, WORK_PUT);
 	assert_int_equal(d.err, OK);
 	assert_true(outbox_aside_count(o) < aside);
-}
-
-static void drain(enum outbox_work work)
-{
-	struct outbox_done d;
-
-	settle();
-	while (outbox_next(o, &d)) {
-		assert_int_equal(d.work, work);
-		assert_int_equal(d.err, OK);
-	}
 }
 
 static void set_aside(unsigned tier, unsigned first, unsigned n)
@@ -800,6 +863,8 @@ int main(void)
 		WITH_OUTBOX(what_yielded_is_taken_anew_when_it_is_repeated),
 		WITH_OUTBOX(what_yielded_is_not_remembered_for_ever),
 		WITH_OUTBOX(with_less_room_every_alert_is_still_there),
+		WITH_OUTBOX(with_less_room_what_waits_yields_as_ever),
+		WITH_OUTBOX(what_was_held_is_due_also_when_there_is_no_room),
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(what_gives_way_among_what_is_set_aside_is_told),
 		WITH_OUTBOX(what_is_set_aside_stays_when_it_is_in_nobodys_way),

@@ -91,6 +91,60 @@ static void what_was_held_and_cannot_be_read_is_stepped_over(void **state)
 	assert_int_equal(rows("held"), 1);
 }
 
+/* The first and the last of the queue: one says nothing of itself, the other is of a tier there is none of. */
+static void damage_queue(void)
+{
+	const char *const names[] = { "queue", NULL };
+	const struct store_spec spec = { .kind = "outbox", .version = 4, .map_bytes = MAP, .table = names };
+	struct span key, value;
+	struct store *s = NULL;
+	struct txn *t = NULL;
+	uint8_t place[9], whole[1024];
+
+	assert_int_equal(store_open(scratch_path(&scratch, "outbox.mdb"), &spec, &s), OK);
+	assert_int_equal(txn_begin_write(s, &t), OK);
+	assert_int_equal(txn_seek(t, 0, span(NULL, 0), &key, &value), OK);
+	memcpy(place, key.p, sizeof(place));
+	assert_int_equal(txn_put(t, 0, span(place, sizeof(place)), SPAN_LIT("short")), OK);
+	assert_int_equal(txn_last(t, 0, &key, &value), OK);
+	memcpy(place, key.p, sizeof(place));
+	memcpy(whole, value.p, value.n);
+	value.p = whole;
+	assert_int_equal(txn_del(t, 0, span(place, sizeof(place))), OK);
+	place[0] |= 2;
+	assert_int_equal(txn_put(t, 0, span(place, sizeof(place)), value), OK);
+	assert_int_equal(txn_commit(&t), OK);
+	store_close(&s);
+}
+
+/* Two that are damaged must not keep all others from whoever waits for them, nor a gateway from starting. */
+static void what_nothing_can_be_made_of_is_stepped_over(void **state)
+{
+	unsigned n = 0;
+
+	(void)state;
+	for (; n < 5; n++)
+		put_one(n == 4 ? 5 : 4, n);
+	settle();
+	outbox_close(&o);
+	damage_queue();
+	for (int i = 0; i < 2; i++) {
+		open_it();
+		assert_int_equal(outbox_unreadable(o), 2);
+		assert_int_equal(all()->n, 3);
+		assert_int_equal(number_at(&all()->item[0]), 1);
+		outbox_close(&o);
+	}
+	open_it();
+	for (unsigned evicted = 0; evicted < 3; n++) {  /* those that can be read yield as ever */
+		put_one(1, n);
+		settle();
+		for (struct outbox_done d; outbox_next(o, &d);)
+			evicted += d.work == WORK_EVICT && d.err == OK;
+		assert_in_range(n, 0, MAP / 1024);
+	}
+}
+
 static void another_key_opens_nothing(void **state)
 {
 	struct outbox_spec spec;
@@ -131,6 +185,22 @@ static void a_second_gateway_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(outbox_open(&spec, &second), ERR_BUSY);
+}
+
+/* It would go on in it, and its next start not find it. */
+static void nor_is_its_file_moved_away(void **state)
+{
+	char kept[OUTBOX_PATH_MAX];
+
+	(void)state;
+	put_one(1, 1);
+	assert_int_equal(outbox_keep_aside(spec_of(MAP).path, kept), ERR_BUSY);
+	reopen();
+	assert_int_equal(all()->n, 1);
+	outbox_close(&o);
+	assert_int_equal(outbox_keep_aside(spec_of(MAP).path, kept), OK);
+	open_it();
+	assert_int_equal(all()->n, 0);
 }
 
 /* LMDB alone would let another process in. */
@@ -529,9 +599,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_OUTBOX(a_record_is_bound_to_its_place),
 		WITH_OUTBOX(what_was_held_and_cannot_be_read_is_stepped_over),
+		WITH_OUTBOX(what_nothing_can_be_made_of_is_stepped_over),
 		WITH_OUTBOX(another_key_opens_nothing),
 		WITH_OUTBOX(the_file_is_sealed),
 		WITH_OUTBOX(a_second_gateway_is_refused),
+		WITH_OUTBOX(nor_is_its_file_moved_away),
 		WITH_OUTBOX(nor_one_in_another_process),
 		WITH_OUTBOX(a_damaged_file_says_no_at_most),
 		WITH_OUTBOX(a_file_that_was_cut_says_no),

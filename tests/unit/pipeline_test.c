@@ -368,6 +368,36 @@ static void now_and_then_even_an_urgent_one_is_kept_first(void **state)
 }
 
 /* It had been answered that it is safe here. */
+/* An outbox_mib that was lowered while the broker was away. */
+static void more_than_its_outbox_would_hold_is_sent(void **state)
+{
+	const struct outbox_spec large = { conf.gateway_outbox, root, 8u << 20, no_wake, NULL };
+	struct outbox *o = NULL;
+	struct id_maker ids;
+	struct outbox_done d;
+
+	(void)state;
+	pipeline_close(&g);
+	id_init(&ids, SPAN_LIT("mercy"), 1, SPAN_LIT("nc-1"), 0);
+	assert_int_equal(outbox_open(&large, &o), OK);
+	for (unsigned n = 0; n < 6000; n++) {
+		struct outbox_message m = { .id = id_next(&ids, 1000), .tier = 1, .topic = SPAN_LIT("mercy/unit/icu3/alert/high/nc-1"),
+					    .input = SPAN_LIT("monitors"), .source = SPAN_LIT("s"), .source_id = span(&n, sizeof(n)),
+					    .envelope = SPAN_LIT("an alert") };
+
+		while (outbox_put(o, &m, &(uint64_t){ 0 }) == ERR_BUSY) {
+			outbox_sync(o);
+			while (outbox_next(o, &d))
+				assert_int_equal(d.err, OK);
+		}
+	}
+	outbox_close(&o);
+	start();
+	assert_int_equal(pipeline_queued(g), 6000);
+	come_up();
+	assert_true(sent_count("/alert/high/") > 0);
+}
+
 static void who_had_to_yield_is_told(void **state)
 {
 	static char text[1600];
@@ -837,6 +867,7 @@ int main(void)
 		WITH_HOUSE(what_flew_and_was_not_kept_keeps_its_id),
 		WITH_HOUSE(what_flew_when_it_was_killed_comes_again_under_its_id),
 		WITH_HOUSE(now_and_then_even_an_urgent_one_is_kept_first),
+		WITH_HOUSE(more_than_its_outbox_would_hold_is_sent),
 		WITH_HOUSE(who_had_to_yield_is_told),
 		WITH_HOUSE(what_is_held_and_damaged_is_told_and_the_rest_is_sent),
 		WITH_HOUSE(a_refused_subscription_is_named),
