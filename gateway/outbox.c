@@ -153,7 +153,7 @@ static int64_t mono_us(void) { return clock_us(CLOCK_MONOTONIC); }
 static bool wrote(const struct op *first, const struct op *end)
 {
 	for (const struct op *op = first; op != end; op = op->next)
-		if (!op->refused && op->err == OK && op->work != WORK_RECALL)
+		if (!op->passed && op->err == OK && op->work != WORK_RECALL)
 			return true;
 	return false;
 }
@@ -187,7 +187,7 @@ static void commit_list(struct outbox *o, struct list *l)
 	enum err e = commit(o, l->first, NULL);
 
 	for (struct op *op = l->first; op && e != OK; op = op->next) {
-		enum err alone = commit(o, op, op->next);
+		enum err alone = op->passed ? OK : commit(o, op, op->next);
 
 		if (alone != OK)
 			op->err = alone;
@@ -242,6 +242,34 @@ static unsigned may_evict_from(unsigned best)
 
 static bool is_full(struct outbox *o) { return outfile_crowded(o->file) || outfile_tight(o->file); }
 
+/* False: nothing may yield, or it cannot now. */
+static bool evict_some(struct outbox *o, unsigned least, unsigned aside, struct list *evicted)
+{
+	struct list some;
+	bool good;
+
+	list_init(&some);
+	find_evictable(o, least, aside, &some);
+	if (!some.first)
+		return false;
+	commit_list(o, &some);
+	good = some.first->err == OK;
+	for (struct op *op; (op = list_pop(&some));)
+		list_add(evicted, op);
+	return good;
+}
+
+/* What the broker has makes room, and is not to be told that it had to yield. One whose message is in the same list is not found
+ * yet: its turn comes again. */
+static void drop_delivered(struct outbox *o, struct list *l)
+{
+	for (struct op *op = l->first; op; op = op->next)
+		op->passed = op->work != WORK_DELIVERED;
+	commit_list(o, l);
+	for (struct op *op = l->first; op; op = op->next)
+		op->passed = op->work == WORK_DELIVERED && op->err == OK;
+}
+
 static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 {
 	bool needed = false;
@@ -249,23 +277,17 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 
 	for (const struct op *op = l->first; op; op = op->next)
 		needed = needed || brings(op);
-	while (needed && is_full(o)) {
-		struct list some;
-
-		list_init(&some);
-		find_evictable(o, from, best, &some);
-		if (!some.first)
-			break;
-		commit_list(o, &some);
-		needed = some.first->err == OK;
-		for (struct op *op; (op = list_pop(&some));)
-			list_add(evicted, op);
-	}
 	if (!needed || !is_full(o))
+		return;
+	drop_delivered(o, l);
+	while (is_full(o))
+		if (!evict_some(o, from, best, evicted))
+			break;
+	if (!is_full(o))
 		return;
 	for (struct op *op = l->first; op; op = op->next)
 		if (brings(op)) {
-			op->refused = true;
+			op->passed = true;
 			op->err = ERR_FULL;
 		}
 }

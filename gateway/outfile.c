@@ -404,7 +404,7 @@ static enum err commit(struct outfile *f, struct op *first, const struct op *end
 	f->change = (struct counts){ 0 };
 	TRY(txn_begin_write(f->store, &t));
 	for (struct op *op = first; op != end; op = op->next) {
-		if (op->refused)
+		if (op->passed)
 			continue;
 		op->err = works[op->work].run(f, t, op);
 		if (!outfile_answers(op->err))

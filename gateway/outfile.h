@@ -20,7 +20,7 @@ struct op {
 	uint64_t seq;
 	bool queued, aside, known;
 	int reason;
-	bool refused;                   /* for want of room: passed over */
+	bool passed;                    /* over: for want of room, or because it is done */
 	uint8_t seen[OUTFILE_SEEN_KEY], key[OPEN_KEY];
 	uint64_t seen_as, yielded_as, forgot, buried;   /* taken.h's: numbers of rows it adds and takes away; 0: none */
 	uint32_t forgot_print;

@@ -680,6 +680,28 @@ static void what_was_held_is_due_also_when_there_is_no_room(void **state)
 	assert_int_equal(all()->n, waits + held);
 }
 
+/* It has its receipt, and its place is not needed any more: its source is not to be told that nobody will hear of it. */
+static void what_the_broker_has_does_not_yield(void **state)
+{
+	unsigned n = 0, evicted = 0, delivered = 0;
+	struct all *was;
+
+	(void)state;
+	fill(3, &n, &evicted);
+	was = all();
+	for (unsigned i = 0; i < 40; i++)
+		assert_int_equal(outbox_delivered(o, &was->item[i].id), OK);
+	put_one(0, n);
+	settle();
+	for (struct outbox_done d; outbox_next(o, &d);) {
+		assert_int_equal(d.err, OK);
+		evicted += d.work == WORK_EVICT;
+		delivered += d.work == WORK_DELIVERED;
+	}
+	assert_int_equal(evicted, 0);
+	assert_int_equal(delivered, 40);
+}
+
 /* What the broker will not have does not keep out what it may. */
 static void what_is_set_aside_yields_before_anybody_is_refused(void **state)
 {
@@ -865,6 +887,7 @@ int main(void)
 		WITH_OUTBOX(with_less_room_every_alert_is_still_there),
 		WITH_OUTBOX(with_less_room_what_waits_yields_as_ever),
 		WITH_OUTBOX(what_was_held_is_due_also_when_there_is_no_room),
+		WITH_OUTBOX(what_the_broker_has_does_not_yield),
 		WITH_OUTBOX(what_is_set_aside_yields_before_anybody_is_refused),
 		WITH_OUTBOX(what_gives_way_among_what_is_set_aside_is_told),
 		WITH_OUTBOX(what_is_set_aside_stays_when_it_is_in_nobodys_way),
