@@ -1,5 +1,5 @@
 /* loop: the one event loop (libuv; the only file that includes it): timers, listening sockets, connections, wake-ups
- * from other threads, signals. Everything runs on the loop's thread except loop_wake(). Callbacks may close what they
+ * from other threads, signals. Everything runs on the loop's thread except waker_wake(). Callbacks may close what they
  * were called for. All opaque objects are freed by the loop after their close. */
 #ifndef PULLCORD_LOOP_H
 #define PULLCORD_LOOP_H
@@ -27,7 +27,7 @@ void timer_set(struct timer *t, int64_t after_ms);
 void timer_stop(struct timer *t);
 void timer_close(struct timer **t);
 
-/* loop_wake() may be called from any thread; calls may be merged. */
+/* waker_wake() may be called from any thread; calls may be merged. */
 enum err waker_open(struct loop *l, void (*woken)(void *ctx), void *ctx, struct waker **out) MUST_USE;
 void waker_wake(struct waker *w);
 void waker_close(struct waker **w);

@@ -166,6 +166,18 @@ def nothing_is_left_to_do():
                 yield f"{name(path)}:{number}: {line.strip()}"
 
 
+def comments_name_what_is_there():
+    """Of functions, as name(); one of another's house has two underscores or is called somewhere."""
+    comment = re.compile(r"/\*.*?\*/", re.S)
+    texts = {p: p.read_text() for p in files(".c", ".h", ".def")}
+    words = set(re.findall(r"\w+", " ".join(comment.sub(" ", t) for t in texts.values())))
+    for path, text in texts.items():
+        for found in comment.finditer(text):
+            for function in re.findall(r"\b([a-z]\w+)\(\)", found[0]):
+                if function not in words and "__" not in function:
+                    yield f"{name(path)}:{text.count(chr(10), 0, found.start()) + 1}: there is no {function}()"
+
+
 def what_is_declared_is_used():
     text = "\n".join(p.read_text() for p in files(".c", under=("proto", "plugin", "gateway", "tools")))
     used = set(re.findall(r"\b(?:EV|ERR)_\w+", text))
@@ -246,8 +258,8 @@ def nothing_is_given_up():
 
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, threads_leave_signals_alone, top_level_is_fixed,
          no_file_is_too_long, no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus,
-         nothing_is_left_to_do, what_is_declared_is_used, what_is_installed_finds_itself, the_gateways_help_is_like_the_tools,
-         every_figure_is_measured, a_gateway_may_write_where_it_does, nothing_is_given_up]
+         nothing_is_left_to_do, comments_name_what_is_there, what_is_declared_is_used, what_is_installed_finds_itself,
+         the_gateways_help_is_like_the_tools, every_figure_is_measured, a_gateway_may_write_where_it_does, nothing_is_given_up]
 
 
 def main():

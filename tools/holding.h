@@ -23,7 +23,7 @@ struct attribute holding_attribute(const struct holding *h, size_t i);
 
 /* Are all of them words? Which the others ask, too. */
 int holding_check(const struct opt_page *page, const struct holding *h) MUST_USE;
-/* Adds it; what is held already stays once. ..._known(): if the policy has such roles, and they are of the account's tenant. */
+/* Adds it; what is held already stays once. The second: if the policy has such roles, and they are of the account's tenant. */
 int holding_add(const struct opt_page *page, const struct holding *h, struct draft *d) MUST_USE;
 int holding_add_known(const struct opt_page *page, const struct install *in, const struct holding *h, struct draft *d) MUST_USE;
 /* CMD_NO: it does not hold one of them. */
