@@ -452,22 +452,19 @@ static const char *times(uint64_t n)
 	return n == 1 ? "" : "s";
 }
 
-static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64_t now_us)
+/* Of what somebody did, or some things did, so many times. */
+static void write_counted(const struct anomaly *a, const struct anomaly_finding *f, int64_t now_us, char *t)
 {
-	static const char *const room[] = { "is enough again", "is below 20 %", "is below 10 %", "is below 5 %: it stops" };
+	const bool user = f->party == PULLCORD__V1__PARTY__PARTY_USER;
 	long long s = (long long)((now_us - f->first_us) / SECOND_US);
-	unsigned level = a->state[f->kind].now;
 	unsigned long long n = f->count;
-	char *t = f->text;
 
 	switch (f->kind) {
 	case ANOMALY_GUESSING:
-		snprintf(t, ANOMALY_TEXT, "%llu wrong password%s %s %s in %lld s", n, times(n),
-			f->party == PULLCORD__V1__PARTY__PARTY_USER ? "for" : "from", f->subject, s);
+		snprintf(t, ANOMALY_TEXT, "%llu wrong password%s %s %s in %lld s", n, times(n), user ? "for" : "from", f->subject, s);
 		break;
 	case ANOMALY_VOLUME:
-		snprintf(t, ANOMALY_TEXT, "%s %s moved %llu messages, far more than usual", f->party == PULLCORD__V1__PARTY__PARTY_USER ?
-			 "user" : "device", f->subject, n);
+		snprintf(t, ANOMALY_TEXT, "%s %s moved %llu messages, far more than usual", user ? "user" : "device", f->subject, n);
 		break;
 	case ANOMALY_OUTSIDE:
 		snprintf(t, ANOMALY_TEXT, "user %s asked %llu time%s for units, channels or patients not theirs, in %lld s", f->subject, n,
@@ -479,16 +476,31 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		break;
 	case ANOMALY_POLICY:
 		snprintf(t, ANOMALY_TEXT, "a policy that two officers have not signed was refused: %s%s (%llu time%s)",
-			 f->party == PULLCORD__V1__PARTY__PARTY_USER ? "set by user " : "", f->subject, n, times(n));
-		break;
-	case ANOMALY_DAMAGED:
-		snprintf(t, ANOMALY_TEXT, "%s was damaged or set back: it was put aside, and another begun", f->subject);
+			 user ? "set by user " : "", f->subject, n, times(n));
 		break;
 	case ANOMALY_OLD_POLICY:
 		snprintf(t, ANOMALY_TEXT, "an older policy was put back in the policy's file, and refused (%llu time%s)", n, times(n));
 		break;
 	case ANOMALY_CLOCK:
 		snprintf(t, ANOMALY_TEXT, "the broker's clock was set by %+.1f s%s", (double)a->jump_us / 1e6, n > 1 ? ", and before" : "");
+		break;
+	case ANOMALY_GAP:
+		snprintf(t, ANOMALY_TEXT, "%llu gap%s in the record: pullcord audit search --event gap says what and how much", n, times(n));
+		break;
+	default:
+		break;
+	}
+}
+
+/* Of what is so, or not so any more. */
+static void write_state(const struct anomaly *a, const struct anomaly_finding *f, char *t)
+{
+	static const char *const room[] = { "is enough again", "is below 20 %", "is below 10 %", "is below 5 %: it stops" };
+	unsigned level = a->state[f->kind].now;
+
+	switch (f->kind) {
+	case ANOMALY_DAMAGED:
+		snprintf(t, ANOMALY_TEXT, "%s was damaged or set back: it was put aside, and another begun", f->subject);
 		break;
 	case ANOMALY_WITNESS:
 		if (f->subject[0])
@@ -521,13 +533,18 @@ static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64
 		snprintf(t, ANOMALY_TEXT, level ? "the record has stopped: too much waits for it; what saves lives goes on" :
 			 "what waited for the record is written");
 		break;
-	case ANOMALY_GAP:
-		snprintf(t, ANOMALY_TEXT, "%llu gap%s in the record: pullcord audit search --event gap says what and how much", n, times(n));
-		break;
-	case ANOMALIES:
+	default:
 		break;
 	}
-	for (; *t; t++)
+}
+
+static void write_text(const struct anomaly *a, struct anomaly_finding *f, int64_t now_us)
+{
+	f->text[0] = '\0';
+	write_counted(a, f, now_us, f->text);
+	write_state(a, f, f->text);
+	must(f->text[0]);       /* each kind is one or the other */
+	for (char *t = f->text; *t; t++)
 		if (*t < 0x20 || *t > 0x7E)
 			*t = '?';           /* names of those who never proved one */
 }
