@@ -376,8 +376,6 @@ static enum err local_open(struct loop *l, const struct input_spec *spec, const 
 	in->loop = l;
 	in->spec = *spec;
 	in->to = *to;
-	if (!in->spec.source || !*in->spec.source)
-		in->spec.source = in->spec.name;
 	if (strlen(in->spec.source) > LOCAL_WORD_MAX)
 		return ERR_RANGE;
 	TRY(listener_open(l, spec->address, spec->most, &events, in, &in->listener));

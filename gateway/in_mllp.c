@@ -424,8 +424,6 @@ static enum err mllp_open(struct loop *l, const struct input_spec *spec, const s
 	in->spec = *spec;
 	in->to = *to;
 	in->arena = (struct arena){ in->memory, sizeof(in->memory), 0 };
-	if (!in->spec.source || !*in->spec.source)
-		in->spec.source = in->spec.name;
 	crypt_random(&in->boot, sizeof(in->boot));
 	TRY(listener_open(l, spec->address, spec->most, &events, in, &in->listener));
 	log_say(EV_INPUT_OPEN, KV_STR("input", spec->name), KV_STR("kind", "mllp"), KV_STR("address", spec->address),

@@ -206,8 +206,6 @@ static enum err replay_open(struct loop *l, const struct input_spec *spec, const
 	in->spec = *spec;
 	in->to = *to;
 	in->arena = (struct arena){ in->memory, sizeof(in->memory), 0 };
-	if (!in->spec.source || !*in->spec.source)
-		in->spec.source = in->spec.name;
 	TRY(read_file(in));
 	TRY(timer_open(l, replay_go, in, &in->timer));
 	log_say(EV_INPUT_OPEN, KV_STR("input", spec->name), KV_STR("kind", "replay"), KV_STR("address", spec->address));

@@ -31,7 +31,7 @@ struct input_spec {
 	unsigned per_s;             /* local: messages of one connection, at once and in a second; more of it has to wait */
 	int zone_minutes;           /* UTC offset of HL7 time stamps that name none */
 	double speed;               /* replay: 1 as recorded, 0 as fast as possible */
-	const char *source;         /* the name of a source that does not give its own; NULL or "": that of the input */
+	const char *source;         /* the name of a source that does not give its own; never NULL */
 };
 
 struct input_kind {

@@ -199,6 +199,7 @@ static inline void rig_begin(const struct input_kind *kind, bool local, enum rig
 	if (!spec.address)
 		spec.address = rig.address;
 	spec.name = spec.name ? spec.name : "under-test";
+	spec.source = spec.source ? spec.source : spec.name;
 	spec.most = spec.most ? spec.most : 8;
 	spec.idle_ms = spec.idle_ms ? spec.idle_ms : 5000;
 	spec.per_s = spec.per_s ? spec.per_s : 10000;
