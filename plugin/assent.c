@@ -97,7 +97,7 @@ enum err assent_check_file(const char *list, struct directory *d, const struct p
 			     char who[ASSENT_WHO_MAX], char *why, size_t cap)
 {
 	uint8_t note[NOTE_BYTES_MAX];
-	char beside[600];
+	char beside[WHOLE_PATH_MAX];
 	int len = snprintf(beside, sizeof(beside), "%s" RATIFY_SUFFIX, path);
 	size_t n = 0;
 

@@ -33,7 +33,7 @@ struct trial {
 
 struct control {
 	struct directory *directory;
-	char dir[512];
+	char dir[WHOLE_DIR_MAX];
 	const char *officers;
 	const struct policy *policy;    /* the newest; the thread's, and the broker's to close */
 	struct trial trial;
@@ -174,7 +174,7 @@ static void reload(struct control *c, const struct job *j)
 	struct policy_error where = { 0 };
 	struct policy *fresh = NULL;
 	struct span tenant = policy_tenant(c->policy);
-	char path[600], why[400];
+	char path[WHOLE_PATH_MAX], why[400];
 	uint64_t before, unread;
 	enum err e;
 

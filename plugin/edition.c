@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "file.h"
+#include "whole.h"
 
 /* What cannot be read may be the one that is looked for: it is stepped over, but then not to find it says nothing. */
 static enum err find(struct directory *d, const uint8_t *hash, size_t n, struct edition *out)
@@ -56,7 +57,7 @@ static bool path_of(const char *dir, const char *name, char *out, size_t cap)
 static enum err write_beside(const char *dir, struct span text)
 {
 	CLEANUP(fd_cleanup) int fd = -1;
-	char path[600], policy[600];
+	char path[WHOLE_PATH_MAX], policy[WHOLE_PATH_MAX];
 	struct stat st;
 	mode_t mode = 0640;
 
@@ -73,15 +74,11 @@ static enum err write_beside(const char *dir, struct span text)
 
 static enum err move_in_place(const char *dir)
 {
-	CLEANUP(fd_cleanup) int fd = -1;
-	char from[600], to[600];
+	char from[WHOLE_PATH_MAX], to[WHOLE_PATH_MAX];
 
 	if (!path_of(dir, POLICY_FILE ".new", from, sizeof(from)) || !path_of(dir, POLICY_FILE, to, sizeof(to)))
 		return ERR_TOO_LARGE;
-	if (rename(from, to) != 0)
-		return ERR_IO;
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return fd >= 0 && fsync(fd) == 0 ? OK : ERR_IO;
+	return rename(from, to) == 0 ? whole_flush(to) : file_err(errno);
 }
 
 /* The edition is durable before the file changes: after a crash between the two, the file that stayed is found to be

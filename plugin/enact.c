@@ -99,7 +99,7 @@ static char *text_to_set(struct work *w, const struct order *o)
  * policy that is in force and needs none. */
 static bool check_signed(struct work *w, const struct order *o, const struct policy *fresh)
 {
-	char why[sizeof(w->why)], path[600];
+	char why[sizeof(w->why)], path[WHOLE_PATH_MAX];
 	enum err e = assent_check(w->a->officers, w->a->directory, fresh, o->text[FIELD_SIGNED], w->a->signed_by, why, sizeof(why));
 
 	if (e != OK) {
@@ -168,7 +168,7 @@ static void step_back_to_files(struct work *w, const struct order *o, const stru
 	CLEANUP(edition_clear) struct edition edition = { 0 };
 	struct policy_error where;
 	uint8_t hash[32] = { 0 };
-	char path[600];
+	char path[WHOLE_PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/" POLICY_FILE, w->a->dir);
 	if (policy_file_load(path, &fresh, &where) == OK)

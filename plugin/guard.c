@@ -78,7 +78,7 @@ static void path_in(const char *dir, const char *name, char *out, size_t cap)
 static enum err read_policy(const char *dir, struct policy **out, char *what, size_t cap)
 {
 	struct policy_error where;
-	char path[600];
+	char path[WHOLE_PATH_MAX];
 	enum err e;
 
 	path_in(dir, POLICY_FILE, path, sizeof(path));
@@ -94,7 +94,7 @@ struct opening {
 	struct guard *g;
 	const struct guard_spec *spec;
 	uint8_t root[32];
-	char path[600];             /* what is being opened, for the error */
+	char path[WHOLE_PATH_MAX];             /* what is being opened, for the error */
 	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
 	bool is_old;                /* for it is the text of an earlier version */

@@ -41,6 +41,7 @@
 #include "record.h"
 #include "session.h"
 #include "tally.h"
+#include "whole.h"
 
 #define OPERATORS_UNIT "operators"
 #define GUARD_SENDER "pullcord"   /* Envelope.sender of the broker's own messages, party PARTY_BROKER */
@@ -81,7 +82,7 @@ struct guard_counts {
 
 struct guard {
 	struct guard_host host;
-	char dir[512], tenant[WORD_BYTES_MAX + 1];     /* the policy's first tenant */
+	char dir[WHOLE_DIR_MAX], tenant[WORD_BYTES_MAX + 1];     /* the policy's first tenant */
 	struct policy *policy;
 	struct places *places;          /* where topics name patients by the policies there were so far */
 	bool places_due;                /* there was no memory to say so: again later */
@@ -116,7 +117,7 @@ struct guard {
 	int64_t started_ms;             /* monotonic */
 	int64_t wall_us;                /* by how much the wall clock was ahead of the monotonic one then */
 	struct told {                   /* of metrics.h: what was said last, and where to */
-		char path[512];             /* "": no file */
+		char path[WHOLE_PATH_MAX];  /* "": no file */
 		int64_t due_s;
 		bool ever;
 		enum err was;
@@ -150,7 +151,7 @@ struct guard {
 	int64_t swept_us;           /* how far the sweep of retained.h has come; monotonic */
 	struct control *control;
 	struct anomaly *anomaly;
-	char officers[512];             /* guard_spec.officers_path; "": none */
+	char officers[WHOLE_PATH_MAX];  /* guard_spec.officers_path; "": none */
 	char operators[WORD_BYTES_MAX + 1];     /* unit that hears of anomalies */
 	struct freshness freshness;     /* of what the broker's TLS stands on */
 	struct control_result *unanswered;  /* done, but not yet on durable record */

@@ -17,7 +17,7 @@
 /* The paths of one record, and what of its spec borrows from here. */
 struct place {
 	char origin[ORIGIN_BYTES_MAX + 1];
-	char store[600], sizes[600], spill[600], line[600], witnesses[600];
+	char store[WHOLE_PATH_MAX], sizes[WHOLE_PATH_MAX], spill[WHOLE_PATH_MAX], line[WHOLE_PATH_MAX], witnesses[WHOLE_PATH_MAX];
 	uint8_t seed[32];
 	const char *found;
 	struct record_spec spec;
@@ -29,7 +29,7 @@ static const char *in_dir(struct stores *s, const char *name)
 	return s->path;
 }
 
-static void keep_path(struct stores *s, const char *name, char out[600])
+static void keep_path(struct stores *s, const char *name, char out[WHOLE_PATH_MAX])
 {
 	strcpy(out, in_dir(s, name));
 }
@@ -48,7 +48,7 @@ static enum err read_vkey(const char *path, char origin[ORIGIN_BYTES_MAX + 1], u
 
 /* A new place that has none yet would look like a record that lost what knew of its size, as would a disk that is not mounted
  * yet: whether it is lost for good, a person decides. */
-static enum err find_sizes(struct stores *s, char out[600])
+static enum err find_sizes(struct stores *s, char out[WHOLE_PATH_MAX])
 {
 	const char *named = s->spec->sizes_path;
 
@@ -58,7 +58,7 @@ static enum err find_sizes(struct stores *s, char out[600])
 	s->sizes_unmoved = access(named, F_OK) != 0 && access(out, F_OK) == 0;
 	s->sizes_missing = access(named, F_OK) != 0 && access(in_dir(s, "record.mdb"), F_OK) == 0 &&
 		!successor_is_begun(s->spec->dir, named);
-	if (!span_text(span_str(named), out, 600))
+	if (!span_text(span_str(named), out, WHOLE_PATH_MAX))
 		return ERR_TOO_LARGE;
 	strcpy(s->path, out);
 	return s->sizes_unmoved || s->sizes_missing ? ERR_NOT_FOUND : OK;
@@ -128,7 +128,7 @@ static bool is_to_be_followed(const struct stores *s, enum err e)
 /* A start that had begun it was interrupted before it could tell, or a person began it: told once too often rather than never. */
 static void find_untold(struct stores *s, const struct record *r)
 {
-	char number[600];
+	char number[WHOLE_PATH_MAX];
 	struct stores at = { .spec = s->spec };
 
 	keep_path(&at, "record.vkey.1", number);
@@ -159,7 +159,7 @@ enum err stores_record(struct stores *s, struct record **out)
 enum err stores_history(struct stores *s, struct history **out)
 {
 	size_t bytes = s->spec->history_mib << 20;
-	char path[600];
+	char path[WHOLE_PATH_MAX];
 	enum err e;
 
 	keep_path(s, "history.mdb", path);

@@ -13,7 +13,7 @@ struct stores {
 	const struct guard_spec *spec;
 	const struct places *places;    /* where topics name patients */
 	const uint8_t *root;
-	char path[600];                 /* what is being opened, for the error */
+	char path[WHOLE_PATH_MAX];                 /* what is being opened, for the error */
 	bool in_record, is_first;       /* it failed there; there was no record yet */
 	bool record_bad, history_bad;   /* stores_probe() found that they cannot be read */
 	char record_found[STORES_TEXT], history_found[STORES_TEXT];     /* why they were put aside; "": they were not */

@@ -6,7 +6,8 @@
 #include "err.h"
 #include "span.h"
 
-#define WHOLE_PATH_MAX 1024
+#define WHOLE_PATH_MAX 1024     /* bytes of a path, with its NUL */
+#define WHOLE_DIR_MAX 512       /* of that of a folder in which files of ours lie */
 
 /* `mode` whatever the umask says. ERR_NOT_FOUND (no such folder), ERR_DENIED (also a read-only file system), ERR_FULL,
  * ERR_KIND (a folder), ERR_IO, ERR_TOO_LARGE (the path). Waits for the disk. */
