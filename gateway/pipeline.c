@@ -355,20 +355,22 @@ static void not_committed(struct gateway *g, const struct outbox_done *d)
 	not_kept(g, kind, &v);
 }
 
+/* It has its place before the source is answered: that may go on at once, with what is early. */
 static void done_bring(struct gateway *g, const struct outbox_done *d)
 {
+	const bool late = d->work == WORK_PUT && !d->m.early;
 	struct outbox_done told = *d;
 
-	if (d->work == WORK_PUT && !d->m.early && is_alert(&d->m))
+	if (late && is_alert(&d->m))
 		leaving_drop(&g->leaving, &d->id);
 	if (d->err == OK) {
+		if (late)
+			fly(g, &d->id, &d->m, d->seq);
 		g->counts.accepted++;
 		alarms_kept(&g->alarms);
 		g->counts.folded += d->m.folded;
 		remember_open(g, d);
 		answer_done(g, d, ANSWER_DURABLE);
-		if (d->work == WORK_PUT && !d->m.early)
-			fly(g, &d->id, &d->m, d->seq);
 		return;
 	}
 	told.m.early = d->m.early && flight_sent(g->flight, &d->id);

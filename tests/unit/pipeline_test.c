@@ -622,6 +622,26 @@ static void what_needs_somebody_soon_is_on_its_way_before_its_commit(void **stat
 	assert_int_equal(sent_count("/alert/"), 4);
 }
 
+static void push_the_next(const struct answer *a)
+{
+	if (a->kind == ANSWER_DURABLE && span_is(a->source_id, "a2"))
+		push_medium("a3", 3, PHASE(START));
+}
+
+/* A source goes on as soon as it is answered, with what is on its way at once. */
+static void an_answer_brings_nothing_that_overtakes_what_it_was_about(void **state)
+{
+	(void)state;
+	come_up();
+	src.answered = push_the_next;
+	push_low("a1", 1);
+	push_medium("a2", 2, PHASE(START));
+	run();
+	run();
+	assert_int_equal(sent_count("/alert/medium/"), 2);
+	assert_string_equal(read_alert(sent("/alert/medium/", 0))->source_id, "a2");
+}
+
 /* The beginning is not urgent, so it waits for its commit; its end is. */
 static void an_urgent_end_does_not_overtake_a_calm_beginning(void **state)
 {
@@ -877,6 +897,7 @@ int main(void)
 		WITH_HOUSE(what_was_folded_survives_a_restart),
 		WITH_HOUSE(an_end_does_not_overtake_what_was_folded_before_it),
 		WITH_HOUSE(what_needs_somebody_soon_is_on_its_way_before_its_commit),
+		WITH_HOUSE(an_answer_brings_nothing_that_overtakes_what_it_was_about),
 		WITH_HOUSE(an_urgent_end_does_not_overtake_a_calm_beginning),
 		WITH_HOUSE(after_an_outage_an_alert_begins_before_it_ends),
 		WITH_HOUSE(messages_rise_over_a_restart_with_a_clock_set_back),

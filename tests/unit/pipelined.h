@@ -133,6 +133,7 @@ static struct source {
 	struct answer answer[2048];
 	char id[2048][32], by[2048][32];
 	unsigned n;
+	void (*answered)(const struct answer *a);       /* NULL, or what the source does then, at once */
 } src;
 
 static inline void take_answer(struct input *in, const struct answer *a)
@@ -142,6 +143,8 @@ static inline void take_answer(struct input *in, const struct answer *a)
 	assert_true(span_text(a->source_id, src.id[src.n], sizeof(src.id[0])));
 	assert_true(span_text(a->by, src.by[src.n], sizeof(src.by[0])));
 	src.answer[src.n++] = *a;
+	if (src.answered)
+		src.answered(a);
 }
 
 static const struct input_kind fake_kind = { "fake", NULL, take_answer, NULL };
