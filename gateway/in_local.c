@@ -16,6 +16,8 @@ struct session {
 	struct input *in;          /* NULL: the input is closed, only the end is awaited */
 	struct conn *conn;
 	struct timer *idle;
+	int64_t heard_ms;          /* when it last said something, or came */
+	bool spared;               /* it gave way to another, and ends */
 	unsigned sources, oldest;
 	char source[SOURCES_MAX][LOCAL_WORD_MAX + 1];
 	struct timer *slow;        /* it had its share of this second */
@@ -272,7 +274,11 @@ static void session_feed(struct session *s, struct span bytes)
 
 static void session_data(void *ctx, struct span bytes)
 {
-	session_feed(ctx, bytes);
+	struct session *s = ctx;
+
+	if (s->in)
+		s->heard_ms = loop_now_ms(s->in->loop);
+	session_feed(s, bytes);
 }
 
 static void session_go(struct session *s)
@@ -325,6 +331,7 @@ static void *session_accept(void *ctx, struct conn *c)
 	}
 	s->in = in;
 	s->conn = c;
+	s->heard_ms = loop_now_ms(in->loop);
 	LIST_INSERT_HEAD(&in->sessions, s, list);
 	return s;
 }
@@ -351,6 +358,25 @@ static void local_full(void *ctx)
 		log_say(EV_INPUT_FULL, KV_STR("input", in->spec.name), KV_NUM("most", in->spec.most));
 }
 
+/* A program that opens one connection for each call must not shut out the next call. Whoever only waits for answers can come back
+ * and say hello. */
+static bool local_crowded(void *ctx)
+{
+	struct input *in = ctx;
+	struct session *s, *longest = NULL;
+
+	LIST_FOREACH(s, &in->sessions, list)
+		if (!s->spared && !s->waits && !s->n && !s->skipping && (!longest || s->heard_ms < longest->heard_ms))
+			longest = s;
+	if (!longest || loop_now_ms(in->loop) - longest->heard_ms < in->spec.idle_ms)
+		return false;
+	log_say(EV_INPUT_SPARED, KV_STR("input", in->spec.name), KV_STR("peer", conn_peer(longest->conn)),
+		KV_STR("why", "no place is left, and it was silent longest"));
+	longest->spared = true;
+	conn_close(longest->conn);
+	return true;
+}
+
 static void local_close(struct input **in)
 {
 	struct session *s;
@@ -368,7 +394,7 @@ static void local_close(struct input **in)
 
 static enum err local_open(struct loop *l, const struct input_spec *spec, const struct pipeline *to, struct input **out)
 {
-	static const struct conn_events events = { session_accept, session_data, session_closed, local_full, NULL };
+	static const struct conn_events events = { session_accept, session_data, session_closed, local_full, local_crowded };
 	CLEANUP(local_close) struct input *in = calloc(1, sizeof(*in));
 
 	if (!in)

@@ -26,8 +26,8 @@ struct input_spec {
 	const char *name;           /* of the [section] in the settings; in logs */
 	const char *address;        /* where it listens, or the file it reads */
 	unsigned most;              /* connections at a time */
-	int64_t idle_ms;            /* a connection that sends nothing of a message it began is closed after this; MLLP: one that
-	                             * sends nothing at all gives way to a newcomer when there are `most` */
+	int64_t idle_ms;            /* a connection that sends nothing of a message it began is closed after this; one that sends
+	                             * nothing at all gives way to a newcomer when there are `most` */
 	unsigned per_s;             /* local: messages of one connection, at once and in a second; more of it has to wait */
 	int zone_minutes;           /* UTC offset of HL7 time stamps that name none */
 	double speed;               /* replay: 1 as recorded, 0 as fast as possible */

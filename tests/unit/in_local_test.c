@@ -280,6 +280,36 @@ static void a_line_that_stops_half_way_is_given_up(void **state)
 	rig_end();
 }
 
+/* A program that forgets to close its connections. */
+static void who_is_silent_longest_gives_way_to_a_newcomer(void **state)
+{
+	int a, b, c, d;
+
+	(void)state;
+	rig_begin(&in_local, true, RIG_LATER, (struct input_spec){ .most = 2, .idle_ms = 20 });
+	a = peer_open();
+	b = peer_open();
+	say(b, CALL("1"));
+	rig_pushed(1);
+	usleep(60000);
+	c = peer_open();
+	say(c, CALL("2"));
+	rig_pushed(2);
+	assert_true(peer_ended(a));
+	rig_logged("input_spared");
+	assert_int_equal(rig.missed[MISSED_PLACE], 0);
+	usleep(60000);
+	d = peer_open();                        /* both wait for an answer: none is to be spared */
+	assert_true(peer_ended(d));
+	rig_do(rig_answer_all);
+	assert_line(b, "{\"answer\":\"durable\",\"id\":\"1\",\"alert\":\"" HEX_0 "\"}");
+	close(a);
+	close(b);
+	close(c);
+	close(d);
+	rig_end();
+}
+
 static void the_socket_is_for_its_group(void **state)
 {
 	struct stat st;
@@ -443,6 +473,7 @@ int main(void)
 		cmocka_unit_test(vitals_and_defaults_are_taken),
 		cmocka_unit_test(with_too_many_sources_the_first_hears_no_more),
 		cmocka_unit_test(a_line_that_stops_half_way_is_given_up),
+		cmocka_unit_test(who_is_silent_longest_gives_way_to_a_newcomer),
 		cmocka_unit_test(the_socket_is_for_its_group),
 		cmocka_unit_test(every_field_arrives_where_it_belongs),
 		cmocka_unit_test(the_end_finds_the_key_of_its_start),
