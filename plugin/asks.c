@@ -118,7 +118,8 @@ static const char *record_fault(const struct guard *g)
 /* ---- what is open ---- */
 
 #define OPEN_MAX (HISTORY_ALERTS_MAX * ID_BYTES + 512)
-#define OPEN_EACH_MS 200            /* each time all that is kept is gone through */
+#define OPEN_EACH_MS 200            /* each time all that is kept is gone through: */
+#define OPEN_SHARE 20               /* for a twentieth of the thread's time at most, however many ask */
 
 static void tell_open(struct guard *g, const struct ask *a, const struct readback_open *open)
 {
@@ -143,7 +144,7 @@ static void show_missing(struct guard *g, struct session *s, const struct id *id
 static const char *ask_open(struct guard *g, struct session *s, const struct ask *a, struct span payload)
 {
 	CLEANUP(free_cleanup) uint8_t *ids = malloc(HISTORY_ALERTS_MAX * ID_BYTES);
-	const int64_t now_ms = guard_mono_us() / 1000;
+	const int64_t began_us = guard_mono_us(), now_ms = began_us / 1000;
 	struct id missing[READBACK_ITEMS_MAX];
 	size_t missed, n = 0;
 
@@ -151,6 +152,8 @@ static const char *ask_open(struct guard *g, struct session *s, const struct ask
 		return "not a request, or of more than 64 alerts";
 	if (s->asked_ms && now_ms - s->asked_ms < OPEN_EACH_MS)
 		return "asked a moment ago: try again";
+	if (began_us < g->open_free_us)
+		return "many ask: try again";
 	if (s->catch_up || s->withheld || s->missed)
 		return "it is being shown what is open: try again";
 	if (!ids)
@@ -161,6 +164,7 @@ static const char *ask_open(struct guard *g, struct session *s, const struct ask
 		if (guard_should_have(g, s, k))
 			memcpy(ids + n++ * ID_BYTES, k->id.b, ID_BYTES);
 	tell_open(g, a, &(struct readback_open){ .ids = span(ids, n * ID_BYTES) });
+	g->open_free_us = began_us + OPEN_SHARE * (guard_mono_us() - began_us);
 	return NULL;
 }
 

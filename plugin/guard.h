@@ -175,6 +175,7 @@ struct guard {
 	enum record_disk disk_was;
 	unsigned put_aside;             /* stores, at the start */
 	uint64_t evicted_was, unnoted_was, keys_refused_was, missing_was;
+	int64_t open_free_us;           /* monotonic; nobody is told before what is open */
 	bool record_out;                /* it had stopped at the last tick or publish */
 	bool attend;                    /* some session has something to be tended at the next tick */
 	bool reloading;                 /* between a reload and the next tick every session is asked again who it is */

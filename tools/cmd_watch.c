@@ -36,7 +36,7 @@ struct watch {
 	int64_t connected_us;
 	bool warned;                    /* that two terminals may have one name */
 	bool unaskable;                 /* the broker is of before it could be asked what is open */
-	int64_t ask_us;                 /* when it is to be asked next */
+	int64_t ask_us;                 /* when it is to be asked next; monotonic */
 	struct id missing[READBACK_ITEMS_MAX];  /* some of those that it named last and had not come */
 	size_t missed;                  /* how many it named */
 };
@@ -402,7 +402,7 @@ static void print_event(const struct watch *w, const char *event)
 static void say_watching(struct watch *w)
 {
 	w->connected_us = clock_us(CLOCK_REALTIME);
-	w->ask_us = w->connected_us + ASK_US;
+	w->ask_us = clock_us(CLOCK_MONOTONIC) + ASK_US;
 	w->unaskable = false;
 	w->missed = 0;
 	print_event(w, "watching");
@@ -439,9 +439,9 @@ static void ask_open(struct watch *w)
 	uint8_t raw[READBACK_REQUEST_MAX];
 	struct put b = put(raw, sizeof(raw));
 
-	if (w->unaskable || clock_us(CLOCK_REALTIME) < w->ask_us)
+	if (w->unaskable || clock_us(CLOCK_MONOTONIC) < w->ask_us)
 		return;
-	w->ask_us = clock_us(CLOCK_REALTIME) + ASK_US;
+	w->ask_us = clock_us(CLOCK_MONOTONIC) + ASK_US;
 	must(readback_missing_write(w->missing, n, &b) == OK);
 	w->unaskable = client_publish(w->client, READBACK_OPEN, put_span(&b), 1, false) == ERR_DENIED;
 }
@@ -476,7 +476,7 @@ static void take_open(struct watch *w, const struct client_message *m)
 	if (w->missed > before)
 		say_missing(w);
 	if (w->missed && (!before || w->missed < before))
-		w->ask_us = clock_us(CLOCK_REALTIME) + ASK_ON_US;
+		w->ask_us = clock_us(CLOCK_MONOTONIC) + ASK_ON_US;
 }
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */

@@ -278,6 +278,8 @@ static void it_outlives_the_broker(void **state)
 
 static struct readback_open open_now;
 
+static bool many_ask;
+
 static void asks_open(int at, const char *client, const struct id *missing, size_t n)
 {
 	struct arena arena = { memory, sizeof(memory), 0 };
@@ -287,6 +289,8 @@ static void asks_open(int at, const char *client, const struct id *missing, size
 
 	sent_back.n = 0;
 	session_of(&g->sessions, &ctx[at])->asked_ms = 0;       /* a moment later */
+	if (!many_ask)
+		g->open_free_us = 0;
 	assert_int_equal(readback_missing_write(missing, n, &o), OK);
 	assert_int_equal(guard_publish(g, &c, READBACK_OPEN, &(struct publish){ put_span(&o), 1, false }), GATE_ALLOW);
 	guard_ask(g, &c, READBACK_OPEN, put_span(&o), NULL, MARK);
@@ -366,6 +370,23 @@ static void what_is_open_is_not_told_whatever_is_asked(void **state)
 }
 
 /* A program asks for itself, also when nobody is there. */
+/* What each costs is not spent again at once, whoever asks. */
+static void those_who_ask_what_is_open_do_not_keep_others_waiting(void **state)
+{
+	int64_t before = guard_mono_us();
+
+	(void)state;
+	everybody();
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_true(!open_now.refused || !open_now.refused[0]);
+	assert_true(g->open_free_us > before);
+	many_ask = true;
+	g->open_free_us += 60 * INT64_C(1000000);
+	asks_open(2, "ana.t1", NULL, 0);
+	assert_non_null(strstr(open_now.refused, "many ask"));
+	many_ask = false;
+}
+
 static void asking_what_is_open_is_no_sign_of_somebody(void **state)
 {
 	struct session *s;
@@ -399,6 +420,7 @@ int main(void)
 		TEST(what_should_have_come_is_named),
 		TEST(what_had_not_come_is_sent_once_more),
 		TEST(what_is_open_is_not_told_whatever_is_asked),
+		TEST(those_who_ask_what_is_open_do_not_keep_others_waiting),
 		TEST(asking_what_is_open_is_no_sign_of_somebody),
 	};
 
