@@ -159,6 +159,27 @@ static void the_record_shows_its_numbers(void **state)
 	assert_int_equal(m.directory_failing, 0);
 }
 
+static void what_the_history_cannot_keep_or_read_is_told(void **state)
+{
+	CLEANUP(free_cleanup) uint8_t *long_one = calloc(1, READBACK_PAYLOAD_MAX + 1);
+	struct message m = alert_from("nc-1", 1, PULLCORD__V1__PHASE__PHASE_START);
+	struct topic t;
+
+	(void)state;
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	assert_int_equal(publishes(0, "nc-1", ALERT, &m, false), GATE_ALLOW);
+	tick_until_published("mercy/device/nc-1/stored", "");
+	assert_int_equal(look().history_unkept_total, 0);
+	assert_int_equal(look().history_unreadable, 0);
+	assert_int_equal(topic_parse(SPAN_LIT(ALERT), &t), OK);
+	history_note(g->history, &t, &(struct id){ { 1 } }, guard_real_us(), span(long_one, READBACK_PAYLOAD_MAX + 1));
+	assert_int_equal(look().history_unkept_total, 1);
+	guard_close(&g);
+	write_file("history.mdb-keys", "another's");
+	guard_start();
+	assert_int_equal(look().history_unreadable, 1);
+}
+
 static void the_first_that_ends_is_told_and_what_is_not_known_is_not(void **state)
 {
 	const struct freshness_file ending[] = {
@@ -280,6 +301,7 @@ int main(void)
 		TEST(each_decision_is_counted_once), TEST(the_short_way_counts),
 		TEST(what_is_shown_a_little_later_is_no_refusal), TEST(logins_that_fail_are_told_apart),
 		TEST(who_is_connected_is_counted_by_kind), TEST(the_record_shows_its_numbers),
+		TEST(what_the_history_cannot_keep_or_read_is_told),
 		TEST(the_first_that_ends_is_told_and_what_is_not_known_is_not), TEST(what_changed_is_told_and_nothing_else),
 		TEST(what_is_not_known_any_more_is_taken_back),
 		TEST(nobody_else_speaks_there), TEST(prometheus_gets_a_file), TEST(it_always_fits),
