@@ -19,7 +19,7 @@ enum err pens_resume(struct pens *p, const struct ink *ink, struct txn *view)
 		return OK;
 	e = trail_get_key(ink->trail, ink->vault, ink->origin, p->newest, s.keep, &key);
 	crypt_wipe(&key, sizeof(key));
-	return e == ERR_NOT_FOUND ? ERR_KEY : e;
+	return e;
 }
 
 static enum err close_segment(const struct ink *ink, uint32_t id, struct segment *s, int64_t now_us)

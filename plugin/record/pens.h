@@ -36,7 +36,7 @@ struct ink {
 	struct span origin;
 };
 
-/* As the store has it. ERR_CORRUPT, ERR_KEY: the newest segment's key is sealed by another root. */
+/* As the store has it. ERR_CORRUPT; ERR_KEY: the newest segment's key is sealed by another root; ERR_NOT_FOUND: it is gone. */
 enum err pens_resume(struct pens *p, const struct ink *ink, struct txn *view) MUST_USE;
 /* Of a batch: segments of more than an hour end here. */
 void pens_begin(struct pens *p);

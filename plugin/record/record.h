@@ -97,8 +97,8 @@ struct happening {
 enum record_class record_class(const struct happening *h);
 
 /* ERR_CORRUPT: damaged, or smaller than the last signed size or without its sizes file (a rewound store), or never signed
- * (a forged one), or the seed of its line is gone, damaged, or further on: nothing is signed. The way on is a new record under
- * the next origin; the old one stays as evidence.
+ * (a forged one), or the keys of its entries are gone, or the seed of its line is gone, damaged, or further on: nothing is
+ * signed. The way on is a new record under the next origin; the old one stays as evidence.
  * ERR_VERSION: of another layout. ERR_KEY: another root, signing key or origin wrote it. ERR_BUSY: another process writes it. */
 enum err record_open(const struct record_spec *spec, struct record **out) MUST_USE;
 /* Would it be opened? In a process of its own, because LMDB trusts its file and a damaged one can end whoever reads it. What

@@ -135,6 +135,24 @@ static void a_record_whose_seed_is_damaged_is_followed_by_another(void **state)
 	assert_int_equal(g->put_aside, 1);
 }
 
+/* As of a backup without them, or one that was stopped in its midst. */
+static void a_record_whose_keys_are_gone_is_followed_by_another(void **state)
+{
+	char what[1024];
+
+	(void)state;
+	guard_close(&g);
+	copy("record.mdb-keys", "kept.keys");
+	assert_int_equal(unlink(in_dir("record.mdb-keys")), 0);
+	assert_int_equal(start_strictly(what), ERR_CORRUPT);
+	guard_start();
+	assert_true(there("record.mdb.1"));
+	assert_int_equal(g->put_aside, 1);
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(CONFIGURATION), "the keys of its entries, in the file -keys, are gone").entries, 1);
+}
+
 static void a_damaged_history_is_kept_and_another_begins(void **state)
 {
 	char what[1024];
@@ -341,6 +359,7 @@ int main(void)
 		TEST(a_record_that_was_set_back_is_followed_by_another),
 		TEST(a_damaged_record_does_not_end_the_broker),
 		TEST(a_record_whose_seed_is_damaged_is_followed_by_another),
+		TEST(a_record_whose_keys_are_gone_is_followed_by_another),
 		TEST(a_damaged_history_is_kept_and_another_begins),
 		TEST(a_probe_that_is_killed_tells_of_no_damage),
 		TEST(what_knows_of_sizes_may_lie_elsewhere),
