@@ -204,6 +204,20 @@ def what_is_installed_finds_itself():
                 yield f"make install: nothing in {kind}"
 
 
+def a_device_is_given_what_it_needs():
+    """README installs on it the libraries of the gateway and the tool, and nothing else."""
+    install = re.search(r"^    apt-get install (lib.*)$", (TOP / "README.md").read_text(), re.M)
+    wanted = set()
+    for program in ("pullcord-gateway", "pullcord"):
+        said = subprocess.run(["objdump", "-p", BUILD / program], capture_output=True, text=True, check=True).stdout
+        wanted |= set(re.findall(r"NEEDED\s+(\S+)", said))
+    found = subprocess.run(["dpkg", "-S", *(f"*/{so}" for so in wanted)], capture_output=True, text=True, check=True).stdout
+    named = set(install[1].split()) if install else set()
+    packages = {line.split(":")[0] for line in found.splitlines() if not line.startswith("libc6")}
+    for package in sorted(named ^ packages):
+        yield f"README.md: apt-get install on a device: {package} is missing, or not needed"
+
+
 def the_gateways_help_is_like_the_tools():
     """Of the tool's own commands page_test says so."""
     done = subprocess.run([BUILD / "pullcord-gateway", "--help"], capture_output=True, text=True)
@@ -259,7 +273,8 @@ def nothing_is_given_up():
 RULES = [one_user_for_each_foreign_header, no_include_climbs, core_is_pure, threads_leave_signals_alone, top_level_is_fixed,
          no_file_is_too_long, no_line_is_too_wide, every_test_has_its_module, every_fuzz_target_has_a_corpus,
          nothing_is_left_to_do, comments_name_what_is_there, what_is_declared_is_used, what_is_installed_finds_itself,
-         the_gateways_help_is_like_the_tools, every_figure_is_measured, a_gateway_may_write_where_it_does, nothing_is_given_up]
+         a_device_is_given_what_it_needs, the_gateways_help_is_like_the_tools, every_figure_is_measured,
+         a_gateway_may_write_where_it_does, nothing_is_given_up]
 
 
 def main():

@@ -43,6 +43,7 @@ static const struct { int reason; const char *plain; } reasons[] = {
 	{ 0x89, "the broker is busy: it is tried again" },
 	{ 0x8b, "the broker is being shut down: it is tried again" },
 	{ 0x8e, "another client came in under this device's name: does its certificate lie on a second machine?" },
+	{ 0x98, "the broker ended the connection: somebody changed this device's account, or shut it out" },
 };
 
 const char *plain_why(const char *raw)

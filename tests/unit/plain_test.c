@@ -63,6 +63,7 @@ static void what_is_not_known_is_said_as_it_came(void **state)
 	(void)state;
 	assert_string_equal(plain_why("something new"), "something new");
 	assert_null(plain_reason(0));
+	assert_non_null(plain_reason(0x98));    /* and not "Administrative action" */
 	for (int reason = 0; reason < 256; reason++)
 		assert_true(!plain_reason(reason) || strlen(plain_reason(reason)) < ROOM);
 }
