@@ -552,13 +552,12 @@ static void wish(struct uplink *u, enum want want)
 
 static void paho_dial(struct uplink *u, const struct uplink_place *to, const struct uplink_message *will)
 {
-	bool v6 = strchr(to->host, ':') != NULL;
 	struct plan *p = &u->plan;
 
 	pthread_mutex_lock(&u->queue_lock);
 	must(will->payload.n <= sizeof(p->payload));
 	snprintf(p->host, sizeof(p->host), "%s", to->host);
-	snprintf(p->uri, sizeof(p->uri), "ssl://%s%s%s:%u", v6 ? "[" : "", to->host, v6 ? "]" : "", to->port);
+	snprintf(p->uri, sizeof(p->uri), "ssl://%s:%u", to->host, to->port);   /* [::1] Paho would find in no certificate */
 	p->port = to->port;
 	snprintf(p->topic, sizeof(p->topic), "%s", will->topic);
 	memcpy(p->payload, will->payload.p, will->payload.n);

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ static struct paho {
 	MQTTAsync_connectOptions connect;
 	MQTTAsync_SSLOptions ssl;
 	MQTTAsync_responseOptions sent;
+	char uri[64];
 	atomic_int connects, destroyed;
 	int freed;
 } paho;
@@ -34,7 +36,8 @@ void MQTTAsync_global_init(MQTTAsync_init_options *o) { (void)o; }
 int MQTTAsync_createWithOptions(MQTTAsync *handle, const char *uri, const char *id, int type, void *persistence,
 				MQTTAsync_createOptions *o)
 {
-	(void)uri, (void)id, (void)type, (void)persistence, (void)o;
+	(void)id, (void)type, (void)persistence, (void)o;
+	snprintf(paho.uri, sizeof(paho.uri), "%s", uri);
 	*handle = &a_handle;
 	return MQTTASYNC_SUCCESS;
 }
@@ -166,6 +169,32 @@ static void what_is_said_while_it_is_open_is_heard(void **state)
 	assert_int_equal(paho.destroyed, 1);
 }
 
+static void dial_again(struct uplink *u, const char *host)
+{
+	int before = paho.connects;
+
+	uplink_paho.dial(u, &(struct uplink_place){ host, 8883 },
+			 &(struct uplink_message){ .topic = "mercy/device/nc-1/state", .payload = SPAN_LIT("gone") });
+	assert_true(UNTIL(paho.connects > before));
+}
+
+/* With brackets it would look for them in the certificate. */
+static void an_address_is_given_as_it_stands_in_a_certificate(void **state)
+{
+	static const struct { const char *host, *uri; } row[] = {
+		{ "broker.example", "ssl://broker.example:8883" }, { "10.0.0.1", "ssl://10.0.0.1:8883" },
+		{ "fd00::1", "ssl://fd00::1:8883" },
+	};
+	struct uplink *u = dialed();
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		dial_again(u, row[i].host);
+		assert_string_equal(paho.uri, row[i].uri);
+	}
+	uplink_paho.close(&u);
+}
+
 /* Its receiver may be about to say that the connection broke when the handle is destroyed. */
 static void what_comes_after_its_end_finds_nobody(void **state)
 {
@@ -186,6 +215,7 @@ int main(void)
 		cmocka_unit_test(what_is_said_while_it_is_open_is_heard),
 		cmocka_unit_test(a_library_that_hangs_is_noticed),
 		cmocka_unit_test(what_comes_after_its_end_finds_nobody),
+		cmocka_unit_test(an_address_is_given_as_it_stands_in_a_certificate),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
