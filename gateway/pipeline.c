@@ -10,6 +10,7 @@
 #define ALL_ASIDE_MS 60000          /* all of it is not tried more often */
 #define HANGING_MS 5000             /* a disk that says neither yes nor no: nobody is answered, nothing is kept */
 #define STUCK_MS 30000              /* where nobody asks by a watchdog */
+#define TOO_LARGE 0x95              /* PUBACK, MQTT 5 §3.4.2.1 */
 
 static void state_changed(struct gateway *g) { self_changed(&g->self, now_ms(g)); }
 
@@ -93,7 +94,9 @@ static bool send_one(struct gateway *g, const struct flight_item *at)
 		u.expiry_s = expiry_s(&m, real_us(g));
 		e = gateway_send(g, &u);
 	}
-	if (e == OK)
+	if (e == ERR_TOO_LARGE)   /* as the broker would answer, if it did not end the connection for it */
+		gateway_acked(g, &(struct uplink_event){ .kind = UPLINK_ACK, .id = at->id, .reason = TOO_LARGE });
+	if (e == OK || e == ERR_TOO_LARGE)
 		return true;
 	flight_untake(g->flight, &at->id);
 	if (e == ERR_CLOSED)   /* and nobody said so */
@@ -424,8 +427,6 @@ static void done_delivered(struct gateway *g, const struct outbox_done *d)
 	}
 	answer_done(g, d, ANSWER_STORED);
 }
-
-#define TOO_LARGE 0x95              /* PUBACK, MQTT 5 §3.4.2.1 */
 
 /* Its source was told that it is safe here. It is, but nobody will hear of it: now the source must know. Not once more
  * each time the broker is tried. */

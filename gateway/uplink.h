@@ -18,7 +18,7 @@ struct uplink;
 
 struct uplink_spec {                /* texts are borrowed until close() */
 	const char *cafile, *certfile, *keyfile, *client_id;
-	unsigned keepalive_s, connect_timeout_ms;
+	unsigned keepalive_s, connect_timeout_ms;       /* keepalive_s: less when a broker wants less */
 	void (*wake)(void *ctx);
 	void *ctx;
 };
@@ -57,7 +57,8 @@ struct uplink_kind {
 	enum err (*open)(const struct uplink_spec *spec, struct uplink **out);
 	/* Copies both. */
 	void (*dial)(struct uplink *u, const struct uplink_place *to, const struct uplink_message *will);
-	/* QoS 1; its answer is one UPLINK_ACK. ERR_CLOSED: not up. ERR_FULL: too many unanswered. Copies. */
+	/* QoS 1; its answer is one UPLINK_ACK. ERR_CLOSED: not up. ERR_FULL: too many unanswered. ERR_TOO_LARGE: more than this broker
+	 * takes (CONNACK's Maximum Packet Size). Copies. */
 	enum err (*send)(struct uplink *u, const struct uplink_message *m);
 	enum err (*subscribe)(struct uplink *u, const char *const *filter, size_t n);
 	void (*hangup)(struct uplink *u);   /* politely when it is up: the will is not published */

@@ -33,6 +33,7 @@
 #define PAYLOAD_MAX 262144
 #define FD_LOOKED_AT 1024
 #define THREADS "MQTTAsync_"         /* Paho's own begin so; each comes round once a second */
+#define PUBLISH_EXTRA (1 + 4 + 2 + 2 + 1 + 5)
 
 enum want { WANT_NOTHING, WANT_DIAL, WANT_HANGUP, WANT_QUIT };
 
@@ -55,7 +56,7 @@ struct ticket {
 struct plan {
 	char host[TOPIC_MAX];
 	char uri[TOPIC_MAX + 32];
-	unsigned port;
+	unsigned port, keepalive_s;
 	char topic[TOPIC_MAX];          /* the will */
 	uint8_t payload[UPLINK_WILL_MAX];
 	size_t n;
@@ -77,6 +78,8 @@ struct uplink {
 	int64_t since_ms;               /* monotonic: when the worker took up what it does; 0: it waits */
 	struct plan plan;
 	unsigned port;                  /* of the handle there is */
+	unsigned keepalive_s;           /* the least that any broker wanted */
+	size_t packet_max;              /* bytes this broker takes in one packet */
 	struct event *first, **last, *lent;
 	struct pulse pulse;             /* the loop's */
 	unsigned inbox;
@@ -213,15 +216,29 @@ static void do_not_delay(unsigned port)
 	}
 }
 
+/* Of a CONNACK; `unsaid`: what it means that it is not there (MQTT 5 §3.2.2.3). */
+static int said_or(MQTTAsync_successData5 *r, enum MQTTPropertyCodes what, int unsaid)
+{
+	int n = MQTTProperties_getNumericValue(&r->properties, what);
+
+	return n > 0 ? n : unsaid;
+}
+
+/* Paho keeps to its own keep alive, whatever the broker wants: the next connection is made with that. */
 static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 {
-	int most = MQTTProperties_getNumericValue(&r->properties, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM);
+	unsigned keepalive_s = (unsigned)said_or(r, MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE, UINT16_MAX);
 	struct uplink *u = enter(ctx);
 
 	if (!u)
 		return;
 	do_not_delay(u->port);
-	say_simple(u, UPLINK_UP, most > 0 ? most : UINT16_MAX, "");   /* not said: MQTT 5 §3.2.2.3.3 */
+	pthread_mutex_lock(&u->queue_lock);
+	if (keepalive_s < u->keepalive_s)
+		u->keepalive_s = keepalive_s;
+	u->packet_max = (size_t)said_or(r, MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, INT32_MAX);
+	pthread_mutex_unlock(&u->queue_lock);
+	say_simple(u, UPLINK_UP, said_or(r, MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, UINT16_MAX), "");
 	leave();
 }
 
@@ -430,7 +447,7 @@ static int connect_handle(struct uplink *u, MQTTAsync handle, const struct plan 
 	o.ssl = &ssl;
 	o.will = &will;
 	o.cleanstart = 1;
-	o.keepAliveInterval = (int)u->spec.keepalive_s;
+	o.keepAliveInterval = (int)w->keepalive_s;
 	o.connectTimeout = (int)(u->spec.connect_timeout_ms + 999) / 1000;
 	o.onSuccess5 = on_connected;
 	o.onFailure5 = on_connect_failed;
@@ -481,6 +498,7 @@ static void dial(struct uplink *u, unsigned generation)
 	pthread_mutex_lock(&u->queue_lock);
 	u->generation = generation;
 	plan = u->plan;
+	plan.keepalive_s = u->keepalive_s;
 	u->port = plan.port;
 	pthread_mutex_unlock(&u->queue_lock);
 	if (make_handle(u, plan.uri, &handle) == OK) {
@@ -612,11 +630,26 @@ static int send_with(MQTTAsync handle, const struct uplink_message *m, struct ti
 	return rc;
 }
 
+/* A broker ends the connection of whoever sends it more than it takes, and all that was sent behind is lost with it. Fixed header,
+ * packet identifier and properties are at most PUBLISH_EXTRA (MQTT 5 §3.3). */
+static bool fits(struct uplink *u, const struct uplink_message *m)
+{
+	size_t most;
+
+	pthread_mutex_lock(&u->queue_lock);
+	most = u->packet_max;
+	pthread_mutex_unlock(&u->queue_lock);
+	return PUBLISH_EXTRA + strlen(m->topic) + m->payload.n <= most;
+}
+
 static enum err paho_send(struct uplink *u, const struct uplink_message *m)
 {
-	struct ticket *t = ticket_take(u, &m->id);
 	int rc = MQTTASYNC_DISCONNECTED;
+	struct ticket *t;
 
+	if (!fits(u, m))
+		return ERR_TOO_LARGE;
+	t = ticket_take(u, &m->id);
 	if (!t)
 		return ERR_FULL;
 	pthread_mutex_lock(&u->handle_lock);
@@ -699,6 +732,8 @@ static enum err paho_open(const struct uplink_spec *spec, struct uplink **out)
 	if (!u)
 		return ERR_FULL;
 	u->spec = *spec;
+	u->keepalive_s = spec->keepalive_s;
+	u->packet_max = INT32_MAX;
 	u->last = &u->first;
 	if (pthread_mutex_init(&u->handle_lock, NULL) != 0 || pthread_mutex_init(&u->queue_lock, NULL) != 0 ||
 	    pthread_cond_init(&u->wanted, NULL) != 0)

@@ -32,6 +32,34 @@ static void a_forbidden_message_is_set_aside_and_reported(void **state)
 	assert_int_equal(sent_count("/alert/medium/"), 1);
 }
 
+/* It would end the connection, again and again, and nothing get through any more. */
+static void what_is_larger_than_the_broker_takes_holds_up_nobody(void **state)
+{
+	struct event large = alert("a1", 1, PRIORITY(HIGH), PHASE(START));
+	char text[200];
+
+	(void)state;
+	come_up();
+	b.payload_max = 250;
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	large.alert.text = text;
+	assert_int_equal(push(large), OK);
+	push_high("a2", 2);
+	run();
+	assert_int_equal(answers(ANSWER_DURABLE, NULL), 2);
+	assert_int_equal(answers(ANSWER_UNSENT, "a1"), 1);
+	for (unsigned i = 0; i < src.n; i++)
+		assert_int_equal(src.answer[i].why, src.answer[i].kind == ANSWER_UNSENT ? ERR_TOO_LARGE : OK);
+	assert_int_equal(sent_count("/alert/high/"), 1);
+	assert_string_equal(read_alert(sent("/alert/high/", 0))->source_id, "a2");
+	assert_int_equal(b.hangups, 0);
+	b.payload_max = 0;              /* another broker takes more */
+	pipeline_try_again(g);
+	run();
+	assert_int_equal(sent_count("/alert/high/"), 2);
+}
+
 static void what_was_set_aside_flies_again(void **state)
 {
 	struct id id;
@@ -169,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		WITH_HOUSE(a_forbidden_message_is_set_aside_and_reported),
+		WITH_HOUSE(what_is_larger_than_the_broker_takes_holds_up_nobody),
 		WITH_HOUSE(what_was_set_aside_flies_again),
 		WITH_HOUSE(what_was_set_aside_flies_in_the_order_it_was_said),
 		WITH_HOUSE(what_was_set_aside_is_tried_again_by_itself),

@@ -39,6 +39,7 @@ static struct broker {
 	struct sent sent[4096];
 	unsigned count, dials, subscriptions, subscribed, hangups;
 	enum err subscribe_err;
+	size_t payload_max;             /* it takes; 0: any */
 	int64_t busy_ms;
 	bool deaf;                      /* it takes what a gateway says of itself, and does not answer */
 	struct sent will;
@@ -73,6 +74,8 @@ static inline enum err fake_send(struct uplink *u, const struct uplink_message *
 	(void)u;
 	if (!b.up)
 		return ERR_CLOSED;
+	if (b.payload_max && m->payload.n > b.payload_max)
+		return ERR_TOO_LARGE;
 	b.count++;
 	strcpy(s->topic, m->topic);
 	s->id = m->id;

@@ -169,6 +169,20 @@ static void what_is_said_while_it_is_open_is_heard(void **state)
 	assert_int_equal(paho.destroyed, 1);
 }
 
+static void connack(enum MQTTPropertyCodes what, unsigned value)
+{
+	MQTTAsync_successData5 good = MQTTAsync_successData5_initializer;
+	MQTTProperty p = { .identifier = what };
+
+	if (what == MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE)
+		p.value.integer2 = (unsigned short)value;
+	else
+		p.value.integer4 = value;
+	assert_int_equal(MQTTProperties_add(&good.properties, &p), 0);
+	paho.connect.onSuccess5(paho.connect.context, &good);
+	MQTTProperties_free(&good.properties);
+}
+
 static void dial_again(struct uplink *u, const char *host)
 {
 	int before = paho.connects;
@@ -176,6 +190,40 @@ static void dial_again(struct uplink *u, const char *host)
 	uplink_paho.dial(u, &(struct uplink_place){ host, 8883 },
 			 &(struct uplink_message){ .topic = "mercy/device/nc-1/state", .payload = SPAN_LIT("gone") });
 	assert_true(UNTIL(paho.connects > before));
+}
+
+/* A broker ends the connection of who sends more, and what was sent behind it is lost, too: MQTT 5 §3.2.2.3.6. */
+static void no_more_is_sent_than_the_broker_takes(void **state)
+{
+	static const uint8_t bytes[1000];
+	struct uplink_message m = { .topic = "t", .payload = { bytes, 900 } };
+	struct uplink *u = dialed();
+
+	(void)state;
+	connack(MQTTPROPERTY_CODE_MAXIMUM_PACKET_SIZE, 1000);
+	assert_int_equal(uplink_paho.send(u, &m), OK);
+	m.payload.n = 1000 - strlen(m.topic);
+	assert_int_equal(uplink_paho.send(u, &m), ERR_TOO_LARGE);
+	dial_again(u, "localhost");
+	connack(MQTTPROPERTY_CODE_RECEIVE_MAXIMUM, 20);
+	assert_int_equal(uplink_paho.send(u, &m), OK);          /* another takes it */
+	uplink_paho.close(&u);
+}
+
+/* Paho goes by what it was told to, and would be cut off: MQTT 5 §3.2.2.3.14. */
+static void a_broker_may_want_to_hear_of_us_more_often(void **state)
+{
+	struct uplink *u = dialed();
+
+	(void)state;
+	assert_int_equal(paho.connect.keepAliveInterval, 10);
+	connack(MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE, 60);
+	dial_again(u, "localhost");
+	assert_int_equal(paho.connect.keepAliveInterval, 10);
+	connack(MQTTPROPERTY_CODE_SERVER_KEEP_ALIVE, 6);
+	dial_again(u, "localhost");
+	assert_int_equal(paho.connect.keepAliveInterval, 6);
+	uplink_paho.close(&u);
 }
 
 /* With brackets it would look for them in the certificate. */
@@ -215,6 +263,8 @@ int main(void)
 		cmocka_unit_test(what_is_said_while_it_is_open_is_heard),
 		cmocka_unit_test(a_library_that_hangs_is_noticed),
 		cmocka_unit_test(what_comes_after_its_end_finds_nobody),
+		cmocka_unit_test(no_more_is_sent_than_the_broker_takes),
+		cmocka_unit_test(a_broker_may_want_to_hear_of_us_more_often),
 		cmocka_unit_test(an_address_is_given_as_it_stands_in_a_certificate),
 	};
 
