@@ -15,12 +15,15 @@ const char *connection_host(const struct gateway *g)
 	return g->spec.scout ? scout_host(g->spec.scout, g->course.at) : g->spec.conf->uplink_host;
 }
 
-void connection_lost(struct gateway *g, const char *why)
+/* `useless`: it stood, and nothing came of it. */
+static void lost(struct gateway *g, const char *why, bool useless)
 {
 	log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", why), KV_NUM("waiting", flight_count(g->flight)));
-	course_lost(&g->course, now_ms(g));
+	(useless || link_fails(&g->link, now_ms(g)) ? course_failed : course_lost)(&g->course, now_ms(g));
 	connection_step(g, LINK_EV_LOST);
 }
+
+void connection_lost(struct gateway *g, const char *why) { lost(g, why, false); }
 
 static unsigned port_of(const struct gateway *g)
 {
@@ -36,12 +39,6 @@ static void dial(struct gateway *g)
 	course_step(&g->course, COURSE_EV_DIALED, now_ms(g));
 	g->spec.uplink->dial(g->uplink, &(struct uplink_place){ connection_host(g), port_of(g) },
 			     &(struct uplink_message){ will.topic, will.envelope, will.id, true, 0 });
-}
-
-/* The try, or what came of it. */
-static void broker_lost(struct gateway *g)
-{
-	(g->link.state == LINK_DIALING ? course_failed : course_lost)(&g->course, now_ms(g));
 }
 
 static enum err subscribe(struct gateway *g)
@@ -176,10 +173,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 		break;
 	case UPLINK_LOST:
 		login_refused(g, u->reason);
-		log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", u->why),
-			KV_NUM("waiting", flight_count(g->flight)));
-		broker_lost(g);
-		connection_step(g, LINK_EV_LOST);
+		connection_lost(g, u->why);
 		break;
 	case UPLINK_ACK:
 		if (g->stopping && memcmp(&u->id, &g->goodbye, sizeof(u->id)) == 0)
@@ -209,7 +203,7 @@ static void tick_silence(struct gateway *g)
 {
 	if (self_silent_ms(&g->self, now_ms(g)) < SILENT_KEEPALIVES * g->spec.conf->uplink_keepalive_s * 1000LL)
 		return;
-	connection_lost(g, "connected, but nothing is answered");
+	lost(g, "connected, but nothing is answered", true);
 }
 
 static void tick_scout(struct gateway *g)
@@ -238,11 +232,10 @@ static void tick_scout(struct gateway *g)
 void connection_tick(struct gateway *g)
 {
 	if (g->link.deadline_ms && now_ms(g) >= g->link.deadline_ms) {
-		if (g->link.state == LINK_DIALING) {
-			log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", "no answer in time"));
-			broker_lost(g);
-		}
-		connection_step(g, LINK_EV_TIMEOUT);
+		if (g->link.state == LINK_DIALING)
+			connection_lost(g, "no answer in time");
+		else
+			connection_step(g, LINK_EV_TIMEOUT);
 	}
 	if (g->subscribe_ms && now_ms(g) >= g->subscribe_ms && g->link.state == LINK_UP && !g->stopping)
 		subscribe_or_leave(g);

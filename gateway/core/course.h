@@ -53,7 +53,7 @@ enum course_act course_step(struct course *c, enum course_event e, int64_t now_m
 
 /* The connection was lost. */
 void course_lost(struct course *c, int64_t now_ms);
-/* The try failed: the next broker, unless a better one was found meanwhile. */
+/* The try failed, or what came of it did not hold: the next broker, unless a better one was found meanwhile. */
 void course_failed(struct course *c, int64_t now_ms);
 /* A broker answers that is better than the one we are with. False: it is not moved to yet. */
 bool course_better(struct course *c, unsigned broker, int64_t now_ms);

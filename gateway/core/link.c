@@ -82,13 +82,23 @@ static bool too_soon(struct link *l, enum link_event e, int64_t now_ms)
 	return true;
 }
 
+static bool has_held(const struct link *l, int64_t now_ms)
+{
+	return l->state == LINK_UP && now_ms - l->since_ms >= LINK_STEADY_MS;
+}
+
+bool link_fails(const struct link *l, int64_t now_ms)
+{
+	return l->state == LINK_DIALING || (l->state == LINK_UP && !has_held(l, now_ms) && l->tries >= LINK_FLAPS);
+}
+
 enum link_act link_step(struct link *l, enum link_event e, int64_t now_ms, uint32_t random)
 {
 	const struct cell *c = &table[l->state][e];
 
 	if (!c->set || too_soon(l, e, now_ms))
 		return LINK_NOTHING;
-	if (l->state == LINK_UP && now_ms - l->since_ms >= LINK_STEADY_MS)
+	if (has_held(l, now_ms))
 		l->tries = 0;
 	else if (c->to == LINK_WAITING && l->tries < 32)
 		l->tries++;

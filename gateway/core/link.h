@@ -41,6 +41,7 @@ enum link_act { LINK_ACTS(LINK_NAME_ACT) LINK_ACT_COUNT };
 #define LINK_URGENT_MS 200      /* an urgent try comes this long after the last one failed, not sooner */
 #define LINK_BYE_MS 2000
 #define LINK_STEADY_MS 5000     /* a connection held when it lasted this long */
+#define LINK_FLAPS 2            /* connections in a row that did not hold; the next such one is a try that failed */
 
 struct link {
 	enum link_state state;
@@ -52,6 +53,9 @@ struct link {
 void link_init(struct link *l, int64_t dial_ms);
 /* `random`: any 32 bits, they spread the waits of gateways that lost the same broker. */
 enum link_act link_step(struct link *l, enum link_event e, int64_t now_ms, uint32_t random);
+
+/* Would a loss now speak against the broker? The try fails, or connections end again and again before they have held. */
+bool link_fails(const struct link *l, int64_t now_ms);
 
 const char *link_state_name(enum link_state s);
 const char *link_event_name(enum link_event e);

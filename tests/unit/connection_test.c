@@ -2,6 +2,7 @@
 #include "pipelined.h"
 
 #include "filters.h"
+#include "link.h"
 #include "paired.h"
 
 static pid_t server;
@@ -127,6 +128,67 @@ static void who_cannot_subscribe_dials_again(void **state)
 	assert_int_equal(b.hangups, 1);
 }
 
+static int make_two(void **state)
+{
+	if (make(state) != 0)
+		return -1;
+	pipeline_close(&g);
+	strcpy(conf.uplink_host, "localhost");
+	strcpy(conf.uplink_others, "localhost:2");
+	conf.uplink_port = 1;
+	strcpy(conf.uplink_certfile, scratch_path(&scratch, "device.crt"));
+	strcpy(conf.uplink_keyfile, scratch_path(&scratch, "device.key"));
+	strcpy(conf.uplink_cafile, conf.uplink_certfile);
+	make_pair("nc1");
+	if (scout_open(&conf, no_wake, NULL, &scout) != OK)
+		return -1;
+	b.dials = 0;
+	start();
+	run();
+	return 0;
+}
+
+static int drop_two(void **state)
+{
+	drop(state);
+	scout_close(&scout);
+	return 0;
+}
+
+/* It shakes hands and takes the login, and then ends the connection, again and again. */
+static void a_broker_with_which_nothing_holds_is_left(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= LINK_FLAPS + 1; i++) {
+		dial_again(i);
+		assert_int_equal(b.port, 1);
+		come_up();
+		broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .reason = 0x97, .why = "Quota exceeded" });
+		run();
+	}
+	dial_again(LINK_FLAPS + 2);
+	assert_int_equal(b.port, 2);
+	come_up();
+	now += LINK_STEADY_MS;
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "the connection broke" });
+	run();
+	dial_again(LINK_FLAPS + 3);
+	assert_int_equal(b.port, 2);    /* one that held is worth another try */
+}
+
+static void a_broker_that_answers_nothing_is_left(void **state)
+{
+	(void)state;
+	b.deaf = true;
+	come_up();
+	for (unsigned i = 0; i < 100 && b.dials < 2; i++) {
+		now += 1000;
+		run();
+	}
+	assert_int_equal(b.dials, 2);
+	assert_int_equal(b.port, 2);
+}
+
 static void receipts_are(int reason)
 {
 	broker_says(&(struct uplink_event){ .kind = UPLINK_SUBSCRIBED, .at = FILTERS_RECEIPTS, .reason = reason });
@@ -176,6 +238,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_HOUSE(who_cannot_subscribe_dials_again),
 		WITH_HOUSE(what_is_refused_is_asked_for_again),
+		cmocka_unit_test_setup_teardown(a_broker_with_which_nothing_holds_is_left, make_two, drop_two),
+		cmocka_unit_test_setup_teardown(a_broker_that_answers_nothing_is_left, make_two, drop_two),
 		cmocka_unit_test_setup_teardown(a_refusal_of_the_pair_before_is_not_held_against_the_new_one, make_paired, drop_paired),
 		cmocka_unit_test_setup_teardown(a_login_with_the_pair_before_does_not_prove_the_new_one, make_paired, drop_paired),
 	};

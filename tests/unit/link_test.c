@@ -189,6 +189,22 @@ static void only_a_connection_that_held_makes_the_wait_short_again(void **state)
 	assert_int_equal(l.deadline_ms, LINK_STEADY_MS);
 }
 
+static void a_broker_with_which_no_connection_holds_fails(void **state)
+{
+	struct link l = in_state(LINK_DIALING);
+
+	(void)state;
+	assert_true(link_fails(&l, 0));
+	for (int i = 0; i < 10; i++) {
+		l.state = LINK_DIALING;
+		link_step(&l, LINK_EV_CONNECTED, 0, 0);
+		assert_int_equal(link_fails(&l, LINK_STEADY_MS - 1), i >= LINK_FLAPS);
+		assert_false(link_fails(&l, LINK_STEADY_MS));
+		link_step(&l, LINK_EV_LOST, 10, 0);
+		assert_false(link_fails(&l, 20));
+	}
+}
+
 static void names_are_there(void **state)
 {
 	(void)state;
@@ -209,6 +225,7 @@ int main(void)
 		cmocka_unit_test(jitter_takes_off_at_most_half),
 		cmocka_unit_test(a_connection_that_held_is_dialed_again_at_once),
 		cmocka_unit_test(only_a_connection_that_held_makes_the_wait_short_again),
+		cmocka_unit_test(a_broker_with_which_no_connection_holds_fails),
 		cmocka_unit_test(names_are_there),
 	};
 

@@ -37,7 +37,7 @@ struct sent {
 static struct broker {
 	bool up;
 	struct sent sent[4096];
-	unsigned count, dials, subscriptions, subscribed, hangups;
+	unsigned count, dials, port, subscriptions, subscribed, hangups;        /* port: dialed last */
 	enum err subscribe_err;
 	size_t payload_max;             /* it takes; 0: any */
 	int64_t busy_ms;
@@ -58,8 +58,9 @@ static inline enum err fake_open(const struct uplink_spec *spec, struct uplink *
 
 static inline void fake_dial(struct uplink *u, const struct uplink_place *to, const struct uplink_message *will)
 {
-	(void)u, (void)to;
+	(void)u;
 	b.dials++;
+	b.port = to->port;
 	assert_true(will->retain);
 	assert_true(will->payload.n <= UPLINK_WILL_MAX);
 	b.will.n = will->payload.n;
