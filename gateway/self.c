@@ -40,6 +40,8 @@ void self_linked(struct self *s, bool up, int64_t now_ms, int64_t real_us)
 	s->unanswered = 0;
 	if (up == s->connected)
 		return;
+	if (!up)
+		s->flaps = now_ms - s->link_ms < SELF_STEADY_MS ? s->flaps + 1 : 0;
 	s->connected = up;
 	s->link_ms = now_ms;
 	if (!up)
@@ -66,6 +68,11 @@ void self_heard(struct self *s, bool answer, int64_t now_ms)
 int64_t self_silent_ms(const struct self *s, int64_t now_ms)
 {
 	return s->connected && s->unanswered ? now_ms - s->heard_ms : 0;
+}
+
+unsigned self_flaps(const struct self *s, int64_t now_ms)
+{
+	return s->connected && now_ms - s->link_ms >= SELF_STEADY_MS ? 0 : s->flaps;
 }
 
 /* ---- all of it ---- */
@@ -113,7 +120,7 @@ void self_health(const struct self *s, const struct self_parts *p, struct health
 		.device = p->device, .tenant = p->tenant, .version = PULLCORD_VERSION, .boot = s->boot, .broker = p->broker,
 		.real_us = p->real_us, .mono_ms = p->now_ms, .online_us = s->online_us,
 		.uptime_seconds = p->now_ms - s->started_ms, .connected = s->connected,
-		.link_seconds = p->now_ms - s->link_ms, .connections_total = (int64_t)s->connections,
+		.link_seconds = p->now_ms - s->link_ms, .flaps = self_flaps(s, p->now_ms), .connections_total = (int64_t)s->connections,
 		.open_alerts = (int64_t)open_count(p->open), .uplink_busy_seconds = p->uplink_busy_ms,
 		.certificate_expiry_timestamp_seconds = p->cert->not_after_s,
 	};

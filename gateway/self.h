@@ -9,6 +9,7 @@
 #include "open.h"
 #include "outbox.h"
 
+#define SELF_STEADY_MS 60000
 #define SELF_CHANGE_MS 1000         /* a changed state is published after this, and no state sooner after another */
 
 struct self {
@@ -16,6 +17,7 @@ struct self {
 	int64_t started_ms, link_ms, online_us;
 	bool connected;
 	uint64_t connections;
+	unsigned flaps;             /* in a row, up to the last that ended */
 	unsigned unanswered;        /* sent through this connection */
 	int64_t heard_ms;           /* of the broker, or since when something is unanswered */
 	int64_t due_ms, said_ms;    /* when it is to say how it is, when it last did */
@@ -40,6 +42,9 @@ void self_sent(struct self *s, int64_t now_ms);
 void self_heard(struct self *s, bool answer, int64_t now_ms);
 /* How long the broker has owed an answer and said nothing at all; 0: it does not. */
 int64_t self_silent_ms(const struct self *s, int64_t now_ms);
+
+/* Connections in a row that ended before SELF_STEADY_MS; 0: the present one has lasted. */
+unsigned self_flaps(const struct self *s, int64_t now_ms);
 
 /* Everything a look at oneself takes; borrowed for the call. */
 struct self_parts {

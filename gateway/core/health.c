@@ -45,6 +45,7 @@ void health_judge(struct health *h, const struct trouble *t, int64_t stuck_ms)
 	is[HEALTH_WRITER] = h->writer_busy_seconds > stuck_ms;
 	is[HEALTH_UPLINK] = h->uplink_busy_seconds > HEALTH_UPLINK_TIMES * stuck_ms;
 	is[HEALTH_DISCONNECTED] = !h->connected && h->link_seconds >= HEALTH_DISCONNECTED_MS;
+	is[HEALTH_FLAPPING] = h->flaps >= HEALTH_FLAPS && !is[HEALTH_DISCONNECTED];
 	is[HEALTH_WAITING] = h->connected && h->link_seconds >= HEALTH_WAITING_MS &&
 			     oldest_ms(h, FLIGHT_TIER_CALM) >= HEALTH_WAITING_MS;
 	is[HEALTH_DISK] = h->commit_failed;

@@ -12,6 +12,7 @@
 #define HEALTH_TEXT_MAX 16384       /* of either text */
 
 #define HEALTH_DISCONNECTED_MS 10000    /* a connection that breaks and comes back at once is no trouble */
+#define HEALTH_FLAPS 5
 #define HEALTH_WAITING_MS 60000         /* a code or high alert the broker has not stored by then */
 #define HEALTH_FULL_PERCENT 80
 #define HEALTH_UPLINK_TIMES 4           /* a name server that is away holds the library up for half a minute */
@@ -21,6 +22,7 @@
 	X(WRITER, "writer", "the outbox's writer does not move: its disk, or another program, holds it up")            \
 	X(UPLINK, "uplink", "the connection to the broker does not move")                                              \
 	X(DISCONNECTED, "disconnected", "no broker can be reached; alerts are kept here until one can")                \
+	X(FLAPPING, "flapping", "no connection to the broker lasts; the log says why: does another machine have this certificate?") \
 	X(WAITING, "waiting", "alerts reach the broker, but it does not say that it has stored them")                  \
 	X(DISK, "disk", "the outbox cannot be written: is its disk full, read-only or failing?")                       \
 	X(FULL, "full", "the outbox is nearly full: the least important messages will yield")                          \
@@ -55,6 +57,7 @@ struct health {
 	int64_t real_us, mono_ms;       /* when this was so */
 	int64_t online_us;              /* when the connection came */
 	int64_t commit_failed;          /* the last commit to the outbox did not succeed */
+	unsigned flaps;                 /* connections in a row that did not last a minute; 0: this one has */
 #define METRIC(type, name, scale, text) int64_t name;
 #include "health.def"
 	struct flight_tier tier[FLIGHT_TIERS];

@@ -58,12 +58,13 @@ WELL = {
     'pullcord_broker_crl_expiry_timestamp_seconds{instance="b"}': "8000000x120",
     'pullcord_broker_files_unreadable{instance="b"}': "0x120",
 } | {f'pullcord_gateway_fault{{instance="g",fault="{f}"}}': "0x120" for f in
-     ("writer", "uplink", "disconnected", "waiting", "disk", "full", "refusing", "evicting", "set-aside", "outbox-replaced",
-      "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent", "witnesses-unheard",
-      "order-refused", "quarantined", "orders-unreadable", "source", "input", "source-quiet")}
+     ("writer", "uplink", "disconnected", "flapping", "waiting", "disk", "full", "refusing", "evicting", "set-aside",
+      "outbox-replaced", "clock", "certificate", "unreadable", "no-receipts", "record-contradicted", "record-silent",
+      "witnesses-unheard", "order-refused", "quarantined", "orders-unreadable", "source", "input",
+      "source-quiet")}
 
 # Faults of a gateway that are seen by other metrics than their own.
-OTHERWISE = {"disconnected", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
+OTHERWISE = {"disconnected", "flapping", "waiting", "full", "evicting", "unreadable", "set-aside", "clock", "certificate"}
 
 
 def gateway(metric, values, labels=""):

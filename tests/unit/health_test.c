@@ -55,6 +55,12 @@ static void each_fault_is_seen_and_not_too_early(void **state)
 	assert_true(is_only(h, &none, HEALTH_FAULTS_END));
 	h.link_seconds++;
 	assert_true(is_only(h, &none, HEALTH_DISCONNECTED));
+	h = well(), h.flaps = HEALTH_FLAPS - 1, h.link_seconds = 5000;
+	assert_true(is_only(h, &none, HEALTH_FAULTS_END));
+	h.flaps++;
+	assert_true(is_only(h, &none, HEALTH_FLAPPING));
+	h.connected = 0, h.link_seconds = HEALTH_DISCONNECTED_MS;
+	assert_true(is_only(h, &none, HEALTH_DISCONNECTED));
 	h = well(), h.tier[1].oldest_ms = 59999;
 	assert_true(is_only(h, &none, HEALTH_FAULTS_END));
 	h.tier[1].oldest_ms++;

@@ -98,6 +98,26 @@ static void silence_is_an_answer_that_does_not_come(void **state)
 	assert_int_equal(self_silent_ms(&s, 99000), 0);    /* what the last connection owed, this one does not */
 }
 
+/* Those that lasted are none; nor is the present one, once it has. */
+static void connections_that_do_not_last_are_counted(void **state)
+{
+	static const struct { int64_t lasts_ms; unsigned flaps; } row[] = {
+		{ 5000, 1 }, { SELF_STEADY_MS - 1, 2 }, { SELF_STEADY_MS, 0 }, { 100, 1 }, { 100, 2 },
+	};
+	int64_t ms = 2000;
+
+	(void)state;
+	for (size_t i = 0; i < countof(row); i++) {
+		self_linked(&s, true, ms, 77);
+		self_linked(&s, false, ms += row[i].lasts_ms, 78);
+		self_linked(&s, false, ms += 20000, 78);    /* and a try that fails */
+		assert_int_equal(self_flaps(&s, ms), row[i].flaps);
+	}
+	self_linked(&s, true, ms, 79);
+	assert_int_equal(self_flaps(&s, ms + SELF_STEADY_MS - 1), 2);
+	assert_int_equal(self_flaps(&s, ms + SELF_STEADY_MS), 0);
+}
+
 /* ---- in a gateway ---- */
 
 static const Pullcord__V1__DeviceState *read_state(const struct sent *m)
@@ -362,6 +382,7 @@ int main(void)
 		WITH(who_is_not_connected_says_nothing), WITH(it_speaks_at_its_pace_and_soon_after_a_change),
 		WITH(a_new_connection_hears_it_at_once), WITH(it_never_speaks_more_often_than_each_second),
 		WITH(silence_is_an_answer_that_does_not_come),
+		WITH(connections_that_do_not_last_are_counted),
 		WITH_HOUSE(what_waits_is_told_by_tier),
 		WITH_HOUSE(the_clock_is_judged_by_receipts),
 		WITH_HOUSE(who_asks_for_reports_gets_one_a_second),
