@@ -15,15 +15,34 @@ const char *connection_host(const struct gateway *g)
 	return g->spec.scout ? scout_host(g->spec.scout, g->course.at) : g->spec.conf->uplink_host;
 }
 
-/* `useless`: it stood, and nothing came of it. */
-static void lost(struct gateway *g, const char *why, bool useless)
+/* CONNACK, MQTT 5 §3.2.2.2: the broker does not want whom we say to be; others are about its own state. */
+static bool is_about_us(int reason)
+{
+	return reason == 0x85 || reason == 0x86 || reason == 0x87 || reason == 0x8a || reason == 0x8c;
+}
+
+static void login_failed(struct gateway *g, int reason)
+{
+	bool refused = is_about_us(reason);
+
+	if (g->link.state != LINK_DIALING ||
+	    course_step(&g->course, refused ? COURSE_EV_REFUSED : COURSE_EV_FAILED, now_ms(g)) != COURSE_GO_BACK ||
+	    !scout_go_back(g->spec.scout, refused, now_ms(g)))
+		return;
+	g->spec.cert = scout_cert(g->spec.scout);
+	course_step(&g->course, COURSE_EV_RESTORED, now_ms(g));
+}
+
+/* `reason`: CONNACK's, DISCONNECT's; 0: it said none. */
+static void lost(struct gateway *g, const char *why, int reason)
 {
 	log_say(EV_UPLINK_LOST, KV_STR("host", connection_host(g)), KV_STR("why", why), KV_NUM("waiting", flight_count(g->flight)));
-	(useless || link_fails(&g->link, now_ms(g)) ? course_failed : course_lost)(&g->course, now_ms(g));
+	login_failed(g, reason);
+	(link_fails(&g->link, now_ms(g)) ? course_failed : course_lost)(&g->course, now_ms(g));
 	connection_step(g, LINK_EV_LOST);
 }
 
-void connection_lost(struct gateway *g, const char *why) { lost(g, why, false); }
+void connection_lost(struct gateway *g, const char *why) { lost(g, why, 0); }
 
 static unsigned port_of(const struct gateway *g)
 {
@@ -140,22 +159,6 @@ static void fit_window(struct gateway *g, unsigned broker_takes)
 	flight_window(g->flight, wanted < most ? wanted : most);
 }
 
-/* CONNACK, MQTT 5 §3.2.2.2: the broker does not want whom we say to be; others are about its own state. */
-static bool is_about_us(int reason)
-{
-	return reason == 0x85 || reason == 0x86 || reason == 0x87 || reason == 0x8a || reason == 0x8c;
-}
-
-static void login_refused(struct gateway *g, int reason)
-{
-	if (g->link.state != LINK_DIALING || !is_about_us(reason) ||
-	    course_step(&g->course, COURSE_EV_REFUSED, now_ms(g)) != COURSE_GO_BACK ||
-	    !scout_refused(g->spec.scout, now_ms(g)))
-		return;
-	g->spec.cert = scout_cert(g->spec.scout);
-	course_step(&g->course, COURSE_EV_RESTORED, now_ms(g));
-}
-
 static void login_taken(struct gateway *g, unsigned broker_takes)
 {
 	if (course_step(&g->course, COURSE_EV_TAKEN, now_ms(g)) == COURSE_KEEP)
@@ -172,8 +175,7 @@ static void take_uplink_event(struct gateway *g, const struct uplink_event *u)
 		login_taken(g, (unsigned)u->reason);
 		break;
 	case UPLINK_LOST:
-		login_refused(g, u->reason);
-		connection_lost(g, u->why);
+		lost(g, u->why, u->reason);
 		break;
 	case UPLINK_ACK:
 		if (g->stopping && memcmp(&u->id, &g->goodbye, sizeof(u->id)) == 0)
@@ -203,7 +205,8 @@ static void tick_silence(struct gateway *g)
 {
 	if (self_silent_ms(&g->self, now_ms(g)) < SILENT_KEEPALIVES * g->spec.conf->uplink_keepalive_s * 1000LL)
 		return;
-	lost(g, "connected, but nothing is answered", true);
+	course_failed(&g->course, now_ms(g));
+	connection_lost(g, "connected, but nothing is answered");
 }
 
 static void tick_scout(struct gateway *g)

@@ -16,7 +16,7 @@
 
 #define LOOK_MS 5000                /* at the files */
 #define AGAIN_MS 60000              /* a pair that did not work is tried again after this, or when it changes */
-#define REFUSED_AGAIN_MS 3600000    /* one that was refused at a login: each try of it costs a connection */
+#define REFUSED_AGAIN_MS 3600000    /* one that was refused at a login: each try of it costs a connection; and at most */
 #define FILE_MOST 65536
 #define FILES 3
 
@@ -46,6 +46,8 @@ struct scout {
 	struct set before;              /* what was in force, until a login with the new one was taken; else empty */
 	struct brokers brokers;
 	int64_t look_ms, again_ms, prefer_ms;
+	int64_t stale_ms;               /* since then what lies in place is not what works; 0: it is */
+	int64_t wait_ms;                /* for no login came about with these files, twice as long each time */
 
 	/* one try at a time */
 	pthread_t thread;
@@ -163,14 +165,25 @@ void scout_taken(struct scout *s)
 		set_clear(&s->before);
 }
 
-bool scout_refused(struct scout *s, int64_t now_ms)
+static void is_stale(struct scout *s, int64_t now_ms)
+{
+	if (!s->stale_ms)
+		s->stale_ms = now_ms;
+}
+
+bool scout_stale(const struct scout *s, int64_t now_ms) { return s->stale_ms && now_ms - s->stale_ms >= SCOUT_STALE_MS; }
+
+bool scout_go_back(struct scout *s, bool refused, int64_t now_ms)
 {
 	if (s->before.fd[CA] < 0 || s->trying)
 		return false;
-	log_say(EV_CERTIFICATE_REFUSED, KV_STR("file", s->conf->uplink_certfile), KV_STR("why", "the broker refused a login with it"));
+	log_say(EV_CERTIFICATE_REFUSED, KV_STR("file", s->conf->uplink_certfile),
+		KV_STR("why", refused ? "the broker refused a login with it" : "no login came about with it; it is tried again"));
+	is_stale(s, now_ms);
 	set_clear(&s->candidate);
 	memcpy(s->candidate.mark, s->in_force.mark, sizeof(s->candidate.mark));
-	s->again_ms = now_ms + REFUSED_AGAIN_MS;
+	s->wait_ms = refused || 2 * s->wait_ms > REFUSED_AGAIN_MS ? REFUSED_AGAIN_MS : 2 * s->wait_ms;
+	s->again_ms = now_ms + s->wait_ms;
 	set_become(&s->in_force, &s->before);
 	set_clear(&s->before);
 	return true;
@@ -204,6 +217,7 @@ static void begin(struct scout *s, unsigned target, bool of_certificate)
 static void refuse(struct scout *s, const char *why, int64_t now_ms)
 {
 	log_say(EV_CERTIFICATE_REFUSED, KV_STR("file", s->conf->uplink_certfile), KV_STR("why", why));
+	is_stale(s, now_ms);
 	s->again_ms = now_ms + AGAIN_MS;
 }
 
@@ -227,11 +241,15 @@ static enum scout_news finish(struct scout *s, int64_t now_ms, unsigned *better)
 /* True: a try began. */
 static bool look_at_files(struct scout *s, unsigned at, int64_t now_ms)
 {
-	bool known = set_is_of_files(s->conf, &s->candidate);
+	bool known = set_is_of_files(s->conf, &s->candidate), used = set_is_of_files(s->conf, &s->in_force);
 	enum err e;
 
-	if (set_is_of_files(s->conf, &s->in_force) || (known && now_ms < s->again_ms))
+	if (used && s->before.fd[CA] < 0)
+		s->stale_ms = 0;
+	if (used || (known && now_ms < s->again_ms))
 		return false;
+	if (!known)
+		s->wait_ms = AGAIN_MS / 2;
 	e = set_load(s->conf, &s->candidate);
 	if (e == OK && (strcmp(s->candidate.cert.device, s->in_force.cert.device) != 0 ||
 			strcmp(s->candidate.cert.tenant, s->in_force.cert.tenant) != 0))

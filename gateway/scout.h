@@ -28,9 +28,14 @@ const char *scout_certfile(const struct scout *s);
 const char *scout_keyfile(const struct scout *s);
 struct cert scout_cert(const struct scout *s);
 
-/* A login with what is in force was taken; or refused, for who it says we are. True: the pair before is in force again. */
+/* A login with what is in force was taken. */
 void scout_taken(struct scout *s);
-bool scout_refused(struct scout *s, int64_t now_ms);
+/* One was `refused`, for who it says we are, or none came about. True: the pair before is in force again. */
+bool scout_go_back(struct scout *s, bool refused, int64_t now_ms);
+
+/* For so long what lies in place is broken, or no broker takes it: the next start will have nothing else. */
+#define SCOUT_STALE_MS 120000
+bool scout_stale(const struct scout *s, int64_t now_ms);
 
 unsigned scout_brokers(const struct scout *s);  /* the best is 0 */
 const char *scout_host(const struct scout *s, unsigned broker);

@@ -242,11 +242,17 @@ static void on_connected(void *ctx, MQTTAsync_successData5 *r)
 	leave();
 }
 
-/* Of the broker's certificate Paho tells only that it was not believed, and of a name in it that is not the host's not even that.
- * Our own look says why; it takes as long as a try to connect, so the worker does it. False: that is not to be explained. */
+/* Of the broker's certificate Paho tells only that it was not believed, of a name in it that is not the host's not even that, and
+ * of a broker that hangs up after the handshake, because it does not want ours, that nobody was there. Our own look says why; it
+ * takes as long as a try to connect, so the worker does it. False: that is not to be explained. */
 static bool to_explain(struct uplink *u, const char *raw)
 {
-	if (!strstr(raw, "certificate verify failed") && strcmp(raw, "TCP/TLS connect failure") != 0)
+	static const char *const unclear[] = { "certificate verify failed", "TCP/TLS connect failure", "TCP connect completion failure" };
+	bool any = false;
+
+	for (size_t i = 0; i < countof(unclear); i++)
+		any = any || strstr(raw, unclear[i]);
+	if (!any)
 		return false;
 	pthread_mutex_lock(&u->queue_lock);
 	snprintf(u->unexplained, sizeof(u->unexplained), "%s", raw);
@@ -525,7 +531,7 @@ static void explain(struct uplink *u, const char *raw)
 	pthread_mutex_unlock(&u->queue_lock);
 	e = tls_try(&(struct tls_try){ plan.host, u->spec.cafile, u->spec.certfile, u->spec.keyfile, plan.port,
 				       u->spec.connect_timeout_ms < EXPLAIN_MS ? u->spec.connect_timeout_ms : EXPLAIN_MS }, why);
-	say_simple(u, UPLINK_LOST, 0, e == ERR_DENIED ? why : plain_why(raw));
+	say_simple(u, UPLINK_LOST, 0, e == ERR_DENIED ? why : e == OK ? "it hung up on our login: its log says why" : plain_why(raw));
 }
 
 static void *worker(void *arg)

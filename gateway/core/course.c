@@ -21,6 +21,7 @@ static const struct { bool set; enum course_pair to; enum course_act act; } tabl
 		[COURSE_EV_RENEWED] =  { true, COURSE_STALE, COURSE_NOTHING },
 		[COURSE_EV_TAKEN] =    { true, COURSE_SETTLED, COURSE_KEEP },
 		[COURSE_EV_REFUSED] =  { true, COURSE_TRIED, COURSE_GO_BACK },
+		[COURSE_EV_FAILED] =   { true, COURSE_TRIED, COURSE_GO_BACK },
 		[COURSE_EV_RESTORED] = { true, COURSE_SETTLED, COURSE_NOTHING },
 	},
 };
@@ -38,7 +39,9 @@ enum course_act course_step(struct course *c, enum course_event e, int64_t now_m
 		c->at = c->next;
 	if (e == COURSE_EV_RENEWED)
 		c->renew_ms = now_ms + COURSE_RENEW_MS;
-	if (!table[from][e].set)
+	if (e == COURSE_EV_DIALED && from == COURSE_STALE)
+		c->failed = 0;
+	if (!table[from][e].set || (e == COURSE_EV_FAILED && ++c->failed < COURSE_TRIES))
 		return COURSE_NOTHING;
 	c->pair = table[from][e].to;
 	return table[from][e].act;

@@ -7,6 +7,7 @@
 #include "base.h"
 
 #define COURSE_RENEW_MS 30000       /* a changed certificate is used after this, however busy we are */
+#define COURSE_TRIES 5              /* that came to nothing with a pair no broker has taken yet: then the one before again */
 
 /* A better broker that was gone again before it had held for COURSE_STEADY_MS is not moved to for a while, twice as long
  * each time: whoever comes and goes must not take the gateway along. */
@@ -24,6 +25,7 @@
 	X(DIALED, "dialed")                                                                                            \
 	X(TAKEN, "taken")           /* a broker took the login */                                                      \
 	X(REFUSED, "refused")       /* a broker does not want whom we say to be */                                     \
+	X(FAILED, "failed")         /* a dial came to nothing, whyever: some brokers say no to a pair by hanging up */ \
 	X(RESTORED, "restored")     /* the pair before is in force again */
 
 /* What a login says about the pair that was not yet proved. */
@@ -46,6 +48,7 @@ struct course {
 	int64_t hold_ms, until_ms;      /* how long none is moved to; the end of that */
 	enum course_pair pair;
 	int64_t renew_ms;               /* STALE: connect anew then at the latest */
+	unsigned failed;                /* TRIED: dials */
 };
 
 void course_init(struct course *c, unsigned brokers);

@@ -35,7 +35,7 @@
 	  "if it stays so for a minute, mend the policy") \
 	X(REPLACED, "outbox-replaced", "the outbox was unreadable; it was kept aside and a new one made")              \
 	X(CLOCK, "clock", "the clock is wrong, and messages carry the broker's time; is there a time server?")         \
-	X(CERTIFICATE, "certificate", "the device's certificate ends soon or is not valid; renew it") \
+	X(CERTIFICATE, "certificate", "the device's certificate ends soon, is not valid, or no broker takes it; renew it") \
 	X(RECORD, "record-contradicted", "the broker's record contradicts what was seen of it; both notes are kept") \
 	X(ORDER, "order-refused", "somebody forges orders to this device; it refuses them, and the log says who sent them") \
 	X(QUARANTINE, "quarantined", "in quarantine: alerts below priority high are neither taken nor sent") \

@@ -19,7 +19,7 @@
 	X(DEAF, MEDIUM, 5, "gateway.no-receipts", "The broker lets this gateway hear of no receipts: alerts repeat")     \
 	X(OUTBOX, MEDIUM, 86400, "gateway.outbox-replaced", "This gateway's store was unreadable and was put aside")   \
 	X(CLOCK, LOW, 600, "gateway.clock", "This gateway's clock is wrong; it goes by the broker's")                  \
-	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon or is not valid: renew it") \
+	X(CERTIFICATE, LOW, 5, "gateway.certificate", "This gateway's certificate ends soon, or does not work: renew it") \
 	X(RECORD, MEDIUM, 5, "gateway.record-contradicted", "The broker's record is not what this gateway has seen of it: tell IT") \
 	X(ORDER, LOW, 600, "gateway.order-refused", "Somebody forges orders to this gateway, which refused: tell IT")     \
 	X(QUARANTINE, MEDIUM, 5, "gateway.quarantined", "This gateway is in quarantine: it takes emergency calls only")  \

@@ -1,6 +1,7 @@
 /* connection: what ends one, and a certificate that is renewed while the gateway dials: by whom it is proved. */
 #include "pipelined.h"
 
+#include "course.h"
 #include "filters.h"
 #include "link.h"
 #include "paired.h"
@@ -76,7 +77,7 @@ static void renew(void)
 
 static void dial_again(unsigned dials)
 {
-	for (int i = 0; i < 20 && b.dials < dials; i++) {
+	for (int i = 0; i < 60 && b.dials < dials; i++) {
 		now += 100;
 		run();
 	}
@@ -97,7 +98,7 @@ static void a_refusal_of_the_pair_before_is_not_held_against_the_new_one(void **
 	assert_false(has_first());
 	dial_again(2);
 	come_up();
-	assert_false(scout_refused(scout, now));      /* it is proved */
+	assert_false(scout_go_back(scout, true, now));      /* it is proved */
 	assert_false(has_first());
 }
 
@@ -112,6 +113,29 @@ static void a_login_with_the_pair_before_does_not_prove_the_new_one(void **state
 	dial_again(3);
 	come_up();
 	assert_int_equal(b.dials, 3);
+}
+
+/* A broker that says no by hanging up, later than a look at it lasted. */
+static void a_pair_that_is_hung_up_on_is_not_kept(void **state)
+{
+	(void)state;
+	renew();
+	refuse();
+	for (unsigned i = 0; i < COURSE_TRIES; i++) {
+		assert_false(has_first());
+		dial_again(2 + i);
+		broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "it hung up on our login" });
+		run();
+	}
+	assert_true(has_first());
+	dial_again(2 + COURSE_TRIES);
+	come_up();
+	for (int64_t end = now + SCOUT_STALE_MS; now < end + 2000;) {
+		now += 5000;
+		broker_says(&(struct uplink_event){ .kind = UPLINK_ACK });      /* it lives */
+		run();
+	}
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.certificate");   /* or the next start would be its end */
 }
 
 /* Deaf, it would send, be acknowledged, and hear of nobody's answer. */
@@ -241,6 +265,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_broker_with_which_nothing_holds_is_left, make_two, drop_two),
 		cmocka_unit_test_setup_teardown(a_broker_that_answers_nothing_is_left, make_two, drop_two),
 		cmocka_unit_test_setup_teardown(a_refusal_of_the_pair_before_is_not_held_against_the_new_one, make_paired, drop_paired),
+		cmocka_unit_test_setup_teardown(a_pair_that_is_hung_up_on_is_not_kept, make_paired, drop_paired),
 		cmocka_unit_test_setup_teardown(a_login_with_the_pair_before_does_not_prove_the_new_one, make_paired, drop_paired),
 	};
 

@@ -59,6 +59,25 @@ static void a_login_that_began_before_says_nothing_of_the_new_pair(void **state)
 	assert_int_equal(course_step(&c, COURSE_EV_REFUSED, 0), COURSE_NOTHING);
 }
 
+/* A broker that hangs up on it may say no, and so may one that is away: who comes of the pair before tells. */
+static void a_pair_with_which_nothing_comes_about_is_given_up(void **state)
+{
+	struct course c;
+
+	(void)state;
+	course_init(&c, 1);
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(course_step(&c, COURSE_EV_FAILED, 0), COURSE_NOTHING);
+	course_step(&c, COURSE_EV_RENEWED, 0);
+	assert_int_equal(course_step(&c, COURSE_EV_FAILED, 0), COURSE_NOTHING);       /* that was the one before */
+	for (int i = 1; i <= COURSE_TRIES; i++) {
+		course_step(&c, COURSE_EV_DIALED, 0);
+		assert_int_equal(course_step(&c, COURSE_EV_FAILED, 0), i < COURSE_TRIES ? COURSE_NOTHING : COURSE_GO_BACK);
+	}
+	course_step(&c, COURSE_EV_RESTORED, 0);
+	assert_int_equal(course_step(&c, COURSE_EV_FAILED, 0), COURSE_NOTHING);
+}
+
 static void brokers_take_turns_and_a_better_one_is_next(void **state)
 {
 	struct course c;
@@ -126,6 +145,7 @@ int main(void)
 		cmocka_unit_test(every_cell_does_what_is_written),
 		cmocka_unit_test(a_login_that_began_before_says_nothing_of_the_new_pair),
 		cmocka_unit_test(a_broker_that_comes_and_goes_is_moved_to_ever_more_rarely),
+		cmocka_unit_test(a_pair_with_which_nothing_comes_about_is_given_up),
 		cmocka_unit_test(brokers_take_turns_and_a_better_one_is_next),
 	};
 

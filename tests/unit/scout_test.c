@@ -96,7 +96,9 @@ static void a_pair_that_was_not_taken_does_not_come_into_force(void **state)
 	n = read_file(scout_certfile(s), before, sizeof(before));
 	assert_true(n > 0);
 	make_pair("nc1");               /* good, but no broker answers */
-	assert_int_equal(look(s, 10000), SCOUT_NOTHING);
+	assert_true(UNTIL(strstr(last_log, "certificate_refused"), look(s, 10000)));
+	assert_false(scout_stale(s, 10000 + SCOUT_STALE_MS - 1));
+	assert_true(scout_stale(s, 10000 + SCOUT_STALE_MS));
 	make_pair("nc2");               /* another device's */
 	assert_int_equal(look(s, 100000), SCOUT_NOTHING);
 	remove(conf.uplink_keyfile);
@@ -140,18 +142,48 @@ static void the_pair_before_is_kept_until_a_login_was_taken(void **state)
 	(void)state;
 	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
 	n = read_file(scout_certfile(s), before, sizeof(before));
-	assert_false(scout_refused(s, 1000));   /* there was none before it */
+	assert_false(scout_go_back(s, true, 1000));   /* there was none before it */
 	make_pair("nc1");
 	assert_int_equal(look_until(s, 10000), SCOUT_CERTIFICATE);
 	assert_true(read_file(scout_certfile(s), after, sizeof(after)) != n || memcmp(before, after, n) != 0);
-	assert_true(scout_refused(s, 10000000));
+	assert_true(scout_go_back(s, true, 10000000));
 	assert_non_null(strstr(last_log, "certificate_refused"));
 	assert_int_equal(read_file(scout_certfile(s), after, sizeof(after)), n);
 	assert_memory_equal(before, after, n);
+	assert_true(scout_stale(s, 10000000 + SCOUT_STALE_MS));
 	assert_int_equal(look(s, 10000000 + 3599000), SCOUT_NOTHING);   /* not again at once */
 	assert_int_equal(look_until(s, 10000000 + 3606000), SCOUT_CERTIFICATE);
+	assert_int_equal(look(s, 19000000), SCOUT_NOTHING);
+	assert_true(scout_stale(s, 19000000));  /* it was not taken the last time */
 	scout_taken(s);
-	assert_false(scout_refused(s, 20000000));
+	assert_int_equal(look(s, 19100000), SCOUT_NOTHING);
+	assert_false(scout_stale(s, 20000000));
+	assert_false(scout_go_back(s, true, 20000000));
+	scout_close(&s);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* Nobody said no to it: a broker may have been away just then. */
+static void a_pair_with_which_no_login_came_about_is_tried_again(void **state)
+{
+	int64_t now = 10000, waits[] = { 60000, 120000 };
+	struct scout *s = NULL;
+	pid_t pid = serve();
+
+	(void)state;
+	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
+	make_pair("nc1");
+	assert_int_equal(look_until(s, now), SCOUT_CERTIFICATE);
+	for (size_t i = 0; i < countof(waits); i++) {
+		now += 10000000;
+		assert_true(scout_go_back(s, false, now));
+		assert_non_null(strstr(last_log, "tried again"));
+		now += waits[i];
+		for (int k = 0; k < 5; k++)     /* longer than a try takes */
+			assert_int_equal(look(s, now - 1), SCOUT_NOTHING);
+		assert_int_equal(look_until(s, now + 5000), SCOUT_CERTIFICATE);
+	}
 	scout_close(&s);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
@@ -212,6 +244,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_pair_that_was_not_taken_does_not_come_into_force, make, drop),
 		cmocka_unit_test_setup_teardown(a_pair_of_another_hospital_is_not_even_tried, make, drop),
 		cmocka_unit_test_setup_teardown(the_pair_before_is_kept_until_a_login_was_taken, make, drop),
+		cmocka_unit_test_setup_teardown(a_pair_with_which_no_login_came_about_is_tried_again, make, drop),
 		cmocka_unit_test_setup_teardown(a_broker_that_trickles_holds_nobody, make, drop),
 	};
 
