@@ -131,7 +131,7 @@ static void store_drop(X509_STORE **s) { X509_STORE_free(*s); }
 static void verify_drop(X509_STORE_CTX **c) { X509_STORE_CTX_free(*c); }
 static void chain_drop(STACK_OF(X509) **s) { sk_X509_pop_free(*s, X509_free); }
 
-static enum err load_chain(const char *path, STACK_OF(X509) **out)
+enum err cert_load_chain(const char *path, STACK_OF(X509) **out)
 {
 	CLEANUP(file_drop) FILE *f = NULL;
 
@@ -150,7 +150,7 @@ enum err cert_check_issuer(const char *cert_path, const char *ca_path)
 	CLEANUP(x509_drop) X509 *x = NULL;
 
 	TRY(load(cert_path, &x));
-	TRY(load_chain(cert_path, &chain));
+	TRY(cert_load_chain(cert_path, &chain));
 	if (!c || !cas || X509_STORE_load_file(cas, ca_path) != 1)
 		return ERR_SYNTAX;
 	X509_STORE_set_flags(cas, X509_V_FLAG_NO_CHECK_TIME | X509_V_FLAG_PARTIAL_CHAIN);
@@ -201,11 +201,14 @@ static enum err take_pem(BIO *pem, int written, char out[CERT_PEM_MAX], size_t *
 	return OK;
 }
 
-enum err cert_pem(X509 *cert, char out[CERT_PEM_MAX], size_t *n)
+enum err cert_pem(const STACK_OF(X509) *chain, char out[CERT_PEM_MAX], size_t *n)
 {
 	CLEANUP(bio_drop) BIO *pem = BIO_new(BIO_s_mem());
+	int good = pem != NULL;
 
-	return take_pem(pem, pem ? PEM_write_bio_X509(pem, cert) : 0, out, n);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		good = good && PEM_write_bio_X509(pem, sk_X509_value(chain, i));
+	return take_pem(pem, good, out, n);
 }
 
 enum err cert_key_pem(EVP_PKEY *key, char out[CERT_PEM_MAX], size_t *n)

@@ -29,12 +29,15 @@ struct cert_signed {
 	size_t der_n, sig_n;
 };
 enum err cert_sign(const char *cert_path, const char *key_path, struct span text, struct cert_signed *out) MUST_USE;
-/* For cmp.h: both, as OpenSSL has them, given to the caller; as PEM. Errors as cert_read; ERR_CRYPTO, ERR_TOO_LARGE. */
+/* For cmp.h: both, as OpenSSL has them, given to the caller; as PEM. Of a chain, all that a file holds. Errors as cert_read;
+ * ERR_CRYPTO, ERR_TOO_LARGE. */
 struct x509_st;
 struct evp_pkey_st;
-#define CERT_PEM_MAX 8192
+struct stack_st_X509;
+#define CERT_PEM_MAX 16384
 enum err cert_load(const char *cert_path, const char *key_path, struct x509_st **cert, struct evp_pkey_st **key) MUST_USE;
-enum err cert_pem(struct x509_st *cert, char out[CERT_PEM_MAX], size_t *n) MUST_USE;
+enum err cert_load_chain(const char *path, struct stack_st_X509 **out) MUST_USE;
+enum err cert_pem(const struct stack_st_X509 *chain, char out[CERT_PEM_MAX], size_t *n) MUST_USE;
 enum err cert_key_pem(struct evp_pkey_st *key, char out[CERT_PEM_MAX], size_t *n) MUST_USE;
 /* Whole days until it ends; 0 when it has. */
 uint32_t cert_days_left(const struct cert *c, int64_t now_s);

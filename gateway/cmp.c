@@ -10,6 +10,7 @@
 static void ctx_drop(OSSL_CMP_CTX **c) { OSSL_CMP_CTX_free(*c); }
 static void x509_drop(X509 **x) { X509_free(*x); }
 static void pkey_drop(EVP_PKEY **k) { EVP_PKEY_free(*k); }
+static void chain_drop(STACK_OF(X509) **s) { sk_X509_pop_free(*s, X509_free); }
 static void text_drop(char **t) { OPENSSL_free(*t); }
 
 /* What the library says when it goes wrong; it hands its words to a function without a context. */
@@ -102,7 +103,19 @@ static enum err set_up(OSSL_CMP_CTX *c, const struct cmp_ask *a, const struct ad
 	return OK;
 }
 
-static enum err write_pair(const struct cmp_ask *a, X509 *cert, EVP_PKEY *key)
+/* It, and the CAs between it and one that signed itself: of those the answer brought, or that lie behind the one in force. */
+static enum err find_chain(OSSL_CMP_CTX *c, const struct cmp_ask *a, X509 *cert, STACK_OF(X509) **out)
+{
+	CLEANUP(chain_drop) STACK_OF(X509) *sent = OSSL_CMP_CTX_get1_extraCertsIn(c), *known = NULL;
+
+	TRY(cert_load_chain(a->certfile, &known));
+	if (sent && X509_add_certs(known, sent, X509_ADD_FLAG_UP_REF | X509_ADD_FLAG_NO_DUP) != 1)
+		return ERR_FULL;
+	*out = X509_build_chain(cert, known, NULL, 0, NULL, NULL);
+	return *out ? OK : ERR_CRYPTO;
+}
+
+static enum err write_pair(const struct cmp_ask *a, const STACK_OF(X509) *chain, EVP_PKEY *key)
 {
 	char pem[CERT_PEM_MAX];
 	size_t n = 0;
@@ -112,7 +125,7 @@ static enum err write_pair(const struct cmp_ask *a, X509 *cert, EVP_PKEY *key)
 		e = whole_keep(a->new_keyfile, span(pem, n), 0600);
 	OPENSSL_cleanse(pem, sizeof(pem));
 	TRY(e);
-	TRY(cert_pem(cert, pem, &n));
+	TRY(cert_pem(chain, pem, &n));
 	return whole_keep(a->new_certfile, span(pem, n), 0644);
 }
 
@@ -121,6 +134,7 @@ enum err cmp_renew(const struct cmp_ask *a, char why[CMP_WHY_MAX])
 	CLEANUP(address_clear) struct address to = { 0 };
 	CLEANUP(pkey_drop) EVP_PKEY *fresh = EVP_EC_gen("P-256");
 	CLEANUP(ctx_drop) OSSL_CMP_CTX *c = OSSL_CMP_CTX_new(NULL, NULL);
+	CLEANUP(chain_drop) STACK_OF(X509) *chain = NULL;
 	struct tls_try tls = { .cafile = a->trusted, .certfile = a->certfile, .keyfile = a->keyfile };
 	X509 *cert;
 
@@ -138,5 +152,6 @@ enum err cmp_renew(const struct cmp_ask *a, char why[CMP_WHY_MAX])
 			snprintf(why, CMP_WHY_MAX, "no certificate came");
 		return ERR_DENIED;
 	}
-	return write_pair(a, cert, fresh);
+	TRY(find_chain(c, a, cert, &chain));
+	return write_pair(a, chain, fresh);
 }

@@ -12,7 +12,7 @@ struct cmp_ask {
 	const char *server;             /* "http://ca.example:829/pkix", or https://: then with the pair in force */
 	const char *trusted;            /* PEM: of the CA's answers, and of its TLS */
 	const char *certfile, *keyfile; /* in force */
-	const char *new_certfile, *new_keyfile;     /* written over what is there; flushed. The key 0600 */
+	const char *new_certfile, *new_keyfile;     /* written over what is there; flushed. The key 0600; CAs between come along */
 	unsigned timeout_s;
 };
 

@@ -4,6 +4,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "brokers.h"
 #include "cert.h"
 #include "cmp.h"
 #include "cur.h"
@@ -43,14 +44,33 @@ static enum err ask(const struct conf *c, const struct pair *p, char text[RENEWA
 	return e == OK ? OK : say(text, e, c->renew_cmp, why);
 }
 
+/* One that takes it is enough: others may be away, and whichever it goes to is asked again before it is used. What one says that
+ * does not take it tells more than that another is away. */
+static enum err try_brokers(const struct conf *c, const struct pair *p, char why[TLS_WHY_MAX])
+{
+	enum err refused = ERR_IO;
+	struct brokers all;
+	struct span bad;
+
+	TRY(brokers_read(c->uplink_host, (unsigned)c->uplink_port, c->uplink_others, &all, &bad));
+	for (unsigned i = 0; i < all.n; i++) {
+		char said[TLS_WHY_MAX];
+		enum err e = tls_try(&(struct tls_try){ all.at[i].host, c->uplink_cafile, p->cert, p->key, all.at[i].port,
+						        (unsigned)c->uplink_connect_timeout_ms }, said);
+
+		if (e == OK)
+			return OK;
+		if (refused == ERR_IO)
+			memcpy(why, said, sizeof(said));
+		refused = refused == ERR_IO ? e : refused;
+	}
+	return refused;
+}
+
 /* A CA may make mistakes, too. */
 static enum err check(const struct conf *c, const struct pair *p, struct cert *fresh, char text[RENEWAL_TEXT_MAX])
 {
-	const struct tls_try t = {
-		c->uplink_host, c->uplink_cafile, p->cert, p->key, (unsigned)c->uplink_port,
-		(unsigned)c->uplink_connect_timeout_ms,
-	};
-	char why[TLS_WHY_MAX];
+	char why[TLS_WHY_MAX] = "";
 	struct cert old;
 	enum err e = cert_read(p->cert, fresh);
 
@@ -64,8 +84,8 @@ static enum err check(const struct conf *c, const struct pair *p, struct cert *f
 		e = ERR_SENDER;
 	if (e != OK)
 		return say(text, e, "the certificate that came", "");
-	e = tls_try(&t, why);
-	return e == OK ? OK : say(text, e, "the broker does not take it", why);
+	e = try_brokers(c, p, why);
+	return e == OK ? OK : say(text, e, "no broker takes it", why);
 }
 
 /* For a person, should the broker refuse a login with the new pair after all. */

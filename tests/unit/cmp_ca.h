@@ -18,6 +18,7 @@
 
 struct cmp_ca {
 	const char *ca_cert, *ca_key;           /* signs certificates */
+	const char *root;                       /* signed that, and is all the broker knows; NULL: it signed itself */
 	const char *cert, *key;                 /* signs answers, and is its TLS and the broker's */
 	bool https, rejects, hangs_up, broker_refuses;
 	bool for_servers;                       /* leaves out what it is to be used for */
@@ -132,6 +133,8 @@ static inline OSSL_CMP_SRV_CTX *ca_context(struct cmp_ca *ca)
 	X509_STORE *trusted = X509_STORE_new();
 
 	X509_STORE_load_file(trusted, ca->ca_cert);
+	if (ca->root)
+		X509_STORE_load_file(trusted, ca->root);
 	OSSL_CMP_SRV_CTX_init(s, ca, on_request, NULL, NULL, NULL, on_confirmed, NULL);
 	OSSL_CMP_CTX_set0_trustedStore(c, trusted);
 	OSSL_CMP_CTX_set1_cert(c, ca_cert(ca->cert));
@@ -145,7 +148,7 @@ static inline SSL_CTX *ca_tls(const struct cmp_ca *ca)
 
 	SSL_CTX_use_certificate_file(t, ca->cert, SSL_FILETYPE_PEM);
 	SSL_CTX_use_PrivateKey_file(t, ca->key, SSL_FILETYPE_PEM);
-	SSL_CTX_load_verify_locations(t, ca->ca_cert, NULL);
+	SSL_CTX_load_verify_locations(t, ca->root ? ca->root : ca->ca_cert, NULL);
 	SSL_CTX_set_verify(t, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
 	return t;
 }

@@ -20,9 +20,10 @@
 static struct scratch scratch;
 static struct conf conf;
 static struct cmp_ca ca;
-static char file[8][384], text[RENEWAL_TEXT_MAX];
+static char file[8][384], root[384], text[RENEWAL_TEXT_MAX];
 enum { CA, CA_KEY, CRT, KEY, SERVER, SERVER_KEY, OTHER, OTHER_KEY };
 static uint8_t before[SHA256_BYTES];
+static bool broker_moved;               /* nobody is at the first broker's address */
 
 static void digest(const char *path, uint8_t out[SHA256_BYTES])
 {
@@ -63,6 +64,7 @@ static int make(void **state)
 	    pki_make_device(&signer, &(struct pki_files){ file[CRT], file[KEY] }, "mercy", "nc-1", 9, now) != OK)
 		return -1;
 	digest(file[CRT], before);
+	broker_moved = false;
 	conf_init(&conf);
 	strcpy(conf.uplink_host, "localhost");
 	strcpy(conf.uplink_cafile, file[CA]);
@@ -84,7 +86,10 @@ static enum err renew(void)
 	enum err e;
 
 	ca_start(&ca);
-	conf.uplink_port = (int32_t)ca.broker_port;
+	if (broker_moved)
+		snprintf(conf.uplink_others, sizeof(conf.uplink_others), "localhost:%u", ca.broker_port);
+	else
+		conf.uplink_port = (int32_t)ca.broker_port;
 	snprintf(conf.renew_cmp, sizeof(conf.renew_cmp), "%s://localhost:%u/pkix/", ca.https ? "https" : "http", ca.port);
 	e = renewal_run(&conf, text);
 	ca_stop(&ca);
@@ -132,6 +137,62 @@ static void over_tls_too(void **state)
 	assert_true(has_old());
 }
 
+static void shell(const char *fmt, ...) PRINTF_LIKE(1, 2);
+static void shell(const char *fmt, ...)
+{
+	char command[2400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(command, sizeof(command), fmt, args);
+	va_end(args);
+	assert_int_equal(system(command), 0);
+}
+
+/* A hospital's root signs a CA for devices: brokers know the root alone, so the device shows that one's certificate, too. */
+static void issued_by_a_ca_between(void)
+{
+	char between[384], between_key[384];
+	const int64_t now = time(NULL);
+
+	snprintf(between, sizeof(between), "%s", scratch_path(&scratch, "between.crt"));
+	snprintf(between_key, sizeof(between_key), "%s", scratch_path(&scratch, "between.key"));
+	shell("cd %s && openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 99 -subj /CN=root -keyout root.key "
+	      "-out root.crt 2>/dev/null && openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=devices "
+	      "-keyout between.key -out between.csr 2>/dev/null && printf 'basicConstraints=critical,CA:TRUE\n' >between.ext && "
+	      "openssl x509 -req -in between.csr -CA root.crt -CAkey root.key -CAcreateserial -days 98 -extfile between.ext "
+	      "-out between.crt 2>/dev/null", scratch.dir);
+	remove(file[CRT]);
+	remove(file[KEY]);
+	assert_int_equal(pki_make_device(&(struct pki_files){ between, between_key }, &(struct pki_files){ file[CRT], file[KEY] },
+					 "mercy", "nc-1", 9, now), OK);
+	shell("cat %s >>%s", between, file[CRT]);
+	digest(file[CRT], before);
+	strcpy(file[OTHER], between);
+	strcpy(file[OTHER_KEY], between_key);
+	ca.ca_cert = file[OTHER];
+	ca.ca_key = file[OTHER_KEY];
+	snprintf(root, sizeof(root), "%s", scratch_path(&scratch, "root.crt"));
+	ca.root = root;
+}
+
+static void whose_ca_is_signed_by_another_still_shows_that_one(void **state)
+{
+	(void)state;
+	issued_by_a_ca_between();
+	is_renewed();
+	digest(file[CRT], before);
+	is_renewed();
+}
+
+static void another_broker_will_do(void **state)
+{
+	(void)state;
+	broker_moved = true;
+	conf.uplink_port = 1;
+	is_renewed();
+}
+
 static void what_the_ca_refuses_leaves_the_old(void **state)
 {
 	(void)state;
@@ -171,8 +232,10 @@ static void what_the_broker_does_not_take_is_not_put_in_place(void **state)
 {
 	(void)state;
 	ca.broker_refuses = true;
+	strcpy(conf.uplink_others, "localhost:1");      /* where nobody is */
 	assert_int_not_equal(renew(), OK);
-	assert_non_null(strstr(text, "the broker does not take it"));
+	assert_non_null(strstr(text, "no broker takes it"));
+	assert_null(strstr(text, "no connection"));
 	assert_true(has_old());
 }
 
@@ -215,6 +278,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_new_key_is_certified_and_put_in_place, make, drop),
 		cmocka_unit_test_setup_teardown(over_tls_too, make, drop),
+		cmocka_unit_test_setup_teardown(whose_ca_is_signed_by_another_still_shows_that_one, make, drop),
+		cmocka_unit_test_setup_teardown(another_broker_will_do, make, drop),
 		cmocka_unit_test_setup_teardown(what_the_ca_refuses_leaves_the_old, make, drop),
 		cmocka_unit_test_setup_teardown(an_answer_by_somebody_else_is_none, make, drop),
 		cmocka_unit_test_setup_teardown(a_certificate_of_another_device_is_not_taken, make, drop),
