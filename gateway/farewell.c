@@ -61,6 +61,15 @@ static struct uplink_message retained(const struct message *m)
 
 static void step(struct farewell *f, enum link_event e);
 
+/* `useless`: whatever the connection is like, the receipt does not come through it. */
+static void lost(struct farewell *f, const char *why, bool useless)
+{
+	log_say(EV_UPLINK_LOST, KV_STR("host", f->brokers.at[f->at].host), KV_STR("why", why));
+	if (useless || link_fails(&f->link, now_ms(f)))
+		f->at = (f->at + 1) % f->brokers.n;
+	step(f, LINK_EV_LOST);
+}
+
 static void dial(struct farewell *f)
 {
 	const struct broker_address *b = &f->brokers.at[f->at];
@@ -76,14 +85,16 @@ static void tell(struct farewell *f)
 {
 	struct uplink_message u;
 	struct message m;
+	enum err e;
 
 	last_word(f, &m);
 	u = retained(&m);
 	f->told = m.id;
 	f->told_ms = now_ms(f);
 	f->awaits = true;
-	if (f->spec.uplink->send(f->uplink, &u) != OK)
-		step(f, LINK_EV_LOST);
+	e = f->spec.uplink->send(f->uplink, &u);
+	if (e != OK)
+		lost(f, err_text(e), e == ERR_TOO_LARGE);
 }
 
 static void step(struct farewell *f, enum link_event e)
@@ -108,13 +119,6 @@ static void step(struct farewell *f, enum link_event e)
 	}
 }
 
-static void lost(struct farewell *f, const char *why)
-{
-	log_say(EV_UPLINK_LOST, KV_STR("host", f->brokers.at[f->at].host), KV_STR("why", why));
-	if (f->link.state == LINK_DIALING)
-		f->at = (f->at + 1) % f->brokers.n;
-}
-
 /* A broker has it in memory first, and on disk after a while: until then it is told again to whoever comes back without it. */
 static bool had_time(const struct farewell *f)
 {
@@ -123,13 +127,14 @@ static bool had_time(const struct farewell *f)
 
 static void acked(struct farewell *f, const struct uplink_event *u)
 {
+	char why[80];
+
 	if (f->link.state != LINK_UP || memcmp(&u->id, &f->told, sizeof(f->told)) != 0)
 		return;
 	f->awaits = false;
 	if (u->reason >= 0x80) {
-		log_say(EV_UPLINK_LOST, KV_STR("host", f->brokers.at[f->at].host), KV_STR("why", "it does not take the receipt"),
-			KV_NUM("reason", u->reason));
-		step(f, LINK_EV_LOST);
+		snprintf(why, sizeof(why), "it does not take the receipt: reason 0x%02x", (unsigned)u->reason);
+		lost(f, why, true);
 		return;
 	}
 	if (!f->since_ms)
@@ -146,8 +151,7 @@ static void take(struct farewell *f, const struct uplink_event *u)
 		step(f, LINK_EV_CONNECTED);
 		break;
 	case UPLINK_LOST:
-		lost(f, u->why);
-		step(f, LINK_EV_LOST);
+		lost(f, u->why, false);
 		break;
 	case UPLINK_ACK:
 		acked(f, u);
@@ -166,15 +170,12 @@ int64_t farewell_run(struct farewell *f)
 		take(f, &u);
 	if (f->link.state == LINK_UP && !f->awaits && had_time(f))
 		tell(f);
-	if (f->link.state == LINK_UP && f->awaits && now_ms(f) - f->told_ms >= ANSWER_MS) {
-		lost(f, "connected, but nothing is answered");
-		step(f, LINK_EV_LOST);
-	}
-	if (f->link.deadline_ms && now_ms(f) >= f->link.deadline_ms) {
-		if (f->link.state == LINK_DIALING)
-			lost(f, "no answer in time");
+	if (f->link.state == LINK_UP && f->awaits && now_ms(f) - f->told_ms >= ANSWER_MS)
+		lost(f, "connected, but nothing is answered", true);
+	if (f->link.deadline_ms && now_ms(f) >= f->link.deadline_ms && f->link.state == LINK_DIALING)
+		lost(f, "no answer in time", true);
+	else if (f->link.deadline_ms && now_ms(f) >= f->link.deadline_ms)
 		step(f, LINK_EV_TIMEOUT);
-	}
 	left = f->link.deadline_ms ? f->link.deadline_ms - now_ms(f) : RUN_MS;
 	return left < 0 ? 0 : left < RUN_MS ? left : RUN_MS;
 }

@@ -183,6 +183,22 @@ static void the_other_broker_is_tried(void **state)
 }
 
 /* The will says the same; a library that had no room for it would end us at every try. */
+/* Its policy does not know the device, say, and another's does. */
+static void a_broker_that_does_not_take_it_is_left(void **state)
+{
+	(void)state;
+	b.deaf = true;
+	connected();
+	broker_says(&(struct uplink_event){ .kind = UPLINK_ACK, .id = b.sent[0].id, .reason = 0x87 });
+	farewell_run(f);
+	assert_non_null(strstr(last_log, "reason 0x87"));
+	now += 20000;
+	farewell_run(f);
+	broker_says(&(struct uplink_event){ .kind = UPLINK_LOST, .why = "refused" });
+	farewell_run(f);
+	assert_non_null(strstr(last_log, "second.example"));
+}
+
 static void the_longest_receipt_fits(void **state)
 {
 	char text[STANDING_TEXT_MAX + 1] = { 0 };
@@ -236,6 +252,7 @@ int main(void)
 		WITH_WIPE(it_stays_until_the_broker_has_kept_it),
 		WITH_WIPE(what_answers_another_question_does_not_count),
 		WITH_WIPE(the_other_broker_is_tried),
+		WITH_WIPE(a_broker_that_does_not_take_it_is_left),
 		WITH_WIPE(the_longest_receipt_fits),
 		WITH_WIPE(the_next_start_says_the_same),
 	};
