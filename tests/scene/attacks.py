@@ -197,14 +197,6 @@ def _(stage, what):
             raise Trouble(f"there is {json.dumps(entry)}")
 
 
-@step("audit shows at most {count} entries of {what...}")
-def _(stage, count, what):
-    match = wanted(what)
-    found = [entry for entry in entries(stage) if match(entry)]
-    if not 0 < len(found) <= int(count):
-        raise Trouble(f"{len(found)} entries of {what}")
-
-
 @step("audit counts {times} of {what...}, in at most {first} entries and {more} for each 10s")
 def _(stage, times, what, first, more):
     match = wanted(what)

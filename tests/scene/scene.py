@@ -61,11 +61,6 @@ def _(stage, user):
     stage.house.tool("user", "unlock", user, "--dir", stage.house.dir)
 
 
-@step("device {device} is suspended")
-def _(stage, device):
-    stage.house.tool("device", "suspend", device, "--dir", stage.house.dir)
-
-
 # ---- the broker ----
 
 @step("broker start")
@@ -266,11 +261,6 @@ def _(stage, device, message, answer):
 @step("{device} hears {answer} {what...} within {period}")
 def _(stage, device, answer, what, period):
     hears(stage, device, answer, what, seconds_of(period))
-
-
-@step("{device} hears {answer} within {period}")
-def _(stage, device, answer, period):
-    hears(stage, device, answer, "", seconds_of(period))
 
 
 def hears(stage, device, answer, what, seconds):

@@ -16,7 +16,6 @@ import argparse
 import errno
 import json
 import re
-import socket
 import struct
 import sys
 import threading
