@@ -3,33 +3,10 @@
 #include "log.h"
 #include "retained.h"
 
-/* Everything that is said to a question, for the record. */
-struct decision {
-	struct verdict verdict;
-	const struct topic *topic;  /* NULL: it was none */
-	const struct id *message;
-	struct span patient;        /* whom the message is about */
-	const char *detail;         /* why not, when it was not the policy */
-	Pullcord__V1__AuditBasis basis;     /* of a delivery */
-	Pullcord__V1__AuditHow how;
-	enum gate answer;
-};
-
-static struct decision deny(const char *detail)
-{
-	return (struct decision){ .detail = detail, .answer = GATE_DENY };
-}
-
-/* Whether guard_refresh() may have anything to do. */
-static bool must_refresh(const struct guard *g, const struct session *s)
-{
-	return s->bound != g->policies || (s->until_us && s->until_us < INT64_MAX);
-}
-
 /* Who asks; *known: a connection that logged in here. Otherwise it may be a durable session from before a restart, or
  * the source of a retained message: neither is connected, so neither shows a certificate. Anybody else got past us, and is
  * nobody. */
-static struct session *who(struct guard *g, const struct client *c, bool *known)
+struct session *guard_who(struct guard *g, const struct client *c, bool *known)
 {
 	struct session *s = guard_session(g, c->context, c->client);
 
@@ -52,7 +29,7 @@ static enum gate turn_away(struct guard *g, const struct client *c, const char *
 /* A denial is an answer for good, upon which a gateway sets its alert aside; this is none. */
 static struct decision nobody_knows(void)
 {
-	struct decision d = deny("its account cannot be read");
+	struct decision d = guard_deny("its account cannot be read");
 
 	d.answer = GATE_CLOSE;
 	return d;
@@ -75,15 +52,9 @@ static bool is_movement(Pullcord__V1__AuditType type, const struct decision *d)
 	return d->answer == GATE_ALLOW && access_of(type) & (ACCESS_PUBLISH | ACCESS_RECEIVE);
 }
 
-/* Nothing but the answer comes of it. */
-static bool leaves_no_trace(const struct verdict *v)
-{
-	return v->allow && v->record == POLICY_RECORD_OFF && !v->life_critical;
-}
-
 /* Kept apart, so that what leaves no record does not carry its weight. */
-static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s,
-						    struct span topic, const struct publish *p, const struct decision *d)
+__attribute__((noinline)) void guard_put_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s,
+						   struct span topic, const struct publish *p, const struct decision *d)
 {
 	struct happening h = guard_happening(g, type, d->answer == GATE_ALLOW, s);
 
@@ -116,19 +87,19 @@ static __attribute__((noinline)) void put_decision(struct guard *g, Pullcord__V1
 		tally_add(g->tally, &h);
 }
 
-static void ask_shadow(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
-		       const struct decision *d)
+void guard_compare(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
+		   const struct decision *d)
 {
 	if (g->shadow && access_of(type))
 		guard_shadow_ask(g, s, access_of(type), topic, &d->verdict);
 }
 
-static void record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
-			    const struct publish *p, const struct decision *d)
+void guard_record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
+			   const struct publish *p, const struct decision *d)
 {
-	ask_shadow(g, type, s, topic, d);
+	guard_compare(g, type, s, topic, d);
 	if (d->answer != GATE_ALLOW || d->verdict.record != POLICY_RECORD_OFF || d->verdict.life_critical)
-		put_decision(g, type, s, topic, p, d);
+		guard_put_decision(g, type, s, topic, p, d);
 }
 
 /* ---- publish ---- */
@@ -167,13 +138,6 @@ static bool is_witness(enum topic_kind kind)
 static bool goes_on_without_record(enum topic_kind kind)
 {
 	return kind == TOPIC_STATE || is_witness(kind);
-}
-
-/* What is delivered also then, and set aside: what operators are told by us, maybe of the record; and that an alert is stored,
- * for without that its device sends it again with each connection. */
-static bool goes_out_without_record(const struct guard *g, const struct topic *t)
-{
-	return t->kind == TOPIC_STORED || guard_is_own_alarm(g, t);
 }
 
 static bool may_be_retained(enum topic_kind kind)
@@ -256,7 +220,7 @@ static bool is_counted(struct guard *g, const struct session *s, enum voice voic
 /* Whoever may give some command may speak here; each command is decided again, alone (admin.c). */
 static struct decision decide_control(const struct guard *g, const struct session *s)
 {
-	struct decision d = deny(NULL);
+	struct decision d = guard_deny(NULL);
 
 	if (control_allowed_any(g->policy, s->holder)) {
 		d.verdict.why = WHY_ALLOWED;
@@ -269,14 +233,14 @@ static struct decision decide_control(const struct guard *g, const struct sessio
 }
 
 /* Whom it is about: whom its body names, else the topic. */
-static struct span patient_of(const struct topic *t, struct span named)
+struct span guard_patient_of(const struct topic *t, struct span named)
 {
 	if (named.n || (t->kind != TOPIC_PATIENT_MSG && t->kind != TOPIC_PATIENT_RECEIPT))
 		return named;
 	return topic_word(t, "patient");
 }
 
-static void remember_patient(struct guard *g, const struct id *message, struct span payload, struct span patient)
+void guard_about(struct guard *g, const struct id *message, struct span payload, struct span patient)
 {
 	struct subject_seen *about = &g->about;
 
@@ -312,7 +276,7 @@ static bool is_ask(const char *topic) { return topic[0] == '$' && (strcmp(topic,
  * as a subscription, and is asked twice a minute. */
 static struct decision decide_ask(const struct session *s, const char *topic)
 {
-	struct decision d = deny(NULL);
+	struct decision d = guard_deny(NULL);
 
 	d.verdict.why = s->holder ? WHY_ALLOWED : WHY_NO_RULE;
 	if (is_open_ask(topic))
@@ -327,7 +291,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 {
 	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
 	struct policy_limits most = policy_limits(g->policy, s->holder);
-	struct decision d = deny(NULL);
+	struct decision d = guard_deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
 	if (is_ask(topic))
@@ -370,7 +334,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 		d.answer = s->party == PULLCORD__V1__PARTY__PARTY_DEVICE && p->qos ? GATE_CLOSE : GATE_DENY;   /* as above */
 	}
 	if (d.answer != GATE_ALLOW || d.verdict.record != POLICY_RECORD_OFF)
-		d.patient = patient_of(d.topic, e->patient);
+		d.patient = guard_patient_of(d.topic, e->patient);
 	return d;
 }
 
@@ -433,7 +397,7 @@ static void follow_witness(struct guard *g, const struct session *s, const struc
 
 bool guard_may_look(struct guard *g, struct session *s, const char *filter)
 {
-	struct decision d = deny(NULL);
+	struct decision d = guard_deny(NULL);
 	struct topic looked;
 
 	d.verdict.why = WHY_GRAMMAR;
@@ -443,7 +407,7 @@ bool guard_may_look(struct guard *g, struct session *s, const char *filter)
 	}
 	d.answer = d.verdict.allow ? GATE_ALLOW : GATE_DENY;
 	d.detail = "asked to read back";
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
+	guard_record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
 	return d.verdict.allow;
 }
 
@@ -455,7 +419,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	struct session *s;
 
 	guard_not_sent(g);
-	s = who(g, c, &known);
+	s = guard_who(g, c, &known);
 
 	if (!s)
 		return turn_away(g, c, topic);
@@ -477,7 +441,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 		retained_ask_later(g, s);
 	if (known || d.answer != GATE_ALLOW) {   /* asking whether a retained message's source still may is no publish */
 		g->count.publish[d.answer]++;
-		record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
+		guard_record_decision(g, live ? PULLCORD__V1__AUDIT_TYPE__AUDIT_PUBLISH : PULLCORD__V1__AUDIT_TYPE__AUDIT_WILL, s,
 				d.topic ? d.topic->text : span_str(topic), p, &d);
 	}
 	if (known)      /* it is not merely asked whose a retained one is */
@@ -485,7 +449,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 	if (live && !is_open_ask(topic))
 		s->active_ms = g->turn_ms;      /* that asks a program, not somebody who is there */
 	if (d.message && d.answer == GATE_ALLOW && d.verdict.record != POLICY_RECORD_OFF)
-		remember_patient(g, d.message, p->payload, d.patient);      /* its deliveries follow */
+		guard_about(g, d.message, p->payload, d.patient);      /* its deliveries follow */
 	if (known && p->retain && d.answer == GATE_ALLOW)
 		retained_note(g, s, p->payload.n == 0);
 	if (live && d.answer == GATE_ALLOW) {
@@ -506,7 +470,7 @@ enum gate guard_publish(struct guard *g, const struct client *c, const char *top
 /* `parsed`: where the decision's topic is. */
 static struct decision decide_subscribe(struct guard *g, struct session *s, struct span filter, struct topic *parsed)
 {
-	struct decision d = deny(NULL);
+	struct decision d = guard_deny(NULL);
 
 	d.verdict.why = WHY_GRAMMAR;
 	/* Answers are sent to one client, not to a topic: a library that insists may subscribe to where they come. */
@@ -539,7 +503,7 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 	struct topic parsed;
 	struct decision d;
 	bool known;
-	struct session *s = who(g, c, &known);
+	struct session *s = guard_who(g, c, &known);
 
 	if (!known)
 		return turn_away(g, c, filter);
@@ -548,7 +512,7 @@ enum gate guard_subscribe(struct guard *g, const struct client *c, const char *f
 	if (g->ending && c->context == g->ending)
 		return GATE_ALLOW;
 	d = s->unread ? nobody_knows() : decide_subscribe(g, s, span_str(filter), &parsed);
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
+	guard_record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_SUBSCRIBE, s, span_str(filter),
 			&(struct publish){ .qos = qos }, &d);
 	s->active_ms = guard_mono_us() / 1000;
 	g->serving.who = s;
@@ -561,275 +525,11 @@ enum gate guard_unsubscribe(struct guard *g, const struct client *c, const char 
 {
 	struct decision d = { .answer = GATE_ALLOW };
 	bool known;
-	struct session *s = who(g, c, &known);
+	struct session *s = guard_who(g, c, &known);
 
 	if (!known)
 		return GATE_DENY;
 	session_filter_del(s, span_str(filter));
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_UNSUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
+	guard_record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_UNSUBSCRIBE, s, span_str(filter), &(struct publish){ 0 }, &d);
 	return GATE_ALLOW;
-}
-
-/* ---- receive ---- */
-
-/* One message goes to many: whom it is about is looked up once. */
-static struct span delivered_patient(struct guard *g, const struct topic *t, const struct id *message, struct span payload)
-{
-	const struct subject_seen *about = &g->about;
-
-	if (!about->known || about->payload != payload.p || memcmp(about->message.b, message->b, sizeof(message->b)) != 0)
-		remember_patient(g, message, payload, patient_of(t, envelope_peek_patient(payload)));
-	return span(about->text, about->n);
-}
-
-/* Of a retained message that is shown to who subscribes, and of what had waited for who comes back, the broker asks while it
- * serves them, before anything else: a live one comes after its publish. Its flag tells the one from the other only then. */
-static Pullcord__V1__AuditHow how_it_comes(const struct guard *g, const struct session *s, const struct publish *p)
-{
-	if (s->state != SESSION_LIVE)
-		return PULLCORD__V1__AUDIT_HOW__HOW_AWAY;
-	if (g->serving.who == s && (p->retain || g->serving.how != PULLCORD__V1__AUDIT_HOW__HOW_RETAINED))
-		return g->serving.how;
-	return PULLCORD__V1__AUDIT_HOW__HOW_LIVE;
-}
-
-static void name_message(struct guard *g, struct decision *d, struct id *message, const struct memo_topic *t, struct span payload)
-{
-	static const struct topic none;
-
-	if (envelope_peek_id(payload, message) != OK)
-		return;
-	d->message = message;
-	d->patient = delivered_patient(g, t ? &t->topic : &none, message, payload);
-}
-
-/* What was dropped where this one lies now is expected no longer. */
-static void expect_sending(struct session *s, const struct publish *p, Pullcord__V1__AuditHow how)
-{
-	const uint64_t place = awaited_place(p->payload.p);
-
-	(void)awaited_take(&s->awaited, place);
-	if (how != PULLCORD__V1__AUDIT_HOW__HOW_LIVE)
-		awaited_note(&s->awaited, place, (uint8_t)how);
-}
-
-/* The broker sends what is live at once, or says nothing of it. */
-static void note_passing(struct guard *g, struct session *s, const struct publish *p, const struct decision *d)
-{
-	struct passing *w = &g->passing;
-
-	w->s = s;
-	w->verdict = d->verdict;
-	w->payload = p->payload.p;
-	w->named = d->message;
-	if (d->message)
-		w->message = *d->message;
-	w->qos = p->qos;
-	w->retain = p->retain;
-	w->topic_n = d->topic->text.n;
-	must(w->topic_n <= sizeof(w->topic) && d->patient.n <= sizeof(w->patient));
-	memcpy(w->topic, d->topic->text.p, w->topic_n);
-	w->patient_n = d->patient.n;
-	if (w->patient_n)
-		memcpy(w->patient, d->patient.p, w->patient_n);
-}
-
-static void passing_is_sent(struct guard *g, const struct session *s, const struct publish *p, const struct id *message)
-{
-	const struct passing *w = &g->passing;
-
-	if (w->s == s && w->payload == p->payload.p && w->named == (message != NULL) &&
-	    (!message || memcmp(w->message.b, message->b, sizeof(message->b)) == 0))
-		g->passing.s = NULL;
-}
-
-void guard_not_sent(struct guard *g)
-{
-	const struct passing *w = &g->passing;
-	struct session *s = w->s;
-	struct decision d = { .verdict = w->verdict, .message = w->named ? &w->message : NULL,
-			      .patient = span(w->patient, w->patient_n), .answer = GATE_ALLOW,
-			      .basis = PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED, .how = PULLCORD__V1__AUDIT_HOW__HOW_LIVE };
-	const struct publish p = { .qos = w->qos, .retain = w->retain };
-
-	if (!s)
-		return;
-	g->passing.s = NULL;
-	put_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, span(w->topic, w->topic_n), &p, &d);
-}
-
-/* It was let by before: as one of those that do not come live, or else live, whether it went at once or waited its turn. */
-static Pullcord__V1__AuditHow how_it_came(struct session *s, const struct publish *p, const struct id *message)
-{
-	uint8_t how = awaited_take(&s->awaited, awaited_place(p->payload.p));
-
-	if (!how && message)
-		how = awaited_take(&s->awaited, awaited_id(message));
-	if (!how)
-		how = s->awaited.lost ? PULLCORD__V1__AUDIT_HOW__HOW_UNKNOWN : PULLCORD__V1__AUDIT_HOW__HOW_LIVE;
-	return (Pullcord__V1__AuditHow)how;
-}
-
-/* Kept apart, so that deliveries that leave no record do not carry its weight. What is read back is in an answer of ours, of
- * which the broker does not say that it is sent. */
-static __attribute__((noinline)) enum gate record_delivery(struct guard *g, struct session *s, const char *topic,
-							    const struct memo_topic *t, const struct publish *p,
-							    const struct verdict *v, bool stopped, const char *detail)
-{
-	struct decision d = deny(stopped ? "the record has stopped" : detail);
-	struct id message;
-
-	guard_not_sent(g);
-	d.verdict = *v;
-	d.topic = t ? &t->topic : NULL;
-	d.how = detail ? PULLCORD__V1__AUDIT_HOW__HOW_READ_BACK : how_it_comes(g, s, p);
-	if (v->allow && !stopped)
-		d.answer = GATE_ALLOW;
-	name_message(g, &d, &message, t, p->payload);
-	if (g->told_of_sending && d.answer == GATE_ALLOW && !detail) {
-		if (s->state == SESSION_LIVE) {
-			ask_shadow(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t->topic.text, &d);
-			expect_sending(s, p, d.how);
-			if (d.how == PULLCORD__V1__AUDIT_HOW__HOW_LIVE)
-				note_passing(g, s, p, &d);
-			return GATE_ALLOW;      /* guard_sent() has it on record */
-		}
-		d.basis = PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED;
-	}
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
-	return d.answer;
-}
-
-bool guard_passes(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)
-{
-	struct session *s = guard_session(g, context, client);
-	const struct verdict *v;
-
-	if (!s || s->subscribed == g->ticks)
-		return false;
-	if (must_refresh(g, s))
-		guard_refresh(g, s);
-	v = memo_known(&g->topics, &s->verdicts, ACCESS_RECEIVE, topic);
-	if (!v || !v->allow || g->record_out)
-		return false;
-	if (!leaves_no_trace(v)) {
-		if (record_stopped(g->record))
-			return false;
-		(void)record_delivery(g, s, topic, g->topics.last, p, v, false, NULL);
-	} else if (s->until_us == 0 || s->until_us == INT64_MAX) {
-		s->passes[g->topics.last->number % MEMO_VERDICTS] = g->topics.last->number;
-	}
-	g->count.receive[GATE_ALLOW]++;
-	return true;
-}
-
-/* It subscribed just now, and is shown what is open at the end of this turn of the broker's: what comes before that would
- * overtake it, and is shown after it. For one turn only: nothing live waits for a crowd that comes back. */
-static bool comes_later(struct guard *g, struct session *s, const struct topic *t, struct span payload)
-{
-	struct topic filter;
-	struct id id;
-
-	if (s->subscribed != g->ticks || s->state != SESSION_LIVE || t->kind != TOPIC_ALERT ||
-	    envelope_peek_id(payload, &id) != OK || !history_find(g->history, &id))
-		return false;
-	for (size_t i = 0; i < s->filters; i++)
-		if (s->filter[i].alerts_before && filter_parse(span_str(s->filter[i].text), &filter) == OK &&
-		    filter_matches(&filter, t))
-			return s->withheld = true;
-	return false;
-}
-
-static enum gate deliver(struct guard *g, struct session *s, const char *topic, const struct publish *p,
-			 const char *detail)
-{
-	const struct memo_topic *t = memo_topic(&g->topics, g->policy, topic);
-	struct verdict v = { .why = WHY_GRAMMAR };
-	bool stopped = record_stopped(g->record);
-	enum gate answer = GATE_ALLOW;
-
-	if (t)
-		v = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (stopped && t && goes_out_without_record(g, &t->topic))
-		v.life_critical = true;         /* recorded as such, it is set aside */
-	if (v.allow && !detail && comes_later(g, s, &t->topic, p->payload))
-		return GATE_DENY;       /* and counted when it is shown */
-	if (!leaves_no_trace(&v) || stopped)
-		answer = record_delivery(g, s, topic, t, p, &v, v.allow && !v.life_critical && stopped, detail);
-	if (v.allow && answer != GATE_ALLOW && !detail && t->topic.kind == TOPIC_ALERT)
-		session_missed(s, history_number(g->history));
-	g->count.receive[answer]++;
-	return answer;
-}
-
-bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload)
-{
-	bool may;
-
-	g->about.known = false;   /* what was kept under an id may be another payload than the last that came under it */
-	may = deliver(g, s, topic, &(struct publish){ .payload = payload }, "read back") == GATE_ALLOW;
-	g->about.known = false;
-	return may;
-}
-
-bool guard_show(struct guard *g, struct session *s, const struct kept *k, const char *detail)
-{
-	const struct publish p = { span(k->payload, k->n), 1, false };
-	struct decision d = { .verdict = policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic), .topic = &k->topic,
-			      .message = &k->id, .patient = envelope_peek_patient(p.payload), .detail = detail, .answer = GATE_ALLOW,
-			      .how = PULLCORD__V1__AUDIT_HOW__HOW_OPEN,
-			      .basis = g->told_of_sending ? PULLCORD__V1__AUDIT_BASIS__BASIS_AUTHORISED :
-							    PULLCORD__V1__AUDIT_BASIS__BASIS_QUEUED };
-
-	if (record_stopped(g->record) && goes_out_without_record(g, &k->topic))
-		d.verdict.life_critical = true;
-	if (!d.verdict.allow || (!d.verdict.life_critical && record_stopped(g->record)) ||
-	    !guard_send(g, s->client, k->text, p.payload, p.qos, false))
-		return false;
-	g->count.receive[GATE_ALLOW]++;
-	if (g->told_of_sending && !leaves_no_trace(&d.verdict))
-		awaited_note(&s->awaited, awaited_id(&k->id), PULLCORD__V1__AUDIT_HOW__HOW_OPEN);
-	record_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, k->topic.text, &p, &d);
-	return true;
-}
-
-enum gate guard_receive(struct guard *g, const struct client *c, const char *topic, const struct publish *p)
-{
-	bool known;
-	struct session *s = who(g, c, &known);
-
-	if (!s) {
-		guard_bypassed(g, c, topic);
-		g->count.receive[GATE_DENY]++;
-		return GATE_DENY;
-	}
-	return deliver(g, s, topic, p, NULL);
-}
-
-/* What was authorised earlier may be sent under rights that have changed: then it says so. Answers to requests are on record
- * where they are made. */
-void guard_sent(struct guard *g, const void *context, const char *client, const char *topic, const struct publish *p)
-{
-	struct session *s = guard_session(g, context, client);
-	struct decision d = { .answer = GATE_ALLOW, .basis = PULLCORD__V1__AUDIT_BASIS__BASIS_SENT };
-	const struct memo_topic *t;
-	struct id message;
-
-	if (!s || topic[0] == '$')
-		return;
-	if (must_refresh(g, s))
-		guard_refresh(g, s);
-	t = memo_topic(&g->topics, g->policy, topic);
-	if (t)
-		d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_RECEIVE, t);
-	if (t && record_stopped(g->record) && goes_out_without_record(g, &t->topic))
-		d.verdict.life_critical = true;         /* as when it was decided: it is set aside, not lost */
-	if (t && d.verdict.record == POLICY_RECORD_OFF && !d.verdict.life_critical)
-		return;
-	if (!d.verdict.allow)
-		d.detail = "allowed when it was queued, not any more";
-	name_message(g, &d, &message, t, p->payload);
-	d.how = how_it_came(s, p, d.message);
-	passing_is_sent(g, s, p, d.message);
-	put_decision(g, PULLCORD__V1__AUDIT_TYPE__AUDIT_DELIVER, s, t ? t->topic.text : span_str(topic), p, &d);
 }

@@ -2,7 +2,8 @@
  * the broker. Knows nothing of Mosquitto: shim.c brings its calls here and carries the answers back.
  *
  *     login.c   who is this?                    guard_login(), guard_logoff()
- *     gate.c    may they? the one place a verdict is put together    guard_publish(), guard_subscribe(), guard_receive()
+ *     gate.c    may they say, may they hear that?    guard_publish(), guard_subscribe()
+ *     deliver.c  may they have this message now?     guard_receive(), guard_passes(), guard_sent()
  *     dispatch.c  orders to devices: first on record, then on their way
  *     extras.c  what travels beside a payload   guard_extras()
  *     beside.c  what would another policy say?  guard_shadow_ask(): counted, never obeyed

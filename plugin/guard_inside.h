@@ -77,10 +77,49 @@ void guard_login_tick(struct guard *g, int64_t now_ms);
 
 /* ---- gate.c ---- */
 
-/* What was let pass last has not been sent, now that something else comes: it waits, or was dropped. Before any session goes. */
-void guard_not_sent(struct guard *g);
+/* Everything that is said to a question, for the record. */
+struct decision {
+	struct verdict verdict;
+	const struct topic *topic;  /* NULL: it was none */
+	const struct id *message;
+	struct span patient;        /* whom the message is about */
+	const char *detail;         /* why not, when it was not the policy */
+	Pullcord__V1__AuditBasis basis;     /* of a delivery */
+	Pullcord__V1__AuditHow how;
+	enum gate answer;
+};
+
+static inline struct decision guard_deny(const char *detail)
+{
+	return (struct decision){ .detail = detail, .answer = GATE_DENY };
+}
+
+/* Whether guard_refresh() may have anything to do. */
+static inline bool guard_must_refresh(const struct guard *g, const struct session *s)
+{
+	return s->bound != g->policies || (s->until_us && s->until_us < INT64_MAX);
+}
+
+/* Who asks; *known: a connection that logged in here. NULL: nobody, who got past us. What they hold is as of now. */
+struct session *guard_who(struct guard *g, const struct client *c, bool *known);
+/* Puts a decision on record, and what rests on it; the first, unless it is to leave none, after guard_compare(). */
+void guard_record_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
+			   const struct publish *p, const struct decision *d);
+void guard_put_decision(struct guard *g, Pullcord__V1__AuditType type, struct session *s, struct span topic,
+			const struct publish *p, const struct decision *d);
+/* What would the policy on trial have said? */
+void guard_compare(struct guard *g, Pullcord__V1__AuditType type, const struct session *s, struct span topic,
+		   const struct decision *d);
+/* Whom a message is about: whom its body names, else the topic; and that is remembered for its deliveries. */
+struct span guard_patient_of(const struct topic *t, struct span named);
+void guard_about(struct guard *g, const struct id *message, struct span payload, struct span patient);
 /* May it read what matches the filter, as it may subscribe to it? Goes on record. */
 bool guard_may_look(struct guard *g, struct session *s, const char *filter);
+
+/* ---- deliver.c ---- */
+
+/* What was let pass last has not been sent, now that something else comes: it waits, or was dropped. Before any session goes. */
+void guard_not_sent(struct guard *g);
 /* May it receive this message, which is shown to it if so? As any delivery, also on record. */
 bool guard_may_read(struct guard *g, struct session *s, const char *topic, struct span payload);
 /* Sends it an alert that is kept, if it may receive it: on record as `detail` says. False: it does not. */
