@@ -37,7 +37,7 @@ struct client {
 	enum connected connected;
 	int reason, answered;           /* reason code of the last answer, and whose (message id; 0: none) */
 	char why[256];
-	bool tls_failed, taken_over, overrun;
+	bool tls_failed, taken_over;
 	struct item *first, **last, *given;
 	size_t queued;
 };
@@ -116,10 +116,8 @@ static void on_message(struct mosquitto *m, void *ctx, const struct mosquitto_me
 	struct item *it = c->queued + n > CLIENT_QUEUE_BYTES_MAX ? NULL : malloc(sizeof(*it) + n + name);
 
 	(void)m;
-	if (!it) {
-		c->overrun = true;
-		return;
-	}
+	if (!it)
+		return;         /* thrown away, as a broker does that has no room: watch asks for what did not come */
 	*it = (struct item){ .at_us = clock_us(CLOCK_REALTIME), .qos = msg->qos, .retain = msg->retain, .n = n };
 	it->topic = (char *)it->payload + n;
 	if (n)
@@ -296,7 +294,7 @@ static enum err await_connack(struct client *c, int64_t until)
 static enum err try_once(struct client *c, bool fresh, int64_t until)
 {
 	c->why[0] = '\0';
-	c->tls_failed = c->taken_over = c->overrun = false;
+	c->tls_failed = c->taken_over = false;
 	TRY(set_up(c, fresh));
 	TRY(set_tls(c));
 	TRY(dial(c));
@@ -332,9 +330,7 @@ static enum err run(struct client *c, int64_t ms)
 {
 	if (!c->m || mosquitto_loop(c->m, ms < 0 ? 0 : ms > SLICE_MS ? SLICE_MS : (int)ms, 1) != MOSQ_ERR_SUCCESS)
 		return lost(c);
-	if (c->overrun)
-		say_why(c, "more came at once than there is room for");
-	return c->connected == CONNECTED_YES && !c->overrun ? OK : lost(c);
+	return c->connected == CONNECTED_YES ? OK : lost(c);
 }
 
 static enum err await_answer(struct client *c, int mid)

@@ -10,7 +10,7 @@
 #include "err.h"
 #include "span.h"
 
-#define CLIENT_QUEUE_BYTES_MAX (16u << 20)      /* of messages nobody took yet; beyond that the connection is lost */
+#define CLIENT_QUEUE_BYTES_MAX (16u << 20)      /* of messages nobody took yet; what comes beyond is thrown away */
 #define CLIENT_ANSWER_MS 5000           /* how long an answer of the broker may take */
 
 struct client;
