@@ -227,6 +227,8 @@ static enum err read_kind(json_t *const *got, Pullcord__V1__Alert *a, struct loc
 		a->priority = (Pullcord__V1__Priority)priority_parse(span_str(text_of(got, PRIORITY)));
 	if (a->priority == PULLCORD__V1__PRIORITY__PRIORITY_NONE)
 		return no_field(no, PRIORITY, got[PRIORITY] ? "is none" : "is missing, and this kind implies none");
+	if (call && call->priority == PULLCORD__V1__PRIORITY__PRIORITY_CODE)
+		a->priority = call->priority;   /* a code is a code: as from HL7 */
 	return OK;
 }
 

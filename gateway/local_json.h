@@ -2,9 +2,9 @@
  * LOCAL_LINE_MAX bytes, in both directions. The only file that includes jansson.
  *
  *     {"type":"alert", "id":"b7-1", "source":"bed-7", "kind":"call.normal", "text":"Help to the bathroom"}
- *         also: priority (code high medium low info; needed when the kind is none of nursecall's), phase (start point
- *         continue end; default start), key (names the condition from its start to its end; default: source, kind and
- *         bed), bed, place, patient, call_back, at_us, test, values
+ *         also: priority (code high medium low info; needed when the kind is none of nursecall's; a call.code is code),
+ *         phase (start point continue end; default start), key (names the condition from its start to its end; default:
+ *         source, kind and bed), bed, place, patient, call_back, at_us, test, values
  *     {"type":"vitals", "id":"b7-2", "source":"bed-7", "values":[{"code":"150456", "system":"MDC", "value":"97"}]}
  *         also: bed, place, patient, at_us; of a value: name, unit, range, flags, at_us
  *     {"type":"hello", "source":"bed-7"}       asks for the answers to that source on this connection

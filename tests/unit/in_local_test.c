@@ -362,6 +362,18 @@ static void every_field_arrives_where_it_belongs(void **state)
 	local_done(&said);
 }
 
+/* A program that says `low` of whatever it sends must not make a resuscitation wait. */
+static void a_code_is_a_code(void **state)
+{
+	(void)state;
+	read_ok("{\"type\":\"alert\",\"id\":\"i\",\"kind\":\"call.code\",\"text\":\"T\",\"priority\":\"low\"}");
+	assert_int_equal(said.event.alert.priority, PULLCORD__V1__PRIORITY__PRIORITY_CODE);
+	local_done(&said);
+	read_ok("{\"type\":\"alert\",\"id\":\"i\",\"kind\":\"call.bath\",\"text\":\"T\",\"priority\":\"low\"}");
+	assert_int_equal(said.event.alert.priority, PULLCORD__V1__PRIORITY__PRIORITY_LOW);
+	local_done(&said);
+}
+
 static void the_end_finds_the_key_of_its_start(void **state)
 {
 	static const struct { const char *rest; bool same; } row[] = {
@@ -476,6 +488,7 @@ int main(void)
 		cmocka_unit_test(who_is_silent_longest_gives_way_to_a_newcomer),
 		cmocka_unit_test(the_socket_is_for_its_group),
 		cmocka_unit_test(every_field_arrives_where_it_belongs),
+		cmocka_unit_test(a_code_is_a_code),
 		cmocka_unit_test(the_end_finds_the_key_of_its_start),
 		cmocka_unit_test(answers_with_odd_texts_stay_one_line_of_ascii),
 		cmocka_unit_test(one_program_has_so_many_unanswered),
