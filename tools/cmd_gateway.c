@@ -201,10 +201,12 @@ static void show_rest(const struct value *v)
 		CELL_SPAN("version", value_text(v, "version")), CELL_STR("up", w.up), CELL_STR("broker", w.link),
 		CELL_STR("room", w.room), CELL_NUM("accepted", number(v, "accepted_total")),
 		CELL_NUM("folded", number(v, "folded_total")), CELL_NUM("delivered", number(v, "delivered_total")),
-		CELL_NUM("refused", number(v, "refused_total")), CELL_NUM("evicted", number(v, "evicted_total")),
+		CELL_NUM("refused", number(v, "refused_total")), CELL_NUM("not understood", number(v, "not_understood_total")),
+		CELL_NUM("broken off", number(v, "broken_off_total")), CELL_NUM("turned away", number(v, "turned_away_total")),
+		CELL_NUM("evicted", number(v, "evicted_total")),
 		CELL_NUM("set aside", number(v, "set_aside_messages")), CELL_NUM("open alerts", number(v, "open_alerts")),
 		CELL_STR("commit p99", w.flush), CELL_STR("certificate", w.certificate), CELL_STR("clock", w.clock),
-		CELL_NUM("memory, MiB", number(v, "resident_memory_bytes") >> 20) }, 15);
+		CELL_NUM("memory, MiB", number(v, "resident_memory_bytes") >> 20) }, 18);
 }
 
 static int show(const struct status *s)
