@@ -187,6 +187,11 @@ def what_is_over_is_told_no_more():
     return speak(WELL | over, ["PullcordGatewayDiskSlow"], 40) + speak(WELL | over, [], 60)
 
 
+def a_standstill_is_told_before_the_watchdog_ends_it():
+    """Half a minute later it is started anew, and stands still again for another two."""
+    return speak(WELL | fault("uplink", "0x59 1 0x60"), ["PullcordGatewayStuck"])
+
+
 def calls_of_each_priority_are_missed_in_time():
     return [f"{tier}: {line}" for tier, age, alerts in (("code", 61, 1), ("medium", 301, 1), ("medium", 299, 0), ("low", 900, 0))
             for line in speak(WELL | gateway("oldest_message_seconds", f"{age}x120", f',tier="{tier}"'),
@@ -229,8 +234,9 @@ def each_says_how_urgent_it_is_and_what_to_do():
 
 
 CHECKS = [they_are_rules, none_speaks_when_all_is_well, each_speaks_when_it_should_and_no_other,
-          what_is_over_is_told_no_more, calls_of_each_priority_are_missed_in_time, none_falls_silent_while_it_lasts,
-          every_metric_is_one_we_tell, each_says_how_urgent_it_is_and_what_to_do]
+          what_is_over_is_told_no_more, a_standstill_is_told_before_the_watchdog_ends_it,
+          calls_of_each_priority_are_missed_in_time, none_falls_silent_while_it_lasts, every_metric_is_one_we_tell,
+          each_says_how_urgent_it_is_and_what_to_do]
 
 
 def main():
