@@ -34,6 +34,7 @@ static const struct { const char *name, *text; } sections[] = {
 	{ "units", "points of care as the sources call them, and the unit each belongs to" },
 };
 
+#define SECTION_MAX 49              /* inih takes the beginning of a longer one for it */
 #define IS_SET_MAX (countof(params) + CONF_INPUTS_MAX * countof(input_params))
 
 struct reading {
@@ -41,6 +42,7 @@ struct reading {
 	struct conf_fault fault;
 	struct span left;
 	unsigned line;
+	bool ordered;                       /* from afar: what a section may be is asked of its settings */
 	unsigned set[IS_SET_MAX];           /* line a setting was given at */
 };
 
@@ -413,6 +415,25 @@ static int take(void *user, const char *section, const char *name, const char *v
 	return section_known(section, r) && take_param(r, section, name, value);
 }
 
+/* inih tells of settings only: a section that has none would be none, whatever its name, and an input have no defaults. */
+static void take_section(struct reading *r, struct span line)
+{
+	struct span rest, head = span_trim(line), name;
+	char section[SECTION_MAX + 1];
+
+	if (r->ordered || !head.n || head.p[0] != '[')
+		return;
+	name = span_cut(span(head.p + 1, head.n - 1), ']', &rest);
+	if (!rest.p)
+		return;                     /* inih says so */
+	if (!span_text(name, section, sizeof(section)))
+		fault_at(&r->fault, r->line, "what stands in [] may have at most %d letters", SECTION_MAX);
+	else if (strncmp(section, "input ", 6) == 0)
+		(void)input_named(r, section + 6);
+	else
+		(void)section_known(section, r);
+}
+
 /* inih's fgets: also where lines are counted, and where one too long for it is noticed. */
 static char *next_line(char *out, int cap, void *user)
 {
@@ -432,6 +453,7 @@ static char *next_line(char *out, int cap, void *user)
 		fault_at(&r->fault, r->line, "there is a NUL byte: this is not a settings file");
 		return NULL;
 	}
+	take_section(r, span(r->left.p, n));
 	n += n < r->left.n;
 	memcpy(out, r->left.p, n);
 	out[n] = '\0';
@@ -555,6 +577,7 @@ enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault)
 	if (!r)
 		return ERR_FULL;
 	r->c = *c;
+	r->ordered = true;
 	r->left = text;
 	ini_allow_multiline = false;
 	line = ini_parse_stream(next_line, r, take_order, r);

@@ -69,8 +69,8 @@ static void faults_name_the_line_and_the_remedy(void **state)
 	(void)state;
 	assert_fault("[uplink]\nprot = 1\n" INPUT, 2,
 		     "there is no setting \"prot\" in [uplink]; did you mean \"port\"?");
-	assert_fault("[upling]\nport = 1\n" INPUT, 2, "there is no section [upling]; did you mean [uplink]?");
-	assert_fault("[input]\nkind = local\n" INPUT, 2, "an input has a name: [input NAME]");
+	assert_fault("[upling]\nport = 1\n" INPUT, 1, "there is no section [upling]; did you mean [uplink]?");
+	assert_fault("[input]\nkind = local\n" INPUT, 1, "an input has a name: [input NAME]");
 	assert_fault("[input tablet]\nlisten = /run/t\n", 2,
 		     "there is no setting \"listen\" in [input]; pullcord-gateway --print-conf lists them");
 	assert_fault("port = 1\n" INPUT, 1, "a setting must stand in a section, such as [gateway]");
@@ -90,7 +90,7 @@ static void faults_name_the_line_and_the_remedy(void **state)
 	assert_fault("[units]\nA = icu 3\n" INPUT, 2, "the unit of A must be 1 to 64 of A-Z a-z 0-9 . _ : -");
 	assert_fault("[uplink\nport = 1\n" INPUT, 1, "this is neither [section] nor name = value");
 	assert_fault("[uplink]\nwhat is this\n" INPUT, 2, "this is neither [section] nor name = value");
-	assert_fault("[input a b]\nkind = mllp\n", 2, "the name of [input a b] must be 1 to 64 of A-Z a-z 0-9 . _ : -");
+	assert_fault("[input a b]\nkind = mllp\n", 1, "the name of [input a b] must be 1 to 64 of A-Z a-z 0-9 . _ : -");
 	assert_fault("[input a]\nkind = local\n", 0, "[input a] of kind local needs an address");
 	assert_fault("[input a]\naddress = 127.0.0.1:99999\n", 2,
 		     "[input a] cannot listen at \"127.0.0.1:99999\": address must be such as 127.0.0.1:2575 or "
@@ -103,7 +103,7 @@ static void faults_name_the_line_and_the_remedy(void **state)
 		     "there is no input: add a section such as [input monitors] with kind and address");
 	assert_fault("[uplink]\n\x1b[2J_what = 1\n" INPUT, 2,
 		     "there is no setting \"?[2J_what\" in [uplink]; pullcord-gateway --print-conf lists them");
-	assert_fault("[something]\nport = 1\n" INPUT, 2,
+	assert_fault("[something]\nport = 1\n" INPUT, 1,
 		     "there is no section [something]; pullcord-gateway --print-conf lists them");
 }
 
@@ -127,6 +127,19 @@ static void a_broker_is_a_name_or_an_address(void **state)
 	assert_int_equal(parse("[uplink]\nhost = ::1 ; the broker\nothers = b.example [::1]:1\n" INPUT), OK);
 	assert_string_equal(c.uplink_host, "::1");
 	assert_string_equal(c.uplink_others, "b.example [::1]:1");
+}
+
+static void a_section_counts_without_settings(void **state)
+{
+	(void)state;
+	assert_fault(INPUT "[uplnk]", 4, "there is no section [uplnk]; did you mean [uplink]?");
+	assert_fault("[input a]\n; nothing\n[input b]\n", 0,
+		     "[input b] has the address of [input a], 127.0.0.1:2575: each needs one of its own");
+	assert_fault(" [input a234567890123456789012345678901234567890123456] ; b\n", 1, "what stands in [] may have at most 49 letters");
+	assert_int_equal(parse("  [input a] ; nothing\n\n[uplink]\n[ the end\n"), ERR_SYNTAX);
+	assert_int_equal(parse("  [input a23456789012345678901234567890123456789012] ; nothing\n\n[uplink]\n"), OK);
+	assert_int_equal(c.inputs, 1);
+	assert_string_equal(c.input[0].address, "127.0.0.1:2575");
 }
 
 static void of_several_faults_the_first_is_named(void **state)
@@ -299,6 +312,7 @@ int main(void)
 		cmocka_unit_test(what_is_said_is_taken),
 		cmocka_unit_test(faults_name_the_line_and_the_remedy),
 		cmocka_unit_test(a_broker_is_a_name_or_an_address),
+		cmocka_unit_test(a_section_counts_without_settings),
 		cmocka_unit_test(of_several_faults_the_first_is_named),
 		cmocka_unit_test(a_line_and_a_file_are_bounded),
 		cmocka_unit_test(a_fault_leaves_the_settings_as_they_were),
