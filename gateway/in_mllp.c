@@ -11,6 +11,7 @@
 
 #define WINDOW 32                  /* messages of one connection that wait for their answer; then it is not read */
 #define BODY_FIRST 4096
+#define STRAY_MAX 16               /* bytes outside of frames: ends of lines; more is somebody who speaks no MLLP */
 #define BODY_KEEP 65536            /* storage larger than this is given back between messages */
 
 /* A message that came, until its answer has been sent. Answers go out in the order of the messages. */
@@ -234,6 +235,8 @@ static bool session_room(struct session *s)
 	return true;
 }
 
+static bool is_stray(const struct session *s) { return s->mllp.junk > STRAY_MAX; }
+
 static void session_rest(struct session *s)
 {
 	if (!mllp_inside(&s->mllp) && s->mllp.cap > BODY_KEEP) {
@@ -241,7 +244,7 @@ static void session_rest(struct session *s)
 		s->mllp.n = 0;
 		mllp_room(&s->mllp, NULL, 0);
 	}
-	if (mllp_inside(&s->mllp))
+	if (mllp_inside(&s->mllp) || is_stray(s))
 		timer_set(s->idle, s->in->spec.idle_ms);
 	else
 		timer_stop(s->idle);
@@ -260,6 +263,13 @@ static void session_pause(struct session *s)
 	s->rest = span(copy, s->mllp.in.n);
 	timer_stop(s->idle);
 	conn_pause(s->conn);
+}
+
+/* Without a word somebody would wait for an answer, and call again and again. */
+static void say_stray(struct session *s)
+{
+	session_missed(s, EV_INPUT_JUNK, 1, "what came is in no frame: MLLP has 0B before each message, 1C 0D behind");
+	s->mllp.junk = 0;            /* said once */
 }
 
 /* One step of the decoder. False: no further. */
@@ -287,7 +297,7 @@ static bool session_step(struct session *s)
 		conn_close(s->conn);
 		return false;
 	case MLLP_JUNK:
-		session_missed(s, EV_INPUT_JUNK, 1, "more than 1024 bytes outside of frames");
+		say_stray(s);
 		conn_close(s->conn);
 		return false;
 	case MLLP_MORE:
@@ -318,7 +328,10 @@ static void session_idle(void *ctx)
 {
 	struct session *s = ctx;
 
-	session_missed(s, EV_INPUT_TRUNCATED, 1, "nothing more came of a message for too long");
+	if (mllp_inside(&s->mllp))
+		session_missed(s, EV_INPUT_TRUNCATED, 1, "nothing more came of a message for too long");
+	else
+		say_stray(s);
 	s->mllp.state = MLLP_IDLE;   /* said once */
 	conn_close(s->conn);
 }
@@ -363,6 +376,8 @@ static void session_closed(void *ctx)
 
 	if (s->in && mllp_inside(&s->mllp))
 		session_missed(s, EV_INPUT_TRUNCATED, 1, "the connection ended inside a message");
+	else if (s->in && is_stray(s))
+		say_stray(s);
 	if (s->in)
 		session_unlink(s);
 	free(s->mllp.body);

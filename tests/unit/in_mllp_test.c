@@ -290,6 +290,34 @@ static void junk_ends_the_connection_of_its_sender_alone(void **state)
 	rig_end();
 }
 
+#define UNFRAMED "MSH|^~\\&|A|B|C|D|20261123||ORU^R40|1|P|2.6\r"
+
+/* Or it would wait for its answer, and nobody know. Ends of lines between frames are no reason. */
+static void a_message_in_no_frame_is_noticed(void **state)
+{
+	int silent, gone, lines;
+
+	(void)state;
+	rig_begin(&in_mllp, false, RIG_AT_ONCE, (struct input_spec){ .idle_ms = 50 });
+	lines = peer_open();
+	peer_send(lines, SPAN_LIT("\r\n\r\n"));
+	silent = peer_open();
+	peer_send(silent, SPAN_LIT(UNFRAMED));
+	assert_true(peer_ended(silent));
+	rig_logged("in no frame");
+	assert_int_equal(rig.missed[MISSED_END], 1);
+	gone = peer_open();
+	peer_send(gone, SPAN_LIT(UNFRAMED));
+	rig_do(rig_nothing);
+	close(gone);
+	assert_true(UNTIL((rig_do(rig_nothing), rig.missed[MISSED_END] == 2)));
+	send_frame(lines, "ORU^R40", "g1", "|");
+	assert_msa(lines, "AA|g1\r");
+	close(lines);
+	close(silent);
+	rig_end();
+}
+
 static void a_message_that_stops_half_way_is_given_up(void **state)
 {
 	int slow, gone;
@@ -434,6 +462,7 @@ int main(void)
 		cmocka_unit_test(no_message_at_all_is_rejected),
 		cmocka_unit_test(a_message_past_the_limit_is_rejected_by_name_and_told),
 		cmocka_unit_test(junk_ends_the_connection_of_its_sender_alone),
+		cmocka_unit_test(a_message_in_no_frame_is_noticed),
 		cmocka_unit_test(a_message_that_stops_half_way_is_given_up),
 		cmocka_unit_test(an_idle_connection_between_messages_stays),
 		cmocka_unit_test(one_connection_too_many_is_closed_at_once),
