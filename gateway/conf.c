@@ -652,12 +652,21 @@ const char *conf_input_kind(const struct conf_input *i)
 	return kind[i->kind];
 }
 
-const char *conf_unit_of(const struct conf *c, struct span place)
+static const struct conf_unit *find_unit(const struct conf *c, struct span place)
 {
 	for (unsigned i = 0; i < c->units; i++)
 		if (span_is(place, c->unit[i].place))
-			return c->unit[i].unit;
-	return c->gateway_unit;
+			return &c->unit[i];
+	return NULL;
+}
+
+bool conf_lists(const struct conf *c, struct span place) { return find_unit(c, place) != NULL; }
+
+const char *conf_unit_of(const struct conf *c, struct span place)
+{
+	const struct conf_unit *u = find_unit(c, place);
+
+	return u ? u->unit : c->gateway_unit;
 }
 
 /* ---- printing ---- */

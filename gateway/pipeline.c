@@ -177,6 +177,15 @@ static const char *unit_of(const struct gateway *g, const struct event *e)
 	return conf_unit_of(g->spec.conf, e->place);
 }
 
+/* Beside wards that are listed it may be one that was misspelt: another hears of its alerts. */
+static void say_unlisted(struct port *p, const struct event *e)
+{
+	struct gateway *g = p->g;
+
+	if (g->spec.conf->units && e->place.n && !conf_lists(g->spec.conf, e->place) && hush_say(&g->unlisted, now_ms(g)))
+		log_say(EV_PLACE_UNLISTED, KV_STR("input", p->name), KV_SPAN("place", e->place), KV_STR("unit", unit_of(g, e)));
+}
+
 /* Its source may have said it before, and it went out, when we were told no by the disk, or died: readers know it by its id.
  * Unless that is another's by now. */
 static struct id named(struct gateway *g, const struct event *e, enum outbox_seen seen, const struct id *fresh)
@@ -218,6 +227,7 @@ static enum err keep_alert(struct port *p, const struct event *e, const uint8_t 
 
 	a.count = v->count;
 	a.first_us = (uint64_t)v->first_us;
+	say_unlisted(p, e);
 	TRY(message_alert(&g->from, unit_of(g, e), &a, &(struct stamp){ v->id, order }, real_us(g),
 			  g->spec.conf->gateway_expire_min * 60 * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
@@ -677,6 +687,7 @@ static void tick_lines(struct gateway *g)
 
 	say_left_out(g, &g->refused_event, EV_EVENT_REFUSED, "");
 	say_left_out(g, &g->id_reused, EV_ID_REUSED, "");
+	say_left_out(g, &g->unlisted, EV_PLACE_UNLISTED, "");
 	for (unsigned i = 0; i < g->ports; i++)
 		for (unsigned k = 0; k < MISSED_KINDS; k++)
 			say_left_out(g, &g->port[i].missed[k], about[k], g->port[i].name);
