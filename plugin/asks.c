@@ -117,16 +117,17 @@ static const char *record_fault(const struct guard *g)
 
 /* ---- what is open ---- */
 
-#define OPEN_MAX (HISTORY_ALERTS_MAX * ID_BYTES + 512)
-#define OPEN_EACH_MS 200            /* each time all that is kept is gone through: */
+#define IDS_MAX (HISTORY_ALERTS_MAX * ID_BYTES)
+#define OPEN_MAX (IDS_MAX + 512)
+#define OPEN_EACH_MS 500            /* each time all that is kept is gone through: */
 #define OPEN_SHARE 20               /* for a twentieth of the thread's time at most, however many ask */
 
+/* Behind the ids, in the arena. */
 static void tell_open(struct guard *g, const struct ask *a, const struct readback_open *open)
 {
-	CLEANUP(free_cleanup) uint8_t *raw = malloc(OPEN_MAX);
-	struct put b = put(raw, OPEN_MAX);
+	struct put b = put(g->arena.p + IDS_MAX, OPEN_MAX);
 
-	if (raw && readback_open_write(open, &b) == OK)
+	if (readback_open_write(open, &b) == OK)
 		g->host.answer(a->client, a->response, put_span(&b), span(a->correlation, a->n));
 }
 
@@ -140,11 +141,13 @@ static void show_missing(struct guard *g, struct session *s, const struct id *id
 	}
 }
 
+_Static_assert(IDS_MAX + OPEN_MAX <= ENVELOPE_ARENA, "all of it has room in the arena");
+
 /* Why not; NULL: it was told. What is said here goes the way of all that is sent to the session, and comes after what was. */
 static const char *ask_open(struct guard *g, struct session *s, const struct ask *a, struct span payload)
 {
-	CLEANUP(free_cleanup) uint8_t *ids = malloc(HISTORY_ALERTS_MAX * ID_BYTES);
 	const int64_t began_us = guard_mono_us(), now_ms = began_us / 1000;
+	uint8_t *ids = g->arena.p;
 	struct id missing[READBACK_ITEMS_MAX];
 	size_t missed, n = 0;
 
@@ -156,8 +159,6 @@ static const char *ask_open(struct guard *g, struct session *s, const struct ask
 		return "many ask: try again";
 	if (s->catch_up || s->withheld || s->missed)
 		return "it is being shown what is open: try again";
-	if (!ids)
-		return err_text(ERR_FULL);
 	s->asked_ms = now_ms;
 	show_missing(g, s, missing, missed);
 	for (const struct kept *k = history_next(g->history, NULL); k && n < HISTORY_ALERTS_MAX; k = history_next(g->history, k))

@@ -3,6 +3,8 @@
 #include "log.h"
 #include "retained.h"
 
+#define OPEN_CALM_MS 1000       /* who asks what is open more often does so at their own expense */
+
 /* Who asks; *known: a connection that logged in here. Otherwise it may be a durable session from before a restart, or
  * the source of a retained message: neither is connected, so neither shows a certificate. Anybody else got past us, and is
  * nobody. */
@@ -254,7 +256,7 @@ void guard_about(struct guard *g, const struct id *message, struct span payload,
 
 /* What asks us something: answered, not delivered, yet work; so within the limits of the roles, life-critical to nobody. */
 static struct decision decide_request(struct decision d, struct session *s, const struct policy_limits *most, enum voice voice,
-				      const struct publish *p)
+				      const struct publish *p, bool is_free)
 {
 	if (d.answer != GATE_ALLOW)
 		return d;
@@ -262,7 +264,7 @@ static struct decision decide_request(struct decision d, struct session *s, cons
 		d.detail = "nothing may be retained on this topic";
 	else
 		d.detail = check_limits(most, voice, p);
-	if (!d.detail && !is_in_rate(s, voice, &d, most))
+	if (!d.detail && !is_free && !is_in_rate(s, voice, &d, most))
 		d.detail = "limit rate: more messages than the roles allow";
 	if (d.detail)
 		d.answer = GATE_DENY;
@@ -272,8 +274,11 @@ static struct decision decide_request(struct decision d, struct session *s, cons
 static bool is_open_ask(const char *topic) { return topic[0] == '$' && strcmp(topic, READBACK_OPEN) == 0; }
 static bool is_ask(const char *topic) { return topic[0] == '$' && (strcmp(topic, READBACK_TOPIC) == 0 || is_open_ask(topic)); }
 
+/* What a program asks by itself does not use up what its user may say. */
+static bool is_calm(const struct guard *g, const struct session *s) { return g->turn_ms - s->asked_ms >= OPEN_CALM_MS; }
+
 /* Whoever may do anything may ask; what they are shown is decided item by item. What is open tells nothing that is not on record
- * as a subscription, and is asked twice a minute. */
+ * as a subscription, and a program asks it every few seconds. */
 static struct decision decide_ask(const struct session *s, const char *topic)
 {
 	struct decision d = guard_deny(NULL);
@@ -295,7 +300,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 
 	d.verdict.why = WHY_GRAMMAR;
 	if (is_ask(topic))
-		return decide_request(decide_ask(s, topic), s, &most, voice, p);
+		return decide_request(decide_ask(s, topic), s, &most, voice, p, is_open_ask(topic) && is_calm(g, s));
 	if (!t)
 		return d;
 	d.topic = &t->topic;
@@ -308,7 +313,7 @@ static struct decision decide_publish(struct guard *g, struct session *s, enum v
 	if (d.detail)
 		return d;
 	if (d.topic->kind == TOPIC_CONTROL)
-		return decide_request(decide_control(g, s), s, &most, voice, p);
+		return decide_request(decide_control(g, s), s, &most, voice, p, false);
 	d.verdict = memo_decide(&s->verdicts, g->policy, s->holder, ACCESS_PUBLISH, t);
 	if (!d.verdict.allow)
 		return d;

@@ -19,7 +19,7 @@
 #define NOTICEABLE_US 1000000   /* how long after its first event a single alert is said to be late */
 #define BRIEF_US 10000000       /* a connection lost sooner than this after it came to be was hardly the network's fault */
 #define ASK_US 10000000         /* between two questions which alerts are open */
-#define ASK_ON_US 300000        /* the same while some are missing */
+#define ASK_ON_US 600000        /* the same while some are missing */
 #define INTERESTS_MAX (4 * OPT_LIST_MAX + 2)
 
 struct watch {

@@ -369,7 +369,22 @@ static void what_is_open_is_not_told_whatever_is_asked(void **state)
 	assert_int_equal(open_now.ids.n, 0);
 }
 
-/* A program asks for itself, also when nobody is there. */
+/* Or whoever watches could answer no call. */
+static void asking_what_is_open_leaves_the_person_what_they_may_say(void **state)
+{
+	(void)state;
+	write_file("pullcord.policy", "tenant mercy\nrole nurse\n  allow subscribe mercy/unit/{unit}/alert/+/+\n"
+		   "  allow publish mercy/unit/{unit}/ack/+\n  limit rate 1/h burst 1\nrole nursecall-device\n"
+		   "  allow publish mercy/unit/{unit}/alert/+/{device}\n");
+	reload();
+	everybody();
+	for (int i = 0; i < 3; i++)
+		asks_open(2, "ana.t1", NULL, 0);
+	assert_int_equal(answers(2, "ana.t1", "ana", 1), GATE_ALLOW);
+	session_of(&g->sessions, &ctx[2])->asked_ms = g->turn_ms;
+	assert_int_equal(publishes(2, "ana.t1", READBACK_OPEN, &(struct message){ .n = 0 }, false), GATE_DENY);
+}
+
 /* What each costs is not spent again at once, whoever asks. */
 static void those_who_ask_what_is_open_do_not_keep_others_waiting(void **state)
 {
@@ -387,6 +402,7 @@ static void those_who_ask_what_is_open_do_not_keep_others_waiting(void **state)
 	many_ask = false;
 }
 
+/* A program asks for itself, also when nobody is there. */
 static void asking_what_is_open_is_no_sign_of_somebody(void **state)
 {
 	struct session *s;
@@ -421,6 +437,7 @@ int main(void)
 		TEST(what_had_not_come_is_sent_once_more),
 		TEST(what_is_open_is_not_told_whatever_is_asked),
 		TEST(those_who_ask_what_is_open_do_not_keep_others_waiting),
+		TEST(asking_what_is_open_leaves_the_person_what_they_may_say),
 		TEST(asking_what_is_open_is_no_sign_of_somebody),
 	};
 
