@@ -131,12 +131,12 @@ static void tell_open(struct guard *g, const struct ask *a, const struct readbac
 		g->host.answer(a->client, a->response, put_span(&b), span(a->correlation, a->n));
 }
 
-static void show_missing(struct guard *g, struct session *s, const struct id *id, size_t n)
+static void show_missing(struct guard *g, struct session *s, const struct interests *in, const struct id *id, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
 		const struct kept *k = history_find(g->history, &id[i]);
 
-		if (k && guard_should_have(g, s, k) && guard_show(g, s, k, "open, and had not come"))
+		if (k && guard_should_have(g, in, k) && guard_show(g, s, k, "open, and had not come"))
 			g->count.missing++;
 	}
 }
@@ -149,6 +149,7 @@ static const char *ask_open(struct guard *g, struct session *s, const struct ask
 	const int64_t began_us = guard_mono_us(), now_ms = began_us / 1000;
 	uint8_t *ids = g->arena.p;
 	struct id missing[READBACK_ITEMS_MAX];
+	struct interests in;
 	size_t missed, n = 0;
 
 	if (readback_missing_read(payload, missing, &missed) != OK)
@@ -160,9 +161,10 @@ static const char *ask_open(struct guard *g, struct session *s, const struct ask
 	if (s->catch_up || s->withheld || s->missed)
 		return "it is being shown what is open: try again";
 	s->asked_ms = now_ms;
-	show_missing(g, s, missing, missed);
+	guard_interests(s, &in);
+	show_missing(g, s, &in, missing, missed);
 	for (const struct kept *k = history_next(g->history, NULL); k && n < HISTORY_ALERTS_MAX; k = history_next(g->history, k))
-		if (guard_should_have(g, s, k))
+		if (guard_should_have(g, &in, k))
 			memcpy(ids + n++ * ID_BYTES, k->id.b, ID_BYTES);
 	tell_open(g, a, &(struct readback_open){ .ids = span(ids, n * ID_BYTES) });
 	g->open_free_us = began_us + OPEN_SHARE * (guard_mono_us() - began_us);

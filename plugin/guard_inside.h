@@ -60,8 +60,15 @@ void guard_rights_tick(struct guard *g);     /* those that end by themselves */
 /* A tick's share of what is due to them; `idle_too`: also, who has been idle for too long. May kick, which calls back into
  * guard_logoff(). */
 void guard_tend(struct guard *g, bool idle_too);
-/* Is it open, and should it have come to this session, by what it subscribed to and may receive? */
-bool guard_should_have(const struct guard *g, const struct session *s, const struct kept *k);
+/* What a session subscribed to, read once for many alerts. Borrows it. */
+struct interests {
+	const struct session *of;
+	size_t n;
+	struct topic filter[SESSION_FILTERS_MAX];
+};
+void guard_interests(const struct session *s, struct interests *out);
+/* Is it open, and should it have come to that session, by these and what it may receive? */
+bool guard_should_have(const struct guard *g, const struct interests *in, const struct kept *k);
 
 /* ---- bypass.c ---- */
 

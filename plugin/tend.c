@@ -12,27 +12,38 @@ static void show_open(struct guard *g, struct session *s, const struct topic *fi
 			(void)guard_show(g, s, k, "open when subscribed");
 }
 
-static bool subscribes_to(const struct session *s, const struct topic *t)
+void guard_interests(const struct session *s, struct interests *out)
 {
-	struct topic filter;
-
+	out->of = s;
+	out->n = 0;
 	for (size_t i = 0; i < s->filters; i++)
-		if (filter_parse(span_str(s->filter[i].text), &filter) == OK && filter_matches(&filter, t))
-			return true;
-	return s->unknown_filters;
+		if (filter_parse(span_str(s->filter[i].text), &out->filter[out->n]) == OK)
+			out->n++;
 }
 
-bool guard_should_have(const struct guard *g, const struct session *s, const struct kept *k)
+static bool subscribes_to(const struct interests *in, const struct topic *t)
 {
-	return !k->accepted && subscribes_to(s, &k->topic) && policy_decide(g->policy, s->holder, ACCESS_RECEIVE, &k->topic).allow;
+	for (size_t i = 0; i < in->n; i++)
+		if (filter_matches(&in->filter[i], t))
+			return true;
+	return in->of->unknown_filters;
+}
+
+bool guard_should_have(const struct guard *g, const struct interests *in, const struct kept *k)
+{
+	return !k->accepted && subscribes_to(in, &k->topic) &&
+	       policy_decide(g->policy, in->of->holder, ACCESS_RECEIVE, &k->topic).allow;
 }
 
 /* What came while the record had stopped and is open still: its sender has the receipt, and sends it no more. */
 static void show_missed(struct guard *g, struct session *s)
 {
+	struct interests in;
+
+	guard_interests(s, &in);
 	s->missed = false;
 	for (const struct kept *k = history_next(g->history, NULL); k; k = history_next(g->history, k))
-		if (k->number > s->missed_after && guard_should_have(g, s, k))
+		if (k->number > s->missed_after && guard_should_have(g, &in, k))
 			(void)guard_show(g, s, k, "open when subscribed");
 }
 

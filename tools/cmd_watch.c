@@ -19,7 +19,7 @@
 #define NOTICEABLE_US 1000000   /* how long after its first event a single alert is said to be late */
 #define BRIEF_US 10000000       /* a connection lost sooner than this after it came to be was hardly the network's fault */
 #define ASK_US 10000000         /* between two questions which alerts are open */
-#define ASK_ON_US 600000        /* the same while some are missing */
+#define ASK_ON_US 1000000       /* the same while some are missing, or the broker is busy */
 #define INTERESTS_MAX (4 * OPT_LIST_MAX + 2)
 
 struct watch {
@@ -462,8 +462,12 @@ static void take_open(struct watch *w, const struct client_message *m)
 	struct id id;
 
 	w->arena.used = 0;
-	if (readback_open_read(m->payload, &w->arena, &open) != OK || (open.refused && open.refused[0]))
+	if (readback_open_read(m->payload, &w->arena, &open) != OK)
 		return;
+	if (open.refused && open.refused[0]) {
+		w->ask_us = clock_us(CLOCK_MONOTONIC) + ASK_ON_US;
+		return;
+	}
 	w->missed = 0;
 	for (size_t i = 0; i + ID_BYTES <= open.ids.n; i += ID_BYTES) {
 		memcpy(id.b, open.ids.p + i, ID_BYTES);
