@@ -3,6 +3,8 @@
 #include <stdint.h>
 #include <setjmp.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -597,6 +599,44 @@ static void what_can_be_read_back_yields_when_the_file_is_full(void **state)
 	assert_int_equal(wait_owed(owed, 4), 1);
 }
 
+static atomic_bool marks_fail;  /* what marks a commit of LMDB's as done */
+
+__attribute__((visibility("default"))) ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at)
+{
+	if (atomic_load(&marks_fail) && at < 8192 && n < 4096) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_pwrite64, fd, bytes, n, at);
+}
+
+/* Its sender waits for the receipt, and nobody would start the broker anew at night. */
+static void a_disk_that_fails_for_a_moment_is_written_to_again(void **state)
+{
+	struct past_keep past = { .of[PAST_ALERT] = 999 };
+	struct shelf_look *l;
+	struct id owed[4];
+
+	(void)state;
+	history_retain(h, &past);
+	note(1, TOPIC);
+	keep(1, HOUR_US);
+	assert_int_equal(wait_owed(owed, 4), 1);
+	atomic_store(&marks_fail, true);
+	note(2, TOPIC);
+	keep(2, HOUR_US);
+	assert_true(UNTIL(history_trouble(h) == ERR_IO));
+	atomic_store(&marks_fail, false);
+	assert_int_equal(wait_owed(owed, 4), 1);
+	assert_int_equal(history_trouble(h), OK);
+	note(3, TOPIC);
+	l = looked(&all);
+	assert_int_equal(l->page.n, 3);
+	shelf_look_free(&l);
+	reopen(1);
+	assert_int_equal(open_alerts(), 2);
+}
+
 static int64_t clock_off_s;     /* the wall clock's from what it is */
 
 __attribute__((visibility("default"))) int clock_gettime(clockid_t which, struct timespec *t)
@@ -714,6 +754,7 @@ int main(void)
 		TEST(an_end_sent_again_ends_what_came_after_it_and_is_older),
 		TEST(what_is_noted_is_read_back_though_it_is_over),
 		TEST(what_can_be_read_back_yields_when_the_file_is_full),
+		TEST(a_disk_that_fails_for_a_moment_is_written_to_again),
 		TEST(a_clock_that_is_set_ahead_destroys_nothing),
 		TEST(what_is_too_long_is_counted_and_not_kept),
 		TEST(another_key_opens_nothing),
