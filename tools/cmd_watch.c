@@ -451,7 +451,8 @@ static void say_missing(const struct watch *w)
 	if (w->json)
 		report_object((const struct cell[]){ CELL_STR("event", "missing"), CELL_NUM("at_us", clock_us(CLOCK_REALTIME)),
 						     CELL_NUM("alerts", w->missed) }, 3);
-	report_line(TONE_WARN, "%zu alerts that are open had not come: they are asked for.", w->missed);
+	report_line(TONE_WARN, "%zu alerts that are open had not come: they are asked for. What else was said may be missing, "
+			       "too: pullcord history has it.", w->missed);
 }
 
 /* What was sent before the answer has come before it. Goes on at once while that leaves fewer. */
