@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "journal.h"
+
 static const char *const remedies[ABOUTS][ERR_COUNT] = {
 	[ABOUT_SETTINGS] = {
 		[ERR_NOT_FOUND] = "--config FILE names another; `pullcord device enroll` makes one",
@@ -71,7 +73,7 @@ const char *remedy(enum about a, enum err e)
 
 static void say(const char *fmt, va_list args)
 {
-	fputs("pullcord-gateway: ", stderr);
+	fprintf(stderr, "%spullcord-gateway: ", journal_prefix(LOG_LEVEL_ERROR));
 	vfprintf(stderr, fmt, args);
 }
 

@@ -18,6 +18,7 @@
 #include "crypt.h"
 #include "farewell.h"
 #include "inputs.h"
+#include "journal.h"
 #include "kek.h"
 #include "log.h"
 #include "loop.h"
@@ -659,6 +660,7 @@ int main(int argc, char **argv)
 	d.conf_path = CONF_DEFAULT;
 	d.vigil.notify.fd = -1;
 	prctl(PR_SET_DUMPABLE, 0);   /* keys and patients' names stay out of core files */
+	journal_open();
 	opterr = 0;
 	for (int o; (o = getopt_long(argc, argv, ":c:h", options, NULL)) != -1;) {
 		switch (o) {
