@@ -17,7 +17,7 @@
 #define LOOK_MS 5000                /* at the files */
 #define AGAIN_MS 60000              /* a pair that did not work is tried again after this, or when it changes */
 #define REFUSED_AGAIN_MS 3600000    /* one that was refused at a login: each try of it costs a connection; and at most */
-#define FILE_MOST 65536
+#define FILE_MOST (1 << 20)         /* all public CAs are a quarter of it */
 #define FILES 3
 
 enum { CA, CERT, KEY };

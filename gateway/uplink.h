@@ -38,7 +38,7 @@ struct uplink_message {
 
 enum uplink_event_kind {
 	UPLINK_UP,                      /* reason: how many the broker takes unanswered (CONNACK's Receive Maximum) */
-	UPLINK_LOST,                    /* why: text for people */
+	UPLINK_LOST,                    /* why: text for people; reason: CONNACK's or DISCONNECT's code, 0: it said none */
 	UPLINK_ACK,                     /* id, reason: PUBACK's reason code */
 	UPLINK_SUBSCRIBED,              /* at, reason: SUBACK's of one filter; one event for each */
 	UPLINK_MESSAGE,                 /* topic, payload */

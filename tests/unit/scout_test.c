@@ -109,6 +109,20 @@ static void a_pair_that_was_not_taken_does_not_come_into_force(void **state)
 	scout_close(&s);
 }
 
+/* As that of all public CAs. */
+static void a_long_list_of_cas_is_one_too(void **state)
+{
+	char command[1200];
+	struct scout *s = NULL;
+
+	(void)state;
+	strcpy(conf.uplink_cafile, scratch_path(&scratch, "all.crt"));
+	snprintf(command, sizeof(command), "for i in $(seq 400); do cat %s; done >%s", conf.uplink_certfile, conf.uplink_cafile);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(scout_open(&conf, no_wake, NULL, &s), OK);
+	scout_close(&s);
+}
+
 static void a_pair_of_another_hospital_is_not_even_tried(void **state)
 {
 	struct scout *s = NULL;
@@ -242,6 +256,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(a_pair_that_was_not_taken_does_not_come_into_force, make, drop),
+		cmocka_unit_test_setup_teardown(a_long_list_of_cas_is_one_too, make, drop),
 		cmocka_unit_test_setup_teardown(a_pair_of_another_hospital_is_not_even_tried, make, drop),
 		cmocka_unit_test_setup_teardown(the_pair_before_is_kept_until_a_login_was_taken, make, drop),
 		cmocka_unit_test_setup_teardown(a_pair_with_which_no_login_came_about_is_tried_again, make, drop),
