@@ -10,6 +10,7 @@
 #define STEP_US 1000000             /* so far no clock runs away between two looks: somebody set it */
 #define BUSY_MS 2000                /* a queue that is full longer than this is no mere burst */
 #define CERTIFICATE_WARN_DAYS 30
+#define RENEWAL_DAYS 2              /* it may take, with a CA that is away now and then */
 
 void alarms_init(struct alarms *a) { *a = (struct alarms){ .certificate_said = UINT32_MAX }; }
 
@@ -62,18 +63,25 @@ void alarms_own_clock(struct alarms *a, int64_t own_us, int64_t now_ms)
 	a->clock_off_us = clock_off(off);
 }
 
-void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms)
+static uint32_t warn_days(const struct conf *c)
+{
+	int32_t overdue = c->renew_days > RENEWAL_DAYS ? c->renew_days - RENEWAL_DAYS : 1;
+
+	return c->renew_cmp[0] && c->renew_days && overdue < CERTIFICATE_WARN_DAYS ? (uint32_t)overdue : CERTIFICATE_WARN_DAYS;
+}
+
+void alarms_certificate(struct alarms *a, const struct cert *c, const struct conf *conf, int64_t real_us, int64_t now_ms)
 {
 	uint32_t days = cert_days_left(c, real_us / 1000000);
 	bool early = c->not_before_s > real_us / 1000000, late = c->not_after_s <= real_us / 1000000;
 
-	if (days >= CERTIFICATE_WARN_DAYS && !early) {
+	if (days >= warn_days(conf) && !early) {
 		a->certificate_said = UINT32_MAX;
 		return;
 	}
 	trouble_seen(&a->trouble, TROUBLE_CERTIFICATE, now_ms);
 	if (a->certificate_said != days)
-		log_say(EV_CERTIFICATE_ENDS, KV_STR("file", file), KV_NUM("days", days),
+		log_say(EV_CERTIFICATE_ENDS, KV_STR("file", conf->uplink_certfile), KV_NUM("days", days),
 			KV_STR("text", early ? "it is not valid yet: is the clock right?" :
 			       late ? "it has ended: enroll it anew (pullcord device renew), or set the clock" : ""));
 	a->certificate_said = days;

@@ -4,6 +4,7 @@
 #define PULLCORD_ALARMS_H
 
 #include "cert.h"
+#include "conf.h"
 #include "outbox.h"
 #include "trouble.h"
 #include "attest.h"
@@ -27,8 +28,9 @@ void alarms_kept(struct alarms *a);
 void alarms_clock(struct alarms *a, int64_t broker_us, int64_t own_us, int64_t now_ms);
 /* To be called before the time is told: a wrong clock may have been set right since the last receipt. */
 void alarms_own_clock(struct alarms *a, int64_t own_us, int64_t now_ms);
-/* Long before the certificate ends, and on each day: or it is found out when nothing connects any more. */
-void alarms_certificate(struct alarms *a, const struct cert *c, const char *file, int64_t real_us, int64_t now_ms);
+/* Long before the certificate ends, and on each day: or it is found out when nothing connects any more. Where its CA renews it,
+ * when that is overdue. */
+void alarms_certificate(struct alarms *a, const struct cert *c, const struct conf *conf, int64_t real_us, int64_t now_ms);
 /* What was told is kept in the outbox, and goes on after a restart as if there had been none. */
 enum err alarms_restore(struct alarms *a, struct outbox *o, int64_t now_ms, int64_t real_us) MUST_USE;
 void alarms_keep(struct alarms *a, struct outbox *o);

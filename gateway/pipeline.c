@@ -650,7 +650,7 @@ static void tick_trouble(struct gateway *g)
 	if (now_ms(g) < g->alarms_due_ms)
 		return;
 	g->alarms_due_ms = now_ms(g) + RUN_MS;
-	alarms_certificate(&g->alarms, &g->spec.cert, g->spec.conf->uplink_certfile, real_us(g), now_ms(g));
+	alarms_certificate(&g->alarms, &g->spec.cert, g->spec.conf, real_us(g), now_ms(g));
 	if (g->spec.scout && scout_stale(g->spec.scout, now_ms(g)))
 		trouble_seen(&g->alarms.trouble, TROUBLE_CERTIFICATE, now_ms(g));
 	outbox_health(g->outbox, &outbox);

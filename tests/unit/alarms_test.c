@@ -258,6 +258,30 @@ static void a_certificate_that_ends_soon_is_told(void **state)
 	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.certificate");
 }
 
+/* Where its CA renews it, that is news only when it has not. */
+static void a_certificate_that_is_being_renewed_is_told_when_that_fails(void **state)
+{
+	static const struct { int days, left; bool told; } row[] = {
+		{ 30, 29, false }, { 30, 28, false }, { 30, 27, true }, { 5, 4, false }, { 5, 2, true }, { 1, 0, true }, { 90, 29, true },
+		{ 0, 29, true },                /* only when it is ordered */
+	};
+
+	(void)state;
+	strcpy(conf.renew_cmp, "http://ca.example/");
+	for (size_t i = 0; i < countof(row); i++) {
+		pipeline_close(&g);
+		memset(&b, 0, sizeof(b));
+		conf.renew_days = row[i].days;
+		cert.not_after_s = real / 1000000 + row[i].left * 86400 + 3600;
+		scratch_remove(&scratch);
+		scratch_make(&scratch);
+		strcpy(conf.gateway_outbox, scratch_path(&scratch, "outbox.mdb"));
+		start();
+		come_up();
+		assert_int_equal(sent_count("/alert/low/") > 0, row[i].told);
+	}
+}
+
 static void nor_one_that_is_not_valid_yet(void **state)
 {
 	(void)state;
@@ -318,6 +342,7 @@ int main(void)
 		WITH_HOUSE(a_message_that_broke_off_is_counted),
 		WITH_HOUSE(a_source_that_falls_silent_is_missed),
 		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
+		WITH_HOUSE(a_certificate_that_is_being_renewed_is_told_when_that_fails),
 		WITH_HOUSE(nor_one_that_is_not_valid_yet),
 		WITH_HOUSE(a_full_gateway_refuses_and_says_so),
 		WITH_HOUSE(a_witness_that_cannot_be_one_is_told),
