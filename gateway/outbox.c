@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "era.h"
 #include "outfile.h"
+#include "outrecord.h"
 #include "thread.h"
 
 #define EVICT_AT_ONCE 32
@@ -452,9 +453,9 @@ static enum err bring(struct outbox *o, enum outbox_work work, const struct outb
 	if (!op->record)
 		return ERR_FULL;
 	b = put(op->record, most);
-	TRY(outfile_record_write(m, &b));
+	TRY(outrecord_write(m, &b));
 	op->n = b.n;
-	TRY(outbox_record_read(put_span(&b), &op->m));
+	TRY(outrecord_read(put_span(&b), &op->m));
 	op->m.digest = m->digest;
 	op->m.folded = m->folded;
 	op->m.early = m->early;
@@ -691,7 +692,7 @@ enum err outbox_read(struct outbox *o, const struct flight_item *at, struct outb
 	pthread_mutex_unlock(&o->lock);
 	if (!n)
 		return outfile_read(o->file, at, scratch, out);
-	TRY(outbox_record_read(span(scratch->b, n), out));
+	TRY(outrecord_read(span(scratch->b, n), out));
 	out->id = at->id;
 	return OK;
 }

@@ -161,7 +161,4 @@ static inline uint32_t outbox_made_s(uint64_t order, const struct id *id)
 	return (uint32_t)(id_order_ms(order ? order : id_order(id)) / 1000);
 }
 
-/* One record in clear, as sealed in the file; for tests. Spans borrow from it. */
-enum err outbox_record_read(struct span raw, struct outbox_message *out) MUST_USE;
-
 #endif

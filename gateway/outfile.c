@@ -10,6 +10,7 @@
 #include "file.h"
 #include "keyring.h"
 #include "opened.h"
+#include "outrecord.h"
 #include "store.h"
 #include "taken.h"
 #include "vault.h"
@@ -19,7 +20,6 @@ enum table_no { QUEUE, WHERE, HELD, ASIDE, SEEN, SEEN_ORDER, OPEN, KEYS, YIELDED
 static const char *const tables[] = { TABLES, "yielded", "told", "opened", "names", NULL };
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
-#define RECORD_VERSION 3
 #define PLACE_BYTES 9               /* tier, sequence */
 #define RELEASE_AT_ONCE 32
 
@@ -42,62 +42,6 @@ struct outfile {
 	struct taken taken;
 	struct opened opened;
 };
-
-/* ---- records ---- */
-
-static void put_short(struct put *b, struct span s)
-{
-	b->bad = b->bad || s.n > UINT16_MAX;
-	put_u16(b, (uint16_t)s.n);
-	put_bytes(b, s);
-}
-
-enum err outfile_record_write(const struct outbox_message *m, struct put *b)
-{
-	put_u8(b, RECORD_VERSION);
-	put_u64(b, m->order);
-	put_u8(b, (uint8_t)m->tier);
-	put_u64(b, (uint64_t)m->expires_us);
-	put_u8(b, m->opens);
-	put_u8(b, m->reason);
-	put_bytes(b, span(m->key, sizeof(m->key)));
-	put_short(b, m->topic);
-	put_short(b, m->input);
-	put_short(b, m->source);
-	put_short(b, m->source_id);
-	put_u32(b, (uint32_t)m->envelope.n);
-	put_bytes(b, m->envelope);
-	return put_end(b);
-}
-
-enum err outbox_record_read(struct span raw, struct outbox_message *out)
-{
-	struct outbox_message m = { 0 };
-	struct cur c = cur(raw);
-	struct span key;
-	unsigned version = cur_u8(&c), opens;   /* 1 had no reason, 2 no order */
-
-	m.order = version > 2 ? cur_u64(&c) : 0;
-	m.tier = cur_u8(&c);
-	m.expires_us = (int64_t)cur_u64(&c);
-	opens = cur_u8(&c);
-	m.reason = version > 1 ? cur_u8(&c) : 0;
-	key = cur_take(&c, OPEN_KEY);
-	m.topic = cur_take(&c, cur_u16(&c));
-	m.input = cur_take(&c, cur_u16(&c));
-	m.source = cur_take(&c, cur_u16(&c));
-	m.source_id = cur_take(&c, cur_u16(&c));
-	m.envelope = cur_take(&c, cur_u32(&c));
-	TRY(cur_end(&c));
-	if (version < 1 || version > RECORD_VERSION)
-		return ERR_VERSION;
-	if (m.tier >= FLIGHT_TIERS || opens > 1 || m.topic.n == 0)
-		return ERR_RANGE;
-	m.opens = opens;
-	memcpy(m.key, key.p, OPEN_KEY);
-	*out = m;
-	return OK;
-}
 
 /* ---- places ---- */
 
@@ -139,7 +83,7 @@ static enum err open_write(struct outfile *f, struct txn *t, struct op *op)
 	if (!m.opens)
 		return OK;
 	m.envelope = span(NULL, 0);
-	TRY(outfile_record_write(&m, &b));
+	TRY(outrecord_write(&m, &b));
 	return opened_put(&f->opened, t, op, put_span(&b), f->value);
 }
 
@@ -217,7 +161,7 @@ static enum err op_load(struct outfile *f, struct txn *t, enum table_no table, s
 		return ERR_FULL;
 	op->n = clear.n;
 	memcpy(op->record, clear.p, clear.n);
-	return outbox_record_read(span(op->record, op->n), &op->m) == OK ? OK : ERR_CORRUPT;
+	return outrecord_read(span(op->record, op->n), &op->m) == OK ? OK : ERR_CORRUPT;
 }
 
 static enum err do_release(struct outfile *f, struct txn *t, struct op *op)
@@ -277,7 +221,7 @@ static enum err do_aside(struct outfile *f, struct txn *t, struct op *op)
 	f->change.messages--;
 	op->known = op->m.reason != 0;
 	op->m.reason = (uint8_t)op->reason;
-	TRY(outfile_record_write(&op->m, &b));
+	TRY(outrecord_write(&op->m, &b));
 	TRY(value_seal(f, ASIDE, place_span(&at), &op->id, put_span(&b), &value));
 	TRY(txn_put(t, ASIDE, place_span(&at), value));
 	f->change.aside++;
@@ -332,7 +276,7 @@ static bool is_probe(struct outfile *f, struct txn *t, const struct place *at)
 
 	return txn_get(t, QUEUE, place_span(at), &value) == OK &&
 	       keyring_open(&f->keys, QUEUE, place_span(at), value, &id, f->clear, &clear) == OK &&
-	       outbox_record_read(clear, &m) == OK && m.reason;
+	       outrecord_read(clear, &m) == OK && m.reason;
 }
 
 static enum err do_recall(struct outfile *f, struct txn *t, struct op *op)
@@ -629,7 +573,7 @@ enum err outfile_read(struct outfile *f, const struct flight_item *at, struct ou
 	TRY(txn_begin_read(f->store, &t));
 	TRY(txn_get(t, QUEUE, place_span(&p), &value));
 	TRY(keyring_open(&f->keys, QUEUE, place_span(&p), value, &id, scratch->b, &clear));
-	TRY(outbox_record_read(clear, out));
+	TRY(outrecord_read(clear, out));
 	out->id = id;
 	return OK;
 }
@@ -647,7 +591,7 @@ static bool item_of(const struct outfile *f, enum table_no table, struct span ke
 		return false;
 	out->seq = key64_value(span(key.p + 1, 8));
 	out->tier = key.p[0];
-	if (keyring_open(&f->keys, table, key, value, &id, room, &clear) != OK || outbox_record_read(clear, &m) != OK)
+	if (keyring_open(&f->keys, table, key, value, &id, room, &clear) != OK || outrecord_read(clear, &m) != OK)
 		return true;
 	out->of = flight_of(m.key);
 	out->made_s = outbox_made_s(m.order, &out->id);
@@ -715,7 +659,7 @@ static enum err open_alert_of(const uint8_t key[OPEN_KEY], const struct id *id, 
 
 	*out = (struct open_alert){ .id = *id };
 	memcpy(out->key, key, OPEN_KEY);
-	if (outbox_record_read(clear, &m) != OK || !span_text(m.input, out->input, sizeof(out->input)) ||
+	if (outrecord_read(clear, &m) != OK || !span_text(m.input, out->input, sizeof(out->input)) ||
 	    !span_text(m.source, out->source, sizeof(out->source)) ||
 	    !span_text(m.source_id, out->source_id, sizeof(out->source_id)))
 		return ERR_CORRUPT;
@@ -761,7 +705,7 @@ enum err outfile_each_told(struct outfile *f, void (*visit)(void *ctx, const str
 		struct outbox_message m;
 		struct id id;
 
-		if (keyring_open(&f->keys, TOLD, key, value, &id, clear, &record) != OK || outbox_record_read(record, &m) != OK)
+		if (keyring_open(&f->keys, TOLD, key, value, &id, clear, &record) != OK || outrecord_read(record, &m) != OK)
 			continue;
 		m.id = id;
 		visit(ctx, &m);
@@ -923,7 +867,7 @@ static enum err visit_aside(struct outfile *f, struct txn *t, void (*visit)(void
 		struct id id;
 
 		TRY(keyring_open(&f->keys, ASIDE, key, value, &id, f->clear, &clear));
-		TRY(outbox_record_read(clear, &m));
+		TRY(outrecord_read(clear, &m));
 		m.id = id;
 		visit(ctx, &m);
 	}

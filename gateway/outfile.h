@@ -79,6 +79,4 @@ uint64_t outfile_next_seq(const struct outfile *f);
 uint64_t outfile_newest(const struct outfile *f);
 uint32_t outfile_unreadable(const struct outfile *f);
 
-enum err outfile_record_write(const struct outbox_message *m, struct put *b) MUST_USE;
-
 #endif

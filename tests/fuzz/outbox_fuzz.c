@@ -1,7 +1,7 @@
 /* outbox: a record of the file, were its seal broken. Every span lies within it, or it is refused. */
 #include <stdint.h>
 
-#include "outbox.h"
+#include "outrecord.h"
 
 static void within(struct span part, const uint8_t *data, size_t n)
 {
@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
 	struct outbox_message m;
 
-	if (outbox_record_read(span(data, n), &m) != OK)
+	if (outrecord_read(span(data, n), &m) != OK)
 		return 0;
 	must(m.tier < FLIGHT_TIERS && m.topic.n > 0);
 	within(m.topic, data, n);
