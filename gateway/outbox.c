@@ -76,6 +76,15 @@ static struct op *list_pop(struct list *l)
 	return op;
 }
 
+/* Nothing is left in `from`. */
+static void list_append(struct list *l, struct list *from)
+{
+	*l->last = from->first;
+	if (from->first)
+		l->last = from->last;
+	list_init(from);
+}
+
 static bool brings(const struct op *op) { return op->work == WORK_PUT || op->work == WORK_HOLD; }
 
 /* ---- what is pending, by what it is looked for ---- */
@@ -182,14 +191,26 @@ static enum err commit(struct outbox *o, struct op *first, const struct op *end)
 	return e;
 }
 
-/* All together; when that fails each alone, so that one which cannot be kept does not take the others with it. */
+static void refuse(struct op *op)
+{
+	op->passed = true;
+	op->err = ERR_FULL;
+}
+
+/* All together; when that fails each alone, so that one which cannot be kept does not take the others with it. Alone they take more
+ * room. */
 static void commit_list(struct outbox *o, struct list *l)
 {
-	enum err e = commit(o, l->first, NULL);
+	enum err e = commit(o, l->first, NULL), alone;
 
 	for (struct op *op = l->first; op && e != OK; op = op->next) {
-		enum err alone = op->passed ? OK : commit(o, op, op->next);
-
+		if (op->passed)
+			continue;
+		if (brings(op) && e == ERR_FULL && outfile_tight(o->file)) {
+			refuse(op);
+			continue;
+		}
+		alone = commit(o, op, op->next);
 		if (alone != OK)
 			op->err = alone;
 	}
@@ -210,18 +231,25 @@ static void add_evict(struct list *l, const struct id *id, size_t n)
 	}
 }
 
+static size_t evict_at_once(struct outbox *o)
+{
+	size_t n = outfile_room(o->file) / outfile_takes(o->file, &(struct op){ .work = WORK_EVICT });
+
+	return n > EVICT_AT_ONCE ? EVICT_AT_ONCE : n ? n : 1;
+}
+
 /* The oldest of the least important tier that has any, as ops; none more important than `least`. Then, when it is
  * pages that are wanting, what is set aside, whose source was told already that nobody hears of it, none more important
  * than `aside`. */
 static void find_evictable(struct outbox *o, unsigned least, unsigned aside, struct list *out)
 {
 	struct id id[EVICT_AT_ONCE];
-	size_t n = 0;
+	size_t n = 0, most = evict_at_once(o);
 
 	for (unsigned tier = FLIGHT_TIERS; tier-- > least && !n;)
-		n = outfile_oldest(o->file, tier, false, id, countof(id));
+		n = outfile_oldest(o->file, tier, false, id, most);
 	for (unsigned tier = FLIGHT_TIERS; tier-- > aside && !n && outfile_tight(o->file);)
-		n = outfile_oldest(o->file, tier, true, id, countof(id));
+		n = outfile_oldest(o->file, tier, true, id, most);
 	add_evict(out, id, n);
 }
 
@@ -287,10 +315,8 @@ static void make_room(struct outbox *o, struct list *l, struct list *evicted)
 	if (!is_full(o))
 		return;
 	for (struct op *op = l->first; op; op = op->next)
-		if (brings(op)) {
-			op->passed = true;
-			op->err = ERR_FULL;
-		}
+		if (brings(op))
+			refuse(op);
 }
 
 /* What is set aside beyond its limit, after the commit that did it: the newcomer may be what gives way. */
@@ -302,7 +328,7 @@ static void trim_aside(struct outbox *o, struct list *evicted)
 		struct list some;
 
 		list_init(&some);
-		add_evict(&some, id, outfile_aside_over(o->file, id, countof(id)));
+		add_evict(&some, id, outfile_aside_over(o->file, id, evict_at_once(o)));
 		if (!some.first)
 			return;
 		commit_list(o, &some);
@@ -327,22 +353,33 @@ static void wait_for_work(struct outbox *o)
 	o->riders = 0;
 }
 
-/* Moves all that is queued to `doing`. False: stopped, and nothing is left. */
-static bool take_work(struct outbox *o)
+/* What is queued, all of it. False: stopped, and nothing is left. */
+static bool take_work(struct outbox *o, struct list *taken)
 {
 	pthread_mutex_lock(&o->lock);
 	o->working = false;
 	if (!o->todo.first)
 		pthread_cond_broadcast(&o->idle);
 	wait_for_work(o);
-	o->doing = o->todo;
-	if (!o->todo.first)
-		list_init(&o->doing);
-	list_init(&o->todo);
-	o->working = o->doing.first != NULL;
+	list_init(taken);
+	list_append(taken, &o->todo);
+	o->working = taken->first != NULL;
 	o->since_us = mono_us();
 	pthread_mutex_unlock(&o->lock);
 	return o->working;
+}
+
+/* As much as one commit may be, to `doing`: while there is room enough that is all. False: nothing is left. */
+static bool take_part(struct outbox *o, struct list *taken)
+{
+	size_t room = outfile_room(o->file), takes = 0;
+
+	list_init(&o->doing);
+	while (taken->first && (!o->doing.first || takes + outfile_takes(o->file, taken->first) <= room)) {
+		takes += outfile_takes(o->file, taken->first);
+		list_add(&o->doing, list_pop(taken));
+	}
+	return o->doing.first != NULL;
 }
 
 /* lock is held. Nobody asked for them. */
@@ -352,26 +389,26 @@ static void hand_over_evicted(struct outbox *o, struct list *evicted)
 		list_add(&o->done, op);
 }
 
-/* Hands results over, with what was evicted before and after; tidying that failed goes back in front of what is queued.
- * True: some did. */
-static bool hand_over(struct outbox *o, struct list *before, struct list *after)
+/* Hands results over, with what was evicted before and after; tidying that failed is to be tried again. */
+static void hand_over(struct outbox *o, struct list *before, struct list *after, struct list *again)
 {
-	struct list again;
-	bool failed;
-
-	list_init(&again);
 	pthread_mutex_lock(&o->lock);
 	hand_over_evicted(o, before);
 	for (struct op *op; (op = list_pop(&o->doing));)
-		list_add(outfile_tidies(op->work) && !outfile_answers(op->err) && !o->stop ? &again : &o->done, op);
+		list_add(outfile_tidies(op->work) && !outfile_answers(op->err) && !o->stop ? again : &o->done, op);
 	hand_over_evicted(o, after);
-	failed = again.first != NULL;
-	if (failed) {
-		*again.last = o->todo.first;
-		if (!o->todo.first)
-			o->todo.last = again.last;
-		o->todo.first = again.first;
-	}
+	o->since_us = mono_us();
+	pthread_mutex_unlock(&o->lock);
+}
+
+/* In front of what is queued. False: there was nothing. */
+static bool put_back(struct outbox *o, struct list *again)
+{
+	bool failed = again->first != NULL;
+
+	pthread_mutex_lock(&o->lock);
+	list_append(again, &o->todo);
+	list_append(&o->todo, again);
 	pthread_mutex_unlock(&o->lock);
 	return failed;
 }
@@ -385,23 +422,30 @@ static void pause_a_little(struct outbox *o)
 	pthread_mutex_unlock(&o->lock);
 }
 
+static void commit_part(struct outbox *o, struct list *again)
+{
+	struct list before, after;
+
+	list_init(&before);
+	list_init(&after);
+	make_room(o, &o->doing, &before);
+	commit_list(o, &o->doing);
+	trim_aside(o, &after);
+	hand_over(o, &before, &after, again);
+	o->wake(o->ctx);
+}
+
 static void *committer(void *arg)
 {
 	struct outbox *o = arg;
+	struct list taken, again;
 
 	(void)pthread_setname_np(pthread_self(), "outbox");
-	while (take_work(o)) {
-		struct list before, after;
-		bool failed;
-
-		list_init(&before);
-		list_init(&after);
-		make_room(o, &o->doing, &before);
-		commit_list(o, &o->doing);
-		trim_aside(o, &after);
-		failed = hand_over(o, &before, &after);
-		o->wake(o->ctx);
-		if (failed)
+	while (take_work(o, &taken)) {
+		list_init(&again);
+		while (take_part(o, &taken))
+			commit_part(o, &again);
+		if (put_back(o, &again))
 			pause_a_little(o);
 	}
 	return NULL;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/file.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "cur.h"
@@ -21,7 +22,7 @@ static const char *const tables[] = { TABLES, "yielded", "told", "opened", "name
 static const char *const tables_to_read[] = { TABLES, NULL };   /* a file an earlier version left has no more */
 
 #define PLACE_BYTES 9               /* tier, sequence */
-#define RELEASE_AT_ONCE 32
+#define PATH_PAGES 16               /* from the roots of all trees to what is changed in them */
 
 struct counts {
 	int64_t messages, aside;
@@ -33,6 +34,7 @@ struct outfile {
 	struct keyring keys;
 	struct hmac_key seen_key;       /* what a source says is remembered under */
 	uint32_t most;
+	size_t page_bytes;
 	uint64_t next_seq, number;      /* as they were at opening */
 	uint32_t unreadable;            /* then */
 
@@ -322,23 +324,24 @@ static enum err do_name(struct outfile *f, struct txn *t, struct op *op)
 	return txn_put(t, NAMES, NUMBER, key64_span(&number));
 }
 
-/* `tidy`: must succeed sooner or later. `queues`: gives a message its place. */
+/* `tidy`: must succeed sooner or later. `queues`: gives a message its place. `pages`: it changes, beside what it brings. */
 static const struct {
 	enum err (*run)(struct outfile *f, struct txn *t, struct op *op);
 	bool tidy, queues;
+	unsigned pages;
 } works[] = {
-	[WORK_PUT] = { do_put, false, true },
-	[WORK_HOLD] = { do_hold, false, false },
-	[WORK_RELEASE] = { do_release, true, true },
-	[WORK_DELIVERED] = { do_delivered, true, false },
-	[WORK_ASIDE] = { do_aside, true, false },
-	[WORK_AGAIN] = { do_again, false, false },
-	[WORK_RECALL] = { do_recall, false, false },
-	[WORK_FORGET] = { do_forget, true, false },
-	[WORK_TELL] = { do_tell, true, false },
-	[WORK_UNTELL] = { do_untell, true, false },
-	[WORK_EVICT] = { do_evict, true, false },
-	[WORK_NAME] = { do_name, false, false },
+	[WORK_PUT] = { do_put, false, true, 4 },
+	[WORK_HOLD] = { do_hold, false, false, 4 },
+	[WORK_RELEASE] = { do_release, true, true, 4 },
+	[WORK_DELIVERED] = { do_delivered, true, false, 2 },
+	[WORK_ASIDE] = { do_aside, true, false, 4 },
+	[WORK_AGAIN] = { do_again, false, false, 4 },
+	[WORK_RECALL] = { do_recall, false, false, 0 },
+	[WORK_FORGET] = { do_forget, true, false, 2 },
+	[WORK_TELL] = { do_tell, true, false, 1 },
+	[WORK_UNTELL] = { do_untell, true, false, 1 },
+	[WORK_EVICT] = { do_evict, true, false, 3 },
+	[WORK_NAME] = { do_name, false, false, 1 },
 };
 
 static enum err commit(struct outfile *f, struct op *first, const struct op *end)
@@ -463,7 +466,7 @@ static enum err release_one(struct outfile *f, struct txn *t, struct releasing *
 	return OK;
 }
 
-static enum err release_some(struct outfile *f, struct releasing *r, unsigned most)
+static enum err release_some(struct outfile *f, struct releasing *r, size_t most)
 {
 	CLEANUP(txn_abort) struct txn *t = NULL;
 	struct releasing now = *r;
@@ -490,15 +493,11 @@ static enum err release_some(struct outfile *f, struct releasing *r, unsigned mo
 static enum err held_release(struct outfile *f)
 {
 	struct releasing r = { .n = 1, .next_seq = f->next_seq };
-	unsigned most = RELEASE_AT_ONCE;
 
 	while (r.n) {
-		enum err e = release_some(f, &r, most);
+		size_t most = outfile_room(f) / works[WORK_RELEASE].pages;
 
-		if (e != ERR_FULL || most == 1)
-			TRY(e);
-		else
-			most /= 2;
+		TRY(release_some(f, &r, most ? most : 1));
 	}
 	f->next_seq = r.next_seq;
 	f->unreadable += r.unreadable;
@@ -756,12 +755,48 @@ bool outfile_queues(enum outbox_work work) { return works[work].queues; }
 
 bool outfile_crowded(const struct outfile *f) { return f->have.messages >= f->most; }
 
+/* What the last commit gave back can be taken after the next: then that is a small one. */
+static enum err turn(struct outfile *f)
+{
+	CLEANUP(txn_abort) struct txn *t = NULL;
+	struct key64 number;
+	struct span value;
+
+	TRY(txn_begin_write(f->store, &t));
+	TRY(txn_get(t, NAMES, NUMBER, &value));
+	number = key64(key64_value(value));
+	TRY(txn_put(t, NAMES, NUMBER, key64_span(&number)));
+	return txn_commit(&t);
+}
+
 /* When that cannot be said nobody yields for it: whoever commits hears why. */
 bool outfile_tight(struct outfile *f)
 {
 	struct store_room r;
 
-	return store_room(f->store, &r) == OK && store_room_is_tight(&r);
+	if (store_room(f->store, &r) != OK)
+		return false;
+	if (r.next > store_room_reserve(&r) || r.free <= store_room_reserve(&r) + PATH_PAGES || turn(f) != OK)
+		return r.next <= store_room_reserve(&r);
+	return store_room(f->store, &r) == OK && r.next <= store_room_reserve(&r);
+}
+
+/* LMDB takes a page for each that it changes, and gives back the old ones only after the next commit: who takes all of them can
+ * never make that. */
+size_t outfile_room(struct outfile *f)
+{
+	struct store_room r;
+	size_t keep;
+
+	if (store_room(f->store, &r) != OK)
+		return SIZE_MAX;
+	keep = store_room_reserve(&r) / 2 + PATH_PAGES;
+	return r.next > keep ? r.next - keep : 0;
+}
+
+size_t outfile_takes(const struct outfile *f, const struct op *op)
+{
+	return works[op->work].pages + op->n / f->page_bytes;
 }
 
 size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max)
@@ -848,6 +883,7 @@ enum err outfile_open(const char *path, const uint8_t root[AEAD_KEY_BYTES], size
 	TRY(store_check(path, map_bytes));   /* before the lock, which its process would inherit and might hold after us */
 	TRY(lock(path, &f->lock));
 	TRY(store_open(path, &spec, &f->store));
+	f->page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 	TRY(prepare(f, root));
 	if (f->have.messages > f->most)         /* it had more room: what is there stays */
 		f->most = (uint32_t)f->have.messages;

@@ -47,7 +47,10 @@ bool outfile_queues(enum outbox_work work);     /* needs a sequence number */
 bool outfile_answers(enum err e);               /* is about one message; anything else spoils a transaction */
 
 bool outfile_crowded(const struct outfile *f);  /* it holds as many messages as it may; what is set aside is none */
-bool outfile_tight(struct outfile *f);          /* it has hardly any pages left */
+bool outfile_tight(struct outfile *f);          /* it has hardly any pages left; asked by whoever commits */
+/* Pages that one commit may take so that the next finds enough, whatever it does; those that this work takes, about. */
+size_t outfile_room(struct outfile *f);
+size_t outfile_takes(const struct outfile *f, const struct op *op);
 /* The ids of the oldest messages of a tier: due, or set aside. */
 size_t outfile_oldest(struct outfile *f, unsigned tier, bool aside, struct id *out, size_t max);
 /* The ids of the least important of what is set aside, as many as are more than OUTBOX_ASIDE_MAX. */

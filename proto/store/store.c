@@ -274,17 +274,19 @@ enum err store_room(struct store *s, struct store_room *out)
 	MDB_stat st;
 	MDB_cursor *c;
 	MDB_val k, v;
-	size_t freed = 0;
+	size_t freed = 0, last = 0;
 	int rc;
 
 	TRY(txn_begin_read(s, &t));
 	rc = mdb_cursor_open(t->mdb, 0, &c);
 	if (rc == 0) {
 		while ((rc = mdb_cursor_get(c, &k, &v, MDB_NEXT)) == 0) {
-			size_t n;
+			size_t n, by;
 
 			memcpy(&n, v.mv_data, sizeof(n));
+			memcpy(&by, k.mv_data, sizeof(by));
 			freed += n;
+			last += by < mdb_txn_id(t->mdb) ? 0 : n;
 		}
 		mdb_cursor_close(c);
 	}
@@ -295,6 +297,7 @@ enum err store_room(struct store *s, struct store_room *out)
 	out->page_bytes = st.ms_psize;
 	out->all = info.me_mapsize / st.ms_psize;
 	out->free = out->all - (info.me_last_pgno + 1) + freed;
+	out->next = out->free - last;
 	return OK;
 }
 
@@ -304,7 +307,7 @@ bool store_tight(struct store *s)
 {
 	struct store_room r;
 
-	return store_room(s, &r) != OK || store_room_is_tight(&r);
+	return store_room(s, &r) != OK || r.free <= store_room_reserve(&r);
 }
 
 /* Damage ends whoever trusts it by one of these. Any other signal is of somebody who wanted the memory, or the end. */

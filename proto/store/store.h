@@ -47,9 +47,10 @@ enum err store_probed(int status) MUST_USE;
 /* Free pages against all pages of the map: refuse or evict while free <= max(64, all / 32). */
 struct store_room {
 	size_t free, all, page_bytes;
+	size_t next;            /* of those that are free: what the next commit can take; what the last one gave back, it cannot */
 };
 enum err store_room(struct store *s, struct store_room *out) MUST_USE;
-static inline bool store_room_is_tight(const struct store_room *r) { return r->free <= (r->all / 32 > 64 ? r->all / 32 : 64); }
+static inline size_t store_room_reserve(const struct store_room *r) { return r->all / 32 > 64 ? r->all / 32 : 64; }
 bool store_tight(struct store *s);      /* also when that cannot be said */
 
 /* The number of the last committed transaction, by whichever process: a look at memory, no I/O. */

@@ -510,12 +510,12 @@ static enum outbox_seen seen(unsigned n)
 	return outbox_seen(o, m.source, m.source_id, &m.digest);
 }
 
-/* Observations until some have had to yield: the first 32. Only the first few of these are forgotten for their age. */
+/* Observations until some have had to yield: the first 32 at least. Only the first few of these are forgotten for their age. */
 static void crowd(unsigned *n)
 {
 	unsigned evicted = 0;
 
-	while (!evicted) {
+	while (evicted < 32) {
 		struct outbox_done d;
 
 		for (int i = 0; i < AT_ONCE; i++)
