@@ -526,6 +526,15 @@ static struct ack check_header(const struct hl7 *m, struct hl7_segment msh)
 	return (struct ack){ 0 };
 }
 
+/* MSH-9 does not say what it is, and there is an alarm in it. */
+static bool is_nameless_alarm(const struct oru *o)
+{
+	struct span type = hl7_get(o->m, o->msh, 9, 1);
+	bool unsaid = !type.n || (span_is(type, "ORU") && !hl7_get(o->m, o->msh, 9, 2).n && !hl7_get(o->m, o->msh, 9, 3).n);
+
+	return unsaid && o->facet[FACET_EVENT].text.p;
+}
+
 /* What is of one must never be told of another, nor be passed over with a yes. */
 static struct ack check_message(const struct oru *o)
 {
@@ -558,6 +567,11 @@ static struct work begin(const struct hl7 *m, const struct norm_feed *feed, stru
 	return (struct work){ m, oru_read(m), feed, arena, false };
 }
 
+static struct ack refused(struct work *w, struct ack why, struct event *e)
+{
+	return message_of(&w->o) == MESSAGE_ALARM || is_nameless_alarm(&w->o) ? alarm_event(w, why, e) : why;
+}
+
 void norm_refused(const struct hl7 *m, struct ack why, const struct norm_feed *feed, struct arena *arena,
 		  struct event *out)
 {
@@ -565,8 +579,7 @@ void norm_refused(const struct hl7 *m, struct ack why, const struct norm_feed *f
 
 	must(why.code != ACK_ACCEPT);
 	*out = (struct event){ 0 };
-	if (message_of(&w.o) == MESSAGE_ALARM)
-		(void)alarm_event(&w, why, out);
+	(void)refused(&w, why, out);
 }
 
 struct ack norm_hl7(const struct hl7 *m, const struct norm_feed *feed, struct arena *arena, struct event *out)
@@ -577,9 +590,9 @@ struct ack norm_hl7(const struct hl7 *m, const struct norm_feed *feed, struct ar
 	*out = (struct event){ 0 };
 	switch (message_of(&w.o)) {
 	case MESSAGE_FOREIGN:
-		return (struct ack){ ACK_REJECT, ACK_MESSAGE_TYPE, "MSH^1^9", "only ORU is taken here" };
+		return refused(&w, (struct ack){ ACK_REJECT, ACK_MESSAGE_TYPE, "MSH^1^9", "only ORU is taken here" }, out);
 	case MESSAGE_OTHER:
-		return (struct ack){ ACK_REJECT, ACK_EVENT, "MSH^1^9", "only R01 and R40 are taken here" };
+		return refused(&w, (struct ack){ ACK_REJECT, ACK_EVENT, "MSH^1^9", "only R01 and R40 are taken here" }, out);
 	case MESSAGE_ALARM:
 		return alarm_event(&w, check_message(&w.o), out);
 	case MESSAGE_OBSERVATIONS:

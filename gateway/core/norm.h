@@ -4,9 +4,9 @@
  *     ORU^R01 (IHE PCD-01)    observations
  *     anything else           refused, with the reason; also what is of several patients, places or alarms, or several messages
  *
- * An alarm that must be refused, or that cannot be understood, still becomes an event: a technical alert "Unreadable
- * alarm from X" of the same key, for somebody has to look. Everything written obeys the limits of envelope.c: valid
- * UTF-8, lengths cut at a character, counts. Pure. */
+ * An alarm that must be refused, or that cannot be understood, or whose MSH-9 is missing, still becomes an event: a
+ * technical alert "Unreadable alarm from X" of the same key, for somebody has to look. Everything written obeys the limits
+ * of envelope.c: valid UTF-8, lengths cut at a character, counts. Pure. */
 #ifndef PULLCORD_NORM_H
 #define PULLCORD_NORM_H
 

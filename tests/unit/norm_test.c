@@ -508,6 +508,8 @@ static void a_refused_alarm_still_reaches_a_person(void **state)
 		{ "|P|2.6|", "|P|3.0|", ACK_VERSION_ID },
 		{ "|P|2.6|", "|Z|2.6|", ACK_PROCESSING_ID },
 		{ "|g7-000040|", "|         |", ACK_FIELD_MISSING },
+		{ "|ORU^R40^ORU_R40|", "|               |", ACK_MESSAGE_TYPE },
+		{ "|ORU^R40^ORU_R40|", "|ORU            |", ACK_EVENT },
 	};
 
 	(void)state;
