@@ -652,21 +652,24 @@ const char *conf_input_kind(const struct conf_input *i)
 	return kind[i->kind];
 }
 
-static const struct conf_unit *find_unit(const struct conf *c, struct span place)
+static const char *unit_listed(const struct conf *c, struct span place)
 {
 	for (unsigned i = 0; i < c->units; i++)
 		if (span_is(place, c->unit[i].place))
-			return &c->unit[i];
+			return c->unit[i].unit;
 	return NULL;
 }
 
-bool conf_lists(const struct conf *c, struct span place) { return find_unit(c, place) != NULL; }
+bool conf_has_unit(const struct conf *c, struct span place)
+{
+	return !c->units || !place.n || unit_listed(c, place);
+}
 
 const char *conf_unit_of(const struct conf *c, struct span place)
 {
-	const struct conf_unit *u = find_unit(c, place);
+	const char *unit = unit_listed(c, place);
 
-	return u ? u->unit : c->gateway_unit;
+	return unit ? unit : c->gateway_unit;
 }
 
 /* ---- printing ---- */

@@ -63,8 +63,9 @@ enum err conf_order(struct span text, struct conf *c, struct conf_fault *fault) 
 const char *conf_changed(const struct conf *was, const struct conf *is, char out[CONF_TEXT]);
 
 const char *conf_input_kind(const struct conf_input *i);         /* "mllp" */
+/* False: units are listed, and this place has none. */
+bool conf_has_unit(const struct conf *c, struct span place);
 /* The unit of a place; the default one when it is not listed. Borrows from c. */
-bool conf_lists(const struct conf *c, struct span place);
 const char *conf_unit_of(const struct conf *c, struct span place);
 
 void conf_print_sample(FILE *to);       /* a commented file of all settings with their defaults */

@@ -50,7 +50,7 @@ struct gateway {
 	int64_t greet_probe_ms;     /* not sooner because of a connection: one that flaps is no reason */
 	int64_t all_aside_ms;       /* all of it not before */
 	struct hush ignored, refused_order[ORDER_VERDICT_COUNT];    /* lines that whoever may publish to us makes us write */
-	struct hush refused_event, id_reused, unlisted;     /* and whoever may speak to an input */
+	struct hush refused_event, id_reused;   /* and whoever may speak to an input */
 	struct filters *filters;
 	bool deaf;                  /* receipts are not for us, says the broker */
 	bool refused[FILTERS_MAX];  /* what it does not let us hear, */

@@ -177,15 +177,6 @@ static const char *unit_of(const struct gateway *g, const struct event *e)
 	return conf_unit_of(g->spec.conf, e->place);
 }
 
-/* Beside wards that are listed it may be one that was misspelt: another hears of its alerts. */
-static void say_unlisted(struct port *p, const struct event *e)
-{
-	struct gateway *g = p->g;
-
-	if (g->spec.conf->units && e->place.n && !conf_lists(g->spec.conf, e->place) && hush_say(&g->unlisted, now_ms(g)))
-		log_say(EV_PLACE_UNLISTED, KV_STR("input", p->name), KV_SPAN("place", e->place), KV_STR("unit", unit_of(g, e)));
-}
-
 /* Its source may have said it before, and it went out, when we were told no by the disk, or died: readers know it by its id.
  * Unless that is another's by now. */
 static struct id named(struct gateway *g, const struct event *e, enum outbox_seen seen, const struct id *fresh)
@@ -227,7 +218,6 @@ static enum err keep_alert(struct port *p, const struct event *e, const uint8_t 
 
 	a.count = v->count;
 	a.first_us = (uint64_t)v->first_us;
-	say_unlisted(p, e);
 	TRY(message_alert(&g->from, unit_of(g, e), &a, &(struct stamp){ v->id, order }, real_us(g),
 			  g->spec.conf->gateway_expire_min * 60 * 1000000LL, &room, &m));
 	kept_as = kept(p, e, &m);
@@ -275,6 +265,27 @@ static enum err repeated(struct port *p, const struct event *e)
 		.input = span_str(p->name), .source = e->source, .source_id = e->source_id, .digest = e->digest });
 }
 
+/* Somebody may have called, and nobody hears of it. */
+static bool missed(void *ctx, enum missed what, unsigned n)
+{
+	struct port *p = ctx;
+
+	p->heard_ms = now_ms(p->g);
+	p->g->counts.missed[what] += n;
+	if (what != MISSED_END)
+		trouble_seen(&p->g->alarms.trouble, TROUBLE_SOURCE, now_ms(p->g));
+	return hush_say(&p->missed[what], now_ms(p->g));
+}
+
+/* The ward it is about does not hear of it. */
+static void look_at_place(struct port *p, const struct event *e)
+{
+	if (conf_has_unit(p->g->spec.conf, e->place) || !missed(p, MISSED_UNIT, 1))
+		return;
+	log_say(EV_PLACE_UNKNOWN, KV_STR("input", p->name), KV_SPAN("place", e->place),
+		KV_STR("unit", p->g->spec.conf->gateway_unit));
+}
+
 static enum err take_event(struct port *p, const struct event *e)
 {
 	struct gateway *g = p->g;
@@ -291,6 +302,7 @@ static enum err take_event(struct port *p, const struct event *e)
 	if (seen == SEEN_OTHER && hush_say(&g->id_reused, now_ms(g)))
 		log_say(EV_ID_REUSED, KV_STR("input", p->name), KV_SPAN("source", e->source),
 			KV_SPAN("id", e->source_id));
+	look_at_place(p, e);
 	return e->kind == EVENT_ALERT ? push_alert(p, e, seen) : push_vitals(p, e, seen);
 }
 
@@ -317,18 +329,6 @@ static enum err push(void *ctx, struct input *from, const struct event *e)
 	if (err != OK)
 		refused(p->g, err, span_str(p->name));
 	return err == ERR_BUSY ? ERR_FULL : err;
-}
-
-/* Somebody may have called, and nobody hears of it. */
-static bool missed(void *ctx, enum missed what, unsigned n)
-{
-	struct port *p = ctx;
-
-	p->heard_ms = now_ms(p->g);
-	p->g->counts.missed[what] += n;
-	if (what != MISSED_END)
-		trouble_seen(&p->g->alarms.trouble, TROUBLE_SOURCE, now_ms(p->g));
-	return hush_say(&p->missed[what], now_ms(p->g));
 }
 
 /* ---- what the outbox has done ---- */
@@ -683,11 +683,11 @@ static void tick_lines(struct gateway *g)
 {
 	static const enum log_event about[MISSED_KINDS] = {
 		[MISSED_MEANING] = EV_INPUT_REFUSED, [MISSED_END] = EV_INPUT_TRUNCATED, [MISSED_PLACE] = EV_INPUT_FULL,
+		[MISSED_UNIT] = EV_PLACE_UNKNOWN,
 	};
 
 	say_left_out(g, &g->refused_event, EV_EVENT_REFUSED, "");
 	say_left_out(g, &g->id_reused, EV_ID_REUSED, "");
-	say_left_out(g, &g->unlisted, EV_PLACE_UNLISTED, "");
 	for (unsigned i = 0; i < g->ports; i++)
 		for (unsigned k = 0; k < MISSED_KINDS; k++)
 			say_left_out(g, &g->port[i].missed[k], about[k], g->port[i].name);

@@ -89,6 +89,7 @@ static void add_counts(const struct pipeline_counts *c, struct health *h)
 	h->updates_total = (int64_t)c->updates;
 	h->not_understood_total = (int64_t)c->missed[MISSED_MEANING];
 	h->broken_off_total = (int64_t)c->missed[MISSED_END];
+	h->unknown_places_total = (int64_t)c->missed[MISSED_UNIT];
 	h->turned_away_total = (int64_t)c->missed[MISSED_PLACE];
 }
 

@@ -50,11 +50,12 @@ struct answer {
 	bool told;                 /* REFUSED: it had gone out before it could not be kept; again it is the same message */
 };
 
-/* What came of a source and was no event that could be pushed. */
+/* What is wrong with what comes of a source. The last is found by the pipeline. */
 enum missed {
 	MISSED_MEANING,            /* a message was answered with an error for what it said */
 	MISSED_END,                /* a message ended before its end, or what came was none; it has no answer */
 	MISSED_PLACE,              /* a connection was closed because there was no place left */
+	MISSED_UNIT,               /* an event named a place that [units] does not list: it went to the gateway's own unit */
 	MISSED_KINDS
 };
 

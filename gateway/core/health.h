@@ -41,7 +41,8 @@
 	X(QUARANTINE, "quarantined", "in quarantine: alerts below priority high are neither taken nor sent") \
 	X(RECORD_SILENT, "record-silent", "the broker shows nothing new of its record, or this gateway cannot be its witness") \
 	X(QUIET, "source-quiet", "a source that is never silent says nothing: look at the beds; the log names the input") \
-	X(SOURCE, "source", "a source was not understood, or found no place, in the last ten minutes; the log names it") \
+	X(SOURCE, "source", "a source was not understood, turned away, or of a place not listed, in the last ten minutes; " \
+	  "the log names it") \
 	X(UNHEARD, "witnesses-unheard", "too few of the record's other witnesses are heard: they are off, " \
 	  "or the broker keeps back what they say") \
 	X(ORDERS_UNREADABLE, "orders-unreadable", "what was ordered, or the list of officers, cannot be read; no order is obeyed")

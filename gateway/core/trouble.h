@@ -24,7 +24,7 @@
 	X(ORDER, LOW, 600, "gateway.order-refused", "Somebody forges orders to this gateway, which refused: tell IT")     \
 	X(QUARANTINE, MEDIUM, 5, "gateway.quarantined", "This gateway is in quarantine: it takes emergency calls only")  \
 	X(RECORD_SILENT, LOW, 5, "gateway.record-silent", "The broker shows this gateway nothing new of its record: tell IT") \
-	X(SOURCE, LOW, 600, "gateway.source", "This gateway does not understand a device, or has no place for it: tell IT") \
+	X(SOURCE, LOW, 600, "gateway.source", "This gateway does not understand a device, or whose it is, or turns it away: tell IT") \
 	X(UNHEARD, LOW, 5, "gateway.witnesses-unheard", "Too few of the record's other witnesses are heard: tell IT") \
 	X(ORDERS_UNREADABLE, LOW, 5, "gateway.orders-unreadable", "This gateway cannot read its orders, and obeys none: tell IT")
 

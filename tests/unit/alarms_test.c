@@ -205,6 +205,39 @@ static void a_source_that_is_not_understood_is_told_and_counted(void **state)
 	assert_int_equal(read_alert(sent("/alert/low/", 1))->phase, PHASE(END));
 }
 
+/* A ward that was renamed, or misspelt: somebody else's staff hears of its calls. */
+static void a_place_that_nobody_listed_is_told(void **state)
+{
+	static const struct { const char *place, *unit; bool listed; } row[] = {
+		{ "ICU 4", "icu4", true }, { "", "icu3", true }, { "ICU 5", "icu3", false }, { "icu 4", "icu3", false },
+	};
+	uint64_t told = 0;
+	struct health h;
+
+	(void)state;
+	come_up();
+	for (size_t i = 0; i < countof(row); i++) {
+		struct event e = alert(row[i].place[0] ? row[i].place : "none", (uint8_t)i, PRIORITY(HIGH), PHASE(START));
+		char topic[64];
+
+		e.place = span_str(row[i].place);
+		assert_int_equal(push(e), OK);
+		if (!row[i].listed)
+			assert_non_null(strstr(last_log, "place_unknown input=monitors place="));
+		run();
+		snprintf(topic, sizeof(topic), "mercy/unit/%s/alert/high/nc-1", row[i].unit);
+		assert_string_equal(sent("/alert/high/", (unsigned)i)->topic, topic);
+		told += !row[i].listed;
+		pipeline_health(g, 30000, &h);
+		assert_int_equal(h.unknown_places_total, told);
+	}
+	now += 1000;
+	run();
+	assert_string_equal(read_alert(sent("/alert/low/", 0))->code, "gateway.source");
+	conf.units = 0;                 /* one ward, and nothing is listed */
+	assert_true(conf_has_unit(&conf, SPAN_LIT("ICU 5")));
+}
+
 /* Nobody says that a cable was pulled out. */
 static void a_source_that_falls_silent_is_missed(void **state)
 {
@@ -340,6 +373,7 @@ int main(void)
 		WITH_HOUSE(a_clock_that_was_set_right_is_gone_by_again),
 		WITH_HOUSE(a_source_that_is_not_understood_is_told_and_counted),
 		WITH_HOUSE(a_message_that_broke_off_is_counted),
+		WITH_HOUSE(a_place_that_nobody_listed_is_told),
 		WITH_HOUSE(a_source_that_falls_silent_is_missed),
 		WITH_HOUSE(a_certificate_that_ends_soon_is_told),
 		WITH_HOUSE(a_certificate_that_is_being_renewed_is_told_when_that_fails),
