@@ -452,6 +452,7 @@ void history_note(struct history *h, const struct topic *t, const struct id *id,
 }
 
 uint64_t history_unnoted(const struct history *h) { return h->unnoted + shelf_past_lost(h->shelf); }
+uint64_t history_yielded(const struct history *h) { return shelf_past_yielded(h->shelf); }
 uint64_t history_keys_refused(const struct history *h) { return shelf_keys_refused(h->shelf); }
 enum err history_erase(struct history *h, struct span place, uint64_t *keys) { return shelf_erase(h->shelf, place, keys); }
 void history_look(struct history *h, struct shelf_look *l) { shelf_look(h->shelf, l); }

@@ -94,6 +94,7 @@ void history_retain(struct history *h, const struct past_keep *keep);
 bool history_keeps(const struct history *h, enum topic_kind kind);
 void history_note(struct history *h, const struct topic *t, const struct id *id, int64_t now_us, struct span payload);
 uint64_t history_unnoted(const struct history *h);
+uint64_t history_yielded(const struct history *h);  /* what yielded before its time, for room */
 /* shelf_keys_refused(); shelf_erase(), which other threads may call, and which leaves alerts that are open alone. */
 uint64_t history_keys_refused(const struct history *h);
 enum err history_erase(struct history *h, struct span place, uint64_t *keys) MUST_USE;

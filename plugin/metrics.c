@@ -78,6 +78,7 @@ static void look_at_stores(const struct guard *g, struct metrics *m)
 	m->history_evicted_total = (int64_t)history_evicted(g->history);
 	m->history_failing = history_trouble(g->history) != OK;
 	m->history_unreadable = (int64_t)(history_damaged(g->history) + history_keys_refused(g->history));
+	m->history_yielded_total = (int64_t)history_yielded(g->history);
 	m->history_unkept_total = (int64_t)history_unnoted(g->history);
 	m->stores_put_aside = g->put_aside;
 	m->directory_failing = g->directory_was != OK || owners_trouble(g->owners) != OK || locks_trouble(g->locks) != OK ||

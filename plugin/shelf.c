@@ -67,6 +67,7 @@ struct shelf {
 	struct shelf_look *asked, **last_asked, *looked, **last_looked;
 	size_t past_waiting;        /* bytes */
 	uint64_t past_lost;
+	_Atomic uint64_t past_yielded;
 	struct {
 		bool asked;
 		char place[TOPIC_BYTES_MAX + 1];
@@ -171,6 +172,7 @@ static bool shed(struct shelf *s)
 		    txn_commit(&t) == OK;
 
 	past_settle(&s->past, done);
+	atomic_fetch_add(&s->past_yielded, done ? gone : 0);
 	return done;
 }
 
@@ -668,6 +670,7 @@ uint64_t shelf_past_lost(struct shelf *s)
 	return n;
 }
 
+uint64_t shelf_past_yielded(const struct shelf *s) { return atomic_load(&s->past_yielded); }
 uint64_t shelf_keys_refused(const struct shelf *s) { return past_keys_refused(s->keys); }
 
 enum err shelf_erase(struct shelf *s, struct span place, uint64_t *keys)

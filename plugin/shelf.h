@@ -39,6 +39,7 @@ void shelf_past_keep(struct shelf *s, const struct past_keep *k);
 enum err shelf_past_put(struct shelf *s, enum past_class class, const struct id *id, uint64_t at_us, struct span topic,
 			struct span payload) MUST_USE;
 uint64_t shelf_past_lost(struct shelf *s);
+uint64_t shelf_past_yielded(const struct shelf *s);     /* before their time, for room */
 /* Destroys the keys of what can be read back of a place (past_keys.h), so that it cannot be read any more; *keys: how many. What
  * is said there later has others. Waits for it; from any thread that ends before shelf_close(). ERR_BUSY: what was kept before
  * there were such keys is being sealed anew still, for some seconds after a start. */

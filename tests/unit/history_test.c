@@ -594,6 +594,7 @@ static void what_can_be_read_back_yields_when_the_file_is_full(void **state)
 	assert_int_equal(history_trouble(h), OK);
 	l = looked(&all);
 	assert_true(l->page.item[0].kept_us > HOUR_US + 1000);
+	assert_int_equal(history_yielded(h), l->page.item[0].kept_us - HOUR_US - 1);    /* all before it */
 	shelf_look_free(&l);
 	keep_on(TOPIC, 1, HOUR_US, false);
 	assert_int_equal(wait_owed(owed, 4), 1);
