@@ -97,6 +97,7 @@ struct opening {
 	char path[WHOLE_PATH_MAX];             /* what is being opened, for the error */
 	struct stores stores;
 	char refused[640];          /* why the policy's file is not in force; "": it is */
+	enum err no_policy;         /* for there is none in it */
 	bool is_old;                /* for it is the text of an earlier version */
 	bool is_untold;             /* or those cannot be looked at */
 	uint64_t unread;            /* it may be the newest, which cannot be read, or not; 0: that can */
@@ -142,7 +143,8 @@ static bool is_refused(struct opening *o)
 	return true;
 }
 
-/* What is refused at a reload is refused at the start, too: the newest edition stays in force. ERR_DENIED: it is not there. */
+/* What is refused at a reload is refused at the start, too: the newest edition stays in force. A slip of the pen in the file must
+ * not be found when the power comes back. ERR_DENIED, or why the file has no policy: there is none that could be in force. */
 static enum err settle_policy(struct opening *o)
 {
 	CLEANUP(edition_clear) struct edition newest = { 0 };
@@ -151,7 +153,7 @@ static enum err settle_policy(struct opening *o)
 	struct policy_error where;
 	size_t n;
 
-	if (!is_refused(o))
+	if (g->policy && !is_refused(o))
 		return OK;
 	if (directory_edition(g->directory, 0, &newest) != OK || edition_policy(&newest, &before, &where) != OK) {
 		n = strlen(o->refused);
@@ -159,7 +161,7 @@ static enum err settle_policy(struct opening *o)
 			snprintf(o->refused + n, sizeof(o->refused) - n, "; of version %llu, which was in force, no text was kept that "
 				 "could be in its place", (unsigned long long)newest.number);
 		o->unsettled = true;
-		return ERR_DENIED;
+		return o->no_policy != OK ? o->no_policy : ERR_DENIED;
 	}
 	policy_close(&g->policy);
 	g->policy = before;
@@ -293,7 +295,9 @@ static const char *remedy(const struct opening *o, enum err e)
 	if (o->stores.in_record && (e == ERR_CORRUPT || e == ERR_VERSION))
 		return "; `pullcord audit verify` says more, and `pullcord audit renew` begins another";
 	return e == ERR_DENIED ? "; right: the broker's user owns it, mode 0600, and may enter its folder" :
-	       e == ERR_NOT_FOUND ? "; `pullcord init` makes it" : e == ERR_BUSY ? "; another broker has it" : "";
+	       e == ERR_NOT_FOUND ? "; bring it back from where a copy was kept (`pullcord init` makes a new installation's)" :
+	       e == ERR_KEY ? "; bring back those that belong together: keys/root.key, keys/record.seed, record.vkey, the stores" :
+	       e == ERR_BUSY ? "; another broker has it" : "";
 }
 
 static void say_why(const struct opening *o, enum err e, char *what, size_t cap)
@@ -315,7 +319,7 @@ static void tell_opened(struct guard *g, const struct opening *o)
 					  "pullcord " PULLCORD_VERSION ", delivered: when it is queued");
 	if (o->refused[0]) {
 		guard_refuse_policy(g, o->refused, o->is_old);
-		if (!o->is_old && !o->is_untold)
+		if (!o->is_old && !o->is_untold && o->no_policy == OK)
 			anomaly_policy(g->anomaly, span(NULL, 0), guard_mono_us());
 	}
 	if (o->unread)
@@ -336,7 +340,7 @@ enum err guard_open(const struct guard_spec *spec, struct guard **out, char *wha
 	TRY(keep_paths(g, spec, what, cap));
 	begin(g, spec);
 	TRY(crypt_init());
-	TRY(read_policy(g->dir, &g->policy, what, cap));
+	o.no_policy = read_policy(g->dir, &g->policy, o.refused, sizeof(o.refused));
 	e = open_all(&o);
 	crypt_wipe(o.root, sizeof(o.root));
 	if (e != OK) {

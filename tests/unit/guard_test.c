@@ -2,6 +2,7 @@
 #include <sys/statvfs.h>
 
 #include "guarded.h"
+#include "recorded.h"
 #include "audited.h"
 #include "policy_file.h"
 #include "reader.h"
@@ -115,6 +116,35 @@ static void the_first_policy_of_all_takes_signatures_too(void **state)
 	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_DENIED);
 	assert_non_null(strstr(what, "nobody has signed it"));
 	sign_policy(1, 2);
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
+}
+
+/* It was noticed at the reload, or by nobody: a broker that comes back after a power cut is no moment to learn of it. */
+static void a_policy_that_is_none_keeps_the_newest_at_the_start(void **state)
+{
+	struct guard_spec spec = { .dir = dir, .record_mib = 8, .line_depth = 4, .history_mib = 4, .past = past_keep_default(),
+				   .host = { host_kick, host_publish, host_answer, host_subscriptions, NULL } };
+	uint8_t before[16];
+	char what[1024];
+
+	(void)state;
+	memcpy(before, policy_version(g->policy), sizeof(before));
+	guard_close(&g);
+	write_file("pullcord.policy", "tenant mercy\nrole nurse allow\n");
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
+	assert_memory_equal(policy_version(g->policy), before, sizeof(before));
+	assert_int_equal(device_login(0, "mercy", "nc-1", "nc-1", NULL), GATE_ALLOW);
+	guard_close(&g);
+	assert_int_equal(recorded(RECORDED(POLICY), "not loaded; the one before stays in force").entries, 1);
+	remove(in_dir("pullcord.policy"));
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
+	assert_memory_equal(policy_version(g->policy), before, sizeof(before));
+	guard_close(&g);
+	remove(in_dir("directory.mdb"));        /* the first start: there is no other */
+	write_file("pullcord.policy", "tenant mercy\nrole nurse allow\n");
+	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), ERR_SYNTAX);
+	assert_non_null(strstr(what, "pullcord.policy:2:"));
+	write_file("pullcord.policy", policy_text);
 	assert_int_equal(guard_open(&spec, &g, what, sizeof(what)), OK);
 }
 
@@ -735,6 +765,7 @@ int main(void)
 		TEST(a_bad_policy_keeps_the_old_and_a_good_one_takes_over),
 		TEST(what_two_officers_have_not_signed_is_not_in_force),
 		TEST(the_first_policy_of_all_takes_signatures_too),
+		TEST(a_policy_that_is_none_keeps_the_newest_at_the_start),
 		TEST(a_store_others_may_read_is_refused_and_the_right_mode_is_named),
 		TEST(a_large_policy_is_read_by_another_thread_and_swapped_in_at_a_tick),
 		TEST(a_reload_asks_again_and_needs_no_password),
