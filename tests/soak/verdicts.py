@@ -34,9 +34,10 @@ def slowed(name, before_ms, now_ms, most):
 
 def tell(run, close, keep=False):
     """`run` yields (what is to be so, what speaks against it), or what was Skipped; `close(show)` ends all and answers what went
-    wrong then, or, asked to show, the logs. The exit status. A SIGTERM ends all, too, without a verdict."""
+    wrong then, or, asked to show, the logs. The exit status. SIGTERM and SIGHUP end all, too, without a verdict."""
     number, failed = 0, 0
-    signal.signal(signal.SIGTERM, lambda told, _: sys.exit(128 + told))
+    for how in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, lambda told, _: sys.exit(128 + told))
     try:
         for verdict in run():
             number += 1
