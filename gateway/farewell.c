@@ -196,7 +196,7 @@ enum err farewell_open(const struct farewell_spec *spec, struct farewell **out)
 	id_init(&f->ids, span_str(spec->tenant), PULLCORD__V1__PARTY__PARTY_DEVICE, span_str(spec->device), (uint16_t)random32());
 	link_init(&f->link, c->uplink_connect_timeout_ms + 1000);
 	TRY(spec->uplink->open(&(struct uplink_spec){
-		c->uplink_cafile, c->uplink_certfile, c->uplink_keyfile, spec->device, (unsigned)c->uplink_keepalive_s,
+		spec->cafile, spec->certfile, spec->keyfile, spec->device, (unsigned)c->uplink_keepalive_s,
 		(unsigned)c->uplink_connect_timeout_ms, spec->wake, spec->ctx }, &f->uplink));
 	step(f, LINK_EV_START);
 	*out = f;

@@ -13,6 +13,7 @@ struct farewell;
 
 struct farewell_spec {
 	const struct conf *conf;            /* all borrowed until farewell_close() */
+	const char *cafile, *certfile, *keyfile;    /* that are in force */
 	const char *device, *tenant;
 	struct orders *orders;
 	const struct uplink_kind *uplink;

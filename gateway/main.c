@@ -392,11 +392,16 @@ static bool open_scout(struct daemon *d)
 	return e == OK;
 }
 
+/* What is in force may be better than what lies in place; without a scout nothing else is known. */
+static const char *certfile_of(const struct daemon *d) { return d->scout ? scout_certfile(d->scout) : d->conf.uplink_certfile; }
+static const char *keyfile_of(const struct daemon *d) { return d->scout ? scout_keyfile(d->scout) : d->conf.uplink_keyfile; }
+static const char *cafile_of(const struct daemon *d) { return d->scout ? scout_cafile(d->scout) : d->conf.uplink_cafile; }
+
 /* A gateway whose orders cannot be read obeys none, and takes alerts all the same: then it is told. */
 static void open_orders(struct daemon *d)
 {
-	const struct orders_spec spec = { .conf = &d->conf, .tenant = d->tenant, .device = d->device, .renew = renewal_run,
-					  .wake = wake, .ctx = d };
+	const struct orders_spec spec = { .conf = &d->conf, .certfile = certfile_of(d), .keyfile = keyfile_of(d), .tenant = d->tenant,
+					  .device = d->device, .renew = renewal_run, .wake = wake, .ctx = d };
 	const char *what;
 	unsigned line = 0;
 	enum err e = orders_open(&spec, &d->orders, &what, &line);
@@ -490,8 +495,9 @@ static enum err open_farewell(struct daemon *d)
 	TRY(loop_on_signal(d->loop, SIGTERM, give_up, d));
 	TRY(loop_on_signal(d->loop, SIGINT, give_up, d));
 	return farewell_open(&(struct farewell_spec){
-		.conf = &d->conf, .device = d->device, .tenant = d->tenant, .orders = d->orders, .uplink = &uplink_paho,
-		.now_ms = clock_now_ms, .real_us = clock_real_us, .wake = wake_farewell, .ctx = d }, &d->farewell);
+		.conf = &d->conf, .cafile = cafile_of(d), .certfile = certfile_of(d), .keyfile = keyfile_of(d), .device = d->device,
+		.tenant = d->tenant, .orders = d->orders, .uplink = &uplink_paho, .now_ms = clock_now_ms, .real_us = clock_real_us,
+		.wake = wake_farewell, .ctx = d }, &d->farewell);
 }
 
 static enum err wipe_on(struct daemon *d, bool *over)
@@ -538,7 +544,6 @@ static void close_all(struct daemon *d)
 	inputs_close(&d->inputs);
 	pipeline_close(&d->gateway);
 	attest_close(&d->attest);
-	scout_close(&d->scout);
 	if (d->loop)
 		loop_close(&d->loop);
 }
@@ -564,6 +569,7 @@ static int serve(struct daemon *d)
 	if (must_wipe || orders_standing(d->orders)->wipe != WIPE_NONE)
 		code = wipe(d);
 	orders_close(&d->orders);
+	scout_close(&d->scout);
 	vigil_close(&d->vigil);
 	return code;
 }

@@ -95,7 +95,7 @@ static enum err sign_receipt(const struct orders *o, struct standing_receipt *r)
 	r->cert_n = r->sig_n = 0;
 	standing_message(r, &m);
 	TRY(receipt_write(&m, o->spec.tenant, o->spec.device, &text));
-	TRY(cert_sign(o->spec.conf->uplink_certfile, o->spec.conf->uplink_keyfile, put_span(&text), &s));
+	TRY(cert_sign(o->spec.certfile, o->spec.keyfile, put_span(&text), &s));
 	memcpy(r->cert, s.der, r->cert_n = s.der_n);
 	memcpy(r->sig, s.sig, r->sig_n = s.sig_n);
 	return OK;

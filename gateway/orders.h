@@ -11,7 +11,8 @@
 struct orders;
 
 struct orders_spec {
-	const struct conf *conf;        /* [orders]; whose certificate signs. Borrowed */
+	const struct conf *conf;        /* [orders]; borrowed */
+	const char *certfile, *keyfile; /* the pair in force, which signs; borrowed */
 	const char *tenant, *device;    /* borrowed */
 	/* Has the CA certify a new key, however long that takes; `text` says why not. On a thread of its own. */
 	enum err (*renew)(const struct conf *c, char text[STANDING_TEXT_MAX + 1]);

@@ -10,8 +10,9 @@ static uint8_t order_hash[SHA256_BYTES];
 static void begin(void)
 {
 	assert_int_equal(farewell_open(&(struct farewell_spec){
-		.conf = &conf, .device = "nc-1", .tenant = "mercy", .orders = orders, .uplink = &fake_uplink, .now_ms = fake_now,
-		.real_us = fake_real, .wake = no_wake }, &f), OK);
+		.conf = &conf, .cafile = "ca", .certfile = conf.uplink_certfile, .keyfile = conf.uplink_keyfile, .device = "nc-1",
+		.tenant = "mercy", .orders = orders, .uplink = &fake_uplink, .now_ms = fake_now, .real_us = fake_real,
+		.wake = no_wake }, &f), OK);
 }
 
 /* A wipe was ordered, and the store is gone. */

@@ -65,7 +65,8 @@ static inline enum err fake_renew(const struct conf *c, char text[STANDING_TEXT_
 static inline enum err open_orders(void)
 {
 	const struct orders_spec spec = {
-		.conf = &conf, .tenant = "mercy", .device = "nc-1", .renew = fake_renew, .wake = no_wake,
+		.conf = &conf, .certfile = conf.uplink_certfile, .keyfile = conf.uplink_keyfile, .tenant = "mercy", .device = "nc-1",
+		.renew = fake_renew, .wake = no_wake,
 	};
 	const char *what;
 	unsigned line;
