@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <getopt.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,7 +44,8 @@ struct daemon {
 	uint8_t root[AEAD_KEY_BYTES];
 
 	struct loop *loop;
-	struct waker *waker;
+	struct waker *waker;            /* of the loop; threads that outlive it call wake() */
+	pthread_mutex_t waking;         /* over it */
 	struct timer *timer;
 	struct scout *scout;
 	struct attest *attest;
@@ -180,7 +182,25 @@ static int64_t clock_real_us(void *ctx)
 	return clock_us(CLOCK_REALTIME);
 }
 
-static void wake(void *ctx) { waker_wake(((struct daemon *)ctx)->waker); }
+/* By any thread. */
+static void wake(void *ctx)
+{
+	struct daemon *d = ctx;
+
+	pthread_mutex_lock(&d->waking);
+	if (d->waker)
+		waker_wake(d->waker);
+	pthread_mutex_unlock(&d->waking);
+}
+
+static void end_loop(struct daemon *d)
+{
+	pthread_mutex_lock(&d->waking);
+	d->waker = NULL;
+	pthread_mutex_unlock(&d->waking);
+	if (d->loop)
+		loop_close(&d->loop);
+}
 
 /* Called when the pipeline has run: who does not get here is silent, and is started anew. */
 static void look(struct daemon *d)
@@ -476,8 +496,6 @@ static void say_farewell(void *ctx)
 		loop_stop(d->loop);
 }
 
-static void wake_farewell(void *ctx) { waker_wake(((struct daemon *)ctx)->waker); }
-
 static void give_up(void *ctx, int signum)
 {
 	struct daemon *d = ctx;
@@ -497,7 +515,7 @@ static enum err open_farewell(struct daemon *d)
 	return farewell_open(&(struct farewell_spec){
 		.conf = &d->conf, .cafile = cafile_of(d), .certfile = certfile_of(d), .keyfile = keyfile_of(d), .device = d->device,
 		.tenant = d->tenant, .orders = d->orders, .uplink = &uplink_paho, .now_ms = clock_now_ms, .real_us = clock_real_us,
-		.wake = wake_farewell, .ctx = d }, &d->farewell);
+		.wake = wake, .ctx = d }, &d->farewell);
 }
 
 static enum err wipe_on(struct daemon *d, bool *over)
@@ -531,8 +549,7 @@ static int wipe(struct daemon *d)
 	vigil_say(&d->vigil, "READY=1\nSTATUS=wiped: bringing the receipt to a broker");
 	e = d->orders ? wipe_on(d, &over) : ERR_CORRUPT;
 	farewell_close(&d->farewell);
-	if (d->loop)
-		loop_close(&d->loop);
+	end_loop(d);
 	orders_close(&d->orders);
 	if (e != OK)
 		complain("cannot go on with the wipe: %s", err_text(e));
@@ -544,8 +561,7 @@ static void close_all(struct daemon *d)
 	inputs_close(&d->inputs);
 	pipeline_close(&d->gateway);
 	attest_close(&d->attest);
-	if (d->loop)
-		loop_close(&d->loop);
+	end_loop(d);
 }
 
 static int serve(struct daemon *d)
@@ -660,7 +676,7 @@ int main(int argc, char **argv)
 		{ "aside", no_argument, NULL, OPT_ASIDE },      { "json", no_argument, NULL, OPT_JSON },
 		{ NULL, 0, NULL, 0 },
 	};
-	static struct daemon d;     /* zero: not in the file */
+	static struct daemon d = { .waking = PTHREAD_MUTEX_INITIALIZER };
 	bool check = false, aside = false, json = false;
 
 	d.conf_path = CONF_DEFAULT;
