@@ -138,7 +138,8 @@ static enum err write_settings(const struct kit *k, const struct install *in, bo
 		(void)!span_text(span_str(k->live.login.host), broker.subject, sizeof(broker.subject));
 	else
 		TRY(pki_read(install_path(in, "server.crt").text, &broker));
-	put_fmt(&out, "; Settings of this device, for pullcord-gateway. Add an [input NAME] for what is wired to it.\n"
+	put_fmt(&out, "; Settings of this device; all there are: pullcord-gateway.conf(5). It needs an [input NAME] for\n"
+		"; what is wired to it, as at the end: HL7 over MLLP, or lines of JSON, pullcord-local(7).\n"
 		"[gateway]\nunit = %s\n", unit);
 	if (!k->at) {
 		put_path(&out, "outbox", at, "outbox.mdb");
@@ -160,6 +161,8 @@ static enum err write_settings(const struct kit *k, const struct install *in, bo
 		put_fmt(&out, "\n[orders]\nofficers = %s/officers\n", at);
 	if (has_officers(in) && !k->at)
 		put_fmt(&out, "folder = %s/orders\n", at);
+	put_fmt(&out, "\n;[input controller]\n;kind = mllp\n;address = 127.0.0.1:2575\n\n;[input station]\n;kind = local\n"
+		";address = %s/station.sock\n", k->at ? "/run/pullcord" : at);
 	TRY(put_end(&out));
 	path_in(k, "gateway.ini", path);
 	e = install_write(path, put_span(&out), 0644);
