@@ -4,6 +4,7 @@
 
 #include "log.h"
 
+#define HELD_PER_MIB 256            /* of the 1,024 messages the outbox keeps in it */
 #define RUN_MS 1000                 /* at least this often: old alerts, the state that is due */
 #define DUE_MAX 64
 #define PROBES 8
@@ -741,10 +742,12 @@ int64_t pipeline_run(struct gateway *g)
 
 /* ---- life ---- */
 
+/* What is held yields to nobody: most of the outbox is for what may go out. */
 static struct throttle_limits limits_of(const struct conf *c)
 {
 	return (struct throttle_limits){ (uint32_t)c->throttle_burst, (uint32_t)c->throttle_per_minute,
-					 c->throttle_fold_window_ms, c->throttle_delay_max_ms };
+					 c->throttle_fold_window_ms, c->throttle_delay_max_ms,
+					 (uint32_t)c->gateway_outbox_mib * HELD_PER_MIB };
 }
 
 void pipeline_set_attest(struct gateway *g, struct attest *a) { g->spec.attest = a; }

@@ -31,6 +31,7 @@ struct throttle {
 	struct throttle_limits limits;
 	struct throttle_totals totals;
 	int64_t next_ms;
+	uint32_t holding;           /* conditions: those with waiting > 0 */
 	struct table kinds, buckets;
 	struct kind kind[THROTTLE_MAX];
 	struct bucket bucket[THROTTLE_MAX];
@@ -164,6 +165,7 @@ static struct throttle_verdict send(struct throttle *t, struct kind *k, const st
 	if (k->waiting) {
 		v = (struct throttle_verdict){ true, why, k->id, k->waiting + 1, k->first_us };
 		t->totals.waiting -= k->waiting;
+		t->holding--;
 	}
 	k->waiting = 0;
 	k->for_token = false;
@@ -190,6 +192,7 @@ static struct throttle_verdict fold(struct throttle *t, struct kind *k, const st
 		k->id = e->fresh;
 		k->first_us = e->at_us;
 		k->due_ms = due;
+		t->holding++;
 	}
 	if (due < k->due_ms && (k->live || why == THROTTLE_RATE))
 		k->due_ms = due;
@@ -218,6 +221,8 @@ struct throttle_verdict throttle_step(struct throttle *t, const struct throttle_
 		return send(t, NULL, e, THROTTLE_NO_ROOM, now_ms);
 	k = &t->kind[s];
 	why = judge(t, k, e, now_ms);
+	if ((why == THROTTLE_REPEAT || why == THROTTLE_RATE) && !k->waiting && t->limits.most_held && t->holding >= t->limits.most_held)
+		why = THROTTLE_NO_ROOM;
 	v = why == THROTTLE_REPEAT || why == THROTTLE_RATE ? fold(t, k, e, why, now_ms) : send(t, k, e, why, now_ms);
 	k->content = e->content;
 	k->priority = (uint8_t)e->priority;
@@ -240,6 +245,7 @@ static struct throttle_due release(struct throttle *t, uint32_t s, int64_t now_m
 	memcpy(due.kind, table_key(&t->kinds, s), THROTTLE_KEY);
 	t->totals.waiting -= k->waiting;
 	t->totals.summaries++;
+	t->holding--;
 	k->waiting = 0;
 	k->for_token = false;
 	k->live = !k->over;
@@ -287,5 +293,6 @@ void throttle_refused(struct throttle *t, const uint8_t kind[THROTTLE_KEY], cons
 	if (!v->send && t->kind[s].waiting && memcmp(&t->kind[s].id, &v->id, sizeof(v->id)) == 0) {
 		t->kind[s].waiting--;
 		t->totals.waiting--;
+		t->holding -= !t->kind[s].waiting;
 	}
 }

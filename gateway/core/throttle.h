@@ -13,8 +13,8 @@
  * Delayed:          below `high`, a new or changed condition when its (source, code) has used up its tokens: until the
  *                   next token, at most `delay_ms`. Different conditions are never merged.
  *
- * Bounded: THROTTLE_MAX conditions. When all of them hold something back, an unknown one is sent. One block, nothing
- * allocated after. Pure: the caller brings time and ids. */
+ * Bounded: THROTTLE_MAX conditions. When all of them hold something back, an unknown one is sent, and when `most_held` do, all is
+ * that would be held besides. One block, nothing allocated after. Pure: the caller brings time and ids. */
 #ifndef PULLCORD_THROTTLE_H
 #define PULLCORD_THROTTLE_H
 
@@ -28,6 +28,7 @@
 struct throttle_limits {
 	uint32_t burst, per_minute;      /* tokens of one (source, code) */
 	int64_t window_ms, delay_ms;
+	uint32_t most_held;              /* conditions that hold something back; 0: all may */
 };
 
 struct throttle_event {

@@ -239,6 +239,31 @@ static void what_was_refused_goes_at_once_when_it_comes_again(void **state)
 	assert_int_equal(throttle_totals(t).refused, 2);
 }
 
+/* What is held is in the way of what must not wait, where there is little room. */
+static void no_more_is_held_than_there_is_room_for(void **state)
+{
+	struct throttle_limits few = limits;
+	struct throttle_due due[4];
+
+	(void)state;
+	few.most_held = 2;
+	throttle_set(t, &few);
+	for (unsigned kind = 0; kind < 5; kind++)
+		assert_true(say(kind, MEDIUM, START, 0).send);
+	assert_false(say(0, MEDIUM, CONTINUE, 1).send);
+	assert_false(say(1, MEDIUM, CONTINUE, 1).send);
+	assert_int_equal(say(2, MEDIUM, CONTINUE, 1).why, THROTTLE_NO_ROOM);
+	assert_int_equal(say(9, MEDIUM, START, 1).why, THROTTLE_NO_ROOM);       /* no token, either */
+	assert_false(say(0, MEDIUM, CONTINUE, 2).send);                         /* into what is held already */
+	assert_true(say(1, MEDIUM, END, 3).send);
+	assert_false(say(2, MEDIUM, CONTINUE, 4).send);
+	assert_true(say(3, MEDIUM, CONTINUE, 5).send);
+	assert_int_equal(throttle_tick(t, 20000, due, 4), 2);
+	assert_false(say(0, MEDIUM, CONTINUE, 20001).send);
+	assert_false(say(2, MEDIUM, CONTINUE, 20001).send);
+	assert_true(say(9, MEDIUM, CONTINUE, 20001).send);
+}
+
 static void a_storm_of_500_becomes_a_handful(void **state)
 {
 	struct throttle_due due[4];
@@ -375,6 +400,7 @@ int main(void)
 		WITH_THROTTLE(urgent_alerts_need_no_token),
 		WITH_THROTTLE(after_somebody_declined_the_next_goes_at_once),
 		WITH_THROTTLE(what_was_refused_goes_at_once_when_it_comes_again),
+		WITH_THROTTLE(no_more_is_held_than_there_is_room_for),
 		WITH_THROTTLE(a_storm_of_500_becomes_a_handful),
 		WITH_THROTTLE(a_full_table_of_waiting_conditions_sends),
 		WITH_THROTTLE(the_books_balance_whatever_comes),
