@@ -13,7 +13,7 @@
 
 /* Of all, or of one sender: each rank from its oldest on. */
 struct ranks {
-	size_t n;
+	size_t n, large;                        /* bytes of such */
 	struct rank { struct kept *first, *last; } rank[RANKS];
 };
 
@@ -29,7 +29,19 @@ struct history {
 	struct { struct id id; uint64_t order; } closed[CLOSED_IDS];    /* seen to lately, by hash: no late duplicate opens them */
 	uint64_t hash_key[2];           /* ids and keys are chosen by senders */
 	uint64_t number, evicted;
+	size_t large_max;
 };
+
+#define ROW_HEAD (8 + 1 + ID_BYTES + 1)
+#define PAGE 4096
+
+/* Large ones, to which LMDB gives pages of their own, fill the file before they are many: so many bytes. 0: it is none. */
+static size_t large(size_t topic, size_t payload)
+{
+	size_t n = ROW_HEAD + topic + payload + 100;    /* and what seals it, and a head */
+
+	return n < PAGE / 2 ? 0 : (n + PAGE - 1) / PAGE * PAGE;
+}
 
 /* ---- the tables ---- */
 
@@ -101,6 +113,7 @@ static void rank_in(struct history *h, struct kept *k)
 		*(r->last ? &r->last->rank[a].next : &r->first) = k;
 		r->last = k;
 		ranks_of(h, k, a)->n++;
+		ranks_of(h, k, a)->large += large(k->topic.text.n, k->n);
 	}
 }
 
@@ -113,6 +126,7 @@ static void rank_out(struct history *h, struct kept *k)
 		*(prev ? &prev->rank[a].next : &r->first) = next;
 		*(next ? &next->rank[a].prev : &r->last) = prev;
 		ranks_of(h, k, a)->n--;
+		ranks_of(h, k, a)->large -= large(k->topic.text.n, k->n);
 	}
 }
 
@@ -185,11 +199,31 @@ static void forget(struct history *h, struct kept *k)
 	drop(h, k);
 }
 
+static const struct ranks *own_of(const struct history *h, const struct alert *a)
+{
+	return &h->of_sender[sender_of(h, a->topic)];
+}
+
+/* Its sender's large ones have their share of the file: that always holds, for what is full of them is so for everybody. */
+static bool is_beyond_share(const struct history *h, const struct alert *a)
+{
+	size_t n = large(a->topic->text.n, a->payload.n);
+
+	return n && own_of(h, a)->large + n > h->large_max / (HISTORY_ALERTS_MAX / HISTORY_SHARE);
+}
+
+static bool is_too_much(const struct history *h, const struct alert *a)
+{
+	size_t n = large(a->topic->text.n, a->payload.n);
+
+	return h->of_all.n >= HISTORY_ALERTS_MAX || (n && h->of_all.large + n > h->large_max) || is_beyond_share(h, a);
+}
+
 /* What is to go for it: of the least important the oldest, among its sender's own when they have their share already.
  * NULL: there is none that is not more important. */
 static struct kept *victim(const struct history *h, const struct alert *a)
 {
-	const struct ranks *own = &h->of_sender[sender_of(h, a->topic)], *among = own->n >= HISTORY_SHARE ? own : &h->of_all;
+	const struct ranks *own = own_of(h, a), *among = own->n >= HISTORY_SHARE || is_beyond_share(h, a) ? own : &h->of_all;
 	int most = rank_number(a->over, false, priority_of(a->topic));
 
 	for (int rank = 0; rank <= most; rank++)
@@ -199,8 +233,6 @@ static struct kept *victim(const struct history *h, const struct alert *a)
 }
 
 /* ---- rows: until u64 | over u8 | key 16 | topic length u8 | topic | payload ---- */
-
-#define ROW_HEAD (8 + 1 + ID_BYTES + 1)
 
 static struct kept *kept_new(uint64_t number, const struct alert *a, uint64_t order)
 {
@@ -285,6 +317,7 @@ enum err history_open(const char *path, const uint8_t root[32], size_t map_bytes
 	if (!h)
 		return ERR_FULL;
 	crypt_random(h->hash_key, sizeof(h->hash_key));
+	h->large_max = map_bytes / 2;
 	TRY(shelf_open(path, root, map_bytes, take_up, &o, &h->shelf));
 	*out = h;
 	h = NULL;
@@ -362,7 +395,7 @@ enum err history_put(struct history *h, const struct alert *a)
 	}
 	if (a->over)
 		history_answer(h, a->key, a->topic, HISTORY_DONE);
-	if (h->of_all.n >= HISTORY_ALERTS_MAX) {
+	while (is_too_much(h, a)) {
 		h->evicted++;
 		k = victim(h, a);
 		if (!k)

@@ -5,8 +5,9 @@
  *
  * At most HISTORY_ALERTS_MAX at a time. Past that the least important goes, the oldest of them first: what is over, then
  * what somebody accepted, then by priority; of a device that has HISTORY_SHARE already one of its own, so that no single
- * one pushes out all the others'. Evictions are counted; what was evicted and is sent again is kept again. Broker's
- * thread only; copies; waits for nothing. */
+ * one pushes out all the others'. The same past half the file of large ones, of which a device never has more than an eighth
+ * of that: a few hundred of one would fill it, and nobody's were durable any more. Evictions are counted; what was evicted and
+ * is sent again is kept again. Broker's thread only; copies; waits for nothing. */
 #ifndef PULLCORD_HISTORY_H
 #define PULLCORD_HISTORY_H
 
