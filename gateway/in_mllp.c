@@ -222,6 +222,25 @@ static void session_message(struct session *s, struct span payload, enum err lim
 	pending_push(s, p, &event);
 }
 
+/* What came of a message until it broke off; behind an end block without its carriage return that is all of it. Nobody hears an
+ * answer, so its source repeats it, if it can: until then, or if it is gone, somebody has to look. */
+static void session_cut(struct session *s, const char *why)
+{
+	struct norm_feed feed = { s->in->spec.zone_minutes, s->in->spec.source, clock_us(CLOCK_REALTIME) };
+	struct span payload = span(s->mllp.body, s->mllp.n);
+	struct event event = { 0 };
+	struct hl7 m;
+
+	session_missed(s, EV_INPUT_TRUNCATED, 1, why);
+	if (s->mllp.state == MLLP_END && hl7_open(payload, &m) == OK)
+		(void)norm_hl7(&m, &feed, &s->in->arena, &event);
+	else if (s->mllp.state == MLLP_BODY && hl7_head(payload, &m) == OK)
+		norm_refused(&m, (struct ack){ ACK_ERROR, ACK_INTERNAL, NULL, why }, &feed, &s->in->arena, &event);
+	event.digest = digest_of(payload);
+	if (event.kind == EVENT_ALERT)
+		(void)!s->in->to.push(s->in->to.ctx, s->in, &event);   /* a refusal is logged there */
+}
+
 /* ---- the stream ---- */
 
 static bool session_room(struct session *s)
@@ -329,7 +348,7 @@ static void session_idle(void *ctx)
 	struct session *s = ctx;
 
 	if (mllp_inside(&s->mllp))
-		session_missed(s, EV_INPUT_TRUNCATED, 1, "nothing more came of a message for too long");
+		session_cut(s, "nothing more came of a message for too long");
 	else
 		say_stray(s);
 	s->mllp.state = MLLP_IDLE;   /* said once */
@@ -375,7 +394,7 @@ static void session_closed(void *ctx)
 	struct session *s = ctx;
 
 	if (s->in && mllp_inside(&s->mllp))
-		session_missed(s, EV_INPUT_TRUNCATED, 1, "the connection ended inside a message");
+		session_cut(s, "the connection ended inside a message");
 	else if (s->in && is_stray(s))
 		say_stray(s);
 	if (s->in)

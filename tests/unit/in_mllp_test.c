@@ -338,6 +338,38 @@ static void a_message_that_stops_half_way_is_given_up(void **state)
 	rig_end();
 }
 
+/* A room controller whose power fails while it calls; one whose end block lacks its carriage return. */
+static void an_alarm_that_breaks_off_is_told(void **state)
+{
+	char raw[1024];
+	size_t n = frame(raw, sizeof(raw), "ORU^R40", "t1", "|");
+	int fd;
+
+	(void)state;
+	rig_begin(&in_mllp, false, RIG_LATER, (struct input_spec){ .idle_ms = 50 });
+	fd = peer_open();
+	peer_send(fd, span(raw, n - 10));               /* in the middle of OBX, by then with its text */
+	assert_true(peer_ended(fd));
+	rig_pushed(1);
+	assert_string_equal(rig.text[0], "Unreadable alarm from GW7: SpO2 low");
+	close(fd);
+	fd = peer_open();
+	peer_send(fd, span(raw, n - 1));
+	rig_do(rig_nothing);
+	close(fd);
+	rig_pushed(2);
+	assert_string_equal(rig.text[1], "SpO2 low");
+	rig_do(rig_answer_all);                         /* nobody is there any more */
+	fd = peer_open();
+	peer_send(fd, span(raw, 40));                   /* in the middle of MSH: nobody can tell what it was */
+	assert_true(peer_ended(fd));
+	rig_do(rig_nothing);
+	assert_int_equal(rig.pushed, 2);
+	assert_int_equal(rig.missed[MISSED_END], 3);
+	close(fd);
+	rig_end();
+}
+
 static void an_idle_connection_between_messages_stays(void **state)
 {
 	char raw[1024];
@@ -464,6 +496,7 @@ int main(void)
 		cmocka_unit_test(junk_ends_the_connection_of_its_sender_alone),
 		cmocka_unit_test(a_message_in_no_frame_is_noticed),
 		cmocka_unit_test(a_message_that_stops_half_way_is_given_up),
+		cmocka_unit_test(an_alarm_that_breaks_off_is_told),
 		cmocka_unit_test(an_idle_connection_between_messages_stays),
 		cmocka_unit_test(one_connection_too_many_is_closed_at_once),
 		cmocka_unit_test(who_is_silent_longest_gives_way_to_a_newcomer),
