@@ -1,17 +1,17 @@
 /* outbox: what was accepted from a source and is not yet safe at the broker, on disk, sealed (the gateway's only LMDB).
  *
  * Calls on the loop's thread queue work and return; one committer thread of its own does it, and whatever was queued
- * during the last commit goes into the next: group commit without a timer. What only deletes rides along with the next
- * commit, and makes one of its own when none comes for OUTBOX_RIDE_MS: half the writes to flash. Each piece of work
- * comes back, in order, from outbox_next(): with OK it survives power loss.
+ * during the last commit goes into the next, or the next few when the file is nearly full: group commit without a timer.
+ * What only deletes rides along with the next commit, and makes one of its own when none comes for OUTBOX_RIDE_MS: half the
+ * writes to flash. Each piece of work comes back, in order, from outbox_next(): with OK it survives power loss.
  *
  * Messages stand in tiers (0 code, 1 high, ... 4 info, 5 observations), each in the order of its sequence numbers. A
  * message may be held: kept with its count so far, not yet due; put() under the same id or release() makes it due. A
  * (source, source_id, digest) is taken once: outbox_seen() knows the last ones. outbox_name() names it, so that one which
  * went out and was not kept comes again under the same id, also after a restart (era.h).
  *
- * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each);
- * observations yield to observations; code and high never, unless they are set aside and the newcomer is no less
+ * When the file runs full, less important messages than the newcomer yield, oldest first (WORK_EVICT tells each), but not what was
+ * delivered; observations yield to observations; code and high never, unless they are set aside and the newcomer is no less
  * important. Then put() and hold() come back with ERR_FULL. What yielded was not seen: repeated, it is taken anew. Work
  * that only tidies up is tried again until it succeeds.
  *
