@@ -97,7 +97,7 @@ static void session_answered(struct session *s, const struct digest *line)
 
 static void local_answer(struct input *in, const struct answer *a)
 {
-	uint8_t line[1024];
+	uint8_t line[LOCAL_ANSWER_MAX];
 	struct put out = put(line, sizeof(line));
 	bool written = local_write(a, &out) == OK;
 	struct session *s;

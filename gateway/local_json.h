@@ -27,6 +27,7 @@
 #define LOCAL_LINE_MAX 16384
 #define LOCAL_WORD_MAX 64              /* id, source, kind, key */
 #define LOCAL_WHY_MAX 400
+#define LOCAL_ANSWER_MAX 2048          /* of local_write(): each byte of an id, and of 256 of a name, may become six */
 
 enum local_kind { LOCAL_NONE, LOCAL_EVENT, LOCAL_HELLO };
 

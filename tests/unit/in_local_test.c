@@ -403,10 +403,15 @@ static void answers_with_odd_texts_stay_one_line_of_ascii(void **state)
 {
 	struct answer a = { .kind = ANSWER_UPDATE, .source_id = SPAN_LIT("a\"\\\n\xe2\x80\xae"),
 			    .by = SPAN_LIT("ana"), .folded = true };
-	uint8_t line[1024];
+	uint8_t line[LOCAL_ANSWER_MAX];
 	struct put out = put(line, sizeof(line));
+	char longest[256];
 
 	(void)state;
+	memset(longest, 1, sizeof(longest));            /* a lamp that stays dark for a long name is worse than a long line */
+	assert_int_equal(local_write(&(struct answer){ .kind = ANSWER_UPDATE, .source_id = span(longest, LOCAL_WORD_MAX),
+						       .by = span(longest, sizeof(longest)) }, &out), OK);
+	out = put(line, sizeof(line));
 	assert_int_equal(local_write(&a, &out), OK);
 	assert_ptr_equal(memchr(line, '\n', out.n), line + out.n - 1);
 	for (size_t i = 0; i + 1 < out.n; i++)
