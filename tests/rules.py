@@ -135,9 +135,9 @@ def no_file_is_too_long():
 
 
 def no_line_is_too_wide():
-    for path in files(".c", ".h", ".def", ".proto", ".py", ".sh", ".scene"):
+    for path in (*files(".c", ".h", ".def", ".proto", ".py", ".sh", ".scene"), TOP / "README.md"):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if len(line) > WIDTH_MAX:
+            if len(line) > WIDTH_MAX and not line.startswith("|"):
                 yield f"{name(path)}:{number}: {len(line)} characters; break it ({WIDTH_MAX} at most)"
 
 
