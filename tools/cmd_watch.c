@@ -20,6 +20,7 @@
 #define BRIEF_US 10000000       /* a connection lost sooner than this after it came to be was hardly the network's fault */
 #define ASK_US 10000000         /* between two questions which alerts are open */
 #define ASK_ON_US 1000000       /* the same while some are missing, or the broker is busy */
+#define REFUSED_US 600000000    /* after which it ends: a broker refuses, too, while its record has stopped */
 #define INTERESTS_MAX (4 * OPT_LIST_MAX + 2)
 
 struct watch {
@@ -35,6 +36,7 @@ struct watch {
 	int64_t until_us;               /* 0: none */
 	int64_t connected_us;
 	bool warned;                    /* that two terminals may have one name */
+	char refused[TOPIC_BYTES_MAX + 1];      /* the filter that was, last */
 	bool unaskable;                 /* the broker is of before it could be asked what is open */
 	int64_t ask_us;                 /* when it is to be asked next; monotonic */
 	struct id missing[READBACK_ITEMS_MAX];  /* some of those that it named last and had not come */
@@ -409,7 +411,7 @@ static void say_watching(struct watch *w)
 	report_line(TONE_DIM, "%s watches at %s:%ld. Ctrl-C ends.", w->login.user, w->login.host, w->login.port);
 }
 
-/* An empty screen must never mean that nothing would come: what is needed and refused is said, and is the end. */
+/* An empty screen must never mean that nothing would come. ERR_DENIED: what is needed is refused. */
 static enum err subscribe(struct watch *w)
 {
 	struct interest in[INTERESTS_MAX];
@@ -419,8 +421,7 @@ static enum err subscribe(struct watch *w)
 		enum err e = client_subscribe(w->client, in[i].filter, 1);
 
 		if (e == ERR_DENIED && in[i].needed) {
-			report_error("%s may not watch %s: %s", w->login.user, in[i].filter, client_why(w->client));
-			report_hint("pullcord policy explain user:%s subscribe %s", w->login.user, in[i].filter);
+			memcpy(w->refused, in[i].filter, sizeof(w->refused));
 			return e;
 		}
 		if (e != OK && e != ERR_DENIED)
@@ -428,6 +429,12 @@ static enum err subscribe(struct watch *w)
 	}
 	say_watching(w);
 	return OK;
+}
+
+static void say_refused(const struct watch *w)
+{
+	report_error("%s may not watch %s: %s", w->login.user, w->refused, client_why(w->client));
+	report_hint("pullcord policy explain user:%s subscribe %s", w->login.user, w->refused);
 }
 
 /* ---- what did not come ------------------------------------------------------------------------------------------- */
@@ -527,16 +534,24 @@ static void say_lost(struct watch *w)
  * missed; it is subscribed to again in case it was not. ERR_DENIED: we may not come back; why was said. */
 static enum err come_back(struct watch *w)
 {
+	const int64_t until_us = clock_us(CLOCK_MONOTONIC) + REFUSED_US;
+
 	say_lost(w);
 	while (!over(w)) {
 		enum err e = client_connect(w->client, false, CLIENT_ANSWER_MS);
 
-		if (e == ERR_DENIED)
+		if (e == ERR_DENIED) {
 			(void)login_failed(&w->login, e, w->client);
+			return e;
+		}
 		if (e == OK)
 			e = subscribe(w);
-		if (e == OK || e == ERR_DENIED)
+		if (e == OK)
 			return e;
+		if (e == ERR_DENIED && clock_us(CLOCK_MONOTONIC) >= until_us) {
+			say_refused(w);
+			return e;
+		}
 		if (!over(w))
 			usleep(RETRY_MS * 1000);
 	}
@@ -615,8 +630,10 @@ static int watch(struct watch *w, const struct opt_page *page)
 		return opt_wrong(page, "which unit? give --unit UNIT");
 	w->until_us = w->for_s ? clock_us(CLOCK_REALTIME) + w->for_s * 1000000LL : 0;
 	e = subscribe(w);
-	if (e == ERR_DENIED)
+	if (e == ERR_DENIED) {
+		say_refused(w);
 		return CMD_NO;
+	}
 	return e == OK ? follow(w) : report_fail(e, "subscribe (%s)", client_why(w->client));
 }
 
