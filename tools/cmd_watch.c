@@ -431,6 +431,13 @@ static enum err subscribe(struct watch *w)
 	return OK;
 }
 
+/* It was not, before; and is tried again. */
+static void say_refused_for_now(const struct watch *w)
+{
+	print_event(w, "refused");
+	report_line(TONE_WARN, "%s may not watch %s at the moment (%s); trying again.", w->login.user, w->refused, client_why(w->client));
+}
+
 static void say_refused(const struct watch *w)
 {
 	report_error("%s may not watch %s: %s", w->login.user, w->refused, client_why(w->client));
@@ -535,6 +542,7 @@ static void say_lost(struct watch *w)
 static enum err come_back(struct watch *w)
 {
 	const int64_t until_us = clock_us(CLOCK_MONOTONIC) + REFUSED_US;
+	bool said = false;
 
 	say_lost(w);
 	while (!over(w)) {
@@ -552,6 +560,9 @@ static enum err come_back(struct watch *w)
 			say_refused(w);
 			return e;
 		}
+		if (e == ERR_DENIED && !said)
+			say_refused_for_now(w);
+		said = said || e == ERR_DENIED;
 		if (!over(w))
 			usleep(RETRY_MS * 1000);
 	}
@@ -651,7 +662,7 @@ int cmd_watch(int argc, char **argv)
 		OPT_LIST("unit", "UNIT", &w.unit, "whose alerts (default: as the account holds, where it can be read)"),
 		OPT_LIST("channel", "CHANNEL", &w.channel, "whose messages (the same)"),
 		LOGIN_OPTS(&w.login),
-		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, missing, lost"),
+		OPT_FLAG("json", &w.json, "one JSON object a line: watching, alert, update, broadcast, message, missing, lost, refused"),
 		OPT_NUMBER("count", "N", &w.count, 0, LONG_MAX, "end after N alerts"),
 		OPT_NUMBER("for", "SECONDS", &w.for_s, 0, 31536000, "end after so long; 1 if --count was not reached"),
 	};
@@ -664,8 +675,9 @@ int cmd_watch(int argc, char **argv)
 			"alert.\n"
 			"Every ten seconds the broker is asked which alerts are open. What had not come, as when a terminal was too "
 			"slow and the broker dropped it, is shown then.\n"
-			"When the broker goes away it is said, and it goes on once the broker is back. Two at a time of "
-			"one user need names of their own, by --terminal.",
+			"When the broker goes away it is said, and it goes on once the broker is back; when that refuses what it "
+			"had let be watched, as while its record has stopped, it is tried for ten minutes. Two at a time of one "
+			"user need names of their own, by --terminal.",
 		.example = "pullcord watch --user ana --unit icu3\n"
 			   "pullcord watch --user ana --unit icu3 --host broker.example --cafile ca.crt --tenant mercy",
 		OPTS(opt),
