@@ -15,6 +15,6 @@ struct check {
 	int64_t now_s;
 };
 
-bool check_all(const struct check *c);
+bool check_all(const struct check *c);          /* false: something was complained of that keeps it from working */
 
 #endif

@@ -41,7 +41,7 @@ enum err outfile_keep_aside(const char *path, char kept[OUTBOX_PATH_MAX]) MUST_U
 
 /* All ops from `first` up to `end` (NULL: to the last) or none; each op's err says what became of it. */
 enum err outfile_commit(struct outfile *f, struct op *first, const struct op *end) MUST_USE;
-void outfile_record_drop(struct op *op);
+void outfile_record_drop(struct op *op);         /* wipes and frees its record, if it has one */
 bool outfile_tidies(enum outbox_work work);     /* brings nothing: must succeed sooner or later */
 bool outfile_queues(enum outbox_work work);     /* needs a sequence number */
 bool outfile_answers(enum err e);               /* is about one message; anything else spoils a transaction */

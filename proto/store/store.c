@@ -551,15 +551,19 @@ static void close_cursors(struct txn *t)
 
 enum err txn_commit(struct txn **t)
 {
+	struct store *s = (*t)->store;
 	size_t number = mdb_txn_id((*t)->mdb);
+	bool read_only = (*t)->read_only;
 	int rc;
 
 	close_cursors(*t);
 	rc = mdb_txn_commit((*t)->mdb);
-	if (!(*t)->read_only)
-		atomic_store(&(*t)->store->unsure, rc ? number : 0);
-	atomic_fetch_sub(&(*t)->store->views, 1);
+	if (!read_only)
+		atomic_store(&s->unsure, rc ? number : 0);
+	atomic_fetch_sub(&s->views, 1);
 	free_cleanup(t);
+	if (rc && !read_only)
+		(void)!revive(s);       /* by the thread that writes, if it can be: who only looks in is not to wait for a disk */
 	return err_of(rc);
 }
 

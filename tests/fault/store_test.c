@@ -5,6 +5,8 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -200,6 +202,47 @@ static void a_refused_write_fails_and_leaves_the_store_whole(void **state)
 	store_close(&s);
 }
 
+#define OURS __attribute__((visibility("default")))
+
+static unsigned refuse_last, flushed;
+
+/* LMDB writes the last page of a commit by a descriptor that waits for the disk. */
+OURS ssize_t pwrite64(int fd, const void *bytes, size_t n, off_t at)
+{
+	if (!refuse_last || !(fcntl(fd, F_GETFL) & O_DSYNC))
+		return syscall(SYS_pwrite64, fd, bytes, n, at);
+	refuse_last--;
+	errno = EIO;
+	return -1;
+}
+
+OURS ssize_t pwrite(int fd, const void *bytes, size_t n, off_t at) { return pwrite64(fd, bytes, n, at); }
+
+OURS int fdatasync(int fd)
+{
+	flushed++;
+	return (int)syscall(SYS_fdatasync, fd);
+}
+
+/* The broker's thread looks in, and must not be the one who brings the file back to its feet. */
+static void after_a_failed_commit_the_writer_flushes_not_who_looks_in(void **state)
+{
+	struct store *s = NULL;
+
+	(void)state;
+	forget();
+	assert_int_equal(store_open(store_path(), &spec, &s), OK);
+	assert_int_equal(put_pair(s, 1), OK);
+	refuse_last = 1;
+	assert_int_equal(put_pair(s, 2), ERR_IO);
+	assert_int_equal(refuse_last, 0);
+	flushed = 0;
+	assert_int_equal(last_of(s, A), 1);
+	assert_int_equal(flushed, 0);
+	assert_int_equal(put_pair(s, 2), OK);
+	store_close(&s);
+}
+
 /* The first opening writes the first pages: refused at each of them, nothing remains that would not open later. */
 static void a_refused_creation_can_be_tried_again(void **state)
 {
@@ -225,7 +268,7 @@ static void a_refused_creation_can_be_tried_again(void **state)
 
 static unsigned folders_flushed;
 
-__attribute__((visibility("default"))) int fsync(int fd)
+OURS int fsync(int fd)
 {
 	struct stat st;
 
@@ -308,6 +351,7 @@ int main(void)
 		cmocka_unit_test(nothing_committed_is_lost_when_the_writer_is_killed),
 		cmocka_unit_test(the_lock_of_a_killed_writer_is_free),
 		cmocka_unit_test(a_refused_write_fails_and_leaves_the_store_whole),
+		cmocka_unit_test(after_a_failed_commit_the_writer_flushes_not_who_looks_in),
 		cmocka_unit_test(a_refused_creation_can_be_tried_again),
 		cmocka_unit_test(a_new_file_has_its_name_for_good),
 		cmocka_unit_test(killed_readers_shut_nobody_out),
